@@ -1,1 +1,7 @@
-export {}
+export { v7 as uuidv7 } from 'uuid'
+export { ConfigError, type Env, integer, loadConfig, loadEnvFile, parseEnv } from './env.ts'
+export { type Part, runUntilSignal } from './lifecycle.ts'
+export { createLogger, type LogFields, type Logger } from './logger.ts'
+export { errorMessage, redact } from './redact.ts'
+export { brokerEnv, brokerUrls, databaseEnv, databaseUrl, loggingEnv } from './settings.ts'
+export { waitFor } from './wait-for.ts'

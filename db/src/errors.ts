@@ -1,0 +1,38 @@
+const RETRYABLE = new Set([
+  '40001', // serialization_failure
+  '40P01', // deadlock_detected
+  '55P03', // lock_not_available
+  '57P01', // admin_shutdown
+  '57P02', // crash_shutdown
+  '57P03', // cannot_connect_now
+  '53300', // too_many_connections
+  '25006', // read_only_sql_transaction: an old primary
+])
+
+const NETWORK = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+])
+
+// What pg and pg-pool say of a lost or missing connection without any code.
+const CODELESS =
+  /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Query read timeout|timeout expired|Client was closed|.* is not queryable)/i
+
+/**
+ * Whether the same transaction may succeed when it is run again as a whole: conflicts, and a server that is away.
+ * The outcome of a transaction whose COMMIT failed like this is in doubt, so that whole has to be idempotent.
+ */
+export function isTransient(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if (error instanceof AggregateError) return error.errors.every(isTransient)
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  if (code === undefined) return CODELESS.test(error.message)
+  return RETRYABLE.has(code) || NETWORK.has(code) || /^08...$/.test(code)
+}

@@ -1,0 +1,46 @@
+import type { PaymentStatus } from '@cashflow/domain'
+import type { OutboxTables } from '@cashflow/outbox'
+import type { ColumnType, Generated } from 'kysely'
+
+export interface PaymentsTable {
+  id: string
+  merchant_id: string
+  reference: string
+  /** A bigint, as text. */
+  amount_minor: ColumnType<string, string, never>
+  currency: string
+  status: PaymentStatus
+  failure_code: string | null
+  metadata: unknown
+  idempotency_key: string | null
+  request_hash: Buffer | null
+  attempts: Generated<number>
+  /** Made by the worker for each claim; whoever settles must still hold it. */
+  claim_token: string | null
+  lease_until: Date | null
+  /** When a payment that is still PENDING is sent through the pipeline again. */
+  redrive_at: Date | null
+  /** Since when it waits for an operator. */
+  parked_at: Date | null
+  created_at: Generated<Date>
+  settled_at: Date | null
+}
+
+export interface PaymentEventsTable {
+  /** A bigint, as text. */
+  id: ColumnType<string, never, never>
+  xid: ColumnType<string, never, never>
+  payment_id: string
+  merchant_id: string
+  sequence: number
+  type: string
+  data: ColumnType<unknown, string, never>
+  actor: string
+  request_id: string | null
+  created_at: Generated<Date>
+}
+
+export interface Tables extends OutboxTables {
+  payments: PaymentsTable
+  payment_events: PaymentEventsTable
+}

@@ -1,0 +1,46 @@
+import { type RawBuilder, sql, type Transaction } from 'kysely'
+import { laneOf, type NewMessage } from './message.ts'
+import type { OutboxTables } from './tables.ts'
+
+/**
+ * Writes messages that are published after the transaction commits, and never if it does not.
+ * Takes a transaction, never a pool: a message must not outlive a rolled-back payment.
+ */
+export async function appendMessages<Tables extends OutboxTables>(
+  tx: Transaction<Tables>,
+  messages: readonly NewMessage[],
+): Promise<void> {
+  if (messages.length === 0) return
+  // Relays conclude from ids that were shown to xids that must have ended (floors.ts), so the xid has to be older than
+  // the id. An insert takes its xid only after nextval; this filter is evaluated before the first row, and takes it.
+  await sql`
+    insert into outbox_messages (lane, message_id, key, topic, payload, headers, mandatory)
+    select * from ${recordset(messages)}
+    where pg_current_xact_id() is not null`.execute(tx)
+}
+
+/** Like `appendMessages`, for messages that are published `delayMs` milliseconds from now, in no order. */
+export async function scheduleMessages<Tables extends OutboxTables>(
+  tx: Transaction<Tables>,
+  messages: readonly NewMessage[],
+  delayMs: number,
+): Promise<void> {
+  if (messages.length === 0) return
+  await sql`
+    insert into outbox_scheduled (lane, message_id, key, topic, payload, headers, mandatory, due_at)
+    select *, clock_timestamp() + ${delayMs} * interval '1 millisecond' from ${recordset(messages)}`.execute(tx)
+}
+
+function recordset(messages: readonly NewMessage[]): RawBuilder<unknown> {
+  const rows = messages.map(({ messageId, key, topic, payload, headers = {}, mandatory = true }) => ({
+    lane: laneOf(key),
+    message_id: messageId,
+    key,
+    topic,
+    payload,
+    headers,
+    mandatory,
+  }))
+  return sql`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as message
+    (lane smallint, message_id uuid, key text, topic text, payload jsonb, headers jsonb, mandatory boolean)`
+}

@@ -1,0 +1,54 @@
+import winston from 'winston'
+import { redact } from './redact.ts'
+
+export type LogFields = Readonly<Record<string, unknown>>
+
+/** Facts go into fields, snake_case like the API's: `logger.info('payment settled', { payment_id })`. */
+export interface Logger {
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+}
+
+export interface LoggerOptions {
+  service: string
+  level: 'error' | 'warn' | 'info' | 'debug'
+  /** Defaults to standard output: one JSON object a line, or readable lines on a terminal. */
+  stream?: NodeJS.WritableStream & { isTTY?: boolean }
+}
+
+/** Every line passes `redact` first: no password reaches the output. */
+export function createLogger({ service, level, stream = process.stdout }: LoggerOptions): Logger {
+  const logger = winston.createLogger({
+    level,
+    format: stream.isTTY ? readable : json,
+    transports: [new winston.transports.Stream({ stream })],
+  })
+  const write = (at: string) => (message: string, fields?: LogFields) => {
+    if (logger.isLevelEnabled(at))
+      logger.log({ ...(redact(fields ?? {}) as LogFields), service, level: at, message: String(redact(message)) })
+  }
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+}
+
+const json = winston.format.printf(({ service, level, message, ...fields }) =>
+  JSON.stringify({ time: new Date().toISOString(), service, level, message, ...fields }, bigintAsText),
+)
+
+const readable = winston.format.combine(
+  winston.format.colorize({ level: true }),
+  winston.format.printf(({ service, level, message, ...fields }) => {
+    const time = new Date().toISOString().slice(11, 23)
+    const facts = Object.entries(fields).map(([name, value]) => `${name}=${inline(value)}`)
+    return [time, service, level, message, ...facts].join(' ')
+  }),
+)
+
+function inline(value: unknown): string {
+  return typeof value === 'string' && !/\s/.test(value) ? value : (JSON.stringify(value, bigintAsText) ?? 'undefined')
+}
+
+function bigintAsText(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value
+}

@@ -1,0 +1,61 @@
+import * as z from 'zod'
+
+/** The settings that several services share, as zod shapes to spread into a service's own schema. */
+
+function isUrl(value: string, protocols: readonly string[]): boolean {
+  return URL.canParse(value) && protocols.includes(new URL(value).protocol)
+}
+
+export const loggingEnv = {
+  LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
+}
+
+const port = z
+  .string()
+  .regex(/^\d{1,5}$/, 'must be a port')
+  .refine((value) => Number(value) <= 65_535, 'must be a port')
+
+export const databaseEnv = {
+  DATABASE_URL: z
+    .string()
+    .refine((value) => isUrl(value, ['postgres:', 'postgresql:']), 'must be a postgres:// URL')
+    .optional(),
+  DB_HOST: z.string().default('localhost'),
+  DB_PORT: port.default('5432'),
+  DB_USER: z.string().default('postgres'),
+  DB_PASSWORD: z.string().default('postgres'),
+  DB_NAME: z.string().default('payments'),
+}
+
+type DatabaseEnv = z.output<z.ZodObject<typeof databaseEnv>>
+
+/** `DATABASE_URL` where it is given, else one made of the `DB_` parts. */
+export function databaseUrl(env: DatabaseEnv): string {
+  if (env.DATABASE_URL) return env.DATABASE_URL
+  const login = `${encodeURIComponent(env.DB_USER)}:${encodeURIComponent(env.DB_PASSWORD)}`
+  return `postgres://${login}@${env.DB_HOST}:${env.DB_PORT}/${encodeURIComponent(env.DB_NAME)}`
+}
+
+export const brokerEnv = {
+  RABBITMQ_URL: z
+    .string()
+    .refine(
+      (value) => value.split(',').every((url) => isUrl(url.trim(), ['amqp:', 'amqps:'])),
+      'must be amqp:// URLs, separated by commas',
+    )
+    .optional(),
+  MQ_HOST: z.string().default('localhost'),
+  MQ_PORT: port.default('5672'),
+  MQ_USER: z.string().default('guest'),
+  MQ_PASSWORD: z.string().default('guest'),
+  MQ_QUEUE: z.string().max(200, 'must have at most 200 characters').default('payments'),
+}
+
+type BrokerEnv = z.output<z.ZodObject<typeof brokerEnv>>
+
+/** The nodes of `RABBITMQ_URL` where it is given, else one made of the `MQ_` parts. */
+export function brokerUrls(env: BrokerEnv): readonly string[] {
+  if (env.RABBITMQ_URL) return env.RABBITMQ_URL.split(',').map((url) => url.trim())
+  const login = `${encodeURIComponent(env.MQ_USER)}:${encodeURIComponent(env.MQ_PASSWORD)}`
+  return [`amqp://${login}@${env.MQ_HOST}:${env.MQ_PORT}/`]
+}
