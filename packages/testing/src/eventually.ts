@@ -1,0 +1,21 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/**
+ * Tries an assertion until it holds.
+ *
+ * @throws the assertion's own error once it has failed for `timeoutMs` (10,000 by default)
+ */
+export async function eventually<Result>(
+  assertion: () => Promise<Result> | Result,
+  { timeoutMs = 10_000, intervalMs = 25 } = {},
+): Promise<Result> {
+  const giveUpAt = performance.now() + timeoutMs
+  for (;;) {
+    try {
+      return await assertion()
+    } catch (error) {
+      if (performance.now() >= giveUpAt) throw error
+    }
+    await sleep(intervalMs)
+  }
+}

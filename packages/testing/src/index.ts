@@ -1,0 +1,6 @@
+export { eventually } from './eventually.ts'
+export { readmeSettings } from './readme-settings.ts'
+export { REPOSITORY } from './repository.ts'
+export { type LogLine, type ServiceProcess, startService } from './service-process.ts'
+export { createTestDatabase, type TestDatabase } from './test-database.ts'
+export { createTestVhost, type TestVhost } from './test-vhost.ts'

@@ -1,0 +1,4 @@
+import { resolve } from 'node:path'
+
+/** The root folder of the checkout. */
+export const REPOSITORY = resolve(import.meta.dirname, '../../..')

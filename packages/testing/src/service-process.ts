@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { eventually } from './eventually.ts'
+import { REPOSITORY } from './repository.ts'
+
+export interface LogLine {
+  service: string
+  level: string
+  message: string
+  [field: string]: unknown
+}
+
+export interface ServiceProcess {
+  readonly pid: number
+  /** Every line that it logged so far. */
+  readonly logs: readonly LogLine[]
+  /** What it wrote that was no log line, such as a message about its settings. */
+  readonly output: readonly string[]
+  /** Its exit code once it has ended, or the signal that ended it. */
+  readonly exited: Promise<number | NodeJS.Signals>
+  kill(signal: NodeJS.Signals): void
+  /** SIGTERM, then its exit code. */
+  stop(): Promise<number | NodeJS.Signals>
+  /** Resolves with the first line of this message, logged already or not. */
+  logged(message: string, options?: { timeoutMs?: number }): Promise<LogLine>
+}
+
+/** Starts a service as a process of its own, with these settings only. */
+export function startService(service: 'api' | 'relay' | 'worker', env: Record<string, string>): ServiceProcess {
+  const child = spawn(process.execPath, [join(REPOSITORY, `services/${service}/src/main.ts`)], {
+    cwd: tmpdir(), // Where no .env of the checkout is.
+    env: { PATH: process.env.PATH, APP_ENV: 'production', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const logs: LogLine[] = []
+  const output: string[] = []
+  collect(child, logs, output)
+  const exited = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals)
+  return {
+    get pid() {
+      return child.pid ?? 0
+    },
+    logs,
+    output,
+    exited,
+    kill: (signal) => void child.kill(signal),
+    stop() {
+      child.kill('SIGTERM')
+      return exited
+    },
+    logged: (message, options) =>
+      eventually(() => {
+        const line = logs.find((entry) => entry.message === message)
+        if (!line) throw new Error(`${service} has not logged "${message}". Output: ${output.join('\n')}`)
+        return line
+      }, options),
+  }
+}
+
+function collect(child: ChildProcess, logs: LogLine[], output: string[]): void {
+  for (const stream of [child.stdout, child.stderr]) {
+    if (!stream) continue
+    createInterface({ input: stream }).on('line', (line) => {
+      if (line.startsWith('{')) logs.push(JSON.parse(line))
+      else output.push(line)
+    })
+  }
+}

@@ -1,0 +1,47 @@
+import { randomBytes } from 'node:crypto'
+import { addresses } from './addresses.ts'
+
+export interface TestVhost {
+  /** `amqp://` URL of the vhost. */
+  url: string
+  name: string
+  management: {
+    /** With login. */
+    url: string
+    /** A call of the management API, such as `('GET', '/queues/%2F/payments')`; the answer is parsed JSON. */
+    request(method: string, path: string, body?: unknown): Promise<unknown>
+  }
+  drop(): Promise<void>
+}
+
+/** A vhost of one's own on the run's broker. */
+export async function createTestVhost(): Promise<TestVhost> {
+  const name = `test-${randomBytes(6).toString('hex')}`
+  const { amqpUrl, managementUrl } = addresses()
+  await request('PUT', `/vhosts/${name}`)
+  const login = decodeURIComponent(new URL(amqpUrl).username)
+  await request('PUT', `/permissions/${name}/${login}`, { configure: '.*', write: '.*', read: '.*' })
+  const url = new URL(amqpUrl)
+  url.pathname = `/${name}`
+  return {
+    url: url.href,
+    name,
+    management: { url: managementUrl, request },
+    drop: async () => void (await request('DELETE', `/vhosts/${name}`)),
+  }
+}
+
+async function request(method: string, path: string, body?: unknown): Promise<unknown> {
+  const { username, password, origin } = new URL(addresses().managementUrl)
+  const response = await fetch(`${origin}/api${path}`, {
+    method,
+    headers: {
+      authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`,
+      'content-type': 'application/json',
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
+  return text ? JSON.parse(text) : undefined
+}
