@@ -1,0 +1,44 @@
+import { CURRENCIES, type Currency } from './currency.ts'
+import type { Decimal } from './decimal.ts'
+import { accept, type Result, refuse } from './result.ts'
+
+/** `amountMinor` counts the currency's smallest unit: 10050n USD is 100.50. */
+export interface Money {
+  readonly amountMinor: bigint
+  readonly currency: Currency
+}
+
+/** 10^15 − 1 minor units: as many digits as a double, and so any JSON reader, holds exactly. */
+export const AMOUNT_MINOR_MAX = 999_999_999_999_999n
+const DIGITS_MAX = AMOUNT_MINOR_MAX.toString().length
+
+export type AmountCode = 'amount_not_positive' | 'amount_too_precise' | 'amount_too_large'
+
+/** Exact or refused: nothing is rounded. Works on digits alone. */
+export function moneyOf(amount: Decimal, currency: Currency): Result<Money, AmountCode> {
+  const decimals: number = CURRENCIES[currency]
+  const zeros = amount.exponent + decimals
+  if (amount.negative || amount.digits === '') return refuse('amount_not_positive', 'must be greater than 0')
+  if (zeros < 0) return refuse('amount_too_precise', `must have at most ${decimals} decimals`)
+  if (amount.digits.length + zeros > DIGITS_MAX)
+    return refuse('amount_too_large', `must be at most ${formatMinor(AMOUNT_MINOR_MAX, currency)}`)
+  return accept({ amountMinor: BigInt(amount.digits + '0'.repeat(zeros)), currency })
+}
+
+/** The amount as exact decimal text with all of the currency's decimals: 10050n USD is `100.50`. Also a JSON number. */
+export function formatMoney(money: Money): string {
+  return formatMinor(money.amountMinor, money.currency)
+}
+
+function formatMinor(amountMinor: bigint, currency: Currency): string {
+  const decimals: number = CURRENCIES[currency]
+  const digits = amountMinor.toString().padStart(decimals + 1, '0')
+  const point = digits.length - decimals
+  return decimals === 0 ? digits : `${digits.slice(0, point)}.${digits.slice(point)}`
+}
+
+/** @throws RangeError for money that `moneyOf` could not have made */
+export function assertMoney({ amountMinor, currency }: Money): void {
+  if (amountMinor <= 0n || amountMinor > AMOUNT_MINOR_MAX || !Object.hasOwn(CURRENCIES, currency))
+    throw new RangeError(`Not an amount to pay: ${amountMinor} ${currency}`)
+}

@@ -1,0 +1,19 @@
+import { accept, type Result, refuse } from './result.ts'
+
+/** In code points, as PostgreSQL's char_length counts them. */
+export const REFERENCE_LENGTH_MAX = 255
+
+// Cc: control characters, with the U+0000 that PostgreSQL cannot store. Cs: halves of a surrogate pair, which no UTF-8 has.
+const UNSTORABLE = /[\p{Cc}\p{Cs}]/u
+
+export type ReferenceCode = 'reference_length' | 'reference_characters'
+
+/** The merchant's own name for a payment, taken as it is: neither trimmed nor normalised, compared byte by byte. */
+export function readReference(text: string): Result<string, ReferenceCode> {
+  if (UNSTORABLE.test(text))
+    return refuse('reference_characters', 'must not contain control characters or broken Unicode')
+  const length = [...text].length
+  if (length < 1 || length > REFERENCE_LENGTH_MAX)
+    return refuse('reference_length', `must have 1 to ${REFERENCE_LENGTH_MAX} characters`)
+  return accept(text)
+}
