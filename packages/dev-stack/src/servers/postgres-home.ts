@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
-import { cpSync, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { privateFolder } from '../private-folder.ts'
 
 /** Where one PostgreSQL server's programs and files are, and who runs it. */
 export type PostgresHome = {
@@ -23,7 +24,7 @@ const CHECKOUT = resolve(dirname(fileURLToPath(import.meta.url)), '../../../..')
 export function postgresHome(dir: string): PostgresHome {
   const installed = installedPrograms()
   if (process.getuid?.() !== 0) return { programs: installed.native, files: join(resolve(dir), 'postgres') }
-  const root = rootsFolder()
+  const root = privateFolder(`/var/tmp/cashflow-${shortHash(CHECKOUT)}`)
   return {
     programs: join(root, `postgres-${installed.version}`),
     files: join(root, shortHash(resolve(dir))),
@@ -60,15 +61,6 @@ function installedPrograms(): { native: string; version: string } {
   const packageFolder = resolve(dirname(entry), '..')
   const { version } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8')) as { version: string }
   return { native: join(packageFolder, 'native'), version }
-}
-
-/** Anybody may write to /var/tmp, so a folder that is not root's own was put there by somebody else. */
-function rootsFolder(): string {
-  const folder = `/var/tmp/cashflow-${shortHash(CHECKOUT)}`
-  mkdirSync(folder, { recursive: true, mode: 0o755 })
-  const { uid } = lstatSync(folder)
-  if (uid !== 0 || !lstatSync(folder).isDirectory()) throw new Error(`${folder} must be a folder that root owns`)
-  return folder
 }
 
 function unprivilegedUser(): { uid: number; gid: number } {

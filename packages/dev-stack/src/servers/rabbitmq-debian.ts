@@ -1,0 +1,181 @@
+import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { privateFolder } from '../private-folder.ts'
+import { lock } from '../processes/lock.ts'
+import type { RabbitmqPrograms } from './rabbitmq-programs.ts'
+
+const run = promisify(execFile)
+
+/** A run of apt-get that gets no further must not hang `npm start` for ever. */
+const APT_DEADLINE_MS = 10 * 60_000
+const APT_OUTPUT_BYTES_MAX = 16 * 1024 * 1024
+
+export function cachedDebianPrograms(): RabbitmqPrograms | undefined {
+  const home = cachedHome()
+  return existsSync(home) ? programsIn(home) : undefined
+}
+
+/**
+ * Debian's own rabbitmq-server and Erlang, unpacked into the user's cache: no root, nothing installed, and the machine's
+ * apt lists stay as they are. Several callers at once share one download.
+ */
+export async function downloadDebianPrograms(log: (line: string) => void): Promise<RabbitmqPrograms> {
+  const home = cachedHome()
+  const held = await lock(`${home}.lock`, () => log('another process is downloading RabbitMQ; waiting for it'))
+  try {
+    if (!existsSync(home)) {
+      const work = `${home}.${randomUUID()}`
+      try {
+        await download(work, log)
+        renameSync(join(work, 'root'), home)
+      } finally {
+        rmSync(work, { recursive: true, force: true })
+      }
+    }
+  } finally {
+    held.release()
+  }
+  return programsIn(home)
+}
+
+async function download(work: string, log: (line: string) => void): Promise<void> {
+  const apt = aptIn(work)
+  log('RabbitMQ is not installed: asking apt-get for it, for the user alone')
+  await apt('apt-get', ['update'])
+  const packages = await neededPackages(apt)
+  const { stdout: uris } = await apt('apt-get', ['download', '--print-uris', ...packages])
+  // 'uri' file size checksum
+  const bytes = [...uris.matchAll(/^'\S+' \S+ (\d+)/gm)].reduce((sum, [, size]) => sum + Number(size), 0)
+  const packed = join(work, 'packed')
+  log(`downloading RabbitMQ and Erlang: ${packages.length} packages, ${megabytes(bytes)}`)
+  const progress = setInterval(() => log(`  ${megabytes(bytesIn(packed))} of ${megabytes(bytes)}`), 2_000)
+  try {
+    await apt('apt-get', ['download', ...packages])
+  } finally {
+    clearInterval(progress)
+  }
+  log('unpacking RabbitMQ and Erlang')
+  for (const file of readdirSync(packed)) await run('dpkg', ['-x', join(packed, file), join(work, 'root')])
+  writeErlWrapper(join(work, 'root'))
+}
+
+type Apt = (program: string, args: string[]) => Promise<{ stdout: string }>
+
+/** Lists, caches and downloads are in our folder; the machine's sources, keys and package status are read as they are. */
+function aptIn(work: string): Apt {
+  const packed = join(work, 'packed')
+  for (const folder of ['lists/partial', 'cache/archives/partial', 'packed', 'root']) {
+    mkdirSync(join(work, folder), { recursive: true })
+  }
+  const settings = [
+    `Dir::State::Lists=${join(work, 'lists')}`,
+    `Dir::Cache=${join(work, 'cache')}`,
+    // Else root's apt-get becomes _apt, who may not write here.
+    'APT::Sandbox::User=',
+    'Acquire::Retries=3',
+  ].flatMap((setting) => ['-o', setting])
+  const options = {
+    cwd: packed,
+    env: { ...process.env, LC_ALL: 'C' },
+    timeout: APT_DEADLINE_MS,
+    maxBuffer: APT_OUTPUT_BYTES_MAX,
+  }
+  return (program, args) => run(program, [...settings, ...args], options)
+}
+
+/** RabbitMQ, the Erlang packages that it needs, and those of the libraries Erlang needs that this machine lacks. */
+async function neededPackages(apt: Apt): Promise<string[]> {
+  const hard = ['--no-recommends', '--no-suggests', '--no-conflicts', '--no-breaks', '--no-replaces', '--no-enhances']
+  const { stdout: all } = await apt('apt-cache', ['depends', '--recurse', ...hard, 'rabbitmq-server'])
+  const wanted = [...new Set(all.match(/^(rabbitmq-server|erlang-[a-z0-9-]+)$/gm) ?? [])]
+  if (wanted.length < 2) throw new Error('the apt sources of this machine have no package rabbitmq-server')
+  const { stdout: direct } = await apt('apt-cache', ['depends', ...hard, ...wanted])
+  const libraries = [
+    ...new Set([...direct.matchAll(/Depends: (lib[a-z0-9.+-]+|zlib1g)$/gm)].map(([, name]) => name as string)),
+  ]
+  const { stdout: status } = await run('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n'])
+  const installed = new Set([...status.matchAll(/^(\S+) installed$/gm)].map(([, name]) => name))
+  return [...wanted, ...libraries.filter((name) => !installed.has(name))]
+}
+
+/** Debian's `erl` has /usr/lib/erlang built in; this one finds itself, and the libraries that came with it. */
+function writeErlWrapper(root: string): void {
+  const file = join(root, 'bin/erl')
+  mkdirSync(join(root, 'bin'))
+  writeFileSync(
+    file,
+    `#!/bin/sh
+root=$(cd "$(dirname "$0")/.." && pwd)
+export ROOTDIR="$root/usr/lib/erlang" EMU=beam PROGNAME=erl
+for BINDIR in "$ROOTDIR"/erts-*/bin; do export BINDIR; done
+for folder in "$root"/usr/lib/*-linux-gnu* "$root"/lib/*-linux-gnu*; do
+  if [ -d "$folder" ]; then export LD_LIBRARY_PATH="$folder\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"; fi
+done
+exec "$BINDIR/erlexec" "$@"
+`,
+  )
+  chmodSync(file, 0o755)
+}
+
+function programsIn(home: string): RabbitmqPrograms {
+  const [scripts] = globSync(join(home, 'usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin'))
+  const [epmd] = globSync(join(home, 'usr/lib/erlang/erts-*/bin/epmd'))
+  if (scripts === undefined || epmd === undefined) throw new Error(`no RabbitMQ in ${home}: remove that folder`)
+  return { scripts, epmd, path: `${join(home, 'bin')}:${process.env.PATH ?? '/usr/bin:/bin'}` }
+}
+
+/** One folder per distribution, since a home may be shared. */
+function cachedHome(): string {
+  return join(cacheFolder(), `rabbitmq-${distribution()}-${process.arch}`)
+}
+
+/** The user's cache; or, for a user without a home and because RabbitMQ's scripts cannot stand in a path with spaces, /var/tmp. */
+function cacheFolder(): string {
+  const home = process.env.HOME || userInfo().homedir
+  const cache = process.env.XDG_CACHE_HOME || join(home, '.cache')
+  const usable = !/\s/.test(cache) && isWritable(process.env.XDG_CACHE_HOME || home)
+  return usable ? join(cache, 'cashflow') : privateFolder(`/var/tmp/cashflow-cache-${userInfo().uid}`)
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function distribution(): string {
+  const release = readFileSync('/etc/os-release', 'utf8')
+  const value = (key: string) => new RegExp(`^${key}="?([^"\\n]*)`, 'm').exec(release)?.[1] ?? 'unknown'
+  return `${value('ID')}-${value('VERSION_ID')}`
+}
+
+function bytesIn(folder: string): number {
+  return readdirSync(folder).reduce(
+    (sum, name) => sum + (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  )
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(0)} MB`
+}

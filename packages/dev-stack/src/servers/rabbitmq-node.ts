@@ -1,0 +1,125 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { type Daemon, startDaemon } from '../processes/daemon.ts'
+import { descendantsOf, untilGone } from '../processes/descendants.ts'
+import type { RabbitmqServer } from './rabbitmq.ts'
+import type { RabbitmqPrograms } from './rabbitmq-programs.ts'
+import { isRabbitmqReady } from './rabbitmq-ready.ts'
+
+export type RabbitmqPorts = { amqp: number; management: number; distribution: number; epmd: number }
+
+type Launch =
+  | { outcome: 'ready'; server: RabbitmqServer }
+  | { outcome: 'port taken' | 'failed'; logFile: string; said: string }
+
+const START_DEADLINE_MS = 120_000
+const STOP_PATIENCE_MS = 30_000
+const SAID_BYTES_MAX = 4_000
+
+/** One private broker: nothing of it is shared with another on this machine, neither name server nor cookie. */
+export async function launchRabbitmq(programs: RabbitmqPrograms, dir: string, ports: RabbitmqPorts): Promise<Launch> {
+  const logFile = join(dir, 'rabbitmq.log')
+  const name = `cashflow-${ports.amqp}-${process.pid}`
+  const env = configure(programs, dir, ports, name)
+  const logged = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
+
+  // Left to Erlang, epmd would be started as a daemon that outlives the broker.
+  const epmd = await startDaemon({
+    file: programs.epmd,
+    args: ['-port', String(ports.epmd), '-address', '127.0.0.1'],
+    env,
+    cwd: dir,
+    logFile,
+  })
+  const broker = await startDaemon({
+    file: join(programs.scripts, 'rabbitmq-server'),
+    args: [],
+    env,
+    cwd: dir,
+    logFile,
+  })
+  const ended = broker.exited.then(async (exit) => {
+    await epmd.stop([])
+    return exit
+  })
+
+  const deadline = Date.now() + START_DEADLINE_MS
+  while (broker.isRunning() && Date.now() < deadline) {
+    if (await isRabbitmqReady(ports, name)) return { outcome: 'ready', server: toServer() }
+    await sleep(100)
+  }
+  await broker.stop([])
+  await ended
+  const said = readFileSync(logFile).subarray(logged).toString()
+  const outcome = /eaddrinuse|already in use/i.test(said) ? 'port taken' : 'failed'
+  return { outcome, logFile, said: said.slice(-SAID_BYTES_MAX) }
+
+  function toServer(): RabbitmqServer {
+    return {
+      url: `amqp://guest:guest@127.0.0.1:${ports.amqp}/`,
+      managementUrl: `http://guest:guest@127.0.0.1:${ports.management}`,
+      port: ports.amqp,
+      managementPort: ports.management,
+      pid: broker.pid,
+      logFile,
+      exited: ended,
+      async ctl(...args) {
+        const { stdout } = await promisify(execFile)(join(programs.scripts, 'rabbitmqctl'), args, { env, cwd: dir })
+        return stdout
+      },
+      stop: () => stopBroker(broker, ended),
+    }
+  }
+}
+
+/** The broker's helpers have sessions of their own and end by themselves when it is gone; stopping is not over before. */
+async function stopBroker(broker: Daemon, ended: Promise<unknown>): Promise<void> {
+  const helpers = descendantsOf(broker.pid)
+  await broker.stop([{ signal: 'SIGTERM', patienceMs: STOP_PATIENCE_MS }])
+  await ended
+  await untilGone(helpers)
+}
+
+function configure(
+  programs: RabbitmqPrograms,
+  dir: string,
+  ports: RabbitmqPorts,
+  name: string,
+): Record<string, string> {
+  mkdirSync(dir, { recursive: true })
+  writeFileSync(
+    join(dir, 'rabbitmq.conf'),
+    [
+      `cluster_name = ${name}`,
+      `listeners.tcp.local = 127.0.0.1:${ports.amqp}`,
+      'management.tcp.ip = 127.0.0.1',
+      `management.tcp.port = ${ports.management}`,
+      'log.file = false',
+      'log.console = true',
+      '',
+    ].join('\n'),
+  )
+  writeFileSync(join(dir, 'enabled_plugins'), '[rabbitmq_management].\n')
+  return {
+    PATH: programs.path,
+    // The Erlang cookie's place: a broker of ours and its rabbitmqctl share it with nobody.
+    HOME: dir,
+    LANG: 'C.UTF-8',
+    // The script then becomes the broker instead of waiting for it, so that the pid is the broker's.
+    RUNNING_UNDER_SYSTEMD: 'true',
+    RABBITMQ_CONF_ENV_FILE: '/dev/null',
+    RABBITMQ_CONFIG_FILE: join(dir, 'rabbitmq'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(dir, 'enabled_plugins'),
+    RABBITMQ_MNESIA_BASE: join(dir, 'data'),
+    RABBITMQ_LOG_BASE: join(dir, 'log'),
+    // The data belongs to the name, so the name is the same every time. It need not be unique: epmd is private.
+    RABBITMQ_NODENAME: 'cashflow@localhost',
+    RABBITMQ_DIST_PORT: String(ports.distribution),
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
+    ERL_EPMD_PORT: String(ports.epmd),
+    ERL_EPMD_ADDRESS: '127.0.0.1',
+  }
+}

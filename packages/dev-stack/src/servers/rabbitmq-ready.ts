@@ -1,0 +1,41 @@
+import { connect } from 'node:net'
+
+const ANSWER_MS = 2_000
+
+/** AMQP answers, and the management API does so in our broker's name: another may have been listening there all along. */
+export async function isRabbitmqReady(
+  ports: { amqp: number; management: number },
+  clusterName: string,
+): Promise<boolean> {
+  return (await managedCluster(ports.management)) === clusterName && (await speaksAmqp(ports.amqp))
+}
+
+async function managedCluster(port: number): Promise<string | undefined> {
+  const authorization = `Basic ${Buffer.from('guest:guest').toString('base64')}`
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/api/overview`, {
+      headers: { authorization },
+      signal: AbortSignal.timeout(ANSWER_MS),
+    })
+    if (!response.ok) return undefined
+    return ((await response.json()) as { cluster_name?: string }).cluster_name
+  } catch {
+    return undefined
+  }
+}
+
+/** Sends the protocol header; a server that is ready answers with Connection.Start, a method frame (AMQP 0-9-1, 4.2.2). */
+function speaksAmqp(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    const end = (answer: boolean) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.setTimeout(ANSWER_MS, () => end(false))
+    socket.once('connect', () => socket.write(Buffer.from('AMQP\0\0\x09\x01', 'latin1')))
+    socket.once('data', (data) => end(data[0] === 1))
+    socket.once('error', () => end(false))
+    socket.once('close', () => end(false))
+  })
+}

@@ -1,0 +1,51 @@
+import { resolve } from 'node:path'
+import { freePorts } from '../ports.ts'
+import type { Exit } from '../processes/daemon.ts'
+import { launchRabbitmq } from './rabbitmq-node.ts'
+import { findRabbitmqPrograms } from './rabbitmq-programs.ts'
+
+export type RabbitmqOptions = {
+  /** Data, configuration and log live in it. */
+  dir: string
+  /** Default: free ones. */
+  ports?: { amqp?: number; management?: number }
+  /** Told what takes time. */
+  log?: (line: string) => void
+}
+
+export type RabbitmqServer = {
+  url: string
+  managementUrl: string
+  port: number
+  managementPort: number
+  /** The broker's; kill -9 on it is a broker's sudden death. */
+  pid: number
+  logFile: string
+  exited: Promise<Exit>
+  /** Runs rabbitmqctl against this broker and returns what it prints. */
+  ctl(...args: string[]): Promise<string>
+  stop(): Promise<void>
+}
+
+const START_TRIES = 3
+
+const NO_RABBITMQ = `RabbitMQ is not here and cannot be fetched. Any one of these helps:
+  1. install it, so that rabbitmq-server and erl are on the PATH (brew install rabbitmq, apt-get install rabbitmq-server);
+  2. run on Debian or Ubuntu, where apt-get can download it for this user alone, without root;
+  3. start a Docker engine that this user may use.
+Or set RABBITMQ_URL to a broker that runs elsewhere.`
+
+/** Resolves when AMQP and the management API answer. */
+export async function startRabbitmq({ dir, ports = {}, log = () => {} }: RabbitmqOptions): Promise<RabbitmqServer> {
+  const programs = await findRabbitmqPrograms(log)
+  if (!programs) throw new Error(NO_RABBITMQ)
+  for (let attempt = 1; ; attempt++) {
+    const [amqp, management, distribution, epmd] = await freePorts(4)
+    const chosen = { amqp, management, distribution, epmd, ...ports }
+    const start = await launchRabbitmq(programs, resolve(dir), chosen)
+    if (start.outcome === 'ready') return start.server
+    // Somebody else took one of the free ports first.
+    if (start.outcome === 'port taken' && attempt < START_TRIES) continue
+    throw new Error(`RabbitMQ did not start (${start.outcome}); the end of ${start.logFile}:\n${start.said}`)
+  }
+}
