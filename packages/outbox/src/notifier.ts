@@ -14,7 +14,7 @@ export interface Notifier {
  * Sends at once, then at most once in 10 ms (leading edge, coalesced). Call it after COMMIT, never within: NOTIFY in a
  * transaction serialises the commits of the whole server.
  */
-export function createNotifier(db: Kysely<never>): Notifier {
+export function createNotifier<Tables>(db: Kysely<Tables>): Notifier {
   let cooling = false
   let again = false
 

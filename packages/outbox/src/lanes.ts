@@ -1,0 +1,110 @@
+import { type Kysely, sql } from 'kysely'
+import type { FloorsView } from './floors.ts'
+import { LANES, type OutboxMessage } from './message.ts'
+import type { OutboxTables } from './tables.ts'
+
+export interface ReadMessage extends OutboxMessage {
+  readonly lane: number
+  /** A bigint, as text. */
+  readonly id: string
+}
+
+export interface LaneRead {
+  messages: ReadMessage[]
+  /** The oldest xid still in progress for the statement that read. */
+  xmin: bigint
+  /** Whether the size limit kept messages back, of whichever lane. */
+  cutBySize: boolean
+}
+
+/**
+ * Locks up to `lanesMax` lanes that hold messages and that nobody else holds, in the order of the rotation.
+ * A lane without messages is not locked: an idle poll takes no xid and writes no WAL.
+ */
+export async function lockLanes<Tables extends OutboxTables>(
+  tx: Kysely<Tables>,
+  view: FloorsView,
+  { start, lanesMax }: { start: number; lanesMax: number },
+): Promise<{ lanes: number[]; xid: bigint }> {
+  const { rows } = await sql<{ lane: number; xid: string }>`
+    select l.lane, pg_current_xact_id()::text as xid
+    from outbox_lanes l
+    where exists (
+      select from outbox_messages m where m.lane = l.lane and m.id > (${floorsOf(view)}::bigint[])[l.lane + 1]
+    )
+    order by (l.lane - ${start}::int + ${LANES}::int) % ${LANES}::int
+    limit ${lanesMax}
+    for update of l skip locked`.execute(tx)
+  return { lanes: rows.map(({ lane }) => lane), xid: BigInt(rows[0]?.xid ?? 0) }
+}
+
+interface Row {
+  xmin: string
+  available: string | null
+  lane: number
+  id: string
+  message_id: string
+  key: string
+  topic: string
+  body: string
+  headers: Record<string, string>
+  mandatory: boolean
+  attempts: number
+  created_at: Date
+}
+
+/**
+ * Reads the oldest messages of each lane in id order. Has to be a statement after the one that locked: its snapshot is
+ * then younger than the locks, and shows all that their last holder has done.
+ */
+export async function readLanes<Tables extends OutboxTables>(
+  tx: Kysely<Tables>,
+  lanes: readonly number[],
+  view: FloorsView,
+  { messagesPerLaneMax, bytesMax }: { messagesPerLaneMax: number; bytesMax: number },
+): Promise<LaneRead> {
+  // Lateral, not lane = ANY(…): the primary key then serves each lane in id order, however long the backlog.
+  // The size limit goes round the lanes by rank, so that one lane's large messages do not keep the others back.
+  const { rows } = await sql<Row>`
+    select pg_snapshot_xmin(pg_current_snapshot())::text as xmin, m.*
+    from (select) snapshot
+    left join (
+      select *, sum(octet_length(body)) over (order by rank, lane) - octet_length(body) as bytes_before,
+        count(*) over () as available
+      from unnest(${lanes}::smallint[]) as l (lane)
+      cross join lateral (
+        select id, message_id, key, topic, payload::text as body, headers, mandatory, attempts, created_at,
+          row_number() over (order by id) as rank
+        from outbox_messages
+        where outbox_messages.lane = l.lane and id > (${floorsOf(view)}::bigint[])[l.lane + 1]
+        order by id
+        limit ${messagesPerLaneMax}
+      ) oldest
+    ) m on m.bytes_before < ${bytesMax}
+    order by m.rank, m.lane`.execute(tx)
+  const messages = rows.filter((row) => row.id !== null)
+  return {
+    messages: messages.map(toMessage),
+    xmin: BigInt(rows[0]?.xmin ?? 0),
+    cutBySize: messages.length < Number(rows[0]?.available ?? 0),
+  }
+}
+
+function toMessage(row: Row): ReadMessage {
+  return {
+    lane: row.lane,
+    id: row.id,
+    messageId: row.message_id,
+    key: row.key,
+    topic: row.topic,
+    body: row.body,
+    headers: row.headers,
+    mandatory: row.mandatory,
+    attempts: row.attempts,
+    createdAt: row.created_at,
+  }
+}
+
+function floorsOf(view: FloorsView): string[] {
+  return view.map(({ floor }) => floor.toString())
+}

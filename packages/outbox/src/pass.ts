@@ -1,0 +1,95 @@
+import type { Kysely } from 'kysely'
+import { decide } from './decide.ts'
+import type { Floors, FloorsView } from './floors.ts'
+import { type LaneRead, lockLanes, readLanes } from './lanes.ts'
+import { LANES } from './message.ts'
+import { publishRouted } from './publish-routed.ts'
+import type { Publisher } from './publisher.ts'
+import { type Settlement, settle } from './settle.ts'
+import type { OutboxTables } from './tables.ts'
+
+export interface PassOptions<Tables extends OutboxTables> {
+  db: Kysely<Tables>
+  publisher: Publisher
+  floors: Floors
+  limits: PassLimits
+}
+
+export interface PassLimits {
+  lanesMax: number
+  messagesPerLaneMax: number
+  /** Of the bodies read together; a message that is larger is read alone. */
+  bytesMax: number
+  /** How long the confirms may take, in milliseconds. */
+  confirmDeadlineMs: number
+}
+
+export interface PassResult {
+  /** What the pass found, and what it did with it. */
+  settlements: readonly Settlement[]
+  /** Where the rotation goes on. */
+  nextLane: number
+}
+
+/**
+ * One pass over the outbox: lock free lanes, read, publish, wait for the confirms, settle, commit. A message leaves
+ * its lane only in the transaction that follows its confirm, and a pass that dies anywhere leaves it where it was.
+ *
+ * @throws what the database throws; the messages are then published again by a later pass
+ */
+export async function runPass<Tables extends OutboxTables>(
+  { db, publisher, floors, limits }: PassOptions<Tables>,
+  startLane: number,
+): Promise<PassResult> {
+  const view = floors.view()
+  const tx = await db.startTransaction().execute()
+  try {
+    const { lanes, xid } = await lockLanes(tx, view, { start: startLane, lanesMax: limits.lanesMax })
+    if (lanes.length === 0) {
+      await tx.rollback().execute()
+      return { settlements: [], nextLane: startLane }
+    }
+    const read = await readLanes(tx, lanes, view, limits)
+    const outcomes = await publishRouted(publisher, read.messages, limits.confirmDeadlineMs)
+    const settlements = read.messages.map((message, index) => ({
+      message,
+      action: decide(message, outcomes[index] ?? { status: 'unknown', reason: 'no outcome' }),
+    }))
+    await settle(tx, settlements)
+    await tx.commit().execute()
+    observeLanes(floors, view, { lanes, xid, read, settlements, limits })
+    return { settlements, nextLane: ((lanes.at(-1) ?? startLane) + 1) % LANES }
+  } catch (error) {
+    // Where the session is gone, so is the transaction.
+    if (!tx.isCommitted && !tx.isRolledBack)
+      await tx
+        .rollback()
+        .execute()
+        .catch(() => {})
+    throw error
+  }
+}
+
+interface PassFacts {
+  lanes: readonly number[]
+  xid: bigint
+  read: LaneRead
+  settlements: readonly Settlement[]
+  limits: PassLimits
+}
+
+function observeLanes(floors: Floors, view: FloorsView, { lanes, xid, read, settlements, limits }: PassFacts): void {
+  const byLane = Map.groupBy(settlements, ({ message }) => message.lane)
+  for (const lane of lanes) {
+    const own = byLane.get(lane) ?? []
+    const lastRead = own.at(-1)?.message.id
+    const lowestLeft = own.find(({ action }) => action.action === 'leave')?.message.id
+    floors.observe(view, lane, {
+      xid,
+      xmin: read.xmin,
+      lastRead: lastRead === undefined ? undefined : BigInt(lastRead),
+      lowestLeft: lowestLeft === undefined ? undefined : BigInt(lowestLeft),
+      cut: read.cutBySize || own.length === limits.messagesPerLaneMax,
+    })
+  }
+}

@@ -1,0 +1,23 @@
+import { type Kysely, sql } from 'kysely'
+import type { OutboxTables } from './tables.ts'
+
+const BATCH_MAX = 500
+
+/**
+ * Moves messages that are due into their lanes. Several relays promote at once, and none of them twice.
+ *
+ * @returns how many it moved
+ */
+export async function promoteDue<Tables extends OutboxTables>(db: Kysely<Tables>): Promise<number> {
+  // Materialized is a fence: inlined, the planner may run the locking select more than once.
+  const { numAffectedRows } = await sql`
+    with due as materialized (
+      select id from outbox_scheduled where due_at <= now() order by due_at limit ${BATCH_MAX} for update skip locked
+    ),
+    moved as (delete from outbox_scheduled s using due where s.id = due.id returning s.*)
+    insert into outbox_messages (lane, message_id, key, topic, payload, headers, mandatory, attempts, created_at)
+    select lane, message_id, key, topic, payload, headers, mandatory, attempts, created_at from moved
+    where pg_current_xact_id() is not null
+    order by due_at, id`.execute(db)
+  return Number(numAffectedRows ?? 0)
+}

@@ -1,0 +1,70 @@
+import { type Kysely, sql } from 'kysely'
+import type { Action } from './decide.ts'
+import type { ReadMessage } from './lanes.ts'
+import type { OutboxTables } from './tables.ts'
+
+const BLOCKED_MS = 300_000
+
+export interface Settlement {
+  message: ReadMessage
+  action: Action
+}
+
+/** Carries out what was decided, within the pass's transaction: its lanes' locks fence it. */
+export async function settle<Tables extends OutboxTables>(
+  tx: Kysely<Tables>,
+  settlements: readonly Settlement[],
+): Promise<void> {
+  const confirmed: ReadMessage[] = []
+  for (const { message, action } of settlements) {
+    switch (action.action) {
+      case 'delete':
+        confirmed.push(message)
+        break
+      case 'leave':
+        break
+      case 'delay':
+        await delay(tx, message, action.delayMs)
+        break
+      case 'bury':
+        await bury(tx, message, action.reason)
+        break
+      default:
+        action satisfies never
+    }
+  }
+  if (confirmed.length > 0) await remove(tx, confirmed)
+}
+
+async function remove<Tables extends OutboxTables>(tx: Kysely<Tables>, messages: readonly ReadMessage[]) {
+  await sql`
+    delete from outbox_messages m
+    using unnest(${messages.map(({ lane }) => lane)}::smallint[], ${messages.map(({ id }) => id)}::bigint[]) as done (lane, id)
+    where m.lane = done.lane and m.id = done.id`.execute(tx)
+}
+
+async function delay<Tables extends OutboxTables>(tx: Kysely<Tables>, { lane, id }: ReadMessage, delayMs: number) {
+  await sql`
+    with moved as (delete from outbox_messages where lane = ${lane} and id = ${id} returning *)
+    insert into outbox_scheduled
+      (lane, message_id, key, topic, payload, headers, mandatory, created_at, attempts, due_at)
+    select lane, message_id, key, topic, payload, headers, mandatory, created_at, attempts + 1,
+      clock_timestamp() + ${delayMs} * interval '1 millisecond'
+    from moved`.execute(tx)
+}
+
+async function bury<Tables extends OutboxTables>(tx: Kysely<Tables>, message: ReadMessage, reason: string) {
+  const { lane, id } = message
+  const { numAffectedRows } = await sql`
+    with buried as (
+      insert into dead_letters
+        (lane, message_id, key, topic, payload, headers, mandatory, created_at, attempts, source, reason)
+      select lane, message_id, key, topic, payload, headers, mandatory, created_at, attempts + 1, 'outbox', ${reason}
+      from outbox_messages where lane = ${lane} and id = ${id}
+      on conflict do nothing
+      returning 1
+    )
+    delete from outbox_messages where lane = ${lane} and id = ${id} and exists (select from buried)`.execute(tx)
+  // An unresolved dead letter of its key and topic is in the way: this one waits until an operator has seen to that.
+  if (numAffectedRows === 0n) await delay(tx, message, BLOCKED_MS)
+}

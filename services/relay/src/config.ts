@@ -1,0 +1,32 @@
+import {
+  brokerEnv,
+  brokerUrls,
+  databaseEnv,
+  databaseUrl,
+  type Env,
+  integer,
+  loggingEnv,
+  parseEnv,
+} from '@cashflow/runtime'
+import * as z from 'zod'
+
+export const relayEnv = z.object({
+  ...databaseEnv,
+  ...brokerEnv,
+  ...loggingEnv,
+  RELAY_PASSES: integer({ min: 1, max: 16, default: 2 }),
+})
+
+export type RelayConfig = ReturnType<typeof relayConfig>
+
+/** @throws ConfigError naming every setting that is not usable */
+export function relayConfig(env: Env) {
+  const settings = parseEnv(relayEnv, env)
+  return Object.freeze({
+    databaseUrl: databaseUrl(settings),
+    brokerUrls: brokerUrls(settings),
+    queue: settings.MQ_QUEUE,
+    logLevel: settings.LOG_LEVEL,
+    passes: settings.RELAY_PASSES,
+  })
+}

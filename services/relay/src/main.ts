@@ -1,0 +1,35 @@
+import { createDatabase, databasePart } from '@cashflow/db'
+import { createConnection, createPublisher, paymentsTopology } from '@cashflow/messaging'
+import { createFloors } from '@cashflow/outbox'
+import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
+import { relayConfig } from './config.ts'
+import { IDLE_IN_TRANSACTION_MS } from './limits.ts'
+import { createListener } from './listener.ts'
+import { createRelay } from './relay.ts'
+import { createWake } from './wake.ts'
+
+const config = loadConfig(relayConfig)
+const logger = createLogger({ service: 'relay', level: config.logLevel })
+const db = createDatabase({
+  url: config.databaseUrl,
+  applicationName: 'cashflow-relay',
+  poolMax: config.passes + 1,
+  idleInTransactionMs: IDLE_IN_TRANSACTION_MS,
+  logger,
+})
+const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-relay', logger })
+const publisher = createPublisher({ connection, topology: paymentsTopology(config.queue), logger })
+const floors = createFloors()
+const wake = createWake()
+const listener = createListener({
+  databaseUrl: config.databaseUrl,
+  onNotify: wake.wake,
+  onLost: floors.forget,
+  logger,
+})
+const relay = createRelay({ db, publisher, floors, wake, logger, passes: config.passes })
+
+await runUntilSignal([databasePart(db, logger), connection, publisher, listener, relay], {
+  logger,
+  deadlineMs: 15_000,
+})

@@ -1,0 +1,116 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Tables } from '@cashflow/db'
+import { type Floors, type PassResult, type Publisher, promoteDue, retryDelayMs, runPass } from '@cashflow/outbox'
+import type { Logger, Part } from '@cashflow/runtime'
+import type { Kysely } from 'kysely'
+import { passLimits } from './limits.ts'
+import type { Wake } from './wake.ts'
+
+const POLL_MS = 200
+const FORGET_FLOORS_MS = 10_000
+
+export interface RelayOptions {
+  db: Kysely<Tables>
+  publisher: Publisher & { whenReady(signal: AbortSignal): Promise<void> }
+  floors: Floors
+  wake: Wake
+  logger: Logger
+  /** How many passes run at once. */
+  passes: number
+}
+
+/** Moves messages from the outbox to the broker for as long as it runs. */
+export function createRelay({ db, publisher, floors, wake, logger, passes }: RelayOptions): Part {
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const limits = passLimits(passes)
+  let running: Promise<unknown> | undefined
+  let nextLane = 0
+
+  async function passOnce(): Promise<PassResult> {
+    // Without a broker there is no pass: it would hold lanes and a transaction for nothing.
+    await publisher.whenReady(signal)
+    const result = await runPass({ db, publisher, floors, limits }, nextLane)
+    nextLane = result.nextLane
+    report(result, logger)
+    return result
+  }
+
+  async function passLoop(): Promise<void> {
+    let refusals = 0
+    while (!signal.aborted) {
+      const { settlements } = await passOnce()
+      const left = settlements.filter(({ action }) => action.action === 'leave').length
+      refusals = left > 0 ? refusals + 1 : 0
+      if (left > 0) await pause(backoffMs(refusals))
+      else if (settlements.length === 0) await wake.wait({ atMostMs: POLL_MS, signal })
+    }
+  }
+
+  async function promoteLoop(): Promise<void> {
+    while (!signal.aborted) {
+      const promoted = await promoteDue(db)
+      if (promoted > 0) wake.wake()
+      else await pause(POLL_MS)
+    }
+  }
+
+  async function forgetLoop(): Promise<void> {
+    while (!signal.aborted) {
+      await pause(FORGET_FLOORS_MS)
+      floors.forget()
+    }
+  }
+
+  /** Runs a loop again whenever it throws, which is what it does while the database is away. */
+  async function persist(loop: () => Promise<void>): Promise<void> {
+    let failures = 0
+    while (!signal.aborted) {
+      const startedAt = performance.now()
+      await loop().catch((error: unknown) => {
+        if (signal.aborted) return
+        floors.forget()
+        logger.warn('pass failed, its messages stay in the outbox', { error })
+      })
+      failures = performance.now() - startedAt > FORGET_FLOORS_MS ? 1 : failures + 1
+      await pause(backoffMs(failures))
+    }
+  }
+
+  const pause = (ms: number) => sleep(ms, undefined, { signal }).catch(() => {}) // Only abort rejects.
+
+  return {
+    name: 'relay',
+    async start() {
+      const loops = [...Array.from({ length: passes }, () => passLoop), promoteLoop, forgetLoop]
+      running ??= Promise.all(loops.map(persist))
+    },
+    async stop() {
+      stopping.abort()
+      await running
+    },
+  }
+}
+
+/** Between 50 ms and 5 s, so that relays do not come back all at once and none spins. */
+function backoffMs(failures: number): number {
+  return 50 + Math.min(4_950, retryDelayMs(failures))
+}
+
+function report({ settlements }: PassResult, logger: Logger): void {
+  for (const { message, action } of settlements) {
+    const fields = {
+      message_id: message.messageId,
+      key: message.key,
+      topic: message.topic,
+      request_id: message.headers['x-request-id'],
+    }
+    if (action.action === 'delete') logger.debug('message published', fields)
+    else if (action.action === 'delay')
+      logger.warn('message unroutable, tried again later', { ...fields, delay_ms: action.delayMs })
+    else if (action.action === 'bury')
+      logger.error('message unroutable, now a dead letter', { ...fields, reason: action.reason })
+  }
+  const left = settlements.filter(({ action }) => action.action === 'leave').length
+  if (left > 0) logger.warn('messages not confirmed, they stay in the outbox', { messages: left })
+}

@@ -1,0 +1,34 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export interface Wake {
+  /** Ends every wait, and the next one too if nobody is waiting. */
+  wake(): void
+  /** Resolves when woken, after `atMostMs`, or when the signal aborts. */
+  wait(options: { atMostMs: number; signal: AbortSignal }): Promise<void>
+}
+
+export function createWake(): Wake {
+  let pending = false
+  const waiting = new Set<() => void>()
+  return {
+    wake() {
+      pending = waiting.size === 0
+      for (const resolve of waiting) resolve()
+      waiting.clear()
+    },
+    async wait({ atMostMs, signal }) {
+      if (pending) {
+        pending = false
+        return
+      }
+      const ended = new AbortController()
+      const woken = new Promise<void>((resolve) => {
+        waiting.add(resolve)
+        void sleep(atMostMs, undefined, { signal: AbortSignal.any([signal, ended.signal]) }).then(resolve, resolve)
+        ended.signal.addEventListener('abort', () => waiting.delete(resolve), { once: true })
+      })
+      await woken
+      ended.abort()
+    },
+  }
+}
