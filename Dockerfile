@@ -1,0 +1,33 @@
+# One image per process, each with its bundle and nothing else on top of Node: docker build --target worker .
+
+FROM node:24-bookworm-slim AS build
+WORKDIR /cashflow
+COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
+RUN npm install --global "$(node -p 'require("./package.json").packageManager')" && pnpm fetch --prod
+COPY . .
+RUN pnpm install --offline --frozen-lockfile --prod --ignore-scripts && node deploy/bundle.ts
+
+FROM node:24-bookworm-slim AS base
+ENV NODE_ENV=production APP_ENV=production HOST=0.0.0.0
+WORKDIR /app
+USER node
+
+FROM base AS migrate
+COPY db/migrations migrations
+COPY --from=build /cashflow/dist/migrate.mjs* bin/
+CMD ["node", "--enable-source-maps", "bin/migrate.mjs"]
+
+FROM base AS relay
+COPY --from=build /cashflow/dist/relay.mjs* bin/
+CMD ["node", "--enable-source-maps", "bin/relay.mjs"]
+
+FROM base AS worker
+COPY --from=build /cashflow/dist/worker.mjs* bin/
+CMD ["node", "--enable-source-maps", "bin/worker.mjs"]
+
+FROM base AS api
+COPY --from=build /cashflow/dist/api.mjs* bin/
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=5s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8080}/health`).then(({ ok }) => process.exit(ok ? 0 : 1))"]
+CMD ["node", "--enable-source-maps", "bin/api.mjs"]
