@@ -1,0 +1,137 @@
+import { setInterval } from 'node:timers/promises'
+import { expect } from 'chai'
+import { eventually } from '../src/eventually.ts'
+import { api, compose, containers, getPayment, type Payment, postPayment, publishByHand, query } from './system.ts'
+
+const SERVICES = ['api', 'relay', 'worker']
+const STOP_MS_MAX = 20_000
+
+describe('docker-compose.yml', () => {
+  const posted: Payment[] = []
+
+  async function post(reference: string, path?: string): Promise<Payment> {
+    const payment = await postPayment({ amount: 100.5, currency: 'USD', reference }, path)
+    posted.push(payment)
+    return payment
+  }
+
+  function settled(id: string, path?: string): Promise<Payment> {
+    return eventually(
+      async () => {
+        const payment = await getPayment(id, path)
+        expect(payment.status).to.be.oneOf(['SUCCESS', 'FAILED'])
+        return payment
+      },
+      { timeoutMs: 60_000, intervalMs: 200 },
+    )
+  }
+
+  /** Every payment that was answered with 201, and no other, has reached its end in one transition. */
+  function allSettledOnce(): Promise<void> {
+    return eventually(
+      async () => {
+        const rows = await query<{ id: string; status: string; ends: string[] }>(`
+          select id, status, array(select type from payment_events where payment_id = payments.id
+                                   and type <> 'payment.created') as ends from payments`)
+        expect(rows.map(({ id }) => id)).to.have.members(posted.map(({ id }) => id))
+        const ends: Record<string, string> = { SUCCESS: 'payment.succeeded', FAILED: 'payment.failed' }
+        expect(rows.filter(({ status, ends: [type, ...more] }) => ends[status] !== type || more.length > 0)).to.eql([])
+        expect(await query('select topic, key from outbox_messages')).to.eql([])
+      },
+      { timeoutMs: 120_000, intervalMs: 500 },
+    )
+  }
+
+  async function up(...options: string[]): Promise<void> {
+    await compose('up', '--detach', ...options)
+    await eventually(async () => expect((await api('/health')).status).to.equal(200), { timeoutMs: 60_000 })
+  }
+
+  before('builds and starts', async function () {
+    this.timeout(600_000)
+    await up('--build')
+  })
+
+  it('answers GET /health', async () => {
+    expect(await (await api('/health')).json()).to.eql({ status: 'ok' })
+  })
+
+  it('runs its services unprivileged, with the settings given and without the addresses of the host', async () => {
+    for (const service of SERVICES) {
+      expect(await compose('exec', '-T', service, 'id', '-u')).to.equal('1000\n')
+      const env = await compose('exec', '-T', service, 'printenv')
+      expect(env).to.include('APP_ENV=production').and.not.include('localhost')
+    }
+    expect(await compose('exec', '-T', 'worker', 'printenv', 'PROVIDER_DELAY_MS')).to.equal('500\n')
+  })
+
+  for (const path of ['/api/v1/payments', '/payments']) {
+    it(`takes a payment posted to ${path} to SUCCESS or FAILED`, async () => {
+      const payment = await post(`REF${path}`, path)
+      expect(payment).to.include({ amount: 100.5, currency: 'USD', reference: `REF${path}`, status: 'PENDING' })
+      expect(await settled(payment.id, path)).to.include({ id: payment.id, amount: 100.5 })
+    })
+  }
+
+  it('settles ten payments posted in a row', async () => {
+    for (let i = 1; i <= 10; i++) await post(`REF-${i}`)
+    await allSettledOnce()
+  })
+
+  it('skips a settled payment whose bare id is published by hand', async () => {
+    const { id, status } = await settled((await post('REF-again')).id)
+    await publishByHand('payments', id)
+    await eventually(
+      async () =>
+        expect(await compose('logs', '--no-color', 'worker')).to.include(`Skipping payment ${id} (already ${status})`),
+      { timeoutMs: 30_000, intervalMs: 500 },
+    )
+    expect(await getPayment(id)).to.include({ status })
+    await allSettledOnce()
+  })
+
+  it('scales to three workers and two relays', async () => {
+    await up('--scale=worker=3', '--scale=relay=2')
+    const running = (await containers('relay', 'worker')).filter((container) => container.running)
+    expect(running.map(({ service }) => service)).to.have.members(['relay', 'relay', 'worker', 'worker', 'worker'])
+    for (let i = 1; i <= 100; i++) await post(`REF-scaled-${i}`)
+    await allSettledOnce()
+  })
+
+  it('takes payments while the broker is away, and settles them once it is back', async () => {
+    const back = new AbortController()
+    const outage = async () => {
+      await compose('stop', 'rabbitmq')
+      const before = posted.length
+      await eventually(() => expect(posted.length).to.be.greaterThan(before + 20))
+      await compose('start', 'rabbitmq')
+    }
+    await Promise.all([postSteadily('REF-outage', back.signal), outage().finally(() => back.abort())])
+    await allSettledOnce()
+  })
+
+  it('stops with work in flight: soon, and with exit code 0', async () => {
+    for (let i = 1; i <= 100; i++) await post(`REF-stopped-${i}`)
+    const startedAt = performance.now()
+    await compose('stop', ...SERVICES)
+    expect(performance.now() - startedAt).to.be.lessThan(STOP_MS_MAX)
+    const stopped = await containers(...SERVICES)
+    expect(stopped).to.have.lengthOf(6)
+    expect(stopped.filter(({ running, exitCode }) => running || exitCode !== 0)).to.eql([])
+  })
+
+  it('goes on where it was after down and up', async () => {
+    await compose('down')
+    await up()
+    await allSettledOnce()
+  })
+
+  /** One payment every 100 ms, each of which must be answered with 201. */
+  async function postSteadily(reference: string, signal: AbortSignal): Promise<void> {
+    let count = 0
+    for await (const _ of setInterval(100)) {
+      if (signal.aborted) return
+      await post(`${reference}-${++count}`)
+    }
+  }
+})

@@ -1,0 +1,40 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { Command } from './engine.ts'
+
+/** What Compose and the tests need to know: a project name, and with it images and volumes, and ports of its own. */
+export async function projectEnv(compose: Command): Promise<NodeJS.ProcessEnv> {
+  const [api, postgres, rabbitmq, management] = await freePorts(4)
+  return {
+    // Compose 1.29 builds as its newer versions do.
+    COMPOSE_DOCKER_CLI_BUILD: '1',
+    DOCKER_BUILDKIT: '1',
+    ...process.env,
+    COMPOSE_COMMAND: JSON.stringify(compose),
+    COMPOSE_FILE: 'docker-compose.yml',
+    COMPOSE_PROJECT_NAME: `cashflow-test-${randomBytes(4).toString('hex')}`,
+    API_PORT: `${api}`,
+    POSTGRES_PORT: `${postgres}`,
+    RABBITMQ_PORT: `${rabbitmq}`,
+    RABBITMQ_MANAGEMENT_PORT: `${management}`,
+    LOG_LEVEL: 'info',
+    MQ_QUEUE: 'payments',
+    PROVIDER_DELAY_MS: '500',
+    PROVIDER_SUCCESS_RATE: '0.7',
+    WORKER_PREFETCH: '20',
+    // What an .env has for processes of the host; in a container each would lead astray.
+    APP_ENV: 'development',
+    DB_HOST: 'localhost',
+    MQ_HOST: 'localhost',
+  }
+}
+
+/** Ports that are free now, no two the same: each is held until all are known. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => (server.address() as { port: number }).port)
+  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))))
+  return ports
+}

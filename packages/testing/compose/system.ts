@@ -1,0 +1,88 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import pg from 'pg'
+import { REPOSITORY } from '../src/repository.ts'
+import type { Command } from './engine.ts'
+
+const execute = promisify(execFile)
+const { env } = process
+
+/** Runs Compose on the project under test. */
+export async function compose(...args: string[]): Promise<string> {
+  const [program, ...first] = JSON.parse(env.COMPOSE_COMMAND ?? '') as Command
+  return output(program, ...first, ...args)
+}
+
+export interface Container {
+  service: string
+  running: boolean
+  exitCode: number
+}
+
+/** The containers of these services, stopped ones too. */
+export async function containers(...services: string[]): Promise<Container[]> {
+  const ids = (await compose('ps', '--all', '--quiet', ...services)).split('\n').filter(Boolean)
+  const inspected = JSON.parse(await output('docker', 'inspect', ...ids)) as {
+    Config: { Labels: Record<string, string> }
+    State: { Running: boolean; ExitCode: number }
+  }[]
+  return inspected.map(({ Config, State }) => ({
+    service: Config.Labels['com.docker.compose.service'] ?? '',
+    running: State.Running,
+    exitCode: State.ExitCode,
+  }))
+}
+
+async function output(program: string, ...args: string[]): Promise<string> {
+  const { stdout } = await execute(program, args, { cwd: REPOSITORY, maxBuffer: 64 * 1024 * 1024 })
+  return stdout
+}
+
+export interface Payment {
+  id: string
+  status: string
+}
+
+export async function postPayment(body: object, path = '/api/v1/payments'): Promise<Payment> {
+  const answer = await api(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  if (answer.status !== 201) throw new Error(`POST ${path} answered ${answer.status}: ${await answer.text()}`)
+  return (await answer.json()) as Payment
+}
+
+export async function getPayment(id: string, path = '/api/v1/payments'): Promise<Payment> {
+  const answer = await api(`${path}/${id}`)
+  if (answer.status !== 200) throw new Error(`GET ${path}/${id} answered ${answer.status}: ${await answer.text()}`)
+  return (await answer.json()) as Payment
+}
+
+export function api(path: string, request: RequestInit = {}): Promise<Response> {
+  return fetch(`http://127.0.0.1:${env.API_PORT}${path}`, { signal: AbortSignal.timeout(10_000), ...request })
+}
+
+/** Publishes as the management UI's "Publish message" does: any body, neither a message id nor headers. */
+export async function publishByHand(queue: string, body: string): Promise<void> {
+  const answer = await fetch(`http://127.0.0.1:${env.RABBITMQ_MANAGEMENT_PORT}/api/exchanges/%2F/amq.default/publish`, {
+    method: 'POST',
+    headers: { authorization: `Basic ${btoa('guest:guest')}` },
+    body: JSON.stringify({ properties: {}, routing_key: queue, payload: body, payload_encoding: 'string' }),
+  })
+  const result = (await answer.json()) as { routed?: boolean }
+  if (!result.routed) throw new Error(`${body} did not reach ${queue}: ${answer.status} ${JSON.stringify(result)}`)
+}
+
+export async function query<Row extends pg.QueryResultRow>(sql: string): Promise<Row[]> {
+  const client = new pg.Client({
+    connectionString: `postgres://postgres:postgres@127.0.0.1:${env.POSTGRES_PORT}/payments`,
+    query_timeout: 10_000,
+  })
+  await client.connect()
+  try {
+    return (await client.query<Row>(sql)).rows
+  } finally {
+    await client.end()
+  }
+}
