@@ -1,0 +1,59 @@
+export interface OutboundMessage {
+  messageId: string
+  /** Routing key, and the message's `type`. */
+  topic: string
+  /** JSON text. */
+  body: string
+  headers: Readonly<Record<string, string>>
+  /** Whether it is an error that no queue takes it. */
+  mandatory: boolean
+  createdAt: Date
+}
+
+export type PublishOutcome =
+  /** The broker answers for it. */
+  | { status: 'confirmed' }
+  /** The broker refused it now: a full queue, an internal error. */
+  | { status: 'nacked' }
+  /** No queue takes it, or it cannot be put into a frame at all. */
+  | { status: 'returned'; reason: string }
+  /** Perhaps published, perhaps not. */
+  | { status: 'unknown'; reason: string }
+
+/** The messages of one `publish` call on their way. */
+export interface Batch {
+  readonly messages: readonly OutboundMessage[]
+  /** Index of the next message to send. */
+  next: number
+  /** Sent, and neither confirmed nor refused yet. */
+  readonly inFlight: number
+  readonly done: boolean
+  settle(index: number, outcome: PublishOutcome): void
+  /** Ends the batch: what has no outcome yet is unknown. Nothing later changes that. */
+  giveUp(reason: string): void
+}
+
+export function createBatch(messages: readonly OutboundMessage[], finish: (outcomes: PublishOutcome[]) => void): Batch {
+  const outcomes = new Array<PublishOutcome | undefined>(messages.length).fill(undefined)
+  let left = messages.length
+  return {
+    messages,
+    next: 0,
+    get inFlight() {
+      return this.next - (messages.length - left)
+    },
+    get done() {
+      return left === 0
+    },
+    settle(index, outcome) {
+      if (outcomes[index]) return
+      outcomes[index] = outcome
+      if (--left === 0) finish(outcomes as PublishOutcome[])
+    },
+    giveUp(reason) {
+      if (left === 0) return
+      left = 0
+      finish(outcomes.map((outcome) => outcome ?? { status: 'unknown', reason }))
+    },
+  }
+}

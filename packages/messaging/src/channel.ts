@@ -1,0 +1,72 @@
+import type { Channel, ConfirmChannel } from 'amqplib/callback_api'
+import { describe } from './errors.ts'
+import type { Link } from './link.ts'
+import { aborted, within } from './waiting.ts'
+
+const SETUP_DEADLINE_MS = 10_000
+const CLOSE_DEADLINE_MS = 2_000
+
+/** A channel and the end of it: aborted when the channel or its connection is gone, with the cause. */
+export interface Opened<AnyChannel> {
+  readonly channel: AnyChannel
+  readonly closed: AbortSignal
+}
+
+export function openChannel(link: Link): Promise<Opened<Channel>> {
+  return open(link, (done) => link.amqp.createChannel(done))
+}
+
+export function openConfirmChannel(link: Link): Promise<Opened<ConfirmChannel>> {
+  return open(link, (done) => link.amqp.createConfirmChannel(done))
+}
+
+/** The listeners are there before the broker is asked: an `error` event that nobody hears would take the connection. */
+function open<AnyChannel extends Channel>(
+  link: Link,
+  create: (done: (error: Error | null) => void) => AnyChannel,
+): Promise<Opened<AnyChannel>> {
+  return new Promise((resolve, reject) => {
+    const closed = new AbortController()
+    const channel = create((error) => (error ? reject(error) : resolve({ channel, closed: closed.signal })))
+    channel.on('error', (error) => closed.abort(error))
+    channel.on('close', () => closed.abort(link.closed.aborted ? link.closed.reason : new Error('channel closed')))
+    link.closed.addEventListener('abort', () => closed.abort(link.closed.reason), { signal: closed.signal })
+  })
+}
+
+/** Opens a channel and makes it useful. What the broker leaves unanswered for ten seconds loses the connection. */
+export async function prepareChannel<AnyChannel extends Channel, Session>(
+  link: Link,
+  opening: (link: Link) => Promise<Opened<AnyChannel>>,
+  setUp: (opened: Opened<AnyChannel>) => Promise<Session>,
+  signal: AbortSignal,
+): Promise<[Opened<AnyChannel>, Session]> {
+  const limits = { deadlineMs: SETUP_DEADLINE_MS, what: 'setting up a channel', signal }
+  let opened: Opened<AnyChannel> | undefined
+  try {
+    opened = await within(opening(link), limits)
+    return [opened, await within(setUp(opened), limits)]
+  } catch (error) {
+    if (opened && (opened.closed.aborted || signal.aborted)) await closeChannel(link, opened)
+    else if (!signal.aborted) link.drop(describe(error))
+    throw error
+  }
+}
+
+/** What is unsettled on it goes back to its queue. A broker that does not answer loses the connection. */
+export async function closeChannel(link: Link, { channel, closed }: Opened<Channel>): Promise<void> {
+  if (closed.aborted) return
+  try {
+    channel.close()
+    await within(aborted(closed), { deadlineMs: CLOSE_DEADLINE_MS, what: 'closing the channel' })
+  } catch (error) {
+    link.drop(describe(error))
+  }
+}
+
+/** One request of the callback API as a promise; also a request on a channel that is gone, which throws at once. */
+export function ask<Answer>(send: (done: (error: Error | null, answer: Answer) => void) => void): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    send((error, answer) => (error ? reject(error) : resolve(answer)))
+  })
+}

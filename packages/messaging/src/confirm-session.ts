@@ -1,0 +1,108 @@
+import { type ConfirmChannel, IllegalOperationError } from 'amqplib/callback_api'
+import type { Batch, OutboundMessage, PublishOutcome } from './batch.ts'
+import type { Opened } from './channel.ts'
+import { describe } from './errors.ts'
+
+const CONFIRMED: PublishOutcome = { status: 'confirmed' }
+const NACKED: PublishOutcome = { status: 'nacked' }
+
+interface InFlight {
+  readonly batch: Batch
+  readonly index: number
+  returned: string | undefined
+}
+
+/** What one confirm channel has sent and not yet heard of. */
+export interface ConfirmSession {
+  /** Counts messages of abandoned batches too: amqplib or the broker still holds them. */
+  readonly inFlight: number
+  /** The socket takes no more at the moment. */
+  readonly congested: boolean
+  /** Sends the batch's next message, and settles it at once if it cannot be sent. */
+  sendNext(batch: Batch): void
+  /** Gives up every batch that has a message in flight. */
+  lose(reason: string): void
+}
+
+/** @param progressed called after each confirm, when there is room again */
+export function createConfirmSession(
+  { channel }: Opened<ConfirmChannel>,
+  exchange: string,
+  progressed: () => void,
+): ConfirmSession {
+  // By delivery tag, hence in order of publishing.
+  const inFlight = new Map<number, InFlight>()
+  let lastTag = 0
+  let congested = false
+
+  function settle(tag: number, outcome: PublishOutcome): void {
+    const sent = inFlight.get(tag)
+    if (!sent) return
+    inFlight.delete(tag)
+    // An unroutable message is returned, and then confirmed all the same.
+    sent.batch.settle(sent.index, sent.returned === undefined ? outcome : { status: 'returned', reason: sent.returned })
+  }
+
+  function answered(tag: number, multiple: boolean, outcome: PublishOutcome): void {
+    if (multiple) {
+      for (const earlier of inFlight.keys()) {
+        if (earlier > tag) break
+        settle(earlier, outcome)
+      }
+    } else settle(tag, outcome)
+    progressed()
+  }
+
+  channel.on('ack', ({ deliveryTag, multiple }) => answered(deliveryTag, multiple, CONFIRMED))
+  channel.on('nack', ({ deliveryTag, multiple }) => answered(deliveryTag, multiple, NACKED))
+  channel.on('return', (message) => {
+    const sent = inFlight.get(Number(message.properties.correlationId))
+    const { replyCode, replyText } = message.fields as unknown as { replyCode: number; replyText: string }
+    if (sent) sent.returned = `${replyCode} ${replyText}`
+  })
+  channel.on('drain', () => {
+    congested = false
+    progressed()
+  })
+
+  return {
+    get inFlight() {
+      return inFlight.size
+    },
+    get congested() {
+      return congested
+    },
+    sendNext(batch) {
+      const index = batch.next++
+      const message = batch.messages[index] as OutboundMessage
+      try {
+        const tag = lastTag + 1
+        congested = !channel.publish(exchange, message.topic, Buffer.from(message.body), propertiesOf(message, tag))
+        inFlight.set(tag, { batch, index, returned: undefined })
+        lastTag = tag
+      } catch (error) {
+        if (error instanceof IllegalOperationError) batch.giveUp(describe(error))
+        // No frame holds it (64 KiB of headers, 255 bytes of topic): nothing was written, and nothing ever will be.
+        else batch.settle(index, { status: 'returned', reason: describe(error) })
+      }
+    },
+    lose(reason) {
+      for (const { batch } of inFlight.values()) batch.giveUp(reason)
+      inFlight.clear()
+    },
+  }
+}
+
+function propertiesOf(message: OutboundMessage, tag: number) {
+  return {
+    mandatory: message.mandatory,
+    persistent: true,
+    contentType: 'application/json',
+    messageId: message.messageId,
+    type: message.topic,
+    timestamp: Math.floor(message.createdAt.getTime() / 1000),
+    headers: message.headers,
+    // A return carries no delivery tag, and a message id may be in flight twice.
+    correlationId: String(tag),
+  }
+}

@@ -1,0 +1,34 @@
+/** One broker of `RABBITMQ_URL`, with its password kept apart from everything that may be shown. */
+export interface Endpoint {
+  /** `host:port/vhost`, for logs. */
+  readonly name: string
+  readonly url: string
+  readonly username: string
+  readonly password: string
+}
+
+/** @throws TypeError that names the place in the list and never the URL, which holds a password */
+export function parseEndpoints(urls: readonly string[], heartbeatSeconds: number): [Endpoint, ...Endpoint[]] {
+  const [first, ...rest] = urls.map((url, index) => parseEndpoint(url, index, heartbeatSeconds))
+  if (!first) throw new TypeError('no RabbitMQ URL given')
+  return [first, ...rest]
+}
+
+function parseEndpoint(text: string, index: number, heartbeatSeconds: number): Endpoint {
+  try {
+    const url = new URL(text)
+    if (url.protocol !== 'amqp:' && url.protocol !== 'amqps:') throw new TypeError('wrong protocol')
+    if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(heartbeatSeconds))
+    const port = url.port || (url.protocol === 'amqps:' ? '5671' : '5672')
+    const anonymous = url.username === '' && url.password === ''
+    return {
+      name: `${url.hostname}:${port}${url.pathname || '/'}`,
+      url: url.href,
+      // amqplib decodes with unescape(), which breaks every login that is not ASCII.
+      username: anonymous ? 'guest' : decodeURIComponent(url.username),
+      password: anonymous ? 'guest' : decodeURIComponent(url.password),
+    }
+  } catch {
+    throw new TypeError(`RabbitMQ URL ${index + 1} is not an amqp:// or amqps:// URL`)
+  }
+}

@@ -1,0 +1,10 @@
+/** What an error says, also where its message is empty: dialling `localhost` fails once for each of its addresses. */
+export function describe(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(describe).join(', ')
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** No right (403), locked (405), another queue by that name (406): asking again does not help, an operator does. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && [403, 405, 406].includes(error.code as number)
+}

@@ -1,0 +1,7 @@
+export type { OutboundMessage, PublishOutcome } from './batch.ts'
+export { type Connection, type ConnectionOptions, createConnection } from './connection.ts'
+export { type Consumer, type ConsumerOptions, createConsumer } from './consumer.ts'
+export type { Delivery, DeliveryOptions, Settlement } from './delivery-session.ts'
+export type { Logger } from './logger.ts'
+export { createPublisher, type Publisher, type PublisherOptions } from './publisher.ts'
+export { paymentsTopology, type Topology } from './topology.ts'

@@ -1,0 +1,155 @@
+import type { Channel, ConfirmChannel } from 'amqplib/callback_api'
+import { type Batch, createBatch, type OutboundMessage, type PublishOutcome } from './batch.ts'
+import { closeChannel, type Opened, openChannel, openConfirmChannel, prepareChannel } from './channel.ts'
+import { type ConfirmSession, createConfirmSession } from './confirm-session.ts'
+import type { Connection } from './connection.ts'
+import { describe } from './errors.ts'
+import { keepChannel } from './keep-channel.ts'
+import type { Link } from './link.ts'
+import type { Logger } from './logger.ts'
+import { declareTopology, type Topology } from './topology.ts'
+import { aborted, createGate } from './waiting.ts'
+
+export interface PublisherOptions {
+  connection: Connection
+  topology: Topology
+  logger: Logger
+  /** Messages sent and not yet confirmed, over all calls. Default 1,024. */
+  windowMax?: number
+}
+
+export interface Publisher {
+  readonly name: string
+  /** Resolves at once; `whenReady` tells when it can publish. */
+  start(): Promise<void>
+  /** Takes no more, waits for what is on its way, each call to its own deadline. */
+  stop(): Promise<void>
+  /** Connected, topology declared, channel open, not blocked by an alarm. */
+  readonly ready: boolean
+  /** @throws the signal's reason, or an error when the publisher is stopped */
+  whenReady(signal?: AbortSignal): Promise<void>
+  /**
+   * One outcome for each message, at its index, no later than the deadline; never rejects. When the channel is lost
+   * nothing more of a call is sent that had begun, so that a message never overtakes an earlier one whose fate is unknown.
+   */
+  publish(messages: readonly OutboundMessage[], options: { deadlineMs: number }): Promise<PublishOutcome[]>
+  /** Declares the topology again, after a return. A failure is logged, and shows in the next outcome. */
+  redeclare(): Promise<void>
+}
+
+export function createPublisher({ connection, topology, logger, windowMax = 1024 }: PublisherOptions): Publisher {
+  const stopping = new AbortController()
+  const ready = createGate<ConfirmSession>(stopping.signal)
+  /** Calls that have something left to send, in order. */
+  const waiting: Batch[] = []
+  const unfinished = new Set<Promise<unknown>>()
+  let current: { link: Link; session: ConfirmSession } | undefined
+  let running: Promise<void> | undefined
+  let taking = true
+
+  const declare = ({ channel }: Opened<Channel>) => declareTopology(channel, topology)
+
+  async function setUp(opened: Opened<ConfirmChannel>): Promise<ConfirmSession> {
+    await declare(opened)
+    return createConfirmSession(opened, topology.exchange, pump)
+  }
+
+  function pump(): void {
+    const session = ready.value
+    while (session && !session.congested && session.inFlight < windowMax) {
+      const batch = waiting[0]
+      if (!batch) return
+      if (batch.done) waiting.shift()
+      else {
+        session.sendNext(batch)
+        if (batch.next === batch.messages.length) waiting.shift()
+      }
+    }
+  }
+
+  async function hold(link: Link): Promise<void> {
+    const [opened, session] = await prepareChannel(link, openConfirmChannel, setUp, stopping.signal)
+    const follow = () => {
+      if (link.blocked) ready.shut()
+      else ready.open(session)
+      pump()
+    }
+    current = { link, session }
+    link.amqp.on('blocked', follow)
+    link.amqp.on('unblocked', follow)
+    follow()
+    await Promise.race([aborted(opened.closed), aborted(stopping.signal)])
+    ready.shut()
+    current = undefined
+    link.amqp.off('blocked', follow)
+    link.amqp.off('unblocked', follow)
+    if (!opened.closed.aborted) return closeChannel(link, opened)
+    lose(session, describe(opened.closed.reason))
+    throw opened.closed.reason
+  }
+
+  function lose(session: ConfirmSession, reason: string): void {
+    session.lose(reason)
+    for (const batch of waiting) if (batch.next > 0) batch.giveUp(reason)
+  }
+
+  function expire(batch: Batch, deadlineMs: number): void {
+    if (batch.done) return
+    const unconfirmed = batch.inFlight
+    batch.giveUp(`not confirmed within ${deadlineMs} ms`)
+    // A blocked broker has said why it is silent. Any other that keeps the window waiting is as good as gone.
+    if (!current || current.link.blocked) return
+    if (unconfirmed > 0 || current.session.inFlight >= windowMax) current.link.drop('a publisher confirm is overdue')
+  }
+
+  function publish(messages: readonly OutboundMessage[], { deadlineMs }: { deadlineMs: number }) {
+    const { promise, resolve } = Promise.withResolvers<PublishOutcome[]>()
+    const batch = createBatch(messages, resolve)
+    if (messages.length === 0) resolve([])
+    else if (!taking) batch.giveUp('the publisher was stopped')
+    else {
+      // After a stall the confirms may have arrived and not been read: the turn of the event loop between reads them.
+      const timer = setTimeout(() => setImmediate(expire, batch, deadlineMs), deadlineMs)
+      waiting.push(batch)
+      unfinished.add(promise)
+      promise.then(() => {
+        clearTimeout(timer)
+        unfinished.delete(promise)
+      })
+      pump()
+    }
+    return promise
+  }
+
+  async function redeclare(): Promise<void> {
+    const link = current?.link
+    if (!link) return
+    try {
+      const [opened] = await prepareChannel(link, openChannel, declare, stopping.signal)
+      await closeChannel(link, opened)
+    } catch (error) {
+      logger.error('could not declare the topology', { host: link.endpoint.name, reason: describe(error) })
+    }
+  }
+
+  return {
+    name: 'publisher',
+    async start() {
+      running ??= keepChannel({ connection, logger, name: 'publisher', hold }, stopping.signal)
+    },
+    async stop() {
+      taking = false
+      await Promise.all(unfinished)
+      if (!stopping.signal.aborted) stopping.abort(new Error('the publisher was stopped'))
+      await running
+    },
+    get ready() {
+      return taking && ready.value !== undefined
+    },
+    async whenReady(signal) {
+      await ready.wait(signal)
+    },
+    publish,
+    redeclare,
+  }
+}

@@ -1,0 +1,78 @@
+import type { Channel } from 'amqplib/callback_api'
+import { ask } from './channel.ts'
+
+/** What must exist on the broker. Declaring is idempotent, and every connection does it anew: brokers lose disks. */
+export interface Topology {
+  /** Where messages are published. */
+  readonly exchange: string
+  readonly queue: string
+  /** Where messages go that a consumer rejects. */
+  readonly deadLetterQueue: string
+  /** In the order of declaration. */
+  readonly exchanges: readonly ExchangeDeclaration[]
+  readonly queues: readonly QueueDeclaration[]
+}
+
+interface ExchangeDeclaration {
+  readonly name: string
+  readonly type: 'topic' | 'fanout'
+}
+
+interface QueueDeclaration {
+  readonly name: string
+  /** Equal from RabbitMQ 3.10 to 4.x, or two versions refuse each other's queue. What may be tuned is a policy's. */
+  readonly arguments: Readonly<Record<string, string | number>>
+  readonly boundTo: { readonly exchange: string; readonly topics: readonly string[] }
+}
+
+const EXCHANGE = 'payments'
+const DELIVERY_LIMIT = 100
+// Its consumer dying over and over must not drop the last copy. Never -1: 3.10 accepts it and drops at the first requeue.
+const DEAD_DELIVERY_LIMIT = 1_000_000
+
+/** Quorum queues `<queue>` and `<queue>.dead`. The dead one comes first: dead lettering must have somewhere to go. */
+export function paymentsTopology(queue: string): Topology {
+  const dead = `${queue}.dead`
+  return {
+    exchange: EXCHANGE,
+    queue,
+    deadLetterQueue: dead,
+    exchanges: [
+      { name: EXCHANGE, type: 'topic' },
+      // Fanout: a poison message arrives whatever its routing key.
+      { name: dead, type: 'fanout' },
+    ],
+    queues: [
+      {
+        name: dead,
+        arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': DEAD_DELIVERY_LIMIT },
+        boundTo: { exchange: dead, topics: [''] },
+      },
+      {
+        name: queue,
+        arguments: {
+          'x-queue-type': 'quorum',
+          'x-delivery-limit': DELIVERY_LIMIT,
+          'x-dead-letter-exchange': dead,
+          // At-least-once needs reject-publish: a full queue refuses, it does not drop.
+          'x-dead-letter-strategy': 'at-least-once',
+          'x-overflow': 'reject-publish',
+        },
+        boundTo: { exchange: EXCHANGE, topics: ['payment.created', 'payment.retry'] },
+      },
+    ],
+  }
+}
+
+/** @throws what the broker answers; 406 where something of that name exists with other arguments */
+export async function declareTopology(channel: Channel, topology: Topology): Promise<void> {
+  for (const { name, type } of topology.exchanges) {
+    await ask((done) => channel.assertExchange(name, type, { durable: true }, done))
+  }
+  for (const queue of topology.queues) {
+    await ask((done) => channel.assertQueue(queue.name, { durable: true, arguments: queue.arguments }, done))
+    for (const topic of queue.boundTo.topics) {
+      await ask((done) => channel.bindQueue(queue.name, queue.boundTo.exchange, topic, {}, done))
+    }
+  }
+}
