@@ -15,7 +15,7 @@ export async function appendMessages<Tables extends OutboxTables>(
   // the id. An insert takes its xid only after nextval; this filter is evaluated before the first row, and takes it.
   await sql`
     insert into outbox_messages (lane, message_id, key, topic, payload, headers, mandatory)
-    select * from ${recordset(messages)}
+    select ${COLUMNS} from ${recordset(messages)}
     where pg_current_xact_id() is not null`.execute(tx)
 }
 
@@ -28,8 +28,13 @@ export async function scheduleMessages<Tables extends OutboxTables>(
   if (messages.length === 0) return
   await sql`
     insert into outbox_scheduled (lane, message_id, key, topic, payload, headers, mandatory, due_at)
-    select *, clock_timestamp() + ${delayMs} * interval '1 millisecond' from ${recordset(messages)}`.execute(tx)
+    select ${COLUMNS}, clock_timestamp() + ${delayMs} * interval '1 millisecond' from ${recordset(messages)}`.execute(
+    tx,
+  )
 }
+
+// A JSON null arrives as SQL's, which is no payload.
+const COLUMNS = sql`lane, message_id, key, topic, coalesce(payload, 'null'), headers, mandatory`
 
 function recordset(messages: readonly NewMessage[]): RawBuilder<unknown> {
   const rows = messages.map(({ messageId, key, topic, payload, headers = {}, mandatory = true }) => ({

@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { appendMessages } from '../src/index.ts'
+import { laneOf } from '../src/message.ts'
+import { createTestOutbox, type TestOutbox } from './test-outbox.ts'
+
+const message = (key: string, extra = {}) => ({
+  messageId: randomUUID(),
+  key,
+  topic: 'thing.happened',
+  payload: { key },
+  ...extra,
+})
+
+describe('append', () => {
+  let outbox: TestOutbox
+  before(async () => {
+    outbox = await createTestOutbox()
+  })
+  after(() => outbox.drop())
+
+  it('leaves nothing behind when its transaction rolls back', async () => {
+    const tx = await outbox.db.startTransaction().execute()
+    await appendMessages(tx, [message('rolled-back')])
+    await tx.rollback().execute()
+    expect(await outbox.backlog()).to.equal(0)
+  })
+
+  it('stores every field, and the key in its lane', async () => {
+    const first = message('stored', { headers: { 'x-request-id': 'r-1' }, mandatory: false })
+    const second = message('stored')
+    await outbox.db.transaction().execute((tx) => appendMessages(tx, [first, second]))
+    const rows = await outbox.db
+      .selectFrom('outbox_messages')
+      .selectAll()
+      .where('key', '=', 'stored')
+      .orderBy('id')
+      .execute()
+    expect(rows.map((row) => row.message_id)).to.deep.equal([first.messageId, second.messageId])
+    expect(rows[0]).to.deep.include({
+      lane: laneOf('stored'),
+      topic: 'thing.happened',
+      payload: { key: 'stored' },
+      headers: { 'x-request-id': 'r-1' },
+      mandatory: false,
+      attempts: 0,
+    })
+    expect(rows[1]).to.deep.include({ headers: {}, mandatory: true })
+  })
+
+  it('has an xid before it takes an id', async () => {
+    const tx = await outbox.db.startTransaction().execute()
+    // nextval that fails shows what the transaction had by then: the sequence is made to end at its present value.
+    await sql`alter table outbox_messages alter id set maxvalue 2 restart with 2`.execute(outbox.db)
+    await outbox.db.transaction().execute((other) => appendMessages(other, [message('the last id')]))
+    await sql`savepoint before`.execute(tx)
+    const failed = await appendMessages(tx, [message('no id left')]).then(
+      () => undefined,
+      (error: Error) => error,
+    )
+    await sql`rollback to before`.execute(tx)
+    const { rows } = await sql<{ xid: string | null }>`select pg_current_xact_id_if_assigned()::text as xid`.execute(tx)
+    await tx.rollback().execute()
+    await sql`alter table outbox_messages alter id set no maxvalue`.execute(outbox.db)
+    expect(failed?.message).to.match(/reached maximum value/)
+    expect(rows[0]?.xid).to.be.a('string')
+  })
+
+  it('stores any JSON value as a payload', async () => {
+    const payloads = [null, 0, '', 'text', [], {}, [null], { a: { b: '\u2028"' } }]
+    await outbox.db.transaction().execute((tx) =>
+      appendMessages(
+        tx,
+        payloads.map((payload) => message('payloads', { payload })),
+      ),
+    )
+    const rows = await outbox.db
+      .selectFrom('outbox_messages')
+      .select('payload')
+      .where('key', '=', 'payloads')
+      .orderBy('id')
+      .execute()
+    expect(rows.map(({ payload }) => payload)).to.deep.equal(payloads)
+  })
+
+  it('spreads keys over all lanes', () => {
+    const lanes = new Set(Array.from({ length: 1_000 }, (_, index) => laneOf(`key ${index}`)))
+    expect([...lanes].sort((a, b) => a - b)).to.deep.equal(Array.from({ length: 32 }, (_, lane) => lane))
+  })
+})

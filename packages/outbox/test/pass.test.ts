@@ -1,0 +1,211 @@
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { appendMessages, createFloors, type NewMessage, promoteDue, runPass, scheduleMessages } from '../src/index.ts'
+import { laneOf } from '../src/message.ts'
+import { createTestOutbox, LIMITS, scriptedPublisher, type TestOutbox } from './test-outbox.ts'
+
+function messages(count: number, extra: Partial<NewMessage> = {}): NewMessage[] {
+  return Array.from({ length: count }, (_, index) => ({
+    messageId: randomUUID(),
+    key: `key ${index}`,
+    topic: 'thing.happened',
+    payload: { index },
+    ...extra,
+  }))
+}
+
+describe('a pass', () => {
+  let outbox: TestOutbox
+  beforeEach(async () => {
+    outbox = await createTestOutbox()
+  })
+  afterEach(() => outbox.drop())
+
+  const append = (news: readonly NewMessage[]) => outbox.db.transaction().execute((tx) => appendMessages(tx, news))
+  const pass = (publisher = scriptedPublisher(), startLane = 0, limits = LIMITS) =>
+    runPass({ db: outbox.db, publisher, floors: createFloors(), limits }, startLane)
+
+  /** A full round: passes until one finds nothing. */
+  async function drain(publisher = scriptedPublisher(), limits = LIMITS) {
+    const floors = createFloors()
+    let lane = 0
+    for (;;) {
+      const result = await runPass({ db: outbox.db, publisher, floors, limits }, lane)
+      if (result.settlements.length === 0) return publisher
+      lane = result.nextLane
+    }
+  }
+
+  it('publishes each message once and deletes what is confirmed', async () => {
+    const news = messages(200)
+    await append(news)
+    const publisher = await drain()
+    expect(publisher.published.map(({ messageId }) => messageId)).to.have.members(
+      news.map(({ messageId }) => messageId),
+    )
+    expect(publisher.published[0]).to.include({ topic: 'thing.happened', attempts: 0, mandatory: true })
+    expect(JSON.parse(publisher.published[0]?.body ?? '')).to.have.property('index')
+    expect(await outbox.backlog()).to.equal(0)
+  })
+
+  it('holds its rows until the confirm, where nobody else reads them', async () => {
+    const one = messages(1)
+    await append(one)
+    const confirm = Promise.withResolvers<{ status: 'confirmed' }>()
+    const asked = Promise.withResolvers<void>()
+    const waiting = pass(
+      scriptedPublisher(() => {
+        asked.resolve()
+        return confirm.promise
+      }),
+    )
+    await asked.promise
+    expect(await outbox.backlog()).to.equal(1)
+    const other = await pass()
+    expect(other.settlements, 'the lane is locked').to.have.length(0)
+    confirm.resolve({ status: 'confirmed' })
+    await waiting
+    expect(await outbox.backlog()).to.equal(0)
+  })
+
+  it('starts where the rotation says, and takes at most its share of lanes', async () => {
+    await append(messages(1_000))
+    const { settlements, nextLane } = await pass(scriptedPublisher(), 28)
+    const lanes = new Set(settlements.map(({ message }) => message.lane))
+    expect([...lanes].sort((a, b) => a - b)).to.deep.equal([0, 1, 2, 3, 28, 29, 30, 31])
+    expect(nextLane).to.equal(4)
+  })
+
+  it('locks nothing and takes no xid when there is nothing to do', async () => {
+    const xid = async () =>
+      (await sql<{ xid: string }>`select pg_snapshot_xmax(pg_current_snapshot())::text as xid`.execute(outbox.db))
+        .rows[0]?.xid
+    const before = await xid()
+    const { settlements, nextLane } = await pass(scriptedPublisher(), 5)
+    expect(settlements).to.have.length(0)
+    expect(nextLane).to.equal(5)
+    expect(await xid()).to.equal(before)
+  })
+
+  it('reads a limited number a lane, in order', async () => {
+    const news = messages(100, { key: 'one key' })
+    await append(news)
+    const publisher = scriptedPublisher()
+    await pass(publisher)
+    expect(publisher.published.map(({ messageId }) => messageId)).to.deep.equal(
+      news.slice(0, 64).map(({ messageId }) => messageId),
+    )
+  })
+
+  it('reads a limited size, and a larger message alone', async () => {
+    const large = 'x'.repeat(400)
+    await append([
+      ...messages(10, { payload: large, key: 'a' }),
+      ...messages(1, { payload: large.repeat(9), key: 'a' }),
+    ])
+    const limits = { ...LIMITS, bytesMax: 1_000 }
+    const sizes: number[] = []
+    const floors = createFloors()
+    for (let read = -1; read !== 0; ) {
+      read = (await runPass({ db: outbox.db, publisher: scriptedPublisher(), floors, limits }, 0)).settlements.length
+      sizes.push(read)
+    }
+    expect(sizes).to.deep.equal([3, 3, 3, 2, 0])
+  })
+
+  it('leaves what was nacked or is unknown, uncharged and in its order', async () => {
+    const news = messages(3, { key: 'k' })
+    await append(news)
+    const publisher = scriptedPublisher((message, attempt) => {
+      if (attempt > 1 || message.messageId === news[2]?.messageId) return { status: 'confirmed' }
+      return message.messageId === news[0]?.messageId ? { status: 'nacked' } : { status: 'unknown', reason: 'deadline' }
+    })
+    await pass(publisher)
+    const left = await outbox.db
+      .selectFrom('outbox_messages')
+      .select(['message_id', 'attempts'])
+      .orderBy('id')
+      .execute()
+    expect(left).to.deep.equal(news.slice(0, 2).map(({ messageId }) => ({ message_id: messageId, attempts: 0 })))
+    await drain(publisher)
+    expect(publisher.published.slice(3).map(({ messageId }) => messageId)).to.deep.equal(
+      news.slice(0, 2).map(({ messageId }) => messageId),
+    )
+    expect(await outbox.backlog()).to.equal(0)
+  })
+
+  it('declares the routing again for what was returned, and publishes it once more', async () => {
+    await append(messages(2))
+    const publisher = scriptedPublisher((_, attempt) =>
+      attempt === 1 ? { status: 'returned', reason: 'NO_ROUTE' } : { status: 'confirmed' },
+    )
+    await pass(publisher)
+    expect(publisher.redeclared).to.equal(1)
+    expect(publisher.published).to.have.length(4)
+    expect(await outbox.backlog()).to.equal(0)
+  })
+
+  it('delays what stays unroutable, and makes it a dead letter after its last attempt', async () => {
+    await append(messages(1))
+    const publisher = scriptedPublisher(() => ({ status: 'returned', reason: 'NO_ROUTE' }))
+    for (let attempt = 1; attempt < 20; attempt += 1) {
+      await pass(publisher)
+      const scheduled = await outbox.db.selectFrom('outbox_scheduled').select('attempts').executeTakeFirstOrThrow()
+      expect(scheduled.attempts).to.equal(attempt)
+      await outbox.db
+        .updateTable('outbox_scheduled')
+        .set({ due_at: new Date(0) })
+        .execute()
+      expect(await promoteDue(outbox.db)).to.equal(1)
+    }
+    await pass(publisher)
+    expect(await outbox.backlog()).to.equal(0)
+    const dead = await outbox.db.selectFrom('dead_letters').selectAll().execute()
+    expect(dead).to.have.length(1)
+    expect(dead[0]).to.include({ source: 'outbox', reason: 'NO_ROUTE', attempts: 20, topic: 'thing.happened' })
+  })
+
+  it('keeps a message whose key has an unresolved dead letter already', async () => {
+    const news = messages(2, { key: 'k' })
+    await append(news)
+    await outbox.db.updateTable('outbox_messages').set({ attempts: 19 }).execute()
+    await pass(scriptedPublisher(() => ({ status: 'returned', reason: 'NO_ROUTE' })))
+    const ids = async (table: 'dead_letters' | 'outbox_scheduled') =>
+      (await outbox.db.selectFrom(table).select('message_id').execute()).map((row) => row.message_id)
+    expect([...(await ids('dead_letters')), ...(await ids('outbox_scheduled'))]).to.have.members(
+      news.map(({ messageId }) => messageId),
+    )
+    expect(await ids('dead_letters')).to.have.length(1)
+  })
+
+  it('keeps its messages when it dies before its COMMIT', async () => {
+    await append(messages(5))
+    const publisher = scriptedPublisher(async () => {
+      await sql`select pg_terminate_backend(pid) from pg_stat_activity
+        where state = 'idle in transaction' and datname = current_database()`.execute(outbox.db)
+      return { status: 'confirmed' }
+    })
+    const failed = await pass(publisher).then(
+      () => undefined,
+      (error: Error) => error,
+    )
+    expect(failed).to.be.instanceOf(Error)
+    expect(await outbox.backlog()).to.equal(5)
+    await drain()
+    expect(await outbox.backlog()).to.equal(0)
+  })
+
+  it('promotes what is due, once, with several relays at it', async () => {
+    const news = messages(1_200)
+    await outbox.db.transaction().execute((tx) => scheduleMessages(tx, news.slice(0, 1_190), 0))
+    await outbox.db.transaction().execute((tx) => scheduleMessages(tx, news.slice(1_190), 60_000))
+    const moved = await Promise.all(Array.from({ length: 6 }, () => promoteDue(outbox.db)))
+    let sum = moved.reduce((total, count) => total + count, 0)
+    for (let more = -1; more !== 0; sum += more) more = await promoteDue(outbox.db)
+    expect(sum).to.equal(1_190)
+    expect(await outbox.backlog()).to.equal(1_190)
+    const lanes = await outbox.db.selectFrom('outbox_messages').select(['lane', 'key']).execute()
+    expect(lanes.every(({ lane, key }) => lane === laneOf(key))).to.equal(true)
+  })
+})

@@ -1,0 +1,65 @@
+import { createTestDatabase } from '@cashflow/testing'
+import { Kysely, PostgresDialect, sql } from 'kysely'
+import pg from 'pg'
+import type { OutboxMessage, OutboxTables, PassLimits, Publisher, PublishOutcome } from '../src/index.ts'
+
+export interface TestOutbox {
+  db: Kysely<OutboxTables>
+  url: string
+  backlog(): Promise<number>
+  drop(): Promise<void>
+}
+
+export async function createTestOutbox(): Promise<TestOutbox> {
+  const database = await createTestDatabase()
+  const pool = new pg.Pool({ connectionString: database.url, max: 20 })
+  pool.on('error', () => {}) // The drop ends what idles.
+  pool.on('connect', (client) => client.on('error', () => {}))
+  const db = new Kysely<OutboxTables>({ dialect: new PostgresDialect({ pool }) })
+  return {
+    db,
+    url: database.url,
+    async backlog() {
+      const { rows } = await sql<{ count: string }>`select count(*) from outbox_messages`.execute(db)
+      return Number(rows[0]?.count)
+    },
+    async drop() {
+      await db.destroy()
+      await database.drop()
+    },
+  }
+}
+
+export const LIMITS: PassLimits = { lanesMax: 8, messagesPerLaneMax: 64, bytesMax: 1_000_000, confirmDeadlineMs: 5_000 }
+
+export interface ScriptedPublisher extends Publisher {
+  /** What it was given to publish, in order, whatever the outcome. */
+  readonly published: OutboxMessage[]
+  redeclared: number
+}
+
+/** Answers as the script says; everything is confirmed where it says nothing. */
+export function scriptedPublisher(
+  script: (message: OutboxMessage, attempt: number) => PublishOutcome | Promise<PublishOutcome> = () => ({
+    status: 'confirmed',
+  }),
+): ScriptedPublisher {
+  const seen = new Map<string, number>()
+  return {
+    published: [],
+    redeclared: 0,
+    publish(messages) {
+      return Promise.all(
+        messages.map((message) => {
+          this.published.push(message)
+          const attempt = (seen.get(message.messageId) ?? 0) + 1
+          seen.set(message.messageId, attempt)
+          return script(message, attempt)
+        }),
+      )
+    },
+    async redeclare() {
+      this.redeclared += 1
+    },
+  }
+}
