@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { createInterface } from 'node:readline'
 
 export type Exit = { code: number | null; signal: NodeJS.Signals | null }
 
+/** A process that we started and answer for. */
 export type Daemon = {
   pid: number
+  /** Resolves once it has ended and all that it wrote was read. */
   exited: Promise<Exit>
   isRunning(): boolean
   /** Sends the signals one after the other, each when the one before had its time, and SIGKILL last. */
@@ -15,44 +18,51 @@ export type Daemon = {
 export type DaemonCommand = {
   file: string
   args: string[]
-  env: Record<string, string>
+  env: NodeJS.ProcessEnv
   cwd: string
-  /** A file rather than a pipe: the process must not die of a reader that was killed. */
-  logFile: string
+  /** A file, where the process must outlive us if we are killed: it would die of a pipe that nobody reads. */
+  output: { file: string } | { onLine: (line: string) => void }
   user?: { uid: number; gid: number }
+  /** Called before anything else can happen, so that no process is ever unknown. */
+  onSpawn?: ((pid: number) => void) | undefined
 }
 
-/** Starts a process in a session of its own, so that a terminal's Ctrl-C reaches only us, who stop things in order. */
-export async function startDaemon({ file, args, env, cwd, logFile, user }: DaemonCommand): Promise<Daemon> {
-  mkdirSync(dirname(logFile), { recursive: true })
-  const output = openSync(logFile, 'a')
-  try {
-    const child = spawn(file, args, { env, cwd, detached: true, stdio: ['ignore', output, output], ...user })
-    await spawned(child)
-    return toDaemon(child)
-  } finally {
-    closeSync(output)
+/** Starts a process in a session of its own: a terminal's Ctrl-C then reaches only us, who stop things in order. */
+export async function startDaemon(command: DaemonCommand): Promise<Daemon> {
+  const { file, args, env, cwd, output, user, onSpawn } = command
+  const sink = 'file' in output ? openLog(output.file) : 'pipe'
+  const child = spawn(file, args, { env, cwd, detached: true, stdio: ['ignore', sink, sink], ...user })
+  if (child.pid !== undefined) {
+    unreaped.add(child.pid)
+    onSpawn?.(child.pid)
   }
+  if (typeof sink === 'number') closeSync(sink)
+  if ('onLine' in output) {
+    for (const stream of [child.stdout, child.stderr]) {
+      if (stream) createInterface({ input: stream }).on('line', output.onLine)
+    }
+  }
+  await spawned(child)
+  return toDaemon(child, child.pid as number)
 }
 
-export function spawned(child: ChildProcess): Promise<void> {
+function openLog(file: string): number {
+  mkdirSync(dirname(file), { recursive: true })
+  return openSync(file, 'a')
+}
+
+function spawned(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     child.once('spawn', resolve)
     child.once('error', reject)
   })
 }
 
-export function toDaemon(child: ChildProcess): Daemon {
-  const pid = child.pid as number
+function toDaemon(child: ChildProcess, pid: number): Daemon {
   const isRunning = () => child.exitCode === null && child.signalCode === null
-  // The whole group: a crash of ours must not leave what the process has started.
-  const killGroup = () => signalGroup(pid, 'SIGKILL')
-  process.once('exit', killGroup)
+  child.once('exit', () => unreaped.delete(pid))
   const exited = new Promise<Exit>((resolve) => {
-    child.once('exit', (code, signal) => {
-      process.off('exit', killGroup)
-      resolve({ code, signal })
-    })
+    child.once('close', (code, signal) => resolve({ code, signal }))
   })
   return {
     pid,
@@ -62,23 +72,29 @@ export function toDaemon(child: ChildProcess): Daemon {
       for (const { signal, patienceMs } of signals) {
         if (!isRunning()) break
         child.kill(signal)
-        if (await within(patienceMs, exited)) break
+        if (await settlesWithin(patienceMs, exited)) break
       }
-      if (isRunning()) killGroup()
+      if (isRunning()) killGroup(pid)
       return exited
     },
   }
 }
 
-export function signalGroup(pid: number, signal: NodeJS.Signals): void {
+/** Whatever ends this process short of SIGKILL takes its daemons along. */
+const unreaped = new Set<number>()
+process.on('exit', () => {
+  for (const pid of unreaped) killGroup(pid)
+})
+
+function killGroup(pid: number): void {
   try {
-    process.kill(-pid, signal)
+    process.kill(-pid, 'SIGKILL')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
 
-async function within(patienceMs: number, promise: Promise<unknown>): Promise<boolean> {
+async function settlesWithin(patienceMs: number, promise: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(resolve, patienceMs, false)

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export type Lock = { release(): void }
 
 const SQLITE_BUSY = 5
+const RETRY_MS = 250
 
 /**
  * Takes a machine-wide lock; undefined if somebody has it. SQLite's exclusive transaction is a kernel file lock, which
@@ -25,11 +26,11 @@ export function tryLock(file: string): Lock | undefined {
   }
 }
 
-export async function lock(file: string, onWait: () => void): Promise<Lock> {
+export async function lock(file: string, onWait: () => void, signal?: AbortSignal): Promise<Lock> {
   for (let waits = 0; ; waits++) {
     const taken = tryLock(file)
     if (taken) return taken
     if (waits === 0) onWait()
-    await sleep(250)
+    await sleep(RETRY_MS, undefined, signal ? { signal } : {})
   }
 }

@@ -15,7 +15,10 @@ export function dataFolder(home: PostgresHome): string {
 }
 
 /** initdb, unless it was done. Made beside its place and renamed, so that an interrupted one leaves no half of it. */
-export async function createCluster(home: PostgresHome, log?: (line: string) => void): Promise<void> {
+export async function createCluster(
+  home: PostgresHome,
+  { log, signal }: { log?: (line: string) => void; signal?: AbortSignal },
+): Promise<void> {
   if (existsSync(dataFolder(home))) return
   log?.('creating a PostgreSQL data directory')
   const work = join(home.files, `new-${randomUUID()}`)
@@ -32,7 +35,7 @@ export async function createCluster(home: PostgresHome, log?: (line: string) => 
         // Sorts and compares alike on every machine, whatever locales it has.
         ...['--locale', 'C', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8'],
       ],
-      { env: POSTGRES_ENV, cwd: work, ...home.user },
+      { env: POSTGRES_ENV, cwd: work, ...home.user, ...(signal && { signal }) },
     )
     renameSync(join(work, 'data'), dataFolder(home))
   } finally {

@@ -18,6 +18,10 @@ export type PostgresOptions = {
   log?: (line: string) => void
   /** Whether `stop()` leaves the data for the next start. Default: false. */
   keep?: boolean
+  /** Told of the server's process at once, so that it can be found again if this process is killed. */
+  onSpawn?: (pid: number) => void
+  /** Gives up starting. */
+  signal?: AbortSignal
 }
 
 export type PostgresServer = {
@@ -35,17 +39,18 @@ const SETTINGS = { max_connections: '200', log_min_messages: 'warning' }
 
 /** Resolves when the server answers. The data survives `keep: true`, and kill -9 in any case. */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
-  const { dir, settings = {}, log, keep = false } = options
+  const { dir, keep = false, signal } = options
   const home = postgresHome(dir)
   installPrograms(home)
   mkdirSync(home.files, { recursive: true })
-  await createCluster(home, log)
+  await createCluster(home, options)
   forgetForeignPid(home)
 
   const deadline = Date.now() + START_DEADLINE_MS
   for (;;) {
     const port = options.port ?? (await freePort())
-    const start = await launch(home, port, { ...SETTINGS, ...settings }, deadline)
+    const start = await launch(home, port, options, deadline)
+    signal?.throwIfAborted()
     if (start.outcome === 'ready') return toServer(home, port, start.daemon, keep)
     const passing = start.outcome === 'memory in use' || (start.outcome === 'port taken' && options.port === undefined)
     if (!passing || Date.now() > deadline) {
@@ -64,7 +69,7 @@ type Launch =
 async function launch(
   home: PostgresHome,
   port: number,
-  settings: Record<string, string>,
+  { settings, onSpawn, signal }: PostgresOptions,
   deadline: number,
 ): Promise<Launch> {
   const logged = statSync(logFile(home), { throwIfNoEntry: false })?.size ?? 0
@@ -74,14 +79,15 @@ async function launch(
       ...['-D', dataFolder(home), '-p', String(port), '-c', 'listen_addresses=127.0.0.1'],
       // TCP only: a socket's path may have 107 bytes, and a checkout's path more.
       ...['-c', 'unix_socket_directories='],
-      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+      ...Object.entries({ ...SETTINGS, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ],
     env: POSTGRES_ENV,
     cwd: home.files,
-    logFile: logFile(home),
+    output: { file: logFile(home) },
+    onSpawn,
     ...(home.user && { user: home.user }),
   })
-  while (daemon.isRunning() && Date.now() < deadline) {
+  while (daemon.isRunning() && Date.now() < deadline && !signal?.aborted) {
     if (saysReady(home, daemon.pid) && (await answers(port))) return { outcome: 'ready', daemon }
     await sleep(20)
   }

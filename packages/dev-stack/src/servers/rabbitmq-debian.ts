@@ -27,6 +27,8 @@ const run = promisify(execFile)
 const APT_DEADLINE_MS = 10 * 60_000
 const APT_OUTPUT_BYTES_MAX = 16 * 1024 * 1024
 
+export type DownloadOptions = { log?: (line: string) => void; signal?: AbortSignal }
+
 export function cachedDebianPrograms(): RabbitmqPrograms | undefined {
   const home = cachedHome()
   return existsSync(home) ? programsIn(home) : undefined
@@ -36,14 +38,14 @@ export function cachedDebianPrograms(): RabbitmqPrograms | undefined {
  * Debian's own rabbitmq-server and Erlang, unpacked into the user's cache: no root, nothing installed, and the machine's
  * apt lists stay as they are. Several callers at once share one download.
  */
-export async function downloadDebianPrograms(log: (line: string) => void): Promise<RabbitmqPrograms> {
+export async function downloadDebianPrograms({ log = () => {}, signal }: DownloadOptions): Promise<RabbitmqPrograms> {
   const home = cachedHome()
-  const held = await lock(`${home}.lock`, () => log('another process is downloading RabbitMQ; waiting for it'))
+  const held = await lock(`${home}.lock`, () => log('another process is downloading RabbitMQ; waiting for it'), signal)
   try {
     if (!existsSync(home)) {
       const work = `${home}.${randomUUID()}`
       try {
-        await download(work, log)
+        await download(work, log, signal)
         renameSync(join(work, 'root'), home)
       } finally {
         rmSync(work, { recursive: true, force: true })
@@ -55,8 +57,8 @@ export async function downloadDebianPrograms(log: (line: string) => void): Promi
   return programsIn(home)
 }
 
-async function download(work: string, log: (line: string) => void): Promise<void> {
-  const apt = aptIn(work)
+async function download(work: string, log: (line: string) => void, signal?: AbortSignal): Promise<void> {
+  const apt = aptIn(work, signal)
   log('RabbitMQ is not installed: asking apt-get for it, for the user alone')
   await apt('apt-get', ['update'])
   const packages = await neededPackages(apt)
@@ -79,7 +81,7 @@ async function download(work: string, log: (line: string) => void): Promise<void
 type Apt = (program: string, args: string[]) => Promise<{ stdout: string }>
 
 /** Lists, caches and downloads are in our folder; the machine's sources, keys and package status are read as they are. */
-function aptIn(work: string): Apt {
+function aptIn(work: string, signal?: AbortSignal): Apt {
   const packed = join(work, 'packed')
   for (const folder of ['lists/partial', 'cache/archives/partial', 'packed', 'root']) {
     mkdirSync(join(work, folder), { recursive: true })
@@ -96,6 +98,7 @@ function aptIn(work: string): Apt {
     env: { ...process.env, LC_ALL: 'C' },
     timeout: APT_DEADLINE_MS,
     maxBuffer: APT_OUTPUT_BYTES_MAX,
+    ...(signal && { signal }),
   }
   return (program, args) => run(program, [...settings, ...args], options)
 }

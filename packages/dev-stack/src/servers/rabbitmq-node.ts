@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type Daemon, startDaemon } from '../processes/daemon.ts'
 import { descendantsOf, untilGone } from '../processes/descendants.ts'
-import type { RabbitmqServer } from './rabbitmq.ts'
+import type { RabbitmqOptions, RabbitmqServer } from './rabbitmq.ts'
 import type { RabbitmqPrograms } from './rabbitmq-programs.ts'
 import { isRabbitmqReady } from './rabbitmq-ready.ts'
 
@@ -16,30 +16,38 @@ type Launch =
   | { outcome: 'port taken' | 'failed'; logFile: string; said: string }
 
 const START_DEADLINE_MS = 120_000
-const STOP_PATIENCE_MS = 30_000
+/**
+ * RabbitMQ 3.10 closes its stores within a second, then waits 5 s for an event handler that has gone. What it has confirmed
+ * is on disk, as after any kill -9.
+ */
+const STOP_PATIENCE_MS = 4_000
 const SAID_BYTES_MAX = 4_000
 
 /** One private broker: nothing of it is shared with another on this machine, neither name server nor cookie. */
-export async function launchRabbitmq(programs: RabbitmqPrograms, dir: string, ports: RabbitmqPorts): Promise<Launch> {
+export async function launchRabbitmq(
+  programs: RabbitmqPrograms,
+  ports: RabbitmqPorts,
+  { dir: folder, onSpawn, signal }: RabbitmqOptions,
+): Promise<Launch> {
+  const dir = resolve(folder)
   const logFile = join(dir, 'rabbitmq.log')
   const name = `cashflow-${ports.amqp}-${process.pid}`
   const env = configure(programs, dir, ports, name)
+  const surroundings = { env, cwd: dir, output: { file: logFile } }
   const logged = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
 
   // Left to Erlang, epmd would be started as a daemon that outlives the broker.
   const epmd = await startDaemon({
     file: programs.epmd,
     args: ['-port', String(ports.epmd), '-address', '127.0.0.1'],
-    env,
-    cwd: dir,
-    logFile,
+    ...surroundings,
+    onSpawn: (pid) => onSpawn?.(pid, 'epmd'),
   })
   const broker = await startDaemon({
     file: join(programs.scripts, 'rabbitmq-server'),
     args: [],
-    env,
-    cwd: dir,
-    logFile,
+    ...surroundings,
+    onSpawn: (pid) => onSpawn?.(pid, 'rabbitmq'),
   })
   const ended = broker.exited.then(async (exit) => {
     await epmd.stop([])
@@ -47,7 +55,7 @@ export async function launchRabbitmq(programs: RabbitmqPrograms, dir: string, po
   })
 
   const deadline = Date.now() + START_DEADLINE_MS
-  while (broker.isRunning() && Date.now() < deadline) {
+  while (broker.isRunning() && Date.now() < deadline && !signal?.aborted) {
     if (await isRabbitmqReady(ports, name)) return { outcome: 'ready', server: toServer() }
     await sleep(100)
   }

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { accessSync, constants, globSync, realpathSync } from 'node:fs'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { cachedDebianPrograms, downloadDebianPrograms } from './rabbitmq-debian.ts'
+import { cachedDebianPrograms, type DownloadOptions, downloadDebianPrograms } from './rabbitmq-debian.ts'
 
 /** RabbitMQ's own scripts and the Erlang that runs them. */
 export type RabbitmqPrograms = {
@@ -17,12 +17,12 @@ export type RabbitmqPrograms = {
 const USUAL_FOLDERS = ['/usr/lib/rabbitmq/bin', '/usr/local/sbin', '/opt/homebrew/sbin', '/usr/sbin']
 
 /** What is installed, or else what apt-get can download. Undefined if this machine has neither. */
-export async function findRabbitmqPrograms(log: (line: string) => void): Promise<RabbitmqPrograms | undefined> {
+export async function findRabbitmqPrograms(options: DownloadOptions): Promise<RabbitmqPrograms | undefined> {
   const installed = await installedPrograms()
   if (installed) return installed
   const cached = cachedDebianPrograms()
   if (cached) return cached
-  return findOnPath('apt-get') && findOnPath('dpkg') ? downloadDebianPrograms(log) : undefined
+  return findOnPath('apt-get') && findOnPath('dpkg') ? downloadDebianPrograms(options) : undefined
 }
 
 async function installedPrograms(): Promise<RabbitmqPrograms | undefined> {

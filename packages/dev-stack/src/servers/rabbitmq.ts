@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import { freePorts } from '../ports.ts'
 import type { Exit } from '../processes/daemon.ts'
 import { launchRabbitmq } from './rabbitmq-node.ts'
@@ -11,6 +10,10 @@ export type RabbitmqOptions = {
   ports?: { amqp?: number; management?: number }
   /** Told what takes time. */
   log?: (line: string) => void
+  /** Told of each process at once, so that it can be found again if this process is killed. */
+  onSpawn?: (pid: number, role: 'rabbitmq' | 'epmd') => void
+  /** Gives up starting. */
+  signal?: AbortSignal
 }
 
 export type RabbitmqServer = {
@@ -36,14 +39,15 @@ const NO_RABBITMQ = `RabbitMQ is not here and cannot be fetched. Any one of thes
 Or set RABBITMQ_URL to a broker that runs elsewhere.`
 
 /** Resolves when AMQP and the management API answer. */
-export async function startRabbitmq({ dir, ports = {}, log = () => {} }: RabbitmqOptions): Promise<RabbitmqServer> {
-  const programs = await findRabbitmqPrograms(log)
+export async function startRabbitmq(options: RabbitmqOptions): Promise<RabbitmqServer> {
+  const programs = await findRabbitmqPrograms(options)
   if (!programs) throw new Error(NO_RABBITMQ)
   for (let attempt = 1; ; attempt++) {
     const [amqp, management, distribution, epmd] = await freePorts(4)
-    const chosen = { amqp, management, distribution, epmd, ...ports }
-    const start = await launchRabbitmq(programs, resolve(dir), chosen)
+    const ports = { amqp, management, distribution, epmd, ...options.ports }
+    const start = await launchRabbitmq(programs, ports, options)
     if (start.outcome === 'ready') return start.server
+    options.signal?.throwIfAborted()
     // Somebody else took one of the free ports first.
     if (start.outcome === 'port taken' && attempt < START_TRIES) continue
     throw new Error(`RabbitMQ did not start (${start.outcome}); the end of ${start.logFile}:\n${start.said}`)
