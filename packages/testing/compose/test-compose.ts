@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process'
+import { type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
 import { eventually } from '../src/eventually.ts'
 import { REPOSITORY } from '../src/repository.ts'
 import { type Command, findCompose, NoEngine } from './engine.ts'
@@ -15,25 +16,34 @@ const compose = await findCompose().catch((error) => {
   process.exit(1)
 })
 const env = await projectEnv(compose)
-const tests = start('packages/testing/node_modules/.bin/mocha', '--config', 'packages/testing/compose/.mocharc.json')
+const tests = start(
+  ['packages/testing/node_modules/.bin/mocha', '--config', 'packages/testing/compose/.mocharc.json'],
+  'inherit',
+)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => signalTests('SIGTERM'))
 
-const passed = await succeeds(tests)
+const [code] = (await once(tests, 'exit')) as [number | null]
 signalTests('SIGTERM')
 await eventually(() => {
-  if (signalTests(0)) throw new Error('a command of the tests does not end')
+  if (signalTests(0)) throw new Error('A command of the tests does not end')
 }).catch(console.error)
-if (!passed) await succeeds(start(...compose, 'logs', '--no-color', '--tail=50'))
-const removed = await succeeds(start(...compose, 'down', '--volumes', '--rmi=local', '--remove-orphans'))
-process.exitCode = passed && removed ? 0 : 1
+if (code !== 0) console.error((await run(...compose, 'logs', '--no-color', '--tail=50')).output)
+const removal = await run(...compose, 'down', '--volumes', '--rmi=local', '--remove-orphans')
+if (!removal.succeeded) console.error(`${env.COMPOSE_PROJECT_NAME} is not wholly removed:\n${removal.output}`)
+process.exitCode = code === 0 && removal.succeeded ? 0 : 1
 
-function start(...[program, ...args]: Command) {
-  return spawn(program, args, { cwd: REPOSITORY, env, stdio: 'inherit', detached: true })
+function start([program, ...args]: Command, stdio: StdioOptions) {
+  return spawn(program, args, { cwd: REPOSITORY, env, stdio, detached: true })
 }
 
-async function succeeds(child: ReturnType<typeof start>): Promise<boolean> {
-  const [code] = (await once(child, 'exit')) as [number | null]
-  return code === 0
+async function run(...command: Command): Promise<{ succeeded: boolean; output: string }> {
+  const child = start(command, ['ignore', 'pipe', 'pipe'])
+  const [[code], ...output] = await Promise.all([
+    once(child, 'close') as Promise<[number | null]>,
+    child.stdout ? text(child.stdout) : '',
+    child.stderr ? text(child.stderr) : '',
+  ])
+  return { succeeded: code === 0, output: output.join('') }
 }
 
 /** Signals the tests and every command that they started; false once none is left. */
