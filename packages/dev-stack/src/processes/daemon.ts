@@ -5,6 +5,10 @@ import { createInterface } from 'node:readline'
 
 export type Exit = { code: number | null; signal: NodeJS.Signals | null }
 
+export function describeExit({ code, signal }: Exit): string {
+  return signal ?? `code ${code}`
+}
+
 /** A process that we started and answer for. */
 export type Daemon = {
   pid: number

@@ -62,6 +62,11 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   }
 }
 
+/** Of a server that is not running. */
+export function removePostgresData(dir: string): void {
+  rmSync(postgresHome(dir).files, { recursive: true, force: true })
+}
+
 type Launch =
   | { outcome: 'ready'; daemon: Daemon }
   | { outcome: 'port taken' | 'memory in use' | 'failed'; said: string }

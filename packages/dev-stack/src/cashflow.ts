@@ -1,0 +1,36 @@
+import { join, resolve } from 'node:path'
+import { styleText } from 'node:util'
+import type { Arguments } from './arguments.ts'
+import type { RunOptions } from './run-stack.ts'
+import { createLogPrinter } from './services/log-printer.ts'
+import type { StackSettings } from './settings.ts'
+
+const CHECKOUT = resolve(import.meta.dirname, '../../..')
+
+/** This repository's services, with everything that they leave on the disk in its `.cashflow`. */
+export function cashflowStack(
+  { apis, relays, workers, fresh }: Arguments,
+  settings: StackSettings,
+  env: NodeJS.ProcessEnv,
+): RunOptions {
+  const node = (script: string) => ({ file: process.execPath, args: [join(CHECKOUT, script)] })
+  const write = (line: string) => void process.stdout.write(`${line}\n`)
+  return {
+    stateDir: join(CHECKOUT, '.cashflow'),
+    settings,
+    serverPorts: { postgres: 5432, rabbitmq: 5672, management: 15672 },
+    counts: { api: apis, relay: relays, worker: workers },
+    commands: {
+      migrate: node('db/src/bin.ts'),
+      api: node('services/api/src/main.ts'),
+      relay: node('services/relay/src/main.ts'),
+      worker: node('services/worker/src/main.ts'),
+    },
+    env,
+    cwd: CHECKOUT,
+    fresh,
+    printer: createLogPrinter({ write, level: settings.logLevel, labelWidth: 'worker 10'.length }),
+    show: write,
+    say: (line) => write(styleText('gray', `· ${line}`)),
+  }
+}

@@ -1,0 +1,18 @@
+import { errorMessage, loadConfig } from '@cashflow/runtime'
+import { HELP, readArguments } from './arguments.ts'
+import { cashflowStack } from './cashflow.ts'
+import { runStack } from './run-stack.ts'
+import { stackSettings } from './settings.ts'
+import { StartError } from './start-error.ts'
+
+// A terminal that was closed must not end us before all is stopped.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+
+try {
+  const args = readArguments(process.argv.slice(2))
+  if (args.help) process.stdout.write(HELP)
+  else await runStack(cashflowStack(args, loadConfig(stackSettings), process.env))
+} catch (error) {
+  process.stderr.write(`${error instanceof StartError ? errorMessage(error) : (error as Error).stack}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,47 @@
+import {
+  brokerEnv,
+  brokerUrls,
+  databaseEnv,
+  databaseUrl,
+  type Env,
+  integer,
+  loggingEnv,
+  parseEnv,
+} from '@cashflow/runtime'
+import * as z from 'zod'
+import type { LogLevel } from './services/log-line.ts'
+
+const schema = z.object({
+  ...databaseEnv,
+  ...brokerEnv,
+  ...loggingEnv,
+  HOST: z.string().default('127.0.0.1'),
+  PORT: integer({ min: 1, max: 65_535, default: 8080 }),
+})
+
+export type StackSettings = {
+  /** Servers that run elsewhere; those that are missing are ours to start. */
+  given: { databaseUrl?: string; rabbitmqUrl?: string }
+  databaseName: string
+  host: string
+  port: number
+  /** A port that was asked for is used or refused; a default gives way. */
+  portIsGiven: boolean
+  logLevel: LogLevel
+}
+
+/** @throws ConfigError naming every variable that is not usable */
+export function stackSettings(env: Env): StackSettings {
+  const settings = parseEnv(schema, env)
+  return {
+    given: {
+      ...((env.DATABASE_URL || env.DB_HOST) && { databaseUrl: databaseUrl(settings) }),
+      ...((env.RABBITMQ_URL || env.MQ_HOST) && { rabbitmqUrl: brokerUrls(settings).join(',') }),
+    },
+    databaseName: settings.DB_NAME,
+    host: settings.HOST,
+    port: settings.PORT,
+    portIsGiven: Boolean(env.PORT),
+    logLevel: settings.LOG_LEVEL,
+  }
+}

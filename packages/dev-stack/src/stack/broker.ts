@@ -1,0 +1,44 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { startRabbitmq } from '../servers/rabbitmq.ts'
+import { choosePort } from './choose-port.ts'
+import type { StackContext } from './stack.ts'
+
+export type Broker = { url: string; managementUrl: string; pid(): number | undefined; stop(): Promise<void> }
+
+const MANAGEMENT_PORT = 15672
+
+export async function startBroker(context: StackContext, signal: AbortSignal): Promise<Broker> {
+  const { stateDir, settings, serverPorts, fresh, say, supervise, onSpawn } = context
+  if (settings.given.rabbitmqUrl) return givenBroker(settings.given.rabbitmqUrl)
+
+  const dir = join(stateDir, 'rabbitmq')
+  if (fresh) rmSync(dir, { recursive: true, force: true })
+  const ports = {
+    amqp: await choosePort('RabbitMQ', serverPorts.rabbitmq, say),
+    management: await choosePort('RabbitMQ management', serverPorts.management, say),
+  }
+  say('starting RabbitMQ, which takes some seconds')
+  const server = await supervise(
+    'RabbitMQ',
+    (until) => startRabbitmq({ dir, ports, log: say, onSpawn: (pid, role) => onSpawn(role)(pid), signal: until }),
+    signal,
+  )
+  return {
+    url: `amqp://guest:guest@127.0.0.1:${ports.amqp}/`,
+    managementUrl: `http://guest:guest@127.0.0.1:${ports.management}`,
+    pid: () => server.current()?.pid,
+    stop: server.stop,
+  }
+}
+
+/** Management is taken to be where RabbitMQ has it by default: nothing says otherwise. */
+function givenBroker(url: string): Broker {
+  const { username, password, hostname } = new URL(url.split(',')[0] as string)
+  return {
+    url,
+    managementUrl: `http://${username || 'guest'}:${password || 'guest'}@${hostname}:${MANAGEMENT_PORT}`,
+    pid: () => undefined,
+    stop: async () => {},
+  }
+}

@@ -1,0 +1,43 @@
+import pg from 'pg'
+import { removePostgresData, startPostgres } from '../servers/postgres.ts'
+import { choosePort } from './choose-port.ts'
+import type { StackContext } from './stack.ts'
+
+export type Database = { url: string; pid(): number | undefined; stop(): Promise<void> }
+
+export async function startDatabase(context: StackContext, signal: AbortSignal): Promise<Database> {
+  const { stateDir, settings, serverPorts, fresh, say, supervise, onSpawn } = context
+  if (settings.given.databaseUrl) {
+    return { url: settings.given.databaseUrl, pid: () => undefined, stop: async () => {} }
+  }
+  if (fresh) removePostgresData(stateDir)
+  const port = await choosePort('PostgreSQL', serverPorts.postgres, say)
+  say('starting PostgreSQL')
+  const start = (until: AbortSignal) =>
+    startPostgres({ dir: stateDir, port, keep: true, log: say, onSpawn: onSpawn('postgres'), signal: until })
+  const server = await supervise('PostgreSQL', start, signal)
+  try {
+    const base = `postgres://postgres:postgres@127.0.0.1:${port}`
+    await createDatabase(`${base}/postgres`, settings.databaseName)
+    return {
+      url: `${base}/${encodeURIComponent(settings.databaseName)}`,
+      pid: () => server.current()?.pid,
+      stop: server.stop,
+    }
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
+}
+
+async function createDatabase(url: string, name: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {}) // The query in flight rejects with it.
+  await client.connect()
+  try {
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [name])
+    if (rowCount === 0) await client.query(`create database ${client.escapeIdentifier(name)}`)
+  } finally {
+    await client.end()
+  }
+}
