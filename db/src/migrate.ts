@@ -40,7 +40,7 @@ export class SchemaError extends Error {
  *
  * @throws SchemaError with what to run
  */
-export async function ensureSchema(db: Kysely<never>): Promise<void> {
+export async function ensureSchema<Any>(db: Kysely<Any>): Promise<void> {
   const { rows } = await sql<{ current: boolean }>`
     select to_regclass('kysely_migration') is not null as current`.execute(db)
   if (rows[0]?.current) {

@@ -1,6 +1,9 @@
-import type { Currency, Payment, PaymentEvent } from '@cashflow/domain'
+import type { Currency, Payment, PaymentEvent, PaymentStatus } from '@cashflow/domain'
 import { type Kysely, type Selectable, sql, type Transaction } from 'kysely'
 import type { PaymentsTable, Tables } from './tables.ts'
+
+/** How long a payment may be PENDING, past its lease or its retry, before it is sent through the pipeline again. */
+export const REDRIVE_AFTER_MS = 60_000
 
 export interface InsertOptions {
   requestId: string
@@ -54,8 +57,150 @@ export async function findPayment(db: Kysely<Tables>, id: string): Promise<Payme
   return row && toPayment(row)
 }
 
+export interface ClaimOptions {
+  /** Made for this claim. The same claim made again, after an answer that got lost, finds its own lease. */
+  token: string
+  leaseMs: number
+  attemptsMax: number
+}
+
+export type Claim =
+  | { readonly verdict: 'claimed'; readonly payment: Payment; readonly attempts: number }
+  | { readonly verdict: 'settled'; readonly status: PaymentStatus }
+  /** It waits for an operator. */
+  | { readonly verdict: 'parked' }
+  /** Another worker is at it, or it waits for its next attempt. */
+  | { readonly verdict: 'leased'; readonly leaseLeftMs: number }
+  /** It may not be tried again. */
+  | { readonly verdict: 'exhausted'; readonly attempts: number }
+  | { readonly verdict: 'unknown' }
+
+interface JudgedRow extends Selectable<PaymentsTable> {
+  verdict: Exclude<Claim['verdict'], 'unknown'>
+  attempts_now: number
+  lease_left_ms: number
+}
+
+/** Takes a payment for `leaseMs` milliseconds, unless something speaks against it. A lease that ran out is an attempt. */
+export async function claimPayment(db: Kysely<Tables>, id: string, options: ClaimOptions): Promise<Claim> {
+  const { token, leaseMs, attemptsMax } = options
+  // The row is locked whatever its state, and judged as it was locked. A condition within the locking select would be
+  // judged by the older version, and call a payment free that a peer has just leased.
+  const { rows } = await sql<JudgedRow>`
+    with locked as materialized (
+      select * from payments where id = ${id} for update
+    ), counted as (
+      select *, attempts + coalesce((claim_token <> ${token} and lease_until <= now())::int, 0) as attempts_now from locked
+    ), judged as (
+      select *, case
+        when status <> 'PENDING' then 'settled'
+        when parked_at is not null then 'parked'
+        when claim_token = ${token} then 'claimed'
+        when lease_until > now() then 'leased'
+        when attempts_now >= ${attemptsMax} then 'exhausted'
+        else 'claimed'
+      end as verdict from counted
+    ), claimed as (
+      update payments p
+      set claim_token = ${token}, attempts = j.attempts_now,
+        lease_until = now() + ${leaseMs} * interval '1 millisecond',
+        redrive_at = now() + ${leaseMs + REDRIVE_AFTER_MS} * interval '1 millisecond'
+      from judged j where p.id = j.id and j.verdict = 'claimed'
+    )
+    select *, extract(epoch from lease_until - now())::float8 * 1000 as lease_left_ms from judged`.execute(db)
+  const row = rows[0]
+  return row ? toClaim(row) : { verdict: 'unknown' }
+}
+
+function toClaim(row: JudgedRow): Claim {
+  switch (row.verdict) {
+    case 'claimed':
+      return { verdict: 'claimed', payment: toPayment(row), attempts: row.attempts_now }
+    case 'settled':
+      return { verdict: 'settled', status: row.status }
+    case 'parked':
+      return { verdict: 'parked' }
+    case 'leased':
+      return { verdict: 'leased', leaseLeftMs: Math.max(0, row.lease_left_ms) }
+    case 'exhausted':
+      return { verdict: 'exhausted', attempts: row.attempts_now }
+    default:
+      return row.verdict satisfies never
+  }
+}
+
+/**
+ * Locks a payment that this claim holds, or has settled: a payment keeps the token that settled it. Undefined when
+ * somebody else claimed it meanwhile.
+ */
+export async function lockClaimed(tx: Transaction<Tables>, id: string, token: string): Promise<Payment | undefined> {
+  const row = await tx.selectFrom('payments').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+  return row?.claim_token === token ? toPayment(row) : undefined
+}
+
+/** Stores the end of a payment that this transaction has locked, and its event. */
+export async function saveSettled(
+  tx: Transaction<Tables>,
+  { id, status, failureCode, settledAt }: Payment,
+  event: PaymentEvent,
+  by: { actor: string; requestId: string | undefined },
+): Promise<void> {
+  await tx
+    .updateTable('payments')
+    .set({
+      status,
+      failure_code: failureCode,
+      settled_at: settledAt,
+      lease_until: null,
+      redrive_at: null,
+    })
+    .where('id', '=', id)
+    .where('status', '=', 'PENDING')
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  await insertEvent(tx, event, by)
+}
+
+/** Gives a locked payment back after an attempt without an answer: nobody claims it before its next one is due. */
+export async function savePostponed(
+  tx: Transaction<Tables>,
+  id: string,
+  delayMsAfter: (attempts: number) => number,
+): Promise<{ attempts: number; delayMs: number }> {
+  const { attempts } = await tx
+    .updateTable('payments')
+    .set((eb) => ({ attempts: eb('attempts', '+', 1), claim_token: null }))
+    .where('id', '=', id)
+    .returning('attempts')
+    .executeTakeFirstOrThrow()
+  const delayMs = delayMsAfter(attempts)
+  await tx
+    .updateTable('payments')
+    .set({ lease_until: fromNow(delayMs), redrive_at: fromNow(delayMs + REDRIVE_AFTER_MS) })
+    .where('id', '=', id)
+    .execute()
+  return { attempts, delayMs }
+}
+
+/**
+ * Takes a payment out of the pipeline, PENDING, until an operator decides.
+ *
+ * @returns false when it is settled, parked or leased by now
+ */
+export async function parkPayment(tx: Transaction<Tables>, id: string): Promise<boolean> {
+  const parked = await tx
+    .updateTable('payments')
+    .set({ parked_at: fromNow(0), claim_token: null, lease_until: null, redrive_at: null })
+    .where('id', '=', id)
+    .where('status', '=', 'PENDING')
+    .where('parked_at', 'is', null)
+    .where((eb) => eb.or([eb('claim_token', 'is', null), eb('lease_until', '<=', sql<Date>`now()`)]))
+    .executeTakeFirst()
+  return parked.numUpdatedRows > 0n
+}
+
 /** Appends to the payment's history. A sequence that exists already is refused by the database. */
-export async function insertEvent(
+async function insertEvent(
   tx: Transaction<Tables>,
   event: PaymentEvent,
   { actor, requestId }: { actor: string; requestId: string | undefined },
@@ -75,7 +220,7 @@ export async function insertEvent(
     .execute()
 }
 
-export function toPayment(row: Selectable<PaymentsTable>): Payment {
+function toPayment(row: Selectable<PaymentsTable>): Payment {
   return {
     id: row.id,
     merchantId: row.merchant_id,
@@ -90,6 +235,6 @@ export function toPayment(row: Selectable<PaymentsTable>): Payment {
 }
 
 /** A time by the database's clock, the only one that leases and redrives are judged by. */
-export function fromNow(delayMs: number) {
+function fromNow(delayMs: number) {
   return sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`
 }

@@ -1,4 +1,5 @@
 export { appendMessages, scheduleMessages } from './append.ts'
+export { buryMessage, type DeadLetter } from './dead-letters.ts'
 export { retryDelayMs } from './decide.ts'
 export { createFloors, type Floors } from './floors.ts'
 export type { NewMessage, OutboxMessage } from './message.ts'

@@ -1,0 +1,45 @@
+import {
+  brokerEnv,
+  brokerUrls,
+  databaseEnv,
+  databaseUrl,
+  type Env,
+  integer,
+  loggingEnv,
+  parseEnv,
+} from '@cashflow/runtime'
+import * as z from 'zod'
+
+export const workerEnv = z
+  .object({
+    ...databaseEnv,
+    ...brokerEnv,
+    ...loggingEnv,
+    WORKER_PREFETCH: integer({ min: 1, max: 1_000, default: 100 }),
+    PROVIDER_DELAY_MS: integer({ min: 0, max: 60_000, default: 2_000 }),
+    PROVIDER_SUCCESS_RATE: z
+      .string()
+      .regex(/^(0|1|0?\.\d{1,6}|0\.0+|1\.0+)$/, 'must be a number from 0 to 1')
+      .transform(Number)
+      .default(0.7),
+    PROVIDER_DEADLINE_MS: integer({ min: 100, max: 60_000, default: 10_000 }),
+  })
+  .refine((env) => env.PROVIDER_DELAY_MS < env.PROVIDER_DEADLINE_MS, {
+    path: ['PROVIDER_DELAY_MS'],
+    message: 'must be less than PROVIDER_DEADLINE_MS',
+  })
+
+/** @throws ConfigError naming every setting that is not usable */
+export function workerConfig(env: Env) {
+  const settings = parseEnv(workerEnv, env)
+  return Object.freeze({
+    databaseUrl: databaseUrl(settings),
+    brokerUrls: brokerUrls(settings),
+    queue: settings.MQ_QUEUE,
+    logLevel: settings.LOG_LEVEL,
+    prefetch: settings.WORKER_PREFETCH,
+    providerDelayMs: settings.PROVIDER_DELAY_MS,
+    providerSuccessRate: settings.PROVIDER_SUCCESS_RATE,
+    providerDeadlineMs: settings.PROVIDER_DEADLINE_MS,
+  })
+}

@@ -1,0 +1,47 @@
+import type { Delivery, Settlement } from '@cashflow/messaging'
+import type { Part } from '@cashflow/runtime'
+import { type ProcessOptions, processPayment } from './process-payment.ts'
+import { readDelivery } from './read-delivery.ts'
+
+export interface Handler extends Part {
+  /** Answers when all that the delivery led to is committed. Rejects only while stopping: it is then delivered again. */
+  handle(delivery: Delivery): Promise<Settlement>
+}
+
+/** What the worker does with each delivery. A payment is taken to its end even if the channel is lost meanwhile. */
+export function createHandler(options: ProcessOptions): Handler {
+  const { logger } = options
+  const stopping = new AbortController()
+  return {
+    name: 'handler',
+    async start() {},
+    /** Ends what still waits for the database; its leases run out, and another worker goes on. */
+    async stop() {
+      stopping.abort()
+    },
+    async handle(delivery) {
+      const message = readDelivery(delivery)
+      if (!message) {
+        logger.error('message is not readable, rejected', {
+          message_id: delivery.messageId,
+          bytes: delivery.body.length,
+        })
+        return 'reject'
+      }
+      try {
+        await processPayment(message, options, stopping.signal)
+        return 'ack'
+      } catch (error) {
+        stopping.signal.throwIfAborted()
+        // Acknowledged it would be lost, and delivered again at once it would fail at once.
+        logger.error('payment could not be processed, message rejected', {
+          payment_id: message.paymentId,
+          message_id: message.messageId,
+          request_id: message.requestId,
+          error,
+        })
+        return 'reject'
+      }
+    },
+  }
+}

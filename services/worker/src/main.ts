@@ -1,0 +1,25 @@
+import { createDatabase, databasePart } from '@cashflow/db'
+import { createConnection, createConsumer, paymentsTopology } from '@cashflow/messaging'
+import { createNotifier } from '@cashflow/outbox'
+import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
+import { workerConfig } from './config.ts'
+import { createHandler } from './handle-delivery.ts'
+import { createSimulatedProvider } from './simulated-provider.ts'
+
+const config = loadConfig(workerConfig)
+const logger = createLogger({ service: 'worker', level: config.logLevel })
+const db = createDatabase({ url: config.databaseUrl, applicationName: 'cashflow-worker', poolMax: 10, logger })
+const { notify } = createNotifier(db)
+const provider = createSimulatedProvider({ delayMs: config.providerDelayMs, successRate: config.providerSuccessRate })
+const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
+const handler = createHandler({ db, provider, logger, notify, providerDeadlineMs: config.providerDeadlineMs })
+const consumer = createConsumer({
+  connection,
+  topology: paymentsTopology(config.queue),
+  queue: config.queue,
+  prefetch: config.prefetch,
+  handle: handler.handle,
+  logger,
+})
+
+await runUntilSignal([databasePart(db, logger), connection, handler, consumer], { logger, deadlineMs: 20_000 })

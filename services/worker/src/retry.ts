@@ -1,0 +1,27 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isTransient } from '@cashflow/db'
+import { retryDelayMs } from '@cashflow/outbox'
+import type { Logger } from '@cashflow/runtime'
+
+const DELAY_MAX_MS = 2_000
+
+/**
+ * Runs an idempotent transaction again for as long as the database is away or in conflict.
+ *
+ * @throws what repeating does not mend, or the signal's reason
+ */
+export async function persist<Result>(
+  work: () => Promise<Result>,
+  { signal, logger }: { signal: AbortSignal; logger: Logger },
+): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    signal.throwIfAborted()
+    try {
+      return await work()
+    } catch (error) {
+      if (!isTransient(error)) throw error
+      logger.warn('database away, trying again', { attempt, error })
+    }
+    await sleep(20 + Math.min(DELAY_MAX_MS, retryDelayMs(attempt)), undefined, { signal })
+  }
+}
