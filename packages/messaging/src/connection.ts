@@ -62,13 +62,15 @@ export function createConnection(options: ConnectionOptions): Connection {
   }
 
   async function hold(link: Link): Promise<void> {
+    link.closed.throwIfAborted()
     const host = link.endpoint.name
     logger.info('connected to RabbitMQ', { host, ...wait.end() })
     link.amqp.on('blocked', (reason: string) => logger.warn('RabbitMQ blocks publishing', { host, reason }))
     link.amqp.on('unblocked', () => logger.info('RabbitMQ takes messages again', { host }))
     links.open(link)
-    const reason = await Promise.race([aborted(link.closed), aborted(stopping.signal)])
-    links.shut()
+    // At once: whoever lost a channel with it must not be given the same one again.
+    link.closed.addEventListener('abort', links.shut)
+    const reason = await aborted(link.closed, stopping.signal)
     if (stopping.signal.aborted) await link.close()
     else logger.warn('lost RabbitMQ', { host, reason: describe(reason) })
   }
@@ -83,7 +85,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       await running
     },
     get ready() {
-      return links.value !== undefined
+      return links.value !== undefined && !stopping.signal.aborted
     },
     get blocked() {
       return links.value?.blocked ?? false

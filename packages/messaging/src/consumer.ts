@@ -37,7 +37,7 @@ export function createConsumer({ connection, topology, ...options }: ConsumerOpt
 
   async function hold(link: Link): Promise<void> {
     const [opened, session] = await prepareChannel(link, openChannel, setUp, stopping.signal)
-    await Promise.race([aborted(session.over), aborted(stopping.signal)])
+    await aborted(session.over, stopping.signal)
     if (!session.over.aborted) await session.drain(deadlineMs)
     const reason = session.over.reason
     session.end()

@@ -28,12 +28,13 @@ export async function keepChannel(options: KeepChannelOptions, stopping: AbortSi
     try {
       await hold(link)
     } catch (error) {
-      if (stopping.aborted) return
+      // Without its connection no channel lives, and how soon there is another is the connection's to say.
+      if (stopping.aborted || link.closed.aborted) continue
       failures = performance.now() - startedAt > BACKOFF_MAX_MS ? 0 : failures + 1
       const waitMs = Math.round(backoffMs(failures) + (isRefusal(error) ? REFUSED_WAIT_MS : 0))
       const facts = { channel: name, host: link.endpoint.name, reason: describe(error), retry_ms: waitMs }
       if (isRefusal(error)) logger.error('RabbitMQ refuses what this channel needs', facts)
-      else if (!link.closed.aborted) logger.warn('lost a channel of RabbitMQ', facts)
+      else logger.warn('lost a channel of RabbitMQ', facts)
       await sleep(waitMs, undefined, { signal: stopping }).catch(() => {})
     }
   }

@@ -41,7 +41,7 @@ export function createPublisher({ connection, topology, logger, windowMax = 1024
   const stopping = new AbortController()
   const ready = createGate<ConfirmSession>(stopping.signal)
   /** Calls that have something left to send, in order. */
-  const waiting: Batch[] = []
+  const waiting = new Set<Batch>()
   const unfinished = new Set<Promise<unknown>>()
   let current: { link: Link; session: ConfirmSession } | undefined
   let running: Promise<void> | undefined
@@ -55,30 +55,30 @@ export function createPublisher({ connection, topology, logger, windowMax = 1024
   }
 
   function pump(): void {
-    const session = ready.value
-    while (session && !session.congested && session.inFlight < windowMax) {
-      const batch = waiting[0]
-      if (!batch) return
-      if (batch.done) waiting.shift()
-      else {
+    for (const batch of waiting) {
+      while (!batch.done && batch.next < batch.messages.length) {
+        const session = ready.value
+        if (!session || session.congested || session.inFlight >= windowMax) return
         session.sendNext(batch)
-        if (batch.next === batch.messages.length) waiting.shift()
       }
+      waiting.delete(batch)
     }
   }
 
   async function hold(link: Link): Promise<void> {
     const [opened, session] = await prepareChannel(link, openConfirmChannel, setUp, stopping.signal)
     const follow = () => {
-      if (link.blocked) ready.shut()
-      else ready.open(session)
+      if (link.blocked || opened.closed.aborted) return ready.shut()
+      ready.open(session)
       pump()
     }
     current = { link, session }
     link.amqp.on('blocked', follow)
     link.amqp.on('unblocked', follow)
+    // At once, as amqplib refuses the very next message.
+    opened.closed.addEventListener('abort', ready.shut)
     follow()
-    await Promise.race([aborted(opened.closed), aborted(stopping.signal)])
+    await aborted(opened.closed, stopping.signal)
     ready.shut()
     current = undefined
     link.amqp.off('blocked', follow)
@@ -110,10 +110,11 @@ export function createPublisher({ connection, topology, logger, windowMax = 1024
     else {
       // After a stall the confirms may have arrived and not been read: the turn of the event loop between reads them.
       const timer = setTimeout(() => setImmediate(expire, batch, deadlineMs), deadlineMs)
-      waiting.push(batch)
+      waiting.add(batch)
       unfinished.add(promise)
       promise.then(() => {
         clearTimeout(timer)
+        waiting.delete(batch)
         unfinished.delete(promise)
       })
       pump()

@@ -40,11 +40,17 @@ export function createGate<Value>(over: AbortSignal): Gate<Value> {
   }
 }
 
-/** Resolves with the signal's reason once it is aborted. */
-export function aborted(signal: AbortSignal): Promise<unknown> {
+/** Resolves with the reason of the first of them that is aborted, and leaves no listener behind. */
+export function aborted(...signals: AbortSignal[]): Promise<unknown> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve(signal.reason)
-    else signal.addEventListener('abort', () => resolve(signal.reason), { once: true })
+    const settle = () => {
+      const first = signals.find((signal) => signal.aborted)
+      if (!first) return
+      for (const signal of signals) signal.removeEventListener('abort', settle)
+      resolve(first.reason)
+    }
+    for (const signal of signals) signal.addEventListener('abort', settle)
+    settle()
   })
 }
 

@@ -1,0 +1,90 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type RabbitmqServer, startRabbitmq } from '@cashflow/dev-stack'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { cleanUp } from './cleanup.ts'
+import { message } from './message.ts'
+import { createRig } from './rig.ts'
+
+const CONFIRMED = { status: 'confirmed' }
+const SOON = { deadlineMs: 5_000 }
+
+/** What only a broker of one's own can be made to do. */
+describe('a broker', function () {
+  this.timeout(90_000)
+  let dir: string
+  let broker: RabbitmqServer
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'cashflow-messaging-'))
+    broker = await startRabbitmq({ dir })
+  })
+  afterEach(cleanUp)
+  after(async () => {
+    await broker?.stop()
+    await rm(dir, { recursive: true, force: true })
+  })
+
+  const startAgain = () => startRabbitmq({ dir, ports: { amqp: broker.port, management: broker.managementPort } })
+
+  it('with a memory alarm blocks the publisher, loses nothing, and frees it', async () => {
+    const rig = createRig([broker.url])
+    const publisher = rig.publisher(100)
+    await publisher.whenReady()
+    await broker.ctl('set_vm_memory_high_watermark', 'absolute', '1')
+    const overdue = await publisher.publish(
+      Array.from({ length: 300 }, () => message()),
+      { deadlineMs: 1_000 },
+    )
+    expect(overdue.every(({ status }) => status === 'unknown')).to.equal(true)
+    expect(publisher.ready).to.equal(false)
+    expect(rig.connection.blocked).to.equal(true)
+    expect(rig.connection.ready).to.equal(true)
+    const next = publisher.publish([message()], { deadlineMs: 20_000 })
+    await broker.ctl('set_vm_memory_high_watermark', '0.6')
+    expect(await next).to.deep.equal([CONFIRMED])
+    expect(publisher.ready).to.equal(true)
+    // The same connection all along: a blocked broker is not a lost one.
+    expect(rig.logger.said('connected to RabbitMQ')).to.have.length(1)
+    expect(rig.logger.said('lost RabbitMQ')).to.have.length(0)
+  })
+
+  it('with an alarm does not hold up a stop', async () => {
+    const rig = createRig([broker.url])
+    const publisher = rig.publisher()
+    await publisher.whenReady()
+    await broker.ctl('set_vm_memory_high_watermark', 'absolute', '1')
+    await publisher.publish([message()], { deadlineMs: 500 })
+    const startedAt = performance.now()
+    await rig.stop()
+    expect(performance.now() - startedAt).to.be.below(5_000)
+    await broker.ctl('set_vm_memory_high_watermark', '0.6')
+  })
+
+  for (const [how, end] of [
+    ['stops gracefully', () => broker.stop()],
+    ['is killed', () => process.kill(broker.pid, 'SIGKILL')],
+  ] as const) {
+    it(`that ${how} and starts again finds publisher and consumer at work`, async () => {
+      const rig = createRig([broker.url])
+      const publisher = rig.publisher()
+      const handled = new Set<string | undefined>()
+      rig.consumer(async ({ messageId }) => {
+        handled.add(messageId)
+        return 'ack'
+      })
+      await publisher.publish([message({ messageId: `${how}: before` })], SOON)
+      end()
+      await broker.exited
+      await eventually(() => expect(publisher.ready).to.equal(false))
+      const during = publisher.publish([message({ messageId: `${how}: during` })], { deadlineMs: 60_000 })
+      broker = await startAgain()
+      const reachableAt = performance.now()
+      expect(await during).to.deep.equal([CONFIRMED])
+      // Three heartbeats and a second.
+      expect(performance.now() - reachableAt).to.be.below(31_000)
+      await eventually(() => expect(handled).to.include.keys(`${how}: before`, `${how}: during`))
+    })
+  }
+})

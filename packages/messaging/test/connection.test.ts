@@ -1,0 +1,153 @@
+import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
+import { expect } from 'chai'
+import { createConnection } from '../src/index.ts'
+import { cleanUp } from './cleanup.ts'
+import { message } from './message.ts'
+import { createRecorder } from './recorder.ts'
+import { createRig } from './rig.ts'
+import { createTcpProxy } from './tcp-proxy.ts'
+
+const CONFIRMED = { status: 'confirmed' }
+const now = () => 0
+
+describe('connection', () => {
+  let vhost: TestVhost
+  before(async () => {
+    vhost = await createTestVhost()
+  })
+  afterEach(cleanUp)
+  after(() => vhost.drop())
+
+  it('shows its name in the management UI', async () => {
+    const rig = createRig([vhost.url], { name: `name ${vhost.name}` })
+    await rig.connection.whenReady()
+    await eventually(async () => {
+      const all = (await vhost.management.request('GET', '/connections')) as {
+        client_properties?: { connection_name?: string }
+      }[]
+      expect(all.map((one) => one.client_properties?.connection_name)).to.include(`name ${vhost.name}`)
+    })
+  })
+
+  it('survives being cut after any number of bytes of its setup', async function () {
+    this.timeout(60_000)
+    const proxy = await createTcpProxy(vhost.url)
+    for (let bytes = 1; bytes <= 900; bytes += 9) {
+      proxy.cutAfterBytes(bytes)
+      const rig = createRig([proxy.url], { random: now })
+      const publisher = rig.publisher()
+      rig.consumer(async () => 'ack')
+      const takenBefore = proxy.taken
+      await eventually(
+        () => {
+          // Where the setup is over, its confirm makes up the bytes.
+          publisher.publish([message()], { deadlineMs: 1_000 })
+          expect(proxy.taken).to.be.at.least(takenBefore + 2)
+        },
+        { intervalMs: 5 },
+      )
+      proxy.cutAfterBytes(undefined)
+      // The cut may still come after the setup, and then it is this message's fate that is unknown.
+      await eventually(async () =>
+        expect(await publisher.publish([message()], { deadlineMs: 5_000 }), `cut after ${bytes} bytes`).to.deep.equal([
+          CONFIRMED,
+        ]),
+      )
+      await rig.stop()
+    }
+  })
+
+  it('goes on to the next broker when one does not answer', async () => {
+    const hole = await createTcpProxy(vhost.url)
+    hole.blackHole(true)
+    const rig = createRig([hole.url, vhost.url], { connectTimeoutMs: 200 })
+    await rig.connection.whenReady()
+    expect(rig.logger.said('waiting for RabbitMQ')[0]?.fields).to.include({
+      host: new URL(hole.url).host + new URL(hole.url).pathname,
+      reason: 'no answer in 200 ms',
+    })
+  })
+
+  it('notices a broker that falls silent, and is back as soon as it answers', async () => {
+    const proxy = await createTcpProxy(vhost.url)
+    const rig = createRig([proxy.url], { heartbeatSeconds: 1, connectTimeoutMs: 500, random: now })
+    const publisher = rig.publisher()
+    await publisher.whenReady()
+    proxy.blackHole(true)
+    const silentAt = performance.now()
+    await eventually(() =>
+      expect(rig.logger.said('lost RabbitMQ')[0]?.fields).to.include({ reason: 'Heartbeat timeout' }),
+    )
+    expect(performance.now() - silentAt).to.be.below(4_000)
+    proxy.blackHole(false)
+    expect(await publisher.publish([message()], { deadlineMs: 4_000 })).to.deep.equal([CONFIRMED])
+  })
+
+  it('stops at once while it connects', async () => {
+    const hole = await createTcpProxy(vhost.url)
+    hole.blackHole(true)
+    const rig = createRig([hole.url], { connectTimeoutMs: 60_000 })
+    const waiting = rig.connection.whenReady()
+    await eventually(() => expect(hole.taken).to.equal(1))
+    const startedAt = performance.now()
+    await Promise.all([
+      rig.stop(),
+      waiting.then(
+        () => 'ready',
+        (error: Error) => error.message,
+      ),
+    ]).then(([, answer]) => expect(answer).to.equal('the connection to RabbitMQ was stopped'))
+    expect(performance.now() - startedAt).to.be.below(500)
+  })
+
+  it('stops while its broker is silent', async () => {
+    const proxy = await createTcpProxy(vhost.url)
+    const rig = createRig([proxy.url])
+    await rig.publisher().whenReady()
+    proxy.blackHole(true)
+    const startedAt = performance.now()
+    await rig.stop()
+    expect(performance.now() - startedAt).to.be.below(5_000)
+  })
+
+  it('says once what it waits for, and when it has it', async () => {
+    const proxy = await createTcpProxy(vhost.url)
+    proxy.cutAfterBytes(1)
+    const rig = createRig([proxy.url], { random: now })
+    await eventually(() => expect(proxy.taken).to.be.above(20))
+    proxy.cutAfterBytes(undefined)
+    await rig.connection.whenReady()
+    expect(rig.logger.lines.map(({ message }) => message)).to.deep.equal([
+      'waiting for RabbitMQ',
+      'connected to RabbitMQ',
+    ])
+  })
+
+  it('is made again when an operator closes it', async () => {
+    const rig = createRig([vhost.url], { name: `closed ${vhost.name}` })
+    const publisher = rig.publisher()
+    await publisher.whenReady()
+    await eventually(async () => {
+      const all = (await vhost.management.request('GET', '/connections')) as {
+        name: string
+        user_provided_name?: string
+      }[]
+      const ours = all.find((one) => one.user_provided_name === `closed ${vhost.name}`)
+      if (!ours) throw new Error('not listed yet')
+      await vhost.management.request('DELETE', `/connections/${encodeURIComponent(ours.name)}`)
+    })
+    await eventually(() => expect(rig.logger.said('lost RabbitMQ')).to.have.length(1))
+    expect(await publisher.publish([message()], { deadlineMs: 5_000 })).to.deep.equal([CONFIRMED])
+  })
+
+  it('keeps its password to itself', async () => {
+    const url = new URL(vhost.url)
+    url.password = 'hunter2'
+    const rig = createRig([url.href])
+    await eventually(() => expect(rig.logger.said('waiting for RabbitMQ')).to.have.length(1))
+    expect(JSON.stringify(rig.logger.lines)).to.contain('ACCESS_REFUSED').and.not.contain('hunter2')
+    await rig.stop()
+    const invalid = () => createConnection({ urls: ['redis://u:hunter2@host'], name: 'test', logger: createRecorder() })
+    expect(invalid).to.throw(TypeError, 'RabbitMQ URL 1 is not an amqp:// or amqps:// URL')
+  })
+})

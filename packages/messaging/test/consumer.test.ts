@@ -1,0 +1,170 @@
+import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
+import { expect } from 'chai'
+import { ask } from '../src/channel.ts'
+import type { Delivery, Settlement } from '../src/index.ts'
+import { cleanUp } from './cleanup.ts'
+import { message } from './message.ts'
+import { createRig, depth, onChannel, type Rig } from './rig.ts'
+import { createTcpProxy } from './tcp-proxy.ts'
+
+const SOON = { deadlineMs: 5_000 }
+
+describe('consumer', () => {
+  let vhost: TestVhost
+  let rig: Rig
+  beforeEach(async () => {
+    vhost = await createTestVhost()
+    rig = createRig([vhost.url])
+  })
+  afterEach(async () => {
+    await cleanUp()
+    await vhost.drop()
+  })
+
+  it('receives what was published, with its properties', async () => {
+    const deliveries: Delivery[] = []
+    rig.consumer(async (delivery) => {
+      deliveries.push(delivery)
+      return 'ack'
+    })
+    const sent = message({ headers: { 'x-request-id': 'request-1' } })
+    await rig.publisher().publish([sent], SOON)
+    await eventually(() => expect(deliveries).to.have.length(1))
+    const [delivery] = deliveries
+    expect(delivery).to.deep.include({
+      messageId: sent.messageId,
+      topic: 'payment.created',
+      headers: { 'x-request-id': 'request-1' },
+      redelivered: false,
+    })
+    expect(delivery?.body.toString()).to.equal(sent.body)
+  })
+
+  it('sends what it rejects to the dead letter queue', async () => {
+    const dead: Delivery[] = []
+    rig.consumer(async () => 'reject')
+    rig.consumer(
+      async (delivery) => {
+        dead.push(delivery)
+        return 'ack'
+      },
+      { from: 'payments.dead' },
+    )
+    const sent = message()
+    await rig.publisher().publish([sent], SOON)
+    await eventually(() => expect(dead.map(({ messageId }) => messageId)).to.deep.equal([sent.messageId]))
+    expect(dead[0]?.topic).to.equal('payment.created')
+  })
+
+  it('has no more than its prefetch in hand', async () => {
+    let inHand = 0
+    let most = 0
+    let handled = 0
+    rig.consumer(
+      async () => {
+        most = Math.max(most, ++inHand)
+        await new Promise(setImmediate)
+        inHand--
+        handled++
+        return 'ack'
+      },
+      { prefetch: 3 },
+    )
+    await rig.publisher().publish(
+      Array.from({ length: 100 }, () => message()),
+      SOON,
+    )
+    await eventually(() => expect(handled).to.equal(100))
+    expect(most).to.equal(3)
+  })
+
+  it('acknowledges what is in hand when it is stopped, and gives back the rest', async () => {
+    const publisher = rig.publisher()
+    await publisher.publish(
+      Array.from({ length: 10 }, () => message()),
+      SOON,
+    )
+    const inHand: (() => void)[] = []
+    const consumer = rig.consumer(() => new Promise<Settlement>((resolve) => inHand.push(() => resolve('ack'))), {
+      prefetch: 4,
+    })
+    await eventually(() => expect(inHand).to.have.length(4))
+    const stopped = consumer.stop()
+    for (const finish of inHand) finish()
+    await stopped
+    await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(6))
+    expect(inHand).to.have.length(4)
+  })
+
+  it('stops at its deadline whatever its handler does', async () => {
+    const signals: AbortSignal[] = []
+    const consumer = rig.consumer(({ signal }) => {
+      signals.push(signal)
+      return new Promise(() => {})
+    })
+    await rig.publisher().publish([message()], SOON)
+    await eventually(() => expect(signals).to.have.length(1))
+    await consumer.stop({ deadlineMs: 100 })
+    expect(signals[0]?.aborted).to.equal(true)
+    expect(rig.logger.said('deliveries go back unfinished')[0]?.fields).to.include({ deliveries: 1 })
+    await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(1))
+  })
+
+  it('gets a delivery again that its handler threw on', async () => {
+    const redelivered: boolean[] = []
+    rig.consumer(async (delivery) => {
+      redelivered.push(delivery.redelivered)
+      if (redelivered.length === 1) throw new Error('a bug')
+      return 'ack'
+    })
+    await rig.publisher().publish([message()], SOON)
+    await eventually(() => expect(redelivered).to.deep.equal([false, true]))
+    expect(rig.logger.said('a delivery was not handled')).to.have.length(1)
+  })
+
+  it('never settles a delivery on another channel than its own', async () => {
+    const proxy = await createTcpProxy(vhost.url)
+    const cut = createRig([proxy.url])
+    const deliveries: Delivery[] = []
+    const inHand: (() => void)[] = []
+    cut.consumer((delivery) => {
+      deliveries.push(delivery)
+      return new Promise((resolve) => inHand.push(() => resolve('ack')))
+    })
+    await rig.publisher().publish([message({ messageId: 'a' }), message({ messageId: 'b' })], SOON)
+    await eventually(() => expect(deliveries).to.have.length(2))
+    proxy.cut()
+    await eventually(() => expect(deliveries).to.have.length(4))
+    expect(deliveries.map(({ signal }) => signal.aborted)).to.deep.equal([true, true, false, false])
+    // Late settlements of the first channel; on the second their tags would settle the deliveries in hand.
+    for (const finish of inHand.slice(0, 2)) finish()
+    await rig.publisher().publish([message({ messageId: 'c' })], SOON)
+    await eventually(() => expect(deliveries).to.have.length(5))
+    proxy.cut()
+    await eventually(() => expect(deliveries).to.have.length(8))
+    expect(deliveries.slice(5).map(({ messageId }) => messageId)).to.have.members(['a', 'b', 'c'])
+    for (const finish of inHand) finish()
+    await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(0))
+  })
+
+  it('declares its queue again and consumes when the queue is deleted under it', async () => {
+    const handled: (string | undefined)[] = []
+    rig.consumer(async ({ messageId }) => {
+      handled.push(messageId)
+      return 'ack'
+    })
+    const publisher = rig.publisher()
+    await publisher.publish([message({ messageId: 'before' })], SOON)
+    await eventually(() => expect(handled).to.deep.equal(['before']))
+    await onChannel(vhost.url, (channel) => ask((done) => channel.deleteQueue('payments', {}, done)))
+    await eventually(() =>
+      expect(rig.logger.said('lost a channel of RabbitMQ')[0]?.fields).to.include({
+        reason: 'the broker cancelled the consumer',
+      }),
+    )
+    await eventually(async () => {
+      await publisher.publish([message({ messageId: 'after' })], SOON)
+      expect(handled).to.include('after')
+    })
+  })
+})

@@ -1,0 +1,171 @@
+import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
+import { expect } from 'chai'
+import { ask } from '../src/channel.ts'
+import { cleanUp } from './cleanup.ts'
+import { message } from './message.ts'
+import { createRig, depth, onChannel, type Rig } from './rig.ts'
+import { createTcpProxy } from './tcp-proxy.ts'
+
+const CONFIRMED = { status: 'confirmed' }
+const RETURNED = { status: 'returned', reason: '312 NO_ROUTE' }
+const SOON = { deadlineMs: 5_000 }
+
+describe('publisher', () => {
+  let vhost: TestVhost
+  let rig: Rig
+  beforeEach(async () => {
+    vhost = await createTestVhost()
+    rig = createRig([vhost.url])
+  })
+  afterEach(async () => {
+    await cleanUp()
+    await vhost.drop()
+  })
+
+  it('confirms each message at its index', async () => {
+    const publisher = rig.publisher()
+    const outcomes = await publisher.publish(
+      Array.from({ length: 3_000 }, () => message()),
+      SOON,
+    )
+    expect(outcomes).to.have.length(3_000)
+    expect(outcomes.every(({ status }) => status === 'confirmed')).to.equal(true)
+    expect(await depth(vhost.url, 'payments')).to.equal(3_000)
+  })
+
+  it('answers an empty call', async () => {
+    expect(await rig.publisher().publish([], SOON)).to.deep.equal([])
+  })
+
+  it('reports a mandatory message without a queue as returned, and others as confirmed', async () => {
+    const publisher = rig.publisher()
+    const outcomes = await publisher.publish(
+      [message({ topic: 'nobody.listens' }), message({ topic: 'nobody.listens', mandatory: false }), message()],
+      SOON,
+    )
+    expect(outcomes).to.deep.equal([RETURNED, CONFIRMED, CONFIRMED])
+  })
+
+  it('tells apart two messages of one id that are in flight together', async () => {
+    const publisher = rig.publisher()
+    const routed = message({ messageId: 'twin' })
+    const unroutable = message({ messageId: 'twin', topic: 'nobody.listens' })
+    const pairs = Array.from({ length: 200 }, (_, index) =>
+      index % 2 ? [routed, unroutable] : [unroutable, routed],
+    ).flat()
+    const outcomes = await publisher.publish(pairs, SOON)
+    expect(outcomes).to.deep.equal(pairs.map((sent) => (sent === routed ? CONFIRMED : RETURNED)))
+  })
+
+  it('routes again once the topology was declared again', async () => {
+    const publisher = rig.publisher()
+    await publisher.whenReady()
+    await onChannel(vhost.url, (channel) =>
+      ask((done) => channel.unbindQueue('payments', 'payments', 'payment.created', {}, done)),
+    )
+    expect(await publisher.publish([message()], SOON)).to.deep.equal([RETURNED])
+    await publisher.redeclare()
+    expect(await publisher.publish([message()], SOON)).to.deep.equal([CONFIRMED])
+  })
+
+  it('reports what a full queue refuses as nacked', async () => {
+    const publisher = rig.publisher()
+    await publisher.whenReady()
+    await vhost.management.request('PUT', `/policies/${vhost.name}/short`, {
+      pattern: '^payments$',
+      'apply-to': 'queues',
+      definition: { 'max-length': 5 },
+    })
+    await eventually(async () => {
+      const outcomes = await publisher.publish(
+        Array.from({ length: 50 }, () => message()),
+        SOON,
+      )
+      expect(outcomes.map(({ status }) => status)).to.include('nacked')
+    })
+  })
+
+  it('settles a message that no frame can hold, and sends the others', async () => {
+    const publisher = rig.publisher()
+    const outcomes = await publisher.publish(
+      [message(), message({ topic: 'x'.repeat(256) }), message({ headers: { big: 'x'.repeat(70_000) } }), message()],
+      SOON,
+    )
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(['confirmed', 'returned', 'returned', 'confirmed'])
+  })
+
+  it('does not know the fate of messages whose exchange is deleted, and publishes again by itself', async () => {
+    const publisher = rig.publisher()
+    await publisher.whenReady()
+    await onChannel(vhost.url, (channel) => ask((done) => channel.deleteExchange('payments', {}, done)))
+    const [outcome] = await publisher.publish([message()], SOON)
+    expect(outcome).to.include({ status: 'unknown' })
+    expect(await publisher.publish([message()], SOON)).to.deep.equal([CONFIRMED])
+  })
+
+  it('gives up at the deadline while there is no broker', async () => {
+    const away = createRig(['amqp://127.0.0.1:1'])
+    const startedAt = performance.now()
+    const [outcome] = await away.publisher().publish([message()], { deadlineMs: 200 })
+    expect(outcome).to.deep.equal({ status: 'unknown', reason: 'not confirmed within 200 ms' })
+    expect(performance.now() - startedAt).to.be.within(190, 1_000)
+  })
+
+  it('sends no more than its window and what it sent before a cut is unknown', async () => {
+    const proxy = await createTcpProxy(vhost.url)
+    const muted = createRig([proxy.url])
+    const publisher = muted.publisher(100)
+    await publisher.whenReady()
+    proxy.muteBroker(true)
+    const begun = publisher.publish(
+      Array.from({ length: 1_000 }, () => message()),
+      { deadlineMs: 20_000 },
+    )
+    const behind = publisher.publish([message()], { deadlineMs: 20_000 })
+    await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(100))
+    proxy.muteBroker(false)
+    proxy.cut()
+    const outcomes = await begun
+    expect(outcomes.every(({ status }) => status === 'unknown')).to.equal(true)
+    // The call that had not begun waits for the next connection.
+    expect(await behind).to.deep.equal([CONFIRMED])
+    expect(await depth(vhost.url, 'payments')).to.equal(101)
+  })
+
+  it('goes to the next broker when a confirm is overdue', async () => {
+    const silent = await createTcpProxy(vhost.url)
+    const other = await createTcpProxy(vhost.url)
+    const pair = createRig([silent.url, other.url])
+    const publisher = pair.publisher()
+    await publisher.whenReady()
+    silent.muteBroker(true)
+    const [outcome] = await publisher.publish([message()], { deadlineMs: 300 })
+    expect(outcome).to.deep.equal({ status: 'unknown', reason: 'not confirmed within 300 ms' })
+    expect(await publisher.publish([message()], SOON)).to.deep.equal([CONFIRMED])
+    expect(other.taken).to.equal(1)
+  })
+
+  it('finishes what is on its way when it is stopped, and takes no more', async () => {
+    const publisher = rig.publisher()
+    await publisher.whenReady()
+    const begun = publisher.publish(
+      Array.from({ length: 2_000 }, () => message()),
+      SOON,
+    )
+    const stopped = publisher.stop()
+    expect(publisher.ready).to.equal(false)
+    expect(await publisher.publish([message()], SOON)).to.deep.equal([
+      { status: 'unknown', reason: 'the publisher was stopped' },
+    ])
+    await stopped
+    expect((await begun).every(({ status }) => status === 'confirmed')).to.equal(true)
+    await publisher.stop()
+  })
+
+  it('tells whoever waits for it that it was stopped', async () => {
+    const away = createRig(['amqp://127.0.0.1:1'])
+    const waiting = away.publisher().whenReady()
+    away.stop()
+    expect(await waiting.catch((error: Error) => error.message)).to.equal('the publisher was stopped')
+  })
+})

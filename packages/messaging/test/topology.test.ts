@@ -1,0 +1,54 @@
+import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
+import { expect } from 'chai'
+import { ask } from '../src/channel.ts'
+import { cleanUp } from './cleanup.ts'
+import { message } from './message.ts'
+import { createRig, onChannel } from './rig.ts'
+
+describe('topology', () => {
+  let vhost: TestVhost
+  beforeEach(async () => {
+    vhost = await createTestVhost()
+  })
+  afterEach(async () => {
+    await cleanUp()
+    await vhost.drop()
+  })
+
+  it('is declared again by everyone, and is the same', async () => {
+    const [first, second] = [createRig([vhost.url]), createRig([vhost.url])]
+    await first.publisher().whenReady()
+    await second.publisher().whenReady()
+    const queues = (await vhost.management.request('GET', `/queues/${vhost.name}`)) as {
+      name: string
+      arguments: object
+    }[]
+    expect(queues.map(({ name }) => name)).to.have.members(['payments', 'payments.dead'])
+    expect(queues.find(({ name }) => name === 'payments')?.arguments).to.deep.equal({
+      'x-queue-type': 'quorum',
+      'x-delivery-limit': 100,
+      'x-dead-letter-exchange': 'payments.dead',
+      'x-dead-letter-strategy': 'at-least-once',
+      'x-overflow': 'reject-publish',
+    })
+  })
+
+  it('that is refused is said aloud, by name, and tried again slowly', async () => {
+    await onChannel(vhost.url, (channel) =>
+      ask((done) => channel.assertQueue('payments', { durable: true, arguments: { 'x-queue-type': 'quorum' } }, done)),
+    )
+    const rig = createRig([vhost.url])
+    const publisher = rig.publisher()
+    const refusals = () => rig.logger.said('RabbitMQ refuses what this channel needs')
+    await eventually(() => expect(refusals()).to.have.length(1))
+    const { level, fields } = refusals()[0] ?? {}
+    expect(level).to.equal('error')
+    expect(fields?.reason).to.match(/406.*inequivalent arg 'x-.*' for queue 'payments'/)
+    expect(fields?.retry_ms).to.be.at.least(5_000)
+    expect(publisher.ready).to.equal(false)
+    expect(rig.connection.ready).to.equal(true)
+    await onChannel(vhost.url, (channel) => ask((done) => channel.deleteQueue('payments', {}, done)))
+    expect(await publisher.publish([message()], { deadlineMs: 10_000 })).to.deep.equal([{ status: 'confirmed' }])
+    expect(refusals()).to.have.length(1)
+  })
+})
