@@ -3,8 +3,9 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { type Daemon, startDaemon } from '../processes/daemon.ts'
+import { startDaemon } from '../processes/daemon.ts'
 import { descendantsOf, untilGone } from '../processes/descendants.ts'
+import type { ProcessIdentity } from '../processes/identity.ts'
 import type { RabbitmqOptions, RabbitmqServer } from './rabbitmq.ts'
 import type { RabbitmqPrograms } from './rabbitmq-programs.ts'
 import { isRabbitmqReady } from './rabbitmq-ready.ts'
@@ -49,18 +50,22 @@ export async function launchRabbitmq(
     ...surroundings,
     onSpawn: (pid) => onSpawn?.(pid, 'rabbitmq'),
   })
-  const ended = broker.exited.then(async (exit) => {
+  // The broker's helpers have sessions of their own. They end by themselves when it is gone, but not at once.
+  let helpers: ProcessIdentity[] = []
+  const exited = broker.exited.then(async (exit) => {
     await epmd.stop([])
+    await untilGone(helpers)
     return exit
   })
 
   const deadline = Date.now() + START_DEADLINE_MS
   while (broker.isRunning() && Date.now() < deadline && !signal?.aborted) {
+    helpers = descendantsOf(broker.pid)
     if (await isRabbitmqReady(ports, name)) return { outcome: 'ready', server: toServer() }
     await sleep(100)
   }
   await broker.stop([])
-  await ended
+  await exited
   const said = readFileSync(logFile).subarray(logged).toString()
   const outcome = /eaddrinuse|already in use/i.test(said) ? 'port taken' : 'failed'
   return { outcome, logFile, said: said.slice(-SAID_BYTES_MAX) }
@@ -73,22 +78,17 @@ export async function launchRabbitmq(
       managementPort: ports.management,
       pid: broker.pid,
       logFile,
-      exited: ended,
+      exited,
       async ctl(...args) {
         const { stdout } = await promisify(execFile)(join(programs.scripts, 'rabbitmqctl'), args, { env, cwd: dir })
         return stdout
       },
-      stop: () => stopBroker(broker, ended),
+      async stop() {
+        await broker.stop([{ signal: 'SIGTERM', patienceMs: STOP_PATIENCE_MS }])
+        await exited
+      },
     }
   }
-}
-
-/** The broker's helpers have sessions of their own and end by themselves when it is gone; stopping is not over before. */
-async function stopBroker(broker: Daemon, ended: Promise<unknown>): Promise<void> {
-  const helpers = descendantsOf(broker.pid)
-  await broker.stop([{ signal: 'SIGTERM', patienceMs: STOP_PATIENCE_MS }])
-  await ended
-  await untilGone(helpers)
 }
 
 function configure(

@@ -1,0 +1,74 @@
+import { expect } from 'chai'
+import type { Exit } from '../../src/processes/daemon.ts'
+import { keepRunning } from '../../src/processes/keep-running.ts'
+import { eventually } from '../support/eventually.ts'
+
+/** A process that lives until it is told to die. */
+function fakeProcess(pid: number) {
+  const { promise: exited, resolve } = Promise.withResolvers<Exit>()
+  return {
+    pid,
+    exited,
+    die: (signal: NodeJS.Signals) => resolve({ code: null, signal }),
+    stop: async () => resolve({ code: 0, signal: null }),
+  }
+}
+
+describe('a process that is kept running', () => {
+  function keep(start: (signal: AbortSignal) => Promise<ReturnType<typeof fakeProcess>>) {
+    const events: string[] = []
+    const kept = keepRunning({
+      start,
+      signal: new AbortController().signal,
+      restartAfterMs: 5,
+      onDied: ({ signal }) => events.push(`died ${signal}`),
+      onRestartFailed: (error) => events.push(`failed ${(error as Error).message}`),
+      onRestarted: ({ pid }) => events.push(`back ${pid}`),
+    })
+    return { kept, events }
+  }
+
+  it('is started again after each death, however often that fails', async () => {
+    const processes = [fakeProcess(1), 'too early', 'still too early', fakeProcess(2), fakeProcess(3)]
+    const { kept, events } = keep(async () => {
+      const next = processes.shift()
+      if (typeof next !== 'object') throw new Error(next ?? 'none left')
+      return next
+    })
+    const process = await kept
+    process.current()?.die('SIGKILL')
+    await eventually(() => expect(process.current()?.pid).to.equal(2))
+    process.current()?.die('SIGSEGV')
+    await eventually(() => expect(process.current()?.pid).to.equal(3))
+    await process.stop()
+    expect(events).to.deep.equal([
+      'died SIGKILL',
+      'failed too early',
+      'failed still too early',
+      'back 2',
+      'died SIGSEGV',
+      'back 3',
+    ])
+  })
+
+  it('fails if its first start does', async () => {
+    const { kept } = keep(() => Promise.reject(new Error('no')))
+    expect(await kept.catch((error: Error) => error.message)).to.equal('no')
+  })
+
+  it('is not started any more once it is asked to stop, not even by a start that succeeds meanwhile', async () => {
+    const late = Promise.withResolvers<ReturnType<typeof fakeProcess>>()
+    const starts = [Promise.resolve(fakeProcess(1)), late.promise]
+    let started = 0
+    const { kept } = keep(() => starts[started++] ?? Promise.reject(new Error('a third start')))
+    const process = await kept
+    process.current()?.die('SIGKILL')
+    await eventually(() => expect(started).to.equal(2))
+    const stopped = process.stop()
+    const second = fakeProcess(2)
+    late.resolve(second)
+    await stopped
+    expect(await second.exited).to.deep.equal({ code: 0, signal: null })
+    expect(started).to.equal(2)
+  })
+})

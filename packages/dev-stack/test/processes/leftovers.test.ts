@@ -1,0 +1,66 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { identify } from '../../src/processes/identity.ts'
+import { stopLeftovers } from '../../src/processes/leftovers.ts'
+import { openRegister } from '../../src/processes/register.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+
+describe('what a killed stack left behind', () => {
+  const folder = temporaryFolder()
+  const children: ChildProcess[] = []
+  after(() => {
+    for (const child of children) child.kill('SIGKILL')
+    folder.remove()
+  })
+
+  async function start(command: string, ...args: string[]): Promise<{ child: ChildProcess; pid: number }> {
+    const child = spawn(command, args, { detached: true, stdio: 'ignore' })
+    children.push(child)
+    await once(child, 'spawn')
+    return { child, pid: child.pid as number }
+  }
+
+  it('is found in the register by whoever opens it next', async () => {
+    const { child, pid } = await start('sleep', '60')
+    const file = join(folder.path, 'found.json')
+    openRegister(file).add('worker', pid)
+    const next = openRegister(file)
+    expect(next.running()).to.deep.equal([{ role: 'worker', ...identify(pid) }])
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    expect(next.running()).to.deep.equal([])
+  })
+
+  it('is stopped, services first and the database last', async () => {
+    const order: string[] = []
+    const ended: Promise<unknown>[] = []
+    const left = await Promise.all(
+      ['postgres', 'rabbitmq', 'worker'].map(async (role) => {
+        const { child, pid } = await start('sleep', '60')
+        ended.push(once(child, 'exit').then(() => order.push(role)))
+        return { role, pid, startedAt: identify(pid)?.startedAt ?? '' }
+      }),
+    )
+    await stopLeftovers(left, () => {})
+    await Promise.all(ended)
+    expect(order).to.deep.equal(['worker', 'rabbitmq', 'postgres'])
+  })
+
+  it('is killed when it does not stop', async () => {
+    const child = spawn('sh', ['-c', 'trap "" TERM; echo deaf; exec sleep 60'], { detached: true })
+    children.push(child)
+    await once(child.stdout, 'data')
+    const ended = once(child, 'exit')
+    const pid = child.pid as number
+    await stopLeftovers([{ role: 'worker', pid, startedAt: identify(pid)?.startedAt ?? '' }], () => {})
+    expect(await ended).to.deep.equal([null, 'SIGKILL'])
+  })
+
+  it('is left alone when its pid is another process’s now', async () => {
+    const { child, pid } = await start('sleep', '60')
+    await stopLeftovers([{ role: 'postgres', pid, startedAt: 'another time' }], () => {})
+    expect(child.exitCode ?? child.signalCode).to.equal(null)
+  })
+})

@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { lock, tryLock } from '../../src/processes/lock.ts'
+import { eventually } from '../support/eventually.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+
+const LOCK_MODULE = join(import.meta.dirname, '../../src/processes/lock.ts')
+
+describe('a lock', () => {
+  const folder = temporaryFolder()
+  after(folder.remove)
+
+  it('is one holder’s until it is released', async () => {
+    const file = join(folder.path, 'released')
+    const first = tryLock(file)
+    expect(first).not.to.equal(undefined)
+    expect(tryLock(file)).to.equal(undefined)
+    let waited = false
+    const second = lock(file, () => {
+      waited = true
+    })
+    await eventually(() => expect(waited).to.equal(true))
+    first?.release()
+    ;(await second).release()
+  })
+
+  it('does not outlive a holder that is killed', async () => {
+    const file = join(folder.path, 'killed')
+    const script = `import { tryLock } from ${JSON.stringify(LOCK_MODULE)}
+      console.log(tryLock(${JSON.stringify(file)}) !== undefined); setInterval(() => {}, 1000)`
+    const holder = spawn(process.execPath, ['--input-type=module', '-e', script])
+    const [answer] = await once(holder.stdout, 'data')
+    expect(String(answer).trim()).to.equal('true')
+    expect(tryLock(file)).to.equal(undefined)
+    holder.kill('SIGKILL')
+    await once(holder, 'exit')
+    const taken = tryLock(file)
+    expect(taken).not.to.equal(undefined)
+    taken?.release()
+  })
+})

@@ -1,0 +1,209 @@
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { freePorts } from '../../src/ports.ts'
+import { isRunning } from '../../src/processes/identity.ts'
+import { removePostgresData } from '../../src/servers/postgres.ts'
+import { readStackFile } from '../../src/stack/stack-file.ts'
+import { eventually } from '../support/eventually.ts'
+import { query } from '../support/query.ts'
+import { type Ports, processesOf, runStack, type StackRun } from '../support/stack-run.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+
+/** Servers that nobody asks: the fake services do not connect. */
+const BROKER = { RABBITMQ_URL: 'amqp://guest:secret@broker.example/' }
+const DATABASE = { DATABASE_URL: 'postgres://user:secret@database.example/payments' }
+
+describe('a stack', function () {
+  this.timeout(60_000)
+  const folder = temporaryFolder()
+  const stackFile = join(folder.path, 'stack.json')
+  const runs: StackRun[] = []
+  let ports: Ports
+  let port: number
+
+  before(async () => {
+    const [postgres, rabbitmq, management, api] = await freePorts(4)
+    ports = { postgres, rabbitmq, management }
+    port = api
+  })
+  afterEach(async () => {
+    for (const run of runs.splice(0)) {
+      run.kill('SIGTERM')
+      await run.exited
+    }
+  })
+  after(() => {
+    removePostgresData(folder.path)
+    folder.remove()
+  })
+
+  function start(env: Record<string, string> = BROKER, ...options: 'fresh'[]): StackRun {
+    const run = runStack(folder.path, ports, { PORT: String(port), ...env }, ...options)
+    runs.push(run)
+    return run
+  }
+
+  it('tells what runs in stack.json, while it runs', async () => {
+    const run = start()
+    const file = await run.ready()
+    expect(file).to.have.all.keys('api', 'database_url', 'rabbitmq_url', 'rabbitmq_management_url', 'processes')
+    expect(file.api).to.have.length(2)
+    expect(file.api[0]).to.equal(`http://127.0.0.1:${port}`)
+    expect(file.database_url).to.equal(`postgres://postgres:postgres@127.0.0.1:${ports.postgres}/payments`)
+    expect(file.rabbitmq_url).to.equal(BROKER.RABBITMQ_URL)
+    expect(file.processes).to.have.all.keys('postgres', 'api', 'relay', 'worker')
+    expect(file.processes.worker).to.have.length(2)
+    for (const api of file.api) expect((await fetch(`${api}/health`)).status).to.equal(200)
+    expect(run.output()).to.match(/worker 1 .*settings .*DATABASE_URL=\S+\/payments.*LOG_LEVEL=info/)
+    expect(run.output()).to.contain(`curl http://127.0.0.1:${port}/api/v1/payments`)
+    expect(run.output().split('everything')[0]).not.to.contain('guest:secret')
+
+    const processes = processesOf(file)
+    run.kill('SIGTERM')
+    expect(await run.exited).to.equal(0)
+    expect(existsSync(stackFile)).to.equal(false)
+    expect(processes.filter(isRunning)).to.deep.equal([])
+  })
+
+  it('starts nothing where servers are given, and tells no process of theirs', async () => {
+    const file = await start({ ...BROKER, ...DATABASE }).ready()
+    expect(file).to.include({ database_url: DATABASE.DATABASE_URL, rabbitmq_url: BROKER.RABBITMQ_URL })
+    expect(file.processes).to.have.all.keys('api', 'relay', 'worker')
+  })
+
+  it('takes a key press that arrives twice for one', async () => {
+    const run = start({ ...BROKER, ...DATABASE })
+    await run.ready()
+    run.kill('SIGINT')
+    run.kill('SIGINT')
+    expect(await run.exited).to.equal(0)
+    expect(run.output().match(/stopped/g)).to.have.length.at.least(5)
+  })
+
+  it('kills what does not stop when it is asked once more, later', async () => {
+    const run = start({ ...BROKER, ...DATABASE, FAKE_DEAF: 'relay' })
+    const processes = processesOf(await run.ready())
+    let code: number | string | undefined
+    run.exited.then((exit) => {
+      code = exit
+    })
+    await eventually(() => {
+      run.kill('SIGINT')
+      expect(code).to.equal(1)
+    })
+    expect(existsSync(stackFile)).to.equal(false)
+    await eventually(() => expect(processes.filter(isRunning)).to.deep.equal([]))
+  })
+
+  it('refuses to start twice, and names the one that runs', async () => {
+    await start({ ...BROKER, ...DATABASE }).ready()
+    const second = start()
+    expect(await second.exited).to.equal(1)
+    expect(second.output()).to.contain(`already running in this checkout: http://127.0.0.1:${port}`)
+  })
+
+  it('stops by itself when a service cannot start, and shows why', async () => {
+    const run = start({ ...BROKER, FAKE_BROKEN: 'worker' })
+    expect(await run.exited).to.equal(1)
+    expect(run.output())
+      .to.match(/worker 1 +I cannot work like this/)
+      .and.match(/worker \d ended before it was ready \(code 3\)/)
+    await start().ready()
+  })
+
+  it('starts a service that dies again, and tells its new pid', async () => {
+    const run = start({ ...BROKER, ...DATABASE })
+    const [first, second] = (await run.ready()).processes.worker
+    process.kill(first as number, 'SIGKILL')
+    await eventually(() => expect(readStackFile(stackFile)?.processes.worker).to.deep.equal([second]))
+    const workers = await eventually(() => {
+      const pids = readStackFile(stackFile)?.processes.worker ?? []
+      expect(pids).to.have.length(2)
+      return pids
+    })
+    expect(workers).to.contain(second).and.not.to.contain(first)
+    expect(run.output()).to.match(/worker 1 died.*SIGKILL/)
+  })
+
+  it('starts a database that dies again, with its port and its data', async () => {
+    const run = start()
+    const { database_url, processes } = await run.ready()
+    await query(database_url, 'create table survivors as select 1 as one')
+    process.kill(processes.postgres as number, 'SIGKILL')
+    await eventually(async () =>
+      expect(await query(database_url, 'select one from survivors')).to.deep.equal([{ one: 1 }]),
+    )
+    await eventually(() => expect(readStackFile(stackFile)?.processes.postgres).not.to.equal(processes.postgres))
+  })
+
+  it('stops what a killed run left, and finds its data again', async () => {
+    const killed = start()
+    const file = await killed.ready()
+    await query(file.database_url, 'create table found as select 2 as two')
+    killed.kill('SIGKILL')
+    await killed.exited
+    expect(existsSync(stackFile)).to.equal(true)
+    const left = processesOf(file)
+    expect(left.map(({ pid }) => pid)).to.include(file.processes.postgres)
+
+    const next = start()
+    const { database_url } = await next.ready()
+    expect(left.filter(isRunning)).to.deep.equal([])
+    expect(next.output()).to.contain(
+      `stopping postgres (pid ${file.processes.postgres}), which an earlier run left behind`,
+    )
+    expect(await query(database_url, 'select two from found')).to.deep.equal([{ two: 2 }])
+  })
+
+  it('finds its data again after everything was killed', async () => {
+    const killed = start()
+    const file = await killed.ready()
+    await query(file.database_url, 'create table everything as select 3 as three')
+    for (const { pid } of [{ pid: killed.pid }, ...processesOf(file)]) process.kill(pid, 'SIGKILL')
+    await killed.exited
+    const { database_url } = await start().ready()
+    expect(await query(database_url, 'select three from everything')).to.deep.equal([{ three: 3 }])
+  })
+
+  it('starts both servers with empty data when it is told to, and each again when it dies', async () => {
+    const run = start({}, 'fresh')
+    const { database_url, rabbitmq_management_url, processes } = await run.ready()
+    expect(await query(database_url, `select from pg_tables where schemaname = 'public'`)).to.deep.equal([])
+    expect(rabbitmq_management_url).to.equal(`http://guest:guest@127.0.0.1:${ports.management}`)
+    process.kill(processes.rabbitmq as number, 'SIGKILL')
+    await eventually(() => {
+      const pid = readStackFile(stackFile)?.processes.rabbitmq
+      expect(pid).to.be.a('number').and.not.to.equal(processes.rabbitmq)
+    }, 60_000)
+    expect((await fetch(`http://127.0.0.1:${ports.management}/`)).status).to.equal(200)
+  }).timeout(120_000)
+
+  it('does not empty servers that are not its own', async () => {
+    const run = start(BROKER, 'fresh')
+    expect(await run.exited).to.equal(1)
+    expect(run.output()).to.contain('RABBITMQ_URL')
+  })
+
+  it('uses another port where the usual one is taken, and says so', async () => {
+    const other = createServer().listen(ports.postgres, '127.0.0.1')
+    await once(other, 'listening')
+    const run = start()
+    const { database_url } = await run.ready()
+    other.close()
+    const used = new URL(database_url).port
+    expect(used).not.to.equal(String(ports.postgres))
+    expect(run.output()).to.contain(`port ${ports.postgres} is taken: PostgreSQL uses ${used}`)
+  })
+
+  it('refuses a PORT that is taken', async () => {
+    const other = createServer().listen(port, '127.0.0.1')
+    await once(other, 'listening')
+    const run = start({ ...BROKER, ...DATABASE })
+    expect(await run.exited).to.equal(1)
+    expect(run.output()).to.contain(`port ${port}, which PORT asks for, is taken`)
+    other.close()
+  })
+})

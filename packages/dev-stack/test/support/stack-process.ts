@@ -1,0 +1,37 @@
+import { join } from 'node:path'
+import { runStack } from '../../src/run-stack.ts'
+import { createLogPrinter } from '../../src/services/log-printer.ts'
+import { stackSettings } from '../../src/settings.ts'
+import { StartError } from '../../src/start-error.ts'
+
+/** A stack of fake services with its state in the folder given, as a process that tests can signal and kill. */
+const [stateDir = '', ports = '{}', fresh] = process.argv.slice(2)
+const fake = (service: string) => ({
+  file: process.execPath,
+  args: [join(import.meta.dirname, 'fake-service.ts'), service],
+})
+const write = (text: string) => console.log(text)
+
+try {
+  await runStack({
+    stateDir,
+    settings: stackSettings(process.env),
+    serverPorts: JSON.parse(ports),
+    counts: { api: 2, relay: 1, worker: 2 },
+    commands: {
+      migrate: { file: process.execPath, args: ['-e', ''] },
+      api: fake('api'),
+      relay: fake('relay'),
+      worker: fake('worker'),
+    },
+    env: process.env,
+    cwd: stateDir,
+    fresh: fresh === 'fresh',
+    printer: createLogPrinter({ write, level: 'info', labelWidth: 8 }),
+    say: write,
+    show: write,
+  })
+} catch (error) {
+  console.log(error instanceof StartError ? error.message : error)
+  process.exitCode = 1
+}
