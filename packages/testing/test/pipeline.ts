@@ -1,0 +1,66 @@
+import pg from 'pg'
+import { createTestDatabase, createTestVhost, eventually, type ServiceProcess, startService } from '../src/index.ts'
+
+export type Role = 'api' | 'relay' | 'worker'
+
+/** The real services as processes of their own, on a database and a vhost of their own. */
+export interface Pipeline {
+  readonly db: pg.Pool
+  readonly processes: Record<Role, ServiceProcess[]>
+  start(role: Role): Promise<ServiceProcess>
+  /** Creates a payment at one of the APIs, and says what the answer was. */
+  post(reference: string): Promise<{ status: number; id: string }>
+  /** Messages in the work queue, waiting or being handled. */
+  queueDepth(): Promise<number>
+  stop(): Promise<void>
+}
+
+export async function startPipeline(
+  sizes: Record<Role, number>,
+  settings: Record<string, string> = {},
+): Promise<Pipeline> {
+  const [database, vhost] = await Promise.all([createTestDatabase(), createTestVhost()])
+  const db = new pg.Pool({ connectionString: database.url, max: 4 })
+  db.on('error', () => {}) // The drop ends what idles.
+  const env = { DATABASE_URL: database.url, RABBITMQ_URL: vhost.url, PORT: '0', PROVIDER_DELAY_MS: '0', ...settings }
+  const processes: Record<Role, ServiceProcess[]> = { api: [], relay: [], worker: [] }
+  const urls: string[] = []
+  let turn = 0
+
+  async function start(role: Role): Promise<ServiceProcess> {
+    const service = startService(role, env)
+    processes[role].push(service)
+    await service.logged('ready', { timeoutMs: 20_000 })
+    if (role === 'api') urls.push(String((await service.logged('listening')).url))
+    return service
+  }
+
+  const roles = Object.keys(sizes) as Role[]
+  await Promise.all(roles.flatMap((role) => Array.from({ length: sizes[role] }, () => start(role))))
+  return {
+    db,
+    processes,
+    start,
+    async post(reference) {
+      turn += 1
+      const response = await fetch(`${urls[turn % urls.length]}/api/v1/payments`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ amount: 100.5, currency: 'USD', reference }),
+      })
+      const body = (await response.json()) as { id?: string; payment_id?: string }
+      return { status: response.status, id: body.id ?? body.payment_id ?? '' }
+    },
+    async queueDepth() {
+      const queue = (await vhost.management.request('GET', `/queues/${vhost.name}/payments`)) as { messages?: number }
+      return queue.messages ?? Number.NaN
+    },
+    async stop() {
+      const all = roles.flatMap((role) => processes[role])
+      await Promise.all(all.map((service) => service.stop()))
+      await db.end()
+      await eventually(() => database.drop())
+      await vhost.drop()
+    },
+  }
+}
