@@ -2,7 +2,3 @@
 export const CURRENCIES = { USD: 2, ETB: 2 } as const satisfies Record<string, number>
 
 export type Currency = keyof typeof CURRENCIES
-
-export function isCurrency(text: string): text is Currency {
-  return Object.hasOwn(CURRENCIES, text)
-}

@@ -1,4 +1,4 @@
-export { CURRENCIES, type Currency, isCurrency } from './currency.ts'
+export { CURRENCIES, type Currency } from './currency.ts'
 export { type Decimal, readJsonNumber, readPlainNumber } from './decimal.ts'
 export type { PaymentEvent } from './events.ts'
 export { AMOUNT_MINOR_MAX, type AmountCode, formatMoney, type Money, moneyOf } from './money.ts'
