@@ -1,0 +1,21 @@
+import { databaseEnv, databaseUrl, type Env, integer, loggingEnv, parseEnv } from '@cashflow/runtime'
+import * as z from 'zod'
+
+export const apiEnv = z.object({
+  ...databaseEnv,
+  ...loggingEnv,
+  HOST: z.string().default('127.0.0.1'),
+  PORT: integer({ min: 0, max: 65_535, default: 8080 }),
+})
+
+/** @throws ConfigError naming every setting that is not usable */
+export function apiConfig(env: Env) {
+  const settings = parseEnv(apiEnv, env)
+  return Object.freeze({
+    databaseUrl: databaseUrl(settings),
+    logLevel: settings.LOG_LEVEL,
+    host: settings.HOST,
+    /** 0 is any free port. */
+    port: settings.PORT,
+  })
+}

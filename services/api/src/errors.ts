@@ -1,0 +1,57 @@
+import { isTransient } from '@cashflow/db'
+import type { Logger } from '@cashflow/runtime'
+import type { ErrorRequestHandler, RequestHandler } from 'express'
+import { DeadlineError } from './deadline.ts'
+import { PROBLEM_TYPE, PROBLEMS, Problem, problemBody } from './problem.ts'
+
+const RETRY_AFTER_S = 5
+
+export const refuseUnknownRoutes: RequestHandler = () => {
+  throw new Problem('not-found', 'No route has this path.')
+}
+
+/** For a route's other methods: says which ones it has. */
+export function allowOnly(...methods: string[]): RequestHandler {
+  const allow = [...methods, 'OPTIONS'].join(', ')
+  return (req, res) => {
+    if (req.method !== 'OPTIONS')
+      throw new Problem('method-not-allowed', `Use one of ${allow}.`, { headers: { Allow: allow } })
+    res.status(204).set('Allow', allow).end()
+  }
+}
+
+/** The one place where an error becomes an answer. What a client did is in its answer; what we did is logged. */
+export function answerErrors(logger: Logger): ErrorRequestHandler {
+  return (error, req, res, _next) => {
+    const problem = toProblem(error)
+    const { requestId } = res.locals
+    if (problem.code === 'unavailable') logger.warn('database is not available', { error, request_id: requestId })
+    if (problem.code === 'internal') logger.error('request failed', { error, request_id: requestId })
+    if (res.headersSent) return void req.socket.destroy()
+    res
+      .status(PROBLEMS[problem.code].status)
+      .set(problem.headers)
+      .type(PROBLEM_TYPE)
+      .json(problemBody(problem, requestId))
+  }
+}
+
+function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  if (error instanceof URIError)
+    return new Problem('bad-request', 'The path has a percent sign without two hex digits.')
+  if (isUnavailable(error))
+    return new Problem(
+      'unavailable',
+      'The database does not answer. Send the same request again: should it have been stored after all, the answer names it.',
+      { headers: { 'Retry-After': String(RETRY_AFTER_S) } },
+    )
+  return new Problem('internal', 'The request could not be handled. It was recorded under its request_id.')
+}
+
+// Besides what a retry helps against: PostgreSQL does not let us in (classes 28 and 3D, and 55000 for a database that takes
+// no connections), is out of resources (53), was told to stop (57), or has lost its disk (58).
+function isUnavailable(error: unknown): boolean {
+  if (isTransient(error) || error instanceof DeadlineError) return true
+  return error instanceof Error && 'code' in error && /^((28|3D|53|57|58)...|55000)$/.test(String(error.code))
+}

@@ -1,0 +1,1 @@
+export { apiEnv } from './config.ts'

@@ -1,0 +1,70 @@
+/** Every problem that the API answers with (RFC 9457). Codes never change: clients decide by them. */
+export const PROBLEMS = {
+  'bad-request': { status: 400, title: 'Bad request' },
+  'validation-error': { status: 400, title: 'The request body is not valid' },
+  'not-found': { status: 404, title: 'Not found' },
+  'method-not-allowed': { status: 405, title: 'Method not allowed' },
+  'request-timeout': { status: 408, title: 'Request timeout' },
+  'duplicate-reference': { status: 409, title: 'The reference is taken' },
+  'payload-too-large': { status: 413, title: 'The request body is too large' },
+  'unsupported-media-type': { status: 415, title: 'Unsupported media type' },
+  'headers-too-large': { status: 431, title: 'The request headers are too large' },
+  internal: { status: 500, title: 'Internal error' },
+  unavailable: { status: 503, title: 'Temporarily unavailable' },
+} as const
+
+export type ProblemCode = keyof typeof PROBLEMS
+
+/** What is wrong with one member of the body. */
+export interface MemberError {
+  /** A JSON pointer as URI fragment (RFC 6901 §6), such as `#/amount`; `#` is the whole body. */
+  readonly pointer: string
+  readonly detail: string
+}
+
+export interface ProblemMembers {
+  readonly errors?: readonly MemberError[]
+  readonly payment_id?: string
+  readonly failing?: readonly string[]
+}
+
+export interface ProblemOptions {
+  readonly members?: ProblemMembers
+  readonly headers?: Readonly<Record<string, string>>
+  /** For the log alone. */
+  readonly cause?: unknown
+}
+
+/** Thrown to answer the request with a problem. `detail` is for the client, so it never holds another error's message. */
+export class Problem extends Error {
+  readonly code: ProblemCode
+  readonly members: ProblemMembers
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(code: ProblemCode, detail: string, { members = {}, headers = {}, cause }: ProblemOptions = {}) {
+    super(detail, { cause })
+    this.code = code
+    this.members = members
+    this.headers = headers
+  }
+}
+
+export const PROBLEM_TYPE = 'application/problem+json'
+
+export function problemBody({ code, message, members }: Problem, requestId: string) {
+  return {
+    type: `urn:problem-type:cashflow:${code}`,
+    ...PROBLEMS[code],
+    detail: message,
+    code,
+    request_id: requestId,
+    ...members,
+  }
+}
+
+export function validationProblem(errors: readonly MemberError[]): Problem {
+  const details = errors.map(({ pointer, detail }) => `${pointer} ${detail}`)
+  return new Problem('validation-error', `${details.slice(0, 5).join('; ')}${details.length > 5 ? '; …' : '.'}`, {
+    members: { errors },
+  })
+}

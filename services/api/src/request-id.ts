@@ -1,0 +1,20 @@
+import { uuidv7 } from '@cashflow/runtime'
+import type { RequestHandler } from 'express'
+import { Problem } from './problem.ts'
+
+const WELL_FORMED = /^[A-Za-z0-9._-]{1,128}$/
+
+/** The client's own id where it is well-formed, else a new one: it goes into logs, the database and AMQP headers. */
+export function requestIdOf(given: string | undefined): string {
+  return given !== undefined && WELL_FORMED.test(given) ? given : uuidv7()
+}
+
+/** What every answer has. */
+export const identifyRequests: RequestHandler = (req, res, next) => {
+  res.locals.requestId = requestIdOf(req.get('Request-Id'))
+  res.set({ 'Request-Id': res.locals.requestId, 'Cache-Control': 'no-store' })
+  // RFC 9112 §3.2. Node's own check is off, because its answer has no Request-Id.
+  if (req.httpVersion === '1.1' && req.headers.host === undefined)
+    throw new Problem('bad-request', 'HTTP/1.1 needs a Host header.')
+  next()
+}

@@ -1,0 +1,27 @@
+import { expect } from 'chai'
+import { apiConfig } from '../src/config.ts'
+
+describe('The API’s settings', () => {
+  it('have defaults for a machine of one’s own', () => {
+    expect(apiConfig({})).to.deep.equal({
+      databaseUrl: 'postgres://postgres:postgres@localhost:5432/payments',
+      logLevel: 'info',
+      host: '127.0.0.1',
+      port: 8080,
+    })
+  })
+
+  it('are refused together, by name and without their values', () => {
+    const env = { PORT: '80a', LOG_LEVEL: 'loud', DATABASE_URL: 'mysql://root:secret@localhost' }
+    expect(() => apiConfig(env)).to.throw(/LOG_LEVEL/)
+    expect(() => apiConfig(env)).to.throw(/DATABASE_URL/)
+    expect(() => apiConfig(env)).to.throw(/PORT/)
+    expect(() => apiConfig(env)).not.to.throw(/secret/)
+  })
+
+  for (const PORT of ['65536', '-1', '1e3', '0x50', '80.5', ' 80']) {
+    it(`refuse ${JSON.stringify(PORT)} as a port`, () => {
+      expect(() => apiConfig({ PORT })).to.throw(/PORT/)
+    })
+  }
+})

@@ -1,0 +1,105 @@
+import { createDatabase, type Tables } from '@cashflow/db'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { type Kysely, sql } from 'kysely'
+import { bodyWith, expectProblem, newReference, post, stored } from './requests.ts'
+import { type ApiUnderTest, startApi } from './start-api.ts'
+
+const ID = '019a0000-0000-7000-8000-000000000000'
+
+describe('When PostgreSQL is away, the API', () => {
+  let api: ApiUnderTest
+  beforeEach(async () => {
+    api = await startApi()
+  })
+  afterEach(() => api.stop())
+
+  function expectUnavailable(response: Parameters<typeof expectProblem>[0]): void {
+    expectProblem(response, 503, 'unavailable')
+    expect(response.headers['retry-after']).to.match(/^[1-9][0-9]*$/)
+  }
+
+  async function endSessions(by: Kysely<Tables>): Promise<void> {
+    const database = new URL(api.proxy.url).pathname.slice(1)
+    await sql`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = ${database} and pid <> pg_backend_pid()`.execute(by)
+  }
+
+  async function expectRecovery(): Promise<void> {
+    await eventually(async () => {
+      expect((await api.agent.get('/health')).body).to.deep.equal({ status: 'ok' })
+      expect((await post(api, bodyWith())).status).to.equal(201)
+    })
+  }
+
+  it('answers 503 while connections are refused, and recovers', async () => {
+    expect((await post(api, bodyWith())).status).to.equal(201)
+    api.proxy.cut()
+    const body = bodyWith()
+    expectUnavailable(await post(api, body))
+    expectUnavailable(await api.agent.get(`/payments/${ID}`))
+    const health = await api.agent.get('/health')
+    expectUnavailable(health)
+    expect(health.body.failing).to.deep.equal(['postgresql'])
+    expect(await stored(api)).to.deep.equal({ payments: 1, events: 1, messages: 1 })
+    api.proxy.restore()
+    await expectRecovery()
+    expect((await post(api, body)).status).to.equal(201)
+  })
+
+  it('answers 503 in bounded time while the network swallows everything, and recovers', async () => {
+    expect((await post(api, bodyWith())).status).to.equal(201)
+    api.proxy.freeze()
+    const startedAt = performance.now()
+    const responses = await Promise.all([
+      post(api, bodyWith()),
+      api.agent.get(`/payments/${ID}`),
+      api.agent.get('/health'),
+    ])
+    expect(performance.now() - startedAt).to.be.lessThan(8_000)
+    for (const response of responses) expectUnavailable(response)
+    api.proxy.restore()
+    await expectRecovery()
+  })
+
+  it('answers 503 while the database accepts no connections, and recovers', async () => {
+    const url = new URL(api.proxy.url)
+    const name = sql.id(url.pathname.slice(1))
+    url.pathname = '/postgres'
+    const logger = { debug() {}, info() {}, warn() {}, error() {} }
+    const postgres = createDatabase({ url: url.href, applicationName: 'api-test', poolMax: 1, logger })
+    await sql`alter database ${name} with allow_connections false`.execute(postgres)
+    await endSessions(postgres)
+    expectUnavailable(await post(api, bodyWith()))
+    await sql`alter database ${name} with allow_connections true`.execute(postgres)
+    await postgres.destroy()
+    await expectRecovery()
+  })
+
+  it('does not let a client see that idle connections were ended', async () => {
+    await Promise.all(Array.from({ length: 10 }, () => api.agent.get(`/payments/${ID}`)))
+    await endSessions(api.db)
+    expect((await post(api, bodyWith())).status).to.equal(201)
+  })
+
+  it('answers 201 once, and stores once, when the answer to a COMMIT is lost', async () => {
+    const reference = newReference()
+    api.proxy.loseAnswerTo('commit')
+    const response = await post(api, bodyWith({ reference }))
+    expect(response.status, response.text).to.equal(201)
+    expect(api.proxy.lost).to.equal(1)
+    expect(await stored(api)).to.deep.equal({ payments: 1, events: 1, messages: 1 })
+    const found = await api.agent.get(response.headers.location ?? '')
+    expect(found.body).to.include({ id: response.body.id, reference })
+  })
+
+  it('answers 409 naming the other payment when that one took the reference while a COMMIT was in doubt', async () => {
+    const reference = newReference()
+    const first = await post(api, bodyWith({ reference }))
+    api.proxy.loseAnswerTo('commit')
+    const response = await post(api, bodyWith({ reference }))
+    expectProblem(response, 409, 'duplicate-reference')
+    expect(api.proxy.lost).to.equal(1)
+    expect(response.body.payment_id).to.equal(first.body.id)
+  })
+})

@@ -1,0 +1,111 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { bodyWith, expectProblem, post } from './requests.ts'
+import { type ApiUnderTest, startApi } from './start-api.ts'
+
+const ID = '019a0000-0000-7000-8000-000000000000'
+
+describe('The API', () => {
+  let api: ApiUnderTest
+  before(async () => {
+    api = await startApi()
+  })
+  after(() => api.stop())
+
+  for (const path of [
+    '/',
+    '/nowhere',
+    '/payment',
+    '/Payments',
+    `/payments/${ID}/events`,
+    '/api/v1',
+    '/api/v2/payments',
+    '/health/x',
+  ]) {
+    it(`answers 404 to the route ${path}`, async () => {
+      expectProblem(await api.agent.get(path), 404, 'not-found')
+      expectProblem(await api.agent.delete(path), 404, 'not-found')
+    })
+  }
+
+  const ROUTES: [path: string, allow: string, others: ('get' | 'post' | 'put' | 'patch' | 'delete' | 'head')[]][] = [
+    ['/payments', 'POST, OPTIONS', ['get', 'put', 'patch', 'delete']],
+    ['/api/v1/payments', 'POST, OPTIONS', ['get', 'put', 'patch', 'delete']],
+    [`/payments/${ID}`, 'GET, HEAD, OPTIONS', ['post', 'put', 'patch', 'delete']],
+    ['/health', 'GET, HEAD, OPTIONS', ['post', 'put', 'patch', 'delete']],
+  ]
+  for (const [path, allow, others] of ROUTES) {
+    it(`allows ${allow} at ${path}, and answers 405 to the rest`, async () => {
+      for (const method of others) {
+        const response = await api.agent[method](path)
+        expectProblem(response, 405, 'method-not-allowed')
+        expect(response.headers.allow).to.equal(allow)
+      }
+      const options = await api.agent.options(path)
+      expect(options.status).to.equal(204)
+      expect(options.headers.allow).to.equal(allow)
+      expect(options.headers).to.have.property('request-id')
+    })
+  }
+
+  it('answers 405 to HEAD of what only takes POST, without a body', async () => {
+    const response = await api.agent.head('/payments')
+    expect(response.status).to.equal(405)
+    expect(response.headers.allow).to.equal('POST, OPTIONS')
+  })
+
+  for (const path of ['/payments/%', '/payments/%zz', '/api/v1/payments/%e0%a4']) {
+    it(`answers 400 to the broken path ${path}`, async () => {
+      expectProblem(await api.agent.get(path), 400, 'bad-request')
+    })
+  }
+
+  it('answers 500 to what it did not expect, tells the client nothing of it, and logs it', async () => {
+    await sql`alter table outbox_messages rename to elsewhere`.execute(api.db)
+    const response = await api.agent.post('/payments').set('Request-Id', 'unlucky').send(JSON.parse(bodyWith()))
+    await sql`alter table elsewhere rename to outbox_messages`.execute(api.db)
+    expectProblem(response, 500, 'internal')
+    expect(response.text).not.to.contain('outbox_messages')
+    expect(api.logs.find(({ level }) => level === 'error')).to.include({
+      message: 'request failed',
+      request_id: 'unlucky',
+    })
+    const payments = await api.db.selectFrom('payments').select('id').execute()
+    expect(payments).to.deep.equal([])
+  })
+
+  describe('gives every answer a Request-Id:', () => {
+    for (const given of ['x', 'order-7_a.B', 'a'.repeat(128)]) {
+      it(`the client’s ${given.slice(0, 20)}`, async () => {
+        const response = await api.agent.get('/nowhere').set('Request-Id', given)
+        expect(response.headers['request-id']).to.equal(given)
+        expect(response.body.request_id).to.equal(given)
+      })
+    }
+    for (const given of ['', 'a b', 'a,b', 'a"b', 'é', '{}', 'a'.repeat(129)]) {
+      it(`a new one instead of ${JSON.stringify(given).slice(0, 20)}`, async () => {
+        const response = await api.agent.get('/health').set('Request-Id', given)
+        expect(response.headers['request-id']).to.match(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}$/)
+      })
+    }
+  })
+
+  it('logs one line for each request, without its query', async () => {
+    const { body } = await post(api, bodyWith())
+    api.logs.length = 0
+    await api.agent.get(`/payments/${body.id}?token=secret`).set('Request-Id', 'logged')
+    await api.agent.post('/payments').send('x')
+    expect(api.logs).to.have.length(2)
+    expect(api.logs[0]).to.include({
+      level: 'info',
+      message: 'request answered',
+      method: 'GET',
+      path: `/payments/${body.id}`,
+      status: 200,
+      request_id: 'logged',
+      payment_id: body.id,
+    })
+    expect(api.logs[0]?.duration_ms).to.be.a('number')
+    expect(api.logs[1]).to.include({ level: 'info', method: 'POST', status: 415 })
+  })
+})

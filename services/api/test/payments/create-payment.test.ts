@@ -1,0 +1,120 @@
+import { expect } from 'chai'
+import { bodyWith, expectProblem, newReference, pointers, post, stored } from '../requests.ts'
+import { type ApiUnderTest, startApi } from '../start-api.ts'
+
+describe('POST a payment', () => {
+  let api: ApiUnderTest
+  before(async () => {
+    api = await startApi()
+  })
+  after(() => api.stop())
+
+  for (const mount of ['/payments', '/api/v1/payments']) {
+    it(`to ${mount} is answered with 201, the payment and where it is`, async () => {
+      const reference = newReference()
+      const response = await post(api, bodyWith({ reference }), mount)
+      expect(response.status).to.equal(201)
+      expect(response.body).to.have.all.keys('id', 'amount', 'currency', 'reference', 'status', 'created_at')
+      expect(response.body).to.include({ amount: 100.5, currency: 'USD', reference, status: 'PENDING' })
+      expect(response.body.id).to.match(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+      expect(new Date(response.body.created_at).toISOString()).to.equal(response.body.created_at)
+      expect(response.headers.location).to.equal(`${mount}/${response.body.id}`)
+      expect(response.headers['content-type']).to.match(/^application\/json/)
+      expect(response.headers).not.to.have.any.keys('x-powered-by', 'etag')
+      const found = await api.agent.get(`${mount}/${response.body.id}`)
+      expect(found.text).to.equal(response.text)
+    })
+  }
+
+  it('stores the payment, its event and its message, which carry the request’s id', async () => {
+    const reference = newReference()
+    const response = await api.agent
+      .post('/payments')
+      .set('Request-Id', 'order-7')
+      .send({ amount: 8.2, currency: 'ETB', reference })
+    const { id } = response.body
+    const payment = await api.db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+    expect(payment).to.include({ reference, amount_minor: '820', currency: 'ETB', status: 'PENDING', attempts: 0 })
+    expect(payment.redrive_at?.getTime()).to.be.greaterThan(payment.created_at.getTime())
+    const events = await api.db.selectFrom('payment_events').selectAll().where('payment_id', '=', id).execute()
+    expect(events).to.have.length(1)
+    expect(events[0]).to.deep.include({
+      sequence: 1,
+      type: 'payment.created',
+      actor: 'api',
+      request_id: 'order-7',
+      data: { amount: '8.20', currency: 'ETB', reference },
+    })
+    const messages = await api.db.selectFrom('outbox_messages').selectAll().where('key', '=', id).execute()
+    expect(messages).to.have.length(1)
+    expect(messages[0]).to.deep.include({
+      topic: 'payment.created',
+      payload: { payment_id: id },
+      headers: { 'x-request-id': 'order-7' },
+      mandatory: true,
+    })
+  })
+
+  it('of a reference that exists is answered with 409 and the id of that payment', async () => {
+    const reference = newReference()
+    const first = await post(api, bodyWith({ reference }))
+    const before = await stored(api)
+    const second = await post(api, bodyWith({ reference, amount: '7' }), '/api/v1/payments')
+    expectProblem(second, 409, 'duplicate-reference')
+    expect(second.body.payment_id).to.equal(first.body.id)
+    expect(await stored(api)).to.deep.equal(before)
+  })
+
+  it('sent 50 times at once is stored once: one 201, and 49 times 409 naming it', async () => {
+    const body = bodyWith()
+    const before = await stored(api)
+    const responses = await Promise.all(Array.from({ length: 50 }, () => post(api, body)))
+    const created = responses.filter(({ status }) => status === 201)
+    const duplicates = responses.filter(({ status }) => status === 409)
+    expect([created.length, duplicates.length]).to.deep.equal([1, 49])
+    expect(new Set(duplicates.map(({ body }) => body.payment_id))).to.deep.equal(new Set([created[0]?.body.id]))
+    expect(await stored(api)).to.deep.equal({
+      payments: before.payments + 1,
+      events: before.events + 1,
+      messages: before.messages + 1,
+    })
+  })
+
+  const ACCEPTED: [amount: string, minor: string, shown: string][] = [
+    ['100.50', '10050', '100.50'],
+    ['0.07', '7', '0.07'],
+    ['8.2', '820', '8.20'],
+    ['1136.1', '113610', '1136.10'],
+    ['1e2', '10000', '100.00'],
+    ['100.500', '10050', '100.50'],
+    ['"100.50"', '10050', '100.50'],
+    ['9999999999999.99', '999999999999999', '9999999999999.99'],
+    ['"9999999999999.99"', '999999999999999', '9999999999999.99'],
+  ]
+  for (const [amount, minor, shown] of ACCEPTED) {
+    it(`of ${amount} stores ${minor} minor units and shows ${shown}`, async () => {
+      const response = await post(api, bodyWith({ amount }))
+      expect(response.status, response.text).to.equal(201)
+      expect(response.text).to.contain(`"amount":${shown},`)
+      const row = await api.db
+        .selectFrom('payments')
+        .select('amount_minor')
+        .where('id', '=', response.body.id)
+        .executeTakeFirstOrThrow()
+      expect(row.amount_minor).to.equal(minor)
+    })
+  }
+
+  const REFUSED = [
+    ...['1e21', '100.505', '100.50000000000000001', '-0', '0', '0.00', '-1', '0.001', '1e999999999', '10000000000000'],
+    ...['"NaN"', '"1e5"', '"٣"', '"-1"', '"+1"', '""', '" 1"', '"1,5"', '"0x10"', '"Infinity"', '"100.505"', '"0"'],
+    ...['null', 'true', '[]', '{}', '[100]', '{"source":"100"}'],
+  ]
+  for (const amount of REFUSED) {
+    it(`of ${amount} is refused, naming the amount, and stores nothing`, async () => {
+      const before = await stored(api)
+      expect(pointers(await post(api, bodyWith({ amount })))).to.deep.equal(['#/amount'])
+      expect(await stored(api)).to.deep.equal(before)
+    })
+  }
+})

@@ -1,0 +1,24 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { expect } from 'chai'
+import { Problem } from '../src/problem.ts'
+import { readBody } from '../src/read-body.ts'
+
+describe('A body that does not arrive', () => {
+  it('is given up after its deadline, with a connection that ends', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const client = connect(port, '127.0.0.1')
+    client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"a"')
+    const [req] = await once(server, 'request')
+    const error = await readBody(req, 50).catch((reason: unknown) => reason)
+    if (!(error instanceof Problem)) expect.fail(String(error))
+    expect(error).to.have.property('code', 'request-timeout')
+    expect(error.headers).to.deep.equal({ Connection: 'close' })
+    client.destroy()
+    server.close()
+    await once(server, 'close')
+  })
+})

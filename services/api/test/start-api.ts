@@ -1,0 +1,48 @@
+import { createDatabase, type Tables } from '@cashflow/db'
+import { createNotifier } from '@cashflow/outbox'
+import type { Logger } from '@cashflow/runtime'
+import { createTestDatabase } from '@cashflow/testing'
+import type { Kysely } from 'kysely'
+import supertest, { type Agent } from 'supertest'
+import { createApp } from '../src/app.ts'
+import { type HttpPart, httpPart } from '../src/http-part.ts'
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
+
+export interface ApiUnderTest {
+  http: HttpPart
+  /** Sends requests to it. */
+  agent: Agent
+  /** Straight to its database, past the proxy. */
+  db: Kysely<Tables>
+  /** What stands between it and PostgreSQL. */
+  proxy: TcpProxy
+  logs: { level: string; message: string; [field: string]: unknown }[]
+  stop(): Promise<void>
+}
+
+/** The whole API on a free port, with a database of its own. */
+export async function startApi(): Promise<ApiUnderTest> {
+  const database = await createTestDatabase()
+  const proxy = await startTcpProxy(database.url)
+  const logs: ApiUnderTest['logs'] = []
+  const write = (level: string) => (message: string, fields?: object) => void logs.push({ level, message, ...fields })
+  const logger: Logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+  const open = (url: string) => createDatabase({ url, applicationName: 'api-test', poolMax: 10, logger })
+  const [db, proxied] = [open(database.url), open(proxy.url)]
+  const app = createApp({ db: proxied, notifier: createNotifier(proxied), logger })
+  const http = httpPart(app, { host: '127.0.0.1', port: 0, logger })
+  await http.start(new AbortController().signal)
+  return {
+    http,
+    agent: supertest.agent(http.url),
+    db,
+    proxy,
+    logs,
+    async stop() {
+      await http.stop()
+      await Promise.all([db.destroy(), proxied.destroy()])
+      await proxy.stop()
+      await database.drop()
+    },
+  }
+}

@@ -1,0 +1,87 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+
+export interface TcpProxy {
+  /** The server's URL, by way of the proxy. */
+  readonly url: string
+  /** As if the server were not running: connections end, new ones are ended at once. */
+  cut(): void
+  /** As if the network swallowed everything: connections stay, nothing passes. */
+  freeze(): void
+  /** Passes the next message that holds this text to the server, then ends its connection before the answer. */
+  loseAnswerTo(text: string): void
+  /** How many answers it lost. */
+  readonly lost: number
+  restore(): void
+  stop(): Promise<void>
+}
+
+export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
+  const target = new URL(serverUrl)
+  const sockets = new Set<Socket>()
+  let mode: 'pass' | 'cut' | 'freeze' = 'pass'
+  let losing: string | undefined
+  let lost = 0
+
+  const proxy = createServer((client) => {
+    if (mode === 'cut') return client.destroy()
+    const server = connect(Number(target.port), target.hostname)
+    let loses = false
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      sockets.add(from)
+      from.on('error', () => {})
+      from.on('close', () => {
+        sockets.delete(from)
+        to.destroy()
+      })
+      from.on('data', (data) => {
+        if (losing !== undefined && from === client && data.includes(losing)) {
+          losing = undefined
+          loses = true
+        }
+        if (loses && from === server) {
+          lost += 1
+          client.destroy()
+        } else if (mode === 'pass') to.write(data)
+      })
+    }
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  const url = new URL(serverUrl)
+  url.hostname = '127.0.0.1'
+  url.port = String((proxy.address() as AddressInfo).port)
+
+  const end = () => {
+    for (const socket of sockets) socket.destroy()
+  }
+  return {
+    url: url.href,
+    get lost() {
+      return lost
+    },
+    cut() {
+      mode = 'cut'
+      end()
+    },
+    freeze() {
+      mode = 'freeze'
+    },
+    loseAnswerTo(text) {
+      losing = text
+    },
+    restore() {
+      if (mode === 'freeze') end()
+      mode = 'pass'
+    },
+    async stop() {
+      const closed = once(proxy, 'close')
+      proxy.close()
+      end()
+      await closed
+    },
+  }
+}
