@@ -1,0 +1,77 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { isTransient } from '../src/index.ts'
+import { createTestStore, type TestStore } from './test-store.ts'
+
+const errorOf = (work: Promise<unknown>) =>
+  work.then(
+    () => undefined,
+    (error: Error & { code?: string }) => error,
+  )
+
+describe('the database', () => {
+  let store: TestStore
+  beforeEach(async () => {
+    store = await createTestStore(3)
+  })
+  afterEach(() => store.drop())
+
+  it('limits every way of waiting, on each session', async () => {
+    const { rows } = await sql<{ name: string; setting: string }>`
+      select name, setting from pg_settings where name in ('statement_timeout', 'lock_timeout', 'application_name',
+        'idle_in_transaction_session_timeout', 'tcp_user_timeout', 'synchronous_commit') order by name`.execute(
+      store.db,
+    )
+    expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).to.deep.equal({
+      application_name: 'test',
+      idle_in_transaction_session_timeout: '10000',
+      lock_timeout: '2000',
+      statement_timeout: '5000',
+      synchronous_commit: 'on',
+      tcp_user_timeout: '6000',
+    })
+  })
+
+  it('survives the end of a session that is idle within a transaction, and recovers', async () => {
+    const tx = await store.db.startTransaction().execute()
+    const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx)
+    await sql`select pg_terminate_backend(${rows[0]?.pid}, 2000)`.execute(store.db)
+    const lost = await errorOf(sql`select 1`.execute(tx))
+    expect(isTransient(lost), lost?.message).to.equal(true)
+    await errorOf(tx.rollback().execute())
+    await sql`select 1`.execute(store.db)
+  })
+
+  describe('calls transient', () => {
+    it('a deadlock, a lock that takes too long, and a serialisation failure', async () => {
+      for (const code of ['40P01', '55P03', '40001', '57P01', '57P02', '57P03', '53300', '25006', '08006']) {
+        const error = await errorOf(
+          sql`${sql.raw(`do $$ begin raise exception 'x' using errcode = '${code}'; end $$`)}`.execute(store.db),
+        )
+        expect(error?.code).to.equal(code)
+        expect(isTransient(error), code).to.equal(true)
+      }
+    })
+
+    it('neither a constraint, a syntax error, a statement that takes too long nor a bug', async () => {
+      for (const code of ['23505', '42601', '57014', '22P02', '42P01']) {
+        expect(isTransient(Object.assign(new Error('x'), { code })), code).to.equal(false)
+      }
+      expect(isTransient(new TypeError('x is not a function'))).to.equal(false)
+      expect(isTransient('text')).to.equal(false)
+    })
+
+    it('a server that is not there, whatever Node calls it', async () => {
+      const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+      expect(isTransient(refused)).to.equal(true)
+      expect(isTransient(new AggregateError([refused, refused]))).to.equal(true)
+    })
+
+    it('a pool that is empty for too long', async () => {
+      const held = await Promise.all([1, 2, 3].map(() => store.db.startTransaction().execute()))
+      const error = await errorOf(sql`select 1`.execute(store.db))
+      expect(isTransient(error), error?.message).to.equal(true)
+      await Promise.all(held.map((tx) => tx.rollback().execute()))
+    })
+  })
+})

@@ -1,0 +1,65 @@
+import { execFile } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { REPOSITORY } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { ensureSchema, migrate, SCHEMA_NEEDED, SchemaError } from '../src/index.ts'
+import { createTestStore, type TestStore } from './test-store.ts'
+
+describe('migrations', () => {
+  let store: TestStore
+  beforeEach(async () => {
+    store = await createTestStore()
+  })
+  afterEach(() => store.drop())
+
+  const empty = () => sql`drop schema public cascade; create schema public`.execute(store.db)
+  const refusal = () =>
+    ensureSchema(store.db).then(
+      () => undefined,
+      (error: Error) => error,
+    )
+
+  it('are needed up to the newest one', async () => {
+    const files = await readdir(join(REPOSITORY, 'db/migrations'))
+    expect(files.sort().at(-1)).to.equal(`${SCHEMA_NEEDED}.sql`)
+  })
+
+  it('apply once, however many runners start at the same time', async () => {
+    await empty()
+    const applied = await Promise.all([migrate(store.db), migrate(store.db), migrate(store.db)])
+    expect(applied.flat()).to.deep.equal(['0001_payments', '0002_outbox'])
+    expect(await refusal()).to.equal(undefined)
+  })
+
+  it('are missed by a service that needs them, which says what to run', async () => {
+    await empty()
+    expect(await refusal()).to.be.instanceOf(SchemaError)
+    await migrate(store.db)
+    await sql`delete from kysely_migration where name = ${SCHEMA_NEEDED}`.execute(store.db)
+    expect((await refusal())?.message).to.include('npm run migrate')
+  })
+
+  it('run as a program, and say what they did', async () => {
+    await empty()
+    const program = [join(REPOSITORY, 'db/src/bin.ts')]
+    const run = () =>
+      promisify(execFile)(process.execPath, program, {
+        env: { DATABASE_URL: store.database.url, APP_ENV: 'production' },
+      })
+    expect((await run()).stdout).to.include('schema migrated')
+    expect((await run()).stdout).to.include('schema is up to date')
+  })
+
+  it('fail with exit code 1 on a database that is not there', async () => {
+    const env = { DATABASE_URL: `${store.database.url}_missing`, APP_ENV: 'production' }
+    const failed = await promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/bin.ts')], { env }).then(
+      () => undefined,
+      (error: { code: number; stdout: string }) => error,
+    )
+    expect(failed?.code).to.equal(1)
+    expect(failed?.stdout).to.include('does not exist').and.to.not.include('postgres:postgres')
+  })
+})

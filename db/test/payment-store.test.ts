@@ -1,0 +1,202 @@
+import { randomUUID } from 'node:crypto'
+import { settlePayment } from '@cashflow/domain'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import {
+  claimPayment,
+  findPayment,
+  insertPayment,
+  lockClaimed,
+  parkPayment,
+  savePostponed,
+  saveSettled,
+} from '../src/index.ts'
+import { createTestStore, newPayment, type TestStore } from './test-store.ts'
+
+const OPTIONS = { requestId: 'r-1', redriveAfterMs: 60_000 }
+const claimOf = (token: string = randomUUID()) => ({ token, leaseMs: 20_000, attemptsMax: 3 })
+
+describe('the payment store', () => {
+  let store: TestStore
+  before(async () => {
+    store = await createTestStore()
+  })
+  after(() => store.drop())
+
+  const row = (id: string) => store.db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+  const history = (id: string) =>
+    store.db.selectFrom('payment_events').selectAll().where('payment_id', '=', id).orderBy('sequence').execute()
+  const expireLease = (id: string) =>
+    store.db
+      .updateTable('payments')
+      .set({ lease_until: new Date(0) })
+      .where('id', '=', id)
+      .execute()
+
+  describe('inserting', () => {
+    it('stores a payment with its event, and finds it again', async () => {
+      const { payment, event } = newPayment()
+      const stored = await store.db.transaction().execute((tx) => insertPayment(tx, payment, event, OPTIONS))
+      expect(stored).to.deep.equal({ inserted: true, paymentId: payment.id })
+      expect(await findPayment(store.db, payment.id)).to.deep.equal(payment)
+      const events = await history(payment.id)
+      expect(events).to.have.length(1)
+      expect(events[0]).to.include({ type: 'payment.created', sequence: 1, actor: 'api', request_id: 'r-1' })
+      expect(Number((await row(payment.id)).redrive_at)).to.be.closeTo(Date.now() + 60_000, 10_000)
+    })
+
+    it('names the payment that has the reference, and stores nothing', async () => {
+      const first = await store.insert()
+      const { payment, event } = newPayment(first.reference)
+      const stored = await store.db.transaction().execute((tx) => insertPayment(tx, payment, event, OPTIONS))
+      expect(stored).to.deep.equal({ inserted: false, paymentId: first.id })
+      expect(await findPayment(store.db, payment.id)).to.equal(undefined)
+    })
+
+    it('waits for a twin that has not committed, and finds its own id when the same transaction runs again', async () => {
+      const { payment, event } = newPayment()
+      const insert = () => store.db.transaction().execute((tx) => insertPayment(tx, payment, event, OPTIONS))
+      const first = await store.db.startTransaction().execute()
+      await insertPayment(first, payment, event, OPTIONS)
+      const second = insert()
+      await first.commit().execute()
+      expect(await second).to.deep.equal({ inserted: false, paymentId: payment.id })
+      expect(await history(payment.id)).to.have.length(1)
+    })
+  })
+
+  describe('claiming', () => {
+    it('takes a payment that is PENDING, and lends it for the lease', async () => {
+      const { id } = await store.insert()
+      const options = claimOf()
+      const claim = await claimPayment(store.db, id, options)
+      expect(claim).to.deep.include({ verdict: 'claimed', attempts: 0 })
+      const { claim_token, lease_until, redrive_at } = await row(id)
+      expect(claim_token).to.equal(options.token)
+      expect(Number(lease_until)).to.be.closeTo(Date.now() + 20_000, 5_000)
+      expect(Number(redrive_at)).to.be.closeTo(Date.now() + 80_000, 5_000)
+    })
+
+    it('gives one payment to one of many workers at once', async () => {
+      for (let round = 0; round < 10; round += 1) {
+        const { id } = await store.insert()
+        const claims = await Promise.all(Array.from({ length: 16 }, () => claimPayment(store.db, id, claimOf())))
+        const verdicts = claims.map(({ verdict }) => verdict).sort()
+        expect(verdicts).to.deep.equal(['claimed', ...Array.from({ length: 15 }, () => 'leased')])
+      }
+    })
+
+    it('says how long another lease lasts', async () => {
+      const { id } = await store.insert()
+      await claimPayment(store.db, id, claimOf())
+      const claim = await claimPayment(store.db, id, claimOf())
+      expect(claim.verdict === 'leased' && claim.leaseLeftMs).to.be.within(10_000, 20_000)
+    })
+
+    it('finds its own lease when the same claim is made again', async () => {
+      const { id } = await store.insert()
+      const options = claimOf()
+      await claimPayment(store.db, id, options)
+      expect(await claimPayment(store.db, id, options)).to.deep.include({ verdict: 'claimed', attempts: 0 })
+    })
+
+    it('counts a lease that ran out as an attempt, and ends with the last', async () => {
+      const { id } = await store.insert()
+      for (let attempts = 0; attempts < 3; attempts += 1) {
+        expect(await claimPayment(store.db, id, claimOf())).to.deep.include({ verdict: 'claimed', attempts })
+        await expireLease(id)
+      }
+      expect(await claimPayment(store.db, id, claimOf())).to.deep.equal({ verdict: 'exhausted', attempts: 3 })
+    })
+
+    it("knows what is settled, parked or nobody's", async () => {
+      const { id } = await store.insert()
+      await store.db.transaction().execute((tx) => parkPayment(tx, id))
+      expect(await claimPayment(store.db, id, claimOf())).to.deep.equal({ verdict: 'parked' })
+      expect(await claimPayment(store.db, randomUUID(), claimOf())).to.deep.equal({ verdict: 'unknown' })
+    })
+  })
+
+  describe('settling', () => {
+    async function settle(id: string, token: string): Promise<string> {
+      return store.db.transaction().execute(async (tx) => {
+        const locked = await lockClaimed(tx, id, token)
+        if (!locked) return 'lost'
+        const settlement = settlePayment(locked, { outcome: 'declined', failureCode: 'card_declined' }, new Date())
+        if (!settlement.settled) return 'settled before'
+        await saveSettled(tx, settlement.payment, settlement.event, { actor: 'worker', requestId: 'r-2' })
+        return 'settled'
+      })
+    }
+
+    it('stores the end once, whoever tries again', async () => {
+      const { id } = await store.insert()
+      const { token } = claimOf()
+      await claimPayment(store.db, id, claimOf(token))
+      const results = await Promise.all(Array.from({ length: 8 }, () => settle(id, token)))
+      expect(results.filter((result) => result === 'settled')).to.have.length(1)
+      expect(new Set(results)).to.deep.equal(new Set(['settled', 'settled before']))
+      expect(await row(id)).to.include({
+        status: 'FAILED',
+        failure_code: 'card_declined',
+        redrive_at: null,
+        lease_until: null,
+      })
+      const events = await history(id)
+      expect(events.map(({ type, sequence, actor }) => [type, sequence, actor])).to.deep.equal([
+        ['payment.created', 1, 'api'],
+        ['payment.failed', 2, 'worker'],
+      ])
+      expect(await claimPayment(store.db, id, claimOf())).to.deep.equal({ verdict: 'settled', status: 'FAILED' })
+    })
+
+    it('is refused to a claim that another has replaced', async () => {
+      const { id } = await store.insert()
+      const { token } = claimOf()
+      await claimPayment(store.db, id, claimOf(token))
+      await expireLease(id)
+      await claimPayment(store.db, id, claimOf())
+      expect(await settle(id, token)).to.equal('lost')
+      expect(await row(id)).to.include({ status: 'PENDING' })
+    })
+
+    it('is refused by the database itself the second time', async () => {
+      const { id } = await store.insert()
+      const insert = () =>
+        sql`insert into payment_events (payment_id, merchant_id, sequence, type, actor)
+          select id, merchant_id, 2, 'payment.succeeded', 'test' from payments where id = ${id}`.execute(store.db)
+      await insert()
+      const refused = await insert().then(
+        () => undefined,
+        (error: { code?: string }) => error,
+      )
+      expect(refused).to.include({ code: '23505' })
+    })
+  })
+
+  describe('postponing', () => {
+    it('charges an attempt, and keeps everybody away until the next is due', async () => {
+      const { id } = await store.insert()
+      await claimPayment(store.db, id, claimOf())
+      const postponed = await store.db
+        .transaction()
+        .execute((tx) => savePostponed(tx, id, (attempts) => attempts * 5_000))
+      expect(postponed).to.deep.equal({ attempts: 1, delayMs: 5_000 })
+      const claim = await claimPayment(store.db, id, claimOf())
+      expect(claim.verdict === 'leased' && claim.leaseLeftMs).to.be.within(1, 5_000)
+      await expireLease(id)
+      expect(await claimPayment(store.db, id, claimOf())).to.deep.include({ verdict: 'claimed', attempts: 1 })
+    })
+
+    it('parks a payment out of the reach of redrives, unless somebody is at work on it', async () => {
+      const { id } = await store.insert()
+      await claimPayment(store.db, id, claimOf())
+      const park = () => store.db.transaction().execute((tx) => parkPayment(tx, id))
+      expect(await park()).to.equal(false)
+      await expireLease(id)
+      expect(await park()).to.equal(true)
+      expect(await row(id)).to.include({ status: 'PENDING', redrive_at: null, claim_token: null })
+      expect(await park()).to.equal(false)
+    })
+  })
+})

@@ -1,0 +1,40 @@
+import { randomUUID } from 'node:crypto'
+import { createPayment, DEFAULT_MERCHANT_ID, type Payment } from '@cashflow/domain'
+import { createLogger } from '@cashflow/runtime'
+import { createTestDatabase, type TestDatabase } from '@cashflow/testing'
+import type { Kysely } from 'kysely'
+import { createDatabase, insertPayment, type Tables } from '../src/index.ts'
+
+export interface TestStore {
+  db: Kysely<Tables>
+  database: TestDatabase
+  /** Stores a new payment, with a reference of its own unless one is given. */
+  insert(reference?: string): Promise<Payment>
+  drop(): Promise<void>
+}
+
+export async function createTestStore(poolMax = 20): Promise<TestStore> {
+  const database = await createTestDatabase()
+  const logger = createLogger({ service: 'test', level: 'error' })
+  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax, logger })
+  return {
+    db,
+    database,
+    async insert(reference = randomUUID()) {
+      const { payment, event } = newPayment(reference)
+      await db
+        .transaction()
+        .execute((tx) => insertPayment(tx, payment, event, { requestId: 'r-1', redriveAfterMs: 60_000 }))
+      return payment
+    },
+    async drop() {
+      await db.destroy()
+      await database.drop()
+    },
+  }
+}
+
+export function newPayment(reference: string = randomUUID()) {
+  const money = { amountMinor: 10_050n, currency: 'USD' as const }
+  return createPayment({ id: randomUUID(), merchantId: DEFAULT_MERCHANT_ID, reference, money, at: new Date() })
+}

@@ -1,0 +1,70 @@
+import { expect } from 'chai'
+import * as z from 'zod'
+import { brokerEnv, brokerUrls, ConfigError, databaseEnv, databaseUrl, integer, parseEnv } from '../src/index.ts'
+
+const schema = z.object({ ...databaseEnv, ...brokerEnv, PORT: integer({ min: 0, max: 65_535, default: 8080 }) })
+
+function refused(env: Record<string, string>): string {
+  try {
+    parseEnv(schema, env)
+  } catch (error) {
+    expect(error).to.be.instanceOf(ConfigError)
+    return (error as ConfigError).message
+  }
+  throw new Error('was accepted')
+}
+
+describe('settings', () => {
+  it('have defaults that reach a local PostgreSQL and RabbitMQ', () => {
+    const settings = parseEnv(schema, {})
+    expect(databaseUrl(settings)).to.equal('postgres://postgres:postgres@localhost:5432/payments')
+    expect(brokerUrls(settings)).to.deep.equal(['amqp://guest:guest@localhost:5672/'])
+    expect(settings.PORT).to.equal(8080)
+  })
+
+  it('are frozen', () => {
+    expect(parseEnv(schema, {})).to.be.frozen
+  })
+
+  it('may be given in parts, which are encoded', () => {
+    const settings = parseEnv(schema, {
+      DB_HOST: 'db',
+      DB_USER: 'me',
+      DB_PASSWORD: 'p@ss/word',
+      DB_NAME: 'cashflow',
+      MQ_HOST: 'mq',
+      MQ_PASSWORD: 'a:b',
+    })
+    expect(databaseUrl(settings)).to.equal('postgres://me:p%40ss%2Fword@db:5432/cashflow')
+    expect(brokerUrls(settings)).to.deep.equal(['amqp://guest:a%3Ab@mq:5672/'])
+  })
+
+  it('are taken from a URL as it is, and from a list of URLs', () => {
+    const url = 'postgres://postgres:postgres@localhost:5432/payments?sslmode=disable'
+    const settings = parseEnv(schema, { DATABASE_URL: url, DB_HOST: 'ignored', RABBITMQ_URL: 'amqp://a/, amqps://b/v' })
+    expect(databaseUrl(settings)).to.equal(url)
+    expect(brokerUrls(settings)).to.deep.equal(['amqp://a/', 'amqps://b/v'])
+  })
+
+  it('count as unset when they are empty', () => {
+    expect(parseEnv(schema, { PORT: '', DATABASE_URL: '' }).PORT).to.equal(8080)
+  })
+
+  it('are refused with one message that names every bad one and shows no value', () => {
+    const message = refused({
+      PORT: 'http',
+      DATABASE_URL: 'mysql://u:hunter2@h/d',
+      RABBITMQ_URL: 'hunter3',
+      DB_PORT: '70000',
+    })
+    expect(message).to.match(/PORT: must be a whole number/)
+    for (const name of ['DATABASE_URL', 'RABBITMQ_URL', 'DB_PORT']) expect(message).to.include(name)
+    expect(message).to.not.match(/hunter/)
+  })
+
+  for (const bad of ['-1', '1.5', '1e3', '0x10', ' ', '65536', '٣', 'NaN']) {
+    it(`refuse ${JSON.stringify(bad)} as a port`, () => {
+      expect(refused({ PORT: bad })).to.include('PORT')
+    })
+  }
+})

@@ -1,0 +1,59 @@
+import { expect } from 'chai'
+import { errorMessage, redact } from '../src/index.ts'
+
+describe('redact', () => {
+  for (const [text, clean] of [
+    ['postgres://postgres:hunter2@localhost:5432/payments', 'postgres://postgres:***@localhost:5432/payments'],
+    ['amqp://guest:p@ss/word@broker:5672/vhost', 'amqp://guest:***@broker:5672/vhost'],
+    ['amqps://:only@host', 'amqps://:***@host'],
+    ['see postgres://a:b@c and amqp://d:e@f', 'see postgres://a:***@c and amqp://d:***@f'],
+    ['http://127.0.0.1:8080/payments', 'http://127.0.0.1:8080/payments'],
+    ['nothing to hide', 'nothing to hide'],
+  ] as const) {
+    it(`shows ${JSON.stringify(clean)}`, () => {
+      expect(redact(text)).to.equal(clean)
+    })
+  }
+
+  it('hides what is named like a secret, at any depth, and keeps the rest', () => {
+    const fields = {
+      a: 1,
+      deep: [{ password: 'x', DB_PASSWORD: 'x', authorization: 'x', url: 'amqp://u:x@h' }],
+      at: new Date(0),
+    }
+    expect(redact(fields)).to.deep.equal({
+      a: 1,
+      deep: [{ password: '***', DB_PASSWORD: '***', authorization: '***', url: 'amqp://u:***@h' }],
+      at: new Date(0),
+    })
+  })
+
+  it('tells of an error and its causes without their passwords', () => {
+    const cause = Object.assign(new Error('cannot reach amqp://u:secret@h'), { code: 'ECONNREFUSED' })
+    const told = JSON.stringify(redact(new Error('outer postgres://u:secret@h', { cause })))
+    expect(told).to.not.include('secret')
+    expect(told).to.include('ECONNREFUSED').and.to.include('outer')
+  })
+
+  it('ends in a structure that contains itself', () => {
+    const loop: Record<string, unknown> = {}
+    loop.self = loop
+    expect(JSON.stringify(redact(loop))).to.include('[deep]')
+  })
+})
+
+describe('errorMessage', () => {
+  it('is not empty where Node joins the errors of several addresses', () => {
+    const error = new AggregateError([
+      new Error('connect ECONNREFUSED ::1:5432'),
+      new Error('connect ECONNREFUSED 127.0.0.1:5432'),
+    ])
+    expect(errorMessage(error)).to.equal('connect ECONNREFUSED ::1:5432; connect ECONNREFUSED 127.0.0.1:5432')
+  })
+
+  it('says something of whatever was thrown', () => {
+    expect(errorMessage('text')).to.equal('text')
+    expect(errorMessage(undefined)).to.equal('undefined')
+    expect(errorMessage(new TypeError())).to.equal('TypeError')
+  })
+})
