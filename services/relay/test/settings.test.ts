@@ -1,0 +1,11 @@
+import { readmeSettings } from '@cashflow/testing'
+import { expect } from 'chai'
+import { relayEnv } from '../src/config.ts'
+
+describe("the relay's settings", () => {
+  it('are those of the table in the README', async () => {
+    const defaults: Record<string, unknown> = relayEnv.parse({})
+    const own = Object.keys(relayEnv.shape).map((name) => [name, String(defaults[name] ?? '')])
+    expect(await readmeSettings('relay')).to.deep.equal(Object.fromEntries(own))
+  })
+})

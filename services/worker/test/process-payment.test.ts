@@ -1,0 +1,217 @@
+import { randomUUID } from 'node:crypto'
+import { createDatabase, insertPayment, type Tables } from '@cashflow/db'
+import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import type { LogFields } from '@cashflow/runtime'
+import { createTestDatabase, eventually, type TestDatabase } from '@cashflow/testing'
+import { expect } from 'chai'
+import { type Kysely, sql } from 'kysely'
+import { type ProcessOptions, processPayment } from '../src/process-payment.ts'
+import type { Provider, ProviderAnswer } from '../src/provider.ts'
+
+const APPROVED: ProviderAnswer = { outcome: 'approved' }
+
+describe('processing a payment', () => {
+  let database: TestDatabase
+  let db: Kysely<Tables>
+  const lines: { message: string; fields: LogFields }[] = []
+  const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
+  const logger = { debug: write, info: write, warn: write, error: write }
+
+  before(async () => {
+    database = await createTestDatabase()
+    db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 20, logger })
+  })
+  after(async () => {
+    await db.destroy()
+    await database.drop()
+  })
+  beforeEach(() => {
+    lines.length = 0
+  })
+
+  async function pending(): Promise<string> {
+    const money = { amountMinor: 100n, currency: 'USD' as const }
+    const { payment, event } = createPayment({
+      id: randomUUID(),
+      merchantId: DEFAULT_MERCHANT_ID,
+      reference: randomUUID(),
+      money,
+      at: new Date(),
+    })
+    await db
+      .transaction()
+      .execute((tx) => insertPayment(tx, payment, event, { requestId: 'r-1', redriveAfterMs: 60_000 }))
+    return payment.id
+  }
+
+  const provider = (charge: Provider['charge']): Provider => ({ charge })
+  const message = (paymentId: string) => ({ paymentId, messageId: 'm-1', requestId: 'r-1' })
+  function process(
+    paymentId: string,
+    charge: Provider['charge'],
+    options: Partial<ProcessOptions> = {},
+    signal = new AbortController().signal,
+  ) {
+    const all = { db, logger, notify: () => {}, provider: provider(charge), providerDeadlineMs: 5_000, ...options }
+    return processPayment(message(paymentId), all, signal)
+  }
+
+  const row = (id: string) => db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+  const outbox = (table: 'outbox_messages' | 'outbox_scheduled' | 'dead_letters', key: string) =>
+    db.selectFrom(table).select(['topic', 'payload', 'headers', 'mandatory']).where('key', '=', key).execute()
+  const eventTypes = async (id: string) =>
+    (
+      await db.selectFrom('payment_events').select('type').where('payment_id', '=', id).orderBy('sequence').execute()
+    ).map(({ type }) => type)
+  const expireLease = (id: string) =>
+    db
+      .updateTable('payments')
+      .set({ lease_until: new Date(0) })
+      .where('id', '=', id)
+      .execute()
+
+  it('settles what the provider approves, with its event and its message', async () => {
+    const id = await pending()
+    expect(await process(id, async () => APPROVED)).to.equal('settled')
+    expect(await row(id)).to.include({ status: 'SUCCESS', failure_code: null, attempts: 0 })
+    expect(await eventTypes(id)).to.deep.equal(['payment.created', 'payment.succeeded'])
+    expect(await outbox('outbox_messages', id)).to.deep.equal([
+      {
+        topic: 'payment.succeeded',
+        payload: { payment_id: id, status: 'SUCCESS' },
+        headers: { 'x-request-id': 'r-1' },
+        mandatory: false,
+      },
+    ])
+    expect(lines.at(-1)).to.deep.include({
+      message: 'payment settled',
+      fields: { payment_id: id, message_id: 'm-1', request_id: 'r-1', status: 'SUCCESS' },
+    })
+  })
+
+  it('fails what the provider declines, with the code that it gave', async () => {
+    const id = await pending()
+    await process(id, async () => ({ outcome: 'declined', failureCode: 'insufficient_funds' }))
+    expect(await row(id)).to.include({ status: 'FAILED', failure_code: 'insufficient_funds' })
+    expect(await outbox('outbox_messages', id)).to.have.nested.property(
+      '[0].payload.failure_code',
+      'insufficient_funds',
+    )
+  })
+
+  it('skips a payment that is settled, and says so', async () => {
+    const id = await pending()
+    await process(id, async () => APPROVED)
+    const before = await row(id)
+    let calls = 0
+    const again = async () => {
+      calls += 1
+      return APPROVED
+    }
+    expect(await process(id, again)).to.equal('skipped')
+    expect(calls).to.equal(0)
+    expect(await row(id)).to.deep.equal(before)
+    expect(lines.at(-1)?.message).to.equal(`Skipping payment ${id} (already SUCCESS)`)
+  })
+
+  it('calls the provider once for twenty deliveries at the same time, and puts the others off', async () => {
+    const id = await pending()
+    const answer = Promise.withResolvers<ProviderAnswer>()
+    let calls = 0
+    const charge = () => {
+      calls += 1
+      return answer.promise
+    }
+    const deliveries = Array.from({ length: 20 }, () => process(id, charge))
+    await eventually(async () => expect(await outbox('outbox_scheduled', id)).to.have.length(19))
+    answer.resolve(APPROVED)
+    const results = (await Promise.all(deliveries)).sort()
+    expect(results).to.deep.equal([...Array.from({ length: 19 }, () => 'put off'), 'settled'])
+    expect(calls).to.equal(1)
+    expect((await outbox('outbox_scheduled', id))[0]).to.include({ topic: 'payment.retry', mandatory: true })
+  })
+
+  it('tries again after an unknown answer, never failing the payment, and parks it in the end', async () => {
+    const id = await pending()
+    const unknown = async (): Promise<ProviderAnswer> => ({ outcome: 'unknown', reason: 'HTTP 503' })
+    for (const attempts of [1, 2]) {
+      expect(await process(id, unknown, { attemptsMax: 3 })).to.equal('postponed')
+      expect(await row(id)).to.include({ status: 'PENDING', attempts, claim_token: null, parked_at: null })
+      expect(await outbox('outbox_scheduled', id)).to.have.length(attempts)
+      await expireLease(id)
+    }
+    expect(await process(id, unknown, { attemptsMax: 3 })).to.equal('parked')
+    const parked = await row(id)
+    expect(parked).to.include({ status: 'PENDING', attempts: 3, redrive_at: null })
+    expect(parked.parked_at).to.be.instanceOf(Date)
+    expect(await outbox('dead_letters', id)).to.have.length(1)
+    expect(await eventTypes(id)).to.deep.equal(['payment.created'])
+    expect(await process(id, async () => APPROVED)).to.equal('skipped')
+  })
+
+  it('parks a payment whose workers all died', async () => {
+    const id = await pending()
+    await db
+      .updateTable('payments')
+      .set({ claim_token: randomUUID(), lease_until: new Date(0), attempts: 2 })
+      .where('id', '=', id)
+      .execute()
+    expect(await process(id, async () => APPROVED, { attemptsMax: 3 })).to.equal('parked')
+    expect(await row(id)).to.include({ status: 'PENDING' })
+    expect(await outbox('dead_letters', id)).to.have.length(1)
+  })
+
+  it('cannot overwrite what another worker did after its lease had ended', async () => {
+    const id = await pending()
+    const slow = Promise.withResolvers<ProviderAnswer>()
+    const asked = Promise.withResolvers<void>()
+    const first = process(id, () => {
+      asked.resolve()
+      return slow.promise
+    })
+    await asked.promise
+    await expireLease(id)
+    expect(await process(id, async () => APPROVED)).to.equal('settled')
+    slow.resolve({ outcome: 'declined', failureCode: 'late' })
+    expect(await first).to.equal('overtaken')
+    expect(await row(id)).to.include({ status: 'SUCCESS', attempts: 1 })
+    expect(await eventTypes(id)).to.deep.equal(['payment.created', 'payment.succeeded'])
+  })
+
+  it('makes a message that names no payment a dead letter', async () => {
+    const id = randomUUID()
+    expect(await process(id, async () => APPROVED)).to.equal('parked')
+    expect(await outbox('dead_letters', id)).to.have.length(1)
+  })
+
+  it('settles although the database ends its sessions again and again', async () => {
+    const ids = await Promise.all(Array.from({ length: 20 }, pending))
+    const admin = createDatabase({ url: database.url, applicationName: 'admin', poolMax: 1, logger })
+    let calls = 0
+    const charge = async () => {
+      calls += 1
+      if (calls % 5 === 0)
+        await sql`select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and application_name = 'test'`.execute(admin)
+      return APPROVED
+    }
+    const results = await Promise.all(ids.map((id) => process(id, charge)))
+    await admin.destroy()
+    expect(new Set(results)).to.deep.equal(new Set(['settled']))
+    for (const id of ids) expect(await eventTypes(id)).to.deep.equal(['payment.created', 'payment.succeeded'])
+  })
+
+  it('gives up when it is told to stop while the database is away', async () => {
+    const id = await pending()
+    const nowhere = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })
+    const stopping = new AbortController()
+    const processing = process(id, async () => APPROVED, { db: nowhere }, stopping.signal).then(
+      () => undefined,
+      (error: Error) => error,
+    )
+    await eventually(() => expect(lines.map(({ message }) => message)).to.include('database away, trying again'))
+    stopping.abort()
+    expect((await processing)?.name).to.equal('AbortError')
+    await nowhere.destroy()
+  })
+})

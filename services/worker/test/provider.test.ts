@@ -1,0 +1,48 @@
+import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { expect } from 'chai'
+import { attemptCharge } from '../src/provider.ts'
+import { createSimulatedProvider } from '../src/simulated-provider.ts'
+
+const { payment } = createPayment({
+  id: '0197f3c0-0000-7000-8000-0123456789ab',
+  merchantId: DEFAULT_MERCHANT_ID,
+  reference: 'REF-1',
+  money: { amountMinor: 1n, currency: 'ETB' },
+  at: new Date(),
+})
+
+describe('the simulated provider', () => {
+  for (const [chance, outcome] of [
+    [0, 'approved'],
+    [0.6999, 'approved'],
+    [0.7, 'declined'],
+    [0.9999, 'declined'],
+  ] as const) {
+    it(`has ${outcome} when chance says ${chance} and seven of ten succeed`, async () => {
+      const provider = createSimulatedProvider({ delayMs: 0, successRate: 0.7, random: () => chance })
+      expect(await attemptCharge(provider, payment, 1_000)).to.include({ outcome })
+    })
+  }
+
+  it('takes its time', async () => {
+    const provider = createSimulatedProvider({ delayMs: 60, successRate: 1 })
+    const startedAt = performance.now()
+    await attemptCharge(provider, payment, 1_000)
+    expect(performance.now() - startedAt).to.be.at.least(59)
+  })
+})
+
+describe('an attempt', () => {
+  it('is unknown at its deadline, whatever the provider does', async () => {
+    const deaf = { charge: () => new Promise<never>(() => {}) }
+    expect(await attemptCharge(deaf, payment, 30)).to.deep.equal({
+      outcome: 'unknown',
+      reason: 'no answer within 30 ms',
+    })
+  })
+
+  it('is unknown when the provider fails', async () => {
+    const failing = { charge: () => Promise.reject(new Error('socket hang up')) }
+    expect(await attemptCharge(failing, payment, 1_000)).to.deep.equal({ outcome: 'unknown', reason: 'socket hang up' })
+  })
+})
