@@ -27,7 +27,7 @@ signalTests('SIGTERM')
 await eventually(() => {
   if (signalTests(0)) throw new Error('A command of the tests does not end')
 }).catch(console.error)
-if (code !== 0) console.error((await run(...compose, 'logs', '--no-color', '--tail=50')).output)
+if (code) console.error((await run(...compose, 'logs', '--no-color', '--tail=50')).output)
 const removal = await run(...compose, 'down', '--volumes', '--rmi=local', '--remove-orphans')
 if (!removal.succeeded) console.error(`${env.COMPOSE_PROJECT_NAME} is not wholly removed:\n${removal.output}`)
 process.exitCode = code === 0 && removal.succeeded ? 0 : 1

@@ -9,9 +9,11 @@ export interface Pipeline {
   readonly processes: Record<Role, ServiceProcess[]>
   start(role: Role): Promise<ServiceProcess>
   /** Creates a payment at one of the APIs, and says what the answer was. */
-  post(reference: string): Promise<{ status: number; id: string }>
-  /** Messages in the work queue, waiting or being handled. */
-  queueDepth(): Promise<number>
+  post(reference: string, headers?: Record<string, string>): Promise<{ status: number; id: string }>
+  /** Puts a message into the work queue by hand, as the management UI does. */
+  publish(body: string): Promise<void>
+  /** Messages in a queue, the work queue by default, waiting or being handled. */
+  queueDepth(queue?: string): Promise<number>
   stop(): Promise<void>
 }
 
@@ -41,19 +43,27 @@ export async function startPipeline(
     db,
     processes,
     start,
-    async post(reference) {
+    async post(reference, headers = {}) {
       turn += 1
       const response = await fetch(`${urls[turn % urls.length]}/api/v1/payments`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', ...headers },
         body: JSON.stringify({ amount: 100.5, currency: 'USD', reference }),
       })
       const body = (await response.json()) as { id?: string; payment_id?: string }
       return { status: response.status, id: body.id ?? body.payment_id ?? '' }
     },
-    async queueDepth() {
-      const queue = (await vhost.management.request('GET', `/queues/${vhost.name}/payments`)) as { messages?: number }
-      return queue.messages ?? Number.NaN
+    async publish(body) {
+      const message = { properties: {}, routing_key: 'payments', payload: body, payload_encoding: 'string' }
+      const { request } = vhost.management
+      const answer = await request('POST', `/exchanges/${vhost.name}/amq.default/publish`, message)
+      if (!(answer as { routed: boolean }).routed) throw new Error('There is no work queue')
+    },
+    async queueDepth(queue = 'payments') {
+      const { messages } = (await vhost.management.request('GET', `/queues/${vhost.name}/${queue}`)) as {
+        messages?: number
+      }
+      return messages ?? Number.NaN
     },
     async stop() {
       const all = roles.flatMap((role) => processes[role])

@@ -1,0 +1,182 @@
+import { randomUUID } from 'node:crypto'
+import { createDatabase, type Tables } from '@cashflow/db'
+import { createConnection, createConsumer, createPublisher, type Delivery, paymentsTopology } from '@cashflow/messaging'
+import { appendMessages, createFloors, createNotifier, type NewMessage, scheduleMessages } from '@cashflow/outbox'
+import type { LogFields, Part } from '@cashflow/runtime'
+import { createTestDatabase, createTestVhost, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
+import { expect } from 'chai'
+import { type Kysely, sql } from 'kysely'
+import { createListener } from '../src/listener.ts'
+import { createRelay } from '../src/relay.ts'
+import { createWake } from '../src/wake.ts'
+
+describe('a relay', () => {
+  let database: TestDatabase
+  let vhost: TestVhost
+  let db: Kysely<Tables>
+  let parts: Part[]
+  let received: Delivery[]
+  const lines: { message: string; fields: LogFields }[] = []
+  const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
+  const logger = { debug: write, info: write, warn: write, error: write }
+  const topology = paymentsTopology('payments')
+
+  beforeEach(async () => {
+    ;[database, vhost] = await Promise.all([createTestDatabase(), createTestVhost()])
+    db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 10, logger })
+    parts = []
+    received = []
+    lines.length = 0
+  })
+  afterEach(async () => {
+    for (const part of parts.toReversed()) await part.stop()
+    await db.destroy()
+    await Promise.all([database.drop(), vhost.drop()])
+  })
+
+  async function run(...more: Part[]): Promise<void> {
+    for (const part of more) {
+      parts.push(part)
+      await part.start(new AbortController().signal)
+    }
+  }
+
+  async function startRelay({ listen = false } = {}): Promise<void> {
+    const connection = createConnection({ urls: [vhost.url], name: 'test relay', logger })
+    const publisher = createPublisher({ connection, topology, logger })
+    const floors = createFloors()
+    const wake = createWake()
+    await run(connection, publisher, createRelay({ db, publisher, floors, wake, logger, passes: 2 }))
+    if (listen) {
+      const onLost = floors.forget
+      await run(createListener({ databaseUrl: database.url, onNotify: wake.wake, onLost, logger }))
+    }
+  }
+
+  async function startConsumer(): Promise<void> {
+    const connection = createConnection({ urls: [vhost.url], name: 'test consumer', logger })
+    const handle = async (delivery: Delivery) => {
+      received.push(delivery)
+      return 'ack' as const
+    }
+    await run(connection, createConsumer({ connection, topology, queue: 'payments', prefetch: 500, handle, logger }))
+  }
+
+  function news(count: number, extra: Partial<NewMessage> = {}): NewMessage[] {
+    return Array.from({ length: count }, (_, index) => ({
+      messageId: randomUUID(),
+      key: `key ${index % 50}`,
+      topic: 'payment.created',
+      payload: { index },
+      headers: { 'x-request-id': `r-${index}` },
+      ...extra,
+    }))
+  }
+  const append = (messages: readonly NewMessage[]) => db.transaction().execute((tx) => appendMessages(tx, messages))
+  const backlog = async () => {
+    const { rows } = await sql<{ count: number }>`
+      select (select count(*) from outbox_messages)::int + (select count(*) from outbox_scheduled)::int as count`.execute(
+      db,
+    )
+    return rows[0]?.count
+  }
+  const ids = () => received.map(({ messageId }) => messageId)
+
+  it('publishes what is in the outbox, with all that a receiver needs to know', async () => {
+    await Promise.all([startConsumer(), startRelay()])
+    const [message] = news(1)
+    await append([message as NewMessage])
+    await eventually(() => expect(received).to.have.length(1))
+    const delivery = received[0] as Delivery
+    expect(delivery).to.include({ messageId: message?.messageId, topic: 'payment.created', redelivered: false })
+    expect(delivery.headers).to.deep.include({ 'x-request-id': 'r-0' })
+    expect(JSON.parse(delivery.body.toString())).to.deep.equal({ index: 0 })
+    await eventually(async () => expect(await backlog()).to.equal(0))
+  })
+
+  it('shares the work with others, each message once and each key in its order', async () => {
+    const messages = news(3_000)
+    for (let at = 0; at < messages.length; at += 500) await append(messages.slice(at, at + 500))
+    await Promise.all([startConsumer(), startRelay(), startRelay(), startRelay()])
+    await eventually(async () => expect(await backlog()).to.equal(0), { timeoutMs: 20_000 })
+    await eventually(() => expect(received).to.have.length(3_000))
+    expect(new Set(ids()).size).to.equal(3_000)
+    const keyOf = new Map(messages.map(({ messageId, key }) => [messageId, key]))
+    for (const [key, list] of Map.groupBy(ids(), (id) => keyOf.get(id ?? ''))) {
+      expect(list).to.deep.equal(messages.filter((message) => message.key === key).map(({ messageId }) => messageId))
+    }
+  })
+
+  it('is woken by a notification long before it would have looked', async () => {
+    await Promise.all([startConsumer(), startRelay({ listen: true })])
+    const notifier = createNotifier(db)
+    const latencies: number[] = []
+    for (let round = 1; round <= 15; round += 1) {
+      const at = performance.now()
+      await append(news(1))
+      notifier.notify()
+      await eventually(() => expect(received).to.have.length(round), { intervalMs: 1 })
+      latencies.push(performance.now() - at)
+    }
+    // Without it the mean would be half of the 200 ms between two looks.
+    const median = latencies.sort((a, b) => a - b)[7] ?? Number.NaN
+    expect(median).to.be.below(70)
+  })
+
+  it('publishes scheduled messages when they are due', async () => {
+    await Promise.all([startConsumer(), startRelay()])
+    const [now, later] = news(2)
+    await db.transaction().execute((tx) => scheduleMessages(tx, [now as NewMessage], 0))
+    await db.transaction().execute((tx) => scheduleMessages(tx, [later as NewMessage], 600_000))
+    await eventually(() => expect(ids()).to.deep.equal([now?.messageId]))
+    expect(await backlog()).to.equal(1)
+  })
+
+  it('leaves the outbox alone while there is no broker, and goes on when there is one', async () => {
+    await append(news(10))
+    const { name } = vhost
+    await vhost.drop()
+    await startRelay()
+    await eventually(() => expect(lines.map(({ message }) => message)).to.include('waiting for RabbitMQ'))
+    const { rows } = await sql<{ count: number }>`
+      select count(*)::int from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`.execute(
+      db,
+    )
+    expect(rows[0]?.count).to.equal(0)
+    expect(await backlog()).to.equal(10)
+    await vhost.management.request('PUT', `/vhosts/${name}`)
+    await vhost.management.request('PUT', `/permissions/${name}/guest`, { configure: '.*', write: '.*', read: '.*' })
+    await eventually(async () => expect(await backlog()).to.equal(0), { timeoutMs: 20_000 })
+  })
+
+  it('puts the queue back when somebody deleted it, and loses nothing of what follows', async () => {
+    await Promise.all([startRelay()])
+    await append(news(1))
+    await eventually(async () => expect(await backlog()).to.equal(0))
+    await vhost.management.request('DELETE', `/queues/${vhost.name}/payments`)
+    const messages = news(20)
+    await append(messages)
+    await eventually(async () => expect(await backlog()).to.equal(0), { timeoutMs: 20_000 })
+    await startConsumer()
+    await eventually(() => expect(ids()).to.have.members(messages.map(({ messageId }) => messageId)))
+  })
+
+  it('counts what nobody need listen to as done', async () => {
+    await startRelay()
+    await append(news(3, { topic: 'payment.succeeded', mandatory: false }))
+    await eventually(async () => expect(await backlog()).to.equal(0))
+    expect(lines.map(({ message }) => message)).to.not.include('message unroutable, tried again later')
+  })
+
+  it('goes on after the database has ended all its sessions', async () => {
+    await Promise.all([startConsumer(), startRelay({ listen: true })])
+    await append(news(5))
+    await eventually(() => expect(received).to.have.length(5))
+    const admin = createDatabase({ url: database.url, applicationName: 'admin', poolMax: 1, logger })
+    await sql`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid()`.execute(admin)
+    await admin.destroy()
+    await eventually(() => append(news(5)))
+    await eventually(() => expect(new Set(ids()).size).to.equal(10))
+  })
+})
