@@ -43,7 +43,3 @@ export async function isPortFree(port: number): Promise<boolean> {
   }
   return true
 }
-
-export async function preferPort(preferred: number): Promise<number> {
-  return (await isPortFree(preferred)) ? preferred : freePort()
-}

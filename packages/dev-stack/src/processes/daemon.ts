@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
+import { dieWithUs } from './guard.ts'
 
 export type Exit = { code: number | null; signal: NodeJS.Signals | null }
 
@@ -29,15 +30,22 @@ export type DaemonCommand = {
   user?: { uid: number; gid: number }
   /** Called before anything else can happen, so that no process is ever unknown. */
   onSpawn?: ((pid: number) => void) | undefined
+  /** May it run on if this process is killed? Only where somebody will find it again. Default: false. */
+  outlive?: boolean | undefined
 }
 
 /** Starts a process in a session of its own: a terminal's Ctrl-C then reaches only us, who stop things in order. */
 export async function startDaemon(command: DaemonCommand): Promise<Daemon> {
-  const { file, args, env, cwd, output, user, onSpawn } = command
+  const { file, args, env, cwd, output, user, onSpawn, outlive } = command
   const sink = 'file' in output ? openLog(output.file) : 'pipe'
   const child = spawn(file, args, { env, cwd, detached: true, stdio: ['ignore', sink, sink], ...user })
   if (child.pid !== undefined) {
     unreaped.add(child.pid)
+    const guarded = outlive ? undefined : dieWithUs(child.pid)
+    child.once('exit', () => {
+      unreaped.delete(child.pid as number)
+      guarded?.forget()
+    })
     onSpawn?.(child.pid)
   }
   if (typeof sink === 'number') closeSync(sink)
@@ -64,7 +72,6 @@ function spawned(child: ChildProcess): Promise<void> {
 
 function toDaemon(child: ChildProcess, pid: number): Daemon {
   const isRunning = () => child.exitCode === null && child.signalCode === null
-  child.once('exit', () => unreaped.delete(pid))
   const exited = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }))
   })
@@ -84,7 +91,7 @@ function toDaemon(child: ChildProcess, pid: number): Daemon {
   }
 }
 
-/** Whatever ends this process short of SIGKILL takes its daemons along. */
+/** When this process exits, its daemons do. (When it is killed they do only if they are guarded.) */
 const unreaped = new Set<number>()
 process.on('exit', () => {
   for (const pid of unreaped) killGroup(pid)

@@ -20,6 +20,8 @@ export type PostgresOptions = {
   keep?: boolean
   /** Told of the server's process at once, so that it can be found again if this process is killed. */
   onSpawn?: (pid: number) => void
+  /** Whether the server may run on if this process is killed, because somebody will find it again. Default: false. */
+  outlive?: boolean
   /** Gives up starting. */
   signal?: AbortSignal
 }
@@ -74,7 +76,7 @@ type Launch =
 async function launch(
   home: PostgresHome,
   port: number,
-  { settings, onSpawn, signal }: PostgresOptions,
+  { settings, onSpawn, outlive, signal }: PostgresOptions,
   deadline: number,
 ): Promise<Launch> {
   const logged = statSync(logFile(home), { throwIfNoEntry: false })?.size ?? 0
@@ -90,6 +92,7 @@ async function launch(
     cwd: home.files,
     output: { file: logFile(home) },
     onSpawn,
+    outlive,
     ...(home.user && { user: home.user }),
   })
   while (daemon.isRunning() && Date.now() < deadline && !signal?.aborted) {

@@ -28,13 +28,13 @@ const SAID_BYTES_MAX = 4_000
 export async function launchRabbitmq(
   programs: RabbitmqPrograms,
   ports: RabbitmqPorts,
-  { dir: folder, onSpawn, signal }: RabbitmqOptions,
+  { dir: folder, onSpawn, outlive, signal }: RabbitmqOptions,
 ): Promise<Launch> {
   const dir = resolve(folder)
   const logFile = join(dir, 'rabbitmq.log')
   const name = `cashflow-${ports.amqp}-${process.pid}`
   const env = configure(programs, dir, ports, name)
-  const surroundings = { env, cwd: dir, output: { file: logFile } }
+  const surroundings = { env, cwd: dir, output: { file: logFile }, outlive }
   const logged = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
 
   // Left to Erlang, epmd would be started as a daemon that outlives the broker.

@@ -12,6 +12,8 @@ export type RabbitmqOptions = {
   log?: (line: string) => void
   /** Told of each process at once, so that it can be found again if this process is killed. */
   onSpawn?: (pid: number, role: 'rabbitmq' | 'epmd') => void
+  /** Whether the server may run on if this process is killed, because somebody will find it again. Default: false. */
+  outlive?: boolean
   /** Gives up starting. */
   signal?: AbortSignal
 }

@@ -30,7 +30,7 @@ export async function startService(
 ): Promise<Running> {
   const saidReady = Promise.withResolvers<void>()
   const daemon = await startDaemon({
-    ...{ file, args, cwd, env, onSpawn },
+    ...{ file, args, cwd, env, onSpawn, outlive: true },
     output: {
       onLine(line) {
         onLine(line)

@@ -21,7 +21,8 @@ export async function startBroker(context: StackContext, signal: AbortSignal): P
   say('starting RabbitMQ, which takes some seconds')
   const server = await supervise(
     'RabbitMQ',
-    (until) => startRabbitmq({ dir, ports, log: say, onSpawn: (pid, role) => onSpawn(role)(pid), signal: until }),
+    (until) =>
+      startRabbitmq({ dir, ports, outlive: true, log: say, onSpawn: (pid, role) => onSpawn(role)(pid), signal: until }),
     signal,
   )
   return {

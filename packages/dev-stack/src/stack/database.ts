@@ -14,7 +14,10 @@ export async function startDatabase(context: StackContext, signal: AbortSignal):
   const port = await choosePort('PostgreSQL', serverPorts.postgres, say)
   say('starting PostgreSQL')
   const start = (until: AbortSignal) =>
-    startPostgres({ dir: stateDir, port, keep: true, log: say, onSpawn: onSpawn('postgres'), signal: until })
+    startPostgres({
+      ...{ dir: stateDir, port, keep: true, outlive: true },
+      ...{ log: say, onSpawn: onSpawn('postgres'), signal: until },
+    })
   const server = await supervise('PostgreSQL', start, signal)
   try {
     const base = `postgres://postgres:postgres@127.0.0.1:${port}`

@@ -15,6 +15,7 @@ export async function migrate(context: StackContext, databaseUrl: string, signal
     env: { ...env, DATABASE_URL: databaseUrl },
     output: { onLine: (line) => printer.print('migrate', line) },
     onSpawn: onSpawn('migrate'),
+    outlive: true,
   })
   const stop = () => void migration.stop([{ signal: 'SIGTERM', patienceMs: STOP_PATIENCE_MS }])
   signal.addEventListener('abort', stop, { once: true })

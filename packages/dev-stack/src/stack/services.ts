@@ -20,17 +20,18 @@ export async function startServices(context: StackContext, servers: Servers): Pr
   const { settings, say, printer, supervise, onSpawn, signal } = context
   const ports = await apiPorts(context)
   const planned = plan(context, servers, ports)
-  const kept: { name: ServiceName; process: KeptRunning<Running> }[] = []
+  const kept = new Map<Planned, KeptRunning<Running>>()
   const stop = async () => {
-    await Promise.all(kept.map(({ process }) => process.stop()))
+    await Promise.all([...kept.values()].map((process) => process.stop()))
   }
   say(`starting ${planned.map(({ label }) => label).join(', ')}`)
   try {
     await allOrNone(
-      planned.map(({ name, label, command }) => async (until) => {
+      planned.map((service) => async (until) => {
+        const { name, label, command } = service
         const hooks = { onLine: (line: string) => printer.print(label, line), onSpawn: onSpawn(name) }
         const process = await supervise(label, (aborted) => startService(label, command, hooks, aborted), until)
-        kept.push({ name, process })
+        kept.set(service, process)
       }),
       signal,
     )
@@ -39,7 +40,7 @@ export async function startServices(context: StackContext, servers: Servers): Pr
     throw error
   }
   const pidsOf = (wanted: ServiceName) =>
-    kept.flatMap(({ name, process }) => (name === wanted ? (process.current()?.pid ?? []) : []))
+    planned.filter(({ name }) => name === wanted).flatMap((service) => kept.get(service)?.current()?.pid ?? [])
   return {
     urls: ports.map((port) => apiUrl(settings.host, port)),
     pids: () => ({ api: pidsOf('api'), relay: pidsOf('relay'), worker: pidsOf('worker') }),

@@ -109,7 +109,7 @@ describe('a stack', function () {
     const run = start({ ...BROKER, FAKE_BROKEN: 'worker' })
     expect(await run.exited).to.equal(1)
     expect(run.output())
-      .to.match(/worker 1 +I cannot work like this/)
+      .to.match(/worker \d +I cannot work like this/)
       .and.match(/worker \d ended before it was ready \(code 3\)/)
     await start().ready()
   })
