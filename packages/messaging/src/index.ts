@@ -1,5 +1,6 @@
 export type { OutboundMessage, PublishOutcome } from './batch.ts'
 export { type Connection, type ConnectionOptions, createConnection } from './connection.ts'
+export { connectionPart } from './connection-part.ts'
 export { type Consumer, type ConsumerOptions, createConsumer } from './consumer.ts'
 export type { Delivery, DeliveryOptions, Settlement } from './delivery-session.ts'
 export type { Logger } from './logger.ts'

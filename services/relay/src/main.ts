@@ -1,5 +1,5 @@
 import { createDatabase, databasePart } from '@cashflow/db'
-import { createConnection, createPublisher, paymentsTopology } from '@cashflow/messaging'
+import { connectionPart, createConnection, createPublisher, paymentsTopology } from '@cashflow/messaging'
 import { createFloors } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { relayConfig } from './config.ts'
@@ -29,7 +29,7 @@ const listener = createListener({
 })
 const relay = createRelay({ db, publisher, floors, wake, logger, passes: config.passes })
 
-await runUntilSignal([databasePart(db, logger), connection, publisher, listener, relay], {
+await runUntilSignal([databasePart(db, logger), connectionPart(connection), publisher, listener, relay], {
   logger,
   deadlineMs: 15_000,
 })

@@ -1,5 +1,5 @@
 import { createDatabase, databasePart } from '@cashflow/db'
-import { createConnection, createConsumer, paymentsTopology } from '@cashflow/messaging'
+import { connectionPart, createConnection, createConsumer, paymentsTopology } from '@cashflow/messaging'
 import { createNotifier } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { workerConfig } from './config.ts'
@@ -22,4 +22,7 @@ const consumer = createConsumer({
   logger,
 })
 
-await runUntilSignal([databasePart(db, logger), connection, handler, consumer], { logger, deadlineMs: 20_000 })
+await runUntilSignal([databasePart(db, logger), connectionPart(connection), handler, consumer], {
+  logger,
+  deadlineMs: 20_000,
+})
