@@ -4,17 +4,21 @@ import { PROBLEM_TYPE, PROBLEMS, Problem, problemBody } from './problem.ts'
 import { requestIdOf } from './request-id.ts'
 
 /**
- * Answers what Node could not take for a request: broken HTTP, headers that are too large or too slow. `unanswered` are
- * the connection's requests so far; the last of them may be the broken one.
+ * Answers what Node could not take for a request: broken HTTP, headers that are too large or too slow. `exchanges` are
+ * those of the connection that have not ended.
  */
 export function answerBrokenRequest(
   error: NodeJS.ErrnoException,
   socket: Socket,
-  unanswered: readonly ServerResponse[],
+  exchanges: readonly ServerResponse[],
 ): void {
-  // In the middle of another exchange, this answer would be taken for that one's.
-  const ownTurn = unanswered.every((res) => !res.req.complete && !res.headersSent)
-  if (!ownTurn || !socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  // Requests before this one get their answers first, and then the connection ends: an answer now would pass for theirs.
+  const earlier = exchanges.filter((res) => res.req.complete)
+  for (const res of earlier) if (!res.headersSent) res.setHeader('Connection', 'close')
+  if (earlier.length > 0) return
+  // The body of a request that has its answer already.
+  if (exchanges.some((res) => res.headersSent)) return void socket.destroy()
   const problem = toProblem(error.code)
   const { status } = PROBLEMS[problem.code]
   const requestId = requestIdOf(undefined)

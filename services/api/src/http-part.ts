@@ -15,6 +15,8 @@ export interface HttpPart extends Part {
   readonly url: string
 }
 
+type Connections = ReadonlyMap<Socket, ReadonlySet<ServerResponse>>
+
 const DRAIN_MS = 15_000
 
 /** Listens while started. Stopping answers what is in flight, then closes. */
@@ -26,7 +28,10 @@ export function httpPart(app: RequestListener, { host, port, logger }: HttpOptio
     keepAliveTimeout: 65_000, // Longer than load balancers keep theirs, so that none sends into a closing connection.
     requireHostHeader: false, // The app's own answer has a Request-Id.
   })
-  const unanswered = trackResponses(server)
+  const connections = trackConnections(server)
+  server.on('clientError', (error, socket) => {
+    answerBrokenRequest(error, socket as Socket, [...(connections.get(socket as Socket) ?? [])])
+  })
   let starting: Promise<unknown> | undefined
   let stopping: Promise<void> | undefined
   server.on('request', (_req, res) => {
@@ -49,34 +54,38 @@ export function httpPart(app: RequestListener, { host, port, logger }: HttpOptio
     },
     async stop() {
       await starting?.catch(() => {})
-      stopping ??= drain(server, unanswered)
+      stopping ??= drain(server, connections)
       await stopping
     },
   }
 }
 
-function trackResponses(server: Server): ReadonlySet<ServerResponse> {
-  const unanswered = new Set<ServerResponse>()
-  server.on('request', (_req, res) => {
-    unanswered.add(res)
-    res.once('close', () => unanswered.delete(res))
+/** Each connection with its exchanges. One lasts until its answer is sent and its request has arrived, were it unread. */
+function trackConnections(server: Server): Connections {
+  const connections = new Map<Socket, Set<ServerResponse>>()
+  server.on('connection', (socket) => {
+    connections.set(socket, new Set())
+    socket.once('close', () => connections.delete(socket))
   })
-  server.on('clientError', (error, socket) => {
-    answerBrokenRequest(
-      error,
-      socket as Socket,
-      [...unanswered].filter(({ req }) => req.socket === socket),
-    )
+  server.on('request', (req, res) => {
+    const exchanges = connections.get(req.socket)
+    const end = () => exchanges?.delete(res)
+    exchanges?.add(res)
+    res.once('close', () => (req.complete ? end() : req.once('close', end)))
   })
-  return unanswered
+  return connections
 }
 
-async function drain(server: Server, unanswered: ReadonlySet<ServerResponse>): Promise<void> {
+async function drain(server: Server, connections: Connections): Promise<void> {
   if (!server.listening) return
   const closed = once(server, 'close')
-  server.close() // Idle connections with it.
-  // The others would be kept alive after their answer.
-  for (const res of unanswered) if (!res.headersSent) res.setHeader('Connection', 'close')
+  server.close()
+  for (const [socket, exchanges] of connections) {
+    const unanswered = [...exchanges].filter((res) => !res.writableFinished)
+    if (unanswered.length === 0) socket.destroy()
+    // Else it would be kept alive after its answer.
+    for (const res of unanswered) if (!res.headersSent) res.setHeader('Connection', 'close')
+  }
   const deadline = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
   await closed
   clearTimeout(deadline)

@@ -51,6 +51,14 @@ describe('The HTTP server', () => {
     })
   }
 
+  it('answers a request that broken bytes follow, and then ends the connection', async () => {
+    const body = bodyWith()
+    const head = `POST /payments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`
+    const answer = await exchange(`${head}\r\n\r\n${body}BROKEN\r\n\r\n`)
+    expect(answer).to.match(/^HTTP\/1.1 201 /)
+    expect(answer.match(/HTTP\/1.1/g)).to.have.length(1)
+  })
+
   it('serves what it can despite an expectation that it does not know', async () => {
     const answer = await exchange('GET /health HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\nConnection: close\r\n\r\n')
     expect(answer).to.match(/^HTTP\/1.1 200 /)
@@ -98,6 +106,22 @@ describe('The HTTP server', () => {
     agent.destroy()
     const refused = await once(connect(Number(new URL(url).port), '127.0.0.1'), 'connect').catch((error) => error.code)
     expect(refused).to.equal('ECONNREFUSED')
+  })
+
+  it('does not wait, when it stops, for a client that has not sent its request', async () => {
+    const { hostname, port } = new URL(api.http.url)
+    const sockets = ['', 'GET /health HTTP/1.1\r\nHost'].map((bytes) => {
+      const socket = connect(Number(port), hostname)
+      socket.write(bytes)
+      return socket
+    })
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')))
+    await api.agent.get('/health')
+    const ended = sockets.map((socket) => once(socket, 'close'))
+    const startedAt = performance.now()
+    await api.http.stop()
+    await Promise.all(ended)
+    expect(performance.now() - startedAt).to.be.lessThan(2_000)
   })
 
   it('says so when its port is taken', async () => {

@@ -1,0 +1,34 @@
+import { expect } from 'chai'
+import { retryTransient } from '../src/retry.ts'
+
+const failure = (code: string) => Object.assign(new Error('no'), { code })
+const withoutDelay = () => 0
+
+describe('Work for PostgreSQL', () => {
+  it('is tried again after what may pass', async () => {
+    const failures = [failure('40001'), failure('ECONNREFUSED')]
+    const work = async () => {
+      const next = failures.shift()
+      if (next) throw next
+      return 'done'
+    }
+    expect(await retryTransient(work, withoutDelay)).to.equal('done')
+  })
+
+  for (const [code, expected] of [
+    ['40P01', 4],
+    ['42P01', 1],
+    ['23505', 1],
+  ] as const) {
+    it(`that always fails with ${code} is tried ${expected === 1 ? 'once' : `${expected} times`}`, async () => {
+      let attempts = 0
+      const work = async () => {
+        attempts += 1
+        throw failure(code)
+      }
+      const error = await retryTransient(work, withoutDelay).catch((reason: unknown) => reason)
+      expect(error).to.have.property('code', code)
+      expect(attempts).to.equal(expected)
+    })
+  }
+})
