@@ -25,8 +25,8 @@ export interface LinkOptions {
 }
 
 /**
- * amqplib's callback API, because the listeners must be there in the same turn as the connection: between its
- * promise's resolution and an `await`, an `error` event still finds nobody and ends the process.
+ * amqplib's callback API here and for channels: it hands over a connection or a channel in the turn that makes it, so
+ * that every event has its listener. The promise API awaits the broker first, and an `error` that nobody hears throws.
  */
 export async function openLink(endpoint: Endpoint, { name, connectTimeoutMs, signal }: LinkOptions): Promise<Link> {
   // Destroys the socket at whatever point: while it is looked up, dialled, shaking hands, idle or black-holed.
