@@ -4,8 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { freePort } from '../ports.ts'
 import { type Daemon, type Exit, startDaemon } from '../processes/daemon.ts'
+import { StartError } from '../start-error.ts'
 import { createCluster, dataFolder, forgetForeignPid, POSTGRES_ENV, POSTGRES_LOGIN } from './postgres-cluster.ts'
 import { installPrograms, type PostgresHome, postgresHome } from './postgres-home.ts'
+import { markOwner, removeOrphans } from './postgres-owner.ts'
 
 export type PostgresOptions = {
   /** Data and log live under it; as root, in a folder of its own under /var/tmp. */
@@ -44,7 +46,9 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const { dir, keep = false, signal } = options
   const home = postgresHome(dir)
   installPrograms(home)
+  removeOrphans(home)
   mkdirSync(home.files, { recursive: true })
+  markOwner(home, keep)
   await createCluster(home, options)
   forgetForeignPid(home)
 
@@ -56,7 +60,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     if (start.outcome === 'ready') return toServer(home, port, start.daemon, keep)
     const passing = start.outcome === 'memory in use' || (start.outcome === 'port taken' && options.port === undefined)
     if (!passing || Date.now() > deadline) {
-      throw new Error(
+      throw new StartError(
         `PostgreSQL did not start on port ${port} (${start.outcome}); from ${logFile(home)}:\n${start.said}`,
       )
     }

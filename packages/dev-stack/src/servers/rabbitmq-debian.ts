@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import {
   accessSync,
   chmodSync,
@@ -17,9 +16,10 @@ import {
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { findOnPath } from '../find-on-path.ts'
 import { privateFolder } from '../private-folder.ts'
 import { lock } from '../processes/lock.ts'
-import type { RabbitmqPrograms } from './rabbitmq-programs.ts'
+import type { RabbitmqPrograms } from './rabbitmq-installed.ts'
 
 const run = promisify(execFile)
 
@@ -28,6 +28,10 @@ const APT_DEADLINE_MS = 10 * 60_000
 const APT_OUTPUT_BYTES_MAX = 16 * 1024 * 1024
 
 export type DownloadOptions = { log?: (line: string) => void; signal?: AbortSignal }
+
+export function canDownloadDebianPrograms(): boolean {
+  return ['apt-get', 'apt-cache', 'dpkg'].every(findOnPath)
+}
 
 export function cachedDebianPrograms(): RabbitmqPrograms | undefined {
   const home = cachedHome()
@@ -43,7 +47,8 @@ export async function downloadDebianPrograms({ log = () => {}, signal }: Downloa
   const held = await lock(`${home}.lock`, () => log('another process is downloading RabbitMQ; waiting for it'), signal)
   try {
     if (!existsSync(home)) {
-      const work = `${home}.${randomUUID()}`
+      const work = `${home}.partial`
+      rmSync(work, { recursive: true, force: true }) // Of one that was killed.
       try {
         await download(work, log, signal)
         renameSync(join(work, 'root'), home)
@@ -59,9 +64,12 @@ export async function downloadDebianPrograms({ log = () => {}, signal }: Downloa
 
 async function download(work: string, log: (line: string) => void, signal?: AbortSignal): Promise<void> {
   const apt = aptIn(work, signal)
-  log('RabbitMQ is not installed: asking apt-get for it, for the user alone')
-  await apt('apt-get', ['update'])
+  log('RabbitMQ is not installed: reading the package lists with apt-get')
+  const { stderr: warnings } = await apt('apt-get', ['update'])
   const packages = await neededPackages(apt)
+  if (packages.length === 0) {
+    throw new Error(`the apt sources of this machine have no rabbitmq-server, or cannot be reached\n${warnings}`.trim())
+  }
   const { stdout: uris } = await apt('apt-get', ['download', '--print-uris', ...packages])
   // 'uri' file size checksum
   const bytes = [...uris.matchAll(/^'\S+' \S+ (\d+)/gm)].reduce((sum, [, size]) => sum + Number(size), 0)
@@ -78,7 +86,7 @@ async function download(work: string, log: (line: string) => void, signal?: Abor
   writeErlWrapper(join(work, 'root'))
 }
 
-type Apt = (program: string, args: string[]) => Promise<{ stdout: string }>
+type Apt = (program: string, args: string[]) => Promise<{ stdout: string; stderr: string }>
 
 /** Lists, caches and downloads are in our folder; the machine's sources, keys and package status are read as they are. */
 function aptIn(work: string, signal?: AbortSignal): Apt {
@@ -92,6 +100,7 @@ function aptIn(work: string, signal?: AbortSignal): Apt {
     // Else root's apt-get becomes _apt, who may not write here.
     'APT::Sandbox::User=',
     'Acquire::Retries=3',
+    'Acquire::Languages=none',
   ].flatMap((setting) => ['-o', setting])
   const options = {
     cwd: packed,
@@ -100,15 +109,23 @@ function aptIn(work: string, signal?: AbortSignal): Apt {
     maxBuffer: APT_OUTPUT_BYTES_MAX,
     ...(signal && { signal }),
   }
-  return (program, args) => run(program, [...settings, ...args], options)
+  return async (program, args) => {
+    try {
+      return await run(program, [...settings, ...args], options)
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw new Error((error as { stderr?: string }).stderr?.trim() || `${program} failed`, { cause: error })
+    }
+  }
 }
 
-/** RabbitMQ, the Erlang packages that it needs, and those of the libraries Erlang needs that this machine lacks. */
+/** RabbitMQ, the Erlang that it needs, and the libraries that Erlang needs and this machine lacks. Empty if unknown to apt. */
 async function neededPackages(apt: Apt): Promise<string[]> {
   const hard = ['--no-recommends', '--no-suggests', '--no-conflicts', '--no-breaks', '--no-replaces', '--no-enhances']
+  const { stdout: known } = await apt('apt-cache', ['pkgnames', 'rabbitmq-server'])
+  if (!known.split('\n').includes('rabbitmq-server')) return []
   const { stdout: all } = await apt('apt-cache', ['depends', '--recurse', ...hard, 'rabbitmq-server'])
   const wanted = [...new Set(all.match(/^(rabbitmq-server|erlang-[a-z0-9-]+)$/gm) ?? [])]
-  if (wanted.length < 2) throw new Error('the apt sources of this machine have no package rabbitmq-server')
   const { stdout: direct } = await apt('apt-cache', ['depends', ...hard, ...wanted])
   const libraries = [
     ...new Set([...direct.matchAll(/Depends: (lib[a-z0-9.+-]+|zlib1g)$/gm)].map(([, name]) => name as string)),
@@ -149,16 +166,20 @@ function cachedHome(): string {
   return join(cacheFolder(), `rabbitmq-${distribution()}-${process.arch}`)
 }
 
-/** The user's cache; or, for a user without a home and because RabbitMQ's scripts cannot stand in a path with spaces, /var/tmp. */
+/**
+ * The user's cache; or a folder of this user's in /var/tmp: for who has no home, and because RabbitMQ's scripts cannot
+ * stand in a path with spaces.
+ */
 function cacheFolder(): string {
   const home = process.env.HOME || userInfo().homedir
-  const cache = process.env.XDG_CACHE_HOME || join(home, '.cache')
-  const usable = !/\s/.test(cache) && isWritable(process.env.XDG_CACHE_HOME || home)
-  return usable ? join(cache, 'cashflow') : privateFolder(`/var/tmp/cashflow-cache-${userInfo().uid}`)
+  const folder = join(process.env.XDG_CACHE_HOME || join(home, '.cache'), 'cashflow')
+  if (!/\s/.test(folder) && canMake(folder)) return folder
+  return privateFolder(`/var/tmp/cashflow-cache-${userInfo().uid}`)
 }
 
-function isWritable(folder: string): boolean {
+function canMake(folder: string): boolean {
   try {
+    mkdirSync(folder, { recursive: true })
     accessSync(folder, constants.W_OK)
     return true
   } catch {

@@ -7,14 +7,9 @@ import { startDaemon } from '../processes/daemon.ts'
 import { descendantsOf, untilGone } from '../processes/descendants.ts'
 import type { ProcessIdentity } from '../processes/identity.ts'
 import type { RabbitmqOptions, RabbitmqServer } from './rabbitmq.ts'
-import type { RabbitmqPrograms } from './rabbitmq-programs.ts'
+import type { RabbitmqPrograms } from './rabbitmq-installed.ts'
+import type { Launch, Launcher, RabbitmqPorts } from './rabbitmq-launcher.ts'
 import { isRabbitmqReady } from './rabbitmq-ready.ts'
-
-export type RabbitmqPorts = { amqp: number; management: number; distribution: number; epmd: number }
-
-type Launch =
-  | { outcome: 'ready'; server: RabbitmqServer }
-  | { outcome: 'port taken' | 'failed'; logFile: string; said: string }
 
 const START_DEADLINE_MS = 120_000
 /**
@@ -25,7 +20,11 @@ const STOP_PATIENCE_MS = 4_000
 const SAID_BYTES_MAX = 4_000
 
 /** One private broker: nothing of it is shared with another on this machine, neither name server nor cookie. */
-export async function launchRabbitmq(
+export function launchNode(programs: RabbitmqPrograms): Launcher {
+  return (ports, options) => launch(programs, ports, options)
+}
+
+async function launch(
   programs: RabbitmqPrograms,
   ports: RabbitmqPorts,
   { dir: folder, onSpawn, outlive, signal }: RabbitmqOptions,

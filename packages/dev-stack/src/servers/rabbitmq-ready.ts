@@ -2,12 +2,15 @@ import { connect } from 'node:net'
 
 const ANSWER_MS = 2_000
 
-/** AMQP answers, and the management API does so in our broker's name: another may have been listening there all along. */
-export async function isRabbitmqReady(
-  ports: { amqp: number; management: number },
-  clusterName: string,
-): Promise<boolean> {
-  return (await managedCluster(ports.management)) === clusterName && (await speaksAmqp(ports.amqp))
+type Ports = { amqp: number; management: number }
+
+/**
+ * AMQP and the management API answer, the latter in the name of this cluster if one is given: another broker may have
+ * been listening there all along.
+ */
+export async function isRabbitmqReady({ amqp, management }: Ports, clusterName?: string): Promise<boolean> {
+  const found = await managedCluster(management)
+  return found !== undefined && found === (clusterName ?? found) && (await speaksAmqp(amqp))
 }
 
 async function managedCluster(port: number): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 import { freePorts } from '../ports.ts'
 import type { Exit } from '../processes/daemon.ts'
-import { launchRabbitmq } from './rabbitmq-node.ts'
-import { findRabbitmqPrograms } from './rabbitmq-programs.ts'
+import { StartError } from '../start-error.ts'
+import { findLauncher } from './rabbitmq-launcher.ts'
 
 export type RabbitmqOptions = {
   /** Data, configuration and log live in it. */
@@ -34,24 +34,21 @@ export type RabbitmqServer = {
 
 const START_TRIES = 3
 
-const NO_RABBITMQ = `RabbitMQ is not here and cannot be fetched. Any one of these helps:
-  1. install it, so that rabbitmq-server and erl are on the PATH (brew install rabbitmq, apt-get install rabbitmq-server);
-  2. run on Debian or Ubuntu, where apt-get can download it for this user alone, without root;
-  3. start a Docker engine that this user may use.
-Or set RABBITMQ_URL to a broker that runs elsewhere.`
-
-/** Resolves when AMQP and the management API answer. */
+/**
+ * Resolves when AMQP and the management API answer. The data survives in any case.
+ *
+ * @throws StartError if there is no way to run one here
+ */
 export async function startRabbitmq(options: RabbitmqOptions): Promise<RabbitmqServer> {
-  const programs = await findRabbitmqPrograms(options)
-  if (!programs) throw new Error(NO_RABBITMQ)
+  const launch = await findLauncher(options)
   for (let attempt = 1; ; attempt++) {
     const [amqp, management, distribution, epmd] = await freePorts(4)
     const ports = { amqp, management, distribution, epmd, ...options.ports }
-    const start = await launchRabbitmq(programs, ports, options)
+    const start = await launch(ports, options)
     if (start.outcome === 'ready') return start.server
     options.signal?.throwIfAborted()
     // Somebody else took one of the free ports first.
     if (start.outcome === 'port taken' && attempt < START_TRIES) continue
-    throw new Error(`RabbitMQ did not start (${start.outcome}); the end of ${start.logFile}:\n${start.said}`)
+    throw new StartError(`RabbitMQ did not start (${start.outcome}); the end of ${start.logFile}:\n${start.said}`)
   }
 }

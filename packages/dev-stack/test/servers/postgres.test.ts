@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { freePort } from '../../src/ports.ts'
+import { identify } from '../../src/processes/identity.ts'
 import {
   type PostgresOptions,
   type PostgresServer,
@@ -11,8 +13,11 @@ import {
   startPostgres,
 } from '../../src/servers/postgres.ts'
 import { postgresHome } from '../../src/servers/postgres-home.ts'
+import { eventually } from '../support/eventually.ts'
 import { query } from '../support/query.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
+
+const POSTGRES_MODULE = join(import.meta.dirname, '../../src/servers/postgres.ts')
 
 describe('PostgreSQL', () => {
   const folder = temporaryFolder()
@@ -96,5 +101,21 @@ describe('PostgreSQL', () => {
     await server.stop()
     expect(() => readFileSync(server.logFile)).to.throw('ENOENT')
     temporary.remove()
+  })
+
+  it('leaves neither process nor data when a test run is killed, as soon as the next one starts', async () => {
+    const [killed, next] = [temporaryFolder(), temporaryFolder()]
+    const script = `import { startPostgres } from ${JSON.stringify(POSTGRES_MODULE)}
+      const { pid, logFile } = await startPostgres({ dir: ${JSON.stringify(killed.path)} })
+      console.log(JSON.stringify({ pid, logFile }))`
+    const run = spawn(process.execPath, ['--input-type=module', '-e', script])
+    const [answer] = await once(run.stdout, 'data')
+    const { pid, logFile } = JSON.parse(String(answer))
+    run.kill('SIGKILL')
+    await eventually(() => expect(identify(pid)).to.equal(undefined))
+    killed.remove()
+    await (await startPostgres({ dir: next.path })).stop()
+    expect(existsSync(logFile)).to.equal(false)
+    next.remove()
   })
 })

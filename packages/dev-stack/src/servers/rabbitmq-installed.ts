@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { accessSync, constants, globSync, realpathSync } from 'node:fs'
+import { globSync, realpathSync } from 'node:fs'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { cachedDebianPrograms, type DownloadOptions, downloadDebianPrograms } from './rabbitmq-debian.ts'
+import { findOnPath, isExecutable } from '../find-on-path.ts'
 
 /** RabbitMQ's own scripts and the Erlang that runs them. */
 export type RabbitmqPrograms = {
@@ -16,16 +16,8 @@ export type RabbitmqPrograms = {
 /** Where packages put a server that is not on every user's PATH. */
 const USUAL_FOLDERS = ['/usr/lib/rabbitmq/bin', '/usr/local/sbin', '/opt/homebrew/sbin', '/usr/sbin']
 
-/** What is installed, or else what apt-get can download. Undefined if this machine has neither. */
-export async function findRabbitmqPrograms(options: DownloadOptions): Promise<RabbitmqPrograms | undefined> {
-  const installed = await installedPrograms()
-  if (installed) return installed
-  const cached = cachedDebianPrograms()
-  if (cached) return cached
-  return findOnPath('apt-get') && findOnPath('dpkg') ? downloadDebianPrograms(options) : undefined
-}
-
-async function installedPrograms(): Promise<RabbitmqPrograms | undefined> {
+/** A RabbitMQ and an Erlang that somebody installed. */
+export async function installedPrograms(): Promise<RabbitmqPrograms | undefined> {
   const folders = [...(process.env.PATH ?? '').split(delimiter), ...USUAL_FOLDERS]
   const found = folders.find((folder) => isExecutable(join(folder, 'rabbitmq-server')))
   if (found === undefined || findOnPath('erl') === undefined) return undefined
@@ -43,18 +35,4 @@ async function findEpmd(): Promise<string> {
   const [epmd] = globSync(join(root, 'erts-*/bin/epmd'))
   if (epmd === undefined) throw new Error(`no epmd in ${root}: is this Erlang complete?`)
   return epmd
-}
-
-export function findOnPath(program: string): string | undefined {
-  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
-  return folders.map((folder) => join(folder, program)).find(isExecutable)
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
