@@ -75,7 +75,7 @@ describe('floors', () => {
           expect(inOrder(world.firstDeliveries), `order of key ${key}`).to.deep.equal(inOrder(world.committed))
         }
       }),
-      { numRuns: Number(process.env.PROPERTY_RUNS ?? 60) },
+      { numRuns: Number(process.env.PROPERTY_RUNS ?? 150) },
     )
   }).timeout(120_000)
 
@@ -215,3 +215,46 @@ function createWorld({ db, backlog }: TestOutbox) {
     },
   }
 }
+
+describe('an observation', () => {
+  const seen = { lowestLeft: undefined, cut: false }
+
+  it('counts only for a pass that began after the step before it had been taken', () => {
+    const floors = createFloors()
+    const early = floors.view()
+    // Both passes began before anything was known. The first shows 10; the second has an xid that a writer of id 9,
+    // still open, may be younger than.
+    floors.observe(early, 0, { ...seen, xid: 100n, xmin: 100n, lastRead: 10n })
+    floors.observe(early, 0, { ...seen, xid: 101n, xmin: 101n, lastRead: 11n })
+    const later = floors.view()
+    expect(later[0]).to.deep.equal({ floor: 0n, shown: 10n })
+    floors.observe(later, 0, { ...seen, xid: 110n, xmin: 105n, lastRead: undefined })
+    floors.observe(floors.view(), 0, { ...seen, xid: 120n, xmin: 110n, lastRead: undefined })
+    expect(floors.view()[0]?.floor, 'xid 110 itself may be open').to.equal(0n)
+    floors.observe(floors.view(), 0, { ...seen, xid: 121n, xmin: 111n, lastRead: undefined })
+    expect(floors.view()[0]?.floor).to.equal(10n)
+  })
+
+  it('does not count once the floors were forgotten', () => {
+    const floors = createFloors()
+    const view = floors.view()
+    floors.forget()
+    floors.observe(view, 0, { ...seen, xid: 100n, xmin: 100n, lastRead: 10n })
+    expect(floors.view()[0]).to.deep.equal({ floor: 0n })
+  })
+
+  for (const [what, more, floor] of [
+    ['what was read', {}, 10n],
+    ['just below the lowest id that stays', { lowestLeft: 7n, lastRead: 12n }, 6n],
+    ['the last id read, where the limit cut it short', { cut: true, lastRead: 8n }, 8n],
+    ['nothing, where the limit kept all of the lane back', { cut: true }, 0n],
+  ] as const) {
+    it(`moves the floor to ${what}`, () => {
+      const floors = createFloors()
+      floors.observe(floors.view(), 3, { ...seen, xid: 100n, xmin: 100n, lastRead: 10n })
+      floors.observe(floors.view(), 3, { ...seen, xid: 101n, xmin: 101n, lastRead: undefined })
+      floors.observe(floors.view(), 3, { ...seen, xid: 102n, xmin: 102n, lastRead: undefined, ...more })
+      expect(floors.view()[3]?.floor).to.equal(floor)
+    })
+  }
+})

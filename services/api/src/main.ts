@@ -7,7 +7,7 @@ import { httpPart } from './http-part.ts'
 
 const { databaseUrl, logLevel, host, port } = loadConfig(apiConfig)
 const logger = createLogger({ service: 'api', level: logLevel })
-const db = createDatabase({ url: databaseUrl, applicationName: 'cashflow-api', poolMax: 20, logger })
+const db = createDatabase({ url: databaseUrl, applicationName: 'cashflow-api', poolMax: 10, logger })
 const app = createApp({ db, notifier: createNotifier(db), logger })
 
 await runUntilSignal([databasePart(db, logger), httpPart(app, { host, port, logger })], { logger, deadlineMs: 20_000 })
