@@ -1,5 +1,6 @@
+import { readmeSettings } from '@cashflow/testing'
 import { expect } from 'chai'
-import { apiConfig } from '../src/config.ts'
+import { apiConfig, apiEnv } from '../src/config.ts'
 
 describe('The API’s settings', () => {
   it('have defaults for a machine of one’s own', () => {
@@ -9,6 +10,12 @@ describe('The API’s settings', () => {
       host: '127.0.0.1',
       port: 8080,
     })
+  })
+
+  it('are those of the table in the README', async () => {
+    const defaults: Record<string, unknown> = apiEnv.parse({})
+    const own = Object.keys(apiEnv.shape).map((name) => [name, String(defaults[name] ?? '')])
+    expect(await readmeSettings('api')).to.deep.equal(Object.fromEntries(own))
   })
 
   it('are refused together, by name and without their values', () => {
