@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process'
 import {
-  accessSync,
   chmodSync,
-  constants,
   existsSync,
   globSync,
   mkdirSync,
@@ -13,27 +11,26 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { cacheFolder } from '../cache-folder.ts'
 import { findOnPath } from '../find-on-path.ts'
-import { privateFolder } from '../private-folder.ts'
 import { lock } from '../processes/lock.ts'
+import { aptIn, neededPackages } from './apt.ts'
 import type { RabbitmqPrograms } from './rabbitmq-installed.ts'
 
 const run = promisify(execFile)
 
-/** A run of apt-get that gets no further must not hang `npm start` for ever. */
-const APT_DEADLINE_MS = 10 * 60_000
-const APT_OUTPUT_BYTES_MAX = 16 * 1024 * 1024
-
 export type DownloadOptions = { log?: (line: string) => void; signal?: AbortSignal }
 
+const OS_RELEASE = '/etc/os-release'
+
 export function canDownloadDebianPrograms(): boolean {
-  return ['apt-get', 'apt-cache', 'dpkg'].every(findOnPath)
+  return existsSync(OS_RELEASE) && ['apt-get', 'apt-cache', 'dpkg'].every(findOnPath)
 }
 
 export function cachedDebianPrograms(): RabbitmqPrograms | undefined {
+  if (!existsSync(OS_RELEASE)) return undefined
   const home = cachedHome()
   return existsSync(home) ? programsIn(home) : undefined
 }
@@ -86,55 +83,6 @@ async function download(work: string, log: (line: string) => void, signal?: Abor
   writeErlWrapper(join(work, 'root'))
 }
 
-type Apt = (program: string, args: string[]) => Promise<{ stdout: string; stderr: string }>
-
-/** Lists, caches and downloads are in our folder; the machine's sources, keys and package status are read as they are. */
-function aptIn(work: string, signal?: AbortSignal): Apt {
-  const packed = join(work, 'packed')
-  for (const folder of ['lists/partial', 'cache/archives/partial', 'packed', 'root']) {
-    mkdirSync(join(work, folder), { recursive: true })
-  }
-  const settings = [
-    `Dir::State::Lists=${join(work, 'lists')}`,
-    `Dir::Cache=${join(work, 'cache')}`,
-    // Else root's apt-get becomes _apt, who may not write here.
-    'APT::Sandbox::User=',
-    'Acquire::Retries=3',
-    'Acquire::Languages=none',
-  ].flatMap((setting) => ['-o', setting])
-  const options = {
-    cwd: packed,
-    env: { ...process.env, LC_ALL: 'C' },
-    timeout: APT_DEADLINE_MS,
-    maxBuffer: APT_OUTPUT_BYTES_MAX,
-    ...(signal && { signal }),
-  }
-  return async (program, args) => {
-    try {
-      return await run(program, [...settings, ...args], options)
-    } catch (error) {
-      signal?.throwIfAborted()
-      throw new Error((error as { stderr?: string }).stderr?.trim() || `${program} failed`, { cause: error })
-    }
-  }
-}
-
-/** RabbitMQ, the Erlang that it needs, and the libraries that Erlang needs and this machine lacks. Empty if unknown to apt. */
-async function neededPackages(apt: Apt): Promise<string[]> {
-  const hard = ['--no-recommends', '--no-suggests', '--no-conflicts', '--no-breaks', '--no-replaces', '--no-enhances']
-  const { stdout: known } = await apt('apt-cache', ['pkgnames', 'rabbitmq-server'])
-  if (!known.split('\n').includes('rabbitmq-server')) return []
-  const { stdout: all } = await apt('apt-cache', ['depends', '--recurse', ...hard, 'rabbitmq-server'])
-  const wanted = [...new Set(all.match(/^(rabbitmq-server|erlang-[a-z0-9-]+)$/gm) ?? [])]
-  const { stdout: direct } = await apt('apt-cache', ['depends', ...hard, ...wanted])
-  const libraries = [
-    ...new Set([...direct.matchAll(/Depends: (lib[a-z0-9.+-]+|zlib1g)$/gm)].map(([, name]) => name as string)),
-  ]
-  const { stdout: status } = await run('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n'])
-  const installed = new Set([...status.matchAll(/^(\S+) installed$/gm)].map(([, name]) => name))
-  return [...wanted, ...libraries.filter((name) => !installed.has(name))]
-}
-
 /** Debian's `erl` has /usr/lib/erlang built in; this one finds itself, and the libraries that came with it. */
 function writeErlWrapper(root: string): void {
   const file = join(root, 'bin/erl')
@@ -166,29 +114,8 @@ function cachedHome(): string {
   return join(cacheFolder(), `rabbitmq-${distribution()}-${process.arch}`)
 }
 
-/**
- * The user's cache; or a folder of this user's in /var/tmp: for who has no home, and because RabbitMQ's scripts cannot
- * stand in a path with spaces.
- */
-function cacheFolder(): string {
-  const home = process.env.HOME || userInfo().homedir
-  const folder = join(process.env.XDG_CACHE_HOME || join(home, '.cache'), 'cashflow')
-  if (!/\s/.test(folder) && canMake(folder)) return folder
-  return privateFolder(`/var/tmp/cashflow-cache-${userInfo().uid}`)
-}
-
-function canMake(folder: string): boolean {
-  try {
-    mkdirSync(folder, { recursive: true })
-    accessSync(folder, constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
 function distribution(): string {
-  const release = readFileSync('/etc/os-release', 'utf8')
+  const release = readFileSync(OS_RELEASE, 'utf8')
   const value = (key: string) => new RegExp(`^${key}="?([^"\\n]*)`, 'm').exec(release)?.[1] ?? 'unknown'
   return `${value('ID')}-${value('VERSION_ID')}`
 }
