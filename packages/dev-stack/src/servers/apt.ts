@@ -53,6 +53,7 @@ export async function neededPackages(apt: Apt): Promise<string[]> {
   const libraries = [
     ...new Set([...direct.matchAll(/Depends: (lib[a-z0-9.+-]+|zlib1g)$/gm)].map(([, name]) => name as string)),
   ]
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's placeholders, not ours
   const { stdout: status } = await run('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n'])
   const installed = new Set([...status.matchAll(/^(\S+) installed$/gm)].map(([, name]) => name))
   return [...wanted, ...libraries.filter((name) => !installed.has(name))]

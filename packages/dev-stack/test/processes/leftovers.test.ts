@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { identify } from '../../src/processes/identity.ts'
+import { identify, type ProcessIdentity } from '../../src/processes/identity.ts'
 import { stopLeftovers } from '../../src/processes/leftovers.ts'
 import { openRegister } from '../../src/processes/register.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
@@ -22,6 +23,12 @@ describe('what a killed stack left behind', () => {
     return { child, pid: child.pid as number }
   }
 
+  function identified(child: ChildProcess): ProcessIdentity {
+    const identity = identify(child.pid as number)
+    if (!identity) throw new Error('it has ended')
+    return identity
+  }
+
   it('is found in the register by whoever opens it next', async () => {
     const { child, pid } = await start('sleep', '60')
     const file = join(folder.path, 'found.json')
@@ -34,18 +41,18 @@ describe('what a killed stack left behind', () => {
   })
 
   it('is stopped, services first and the database last', async () => {
-    const order: string[] = []
-    const ended: Promise<unknown>[] = []
+    const diary = join(folder.path, 'diary')
     const left = await Promise.all(
       ['postgres', 'rabbitmq', 'worker'].map(async (role) => {
-        const { child, pid } = await start('sleep', '60')
-        ended.push(once(child, 'exit').then(() => order.push(role)))
-        return { role, pid, startedAt: identify(pid)?.startedAt ?? '' }
+        const script = `trap 'echo ${role} >> "$DIARY"; exit' INT TERM; echo listening; while :; do sleep 0.01; done`
+        const child = spawn('sh', ['-c', script], { detached: true, env: { ...process.env, DIARY: diary } })
+        children.push(child)
+        await once(child.stdout, 'data')
+        return { role, ...identified(child) }
       }),
     )
     await stopLeftovers(left, () => {})
-    await Promise.all(ended)
-    expect(order).to.deep.equal(['worker', 'rabbitmq', 'postgres'])
+    expect(readFileSync(diary, 'utf8')).to.equal('worker\nrabbitmq\npostgres\n')
   })
 
   it('is killed when it does not stop', async () => {
@@ -53,8 +60,7 @@ describe('what a killed stack left behind', () => {
     children.push(child)
     await once(child.stdout, 'data')
     const ended = once(child, 'exit')
-    const pid = child.pid as number
-    await stopLeftovers([{ role: 'worker', pid, startedAt: identify(pid)?.startedAt ?? '' }], () => {})
+    await stopLeftovers([{ role: 'worker', ...identified(child) }], () => {})
     expect(await ended).to.deep.equal([null, 'SIGKILL'])
   })
 
