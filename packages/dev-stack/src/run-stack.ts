@@ -28,12 +28,11 @@ export async function runStack(options: RunOptions): Promise<void> {
   say('everything is stopped')
 }
 
-/** Undefined if it was given up. News of the services waits for the summary, unless there will be none. */
+/** Undefined if it was given up. */
 async function start(options: StackOptions): Promise<Stack | undefined> {
   try {
     return await startStack(options)
   } catch (error) {
-    options.printer.release()
     if (options.signal.aborted) return undefined
     throw error
   }

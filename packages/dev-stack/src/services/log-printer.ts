@@ -6,7 +6,7 @@ export type LogPrinter = {
   print(label: string, line: string): void
   /** A line of the stack's own. */
   log(level: LogLevel, message: string, fields?: Record<string, unknown>): void
-  /** Until then news wait, but never warnings: what is said on the way should stay readable. */
+  /** Until then news wait, but never warnings: what is said on the way, and why a start failed, should stay readable. */
   release(): void
 }
 
