@@ -21,22 +21,24 @@ export async function startServers(): Promise<Servers> {
   const log = (line: string) => process.stderr.write(`${line}\n`)
   // Nothing here outlives the machine, so nothing has to reach its disk. Killed servers recover all the same.
   const settings = { fsync: 'off', max_connections: '300' }
-  const [postgres, rabbitmq] = await Promise.all([
+  const starting = [
     startPostgres({ dir: join(dir, 'postgres'), settings, log }),
     startRabbitmq({ dir: join(dir, 'rabbitmq'), log }),
-  ])
-  await makeTemplate(postgres.url)
-  return {
-    addresses: {
-      postgresUrl: postgres.url,
-      template: TEMPLATE,
-      amqpUrl: rabbitmq.url,
-      managementUrl: rabbitmq.managementUrl,
-    },
-    async stop() {
-      await Promise.all([postgres.stop(), rabbitmq.stop()])
-      await rm(dir, { recursive: true, force: true })
-    },
+  ] as const
+  const stop = async () => {
+    const started = (await Promise.allSettled(starting)).filter((result) => result.status === 'fulfilled')
+    await Promise.all(started.map(({ value }) => value.stop()))
+    await rm(dir, { recursive: true, force: true })
+  }
+  try {
+    const [postgres, rabbitmq] = await Promise.all(starting)
+    await makeTemplate(postgres.url)
+    const { url: amqpUrl, managementUrl } = rabbitmq
+    return { addresses: { postgresUrl: postgres.url, template: TEMPLATE, amqpUrl, managementUrl }, stop }
+  } catch (error) {
+    // One that runs on would keep this process from ending.
+    await stop()
+    throw error
   }
 }
 
