@@ -30,12 +30,17 @@ export async function createTcpProxy(url: string): Promise<TcpProxy> {
     const broker = connect(Number(target.port), target.hostname)
     const pair: [Socket, Socket] = [client, broker]
     pairs.add(pair)
-    const end = () => {
-      client.resetAndDestroy()
-      broker.resetAndDestroy()
-      pairs.delete(pair)
+    // What has fallen silent does not say that it is gone either.
+    const onEnd = (ended: Socket, other: Socket, isHidden: () => boolean) => () => {
+      if (!isHidden()) other.resetAndDestroy()
+      ended.destroy()
+      if (other.destroyed) pairs.delete(pair)
     }
-    for (const socket of pair) {
+    const endings = [
+      [client, onEnd(client, broker, () => holes.toBroker)],
+      [broker, onEnd(broker, client, () => holes.toClient)],
+    ] as const
+    for (const [socket, end] of endings) {
       socket.setNoDelay(true)
       socket.on('error', end)
       socket.on('close', end)
@@ -48,7 +53,7 @@ export async function createTcpProxy(url: string): Promise<TcpProxy> {
       if (left === undefined) return
       left -= bytes.length
       // Ended, not reset: the client reads these bytes, and then that there are no more.
-      if (left <= 0) client.end(() => end())
+      if (left <= 0) client.end(() => client.resetAndDestroy())
     })
   })
   server.listen(0, '127.0.0.1')
