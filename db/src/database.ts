@@ -1,6 +1,7 @@
 import type { Logger } from '@cashflow/runtime'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
+import { Session } from './session.ts'
 import type { Tables } from './tables.ts'
 
 export interface DatabaseOptions {
@@ -29,8 +30,8 @@ const CONNECTION_LIFETIME_S = 1_800
 export function createDatabase(options: DatabaseOptions): Kysely<Tables> {
   const pool = new pg.Pool({
     ...sessionSettings(options),
+    Client: Session,
     max: options.poolMax,
-    connectionTimeoutMillis: CONNECT_MS,
     maxLifetimeSeconds: CONNECTION_LIFETIME_S,
   })
   const report = (error: Error) => options.logger.warn('database connection lost', { error })
@@ -46,6 +47,7 @@ export function sessionSettings(options: Omit<DatabaseOptions, 'poolMax' | 'logg
   return {
     connectionString: url,
     application_name: applicationName,
+    connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     statement_timeout: statementMs,

@@ -1,4 +1,17 @@
+/**
+ * COMMIT was answered, but with a warning: nobody waits for the synchronous standby any longer, so the transaction may
+ * be lost with this primary. Run again, it finds what it did, and waits for the standby itself.
+ */
+export class CommitInDoubtError extends Error {
+  readonly code = 'commit_in_doubt'
+
+  constructor() {
+    super('The transaction has committed, but might not have been replicated')
+  }
+}
+
 const RETRYABLE = new Set([
+  'commit_in_doubt',
   '40001', // serialization_failure
   '40P01', // deadlock_detected
   '55P03', // lock_not_available

@@ -1,6 +1,6 @@
 export { createDatabase, type DatabaseOptions, sessionSettings } from './database.ts'
 export { databasePart } from './database-part.ts'
-export { isTransient } from './errors.ts'
+export { CommitInDoubtError, isTransient } from './errors.ts'
 export { ensureSchema, migrate, SCHEMA_NEEDED, SchemaError } from './migrate.ts'
 export {
   type Claim,

@@ -42,10 +42,11 @@ export async function insertPayment(
     await insertEvent(tx, event, { actor: 'api', requestId })
     return { inserted: true, paymentId: payment.id }
   }
-  // A statement of its own, and so with a younger snapshot: the row that was in the way has committed by now.
+  // A statement of its own, and so with a younger snapshot: the row that was in the way has committed by now. Whether a
+  // standby has it is not known, and the COMMIT of a reader waits for none. Anything in the log makes it wait.
   const holder = await tx
     .selectFrom('payments')
-    .select('id')
+    .select(['id', sql`pg_logical_emit_message(true, 'cashflow', '')`.as('logged')])
     .where('merchant_id', '=', payment.merchantId)
     .where('reference', '=', payment.reference)
     .executeTakeFirstOrThrow()

@@ -1,0 +1,96 @@
+import { createLogger } from '@cashflow/runtime'
+import {
+  createTestDatabase,
+  eventually,
+  type PrivatePostgres,
+  startPrivatePostgres,
+  startTcpProxy,
+} from '@cashflow/testing'
+import { expect } from 'chai'
+import { type Kysely, sql } from 'kysely'
+import pg from 'pg'
+import { CommitInDoubtError, createDatabase, insertPayment, isTransient, type Tables } from '../src/index.ts'
+import { newPayment } from './test-store.ts'
+
+const logger = createLogger({ service: 'test', level: 'error' })
+const open = (url: string, statementMs?: number) =>
+  createDatabase({ url, applicationName: 'test', poolMax: 1, logger, ...(statementMs && { statementMs }) })
+const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
+
+describe('a session', () => {
+  it('is closed after an answer that did not come in time, and its connection never used again', async () => {
+    const database = await createTestDatabase()
+    const proxy = await startTcpProxy(database.url)
+    const db = open(proxy.url, 50)
+    const session = async () => (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db)).rows[0]?.pid
+    try {
+      const first = await session()
+      proxy.holdAnswers()
+      const late = await reasonOf(sql`select 'late'`.execute(db))
+      expect(late).to.be.an('error').with.property('message', 'Query read timeout')
+      expect(isTransient(late)).to.equal(true)
+      proxy.restore()
+      expect(await session())
+        .to.be.a('number')
+        .that.does.not.equal(first)
+    } finally {
+      await db.destroy()
+      await proxy.stop()
+      await database.drop()
+    }
+  })
+})
+
+describe('a COMMIT whose synchronous standby is away', () => {
+  let server: PrivatePostgres
+  let admin: pg.Client
+  let db: Kysely<Tables>
+  before(async () => {
+    server = await startPrivatePostgres()
+    db = open(server.url)
+    admin = new pg.Client(server.url)
+    await admin.connect()
+    await waitForStandbys('ANY 1 (absent)')
+  }).timeout(60_000)
+  after(async () => {
+    await db.destroy()
+    await admin.end()
+    await server.stop()
+  })
+
+  async function waitForStandbys(names: string): Promise<void> {
+    await admin.query(`alter system set synchronous_standby_names = '${names}'`)
+    await admin.query('select pg_reload_conf()')
+    await eventually(async () => expect((await db.transaction().execute(named)).rows).to.deep.equal([{ names }]))
+  }
+  const named = (tx: Kysely<Tables>) => sql`select current_setting('synchronous_standby_names') as names`.execute(tx)
+
+  /** Until a COMMIT waits for the standby, which is then told not to. */
+  const cancelWait = () =>
+    eventually(async () => {
+      const { rows } = await admin.query(
+        "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'",
+      )
+      expect(rows).to.have.length(1)
+    })
+
+  it('is in doubt when nobody waits for it any longer, and is not answered by finding its own row', async () => {
+    const { payment, event } = newPayment()
+    const attempt = () =>
+      db.transaction().execute((tx) => insertPayment(tx, payment, event, { requestId: 'r', redriveAfterMs: 60_000 }))
+
+    const first = reasonOf(attempt())
+    await cancelWait()
+    const doubt = await first
+    expect(doubt).to.be.instanceOf(CommitInDoubtError)
+    expect(isTransient(doubt)).to.equal(true)
+
+    // It finds its row now, and must wait all the same.
+    const second = reasonOf(attempt())
+    await cancelWait()
+    expect(await second).to.be.instanceOf(CommitInDoubtError)
+
+    await waitForStandbys('')
+    expect(await attempt()).to.deep.equal({ inserted: false, paymentId: payment.id })
+  }).timeout(30_000)
+})
