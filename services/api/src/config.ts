@@ -6,6 +6,7 @@ export const apiEnv = z.object({
   ...loggingEnv,
   HOST: z.string().default('127.0.0.1'),
   PORT: integer({ min: 0, max: 65_535, default: 8080 }),
+  API_QUEUE_MAX: integer({ min: 1, max: 100_000, default: 1_000 }),
 })
 
 /** @throws ConfigError naming every setting that is not usable */
@@ -17,5 +18,7 @@ export function apiConfig(env: Env) {
     host: settings.HOST,
     /** 0 is any free port. */
     port: settings.PORT,
+    /** Requests that may wait for a connection to PostgreSQL. */
+    queueMax: settings.API_QUEUE_MAX,
   })
 }

@@ -2,6 +2,7 @@ import { isTransient } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
 import { DeadlineError } from './deadline.ts'
+import { ClientGoneError } from './in-turn.ts'
 import { PROBLEM_TYPE, PROBLEMS, Problem, problemBody } from './problem.ts'
 
 const RETRY_AFTER_S = 5
@@ -23,6 +24,7 @@ export function allowOnly(...methods: string[]): RequestHandler {
 /** The one place where an error becomes an answer. What a client did is in its answer; what we did is logged. */
 export function answerErrors(logger: Logger): ErrorRequestHandler {
   return (error, req, res, _next) => {
+    if (error instanceof ClientGoneError) return // The request's own line says so.
     const problem = toProblem(error)
     const { requestId } = res.locals
     if (problem.code === 'unavailable') logger.warn('database is not available', { error, request_id: requestId })

@@ -9,6 +9,7 @@ describe('The API’s settings', () => {
       logLevel: 'info',
       host: '127.0.0.1',
       port: 8080,
+      queueMax: 1_000,
     })
   })
 

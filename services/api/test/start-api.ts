@@ -5,12 +5,15 @@ import { createTestDatabase, startTcpProxy, type TcpProxy } from '@cashflow/test
 import type { Kysely } from 'kysely'
 import supertest, { type Agent } from 'supertest'
 import { createApp } from '../src/app.ts'
+import { CONNECTIONS_MAX, REQUESTS_MAX } from '../src/connections.ts'
 import { type HttpPart, httpPart } from '../src/http-part.ts'
+import { createQueue, type Queue } from '../src/queue.ts'
 
 export interface ApiUnderTest {
   http: HttpPart
   /** Sends requests to it. */
   agent: Agent
+  queue: Queue
   /** Straight to its database, past the proxy. */
   db: Kysely<Tables>
   /** What stands between it and PostgreSQL. */
@@ -20,19 +23,21 @@ export interface ApiUnderTest {
 }
 
 /** The whole API on a free port, with a database of its own. */
-export async function startApi(): Promise<ApiUnderTest> {
+export async function startApi({ queueMax = 1_000 } = {}): Promise<ApiUnderTest> {
   const database = await createTestDatabase()
   const proxy = await startTcpProxy(database.url)
   const logs: ApiUnderTest['logs'] = []
   const write = (level: string) => (message: string, fields?: object) => void logs.push({ level, message, ...fields })
   const logger: Logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
-  const open = (url: string) => createDatabase({ url, applicationName: 'api-test', poolMax: 10, logger })
+  const open = (url: string) => createDatabase({ url, applicationName: 'api-test', poolMax: CONNECTIONS_MAX, logger })
   const [db, proxied] = [open(database.url), open(proxy.url)]
-  const app = createApp({ db: proxied, notifier: createNotifier(proxied), logger })
+  const queue = createQueue({ runningMax: REQUESTS_MAX, waitingMax: queueMax, logger })
+  const app = createApp({ db: proxied, queue, notifier: createNotifier(proxied), logger })
   const http = httpPart(app, { host: '127.0.0.1', port: 0, logger })
   await http.start(new AbortController().signal)
   return {
     http,
+    queue,
     agent: supertest.agent(http.url),
     db,
     proxy,

@@ -1,23 +1,24 @@
 import { insertPayment, REDRIVE_AFTER_MS, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID, type PaymentEvent } from '@cashflow/domain'
-import { appendMessages, type NewMessage, type Notifier } from '@cashflow/outbox'
+import { appendMessages, type NewMessage } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { RequestHandler } from 'express'
-import type { Kysely, Transaction } from 'kysely'
+import type { Transaction } from 'kysely'
+import { inTurn } from '../in-turn.ts'
 import { Problem } from '../problem.ts'
-import { retryTransient } from '../retry.ts'
 import { readPaymentBody } from './payment-body.ts'
 import { paymentView } from './payment-view.ts'
+import type { PaymentParts } from './routes.ts'
 
 /** 201 promises that the payment will be settled, so it is sent only after COMMIT was answered. */
-export function createPaymentHandler({ db, notifier }: { db: Kysely<Tables>; notifier: Notifier }): RequestHandler {
+export function createPaymentHandler({ db, queue, notifier }: PaymentParts): RequestHandler {
   return async (req, res) => {
     const { amount: money, reference } = readPaymentBody(req.body)
     const { requestId } = res.locals
     // All ids are made before the first attempt: when the answer to a COMMIT is lost, the next one finds its own payment.
     const created = createPayment({ id: uuidv7(), merchantId: DEFAULT_MERCHANT_ID, reference, money, at: new Date() })
     const message = messageAbout(created.event, requestId)
-    const { paymentId } = await retryTransient(() =>
+    const { paymentId } = await inTurn(queue, res, () =>
       db.transaction().execute((tx) => store(tx, created, message, requestId)),
     )
     res.locals.paymentId = paymentId

@@ -4,12 +4,19 @@ import { Router } from 'express'
 import type { Kysely } from 'kysely'
 import { allowOnly } from '../errors.ts'
 import { jsonBody } from '../json-body.ts'
+import type { Queue } from '../queue.ts'
 import { createPaymentHandler } from './create-payment.ts'
 import { getPaymentHandler } from './get-payment.ts'
 
-export function paymentRoutes({ db, notifier }: { db: Kysely<Tables>; notifier: Notifier }): Router {
+export interface PaymentParts {
+  db: Kysely<Tables>
+  queue: Queue
+  notifier: Notifier
+}
+
+export function paymentRoutes({ db, queue, notifier }: PaymentParts): Router {
   const router = Router()
-  router.route('/').post(jsonBody, createPaymentHandler({ db, notifier })).all(allowOnly('POST'))
-  router.route('/:id').get(getPaymentHandler(db)).all(allowOnly('GET', 'HEAD'))
+  router.route('/').post(jsonBody, createPaymentHandler({ db, queue, notifier })).all(allowOnly('POST'))
+  router.route('/:id').get(getPaymentHandler({ db, queue })).all(allowOnly('GET', 'HEAD'))
   return router
 }

@@ -1,0 +1,86 @@
+import type { Logger } from '@cashflow/runtime'
+import { Problem } from './problem.ts'
+
+export interface QueueOptions {
+  /** How much work runs at the same time. */
+  runningMax: number
+  /** How much may wait for its turn. */
+  waitingMax: number
+  logger: Logger
+}
+
+export interface Queue {
+  /** How many wait now. */
+  readonly waiting: number
+  /**
+   * Does the work when its turn comes.
+   *
+   * @throws Problem `overloaded`, at once, when too many wait; the signal's reason when it aborts before the turn has come
+   */
+  run<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result>
+}
+
+const RETRY_AFTER_S = 1
+
+/** First come, first served, by at most so many at once; and beyond so many that wait, nobody is let in. */
+export function createQueue({ runningMax, waitingMax, logger }: QueueOptions): Queue {
+  const waiting = new Set<() => void>()
+  let running = 0
+  let refused = 0
+
+  function turn(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    if (running < runningMax) {
+      running += 1
+      return Promise.resolve()
+    }
+    if (waiting.size >= waitingMax) throw refuse()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const leave = () => {
+      waiting.delete(begin)
+      reject(signal.reason)
+    }
+    const begin = () => {
+      signal.removeEventListener('abort', leave)
+      resolve()
+    }
+    waiting.add(begin)
+    signal.addEventListener('abort', leave, { once: true })
+    return promise
+  }
+
+  function refuse(): Problem {
+    refused += 1
+    if (refused === 1) logger.warn('overloaded, refusing requests', { running, waiting: waiting.size })
+    return new Problem('overloaded', 'Too many requests wait for the database. Send the same request again.', {
+      headers: { 'Retry-After': String(RETRY_AFTER_S) },
+    })
+  }
+
+  function next(): void {
+    const [begin] = waiting
+    if (begin) {
+      // It takes the place of the one that has ended.
+      waiting.delete(begin)
+      begin()
+      return
+    }
+    running -= 1
+    if (refused > 0) logger.warn('no longer overloaded', { refused })
+    refused = 0
+  }
+
+  return {
+    get waiting() {
+      return waiting.size
+    },
+    async run(work, signal) {
+      await turn(signal)
+      try {
+        return await work()
+      } finally {
+        next()
+      }
+    },
+  }
+}
