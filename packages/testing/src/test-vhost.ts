@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { addresses } from './addresses.ts'
+import { type Addresses, addresses } from './addresses.ts'
+
+type Broker = Pick<Addresses, 'amqpUrl' | 'managementUrl'>
+type Call = [method: string, path: string, body?: unknown]
 
 export interface TestVhost {
   /** `amqp://` URL of the vhost. */
@@ -14,10 +17,11 @@ export interface TestVhost {
   drop(): Promise<void>
 }
 
-/** A vhost of one's own on the run's broker. */
-export async function createTestVhost(): Promise<TestVhost> {
+/** A vhost of one's own, on the run's broker unless another is given. */
+export async function createTestVhost(broker: Broker = addresses()): Promise<TestVhost> {
   const name = `test-${randomBytes(6).toString('hex')}`
-  const { amqpUrl, managementUrl } = addresses()
+  const { amqpUrl, managementUrl } = broker
+  const request = (...call: Call) => callManagement(managementUrl, ...call)
   await request('PUT', `/vhosts/${name}`)
   const login = decodeURIComponent(new URL(amqpUrl).username)
   await request('PUT', `/permissions/${name}/${login}`, { configure: '.*', write: '.*', read: '.*' })
@@ -31,8 +35,8 @@ export async function createTestVhost(): Promise<TestVhost> {
   }
 }
 
-async function request(method: string, path: string, body?: unknown): Promise<unknown> {
-  const { username, password, origin } = new URL(addresses().managementUrl)
+async function callManagement(url: string, ...[method, path, body]: Call): Promise<unknown> {
+  const { username, password, origin } = new URL(url)
   const response = await fetch(`${origin}/api${path}`, {
     method,
     headers: {

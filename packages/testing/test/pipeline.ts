@@ -1,5 +1,13 @@
 import pg from 'pg'
-import { createTestDatabase, createTestVhost, eventually, type ServiceProcess, startService } from '../src/index.ts'
+import {
+  createTestDatabase,
+  createTestVhost,
+  eventually,
+  type ServiceProcess,
+  startService,
+  type TestDatabase,
+  type TestVhost,
+} from '../src/index.ts'
 
 export type Role = 'api' | 'relay' | 'worker'
 
@@ -20,8 +28,9 @@ export interface Pipeline {
 export async function startPipeline(
   sizes: Record<Role, number>,
   settings: Record<string, string> = {},
+  servers: { database?: Pick<TestDatabase, 'url' | 'drop'>; vhost?: TestVhost } = {},
 ): Promise<Pipeline> {
-  const [database, vhost] = await Promise.all([createTestDatabase(), createTestVhost()])
+  const { database = await createTestDatabase(), vhost = await createTestVhost() } = servers
   const db = new pg.Pool({ connectionString: database.url, max: 4 })
   db.on('error', () => {}) // The drop ends what idles.
   const env = { DATABASE_URL: database.url, RABBITMQ_URL: vhost.url, PORT: '0', PROVIDER_DELAY_MS: '0', ...settings }
