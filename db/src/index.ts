@@ -7,11 +7,12 @@ export {
   type ClaimOptions,
   claimPayment,
   findPayment,
+  type InsertOptions,
   insertPayment,
   lockClaimed,
   parkPayment,
-  REDRIVE_AFTER_MS,
   savePostponed,
   saveSettled,
 } from './payment-store.ts'
+export { hasOverdue, hastenRedrive, type Overdue, type RedriveOptions, takeOverdue } from './redrives.ts'
 export type { Tables } from './tables.ts'

@@ -13,15 +13,17 @@ export interface AppParts {
   db: Kysely<Tables>
   notifier: Notifier
   logger: Logger
+  /** When a payment that is still PENDING is sent through the pipeline again. */
+  redriveAfterMs: number
 }
 
 /** The REST API as a request listener. */
-export function createApp({ db, notifier, logger }: AppParts): Express {
+export function createApp({ db, notifier, logger, redriveAfterMs }: AppParts): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing')
   app.use(identifyRequests, logRequests(logger))
   app.use('/health', healthRoutes(db))
-  app.use(['/api/v1/payments', '/payments'], paymentRoutes({ db, notifier }))
+  app.use(['/api/v1/payments', '/payments'], paymentRoutes({ db, notifier, redriveAfterMs }))
   app.use(refuseUnknownRoutes, answerErrors(logger))
   return app
 }

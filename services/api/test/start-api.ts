@@ -29,7 +29,7 @@ export async function startApi(): Promise<ApiUnderTest> {
   const logger: Logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
   const open = (url: string) => createDatabase({ url, applicationName: 'api-test', poolMax: 10, logger })
   const [db, proxied] = [open(database.url), open(proxy.url)]
-  const app = createApp({ db: proxied, notifier: createNotifier(proxied), logger })
+  const app = createApp({ db: proxied, notifier: createNotifier(proxied), logger, redriveAfterMs: 60_000 })
   const http = httpPart(app, { host: '127.0.0.1', port: 0, logger })
   await http.start(new AbortController().signal)
   return {

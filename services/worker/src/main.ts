@@ -4,6 +4,7 @@ import { createNotifier } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { workerConfig } from './config.ts'
 import { createHandler } from './handle-delivery.ts'
+import { createReconciler } from './reconcile.ts'
 import { createSimulatedProvider } from './simulated-provider.ts'
 
 const config = loadConfig(workerConfig)
@@ -12,17 +13,18 @@ const db = createDatabase({ url: config.databaseUrl, applicationName: 'cashflow-
 const { notify } = createNotifier(db)
 const provider = createSimulatedProvider({ delayMs: config.providerDelayMs, successRate: config.providerSuccessRate })
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
-const handler = createHandler({ db, provider, logger, notify, providerDeadlineMs: config.providerDeadlineMs })
+const { redriveAfterMs, providerDeadlineMs, reconcileIntervalMs: intervalMs } = config
+const handler = createHandler({ db, provider, logger, notify, providerDeadlineMs, redriveAfterMs })
+const reconciler = createReconciler({ db, logger, notify, redriveAfterMs, intervalMs })
+const topology = paymentsTopology(config.queue)
 const consumer = createConsumer({
   connection,
-  topology: paymentsTopology(config.queue),
-  queue: config.queue,
+  topology,
+  queue: topology.queue,
   prefetch: config.prefetch,
   handle: handler.handle,
   logger,
 })
 
-await runUntilSignal([databasePart(db, logger), connectionPart(connection), handler, consumer], {
-  logger,
-  deadlineMs: 20_000,
-})
+const parts = [databasePart(db, logger), connectionPart(connection), reconciler, handler, consumer]
+await runUntilSignal(parts, { logger, deadlineMs: 20_000 })

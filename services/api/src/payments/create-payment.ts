@@ -1,4 +1,4 @@
-import { insertPayment, REDRIVE_AFTER_MS, type Tables } from '@cashflow/db'
+import { type InsertOptions, insertPayment, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID, type PaymentEvent } from '@cashflow/domain'
 import { appendMessages, type NewMessage, type Notifier } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
@@ -9,8 +9,14 @@ import { retryTransient } from '../retry.ts'
 import { readPaymentBody } from './payment-body.ts'
 import { paymentView } from './payment-view.ts'
 
+export interface CreatePaymentParts {
+  db: Kysely<Tables>
+  notifier: Notifier
+  redriveAfterMs: number
+}
+
 /** 201 promises that the payment will be settled, so it is sent only after COMMIT was answered. */
-export function createPaymentHandler({ db, notifier }: { db: Kysely<Tables>; notifier: Notifier }): RequestHandler {
+export function createPaymentHandler({ db, notifier, redriveAfterMs }: CreatePaymentParts): RequestHandler {
   return async (req, res) => {
     const { amount: money, reference } = readPaymentBody(req.body)
     const { requestId } = res.locals
@@ -18,7 +24,7 @@ export function createPaymentHandler({ db, notifier }: { db: Kysely<Tables>; not
     const created = createPayment({ id: uuidv7(), merchantId: DEFAULT_MERCHANT_ID, reference, money, at: new Date() })
     const message = messageAbout(created.event, requestId)
     const { paymentId } = await retryTransient(() =>
-      db.transaction().execute((tx) => store(tx, created, message, requestId)),
+      db.transaction().execute((tx) => store(tx, created, message, { requestId, redriveAfterMs })),
     )
     res.locals.paymentId = paymentId
     if (paymentId !== created.payment.id)
@@ -45,9 +51,9 @@ async function store(
   tx: Transaction<Tables>,
   { payment, event }: ReturnType<typeof createPayment>,
   message: NewMessage,
-  requestId: string,
+  options: InsertOptions,
 ) {
-  const stored = await insertPayment(tx, payment, event, { requestId, redriveAfterMs: REDRIVE_AFTER_MS })
+  const stored = await insertPayment(tx, payment, event, options)
   if (stored.inserted) await appendMessages(tx, [message])
   return stored
 }
