@@ -2,6 +2,9 @@ export { createDatabase, type DatabaseOptions, sessionSettings } from './databas
 export { databasePart } from './database-part.ts'
 export { isTransient } from './errors.ts'
 export { ensureSchema, migrate, SCHEMA_NEEDED, SchemaError } from './migrate.ts'
+export { type Done, discard, requeue } from './operator/dead-letters.ts'
+export { settleByHand } from './operator/settle-by-hand.ts'
+export { outcomeMessage } from './outcome-message.ts'
 export {
   type Claim,
   type ClaimOptions,

@@ -219,7 +219,7 @@ async function insertEvent(
     .execute()
 }
 
-function toPayment(row: Selectable<PaymentsTable>): Payment {
+export function toPayment(row: Selectable<PaymentsTable>): Payment {
   return {
     id: row.id,
     merchantId: row.merchant_id,

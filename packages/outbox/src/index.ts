@@ -1,5 +1,14 @@
 export { appendMessages, scheduleMessages } from './append.ts'
-export { buryMessage, type DeadLetter } from './dead-letters.ts'
+export {
+  buryMessage,
+  type DeadLetter,
+  findDeadLetter,
+  listDeadLetters,
+  requeueDeadLetter,
+  resolveDeadLetter,
+  resolveDeadLettersOf,
+  type StoredDeadLetter,
+} from './dead-letters.ts'
 export { retryDelayMs } from './decide.ts'
 export { createFloors, type Floors } from './floors.ts'
 export { outboxLagMs } from './lag.ts'

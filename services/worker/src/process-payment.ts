@@ -1,4 +1,4 @@
-import { claimPayment, lockClaimed, saveSettled, type Tables } from '@cashflow/db'
+import { claimPayment, lockClaimed, outcomeMessage, saveSettled, type Tables } from '@cashflow/db'
 import { type Outcome, type PaymentStatus, settlePayment } from '@cashflow/domain'
 import { appendMessages } from '@cashflow/outbox'
 import { type Logger, uuidv7 } from '@cashflow/runtime'
@@ -6,7 +6,7 @@ import type { Kysely, Transaction } from 'kysely'
 import { attemptCharge, type Provider } from './provider.ts'
 import type { PaymentMessage } from './read-delivery.ts'
 import { persist } from './retry.ts'
-import { buryUnknown, messageAbout, park, postpone, putOff } from './set-aside.ts'
+import { buryUnknown, park, postpone, putOff } from './set-aside.ts'
 
 const ATTEMPTS_MAX = 10
 // For the claim's answer to arrive, the settling that follows the charge, and clocks that do not run alike.
@@ -132,8 +132,6 @@ async function settle(
   if (!settlement.settled) return settlement.status
   const { payment, event } = settlement
   await saveSettled(tx, payment, event, { actor: 'worker', requestId: message.requestId })
-  const payload = { payment_id: payment.id, status: payment.status, ...event.data }
-  // Whoever wants to hear of it binds a queue; nobody has to.
-  await appendMessages(tx, [{ ...messageAbout(message, event.type), payload, mandatory: false }])
+  await appendMessages(tx, [outcomeMessage(payment, event, message.requestId)])
   return payment.status
 }
