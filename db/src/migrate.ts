@@ -4,7 +4,7 @@ import { type Kysely, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 
 /** The newest migration that the code of this version relies on. */
-export const SCHEMA_NEEDED = '0002_outbox'
+export const SCHEMA_NEEDED = '0003_redrives'
 
 const FOLDER = join(import.meta.dirname, '..', 'migrations')
 

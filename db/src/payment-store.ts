@@ -2,9 +2,6 @@ import type { Currency, Payment, PaymentEvent, PaymentStatus } from '@cashflow/d
 import { type Kysely, type Selectable, sql, type Transaction } from 'kysely'
 import type { PaymentsTable, Tables } from './tables.ts'
 
-/** How long a payment may be PENDING, past its lease or its retry, before it is sent through the pipeline again. */
-export const REDRIVE_AFTER_MS = 60_000
-
 export interface InsertOptions {
   requestId: string
   /** When the payment is sent through the pipeline again if it is still PENDING, in milliseconds from now. */
@@ -63,6 +60,8 @@ export interface ClaimOptions {
   token: string
   leaseMs: number
   attemptsMax: number
+  /** How long after the lease's end the payment is sent through the pipeline again if it is still PENDING. */
+  redriveAfterMs: number
 }
 
 export type Claim =
@@ -84,7 +83,7 @@ interface JudgedRow extends Selectable<PaymentsTable> {
 
 /** Takes a payment for `leaseMs` milliseconds, unless something speaks against it. A lease that ran out is an attempt. */
 export async function claimPayment(db: Kysely<Tables>, id: string, options: ClaimOptions): Promise<Claim> {
-  const { token, leaseMs, attemptsMax } = options
+  const { token, leaseMs, attemptsMax, redriveAfterMs } = options
   // The row is locked whatever its state, and judged as it was locked. A condition within the locking select would be
   // judged by the older version, and call a payment free that a peer has just leased.
   const { rows } = await sql<JudgedRow>`
@@ -105,7 +104,7 @@ export async function claimPayment(db: Kysely<Tables>, id: string, options: Clai
       update payments p
       set claim_token = ${token}, attempts = j.attempts_now,
         lease_until = now() + ${leaseMs} * interval '1 millisecond',
-        redrive_at = now() + ${leaseMs + REDRIVE_AFTER_MS} * interval '1 millisecond'
+        redrive_at = now() + ${leaseMs + redriveAfterMs} * interval '1 millisecond', redrives = 0
       from judged j where p.id = j.id and j.verdict = 'claimed'
     )
     select *, extract(epoch from lease_until - now())::float8 * 1000 as lease_left_ms from judged`.execute(db)
@@ -166,7 +165,7 @@ export async function saveSettled(
 export async function savePostponed(
   tx: Transaction<Tables>,
   id: string,
-  delayMsAfter: (attempts: number) => number,
+  { delayMsAfter, redriveAfterMs }: { delayMsAfter: (attempts: number) => number; redriveAfterMs: number },
 ): Promise<{ attempts: number; delayMs: number }> {
   const { attempts } = await tx
     .updateTable('payments')
@@ -177,7 +176,7 @@ export async function savePostponed(
   const delayMs = delayMsAfter(attempts)
   await tx
     .updateTable('payments')
-    .set({ lease_until: fromNow(delayMs), redrive_at: fromNow(delayMs + REDRIVE_AFTER_MS) })
+    .set({ lease_until: fromNow(delayMs), redrive_at: fromNow(delayMs + redriveAfterMs) })
     .where('id', '=', id)
     .execute()
   return { attempts, delayMs }
@@ -221,7 +220,7 @@ async function insertEvent(
     .execute()
 }
 
-function toPayment(row: Selectable<PaymentsTable>): Payment {
+export function toPayment(row: Selectable<PaymentsTable>): Payment {
   return {
     id: row.id,
     merchantId: row.merchant_id,

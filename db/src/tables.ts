@@ -20,6 +20,8 @@ export interface PaymentsTable {
   lease_until: Date | null
   /** When a payment that is still PENDING is sent through the pipeline again. */
   redrive_at: Date | null
+  /** How often it was, since it was last claimed. */
+  redrives: Generated<number>
   /** Since when it waits for an operator. */
   parked_at: Date | null
   created_at: Generated<Date>

@@ -30,7 +30,7 @@ describe('migrations', () => {
   it('apply once, however many runners start at the same time', async () => {
     await empty()
     const applied = await Promise.all([migrate(store.db), migrate(store.db), migrate(store.db)])
-    expect(applied.flat()).to.deep.equal(['0001_payments', '0002_outbox'])
+    expect(applied.flat()).to.deep.equal(['0001_payments', '0002_outbox', '0003_redrives'])
     expect(await refusal()).to.equal(undefined)
   })
 

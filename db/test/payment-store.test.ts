@@ -14,7 +14,7 @@ import {
 import { createTestStore, newPayment, type TestStore } from './test-store.ts'
 
 const OPTIONS = { requestId: 'r-1', redriveAfterMs: 60_000 }
-const claimOf = (token: string = randomUUID()) => ({ token, leaseMs: 20_000, attemptsMax: 3 })
+const claimOf = (token: string = randomUUID()) => ({ token, leaseMs: 20_000, attemptsMax: 3, redriveAfterMs: 60_000 })
 
 describe('the payment store', () => {
   let store: TestStore
@@ -180,7 +180,9 @@ describe('the payment store', () => {
       await claimPayment(store.db, id, claimOf())
       const postponed = await store.db
         .transaction()
-        .execute((tx) => savePostponed(tx, id, (attempts) => attempts * 5_000))
+        .execute((tx) =>
+          savePostponed(tx, id, { delayMsAfter: (attempts) => attempts * 5_000, redriveAfterMs: 60_000 }),
+        )
       expect(postponed).to.deep.equal({ attempts: 1, delayMs: 5_000 })
       const claim = await claimPayment(store.db, id, claimOf())
       expect(claim.verdict === 'leased' && claim.leaseLeftMs).to.be.within(1, 5_000)

@@ -1,7 +1,17 @@
 export { appendMessages, scheduleMessages } from './append.ts'
-export { buryMessage, type DeadLetter } from './dead-letters.ts'
+export {
+  buryMessage,
+  type DeadLetter,
+  findDeadLetter,
+  listDeadLetters,
+  requeueDeadLetter,
+  resolveDeadLetter,
+  resolveDeadLettersOf,
+  type StoredDeadLetter,
+} from './dead-letters.ts'
 export { retryDelayMs } from './decide.ts'
 export { createFloors, type Floors } from './floors.ts'
+export { outboxLagMs } from './lag.ts'
 export type { NewMessage, OutboxMessage } from './message.ts'
 export { createNotifier, type Notifier, OUTBOX_CHANNEL } from './notifier.ts'
 export { type PassLimits, type PassOptions, type PassResult, runPass } from './pass.ts'

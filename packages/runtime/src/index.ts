@@ -3,5 +3,5 @@ export { ConfigError, type Env, integer, loadConfig, loadEnvFile, parseEnv } fro
 export { type Part, runUntilSignal } from './lifecycle.ts'
 export { createLogger, type LogFields, type Logger } from './logger.ts'
 export { errorMessage, redact } from './redact.ts'
-export { brokerEnv, brokerUrls, databaseEnv, databaseUrl, loggingEnv } from './settings.ts'
+export { brokerEnv, brokerUrls, databaseEnv, databaseUrl, loggingEnv, redriveEnv } from './settings.ts'
 export { waitFor } from './wait-for.ts'

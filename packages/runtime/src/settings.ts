@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { integer } from './env.ts'
 
 /** The settings that several services share, as zod shapes to spread into a service's own schema. */
 
@@ -8,6 +9,10 @@ function isUrl(value: string, protocols: readonly string[]): boolean {
 
 export const loggingEnv = {
   LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
+}
+
+export const redriveEnv = {
+  REDRIVE_AFTER_MS: integer({ min: 100, max: 3_600_000, default: 60_000 }),
 }
 
 const port = z

@@ -22,6 +22,10 @@ export interface Pipeline {
   publish(body: string): Promise<void>
   /** Messages in a queue, the work queue by default, waiting or being handled. */
   queueDepth(queue?: string): Promise<number>
+  /** Drops the messages that wait in the work queue, as a broker that loses its disk does. */
+  purge(): Promise<void>
+  /** Takes the next message of the work queue and gives it back, as a consumer does that dies with it. */
+  fumble(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -73,6 +77,13 @@ export async function startPipeline(
         messages?: number
       }
       return messages ?? Number.NaN
+    },
+    async purge() {
+      await vhost.management.request('DELETE', `/queues/${vhost.name}/payments/contents`)
+    },
+    async fumble() {
+      const how = { count: 1, ackmode: 'reject_requeue_true', encoding: 'auto' }
+      await vhost.management.request('POST', `/queues/${vhost.name}/payments/get`, how)
     },
     async stop() {
       const all = roles.flatMap((role) => processes[role])

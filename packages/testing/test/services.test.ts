@@ -74,9 +74,14 @@ describe('a running pipeline', () => {
     expect(rows).to.deep.equal([{ type: 'payment.succeeded' }])
   })
 
-  it('puts a message that nobody can read into the dead letter queue, and works on', async () => {
+  it('makes a message that nobody can read a dead letter, and works on', async () => {
     await pipeline.publish('not a payment')
-    await eventually(async () => expect(await pipeline.queueDepth('payments.dead')).to.equal(1), { timeoutMs: 20_000 })
+    await eventually(async () => {
+      const { rows } = await pipeline.db.query('select source, topic, payload from dead_letters')
+      const payload = { body: 'not a payment', encoding: 'utf8', bytes: 13 }
+      expect(rows).to.deep.equal([{ source: 'queue', topic: 'payments', payload }])
+    })
+    await eventually(async () => expect(await pipeline.queueDepth('payments.dead')).to.equal(0), { timeoutMs: 20_000 })
     const { id } = await pipeline.post('after poison')
     expect(await settled(id)).to.equal('SUCCESS')
   })

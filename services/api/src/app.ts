@@ -11,12 +11,12 @@ export interface AppParts extends PaymentParts {
 }
 
 /** The REST API as a request listener. */
-export function createApp({ db, queue, notifier, logger }: AppParts): Express {
+export function createApp({ logger, ...parts }: AppParts): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing')
   app.use(identifyRequests, logRequests(logger))
-  app.use('/health', healthRoutes(db))
-  app.use(['/api/v1/payments', '/payments'], paymentRoutes({ db, queue, notifier }))
+  app.use('/health', healthRoutes(parts.db))
+  app.use(['/api/v1/payments', '/payments'], paymentRoutes(parts))
   app.use(refuseUnknownRoutes, answerErrors(logger))
   return app
 }

@@ -7,6 +7,7 @@ describe('The API’s settings', () => {
     expect(apiConfig({})).to.deep.equal({
       databaseUrl: 'postgres://postgres:postgres@localhost:5432/payments',
       logLevel: 'info',
+      redriveAfterMs: 60_000,
       host: '127.0.0.1',
       port: 8080,
       queueMax: 1_000,

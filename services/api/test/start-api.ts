@@ -32,7 +32,7 @@ export async function startApi({ queueMax = 1_000 } = {}): Promise<ApiUnderTest>
   const open = (url: string) => createDatabase({ url, applicationName: 'api-test', poolMax: CONNECTIONS_MAX, logger })
   const [db, proxied] = [open(database.url), open(proxy.url)]
   const queue = createQueue({ runningMax: REQUESTS_MAX, waitingMax: queueMax, logger })
-  const app = createApp({ db: proxied, queue, notifier: createNotifier(proxied), logger })
+  const app = createApp({ db: proxied, queue, notifier: createNotifier(proxied), redriveAfterMs: 60_000, logger })
   const http = httpPart(app, { host: '127.0.0.1', port: 0, logger })
   await http.start(new AbortController().signal)
   return {

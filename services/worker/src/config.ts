@@ -7,6 +7,7 @@ import {
   integer,
   loggingEnv,
   parseEnv,
+  redriveEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
 
@@ -15,6 +16,8 @@ export const workerEnv = z
     ...databaseEnv,
     ...brokerEnv,
     ...loggingEnv,
+    ...redriveEnv,
+    RECONCILE_INTERVAL_MS: integer({ min: 100, max: 600_000, default: 5_000 }),
     WORKER_PREFETCH: integer({ min: 1, max: 1_000, default: 100 }),
     PROVIDER_DELAY_MS: integer({ min: 0, max: 60_000, default: 2_000 }),
     PROVIDER_SUCCESS_RATE: z
@@ -41,5 +44,7 @@ export function workerConfig(env: Env) {
     providerDelayMs: settings.PROVIDER_DELAY_MS,
     providerSuccessRate: settings.PROVIDER_SUCCESS_RATE,
     providerDeadlineMs: settings.PROVIDER_DEADLINE_MS,
+    redriveAfterMs: settings.REDRIVE_AFTER_MS,
+    reconcileIntervalMs: settings.RECONCILE_INTERVAL_MS,
   })
 }

@@ -3,8 +3,12 @@ import { connectionPart, createConnection, createConsumer, paymentsTopology } fr
 import { createNotifier } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { workerConfig } from './config.ts'
+import { createDeadDeliveryHandler } from './handle-dead-delivery.ts'
 import { createHandler } from './handle-delivery.ts'
+import { createReconciler } from './reconcile.ts'
 import { createSimulatedProvider } from './simulated-provider.ts'
+
+const DEAD_PREFETCH = 10
 
 const config = loadConfig(workerConfig)
 const logger = createLogger({ service: 'worker', level: config.logLevel })
@@ -12,17 +16,39 @@ const db = createDatabase({ url: config.databaseUrl, applicationName: 'cashflow-
 const { notify } = createNotifier(db)
 const provider = createSimulatedProvider({ delayMs: config.providerDelayMs, successRate: config.providerSuccessRate })
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
-const handler = createHandler({ db, provider, logger, notify, providerDeadlineMs: config.providerDeadlineMs })
+const { redriveAfterMs, providerDeadlineMs, reconcileIntervalMs: intervalMs } = config
+const handler = createHandler({ db, provider, logger, notify, providerDeadlineMs, redriveAfterMs })
+const deadHandler = createDeadDeliveryHandler({ db, logger })
+const reconciler = createReconciler({ db, logger, notify, redriveAfterMs, intervalMs })
+const topology = paymentsTopology(config.queue)
 const consumer = createConsumer({
   connection,
-  topology: paymentsTopology(config.queue),
-  queue: config.queue,
+  topology,
+  queue: topology.queue,
   prefetch: config.prefetch,
   handle: handler.handle,
   logger,
 })
 
-await runUntilSignal([databasePart(db, logger), connectionPart(connection), handler, consumer], {
+const deadConsumer = createConsumer({
+  connection,
+  topology,
+  queue: topology.deadLetterQueue,
+  prefetch: DEAD_PREFETCH,
+  handle: deadHandler.handle,
   logger,
-  deadlineMs: 20_000,
 })
+
+// It takes turns with the others for the time that stopping may take; what it does is short.
+const deadConsumerPart = { ...deadConsumer, stop: () => deadConsumer.stop({ deadlineMs: 2_000 }) }
+
+const parts = [
+  databasePart(db, logger),
+  connectionPart(connection),
+  reconciler,
+  deadHandler,
+  deadConsumerPart,
+  handler,
+  consumer,
+]
+await runUntilSignal(parts, { logger, deadlineMs: 20_000 })

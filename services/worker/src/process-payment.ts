@@ -1,4 +1,4 @@
-import { claimPayment, lockClaimed, saveSettled, type Tables } from '@cashflow/db'
+import { claimPayment, lockClaimed, outcomeMessage, saveSettled, type Tables } from '@cashflow/db'
 import { type Outcome, type PaymentStatus, settlePayment } from '@cashflow/domain'
 import { appendMessages } from '@cashflow/outbox'
 import { type Logger, uuidv7 } from '@cashflow/runtime'
@@ -6,7 +6,7 @@ import type { Kysely, Transaction } from 'kysely'
 import { attemptCharge, type Provider } from './provider.ts'
 import type { PaymentMessage } from './read-delivery.ts'
 import { persist } from './retry.ts'
-import { buryUnknown, messageAbout, park, postpone, putOff } from './set-aside.ts'
+import { buryUnknown, park, postpone, putOff } from './set-aside.ts'
 
 const ATTEMPTS_MAX = 10
 // For the claim's answer to arrive, the settling that follows the charge, and clocks that do not run alike.
@@ -19,6 +19,8 @@ export interface ProcessOptions {
   /** Something was appended to the outbox. */
   notify: () => void
   providerDeadlineMs: number
+  /** How long a payment may be PENDING past its lease or its retry before it is redriven. */
+  redriveAfterMs: number
   attemptsMax?: number
   random?: () => number
 }
@@ -37,7 +39,7 @@ export async function processPayment(
   options: ProcessOptions,
   signal: AbortSignal,
 ): Promise<Processed> {
-  const { db, logger, provider, providerDeadlineMs, attemptsMax = ATTEMPTS_MAX, random } = options
+  const { db, logger, provider, providerDeadlineMs, redriveAfterMs, attemptsMax = ATTEMPTS_MAX, random } = options
   const { paymentId } = message
   const facts = { payment_id: paymentId, message_id: message.messageId, request_id: message.requestId }
   const transact = <Result>(work: (tx: Transaction<Tables>) => Promise<Result>) =>
@@ -73,7 +75,9 @@ export async function processPayment(
   const answer = await attemptCharge(provider, claim.payment, providerDeadlineMs)
   if (answer.outcome === 'unknown') {
     const { reason } = answer
-    const postponed = await transact((tx) => postpone(tx, message, { token, reason, attemptsMax, random }))
+    const postponed = await transact((tx) =>
+      postpone(tx, message, { token, reason, attemptsMax, redriveAfterMs, random }),
+    )
     if (postponed?.parked) logger.error('payment parked', { ...facts, ...postponed, reason })
     else if (postponed)
       logger.warn('provider gave no answer, the payment is tried again', { ...facts, ...postponed, reason })
@@ -95,11 +99,18 @@ export async function processPayment(
 /** A claim with enough of its lease left for the provider's deadline: one whose answer came late is made again. */
 async function claimInTime(
   { paymentId }: PaymentMessage,
-  { db, logger, token, attemptsMax, providerDeadlineMs }: ProcessOptions & { token: string; attemptsMax: number },
+  {
+    db,
+    logger,
+    token,
+    attemptsMax,
+    providerDeadlineMs,
+    redriveAfterMs,
+  }: ProcessOptions & { token: string; attemptsMax: number },
   signal: AbortSignal,
 ) {
   const leaseMs = providerDeadlineMs + 2 * LEASE_MARGIN_MS
-  const claimOnce = () => claimPayment(db, paymentId, { token, leaseMs, attemptsMax })
+  const claimOnce = () => claimPayment(db, paymentId, { token, leaseMs, attemptsMax, redriveAfterMs })
   for (;;) {
     const startedAt = performance.now()
     const claim = await persist(claimOnce, { signal, logger })
@@ -121,8 +132,6 @@ async function settle(
   if (!settlement.settled) return settlement.status
   const { payment, event } = settlement
   await saveSettled(tx, payment, event, { actor: 'worker', requestId: message.requestId })
-  const payload = { payment_id: payment.id, status: payment.status, ...event.data }
-  // Whoever wants to hear of it binds a queue; nobody has to.
-  await appendMessages(tx, [{ ...messageAbout(message, event.type), payload, mandatory: false }])
+  await appendMessages(tx, [outcomeMessage(payment, event, message.requestId)])
   return payment.status
 }

@@ -5,6 +5,11 @@ import type { Logger } from '@cashflow/runtime'
 
 const DELAY_MAX_MS = 2_000
 
+export interface PersistOptions {
+  signal: AbortSignal
+  logger: Logger
+}
+
 /**
  * Runs an idempotent transaction again for as long as the database is away or in conflict.
  *
@@ -12,7 +17,7 @@ const DELAY_MAX_MS = 2_000
  */
 export async function persist<Result>(
   work: () => Promise<Result>,
-  { signal, logger }: { signal: AbortSignal; logger: Logger },
+  { signal, logger }: PersistOptions,
 ): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted()

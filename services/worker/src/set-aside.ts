@@ -31,11 +31,20 @@ export interface Postponed {
 export async function postpone(
   tx: Transaction<Tables>,
   message: PaymentMessage,
-  by: { token: string; reason: string; attemptsMax: number; random: (() => number) | undefined },
+  by: {
+    token: string
+    reason: string
+    attemptsMax: number
+    redriveAfterMs: number
+    random: (() => number) | undefined
+  },
 ): Promise<Postponed | undefined> {
   const locked = await lockClaimed(tx, message.paymentId, by.token)
   if (!locked) return undefined
-  const { attempts, delayMs } = await savePostponed(tx, message.paymentId, (made) => retryDelayMs(made, by.random))
+  const { attempts, delayMs } = await savePostponed(tx, message.paymentId, {
+    delayMsAfter: (made) => retryDelayMs(made, by.random),
+    redriveAfterMs: by.redriveAfterMs,
+  })
   if (attempts >= by.attemptsMax) {
     await park(tx, message, { attempts, reason: by.reason })
     return { attempts, parked: true }

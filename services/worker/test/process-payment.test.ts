@@ -52,7 +52,15 @@ describe('processing a payment', () => {
     options: Partial<ProcessOptions> = {},
     signal = new AbortController().signal,
   ) {
-    const all = { db, logger, notify: () => {}, provider: provider(charge), providerDeadlineMs: 5_000, ...options }
+    const all = {
+      db,
+      logger,
+      notify: () => {},
+      provider: provider(charge),
+      providerDeadlineMs: 5_000,
+      redriveAfterMs: 60_000,
+      ...options,
+    }
     return processPayment(message(paymentId), all, signal)
   }
 

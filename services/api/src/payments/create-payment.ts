@@ -1,4 +1,4 @@
-import { insertPayment, REDRIVE_AFTER_MS, type Tables } from '@cashflow/db'
+import { type InsertOptions, insertPayment, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID, type PaymentEvent } from '@cashflow/domain'
 import { appendMessages, type NewMessage } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
@@ -11,7 +11,7 @@ import { paymentView } from './payment-view.ts'
 import type { PaymentParts } from './routes.ts'
 
 /** 201 promises that the payment will be settled, so it is sent only after COMMIT was answered. */
-export function createPaymentHandler({ db, queue, notifier }: PaymentParts): RequestHandler {
+export function createPaymentHandler({ db, queue, notifier, redriveAfterMs }: PaymentParts): RequestHandler {
   return async (req, res) => {
     const { amount: money, reference } = readPaymentBody(req.body)
     const { requestId } = res.locals
@@ -19,7 +19,7 @@ export function createPaymentHandler({ db, queue, notifier }: PaymentParts): Req
     const created = createPayment({ id: uuidv7(), merchantId: DEFAULT_MERCHANT_ID, reference, money, at: new Date() })
     const message = messageAbout(created.event, requestId)
     const { paymentId } = await inTurn(queue, res, () =>
-      db.transaction().execute((tx) => store(tx, created, message, requestId)),
+      db.transaction().execute((tx) => store(tx, created, message, { requestId, redriveAfterMs })),
     )
     res.locals.paymentId = paymentId
     if (paymentId !== created.payment.id)
@@ -46,9 +46,9 @@ async function store(
   tx: Transaction<Tables>,
   { payment, event }: ReturnType<typeof createPayment>,
   message: NewMessage,
-  requestId: string,
+  options: InsertOptions,
 ) {
-  const stored = await insertPayment(tx, payment, event, { requestId, redriveAfterMs: REDRIVE_AFTER_MS })
+  const stored = await insertPayment(tx, payment, event, options)
   if (stored.inserted) await appendMessages(tx, [message])
   return stored
 }

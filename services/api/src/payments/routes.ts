@@ -12,11 +12,13 @@ export interface PaymentParts {
   db: Kysely<Tables>
   queue: Queue
   notifier: Notifier
+  /** When a payment that is still PENDING is sent through the pipeline again. */
+  redriveAfterMs: number
 }
 
-export function paymentRoutes({ db, queue, notifier }: PaymentParts): Router {
+export function paymentRoutes(parts: PaymentParts): Router {
   const router = Router()
-  router.route('/').post(jsonBody, createPaymentHandler({ db, queue, notifier })).all(allowOnly('POST'))
-  router.route('/:id').get(getPaymentHandler({ db, queue })).all(allowOnly('GET', 'HEAD'))
+  router.route('/').post(jsonBody, createPaymentHandler(parts)).all(allowOnly('POST'))
+  router.route('/:id').get(getPaymentHandler(parts)).all(allowOnly('GET', 'HEAD'))
   return router
 }

@@ -1,0 +1,4 @@
+import { DEAD_USAGE, readDead } from './arguments.ts'
+import { runCommand } from './run-command.ts'
+
+await runCommand(DEAD_USAGE, readDead)

@@ -1,0 +1,52 @@
+import { createLogger, databaseEnv, databaseUrl, errorMessage, loadConfig, parseEnv } from '@cashflow/runtime'
+import type { Kysely } from 'kysely'
+import * as z from 'zod'
+import { createDatabase } from '../database.ts'
+import { ensureSchema } from '../migrate.ts'
+import type { Tables } from '../tables.ts'
+import type { Done } from './dead-letters.ts'
+
+export type Command = (db: Kysely<Tables>) => Promise<Done>
+
+/** The arguments are not a command. */
+export class UsageError extends Error {}
+
+/**
+ * Runs an operator's command as a process: exit code 0 when it was done, 1 when it was refused or failed, 2 when the
+ * arguments are none.
+ *
+ * @param read makes a command of the arguments, or throws what `parseArgs` throws, or a UsageError
+ */
+export async function runCommand(usage: string, read: (args: string[]) => Command): Promise<void> {
+  const command = readOrExplain(usage, read)
+  if (!command) return
+  const config = loadConfig((env) => parseEnv(z.object(databaseEnv), env))
+  const logger = createLogger({ service: 'operator', level: 'error' })
+  const db = createDatabase({ url: databaseUrl(config), applicationName: 'cashflow-operator', poolMax: 1, logger })
+  try {
+    await ensureSchema(db)
+    const result = await command(db)
+    if (!result.done) fail(1, result.why)
+  } catch (error) {
+    fail(1, errorMessage(error))
+  } finally {
+    await db.destroy()
+  }
+}
+
+function readOrExplain(usage: string, read: (args: string[]) => Command): Command | undefined {
+  try {
+    return read(process.argv.slice(2))
+  } catch (error) {
+    const isBadArgument =
+      error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+    if (!(error instanceof UsageError || isBadArgument)) throw error
+    fail(2, `${error.message}\n\n${usage}`)
+    return undefined
+  }
+}
+
+function fail(exitCode: number, message: string): void {
+  process.stderr.write(`${message}\n`)
+  process.exitCode = exitCode
+}

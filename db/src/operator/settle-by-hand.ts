@@ -1,0 +1,33 @@
+import { type Outcome, settlePayment } from '@cashflow/domain'
+import { appendMessages, resolveDeadLettersOf } from '@cashflow/outbox'
+import { uuidv7 } from '@cashflow/runtime'
+import type { Kysely } from 'kysely'
+import { outcomeMessage } from '../outcome-message.ts'
+import { saveSettled } from '../payment-store.ts'
+import type { Tables } from '../tables.ts'
+import type { Done } from './dead-letters.ts'
+import { lockPayment, takePayment } from './parked-payments.ts'
+
+/**
+ * Ends a payment as the operator knows that it ended: status, event, message and the end of its dead letter, in one
+ * transaction. Refused when it is at its end already, and while a worker holds it: its answer may be on the way.
+ */
+export function settleByHand(
+  db: Kysely<Tables>,
+  { paymentId, outcome, reason }: { paymentId: string; outcome: Outcome; reason: string },
+): Promise<Done> {
+  return db.transaction().execute(async (tx): Promise<Done> => {
+    const locked = await lockPayment(tx, paymentId)
+    if (!locked) return { done: false, why: 'No payment has this id.' }
+    const settlement = settlePayment(locked.payment, outcome, new Date())
+    if (!settlement.settled) return { done: false, why: `The payment is ${settlement.status} already.` }
+    if (locked.leased) return { done: false, why: 'A worker is at work on the payment. Try again in a minute.' }
+    const { payment, event } = settlement
+    await takePayment(tx, payment.id, uuidv7())
+    const data = { ...event.data, reason }
+    await saveSettled(tx, payment, { ...event, data }, { actor: 'operator', requestId: undefined })
+    await appendMessages(tx, [outcomeMessage(payment, event, undefined)])
+    await resolveDeadLettersOf(tx, { source: 'worker', key: payment.id }, `settled as ${payment.status}: ${reason}`)
+    return { done: true }
+  })
+}

@@ -1,0 +1,198 @@
+import { randomUUID } from 'node:crypto'
+import { buryMessage, listDeadLetters } from '@cashflow/outbox'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { claimPayment, discard, parkPayment, requeue, settleByHand } from '../../src/index.ts'
+import { createTestStore, type TestStore } from '../test-store.ts'
+
+const APPROVED = { outcome: 'approved' } as const
+const NOT_WAITING = { done: false, why: 'No unresolved dead letter has this id.' }
+
+describe("the operator's commands", () => {
+  let store: TestStore
+  before(async () => {
+    store = await createTestStore()
+  })
+  after(() => store.drop())
+
+  const row = (id: string) => store.db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+  const letters = (key: string) =>
+    store.db.selectFrom('dead_letters').selectAll().where('key', '=', key).orderBy('id').execute()
+  const letterIdOf = async (key: string) => (await letters(key)).at(-1)?.id ?? ''
+  const outbox = (key: string) => store.db.selectFrom('outbox_messages').selectAll().where('key', '=', key).execute()
+  const bury = (source: string, key: string) =>
+    store.db.transaction().execute((tx) =>
+      buryMessage(tx, {
+        messageId: randomUUID(),
+        key,
+        topic: 'payment.retry',
+        payload: { payment_id: key },
+        headers: { 'x-request-id': 'r-1' },
+        source,
+        reason: 'HTTP 503',
+        attempts: 10,
+      }),
+    )
+  async function parked(): Promise<string> {
+    const { id } = await store.insert()
+    await sql`update payments set attempts = 10, redrives = 3 where id = ${id}`.execute(store.db)
+    await store.db.transaction().execute((tx) => parkPayment(tx, id))
+    await bury('worker', id)
+    return id
+  }
+  const claimOf = (token = randomUUID()) => ({ token, leaseMs: 20_000, attemptsMax: 3, redriveAfterMs: 60_000 })
+
+  describe('list', () => {
+    it('shows what is unresolved, the oldest first', async () => {
+      const [first, second, third] = [await parked(), await parked(), await parked()]
+      await settleByHand(store.db, { paymentId: second, outcome: APPROVED, reason: 'x' })
+      const keys = (await listDeadLetters(store.db, { limit: 1_000 })).map(({ key }) => key)
+      expect(keys.filter((key) => [first, second, third].includes(key))).to.deep.equal([first, third])
+      expect(await listDeadLetters(store.db, { limit: 1 })).to.have.length(1)
+    })
+  })
+
+  describe('requeue', () => {
+    it('gives a parked payment back to the pipeline with all its attempts, and resolves its letter', async () => {
+      const id = await parked()
+      expect(await requeue(store.db, await letterIdOf(id))).to.deep.equal({ done: true })
+      const { redrive_at, ...payment } = await row(id)
+      expect(payment).to.include({ status: 'PENDING', parked_at: null, attempts: 0, redrives: 0 })
+      expect(Number(redrive_at)).to.be.closeTo(Date.now(), 5_000)
+      expect((await letters(id))[0]).to.include({ resolution: 'requeued' })
+      expect(await claimPayment(store.db, id, claimOf())).to.include({ verdict: 'claimed' })
+    })
+
+    it('gives it back once, however many operators ask at the same time', async () => {
+      const id = await parked()
+      const letterId = await letterIdOf(id)
+      const results = await Promise.all(Array.from({ length: 5 }, () => requeue(store.db, letterId)))
+      expect(results.filter(({ done }) => done)).to.have.length(1)
+      expect(await requeue(store.db, letterId)).to.deep.equal(NOT_WAITING)
+    })
+
+    it("puts a relay's message back into the outbox, as it was", async () => {
+      const key = randomUUID()
+      await bury('outbox', key)
+      const [letter] = await letters(key)
+      const results = await Promise.all(Array.from({ length: 5 }, () => requeue(store.db, letter?.id ?? '')))
+      expect(results.filter(({ done }) => done)).to.have.length(1)
+      const [message, ...more] = await outbox(key)
+      expect(more).to.deep.equal([])
+      expect(message).to.deep.include({
+        message_id: letter?.message_id,
+        lane: letter?.lane,
+        topic: 'payment.retry',
+        payload: { payment_id: key },
+        headers: { 'x-request-id': 'r-1' },
+        mandatory: true,
+        attempts: 0,
+      })
+    })
+
+    it('is refused for what would die again, and for what is not there', async () => {
+      const [unreadable, unknown] = [randomUUID(), randomUUID()]
+      await bury('queue', unreadable)
+      await bury('worker', unknown)
+      for (const key of [unreadable, unknown]) {
+        expect(await requeue(store.db, await letterIdOf(key))).to.include({ done: false })
+        expect((await letters(key))[0]).to.include({ resolution: null })
+      }
+      expect(await requeue(store.db, '999999999')).to.deep.equal(NOT_WAITING)
+    })
+  })
+
+  describe('discard', () => {
+    it('resolves a letter with the reason', async () => {
+      const key = randomUUID()
+      await bury('queue', key)
+      const id = await letterIdOf(key)
+      expect(await discard(store.db, id, 'a test of ours')).to.deep.equal({ done: true })
+      expect((await letters(key))[0]).to.include({ resolution: 'discarded: a test of ours' })
+      expect(await discard(store.db, id, 'again')).to.deep.equal(NOT_WAITING)
+    })
+
+    it('is refused for a parked payment, which nobody would see any more', async () => {
+      const id = await parked()
+      expect(await discard(store.db, await letterIdOf(id), 'x')).to.include({ done: false })
+      expect((await letters(id))[0]).to.include({ resolution: null })
+    })
+  })
+
+  describe('settle', () => {
+    const settle = (paymentId: string, outcome: Parameters<typeof settleByHand>[1]['outcome'] = APPROVED) =>
+      settleByHand(store.db, { paymentId, outcome, reason: 'the bank says so' })
+    const history = (id: string) =>
+      store.db
+        .selectFrom('payment_events')
+        .select(['type', 'sequence', 'actor', 'data'])
+        .where('payment_id', '=', id)
+        .where('sequence', '>', 1)
+        .execute()
+
+    it('ends a parked payment, with event, message and the end of its dead letter', async () => {
+      const id = await parked()
+      expect(await settle(id.toUpperCase())).to.deep.equal({ done: true })
+      expect(await row(id)).to.include({ status: 'SUCCESS', parked_at: null, redrive_at: null, failure_code: null })
+      expect(await history(id)).to.deep.equal([
+        { type: 'payment.succeeded', sequence: 2, actor: 'operator', data: { reason: 'the bank says so' } },
+      ])
+      expect((await outbox(id))[0]).to.deep.include({
+        topic: 'payment.succeeded',
+        payload: { payment_id: id, status: 'SUCCESS' },
+        mandatory: false,
+      })
+      expect((await letters(id))[0]).to.include({ resolution: 'settled as SUCCESS: the bank says so' })
+    })
+
+    it('fails a payment with a code, and keeps the reason to ourselves', async () => {
+      const { id } = await store.insert()
+      await settle(id, { outcome: 'declined', failureCode: 'fraud' })
+      expect(await row(id)).to.include({ status: 'FAILED', failure_code: 'fraud' })
+      expect((await history(id))[0]?.data).to.deep.equal({ failure_code: 'fraud', reason: 'the bank says so' })
+      expect((await outbox(id))[0]?.payload).to.deep.equal({ payment_id: id, status: 'FAILED', failure_code: 'fraud' })
+    })
+
+    it('happens once, however many operators settle at the same time', async () => {
+      const id = await parked()
+      const results = await Promise.all(Array.from({ length: 8 }, () => settle(id)))
+      expect(results.filter(({ done }) => done)).to.have.length(1)
+      expect(await history(id)).to.have.length(1)
+      expect(await settle(id)).to.deep.equal({ done: false, why: 'The payment is SUCCESS already.' })
+    })
+
+    it('is refused while a worker holds the payment, and afterwards that worker is refused', async () => {
+      const { id } = await store.insert()
+      const claim = claimOf()
+      await claimPayment(store.db, id, claim)
+      expect(await settle(id)).to.include({ done: false })
+      expect(await row(id)).to.include({ status: 'PENDING', claim_token: claim.token })
+      await sql`update payments set lease_until = now() - interval '1 second' where id = ${id}`.execute(store.db)
+      expect(await settle(id)).to.deep.equal({ done: true })
+      expect((await row(id)).claim_token).to.not.equal(claim.token)
+    })
+
+    it('ends a payment that only waits for its next attempt', async () => {
+      const { id } = await store.insert()
+      await sql`update payments set lease_until = now() + interval '1 minute' where id = ${id}`.execute(store.db)
+      expect(await settle(id)).to.deep.equal({ done: true })
+    })
+
+    it('knows no payment that is not there', async () => {
+      expect(await settle(randomUUID())).to.deep.equal({ done: false, why: 'No payment has this id.' })
+    })
+
+    it('leaves nothing behind when it fails half-way', async () => {
+      const id = await parked()
+      await sql`insert into payment_events (payment_id, merchant_id, sequence, type, actor)
+        select id, merchant_id, 2, 'payment.succeeded', 'test' from payments where id = ${id}`.execute(store.db)
+      const failed = await settle(id).then(
+        () => false,
+        () => true,
+      )
+      expect(failed).to.equal(true)
+      expect(await row(id)).to.include({ status: 'PENDING' })
+      expect((await letters(id))[0]).to.include({ resolution: null })
+    })
+  })
+})

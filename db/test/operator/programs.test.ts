@@ -1,0 +1,72 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { buryMessage } from '@cashflow/outbox'
+import { REPOSITORY } from '@cashflow/testing'
+import { expect } from 'chai'
+import { createTestStore, newPayment, type TestStore } from '../test-store.ts'
+
+interface Ended {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+describe("the operator's programs", function () {
+  // Each of them is a process that has to start.
+  this.timeout(60_000)
+  let store: TestStore
+  before(async () => {
+    store = await createTestStore()
+  })
+  after(() => store.drop())
+
+  const run = (program: 'dead' | 'settle', args: string[], url = store.database.url): Promise<Ended> =>
+    promisify(execFile)(process.execPath, [join(REPOSITORY, `db/src/operator/${program}.ts`), ...args], {
+      env: { DATABASE_URL: url, APP_ENV: 'production' },
+    }).then(
+      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+      (error: Ended) => error,
+    )
+
+  it('list, requeue and discard dead letters', async () => {
+    await store.db.transaction().execute(async (tx) => {
+      const letter = { messageId: newPayment().payment.id, topic: 't', source: 'outbox', reason: 'r', attempts: 20 }
+      await buryMessage(tx, { ...letter, key: 'a', payload: 'first' })
+      await buryMessage(tx, { ...letter, key: 'b', payload: '\u001b[31mred' })
+    })
+    const list = async () => (await run('dead', ['list'])).stdout.trim().split('\n').filter(Boolean)
+    const lines = await list()
+    expect(lines.join()).to.not.include('\u001b')
+    const [first, second] = lines.map((line) => JSON.parse(line))
+    expect(first).to.include({ source: 'outbox', topic: 't', key: 'a', payload: 'first', attempts: 20, reason: 'r' })
+    expect((await run('dead', ['requeue', first.id])).code).to.equal(0)
+    expect((await run('dead', ['discard', second.id, '--reason', 'ours'])).code).to.equal(0)
+    expect(await list()).to.deep.equal([])
+  })
+
+  it('settle a payment', async () => {
+    const { id } = await store.insert()
+    const settled = await run('settle', [id, '--failed', '--reason', 'the bank says so', '--failure-code', 'fraud'])
+    expect(settled.code, settled.stderr).to.equal(0)
+    const again = await run('settle', [id, '--success', '--reason', 'no'])
+    expect([again.code, again.stderr]).to.deep.equal([1, 'The payment is FAILED already.\n'])
+  })
+
+  it('explain themselves, with exit code 2', async () => {
+    for (const [program, args] of [
+      ['dead', ['bury']],
+      ['settle', ['--failure']],
+    ] as const) {
+      const { code, stderr } = await run(program, [...args], 'postgres://u:p@127.0.0.1:1/nowhere')
+      expect(code).to.equal(2)
+      expect(stderr).to.include(`npm run ${program} -- `).and.to.not.include('    at ')
+    }
+  })
+
+  it('say that the database is away, with exit code 1', async () => {
+    const { code, stderr } = await run('dead', ['list'], 'postgres://u:hunter2@127.0.0.1:1/nowhere')
+    expect(code).to.equal(1)
+    expect(stderr).to.include('ECONNREFUSED').and.to.not.include('hunter2')
+  })
+})

@@ -1,0 +1,77 @@
+import { expect } from 'chai'
+import { eventually } from '../src/index.ts'
+import { type Pipeline, startPipeline } from './pipeline.ts'
+
+const PAYMENTS = 300
+const FAST = { REDRIVE_AFTER_MS: '1500', RECONCILE_INTERVAL_MS: '200' }
+
+describe('a message that RabbitMQ lost', () => {
+  let pipeline: Pipeline
+  afterEach(() => pipeline.stop())
+
+  async function expectAllSettledOnce(count: number): Promise<void> {
+    await eventually(
+      async () => {
+        const { rows } = await pipeline.db.query(`
+          select count(*)::int as payments, count(*) filter (where status = 'PENDING')::int as pending,
+            (select count(*)::int from payment_events where sequence > 1) as ends,
+            (select count(*)::int from dead_letters) as letters from payments`)
+        expect(rows[0]).to.deep.equal({ payments: count, pending: 0, ends: count, letters: 0 })
+      },
+      { timeoutMs: 60_000, intervalMs: 100 },
+    )
+  }
+  const published = () =>
+    eventually(async () => {
+      const { rows } = await pipeline.db.query('select count(*)::int as waiting from outbox_messages')
+      expect(rows[0].waiting).to.equal(0)
+    })
+  const redriven = () =>
+    pipeline.processes.worker
+      .flatMap(({ logs }) => logs.filter(({ message }) => message === 'overdue payments redriven'))
+      .reduce((sum, line) => sum + Number(line.redriven), 0)
+
+  it('is sent again for each of its payments, when the whole queue is gone', async () => {
+    pipeline = await startPipeline({ api: 1, relay: 1, worker: 0 }, FAST)
+    await Promise.all(Array.from({ length: 50 }, (_, number) => pipeline.post(`ref-${number}`)))
+    await published()
+    await pipeline.purge()
+    await Promise.all([pipeline.start('worker'), pipeline.start('worker')])
+    await expectAllSettledOnce(50)
+    expect(redriven()).to.be.at.least(50)
+  }).timeout(90_000)
+
+  it('is sent again under load, and every payment settles once', async () => {
+    const slow = { WORKER_PREFETCH: '5', PROVIDER_DELAY_MS: '50' }
+    pipeline = await startPipeline({ api: 1, relay: 2, worker: 2 }, { ...FAST, ...slow })
+    let next = 0
+    const connection = async () => {
+      for (let number = next++; number < PAYMENTS; number = next++) {
+        expect((await pipeline.post(`ref-${number}`)).status).to.equal(201)
+        if (number % 60 === 59) await pipeline.purge()
+      }
+    }
+    await Promise.all(Array.from({ length: 10 }, connection))
+    await published()
+    await pipeline.purge()
+    await expectAllSettledOnce(PAYMENTS)
+    expect(redriven()).to.be.at.least(1)
+  }).timeout(120_000)
+
+  it('by its delivery limit is no dead letter: its payment is redriven at once', async () => {
+    pipeline = await startPipeline({ api: 1, relay: 1, worker: 0 }, { RECONCILE_INTERVAL_MS: '200' })
+    await pipeline.start('worker').then((worker) => worker.stop()) // So that there are queues.
+    await pipeline.post('struck')
+    await eventually(
+      async () => {
+        await pipeline.fumble()
+        expect(await pipeline.queueDepth('payments.dead')).to.equal(1)
+      },
+      { timeoutMs: 60_000, intervalMs: 0 },
+    )
+    const worker = await pipeline.start('worker')
+    expect(await worker.logged('message died in the queue, its payment decides')).to.include({ redrive: 'hastened' })
+    await expectAllSettledOnce(1)
+    await eventually(async () => expect(await pipeline.queueDepth('payments.dead')).to.equal(0), { timeoutMs: 20_000 })
+  }).timeout(120_000)
+})

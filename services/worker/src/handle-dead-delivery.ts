@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hastenRedrive, type Tables } from '@cashflow/db'
+import type { Delivery } from '@cashflow/messaging'
+import { buryMessage } from '@cashflow/outbox'
+import type { Kysely } from 'kysely'
+import type { Handler } from './handle-delivery.ts'
+import { poisonLetter } from './poison-letter.ts'
+import { readDelivery } from './read-delivery.ts'
+import { type PersistOptions, persist } from './retry.ts'
+import { buryUnknown } from './set-aside.ts'
+
+const UNSTORABLE_PAUSE_MS = 10_000
+
+/**
+ * What the worker does with a delivery that was rejected, or that the delivery limit struck. One that nobody can read
+ * becomes a dead letter. One that names a payment may have been struck by workers that died of something else: it is
+ * dropped, and its payment redriven.
+ */
+export function createDeadDeliveryHandler({
+  db,
+  logger,
+}: Pick<PersistOptions, 'logger'> & { db: Kysely<Tables> }): Handler {
+  const stopping = new AbortController()
+
+  async function store(delivery: Delivery, signal: AbortSignal): Promise<void> {
+    const message = readDelivery(delivery)
+    if (!message) {
+      const letter = poisonLetter(delivery)
+      await persist(() => db.transaction().execute((tx) => buryMessage(tx, letter)), { signal, logger })
+      logger.error('unreadable message is now a dead letter', { key: letter.key, topic: letter.topic })
+      return
+    }
+    const redrive = await persist(
+      () =>
+        db.transaction().execute(async (tx) => {
+          const became = await hastenRedrive(tx, message.paymentId)
+          if (became === 'unknown') await buryUnknown(tx, message)
+          return became
+        }),
+      { signal, logger },
+    )
+    logger.warn('message died in the queue, its payment decides', {
+      payment_id: message.paymentId,
+      message_id: message.messageId,
+      request_id: message.requestId,
+      redrive,
+    })
+  }
+
+  return {
+    name: 'dead delivery handler',
+    async start() {},
+    async stop() {
+      stopping.abort()
+    },
+    async handle(delivery) {
+      const signal = AbortSignal.any([stopping.signal, delivery.signal])
+      for (;;) {
+        try {
+          await store(delivery, signal)
+          return 'ack'
+        } catch (error) {
+          // Its channel is gone: it comes again, and settling this one is moot.
+          if (delivery.signal.aborted) return 'ack'
+          stopping.signal.throwIfAborted()
+          // This queue is the last one. Rejected it would be dropped, so it waits here for whoever mends the cause.
+          logger.error('dead message could not be stored, trying again', { message_id: delivery.messageId, error })
+          await sleep(UNSTORABLE_PAUSE_MS, undefined, { signal }).catch(() => {}) // Only abort rejects.
+        }
+      }
+    },
+  }
+}

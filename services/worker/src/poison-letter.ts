@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto'
+import type { Delivery } from '@cashflow/messaging'
+import type { DeadLetter } from '@cashflow/outbox'
+import { uuidv7 } from '@cashflow/runtime'
+import { UUID } from './read-delivery.ts'
+
+const BODY_BYTES_MAX = 16_384
+// PostgreSQL's text has no place for it.
+const NUL = '\u0000'
+
+/** An unreadable delivery as a dead letter that PostgreSQL takes, whatever its bytes; the same one has the same key. */
+export function poisonLetter({ body, messageId, topic }: Pick<Delivery, 'body' | 'messageId' | 'topic'>): DeadLetter {
+  const named = messageId !== undefined && messageId !== '' && !messageId.includes(NUL)
+  return {
+    messageId: named && UUID.test(messageId) ? messageId : uuidv7(),
+    key: named ? messageId : createHash('sha256').update(body).digest('hex'),
+    topic: topic.replaceAll(NUL, ''),
+    payload: { ...readable(body), bytes: body.length },
+    source: 'queue',
+    reason: 'the message is not readable',
+    attempts: 0,
+  }
+}
+
+/** The beginning of a body as text, or in base64 where it is none. */
+function readable(body: Buffer): { body: string; encoding: 'utf8' | 'base64' } {
+  const beginning = body.subarray(0, BODY_BYTES_MAX)
+  try {
+    // As a stream, a character that the limit cuts in two is left out.
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(beginning, { stream: beginning.length < body.length })
+    if (!text.includes(NUL)) return { body: text, encoding: 'utf8' }
+  } catch {
+    // Not UTF-8.
+  }
+  return { body: beginning.toString('base64'), encoding: 'base64' }
+}

@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto'
+import { createDatabase, parkPayment } from '@cashflow/db'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { createDeadDeliveryHandler } from '../src/handle-dead-delivery.ts'
+import { createTestPayments, type TestPayments } from './test-payments.ts'
+
+describe('a dead delivery', () => {
+  let payments: TestPayments
+  before(async () => {
+    payments = await createTestPayments()
+  })
+  after(() => payments.drop())
+
+  const deliveryOf = (
+    body: string | Buffer,
+    { messageId, signal }: { messageId?: string; signal?: AbortSignal } = {},
+  ) => ({
+    body: Buffer.from(body as string),
+    messageId,
+    topic: 'payment.created',
+    headers: {},
+    redelivered: true,
+    signal: signal ?? new AbortController().signal,
+  })
+  const handle = (delivery: ReturnType<typeof deliveryOf>) => createDeadDeliveryHandler(payments).handle(delivery)
+  const letters = (key: string) =>
+    payments.db.selectFrom('dead_letters').select(['source', 'topic', 'payload']).where('key', '=', key).execute()
+
+  for (const [what, body] of [
+    ['text', 'no payment'],
+    ['bytes', Buffer.from([0, 0xff, 0])],
+  ] as const) {
+    it(`becomes a dead letter when it is unreadable ${what}, once however often it comes`, async () => {
+      const key = randomUUID()
+      for (let delivery = 0; delivery < 3; delivery += 1)
+        expect(await handle(deliveryOf(body, { messageId: key }))).to.equal('ack')
+      const found = await letters(key)
+      expect(found).to.have.length(1)
+      expect(found[0]).to.include({ source: 'queue', topic: 'payment.created' })
+    })
+  }
+
+  it('becomes another dead letter when the one before it is resolved', async () => {
+    const key = randomUUID()
+    await handle(deliveryOf('?', { messageId: key }))
+    await sql`update dead_letters set resolved_at = now(), resolution = 'seen' where key = ${key}`.execute(payments.db)
+    await handle(deliveryOf('?', { messageId: key }))
+    expect(await letters(key)).to.have.length(2)
+  })
+
+  it('makes a healthy payment overdue at once, and is no dead letter', async () => {
+    const id = await payments.pending()
+    expect(await handle(deliveryOf(JSON.stringify({ payment_id: id })))).to.equal('ack')
+    expect(Number((await payments.row(id)).redrive_at)).to.be.closeTo(Date.now(), 5_000)
+    expect(await letters(id)).to.deep.equal([])
+  })
+
+  it('leaves its time to a payment that was redriven and died again', async () => {
+    const id = await payments.pending()
+    await payments.set(id, 'redrives = 1')
+    const before = await payments.row(id)
+    expect(await handle(deliveryOf(id))).to.equal('ack')
+    expect(await payments.row(id)).to.deep.equal(before)
+  })
+
+  it('changes nothing about a payment that is parked or settled', async () => {
+    const [parked, settled] = [await payments.pending(), await payments.pending()]
+    await payments.db.transaction().execute((tx) => parkPayment(tx, parked))
+    await payments.set(settled, "status = 'SUCCESS', settled_at = now(), redrive_at = null")
+    for (const id of [parked, settled]) {
+      const before = await payments.row(id)
+      expect(await handle(deliveryOf(id))).to.equal('ack')
+      expect(await payments.row(id)).to.deep.equal(before)
+    }
+  })
+
+  it('becomes a dead letter when it names no payment', async () => {
+    const id = randomUUID()
+    expect(await handle(deliveryOf(id))).to.equal('ack')
+    expect(await letters(id)).to.have.length(1)
+  })
+
+  it('waits while the database is away, and ends when it is told to stop or its channel is gone', async () => {
+    const { logger, lines } = payments
+    const nowhere = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })
+    const handler = createDeadDeliveryHandler({ db: nowhere, logger })
+    const channel = new AbortController()
+    const moot = handler.handle(deliveryOf('?', { signal: channel.signal }))
+    const waiting = handler.handle(deliveryOf('?')).catch((error: Error) => error.name)
+    await eventually(() => expect(lines.map(({ message }) => message)).to.include('database away, trying again'))
+    channel.abort()
+    expect(await moot).to.equal('ack')
+    await handler.stop()
+    expect(await waiting).to.equal('AbortError')
+    await nowhere.destroy()
+  })
+})

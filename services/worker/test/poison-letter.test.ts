@@ -1,0 +1,48 @@
+import { expect } from 'chai'
+import { poisonLetter } from '../src/poison-letter.ts'
+
+const letterOf = (body: Buffer | string, messageId?: string, topic = 'payments') =>
+  poisonLetter({ body: Buffer.from(body as string), messageId, topic })
+
+describe('the dead letter of an unreadable delivery', () => {
+  it('shows its text', () => {
+    expect(letterOf('no payment, größer', 'm-1')).to.deep.include({
+      key: 'm-1',
+      topic: 'payments',
+      source: 'queue',
+      payload: { body: 'no payment, größer', encoding: 'utf8', bytes: 20 },
+    })
+  })
+
+  for (const [what, body] of [
+    ['no UTF-8', Buffer.from([0xff, 0xfe, 0x01])],
+    ['a NUL, which PostgreSQL refuses', Buffer.from('a\u0000b')],
+    ['half a character', Buffer.from('ö').subarray(0, 1)],
+  ] as const) {
+    it(`is in base64 when it is ${what}`, () => {
+      expect(letterOf(body).payload).to.deep.equal({
+        body: body.toString('base64'),
+        encoding: 'base64',
+        bytes: body.length,
+      })
+    })
+  }
+
+  it('holds the beginning of a large one, and leaves out a character that is cut in two', () => {
+    const { payload } = letterOf(`x${'ö'.repeat(10_000)}`)
+    expect(payload).to.deep.equal({ body: `x${'ö'.repeat(8_191)}`, encoding: 'utf8', bytes: 20_001 })
+  })
+
+  it('has the same key for the same body, unless the message has an id', () => {
+    expect(letterOf('a').key).to.match(/^[0-9a-f]{64}$/)
+    expect(letterOf('a').key).to.equal(letterOf('a').key)
+    expect(letterOf('a').key).to.not.equal(letterOf('b').key)
+    expect(letterOf('a', '\u0000').key).to.equal(letterOf('a').key)
+    expect(letterOf('a', '').key).to.equal(letterOf('a').key)
+  })
+
+  it('keeps the id of the message where it is a UUID', () => {
+    const id = '0197f3c0-0000-7000-8000-0123456789ab'
+    expect(letterOf('a', id)).to.include({ messageId: id, key: id })
+  })
+})

@@ -1,0 +1,141 @@
+import { randomUUID } from 'node:crypto'
+import { claimPayment, parkPayment } from '@cashflow/db'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { createReconciler, type ReconcileOptions, reconcileOnce } from '../src/reconcile.ts'
+import { createTestPayments, type TestPayments } from './test-payments.ts'
+
+const REDRIVE_AFTER_MS = 60_000
+const NOTHING = { redriven: 0, leased: 0, lagMs: 0 }
+
+describe('reconciling', () => {
+  let payments: TestPayments
+  let notified = 0
+  beforeEach(async () => {
+    payments = await createTestPayments()
+    notified = 0
+  })
+  afterEach(() => payments.drop())
+
+  const options = (): ReconcileOptions => ({
+    db: payments.db,
+    logger: payments.logger,
+    notify: () => {
+      notified += 1
+    },
+    redriveAfterMs: REDRIVE_AFTER_MS,
+  })
+  const reconcile = () => reconcileOnce(options())
+  const outbox = () =>
+    payments.db.selectFrom('outbox_messages').select(['key', 'topic', 'payload', 'headers', 'mandatory']).execute()
+  const dueInMs = async (id: string) => Number((await payments.row(id)).redrive_at) - Date.now()
+  async function overdue(count: number): Promise<string[]> {
+    const ids = await Promise.all(Array.from({ length: count }, () => payments.pending()))
+    await sql`update payments set redrive_at = now() - interval '1 second'`.execute(payments.db)
+    return ids
+  }
+
+  it('leaves a payment alone until its redrive is due', async () => {
+    await payments.pending()
+    expect(await reconcile()).to.deep.equal(NOTHING)
+    expect(await outbox()).to.deep.equal([])
+  })
+
+  it('appends a fresh message for an overdue payment, and says so', async () => {
+    const [id] = await overdue(1)
+    expect(await reconcile()).to.deep.equal({ ...NOTHING, redriven: 1 })
+    expect(await outbox()).to.deep.equal([
+      {
+        key: id,
+        topic: 'payment.retry',
+        payload: { payment_id: id },
+        headers: { 'x-request-id': 'r-1' },
+        mandatory: true,
+      },
+    ])
+    expect(notified).to.equal(1)
+  })
+
+  it('waits twice as long after each redrive, at most an hour, and begins anew after a claim', async () => {
+    const [id = ''] = await overdue(1)
+    for (const minutes of [1, 2, 4, 8, 16, 32, 60, 60]) {
+      expect(await reconcile()).to.deep.include({ redriven: 1 })
+      expect(await dueInMs(id)).to.be.closeTo(minutes * 60_000, 10_000)
+      await payments.set(id, "redrive_at = now() - interval '1 second'")
+    }
+    await claimPayment(payments.db, id, { token: randomUUID(), leaseMs: 1, attemptsMax: 3, redriveAfterMs: 60_000 })
+    await payments.set(id, "redrive_at = now(), lease_until = now() - interval '1 second'")
+    expect(await reconcile()).to.deep.include({ redriven: 1 })
+    expect(await dueInMs(id)).to.be.closeTo(60_000, 10_000)
+  })
+
+  it('never touches what is parked or settled', async () => {
+    const [parked = '', settled = ''] = await overdue(2)
+    await payments.db.transaction().execute((tx) => parkPayment(tx, parked))
+    await payments.set(parked, 'redrive_at = now()')
+    await payments.set(settled, "status = 'SUCCESS', settled_at = now()")
+    expect(await reconcile()).to.deep.equal(NOTHING)
+    expect(await outbox()).to.deep.equal([])
+  })
+
+  it('puts a leased payment behind its lease', async () => {
+    const [id = ''] = await overdue(1)
+    await payments.set(id, "lease_until = now() + interval '30 seconds'")
+    expect(await reconcile()).to.deep.equal({ ...NOTHING, leased: 1 })
+    expect(await dueInMs(id)).to.be.closeTo(90_000, 10_000)
+    expect(await outbox()).to.deep.equal([])
+  })
+
+  it('appends once for each due date, however many workers reconcile at once', async () => {
+    const ids = await overdue(250)
+    for (let round = 0; round < 5; round += 1) {
+      const results = await Promise.all(Array.from({ length: 4 }, reconcile))
+      for (const { redriven } of results) expect(redriven).to.be.at.most(100)
+    }
+    const keys = (await outbox()).map(({ key }) => key)
+    expect(keys.sort()).to.deep.equal(ids.sort())
+  })
+
+  for (const [what, move] of [
+    ['unpublished', sql`update outbox_messages set created_at = now() - interval '61 seconds'`],
+    [
+      'scheduled past due',
+      sql`
+      with moved as (delete from outbox_messages returning *)
+      insert into outbox_scheduled (lane, message_id, key, topic, payload, due_at)
+      select lane, message_id, key, topic, payload, now() - interval '61 seconds' from moved`,
+    ],
+  ] as const) {
+    it(`pauses while messages wait ${what}, says so once, and goes on when they are gone`, async () => {
+      await overdue(1)
+      await reconcile()
+      await move.execute(payments.db)
+      await overdue(2)
+      expect((await reconcile()).lagMs).to.be.within(61_000, 70_000)
+      const reconciler = createReconciler({ ...options(), intervalMs: 10 })
+      await reconciler.start(new AbortController().signal)
+      const said = (text: string) => payments.lines.filter(({ message }) => message.startsWith(text))
+      await eventually(() => expect(said('payments are overdue because')).to.have.length(1))
+      await sql`delete from outbox_messages`.execute(payments.db)
+      await sql`delete from outbox_scheduled`.execute(payments.db)
+      await eventually(() => expect(said('overdue payments redriven')).to.have.length(1))
+      await reconciler.stop()
+      expect(said('payments are overdue because')).to.have.length(1)
+      expect(said('overdue payments redriven')[0]?.fields).to.deep.equal({ redriven: 3, leased: 0 })
+      expect(await outbox()).to.have.length(3)
+    })
+  }
+
+  it('goes on after an error, and stops in the middle of its pause', async () => {
+    await sql`alter table payments rename to gone`.execute(payments.db)
+    const reconciler = createReconciler({ ...options(), intervalMs: 20 })
+    await reconciler.start(new AbortController().signal)
+    const failed = () => expect(payments.lines.map(({ message }) => message).join()).to.include('could not look')
+    await eventually(failed)
+    await sql`alter table gone rename to payments`.execute(payments.db)
+    await overdue(1)
+    await eventually(async () => expect(await outbox()).to.have.length(1))
+    await reconciler.stop()
+  })
+})
