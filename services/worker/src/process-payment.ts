@@ -41,7 +41,7 @@ export async function processPayment(
   const { paymentId } = message
   const facts = { payment_id: paymentId, message_id: message.messageId, request_id: message.requestId }
   const transact = <Result>(work: (tx: Transaction<Tables>) => Promise<Result>) =>
-    persist(() => db.transaction().execute(work), { signal, logger })
+    persist(() => db.transaction().execute(work), { signal, logger, random })
 
   const token = uuidv7()
   const claim = await claimInTime(message, { ...options, token, attemptsMax }, signal)
@@ -95,14 +95,21 @@ export async function processPayment(
 /** A claim with enough of its lease left for the provider's deadline: one whose answer came late is made again. */
 async function claimInTime(
   { paymentId }: PaymentMessage,
-  { db, logger, token, attemptsMax, providerDeadlineMs }: ProcessOptions & { token: string; attemptsMax: number },
+  {
+    db,
+    logger,
+    token,
+    attemptsMax,
+    providerDeadlineMs,
+    random,
+  }: ProcessOptions & { token: string; attemptsMax: number },
   signal: AbortSignal,
 ) {
   const leaseMs = providerDeadlineMs + 2 * LEASE_MARGIN_MS
   const claimOnce = () => claimPayment(db, paymentId, { token, leaseMs, attemptsMax })
   for (;;) {
     const startedAt = performance.now()
-    const claim = await persist(claimOnce, { signal, logger })
+    const claim = await persist(claimOnce, { signal, logger, random })
     if (performance.now() - startedAt < LEASE_MARGIN_MS) return claim
   }
 }

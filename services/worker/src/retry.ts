@@ -12,7 +12,7 @@ const DELAY_MAX_MS = 2_000
  */
 export async function persist<Result>(
   work: () => Promise<Result>,
-  { signal, logger }: { signal: AbortSignal; logger: Logger },
+  { signal, logger, random }: { signal: AbortSignal; logger: Logger; random?: (() => number) | undefined },
 ): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted()
@@ -22,6 +22,6 @@ export async function persist<Result>(
       if (!isTransient(error)) throw error
       logger.warn('database away, trying again', { attempt, error })
     }
-    await sleep(20 + Math.min(DELAY_MAX_MS, retryDelayMs(attempt)), undefined, { signal })
+    await sleep(20 + Math.min(DELAY_MAX_MS, retryDelayMs(attempt, random)), undefined, { signal })
   }
 }
