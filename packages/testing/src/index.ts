@@ -1,6 +1,8 @@
 export { eventually } from './eventually.ts'
+export { type PrivatePostgres, startPrivatePostgres } from './private-postgres.ts'
 export { readmeSettings } from './readme-settings.ts'
 export { REPOSITORY } from './repository.ts'
 export { type LogLine, type ServiceProcess, startService } from './service-process.ts'
+export { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 export { createTestDatabase, type TestDatabase } from './test-database.ts'
 export { createTestVhost, type TestVhost } from './test-vhost.ts'

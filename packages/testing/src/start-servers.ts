@@ -1,12 +1,9 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { startPostgres, startRabbitmq } from '@cashflow/dev-stack'
-import pg from 'pg'
-import { type Addresses, withDatabase } from './addresses.ts'
-import { REPOSITORY } from './repository.ts'
+import type { Addresses } from './addresses.ts'
+import { createMigrated } from './migrated.ts'
 
 const TEMPLATE = 'cashflow_template'
 
@@ -32,7 +29,7 @@ export async function startServers(): Promise<Servers> {
   }
   try {
     const [postgres, rabbitmq] = await Promise.all(starting)
-    await makeTemplate(postgres.url)
+    await createMigrated(postgres.url, TEMPLATE)
     const { url: amqpUrl, managementUrl } = rabbitmq
     return { addresses: { postgresUrl: postgres.url, template: TEMPLATE, amqpUrl, managementUrl }, stop }
   } catch (error) {
@@ -40,16 +37,4 @@ export async function startServers(): Promise<Servers> {
     await stop()
     throw error
   }
-}
-
-async function makeTemplate(postgresUrl: string): Promise<void> {
-  const client = new pg.Client({ connectionString: postgresUrl })
-  await client.connect()
-  await client.query(`create database ${TEMPLATE}`)
-  await client.end()
-  // As a process of its own: the migrations are under test as they are run, and this package needs no other of ours.
-  await promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/bin.ts')], {
-    cwd: tmpdir(),
-    env: { ...process.env, DATABASE_URL: withDatabase(postgresUrl, TEMPLATE) },
-  })
 }

@@ -1,12 +1,11 @@
 import { createDatabase, type Tables } from '@cashflow/db'
 import { createNotifier } from '@cashflow/outbox'
 import type { Logger } from '@cashflow/runtime'
-import { createTestDatabase } from '@cashflow/testing'
+import { createTestDatabase, startTcpProxy, type TcpProxy } from '@cashflow/testing'
 import type { Kysely } from 'kysely'
 import supertest, { type Agent } from 'supertest'
 import { createApp } from '../src/app.ts'
 import { type HttpPart, httpPart } from '../src/http-part.ts'
-import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 
 export interface ApiUnderTest {
   http: HttpPart

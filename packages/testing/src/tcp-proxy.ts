@@ -8,6 +8,8 @@ export interface TcpProxy {
   cut(): void
   /** As if the network swallowed everything: connections stay, nothing passes. */
   freeze(): void
+  /** As if the server had become slow: what it sends arrives only once restored. */
+  holdAnswers(): void
   /** Passes the next message that holds this text to the server, then ends its connection before the answer. */
   loseAnswerTo(text: string): void
   /** How many answers it lost. */
@@ -16,9 +18,11 @@ export interface TcpProxy {
   stop(): Promise<void>
 }
 
+/** Between a client and its server, for the faults of a network. */
 export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
   const target = new URL(serverUrl)
   const sockets = new Set<Socket>()
+  const servers = new Set<Socket>()
   let mode: 'pass' | 'cut' | 'freeze' = 'pass'
   let losing: string | undefined
   let lost = 0
@@ -26,6 +30,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
   const proxy = createServer((client) => {
     if (mode === 'cut') return client.destroy()
     const server = connect(Number(target.port), target.hostname)
+    servers.add(server)
     let loses = false
     for (const [from, to] of [
       [client, server],
@@ -35,6 +40,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
       from.on('error', () => {})
       from.on('close', () => {
         sockets.delete(from)
+        servers.delete(from)
         to.destroy()
       })
       from.on('data', (data) => {
@@ -70,12 +76,16 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
     freeze() {
       mode = 'freeze'
     },
+    holdAnswers() {
+      for (const server of servers) server.pause()
+    },
     loseAnswerTo(text) {
       losing = text
     },
     restore() {
       if (mode === 'freeze') end()
       mode = 'pass'
+      for (const server of servers) server.resume()
     },
     async stop() {
       const closed = once(proxy, 'close')
