@@ -43,7 +43,7 @@ export async function processPayment(
   const { paymentId } = message
   const facts = { payment_id: paymentId, message_id: message.messageId, request_id: message.requestId }
   const transact = <Result>(work: (tx: Transaction<Tables>) => Promise<Result>) =>
-    persist(() => db.transaction().execute(work), { signal, logger })
+    persist(() => db.transaction().execute(work), { signal, logger, random })
 
   const token = uuidv7()
   const claim = await claimInTime(message, { ...options, token, attemptsMax }, signal)
@@ -106,6 +106,7 @@ async function claimInTime(
     attemptsMax,
     providerDeadlineMs,
     redriveAfterMs,
+    random,
   }: ProcessOptions & { token: string; attemptsMax: number },
   signal: AbortSignal,
 ) {
@@ -113,7 +114,7 @@ async function claimInTime(
   const claimOnce = () => claimPayment(db, paymentId, { token, leaseMs, attemptsMax, redriveAfterMs })
   for (;;) {
     const startedAt = performance.now()
-    const claim = await persist(claimOnce, { signal, logger })
+    const claim = await persist(claimOnce, { signal, logger, random })
     if (performance.now() - startedAt < LEASE_MARGIN_MS) return claim
   }
 }

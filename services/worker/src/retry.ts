@@ -8,6 +8,7 @@ const DELAY_MAX_MS = 2_000
 export interface PersistOptions {
   signal: AbortSignal
   logger: Logger
+  random?: (() => number) | undefined
 }
 
 /**
@@ -17,7 +18,7 @@ export interface PersistOptions {
  */
 export async function persist<Result>(
   work: () => Promise<Result>,
-  { signal, logger }: PersistOptions,
+  { signal, logger, random }: PersistOptions,
 ): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted()
@@ -27,6 +28,6 @@ export async function persist<Result>(
       if (!isTransient(error)) throw error
       logger.warn('database away, trying again', { attempt, error })
     }
-    await sleep(20 + Math.min(DELAY_MAX_MS, retryDelayMs(attempt)), undefined, { signal })
+    await sleep(20 + Math.min(DELAY_MAX_MS, retryDelayMs(attempt, random)), undefined, { signal })
   }
 }

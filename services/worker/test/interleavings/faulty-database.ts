@@ -1,0 +1,32 @@
+import type { Tables } from '@cashflow/db'
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import type { Actor, Stage } from './stage.ts'
+
+/**
+ * A pool of real sessions for one actor, each statement of which is a turn on the stage: BEGIN and COMMIT too. With a
+ * statement that is lost, before or after PostgreSQL has executed it, its session ends, and so do its locks.
+ */
+export function createFaultyDatabase(url: string, actor: Actor, stage: Stage): Kysely<Tables> {
+  class FaultyClient extends pg.Client {
+    #ended = false
+
+    // The one signature that Kysely calls; pg's declaration has eight.
+    // biome-ignore lint/suspicious/noExplicitAny: an override has to fit all of them
+    override query(text: any, values?: any): any {
+      const run = (): Promise<pg.QueryResult> => super.query(text, values)
+      if (this.#ended) return run()
+      return stage.act(actor, run, async () => {
+        this.#ended = true
+        await this.end()
+      })
+    }
+  }
+  const pool = new pg.Pool({ connectionString: url, max: 4, Client: FaultyClient, lock_timeout: 2_000 })
+  pool.on('error', () => {})
+  pool.on('connect', (client) => {
+    client.on('error', () => {})
+    actor.endings.push(() => client.end())
+  })
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+}

@@ -1,0 +1,62 @@
+import type { Tables } from '@cashflow/db'
+import { type Kysely, sql } from 'kysely'
+import type { Broker } from './broker.ts'
+import type { Calls } from './provider.ts'
+
+/** Has PostgreSQL write down every message that was ever committed to the outbox, and where. */
+export async function createLedger(db: Kysely<Tables>): Promise<void> {
+  await sql`create table ledger (place text, message_id uuid, key text, topic text, id bigint)`.execute(db)
+  await sql`create function enter() returns trigger language plpgsql as $$ begin
+    insert into ledger values (tg_table_name, new.message_id, new.key, new.topic, new.id); return null;
+  end $$`.execute(db)
+  for (const table of ['outbox_messages', 'outbox_scheduled', 'dead_letters'])
+    await sql`create trigger enter after insert on ${sql.table(table)} for each row execute function enter()`.execute(
+      db,
+    )
+}
+
+export async function empty(db: Kysely<Tables>): Promise<void> {
+  await sql`truncate ledger, payments, payment_events, outbox_messages, outbox_scheduled, dead_letters`.execute(db)
+}
+
+/** What holds at every moment. Returns what does not. */
+export async function broken(db: Kysely<Tables>, broker: Broker, calls: Calls): Promise<string[]> {
+  const { rows } = await sql<{ gone: string[]; settled: string[]; twice: string[] }>`select
+    array(select message_id::text from ledger except (select message_id::text from outbox_messages union all
+      select message_id::text from outbox_scheduled union all select message_id::text from dead_letters)) as gone,
+    array(select id::text from payments where status <> 'PENDING') as settled,
+    array(select payment_id::text from payment_events where type <> 'payment.created' group by 1 having count(*) > 1
+      union all select key from ledger where topic in ('payment.succeeded', 'payment.failed')
+      group by key having count(distinct message_id) > 1) as twice`.execute(db)
+  const [{ gone, settled, twice }] = rows as [(typeof rows)[0]]
+  return [
+    ...gone.filter((id) => !broker.confirmed.has(id)).map((id) => `message ${id} is gone before its confirm`),
+    ...settled.filter((id) => calls.live.has(id)).map((id) => `payment ${id} settled under another's lease`),
+    ...twice.map((id) => `payment ${id} was settled twice`),
+    ...calls.violations,
+  ]
+}
+
+/** What holds once all is quiet: the order of first arrivals, and that nothing and nobody still waits. */
+export async function unfinished(db: Kysely<Tables>, broker: Broker): Promise<string[]> {
+  const { rows } = await sql<{ left: string[]; open: string[]; ordered: { key: string; ids: string[] }[] }>`select
+    array(select message_id::text from outbox_messages union all select message_id::text from outbox_scheduled) as left,
+    array(select id::text from payments p where not exists (
+        select from payment_events e where e.payment_id = p.id and e.type <> 'payment.created')
+      and not exists (select from dead_letters d where d.key = p.id::text and p.parked_at is not null)) as open,
+    (select coalesce(jsonb_agg(o), '[]') from (select key, jsonb_agg(message_id order by id) as ids from ledger l
+      where place = 'outbox_messages' and not exists (
+        select from ledger s where s.message_id = l.message_id and s.place <> 'outbox_messages')
+      group by key) o) as ordered`.execute(db)
+  const [{ left, open, ordered }] = rows as [(typeof rows)[0]]
+  const overtaken = ordered.filter(({ ids }) => {
+    const expected = ids.filter((id) => !broker.refused.has(id))
+    const seen = broker.arrived.filter((id) => expected.includes(id))
+    return seen.join() !== expected.join()
+  })
+  return [
+    ...left.map((id) => `message ${id} is still in the outbox`),
+    ...open.map((id) => `payment ${id} is neither settled nor parked`),
+    ...overtaken.map(({ key, ids }) => `messages of ${key} arrived out of order: ${ids}`),
+  ]
+}

@@ -1,0 +1,37 @@
+import type { ProviderAnswer } from '../../src/provider.ts'
+import type { Actor, Stage } from './stage.ts'
+
+export interface Calls {
+  providerFor(actor: Actor, stage: Stage): { charge(payment: { id: string }): Promise<ProviderAnswer> }
+  /** Payments that a provider is being asked about, under a lease that has not ended. */
+  readonly live: ReadonlySet<string>
+  /** The payment's lease has ended: others may ask now. */
+  leaseEnded(paymentId: string): void
+  /** Calls that began although another was live. */
+  readonly violations: string[]
+}
+
+/** A provider that is asked in turns, and remembers who may ask. A worker that dies asks on until its lease ends. */
+export function createCalls(next: () => ProviderAnswer): Calls {
+  const live = new Map<string, symbol>()
+  const violations: string[] = []
+  return {
+    providerFor: (actor, stage) => ({
+      async charge({ id }) {
+        const call = Symbol(id)
+        if (live.has(id)) violations.push(`${actor.name} asks about ${id} while another does`)
+        live.set(id, call)
+        try {
+          return await stage.act(actor, async () => next())
+        } finally {
+          if (!actor.dead && live.get(id) === call) live.delete(id)
+        }
+      },
+    }),
+    get live() {
+      return new Set(live.keys())
+    },
+    leaseEnded: (paymentId) => void live.delete(paymentId),
+    violations,
+  }
+}

@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto'
+import { insertPayment, type Tables } from '@cashflow/db'
+import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { appendMessages, createFloors, promoteDue, runPass } from '@cashflow/outbox'
+import { type Kysely, sql } from 'kysely'
+import { processPayment } from '../../src/process-payment.ts'
+import type { ProviderAnswer } from '../../src/provider.ts'
+import { createBroker, type Delivery, type Reception } from './broker.ts'
+import { createFaultyDatabase } from './faulty-database.ts'
+import { broken, unfinished } from './ledger.ts'
+import { createCalls } from './provider.ts'
+import { type Actor, createStage, type Fate } from './stage.ts'
+
+export interface Script {
+  payments: number
+  relays: number
+  workers: number
+  steps: readonly { choice: number; fate: Fate }[]
+  receptions: readonly Reception[]
+  answers: readonly ProviderAnswer[]
+}
+
+const LIMITS = { lanesMax: 8, messagesPerLaneMax: 3, bytesMax: 1_000_000, confirmDeadlineMs: 60_000 }
+const QUIET_STEPS_MAX = 3_000
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** Plays a script with the product's own passes and workers on a real database, then lets all faults end. */
+export async function play(db: Kysely<Tables>, url: string, script: Script): Promise<void> {
+  const broker = createBroker(taking(script.receptions, 'confirmed'))
+  const calls = createCalls(taking(script.answers, { outcome: 'approved' }))
+  const world = createWorld(url)
+  const payments = await Promise.all(Array.from({ length: script.payments }, () => storePayment(db)))
+  const delivered: Delivery[] = []
+  const check = (lines: string[]) => {
+    if (lines.length > 0) throw new Error(lines.join('\n'))
+  }
+
+  /** What could happen now, beside the turns that are waited for. */
+  function events(quiet: boolean): (() => Promise<void> | void)[] {
+    const idle = (role: string, count: number) => world.busy(role) < count
+    const list: (() => Promise<void> | void)[] = []
+    if (idle('relay', script.relays)) list.push(() => world.begin('relay', pass))
+    if (idle('promoter', 2)) list.push(() => world.begin('promoter', (database) => promoteDue(database)))
+    const next = broker.queue[0]
+    if (next && idle('worker', script.workers)) list.push(() => work(next))
+    if (world.stage.blocked === 0) list.push(timePasses, leasesEnd)
+    if (quiet) return list
+    if (idle('writer', 1)) list.push(() => world.begin('writer', write))
+    const again = delivered[delivered.length - 1]
+    if (again) list.push(() => void broker.queue.push(again))
+    return list
+  }
+
+  const floors = createFloors()
+  let lane = 0
+  const pass = async (database: Kysely<Tables>, actor: Actor) => {
+    try {
+      const publisher = broker.publisherFor(actor, world.stage)
+      lane = (await runPass({ db: database, publisher, floors, limits: LIMITS }, lane)).nextLane
+    } catch {
+      floors.forget()
+    }
+  }
+  const work = (delivery: Delivery) => {
+    broker.queue.shift()
+    delivered.push(delivery)
+    world.begin('worker', async (database, actor) => {
+      const provider = calls.providerFor(actor, world.stage)
+      const options = { db: database, provider, logger: silent, notify() {}, providerDeadlineMs: 60_000 }
+      const retries = { attemptsMax: 3, random: () => 0 }
+      try {
+        await processPayment({ ...delivery, requestId: 'r' }, { ...options, ...retries }, new AbortController().signal)
+      } catch {
+        broker.queue.push(delivery) // Not acknowledged, so delivered again.
+      }
+    })
+  }
+  const write = async (database: Kysely<Tables>) => {
+    const key = payments[delivered.length % payments.length] as string
+    await database.transaction().execute(async (tx) => {
+      await sql`select from payments where id = ${key} for update`.execute(tx)
+      await appendMessages(tx, [retryOf(key), retryOf(key)])
+    })
+  }
+  const timePasses = async () => void (await sql`update outbox_scheduled set due_at = now()`.execute(db))
+  const leasesEnd = async () => {
+    const { rows } = await sql<{ id: string }>`update payments set lease_until = now() where id in (
+      select id from payments where lease_until > now() for update skip locked) returning id`.execute(db)
+    for (const { id } of rows) calls.leaseEnded(id)
+  }
+
+  try {
+    for (const { choice, fate } of script.steps) {
+      const { turns } = world.stage
+      // Turns three times as likely as new events, or everything would begin and nothing get anywhere.
+      const options = [...turns, ...turns, ...turns, ...events(false)]
+      const chosen = options[choice % options.length]
+      if (typeof chosen === 'function') await chosen()
+      else if (chosen) {
+        await world.stage.give(chosen, fate)
+        check(await broken(db, broker, calls))
+      }
+    }
+    let left: string[] = []
+    for (let step = 0; step < QUIET_STEPS_MAX; step += 1) {
+      const turn = world.stage.turns[0]
+      if (turn) {
+        await world.stage.give(turn, 'done')
+        continue
+      }
+      check(await broken(db, broker, calls))
+      left = await unfinished(db, broker)
+      if (left.length === 0 && broker.queue.length === 0 && world.busy() === 0) return
+      for (const event of events(true)) await event()
+    }
+    throw new Error(`It does not come to rest:\n${left.join('\n')}`)
+  } finally {
+    await world.end()
+  }
+}
+
+interface Process {
+  readonly actor: Actor
+  readonly database: Kysely<Tables>
+}
+
+function createWorld(url: string) {
+  const stage = createStage()
+  const running = new Map<Process, string>()
+  const idle = new Map<string, Process[]>()
+  const closing: Promise<void>[] = []
+  let born = 0
+
+  function start(role: string): Process {
+    born += 1
+    const actor: Actor = { name: `${role} ${born}`, dead: false, endings: [] }
+    return { actor, database: createFaultyDatabase(url, actor, stage) }
+  }
+
+  return {
+    stage,
+    busy: (role?: string) => [...running.values()].filter((one) => role === undefined || one === role).length,
+    /** Has a process that idles, or a new one, do a piece of work. */
+    begin(role: string, task: (database: Kysely<Tables>, actor: Actor) => Promise<unknown>) {
+      const process = idle.get(role)?.pop() ?? start(role)
+      const { actor, database } = process
+      running.set(process, role)
+      void task(database, actor)
+        .catch(() => {})
+        .finally(() => {
+          running.delete(process)
+          if (actor.dead) closing.push(database.destroy())
+          else idle.set(role, [...(idle.get(role) ?? []), process])
+        })
+    },
+    async end() {
+      for (const { actor } of running.keys()) actor.dead = true
+      for (const turn of [...stage.turns]) await stage.give(turn, 'dies before')
+      await Promise.all([...closing, ...[...idle.values()].flat().map(({ database }) => database.destroy())])
+    },
+  }
+}
+
+function taking<Item>(list: readonly Item[], then: Item): () => Item {
+  let at = 0
+  return () => list[at++] ?? then
+}
+
+const retryOf = (key: string) => ({
+  messageId: randomUUID(),
+  key,
+  topic: 'payment.retry',
+  payload: { payment_id: key },
+})
+
+async function storePayment(db: Kysely<Tables>): Promise<string> {
+  const { payment, event } = createPayment({
+    id: randomUUID(),
+    merchantId: DEFAULT_MERCHANT_ID,
+    reference: randomUUID(),
+    money: { amountMinor: 100n, currency: 'USD' },
+    at: new Date(),
+  })
+  await db.transaction().execute(async (tx) => {
+    await insertPayment(tx, payment, event, { requestId: 'r', redriveAfterMs: 60_000 })
+    await appendMessages(tx, [{ ...retryOf(payment.id), topic: event.type }])
+  })
+  return payment.id
+}
