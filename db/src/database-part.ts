@@ -1,6 +1,6 @@
 import { type Logger, type Part, waitFor } from '@cashflow/runtime'
-import { type Kysely, sql } from 'kysely'
-import { ensureSchema } from './migrate.ts'
+import type { Kysely } from 'kysely'
+import { ensureSchema, SchemaError } from './migrate.ts'
 import type { Tables } from './tables.ts'
 
 /** The pool as a part of a process: starts once PostgreSQL answers and its schema is new enough; stop closes the pool. */
@@ -8,8 +8,8 @@ export function databasePart(db: Kysely<Tables>, logger: Logger): Part {
   return {
     name: 'database',
     async start(signal) {
-      await waitFor('PostgreSQL', () => sql`select 1`.execute(db), { logger, signal })
-      await ensureSchema(db)
+      const isHopeless = (error: unknown) => error instanceof SchemaError
+      await waitFor('PostgreSQL', () => ensureSchema(db), { logger, signal, isHopeless })
     },
     stop: () => db.destroy(),
   }

@@ -39,13 +39,29 @@ const CODELESS =
   /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Query read timeout|timeout expired|Client was closed|.* is not queryable)/i
 
 /**
- * Whether the same transaction may succeed when it is run again as a whole: conflicts, and a server that is away.
- * The outcome of a transaction whose COMMIT failed like this is in doubt, so that whole has to be idempotent.
+ * Whether the same transaction may succeed when it is run again at once, as a whole: conflicts, and a server that is
+ * away. The outcome of a transaction whose COMMIT failed like this is in doubt, so that whole has to be idempotent.
  */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (error instanceof AggregateError) return error.errors.every(isTransient)
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  const code = codeOf(error)
   if (code === undefined) return CODELESS.test(error.message)
   return RETRYABLE.has(code) || NETWORK.has(code) || /^08...$/.test(code)
+}
+
+/**
+ * Whether an error is the work's own fault, which no repetition mends: a bug, or a statement that PostgreSQL will always
+ * refuse (classes 0A, 21, 22, 23, 42 and P0 of its error codes). All else is weather: a full disk, a changed password, a
+ * database that takes no connections, a statement that took too long.
+ */
+export function isFault(error: unknown): boolean {
+  if (isTransient(error)) return false
+  if (!(error instanceof Error)) return true
+  const code = codeOf(error)
+  return code === undefined || /^ERR_/.test(code) || /^(0A|21|22|23|42|P0)...$/.test(code)
+}
+
+function codeOf(error: Error): string | undefined {
+  return 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

@@ -1,6 +1,6 @@
 export { createDatabase, type DatabaseOptions, sessionSettings } from './database.ts'
 export { databasePart } from './database-part.ts'
-export { CommitInDoubtError, isTransient } from './errors.ts'
+export { CommitInDoubtError, isFault, isTransient } from './errors.ts'
 export { ensureSchema, migrate, SCHEMA_NEEDED, SchemaError } from './migrate.ts'
 export { type Done, discard, requeue } from './operator/dead-letters.ts'
 export { settleByHand } from './operator/settle-by-hand.ts'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { isTransient } from '../src/index.ts'
+import { isFault, isTransient } from '../src/index.ts'
 import { createTestStore, type TestStore } from './test-store.ts'
 
 const errorOf = (work: Promise<unknown>) =>
@@ -72,6 +72,35 @@ describe('the database', () => {
       const error = await errorOf(sql`select 1`.execute(store.db))
       expect(isTransient(error), error?.message).to.equal(true)
       await Promise.all(held.map((tx) => tx.rollback().execute()))
+    })
+  })
+
+  describe('calls a fault', () => {
+    it('what PostgreSQL will refuse again, and bugs', () => {
+      for (const code of ['22P02', '23505', '42P01', '42601', '0A000', 'P0001', 'ERR_INVALID_ARG_TYPE']) {
+        expect(isFault(Object.assign(new Error('x'), { code })), code).to.equal(true)
+      }
+      expect(isFault(new TypeError('x is not a function'))).to.equal(true)
+      expect(isFault('text')).to.equal(true)
+    })
+
+    it('neither what passes at once nor what somebody has to mend', () => {
+      // A full disk, a changed password, a dropped database, one that takes no connections, a slow statement, no more files.
+      for (const code of [
+        '40P01',
+        'ECONNREFUSED',
+        '53100',
+        '28P01',
+        '3D000',
+        '55000',
+        '57014',
+        '58030',
+        '25P03',
+        'EMFILE',
+      ]) {
+        expect(isFault(Object.assign(new Error('x'), { code })), code).to.equal(false)
+      }
+      expect(isFault(new Error('Connection terminated unexpectedly'))).to.equal(false)
     })
   })
 })

@@ -42,7 +42,8 @@ export async function runPass<Tables extends OutboxTables>(
   startLane: number,
 ): Promise<PassResult> {
   const view = floors.view()
-  const tx = await db.startTransaction().execute()
+  // Each statement has to have a snapshot of its own, whatever the server's default is.
+  const tx = await db.startTransaction().setIsolationLevel('read committed').execute()
   try {
     const { lanes, xid } = await lockLanes(tx, view, { start: startLane, lanesMax: limits.lanesMax })
     if (lanes.length === 0) {

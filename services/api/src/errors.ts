@@ -1,4 +1,4 @@
-import { isTransient } from '@cashflow/db'
+import { isFault } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
 import { DeadlineError } from './deadline.ts'
@@ -51,9 +51,7 @@ function toProblem(error: unknown): Problem {
   return new Problem('internal', 'The request could not be handled. It was recorded under its request_id.')
 }
 
-// Besides what a retry helps against: PostgreSQL does not let us in (classes 28 and 3D, and 55000 for a database that takes
-// no connections), is out of resources (53), was told to stop (57), or has lost its disk (58).
+// Whatever is wrong with the database is no reason to believe that the request was at fault.
 function isUnavailable(error: unknown): boolean {
-  if (isTransient(error) || error instanceof DeadlineError) return true
-  return error instanceof Error && 'code' in error && /^((28|3D|53|57|58)...|55000)$/.test(String(error.code))
+  return error instanceof DeadlineError || (error instanceof Error && !isFault(error))
 }

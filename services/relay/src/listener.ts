@@ -35,7 +35,8 @@ export function createListener({ databaseUrl, onNotify, onLost, logger }: Listen
       logger.debug('cannot listen to the database', { error })
     } finally {
       onLost()
-      await client.end().catch(() => {})
+      // Not awaited: a server that has fallen silent does not answer the farewell either.
+      client.end().catch(() => {})
     }
   }
 

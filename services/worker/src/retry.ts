@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isTransient } from '@cashflow/db'
+import { isFault } from '@cashflow/db'
 import { retryDelayMs } from '@cashflow/outbox'
 import type { Logger } from '@cashflow/runtime'
 
@@ -12,7 +12,7 @@ export interface PersistOptions {
 }
 
 /**
- * Runs an idempotent transaction again for as long as the database is away or in conflict.
+ * Runs an idempotent transaction again for as long as the database is away, in conflict or in trouble of its own.
  *
  * @throws what repeating does not mend, or the signal's reason
  */
@@ -25,7 +25,7 @@ export async function persist<Result>(
     try {
       return await work()
     } catch (error) {
-      if (!isTransient(error)) throw error
+      if (isFault(error)) throw error
       logger.warn('database away, trying again', { attempt, error })
     }
     await sleep(20 + Math.min(DELAY_MAX_MS, retryDelayMs(attempt, random)), undefined, { signal })

@@ -67,7 +67,7 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
     world.begin('worker', async (database, actor) => {
       const provider = calls.providerFor(actor, world.stage)
       const options = { db: database, provider, logger: silent, notify() {}, providerDeadlineMs: 60_000 }
-      const retries = { attemptsMax: 3, random: () => 0 }
+      const retries = { attemptsMax: 3, redriveAfterMs: 60_000, random: () => 0 }
       try {
         await processPayment({ ...delivery, requestId: 'r' }, { ...options, ...retries }, new AbortController().signal)
       } catch {

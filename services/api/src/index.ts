@@ -1,1 +1,0 @@
-export { apiEnv } from './config.ts'
