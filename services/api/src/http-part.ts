@@ -8,6 +8,8 @@ export interface HttpOptions {
   host: string
   port: number
   logger: Logger
+  /** After how long a connection is cut on which nothing moves: a client that does not read its answers. */
+  unreadMs?: number
 }
 
 export interface HttpPart extends Part {
@@ -18,9 +20,15 @@ export interface HttpPart extends Part {
 type Connections = ReadonlyMap<Socket, ReadonlySet<ServerResponse>>
 
 const DRAIN_MS = 15_000
+// Longer than a body and a turn at PostgreSQL may take together.
+const UNREAD_MS = 20_000
+// A client that sends requests and reads no answers is cut here. What it can hold in memory until then is bounded.
+const UNANSWERED_MAX = 32
+const CONNECTIONS_MAX = 4_096
 
 /** Listens while started. Stopping answers what is in flight, then closes. */
-export function httpPart(app: RequestListener, { host, port, logger }: HttpOptions): HttpPart {
+export function httpPart(app: RequestListener, options: HttpOptions): HttpPart {
+  const { host, port, logger, unreadMs = UNREAD_MS } = options
   const server = createServer({
     headersTimeout: 10_000,
     requestTimeout: 30_000,
@@ -28,16 +36,21 @@ export function httpPart(app: RequestListener, { host, port, logger }: HttpOptio
     keepAliveTimeout: 65_000, // Longer than load balancers keep theirs, so that none sends into a closing connection.
     requireHostHeader: false, // The app's own answer has a Request-Id.
   })
+  server.timeout = unreadMs
+  server.maxConnections = CONNECTIONS_MAX
   const connections = trackConnections(server)
   server.on('clientError', (error, socket) => {
     answerBrokenRequest(error, socket as Socket, [...(connections.get(socket as Socket) ?? [])])
   })
   let starting: Promise<unknown> | undefined
   let stopping: Promise<void> | undefined
-  server.on('request', (_req, res) => {
+  server.on('request', (req, res) => {
+    const unanswered = connections.get(req.socket)?.size ?? 0
+    if (unanswered > UNANSWERED_MAX) req.socket.destroy()
+    if (req.socket.destroyed) return
     if (stopping) res.setHeader('Connection', 'close')
+    app(req, res)
   })
-  server.on('request', app)
   // RFC 9110 §10.1.1: an unknown expectation may be ignored. Node's own refusal has no Request-Id.
   server.on('checkExpectation', (req, res) => server.emit('request', req, res))
   return {

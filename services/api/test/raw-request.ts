@@ -1,0 +1,41 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+
+export interface Answer {
+  status: number
+  headers: Record<string, string>
+  /** Of JSON; undefined where there is none. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever it holds.
+  body: any
+  /** The amount as it was written. */
+  amountText: string | undefined
+}
+
+/** Sends bytes on a connection of their own, and reads until the server ends it: it has to answer once, and in HTTP. */
+export async function sendRaw(url: string, { bytes }: { bytes: Buffer }): Promise<Answer> {
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  await once(socket, 'connect')
+  const answered = buffer(socket)
+  socket.write(bytes)
+  return parse(await answered)
+}
+
+function parse(answer: Buffer): Answer {
+  const text = answer.toString()
+  const end = text.indexOf('\r\n\r\n')
+  const [start = '', ...lines] = text.slice(0, end).split('\r\n')
+  const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(start)?.[1])
+  if (end < 0 || !status) throw new Error(`This is no answer: ${JSON.stringify(text.slice(0, 300))}`)
+  const headers = Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
+  )
+  const body = text.slice(end + 4)
+  return {
+    status,
+    headers,
+    body: body === '' ? undefined : JSON.parse(body),
+    amountText: /"amount":([0-9.]+)/.exec(body)?.[1],
+  }
+}

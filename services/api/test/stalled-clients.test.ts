@@ -1,0 +1,51 @@
+import type { RequestListener } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { type HttpPart, httpPart } from '../src/http-part.ts'
+
+const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
+const logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+describe('A client that does not read its answers', () => {
+  let http: HttpPart
+  let client: Socket
+  afterEach(async () => {
+    client.destroy()
+    await http.stop()
+  })
+
+  async function serve(app: RequestListener, options: { unreadMs?: number } = {}): Promise<void> {
+    http = httpPart(app, { host: '127.0.0.1', port: 0, logger, ...options })
+    await http.start(new AbortController().signal)
+    client = connect(Number(new URL(http.url).port), '127.0.0.1').pause()
+    client.on('error', () => {})
+  }
+
+  it('is cut when nothing moves any more', async () => {
+    let ended: boolean | undefined
+    const answer: RequestListener = (_req, res) => {
+      res.once('close', () => {
+        ended = res.writableFinished
+      })
+      res.end(Buffer.alloc(64e6)) // More than the systems between us take.
+    }
+    await serve(answer, { unreadMs: 300 })
+    client.write(GET)
+    await eventually(() => expect(ended).to.equal(false))
+  })
+
+  it('is cut when it goes on sending requests', async () => {
+    let [begun, cut] = [0, false]
+    await serve((req) => {
+      begun += 1
+      if (begun > 1) return
+      req.socket.once('close', () => {
+        cut = true
+      })
+    })
+    client.write(GET.repeat(1_000))
+    await eventually(() => expect(cut).to.equal(true))
+    expect(begun).to.equal(32)
+  })
+})
