@@ -1,10 +1,12 @@
 import { type RawBuilder, sql, type Transaction } from 'kysely'
-import { laneOf, type NewMessage } from './message.ts'
+import { laneOf, type NewMessage, PAYLOAD_BYTES_MAX, PayloadTooLargeError } from './message.ts'
 import type { OutboxTables } from './tables.ts'
 
 /**
  * Writes messages that are published after the transaction commits, and never if it does not.
  * Takes a transaction, never a pool: a message must not outlive a rolled-back payment.
+ *
+ * @throws PayloadTooLargeError before anything is written
  */
 export async function appendMessages<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
@@ -19,7 +21,11 @@ export async function appendMessages<Tables extends OutboxTables>(
     where pg_current_xact_id() is not null`.execute(tx)
 }
 
-/** Like `appendMessages`, for messages that are published `delayMs` milliseconds from now, in no order. */
+/**
+ * Like `appendMessages`, for messages that are published `delayMs` milliseconds from now, in no order.
+ *
+ * @throws PayloadTooLargeError before anything is written
+ */
 export async function scheduleMessages<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
   messages: readonly NewMessage[],
@@ -37,6 +43,10 @@ export async function scheduleMessages<Tables extends OutboxTables>(
 const COLUMNS = sql`lane, message_id, key, topic, coalesce(payload, 'null'), headers, mandatory`
 
 function recordset(messages: readonly NewMessage[]): RawBuilder<unknown> {
+  for (const message of messages) {
+    const bytes = Buffer.byteLength(JSON.stringify(message.payload) ?? 'null')
+    if (bytes > PAYLOAD_BYTES_MAX) throw new PayloadTooLargeError(message, bytes)
+  }
   const rows = messages.map(({ messageId, key, topic, payload, headers = {}, mandatory = true }) => ({
     lane: laneOf(key),
     message_id: messageId,

@@ -7,7 +7,7 @@ export interface NewMessage {
   /** Messages of one key are first delivered in the order of their commits. */
   key: string
   topic: string
-  /** Any JSON value. */
+  /** Any JSON value of at most PAYLOAD_BYTES_MAX. */
   payload: unknown
   headers?: Readonly<Record<string, string>>
   /** False for news that nobody may be listening to: unroutable then counts as done. True by default. */
@@ -26,6 +26,27 @@ export interface OutboxMessage {
   /** How often it came back unroutable. */
   readonly attempts: number
   readonly createdAt: Date
+}
+
+/** How large a payload may be, in bytes of JSON: what a relay reads at once stays small. Larger things are referred to. */
+export const PAYLOAD_BYTES_MAX = 1_000_000
+
+/**
+ * What a relay still publishes, in bytes of body: PostgreSQL writes some JSON longer than it came (1e300). RabbitMQ
+ * closes the channel on more than it takes, 16 MiB since 4.0, and with it every message beside it.
+ */
+export const BODY_BYTES_MAX = 10_000_000
+
+/** The payload is larger than PAYLOAD_BYTES_MAX. */
+export class PayloadTooLargeError extends Error {
+  override name = 'PayloadTooLargeError'
+  readonly code = 'payload_too_large'
+  readonly bytes: number
+
+  constructor({ topic, key }: NewMessage, bytes: number) {
+    super(`the payload of ${topic} for ${key} has ${bytes} bytes, more than ${PAYLOAD_BYTES_MAX}`)
+    this.bytes = bytes
+  }
 }
 
 export const LANES = 32

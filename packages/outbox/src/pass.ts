@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely'
 import { decide } from './decide.ts'
 import type { Floors, FloorsView } from './floors.ts'
-import { type LaneRead, lockLanes, readLanes } from './lanes.ts'
-import { LANES } from './message.ts'
+import { type LaneRead, lockLanes, type ReadMessage, readLanes } from './lanes.ts'
+import { BODY_BYTES_MAX, LANES } from './message.ts'
 import { publishRouted } from './publish-routed.ts'
 import type { Publisher } from './publisher.ts'
 import { type Settlement, settle } from './settle.ts'
@@ -51,11 +51,7 @@ export async function runPass<Tables extends OutboxTables>(
       return { settlements: [], nextLane: startLane }
     }
     const read = await readLanes(tx, lanes, view, limits)
-    const outcomes = await publishRouted(publisher, read.messages, limits.confirmDeadlineMs)
-    const settlements = read.messages.map((message, index) => ({
-      message,
-      action: decide(message, outcomes[index] ?? { status: 'unknown', reason: 'no outcome' }),
-    }))
+    const settlements = await publishRead(publisher, read.messages, limits.confirmDeadlineMs)
     await settle(tx, settlements)
     await tx.commit().execute()
     observeLanes(floors, view, { lanes, xid, read, settlements, limits })
@@ -69,6 +65,18 @@ export async function runPass<Tables extends OutboxTables>(
         .catch(() => {})
     throw error
   }
+}
+
+/** Publishes what can be, and decides on all of it. */
+async function publishRead(publisher: Publisher, read: readonly ReadMessage[], deadlineMs: number) {
+  const messages = read.filter(({ bytes }) => bytes <= BODY_BYTES_MAX)
+  const outcomes = await publishRouted(publisher, messages, deadlineMs)
+  const byMessage = new Map(messages.map((message, index) => [message, outcomes[index]]))
+  return read.map((message): Settlement => {
+    if (message.bytes > BODY_BYTES_MAX)
+      return { message, action: { action: 'bury', reason: `${message.bytes} bytes, more than ${BODY_BYTES_MAX}` } }
+    return { message, action: decide(message, byMessage.get(message) ?? { status: 'unknown', reason: 'no outcome' }) }
+  })
 }
 
 interface PassFacts {

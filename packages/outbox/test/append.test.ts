@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { appendMessages } from '../src/index.ts'
+import { appendMessages, PAYLOAD_BYTES_MAX, PayloadTooLargeError, scheduleMessages } from '../src/index.ts'
 import { laneOf } from '../src/message.ts'
 import { createTestOutbox, type TestOutbox } from './test-outbox.ts'
 
@@ -82,6 +82,24 @@ describe('append', () => {
       .orderBy('id')
       .execute()
     expect(rows.map(({ payload }) => payload)).to.deep.equal(payloads)
+  })
+
+  it('refuses a payload that is too large, before it writes anything', async () => {
+    const fits = message('size', { payload: 'x'.repeat(PAYLOAD_BYTES_MAX - 2) })
+    const large = message('size', { payload: 'é'.repeat(PAYLOAD_BYTES_MAX / 2) })
+    const tx = await outbox.db.startTransaction().execute()
+    for (const store of [
+      appendMessages,
+      (...args: [typeof tx, [typeof fits, typeof large]]) => scheduleMessages(...args, 0),
+    ]) {
+      const failed = await store(tx, [fits, large]).catch((error: unknown) => error)
+      expect(failed).to.be.instanceOf(PayloadTooLargeError)
+      expect(failed).to.include({ code: 'payload_too_large', bytes: PAYLOAD_BYTES_MAX + 2 })
+    }
+    await appendMessages(tx, [fits])
+    const rows = await tx.selectFrom('outbox_messages').select('message_id').where('key', '=', 'size').execute()
+    await tx.rollback().execute()
+    expect(rows).to.deep.equal([{ message_id: fits.messageId }])
   })
 
   it('spreads keys over all lanes', () => {

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { appendMessages, createFloors, type NewMessage, promoteDue, runPass, scheduleMessages } from '../src/index.ts'
@@ -112,6 +112,33 @@ describe('a pass', () => {
       sizes.push(read)
     }
     expect(sizes).to.deep.equal([3, 3, 3, 2, 0])
+  })
+
+  it('reads few of many large messages, and in a fraction of what reading all would take', async () => {
+    const payload = randomBytes(300_000).toString('base64')
+    await append(messages(64, { payload, key: 'a' }))
+    const elapsedMs = async (work: () => Promise<unknown>) => {
+      const startedAt = performance.now()
+      await work()
+      return performance.now() - startedAt
+    }
+    const all = await elapsedMs(() =>
+      sql`select sum(octet_length(payload::text)) from outbox_messages`.execute(outbox.db),
+    )
+    const one = await elapsedMs(async () => expect((await pass()).settlements).to.have.length(3))
+    expect(one).to.be.below(all / 2)
+  })
+
+  it('makes a message that no broker takes a dead letter, and publishes what is behind it', async () => {
+    const [huge, next] = messages(2, { key: 'k' })
+    await append([huge as NewMessage, next as NewMessage])
+    await sql`update outbox_messages set payload = to_jsonb(repeat('x', 20000000))
+      where message_id = ${huge?.messageId}`.execute(outbox.db)
+    const publisher = await drain()
+    expect(publisher.published.map(({ messageId }) => messageId)).to.deep.equal([next?.messageId])
+    const dead = await outbox.db.selectFrom('dead_letters').select(['message_id', 'reason']).execute()
+    expect(dead).to.deep.equal([{ message_id: huge?.messageId, reason: '20000002 bytes, more than 10000000' }])
+    expect(await outbox.backlog()).to.equal(0)
   })
 
   it('leaves what was nacked or is unknown, uncharged and in its order', async () => {

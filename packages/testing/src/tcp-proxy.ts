@@ -10,6 +10,8 @@ export interface TcpProxy {
   freeze(): void
   /** As if the server had become slow: what it sends arrives only once restored. */
   holdAnswers(): void
+  /** Passes the next message that holds this text to the server, then holds what that answers, until restored. */
+  holdAnswerTo(text: string): void
   /** Passes the next message that holds this text to the server, then ends its connection before the answer. */
   loseAnswerTo(text: string): void
   /** How many answers it lost. */
@@ -25,6 +27,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
   const servers = new Set<Socket>()
   let mode: 'pass' | 'cut' | 'freeze' = 'pass'
   let losing: string | undefined
+  let holding: string | undefined
   let lost = 0
 
   const proxy = createServer((client) => {
@@ -44,6 +47,10 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
         to.destroy()
       })
       from.on('data', (data) => {
+        if (holding !== undefined && from === client && data.includes(holding)) {
+          holding = undefined
+          server.pause()
+        }
         if (losing !== undefined && from === client && data.includes(losing)) {
           losing = undefined
           loses = true
@@ -78,6 +85,9 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
     },
     holdAnswers() {
       for (const server of servers) server.pause()
+    },
+    holdAnswerTo(text) {
+      holding = text
     },
     loseAnswerTo(text) {
       losing = text

@@ -109,7 +109,7 @@ function report({ settlements }: PassResult, logger: Logger): void {
     else if (action.action === 'delay')
       logger.warn('message unroutable, tried again later', { ...fields, delay_ms: action.delayMs })
     else if (action.action === 'bury')
-      logger.error('message unroutable, now a dead letter', { ...fields, reason: action.reason })
+      logger.error('message not publishable, now a dead letter', { ...fields, reason: action.reason })
   }
   const left = settlements.filter(({ action }) => action.action === 'leave').length
   if (left > 0) logger.warn('messages not confirmed, they stay in the outbox', { messages: left })

@@ -22,7 +22,8 @@ export function createCalls(next: () => ProviderAnswer): Calls {
         if (live.has(id)) violations.push(`${actor.name} asks about ${id} while another does`)
         live.set(id, call)
         try {
-          return await stage.act(actor, async () => next())
+          const answer = await stage.act(actor, async () => next())
+          return await stage.act(actor, async () => answer)
         } finally {
           if (!actor.dead && live.get(id) === call) live.delete(id)
         }

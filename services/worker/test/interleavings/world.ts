@@ -45,9 +45,10 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
     if (next && idle('worker', script.workers)) list.push(() => work(next))
     if (world.stage.blocked === 0) list.push(timePasses, leasesEnd)
     if (quiet) return list
+    if (calls.live.size > 0 && world.stage.blocked === 0) list.push(leasesEnd, leasesEnd)
     if (idle('writer', 1)) list.push(() => world.begin('writer', write))
     const again = delivered[delivered.length - 1]
-    if (again) list.push(() => void broker.queue.push(again))
+    if (again && broker.queue.length < 3) list.push(() => void broker.queue.unshift(again))
     return list
   }
 

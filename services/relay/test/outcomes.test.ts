@@ -1,0 +1,104 @@
+import { eventually, type ServiceProcess, startTcpProxy, type TcpProxy } from '@cashflow/testing'
+import { expect } from 'chai'
+import { createRelayRig, news, type RelayRig } from './relay-rig.ts'
+
+type Got = { properties: { message_id: string } }
+
+describe('what the broker answers to a relay', () => {
+  let rig: RelayRig
+  let proxy: TcpProxy
+  let relay: ServiceProcess
+  beforeEach(async () => {
+    rig = await createRelayRig()
+    proxy = await startTcpProxy(rig.vhost.url)
+    relay = rig.start({ RABBITMQ_URL: proxy.url })
+    await rig.append(news(1))
+    await eventually(async () => expect(await rig.backlog()).to.equal(0), { timeoutMs: 20_000 })
+  })
+  afterEach(async () => {
+    await rig.stop()
+    await proxy.stop()
+  })
+
+  const manage = (method: string, path: string, body?: unknown) => rig.vhost.management.request(method, path, body)
+  const rows = (table: 'outbox_messages' | 'outbox_scheduled' | 'dead_letters') =>
+    rig.db.selectFrom(table).select(['message_id', 'attempts']).orderBy('id').execute()
+  const logged = (message: string) => relay.logs.filter((line) => line.message === message).length
+
+  it('nacked: stays uncharged while the queue is full, and is published when there is room', async () => {
+    const limit = { pattern: '^payments$', 'apply-to': 'queues', definition: { 'max-length': 5 } }
+    await manage('PUT', `/policies/${rig.vhost.name}/full`, limit)
+    const messages = news(40)
+    // Until the queue knows its policy it takes some.
+    await rig.append(messages)
+    await eventually(() => expect(logged('messages not confirmed, they stay in the outbox')).to.be.above(2))
+    const left = await rows('outbox_messages')
+    expect(left).to.have.length.above(0)
+    expect(left.map(({ attempts }) => attempts)).to.deep.equal(left.map(() => 0))
+    expect([...(await rows('outbox_scheduled')), ...(await rows('dead_letters'))]).to.deep.equal([])
+    // Whatever leaves the queue makes room.
+    const published = new Set<string>()
+    await eventually(
+      async () => {
+        const taken = { count: 100, ackmode: 'ack_requeue_false', encoding: 'auto' }
+        const got = (await manage('POST', `/queues/${rig.vhost.name}/payments/get`, taken)) as Got[]
+        for (const { properties } of got) published.add(properties.message_id)
+        expect(got.length + (await rig.backlog())).to.equal(0)
+      },
+      { timeoutMs: 50_000 },
+    )
+    for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
+  }).timeout(90_000)
+
+  it('returned: is published at once where a declaration restores the binding, and charged nothing', async () => {
+    const binding = `/bindings/${rig.vhost.name}/e/payments/q/payments/payment.created`
+    await manage('DELETE', binding)
+    const messages = news(40)
+    await rig.append(messages)
+    await eventually(async () => expect(await rig.backlog()).to.equal(0))
+    expect(await manage('GET', binding)).to.include({ routing_key: 'payment.created' })
+    const published = await rig.published()
+    for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
+    expect(logged('message unroutable, tried again later')).to.equal(0)
+    expect(await rows('outbox_scheduled')).to.deep.equal([])
+  }).timeout(60_000)
+
+  it('returned: is charged, delayed, and a dead letter in the end where nothing restores it', async () => {
+    const [first, last] = news(2, { topic: 'nobody.listens' })
+    await rig.append([first as typeof first & object, { ...(last as typeof last & object), key: 'another' }])
+    await eventually(() => expect(logged('message unroutable, tried again later')).to.be.above(1))
+    await eventually(async () => {
+      const charged = [...(await rows('outbox_scheduled')), ...(await rows('outbox_messages'))]
+      expect(charged.map(({ attempts }) => attempts > 0)).to.deep.equal([true, true])
+    })
+    await eventually(async () => {
+      const { numUpdatedRows } = await rig.db
+        .updateTable('outbox_scheduled')
+        .set({ attempts: 19, due_at: new Date(0) })
+        .where('message_id', '=', String(last?.messageId))
+        .executeTakeFirst()
+      expect(numUpdatedRows).to.equal(1n)
+    })
+    await eventually(async () =>
+      expect(await rows('dead_letters')).to.deep.equal([{ message_id: last?.messageId, attempts: 20 }]),
+    )
+  }).timeout(60_000)
+
+  it('unknown: stays uncharged after a cut, and arrives, perhaps twice', async () => {
+    proxy.holdAnswers()
+    const messages = news(40)
+    await rig.append(messages)
+    await eventually(async () => expect((await rig.published()).size).to.be.above(1))
+    expect(await rig.backlog(), 'the broker has them, and nobody knows').to.equal(40)
+    proxy.cut()
+    await relay.logged('messages not confirmed, they stay in the outbox')
+    expect(await rows('outbox_messages')).to.deep.equal(
+      messages.map(({ messageId }) => ({ message_id: messageId, attempts: 0 })),
+    )
+    proxy.restore()
+    await eventually(async () => expect(await rig.backlog()).to.equal(0), { timeoutMs: 20_000 })
+    const published = await rig.published()
+    for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
+    expect([...(await rows('outbox_scheduled')), ...(await rows('dead_letters'))]).to.deep.equal([])
+  }).timeout(60_000)
+})

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto'
+import { createDatabase, type Tables } from '@cashflow/db'
+import { appendMessages, type NewMessage } from '@cashflow/outbox'
+import {
+  createTestDatabase,
+  createTestVhost,
+  type ServiceProcess,
+  startService,
+  type TestDatabase,
+  type TestVhost,
+} from '@cashflow/testing'
+import { type Kysely, sql } from 'kysely'
+
+/** A database, a vhost, and relays as processes of their own between them. */
+export interface RelayRig {
+  readonly database: TestDatabase
+  readonly vhost: TestVhost
+  readonly db: Kysely<Tables>
+  start(settings?: Record<string, string>): ServiceProcess
+  append(messages: readonly NewMessage[]): Promise<void>
+  /** Messages in the lanes. */
+  backlog(): Promise<number>
+  /** What `payments` holds, counted by reading it all and putting it back. */
+  published(): Promise<Set<string>>
+  stop(): Promise<void>
+}
+
+export async function createRelayRig(): Promise<RelayRig> {
+  const [database, vhost] = await Promise.all([createTestDatabase(), createTestVhost()])
+  const logger = { debug() {}, info() {}, warn() {}, error() {} }
+  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 4, logger })
+  const relays: ServiceProcess[] = []
+  return {
+    database,
+    vhost,
+    db,
+    start(settings = {}) {
+      const relay = startService('relay', { DATABASE_URL: database.url, RABBITMQ_URL: vhost.url, ...settings })
+      relays.push(relay)
+      return relay
+    },
+    append: (messages) => db.transaction().execute((tx) => appendMessages(tx, messages)),
+    async backlog() {
+      const { rows } = await sql<{ count: number }>`select count(*)::int as count from outbox_messages`.execute(db)
+      return rows[0]?.count ?? Number.NaN
+    },
+    async published() {
+      const got = (await vhost.management.request('POST', `/queues/${vhost.name}/payments/get`, {
+        count: 100_000,
+        ackmode: 'ack_requeue_true',
+        encoding: 'auto',
+        truncate: 1,
+      })) as { properties: { message_id: string } }[]
+      return new Set(got.map(({ properties }) => properties.message_id))
+    },
+    async stop() {
+      for (const relay of relays) relay.kill('SIGKILL')
+      await Promise.all(relays.map(({ exited }) => exited))
+      await db.destroy()
+      await Promise.all([database.drop(), vhost.drop()])
+    },
+  }
+}
+
+export function news(count: number, extra: Partial<NewMessage> = {}): NewMessage[] {
+  return Array.from({ length: count }, (_, index) => ({
+    messageId: randomUUID(),
+    key: `key ${index % 50}`,
+    topic: 'payment.created',
+    payload: { index },
+    ...extra,
+  }))
+}
