@@ -68,7 +68,7 @@ export async function readLanes<Tables extends OutboxTables>(
 ): Promise<LaneRead> {
   // Lateral, not lane = ANY(…): the primary key then serves each lane in id order, however long the backlog.
   // The size limit goes round the lanes by rank, so that one lane's large messages do not keep the others back. First
-  // by what is stored, compressed, which is known without reading it: hundreds of large bodies would take seconds.
+  // by what is stored, compressed, which is known without reading it: up to 512 large bodies would be hundreds of megabytes.
   const { rows } = await sql<Row>`
     select pg_snapshot_xmin(pg_current_snapshot())::text as xmin, m.available, m.lane, m.id, m.message_id, m.key,
       m.topic, m.headers, m.mandatory, m.attempts, m.created_at, m.bytes,
