@@ -3,10 +3,10 @@ import { connectionPart, createConnection, createConsumer, paymentsTopology } fr
 import { createNotifier } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { workerConfig } from './config.ts'
+import { createProvider } from './create-provider.ts'
 import { createDeadDeliveryHandler } from './handle-dead-delivery.ts'
 import { createHandler } from './handle-delivery.ts'
 import { createReconciler } from './reconcile.ts'
-import { createSimulatedProvider } from './simulated-provider.ts'
 
 const DEAD_PREFETCH = 10
 
@@ -14,7 +14,7 @@ const config = loadConfig(workerConfig)
 const logger = createLogger({ service: 'worker', level: config.logLevel })
 const db = createDatabase({ url: config.databaseUrl, applicationName: 'cashflow-worker', poolMax: 10, logger })
 const { notify } = createNotifier(db)
-const provider = createSimulatedProvider({ delayMs: config.providerDelayMs, successRate: config.providerSuccessRate })
+const provider = createProvider(config.provider)
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
 const { redriveAfterMs, providerDeadlineMs, reconcileIntervalMs: intervalMs } = config
 const handler = createHandler({ db, provider, logger, notify, providerDeadlineMs, redriveAfterMs })
