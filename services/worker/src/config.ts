@@ -32,6 +32,8 @@ export const workerEnv = z
       .transform(Number)
       .default(0.7),
     PROVIDER_DEADLINE_MS: integer({ min: 100, max: 60_000, default: 10_000 }),
+    PROVIDER_FAILURES_MAX: integer({ min: 1, max: 1_000, default: 10 }),
+    PROVIDER_OPEN_MS: integer({ min: 100, max: 600_000, default: 5_000 }),
   })
   .refine((env) => env.PROVIDER !== 'simulated' || env.PROVIDER_DELAY_MS < env.PROVIDER_DEADLINE_MS, {
     path: ['PROVIDER_DELAY_MS'],
@@ -53,6 +55,8 @@ export function workerConfig(env: Env) {
     prefetch: settings.WORKER_PREFETCH,
     provider: providerSettings(settings),
     providerDeadlineMs: settings.PROVIDER_DEADLINE_MS,
+    providerFailuresMax: settings.PROVIDER_FAILURES_MAX,
+    providerOpenMs: settings.PROVIDER_OPEN_MS,
     redriveAfterMs: settings.REDRIVE_AFTER_MS,
     reconcileIntervalMs: settings.RECONCILE_INTERVAL_MS,
   })

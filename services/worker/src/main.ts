@@ -2,6 +2,7 @@ import { createDatabase, databasePart } from '@cashflow/db'
 import { connectionPart, createConnection, createConsumer, paymentsTopology } from '@cashflow/messaging'
 import { createNotifier } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
+import { createBreaker } from './breaker.ts'
 import { workerConfig } from './config.ts'
 import { createProvider } from './create-provider.ts'
 import { createDeadDeliveryHandler } from './handle-dead-delivery.ts'
@@ -15,9 +16,15 @@ const logger = createLogger({ service: 'worker', level: config.logLevel })
 const db = createDatabase({ url: config.databaseUrl, applicationName: 'cashflow-worker', poolMax: 10, logger })
 const { notify } = createNotifier(db)
 const provider = createProvider(config.provider)
+const breaker = createBreaker({
+  provider,
+  logger,
+  failuresMax: config.providerFailuresMax,
+  openMs: config.providerOpenMs,
+})
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
 const { redriveAfterMs, providerDeadlineMs, reconcileIntervalMs: intervalMs } = config
-const handler = createHandler({ db, provider, logger, notify, providerDeadlineMs, redriveAfterMs })
+const handler = createHandler({ db, breaker, logger, notify, providerDeadlineMs, redriveAfterMs })
 const deadHandler = createDeadDeliveryHandler({ db, logger })
 const reconciler = createReconciler({ db, logger, notify, redriveAfterMs, intervalMs })
 const topology = paymentsTopology(config.queue)
@@ -50,5 +57,6 @@ const parts = [
   deadConsumerPart,
   handler,
   consumer,
+  breaker,
 ]
 await runUntilSignal(parts, { logger, deadlineMs: 20_000 })

@@ -31,6 +31,8 @@ describe("the worker's settings", () => {
     ['PROVIDER_URL', 'pay.internal'],
     ['PROVIDER_URL', 'https://user:secret@pay.internal/charges'],
     ['PROVIDER_URL', 'https://pay.internal/charges?a=b'],
+    ['PROVIDER_FAILURES_MAX', '0'],
+    ['PROVIDER_OPEN_MS', '99'],
     ['PROVIDER_SUCCESS_RATE', '1.1'],
     ['PROVIDER_SUCCESS_RATE', '-0.1'],
     ['PROVIDER_SUCCESS_RATE', 'most'],
