@@ -161,15 +161,19 @@ export async function saveSettled(
   await insertEvent(tx, event, by)
 }
 
-/** Gives a locked payment back after an attempt without an answer: nobody claims it before its next one is due. */
+/** Gives a locked payment back, after an attempt without an answer if `counted`: nobody claims it before the delay ends. */
 export async function savePostponed(
   tx: Transaction<Tables>,
   id: string,
-  { delayMsAfter, redriveAfterMs }: { delayMsAfter: (attempts: number) => number; redriveAfterMs: number },
+  {
+    delayMsAfter,
+    redriveAfterMs,
+    counted = true,
+  }: { delayMsAfter: (attempts: number) => number; redriveAfterMs: number; counted?: boolean },
 ): Promise<{ attempts: number; delayMs: number }> {
   const { attempts } = await tx
     .updateTable('payments')
-    .set((eb) => ({ attempts: eb('attempts', '+', 1), claim_token: null }))
+    .set((eb) => ({ attempts: eb('attempts', '+', counted ? 1 : 0), claim_token: null }))
     .where('id', '=', id)
     .returning('attempts')
     .executeTakeFirstOrThrow()

@@ -4,8 +4,11 @@ import { describe } from './errors.ts'
 import type { Logger } from './logger.ts'
 import { aborted, within } from './waiting.ts'
 
-/** `reject` sends it to the dead letter exchange. Nothing is ever requeued. */
-export type Settlement = 'ack' | 'reject'
+/**
+ * `reject` sends it to the dead letter exchange. `leave` keeps it as it is until the channel is gone and it is delivered
+ * again: for a process that stops. Nothing is ever requeued.
+ */
+export type Settlement = 'ack' | 'reject' | 'leave'
 
 export interface Delivery {
   body: Buffer
@@ -69,7 +72,7 @@ export function createDeliverySession(
     if (over.signal.aborted) return
     try {
       if (settlement === 'ack') channel.ack(message)
-      else channel.reject(message, false)
+      else if (settlement === 'reject') channel.reject(message, false)
     } catch (error) {
       // The connection is being closed under it.
       over.abort(error)

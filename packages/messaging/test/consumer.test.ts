@@ -56,6 +56,29 @@ describe('consumer', () => {
     expect(dead[0]?.topic).to.equal('payment.created')
   })
 
+  it('has delivered again, to another, what it leaves', async () => {
+    const left: Delivery[] = []
+    const first = rig.consumer(async (delivery) => {
+      left.push(delivery)
+      return 'leave'
+    })
+    const sent = message()
+    await rig.publisher().publish([sent], SOON)
+    await eventually(() => expect(left).to.have.length(1))
+    const startedAt = performance.now()
+    await first.stop()
+    expect(performance.now() - startedAt).to.be.below(5_000)
+    expect(left).to.have.length(1)
+
+    const again: Delivery[] = []
+    rig.consumer(async (delivery) => {
+      again.push(delivery)
+      return 'ack'
+    })
+    await eventually(() => expect(again.map(({ messageId }) => messageId)).to.deep.equal([sent.messageId]))
+    expect(again[0]?.redelivered).to.equal(true)
+  })
+
   it('has no more than its prefetch in hand', async () => {
     let inHand = 0
     let most = 0

@@ -10,6 +10,7 @@ import {
   redriveEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
+import type { ProviderSettings } from './create-provider.ts'
 
 export const workerEnv = z
   .object({
@@ -19,6 +20,11 @@ export const workerEnv = z
     ...redriveEnv,
     RECONCILE_INTERVAL_MS: integer({ min: 100, max: 600_000, default: 5_000 }),
     WORKER_PREFETCH: integer({ min: 1, max: 1_000, default: 100 }),
+    PROVIDER: z.enum(['simulated', 'http'], 'must be simulated or http').default('simulated'),
+    PROVIDER_URL: z
+      .string()
+      .refine(isPlainHttpUrl, 'must be an http or https URL without credentials, query and fragment')
+      .optional(),
     PROVIDER_DELAY_MS: integer({ min: 0, max: 60_000, default: 2_000 }),
     PROVIDER_SUCCESS_RATE: z
       .string()
@@ -26,10 +32,16 @@ export const workerEnv = z
       .transform(Number)
       .default(0.7),
     PROVIDER_DEADLINE_MS: integer({ min: 100, max: 60_000, default: 10_000 }),
+    PROVIDER_FAILURES_MAX: integer({ min: 1, max: 1_000, default: 10 }),
+    PROVIDER_OPEN_MS: integer({ min: 100, max: 600_000, default: 5_000 }),
   })
-  .refine((env) => env.PROVIDER_DELAY_MS < env.PROVIDER_DEADLINE_MS, {
+  .refine((env) => env.PROVIDER !== 'simulated' || env.PROVIDER_DELAY_MS < env.PROVIDER_DEADLINE_MS, {
     path: ['PROVIDER_DELAY_MS'],
     message: 'must be less than PROVIDER_DEADLINE_MS',
+  })
+  .refine((env) => env.PROVIDER !== 'http' || env.PROVIDER_URL !== undefined, {
+    path: ['PROVIDER_URL'],
+    message: 'is needed with PROVIDER=http',
   })
 
 /** @throws ConfigError naming every setting that is not usable */
@@ -41,10 +53,23 @@ export function workerConfig(env: Env) {
     queue: settings.MQ_QUEUE,
     logLevel: settings.LOG_LEVEL,
     prefetch: settings.WORKER_PREFETCH,
-    providerDelayMs: settings.PROVIDER_DELAY_MS,
-    providerSuccessRate: settings.PROVIDER_SUCCESS_RATE,
+    provider: providerSettings(settings),
     providerDeadlineMs: settings.PROVIDER_DEADLINE_MS,
+    providerFailuresMax: settings.PROVIDER_FAILURES_MAX,
+    providerOpenMs: settings.PROVIDER_OPEN_MS,
     redriveAfterMs: settings.REDRIVE_AFTER_MS,
     reconcileIntervalMs: settings.RECONCILE_INTERVAL_MS,
   })
+}
+
+function providerSettings(settings: z.output<typeof workerEnv>): ProviderSettings {
+  if (settings.PROVIDER === 'http') return { kind: 'http', url: settings.PROVIDER_URL ?? '' }
+  return { kind: 'simulated', delayMs: settings.PROVIDER_DELAY_MS, successRate: settings.PROVIDER_SUCCESS_RATE }
+}
+
+/** Paths are appended to it, and it is logged. */
+function isPlainHttpUrl(text: string): boolean {
+  const url = URL.parse(text)
+  if (!url || !['http:', 'https:'].includes(url.protocol)) return false
+  return !url.username && !url.password && !/[?#]/.test(text)
 }

@@ -1,15 +1,23 @@
 import type { Delivery, Settlement } from '@cashflow/messaging'
 import type { Part } from '@cashflow/runtime'
+import type { Breaker } from './breaker.ts'
 import { type ProcessOptions, processPayment } from './process-payment.ts'
 import { readDelivery } from './read-delivery.ts'
 
+export interface HandlerOptions extends Omit<ProcessOptions, 'provider'> {
+  breaker: Breaker
+}
+
 export interface Handler extends Part {
-  /** Answers when all that the delivery led to is committed. Rejects only while stopping: it is then delivered again. */
+  /**
+   * Answers when all that the delivery led to is committed, or nothing was begun. Rejects only while stopping: it is then
+   * delivered again.
+   */
   handle(delivery: Delivery): Promise<Settlement>
 }
 
 /** What the worker does with each delivery. A payment is taken to its end even if the channel is lost meanwhile. */
-export function createHandler(options: ProcessOptions): Handler {
+export function createHandler({ breaker, ...options }: HandlerOptions): Handler {
   const { logger } = options
   const stopping = new AbortController()
   return {
@@ -28,8 +36,11 @@ export function createHandler(options: ProcessOptions): Handler {
         })
         return 'reject'
       }
+      // Before anything is claimed: with its channel gone, or the worker stopping, the delivery comes again.
+      const permit = await breaker.admit(delivery.signal)
+      if (!permit) return 'leave'
       try {
-        await processPayment(message, options, stopping.signal)
+        await processPayment(message, { ...options, provider: permit }, stopping.signal)
         return 'ack'
       } catch (error) {
         stopping.signal.throwIfAborted()
@@ -41,6 +52,8 @@ export function createHandler(options: ProcessOptions): Handler {
           error,
         })
         return 'reject'
+      } finally {
+        permit.release()
       }
     },
   }

@@ -2,11 +2,12 @@ import { createDatabase, databasePart } from '@cashflow/db'
 import { connectionPart, createConnection, createConsumer, paymentsTopology } from '@cashflow/messaging'
 import { createNotifier } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
+import { createBreaker } from './breaker.ts'
 import { workerConfig } from './config.ts'
+import { createProvider } from './create-provider.ts'
 import { createDeadDeliveryHandler } from './handle-dead-delivery.ts'
 import { createHandler } from './handle-delivery.ts'
 import { createReconciler } from './reconcile.ts'
-import { createSimulatedProvider } from './simulated-provider.ts'
 
 const DEAD_PREFETCH = 10
 
@@ -14,10 +15,16 @@ const config = loadConfig(workerConfig)
 const logger = createLogger({ service: 'worker', level: config.logLevel })
 const db = createDatabase({ url: config.databaseUrl, applicationName: 'cashflow-worker', poolMax: 10, logger })
 const { notify } = createNotifier(db)
-const provider = createSimulatedProvider({ delayMs: config.providerDelayMs, successRate: config.providerSuccessRate })
+const provider = createProvider(config.provider)
+const breaker = createBreaker({
+  provider,
+  logger,
+  failuresMax: config.providerFailuresMax,
+  openMs: config.providerOpenMs,
+})
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
 const { redriveAfterMs, providerDeadlineMs, reconcileIntervalMs: intervalMs } = config
-const handler = createHandler({ db, provider, logger, notify, providerDeadlineMs, redriveAfterMs })
+const handler = createHandler({ db, breaker, logger, notify, providerDeadlineMs, redriveAfterMs })
 const deadHandler = createDeadDeliveryHandler({ db, logger })
 const reconciler = createReconciler({ db, logger, notify, redriveAfterMs, intervalMs })
 const topology = paymentsTopology(config.queue)
@@ -50,5 +57,6 @@ const parts = [
   deadConsumerPart,
   handler,
   consumer,
+  breaker,
 ]
 await runUntilSignal(parts, { logger, deadlineMs: 20_000 })

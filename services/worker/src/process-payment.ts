@@ -1,16 +1,19 @@
 import { claimPayment, lockClaimed, outcomeMessage, saveSettled, type Tables } from '@cashflow/db'
 import { type Outcome, type PaymentStatus, settlePayment } from '@cashflow/domain'
 import { appendMessages } from '@cashflow/outbox'
-import { type Logger, uuidv7 } from '@cashflow/runtime'
+import { type LogFields, type Logger, uuidv7 } from '@cashflow/runtime'
 import type { Kysely, Transaction } from 'kysely'
-import { attemptCharge, type Provider } from './provider.ts'
+import { attemptCharge, type Provider, type ProviderAnswer } from './provider.ts'
 import type { PaymentMessage } from './read-delivery.ts'
 import { persist } from './retry.ts'
-import { buryUnknown, park, postpone, putOff } from './set-aside.ts'
+import { buryUnknown, giveBack, park, postpone, putOff } from './set-aside.ts'
 
 const ATTEMPTS_MAX = 10
 // For the claim's answer to arrive, the settling that follows the charge, and clocks that do not run alike.
 const LEASE_MARGIN_MS = 5_000
+// When a payment is looked at again that the provider was not asked about, or did not want to hear of.
+const WITHHELD_DELAY_MS = 1_000
+const MISCONFIGURED_DELAY_MS = 60_000
 
 export interface ProcessOptions {
   db: Kysely<Tables>
@@ -26,7 +29,7 @@ export interface ProcessOptions {
 }
 
 /** What a delivery came to. Each is a reason to acknowledge it. */
-export type Processed = 'settled' | 'skipped' | 'put off' | 'postponed' | 'parked' | 'overtaken'
+export type Processed = 'settled' | 'skipped' | 'put off' | 'postponed' | 'given back' | 'parked' | 'overtaken'
 
 /**
  * Takes the payment that a message points at as far as it will go: claim, act, settle. What it returns has been
@@ -42,8 +45,7 @@ export async function processPayment(
   const { db, logger, provider, providerDeadlineMs, redriveAfterMs, attemptsMax = ATTEMPTS_MAX, random } = options
   const { paymentId } = message
   const facts = { payment_id: paymentId, message_id: message.messageId, request_id: message.requestId }
-  const transact = <Result>(work: (tx: Transaction<Tables>) => Promise<Result>) =>
-    persist(() => db.transaction().execute(work), { signal, logger, random })
+  const transact: Transact = (work) => persist(() => db.transaction().execute(work), { signal, logger, random })
 
   const token = uuidv7()
   const claim = await claimInTime(message, { ...options, token, attemptsMax }, signal)
@@ -72,27 +74,75 @@ export async function processPayment(
       return claim satisfies never
   }
 
-  const answer = await attemptCharge(provider, claim.payment, providerDeadlineMs)
-  if (answer.outcome === 'unknown') {
-    const { reason } = answer
-    const postponed = await transact((tx) =>
-      postpone(tx, message, { token, reason, attemptsMax, redriveAfterMs, random }),
-    )
-    if (postponed?.parked) logger.error('payment parked', { ...facts, ...postponed, reason })
-    else if (postponed)
-      logger.warn('provider gave no answer, the payment is tried again', { ...facts, ...postponed, reason })
-    else return overtaken()
-    return postponed.parked ? 'parked' : 'postponed'
-  }
-  const status = await transact((tx) => settle(tx, message, token, answer))
-  if (!status) return overtaken()
-  options.notify()
-  logger.info('payment settled', { ...facts, status })
-  return 'settled'
+  const { payment, attempts } = claim
+  const answer = await attemptCharge(provider, payment, { attempts, deadlineMs: providerDeadlineMs })
+  const processed = await conclude(answer, message, {
+    token,
+    attemptsMax,
+    redriveAfterMs,
+    random,
+    transact,
+    logger,
+    facts,
+  })
+  if (processed === 'settled') options.notify()
+  if (processed === 'overtaken') logger.warn('the claim was lost, its result is not stored', facts)
+  return processed
+}
 
-  function overtaken(): Processed {
-    logger.warn('the claim was lost, its result is not stored', facts)
-    return 'overtaken'
+type Transact = <Result>(work: (tx: Transaction<Tables>) => Promise<Result>) => Promise<Result>
+
+interface Conclusion {
+  token: string
+  attemptsMax: number
+  redriveAfterMs: number
+  random: (() => number) | undefined
+  transact: Transact
+  logger: Logger
+  facts: LogFields
+}
+
+/** Stores what the provider's answer leads to, if this claim still holds the payment. */
+async function conclude(
+  answer: ProviderAnswer,
+  message: PaymentMessage,
+  { token, attemptsMax, redriveAfterMs, random, transact, logger, facts }: Conclusion,
+): Promise<Processed> {
+  switch (answer.outcome) {
+    case 'approved':
+    case 'declined': {
+      const status = await transact((tx) => settle(tx, message, token, answer))
+      if (!status) return 'overtaken'
+      logger.info('payment settled', { ...facts, status })
+      return 'settled'
+    }
+    case 'unknown': {
+      const { reason, retryAfterMs: delayMinMs = 0 } = answer
+      const by = { token, reason, attemptsMax, redriveAfterMs, random, delayMinMs }
+      const postponed = await transact((tx) => postpone(tx, message, by))
+      if (!postponed) return 'overtaken'
+      if (postponed.parked) logger.error('payment parked', { ...facts, ...postponed, reason })
+      else logger.warn('provider gave no answer, the payment is tried again', { ...facts, ...postponed, reason })
+      return postponed.parked ? 'parked' : 'postponed'
+    }
+    case 'misconfigured': {
+      const delayMs = MISCONFIGURED_DELAY_MS
+      if (!(await transact((tx) => giveBack(tx, message, { token, delayMs, redriveAfterMs })))) return 'overtaken'
+      logger.error('provider refused the request, the payment waits', {
+        ...facts,
+        delay_ms: delayMs,
+        reason: answer.reason,
+      })
+      return 'given back'
+    }
+    case 'withheld': {
+      const delayMs = WITHHELD_DELAY_MS
+      if (!(await transact((tx) => giveBack(tx, message, { token, delayMs, redriveAfterMs })))) return 'overtaken'
+      logger.info('provider is away, the payment waits', { ...facts, delay_ms: delayMs })
+      return 'given back'
+    }
+    default:
+      return answer satisfies never
   }
 }
 

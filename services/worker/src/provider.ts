@@ -1,25 +1,60 @@
 import type { Outcome, Payment } from '@cashflow/domain'
 
-/** What a provider says of a charge. Unknown is no answer: the payment may have been charged or not. */
-export type ProviderAnswer = Outcome | { readonly outcome: 'unknown'; readonly reason: string }
+/** What a provider says of a charge. */
+export type ProviderAnswer =
+  | Outcome
+  /** No answer: the payment may have been charged or not. `retryAfterMs`: it asked not to be tried again before. */
+  | { readonly outcome: 'unknown'; readonly reason: string; readonly retryAfterMs?: number }
+  /** It does not take requests like ours. Nothing was charged, and nothing will be until somebody mends the settings. */
+  | { readonly outcome: 'misconfigured'; readonly reason: string }
+  /** It was not asked: it is known to be away. */
+  | { readonly outcome: 'withheld' }
 
 /** The port to whoever moves the money. */
 export interface Provider {
   /**
    * Charges a payment. It is asked again after an unknown answer, always with the payment's id as idempotency key, so
-   * it must charge a key at most once. A rejection counts as unknown. The signal aborts at the deadline.
+   * it must charge a key at most once. `attempts` is how many came to nothing before: with more than 0, the charge may
+   * exist already. A rejection counts as unknown. The signal aborts at the deadline.
    */
-  charge(payment: Payment, signal: AbortSignal): Promise<ProviderAnswer>
+  charge(payment: Payment, signal: AbortSignal, attempts: number): Promise<ProviderAnswer>
 }
 
-/** One attempt that ends at the deadline whatever the provider does, and never rejects. */
-export async function attemptCharge(provider: Provider, payment: Payment, deadlineMs: number): Promise<ProviderAnswer> {
-  const signal = AbortSignal.timeout(deadlineMs)
-  const deadline = new Promise<ProviderAnswer>((resolve) => {
-    signal.addEventListener('abort', () => resolve({ outcome: 'unknown', reason: `no answer within ${deadlineMs} ms` }))
-  })
-  const answer = provider.charge(payment, signal).catch((error: unknown): ProviderAnswer => {
-    return { outcome: 'unknown', reason: error instanceof Error ? error.message : String(error) }
-  })
-  return Promise.race([answer, deadline])
+/** Never rejects, and ends when the signal aborts whatever the provider does. */
+export async function answerOf(
+  provider: Provider,
+  ...[payment, signal, attempts]: Parameters<Provider['charge']>
+): Promise<ProviderAnswer> {
+  const { promise: aborted, resolve } = Promise.withResolvers<ProviderAnswer>()
+  const onAbort = () => resolve({ outcome: 'unknown', reason: errorText(signal.reason) })
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([provider.charge(payment, signal, attempts), aborted])
+  } catch (error) {
+    return { outcome: 'unknown', reason: errorText(error) }
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** One attempt that ends at the deadline, and never rejects. */
+export async function attemptCharge(
+  provider: Provider,
+  payment: Payment,
+  { attempts, deadlineMs }: { attempts: number; deadlineMs: number },
+): Promise<ProviderAnswer> {
+  const deadline = new AbortController()
+  const timer = setTimeout(() => deadline.abort(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs)
+  try {
+    return await answerOf(provider, payment, deadline.signal, attempts)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function errorText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  // A connection tried at several addresses fails without a message of its own.
+  return error.message || ('code' in error ? String(error.code) : error.name)
 }

@@ -37,12 +37,13 @@ export async function postpone(
     attemptsMax: number
     redriveAfterMs: number
     random: (() => number) | undefined
+    delayMinMs: number
   },
 ): Promise<Postponed | undefined> {
   const locked = await lockClaimed(tx, message.paymentId, by.token)
   if (!locked) return undefined
   const { attempts, delayMs } = await savePostponed(tx, message.paymentId, {
-    delayMsAfter: (made) => retryDelayMs(made, by.random),
+    delayMsAfter: (made) => Math.max(by.delayMinMs, retryDelayMs(made, by.random)),
     redriveAfterMs: by.redriveAfterMs,
   })
   if (attempts >= by.attemptsMax) {
@@ -51,6 +52,18 @@ export async function postpone(
   }
   await putOff(tx, message, delayMs)
   return { attempts, parked: false, delay_ms: delayMs }
+}
+
+/** Ends a claim without an attempt: nothing was charged, so nothing is counted. False: the claim is lost. */
+export async function giveBack(
+  tx: Transaction<Tables>,
+  message: PaymentMessage,
+  { token, delayMs, redriveAfterMs }: { token: string; delayMs: number; redriveAfterMs: number },
+): Promise<boolean> {
+  if (!(await lockClaimed(tx, message.paymentId, token))) return false
+  await savePostponed(tx, message.paymentId, { delayMsAfter: () => delayMs, redriveAfterMs, counted: false })
+  await putOff(tx, message, delayMs)
+  return true
 }
 
 /** Out of the pipeline, with a dead letter that says why. Nothing when somebody was faster. */

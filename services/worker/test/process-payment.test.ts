@@ -157,6 +157,49 @@ describe('processing a payment', () => {
     expect(await process(id, async () => APPROVED)).to.equal('skipped')
   })
 
+  it('does not try again before the provider asked for it', async () => {
+    const id = await pending()
+    const asks = async (): Promise<ProviderAnswer> => ({ outcome: 'unknown', reason: 'HTTP 429', retryAfterMs: 90_000 })
+    expect(await process(id, asks)).to.equal('postponed')
+    expect(Number((await row(id)).lease_until)).to.be.closeTo(Date.now() + 90_000, 5_000)
+    const { due_at } = await db
+      .selectFrom('outbox_scheduled')
+      .select('due_at')
+      .where('key', '=', id)
+      .executeTakeFirstOrThrow()
+    expect(Number(due_at)).to.be.closeTo(Date.now() + 90_000, 5_000)
+  })
+
+  it('tells the provider of the attempts that came to nothing', async () => {
+    const id = await pending()
+    const seen: number[] = []
+    const charge: Provider['charge'] = async (_payment, _signal, attempts) => {
+      seen.push(attempts)
+      return seen.length < 3 ? { outcome: 'unknown', reason: 'HTTP 503' } : APPROVED
+    }
+    for (const expected of ['postponed', 'postponed', 'settled']) {
+      expect(await process(id, charge)).to.equal(expected)
+      await expireLease(id)
+    }
+    expect(seen).to.deep.equal([0, 1, 2])
+  })
+
+  for (const [answer, delayMs] of [
+    [{ outcome: 'misconfigured', reason: 'HTTP 401' }, 60_000],
+    [{ outcome: 'withheld' }, 1_000],
+  ] as const) {
+    it(`gives the claim back, uncharged, when the charge is ${answer.outcome}`, async () => {
+      const id = await pending()
+      expect(await process(id, async () => answer, { attemptsMax: 1 })).to.equal('given back')
+      const given = await row(id)
+      expect(given).to.include({ status: 'PENDING', attempts: 0, claim_token: null, parked_at: null })
+      expect(Number(given.lease_until)).to.be.closeTo(Date.now() + delayMs, 5_000)
+      expect(await outbox('outbox_scheduled', id)).to.have.length(1)
+      await expireLease(id)
+      expect(await process(id, async () => APPROVED)).to.equal('settled')
+    })
+  }
+
   it('parks a payment whose workers all died', async () => {
     const id = await pending()
     await db

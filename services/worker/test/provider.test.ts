@@ -1,6 +1,6 @@
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { expect } from 'chai'
-import { attemptCharge } from '../src/provider.ts'
+import { attemptCharge, type Provider } from '../src/provider.ts'
 import { createSimulatedProvider } from '../src/simulated-provider.ts'
 
 const { payment } = createPayment({
@@ -20,14 +20,14 @@ describe('the simulated provider', () => {
   ] as const) {
     it(`has ${outcome} when chance says ${chance} and seven of ten succeed`, async () => {
       const provider = createSimulatedProvider({ delayMs: 0, successRate: 0.7, random: () => chance })
-      expect(await attemptCharge(provider, payment, 1_000)).to.include({ outcome })
+      expect(await attemptCharge(provider, payment, { attempts: 0, deadlineMs: 1_000 })).to.include({ outcome })
     })
   }
 
   it('takes its time', async () => {
     const provider = createSimulatedProvider({ delayMs: 60, successRate: 1 })
     const startedAt = performance.now()
-    await attemptCharge(provider, payment, 1_000)
+    await attemptCharge(provider, payment, { attempts: 0, deadlineMs: 1_000 })
     expect(performance.now() - startedAt).to.be.at.least(59)
   })
 })
@@ -35,14 +35,29 @@ describe('the simulated provider', () => {
 describe('an attempt', () => {
   it('is unknown at its deadline, whatever the provider does', async () => {
     const deaf = { charge: () => new Promise<never>(() => {}) }
-    expect(await attemptCharge(deaf, payment, 30)).to.deep.equal({
+    expect(await attemptCharge(deaf, payment, { attempts: 0, deadlineMs: 30 })).to.deep.equal({
       outcome: 'unknown',
       reason: 'no answer within 30 ms',
     })
   })
 
+  it('says how many attempts there were before', async () => {
+    const seen: number[] = []
+    const counting: Provider = {
+      async charge(_payment, _signal, attempts) {
+        seen.push(attempts)
+        return { outcome: 'approved' }
+      },
+    }
+    await attemptCharge(counting, payment, { attempts: 3, deadlineMs: 1_000 })
+    expect(seen).to.deep.equal([3])
+  })
+
   it('is unknown when the provider fails', async () => {
     const failing = { charge: () => Promise.reject(new Error('socket hang up')) }
-    expect(await attemptCharge(failing, payment, 1_000)).to.deep.equal({ outcome: 'unknown', reason: 'socket hang up' })
+    expect(await attemptCharge(failing, payment, { attempts: 0, deadlineMs: 1_000 })).to.deep.equal({
+      outcome: 'unknown',
+      reason: 'socket hang up',
+    })
   })
 })

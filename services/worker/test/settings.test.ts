@@ -11,11 +11,28 @@ describe("the worker's settings", () => {
 
   for (const rate of ['0', '1', '0.7', '.25', '1.0', '0.000001']) {
     it(`take ${rate} as a rate`, () => {
-      expect(workerConfig({ PROVIDER_SUCCESS_RATE: rate }).providerSuccessRate).to.equal(Number(rate))
+      const { provider } = workerConfig({ PROVIDER_SUCCESS_RATE: rate })
+      expect(provider).to.deep.equal({ kind: 'simulated', delayMs: 2_000, successRate: Number(rate) })
     })
   }
 
+  it('choose the provider behind a URL, whatever the simulated one would take', () => {
+    const env = { PROVIDER: 'http', PROVIDER_URL: 'https://pay.internal/charges', PROVIDER_DEADLINE_MS: '1000' }
+    expect(workerConfig(env).provider).to.deep.equal({ kind: 'http', url: 'https://pay.internal/charges' })
+  })
+
+  it('want a URL with PROVIDER=http', () => {
+    expect(() => workerConfig({ PROVIDER: 'http' })).to.throw('PROVIDER_URL')
+  })
+
   for (const [name, value] of [
+    ['PROVIDER', 'https'],
+    ['PROVIDER_URL', 'ftp://pay.internal/charges'],
+    ['PROVIDER_URL', 'pay.internal'],
+    ['PROVIDER_URL', 'https://user:secret@pay.internal/charges'],
+    ['PROVIDER_URL', 'https://pay.internal/charges?a=b'],
+    ['PROVIDER_FAILURES_MAX', '0'],
+    ['PROVIDER_OPEN_MS', '99'],
     ['PROVIDER_SUCCESS_RATE', '1.1'],
     ['PROVIDER_SUCCESS_RATE', '-0.1'],
     ['PROVIDER_SUCCESS_RATE', 'most'],

@@ -1,0 +1,78 @@
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { formatMoney, type Payment } from '@cashflow/domain'
+import type { Provider } from './provider.ts'
+import { type HttpAnswer, readCharge } from './read-charge.ts'
+
+const BODY_BYTES_MAX = 65_536
+
+/**
+ * A provider behind HTTP, as docs/provider.md describes it. One POST an attempt; after an attempt that came to nothing
+ * it first asks for the charge, and charges only when there is none.
+ */
+export function createHttpProvider({ url }: { url: string }): Provider {
+  const charges = url.replace(/\/+$/, '')
+  return {
+    async charge(payment, signal, attempts) {
+      if (attempts > 0) {
+        const found = await ask(`${charges}/${payment.id}`, { method: 'GET', signal })
+        // Asked for a key, 404 is an answer about the key.
+        if (found.status !== 404) return readCharge(found)
+      }
+      const body = JSON.stringify(describe(payment))
+      const headers = { 'content-type': 'application/json', 'idempotency-key': payment.id }
+      return readCharge(await ask(charges, { method: 'POST', headers, body, signal }))
+    },
+  }
+}
+
+function describe(payment: Payment) {
+  return {
+    payment_id: payment.id,
+    merchant_id: payment.merchantId,
+    reference: payment.reference,
+    amount: formatMoney(payment),
+    // At most 15 digits, which a double holds exactly.
+    amount_minor: Number(payment.amountMinor),
+    currency: payment.currency,
+  }
+}
+
+interface Request {
+  method: 'GET' | 'POST'
+  headers?: Record<string, string>
+  body?: string
+  signal: AbortSignal
+}
+
+/**
+ * One request, as it is. Not with fetch, which asks again by itself after a 421. A redirect is not followed: another
+ * host has no business with payments.
+ */
+async function ask(url: string, { method, headers, body, signal }: Request): Promise<HttpAnswer> {
+  const send = url.startsWith('https:') ? httpsRequest : httpRequest
+  const request = send(url, { method, headers: { accept: 'application/json', ...headers }, signal })
+  // An error after the response has begun is met by whoever reads it.
+  request.on('error', () => {})
+  request.end(body)
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  return {
+    status: response.statusCode ?? 0,
+    retryAfter: response.headers['retry-after'] ?? null,
+    body: await readBody(response),
+  }
+}
+
+/** Undefined for more than `BODY_BYTES_MAX`; what is left of it is not read. */
+async function readBody(response: IncomingMessage): Promise<Uint8Array | undefined> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  // Leaving the loop destroys the stream, and its connection with it.
+  for await (const chunk of response) {
+    bytes += chunk.length
+    if (bytes > BODY_BYTES_MAX) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}

@@ -1,0 +1,52 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+
+export interface SeenRequest {
+  method: string
+  path: string
+  headers: IncomingMessage['headers']
+  body: string
+}
+
+export type Script = (request: SeenRequest, response: ServerResponse) => void
+
+export interface ScriptedServer {
+  readonly url: string
+  readonly seen: SeenRequest[]
+  script: Script
+  close(): Promise<void>
+}
+
+/** A provider that does whatever the test wants, over real HTTP. */
+export async function startScriptedServer(): Promise<ScriptedServer> {
+  const seen: SeenRequest[] = []
+  const server = createServer(async (request, response) => {
+    const body = await text(request)
+    const entry = { method: request.method ?? '', path: request.url ?? '', headers: request.headers, body }
+    seen.push(entry)
+    scripted.script(entry, response)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const scripted: ScriptedServer = {
+    url: `http://127.0.0.1:${port}/charges`,
+    seen,
+    script: answer(500),
+    async close() {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+  return scripted
+}
+
+export function answer(status: number, body?: unknown, headers: Record<string, string> = {}): Script {
+  return (_request, response) => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers })
+    response.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : body && JSON.stringify(body))
+  }
+}
