@@ -45,7 +45,7 @@ export async function startPipeline(
   async function start(role: Role): Promise<ServiceProcess> {
     const service = startService(role, env)
     processes[role].push(service)
-    await service.logged('ready', { timeoutMs: 20_000 })
+    await service.logged('ready', { timeoutMs: 60_000 })
     if (role === 'api') urls.push(String((await service.logged('listening')).url))
     return service
   }

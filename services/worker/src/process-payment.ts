@@ -11,6 +11,7 @@ import { buryUnknown, giveBack, park, postpone, putOff } from './set-aside.ts'
 const ATTEMPTS_MAX = 10
 // For the claim's answer to arrive, the settling that follows the charge, and clocks that do not run alike.
 const LEASE_MARGIN_MS = 5_000
+const OVERTAKEN_DELAY_MS = 1_000
 // When a payment is looked at again that the provider was not asked about, or did not want to hear of.
 const WITHHELD_DELAY_MS = 1_000
 const MISCONFIGURED_DELAY_MS = 60_000
@@ -86,7 +87,11 @@ export async function processPayment(
     facts,
   })
   if (processed === 'settled') options.notify()
-  if (processed === 'overtaken') logger.warn('the claim was lost, its result is not stored', facts)
+  if (processed === 'overtaken') {
+    logger.warn('the claim was lost, its result is not stored', facts)
+    // Somebody has taken the payment over, or a lost primary took the claim with it: then nobody has it but this message.
+    await transact((tx) => putOff(tx, message, OVERTAKEN_DELAY_MS))
+  }
   return processed
 }
 

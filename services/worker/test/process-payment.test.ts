@@ -225,6 +225,7 @@ describe('processing a payment', () => {
     expect(await process(id, async () => APPROVED)).to.equal('settled')
     slow.resolve({ outcome: 'declined', failureCode: 'late' })
     expect(await first).to.equal('overtaken')
+    expect(await outbox('outbox_scheduled', id), 'nobody else may have it').to.have.length(1)
     expect(await row(id)).to.include({ status: 'SUCCESS', attempts: 1 })
     expect(await eventTypes(id)).to.deep.equal(['payment.created', 'payment.succeeded'])
   })
