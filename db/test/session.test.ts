@@ -51,7 +51,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     admin = new pg.Client(server.url)
     await admin.connect()
     await waitForStandbys('ANY 1 (absent)')
-  }).timeout(60_000)
+  }).timeout(180_000)
   after(async () => {
     await db.destroy()
     await admin.end()
@@ -92,5 +92,5 @@ describe('a COMMIT whose synchronous standby is away', () => {
 
     await waitForStandbys('')
     expect(await attempt()).to.deep.equal({ inserted: false, paymentId: payment.id })
-  }).timeout(30_000)
+  }).timeout(180_000)
 })

@@ -14,7 +14,7 @@ interface Ended {
 
 describe("the operator's programs", function () {
   // Each of them is a process that has to start.
-  this.timeout(60_000)
+  this.timeout(180_000)
   let store: TestStore
   before(async () => {
     store = await createTestStore()

@@ -13,7 +13,7 @@ const SOON = { deadlineMs: 5_000 }
 
 /** What only a broker of one's own can be made to do. */
 describe('a broker', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   let dir: string
   let broker: RabbitmqServer
   before(async () => {

@@ -30,7 +30,7 @@ describe('connection', () => {
   })
 
   it('survives being cut after any number of bytes of its setup', async function () {
-    this.timeout(60_000)
+    this.timeout(180_000)
     const proxy = await createTcpProxy(vhost.url)
     for (let bytes = 1; bytes <= 900; bytes += 9) {
       proxy.cutAfterBytes(bytes)

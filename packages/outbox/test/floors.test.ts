@@ -59,7 +59,7 @@ describe('floors', () => {
       }),
       { numRuns: Number(process.env.PROPERTY_RUNS ?? 150) },
     )
-  }).timeout(120_000)
+  }).timeout(180_000)
 
   it('move past deleted messages, so that old ones are not read again', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)

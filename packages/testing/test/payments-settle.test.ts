@@ -16,7 +16,7 @@ describe('the pipeline', () => {
     const ids = await postAll(pipeline)
     expect(ids.size).to.equal(PAYMENTS)
     await expectAllSettledOnce(pipeline, ids)
-  }).timeout(120_000)
+  }).timeout(180_000)
 
   for (const role of ['api', 'relay', 'worker'] as Role[]) {
     it(`settles them all, each once, when a ${role} is killed in the middle and started again`, async () => {

@@ -39,7 +39,7 @@ describe('a message that RabbitMQ lost', () => {
     await Promise.all([pipeline.start('worker'), pipeline.start('worker')])
     await expectAllSettledOnce(50)
     expect(redriven()).to.be.at.least(50)
-  }).timeout(90_000)
+  }).timeout(180_000)
 
   it('is sent again under load, and every payment settles once', async () => {
     const slow = { WORKER_PREFETCH: '5', PROVIDER_DELAY_MS: '50' }
@@ -56,7 +56,7 @@ describe('a message that RabbitMQ lost', () => {
     await pipeline.purge()
     await expectAllSettledOnce(PAYMENTS)
     expect(redriven()).to.be.at.least(1)
-  }).timeout(120_000)
+  }).timeout(180_000)
 
   it('by its delivery limit is no dead letter: its payment is redriven at once', async () => {
     pipeline = await startPipeline({ api: 1, relay: 1, worker: 0 }, { RECONCILE_INTERVAL_MS: '200' })
@@ -73,5 +73,5 @@ describe('a message that RabbitMQ lost', () => {
     expect(await worker.logged('message died in the queue, its payment decides')).to.include({ redrive: 'hastened' })
     await expectAllSettledOnce(1)
     await eventually(async () => expect(await pipeline.queueDepth('payments.dead')).to.equal(0), { timeoutMs: 20_000 })
-  }).timeout(120_000)
+  }).timeout(180_000)
 })

@@ -67,7 +67,7 @@ describe('a relay process that freezes', () => {
     await eventually(async () => expect(await lanesHeld()).to.be.above(0))
     expect(await freeze(relay)).to.be.below(GIVEN_UP_WITHIN_MS)
     await takeOver(messages, relay)
-  }).timeout(60_000)
+  }).timeout(180_000)
 
   it('gives its lanes up while it waits for confirms', async () => {
     const broker = await proxied(rig.vhost.url)
@@ -81,7 +81,7 @@ describe('a relay process that freezes', () => {
     await eventually(async () => expect((await rig.published()).size).to.be.above(1))
     expect(await freeze(relay)).to.be.below(GIVEN_UP_WITHIN_MS)
     await takeOver(messages, relay)
-  }).timeout(60_000)
+  }).timeout(180_000)
 
   it('gives its lanes up while it receives a large result', async () => {
     // What append lets through fits into the buffers of both kernels, where PostgreSQL does not notice who reads it.
@@ -95,5 +95,5 @@ describe('a relay process that freezes', () => {
     await eventually(async () => expect(await sessionWaits()).to.equal('ClientWrite'), { timeoutMs: 20_000 })
     expect(await freeze(relay)).to.be.below(GIVEN_UP_WITHIN_MS)
     await takeOver(messages, relay)
-  }).timeout(60_000)
+  }).timeout(180_000)
 })

@@ -48,7 +48,7 @@ describe('what the broker answers to a relay', () => {
       { timeoutMs: 50_000 },
     )
     for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
-  }).timeout(90_000)
+  }).timeout(180_000)
 
   it('returned: is published at once where a declaration restores the binding, and charged nothing', async () => {
     const binding = `/bindings/${rig.vhost.name}/e/payments/q/payments/payment.created`
@@ -61,7 +61,7 @@ describe('what the broker answers to a relay', () => {
     for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
     expect(logged('message unroutable, tried again later')).to.equal(0)
     expect(await rows('outbox_scheduled')).to.deep.equal([])
-  }).timeout(60_000)
+  }).timeout(180_000)
 
   it('returned: is charged, delayed, and a dead letter in the end where nothing restores it', async () => {
     const [first, last] = news(2, { topic: 'nobody.listens' })
@@ -82,7 +82,7 @@ describe('what the broker answers to a relay', () => {
     await eventually(async () =>
       expect(await rows('dead_letters')).to.deep.equal([{ message_id: last?.messageId, attempts: 20 }]),
     )
-  }).timeout(60_000)
+  }).timeout(180_000)
 
   it('unknown: stays uncharged after a cut, and arrives, perhaps twice', async () => {
     proxy.holdAnswers()
@@ -100,5 +100,5 @@ describe('what the broker answers to a relay', () => {
     const published = await rig.published()
     for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
     expect([...(await rows('outbox_scheduled')), ...(await rows('dead_letters'))]).to.deep.equal([])
-  }).timeout(60_000)
+  }).timeout(180_000)
 })

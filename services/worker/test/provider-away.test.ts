@@ -100,5 +100,5 @@ describe('a worker whose provider is away', () => {
       { timeoutMs: 20_000 },
     )
     expect(await worker.stop()).to.equal(0)
-  }).timeout(90_000)
+  }).timeout(180_000)
 })

@@ -5,7 +5,7 @@ import { type RabbitmqServer, startRabbitmq } from '../../src/servers/rabbitmq.t
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 describe('RabbitMQ', function () {
-  this.timeout(120_000) // The first one on a machine may have to be downloaded.
+  this.timeout(180_000) // The first one on a machine may have to be downloaded.
   const folder = temporaryFolder()
   const spawned: ProcessIdentity[] = []
   let server: RabbitmqServer

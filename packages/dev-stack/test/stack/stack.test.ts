@@ -17,7 +17,7 @@ const BROKER = { RABBITMQ_URL: 'amqp://guest:secret@broker.example/' }
 const DATABASE = { DATABASE_URL: 'postgres://user:secret@database.example/payments' }
 
 describe('a stack', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   const folder = temporaryFolder()
   const stackFile = join(folder.path, 'stack.json')
   const runs: StackRun[] = []
@@ -179,7 +179,7 @@ describe('a stack', function () {
       expect(pid).to.be.a('number').and.not.to.equal(processes.rabbitmq)
     }, 60_000)
     expect((await fetch(`http://127.0.0.1:${ports.management}/`)).status).to.equal(200)
-  }).timeout(120_000)
+  }).timeout(180_000)
 
   it('does not empty servers that are not its own', async () => {
     const run = start(BROKER, 'fresh')
