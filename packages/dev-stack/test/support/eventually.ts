@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** Resolves with what the attempt returns once it neither throws nor rejects; with its last error after the deadline. */
 export async function eventually<Result>(
   attempt: () => Result | Promise<Result>,
-  deadlineMs = 20_000,
+  deadlineMs = 60_000,
 ): Promise<Result> {
   const deadline = Date.now() + deadlineMs
   for (;;) {

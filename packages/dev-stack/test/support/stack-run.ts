@@ -7,7 +7,7 @@ import { eventually } from './eventually.ts'
 
 const STACK_PROCESS = join(import.meta.dirname, 'stack-process.ts')
 
-const READY_MS = 60_000
+const READY_MS = 120_000
 
 export type Ports = { postgres: number; rabbitmq: number; management: number }
 
