@@ -7,7 +7,7 @@ export type Action =
   | { action: 'delay'; delayMs: number }
   | { action: 'bury'; reason: string }
 
-/** How often a message may come back unroutable before it becomes a dead letter: about an hour of trying. */
+/** How often a message may come back unroutable before it becomes a dead letter: half an hour of trying on average. */
 const ATTEMPTS_MAX = 20
 
 const DELAY_FIRST_MS = 1_000

@@ -22,7 +22,7 @@ type Connections = ReadonlyMap<Socket, ReadonlySet<ServerResponse>>
 const DRAIN_MS = 15_000
 // Longer than a body and a turn at PostgreSQL may take together.
 const UNREAD_MS = 20_000
-// A client that sends requests and reads no answers is cut here. What it can hold in memory until then is bounded.
+// A client that sends requests and reads no answers is cut here, once Node has parsed what had arrived by then.
 const UNANSWERED_MAX = 32
 const CONNECTIONS_MAX = 4_096
 
