@@ -1,30 +1,22 @@
 import { randomUUID } from 'node:crypto'
 import { createDatabase, parkPayment } from '@cashflow/db'
+import type { Delivery } from '@cashflow/messaging'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createDeadDeliveryHandler } from '../src/handle-dead-delivery.ts'
-import { createTestPayments, type TestPayments } from './test-payments.ts'
+import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 describe('a dead delivery', () => {
-  let payments: TestPayments
+  let payments: TestWorker
   before(async () => {
-    payments = await createTestPayments()
+    payments = await createTestWorker()
   })
   after(() => payments.drop())
 
-  const deliveryOf = (
-    body: string | Buffer,
-    { messageId, signal }: { messageId?: string; signal?: AbortSignal } = {},
-  ) => ({
-    body: Buffer.from(body as string),
-    messageId,
-    topic: 'payment.created',
-    headers: {},
-    redelivered: true,
-    signal: signal ?? new AbortController().signal,
-  })
-  const handle = (delivery: ReturnType<typeof deliveryOf>) => createDeadDeliveryHandler(payments).handle(delivery)
+  const deliveryOf = (body: string | Buffer, options: Partial<Delivery> = {}) =>
+    delivery(body, { redelivered: true, ...options })
+  const handle = (dead: Delivery) => createDeadDeliveryHandler(payments).handle(dead)
   const letters = (key: string) =>
     payments.db.selectFrom('dead_letters').select(['source', 'topic', 'payload']).where('key', '=', key).execute()
 

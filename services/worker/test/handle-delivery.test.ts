@@ -1,55 +1,29 @@
-import { randomUUID } from 'node:crypto'
-import { createDatabase, insertPayment, type Tables } from '@cashflow/db'
-import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
-import type { LogFields } from '@cashflow/runtime'
-import { createTestDatabase, eventually, type TestDatabase } from '@cashflow/testing'
+import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import type { Kysely } from 'kysely'
 import { createBreaker } from '../src/breaker.ts'
 import { createHandler } from '../src/handle-delivery.ts'
 import { createHttpProvider } from '../src/http-provider.ts'
 import { answer, type Script, type ScriptedServer, startScriptedServer } from './scripted-server.ts'
+import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const APPROVED = { status: 'approved' }
 
 describe('handling deliveries with a provider behind HTTP', () => {
-  let database: TestDatabase
-  let db: Kysely<Tables>
+  let payments: TestWorker
   let server: ScriptedServer
-  const lines: { message: string; fields: LogFields }[] = []
-  const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
-  const logger = { debug: write, info: write, warn: write, error: write }
-  const logged = () => lines.map(({ message }) => message)
 
   before(async () => {
-    database = await createTestDatabase()
-    db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 10, logger })
+    payments = await createTestWorker(10)
   })
-  after(async () => {
-    await db.destroy()
-    await database.drop()
-  })
+  after(() => payments.drop())
   beforeEach(async () => {
-    lines.length = 0
+    payments.lines.length = 0
     server = await startScriptedServer()
   })
   afterEach(() => server.close())
 
-  async function pending(): Promise<string> {
-    const { payment, event } = createPayment({
-      id: randomUUID(),
-      merchantId: DEFAULT_MERCHANT_ID,
-      reference: randomUUID(),
-      money: { amountMinor: 10_050n, currency: 'USD' },
-      at: new Date(),
-    })
-    await db
-      .transaction()
-      .execute((tx) => insertPayment(tx, payment, event, { requestId: 'r-1', redriveAfterMs: 60_000 }))
-    return payment.id
-  }
-
   function createWorker({ openMs = 200, failuresMax = 3 } = {}) {
+    const { db, logger } = payments
     const provider = createHttpProvider({ url: server.url })
     const breaker = createBreaker({ provider, logger, failuresMax, openMs })
     const handler = createHandler({
@@ -62,37 +36,22 @@ describe('handling deliveries with a provider behind HTTP', () => {
     })
     return { handle: handler.handle, stop: breaker.stop }
   }
-  const delivery = (paymentId: string, signal = new AbortController().signal) => ({
-    body: Buffer.from(paymentId),
-    messageId: undefined,
-    topic: 'payment.created',
-    headers: {},
-    redelivered: false,
-    signal,
-  })
-  const row = (id: string) => db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
-  const expireLease = (id: string) =>
-    db
-      .updateTable('payments')
-      .set({ lease_until: new Date(0) })
-      .where('id', '=', id)
-      .execute()
 
   it('settles by the charge that it finds, when the answer to the first attempt was lost', async () => {
     const worker = createWorker()
-    const id = await pending()
+    const id = await payments.pending()
     server.script = (_request, response) => response.socket?.resetAndDestroy()
     expect(await worker.handle(delivery(id))).to.equal('ack')
-    expect(await row(id)).to.include({ status: 'PENDING', attempts: 1 })
+    expect(await payments.row(id)).to.include({ status: 'PENDING', attempts: 1 })
 
-    await expireLease(id)
+    await payments.expireLease(id)
     server.script = (request, response) =>
       answer(request.method === 'GET' ? 200 : 500, { status: 'declined', failure_code: 'expired_card' })(
         request,
         response,
       )
     expect(await worker.handle(delivery(id))).to.equal('ack')
-    expect(await row(id)).to.include({ status: 'FAILED', failure_code: 'expired_card', attempts: 1 })
+    expect(await payments.row(id)).to.include({ status: 'FAILED', failure_code: 'expired_card', attempts: 1 })
     expect(server.seen.map(({ method, path }) => `${method} ${path}`)).to.deep.equal([
       'POST /charges',
       `GET /charges/${id}`,
@@ -102,7 +61,7 @@ describe('handling deliveries with a provider behind HTTP', () => {
 
   it('spends no attempts on a dead provider beyond those that open the breaker, and settles all when it is back', async () => {
     const worker = createWorker()
-    const ids = await Promise.all(Array.from({ length: 20 }, pending))
+    const ids = await Promise.all(Array.from({ length: 20 }, () => payments.pending()))
     let refused = 0
     server.script = (request, response) => {
       refused += 1
@@ -117,20 +76,20 @@ describe('handling deliveries with a provider behind HTTP', () => {
 
     // Each probe that failed is one attempt of one payment.
     const probes = refused - 3
-    const attempts = await Promise.all(rest.map(async (id) => (await row(id)).attempts))
+    const attempts = await Promise.all(rest.map(async (id) => (await payments.row(id)).attempts))
     expect(attempts.filter((made) => made > 0)).to.deep.equal(Array.from({ length: probes }, () => 1))
-    const statuses = await Promise.all(rest.map(async (id) => (await row(id)).status))
+    const statuses = await Promise.all(rest.map(async (id) => (await payments.row(id)).status))
     expect(statuses.filter((status) => status === 'SUCCESS')).to.have.length(rest.length - probes)
-    expect(logged()).to.include('provider is back')
+    expect(payments.logged()).to.include('provider is back')
   })
 
   it('claims nothing while the provider refuses its requests, and charges that to no payment', async () => {
     const worker = createWorker({ openMs: 60_000 })
-    const [refused, waiting] = [await pending(), await pending()]
+    const [refused, waiting] = [await payments.pending(), await payments.pending()]
     server.script = answer(401)
     expect(await worker.handle(delivery(refused))).to.equal('ack')
-    expect(await row(refused)).to.include({ status: 'PENDING', attempts: 0, claim_token: null })
-    expect(logged()).to.deep.equal([
+    expect(await payments.row(refused)).to.include({ status: 'PENDING', attempts: 0, claim_token: null })
+    expect(payments.logged()).to.deep.equal([
       'provider refuses our requests, nothing is claimed',
       'provider refused the request, the payment waits',
     ])
@@ -138,25 +97,25 @@ describe('handling deliveries with a provider behind HTTP', () => {
     const handled = worker.handle(delivery(waiting))
     await worker.stop()
     expect(await handled).to.equal('leave')
-    expect(await row(waiting)).to.include({ attempts: 0, claim_token: null, lease_until: null })
+    expect(await payments.row(waiting)).to.include({ attempts: 0, claim_token: null, lease_until: null })
     expect(server.seen).to.have.length(1)
   })
 
   it('does not wait for the provider with a delivery whose channel is gone', async () => {
     const worker = createWorker({ openMs: 60_000, failuresMax: 1 })
     server.script = answer(500)
-    await worker.handle(delivery(await pending()))
+    await worker.handle(delivery(await payments.pending()))
     const channel = new AbortController()
-    const id = await pending()
-    const handled = worker.handle(delivery(id, channel.signal))
+    const id = await payments.pending()
+    const handled = worker.handle(delivery(id, { signal: channel.signal }))
     channel.abort(new Error('channel closed'))
     expect(await handled).to.equal('leave')
-    expect(await row(id)).to.include({ claim_token: null, lease_until: null })
+    expect(await payments.row(id)).to.include({ claim_token: null, lease_until: null })
   })
 
   it('probes with another payment after one that leads nowhere', async () => {
     const worker = createWorker({ failuresMax: 1 })
-    const [poison, healthy] = [await pending(), await pending()]
+    const [poison, healthy] = [await payments.pending(), await payments.pending()]
     const script: Script = (request, response) =>
       answer(request.body.includes(poison) ? 400 : 200, APPROVED)(request, response)
     server.script = script
@@ -164,8 +123,8 @@ describe('handling deliveries with a provider behind HTTP', () => {
     await worker.handle(delivery(healthy))
     // It is delivered again, and is not due.
     await worker.handle(delivery(poison))
-    expect(await row(poison)).to.include({ status: 'PENDING', attempts: 0 })
-    expect(await row(healthy)).to.include({ status: 'SUCCESS' })
-    expect(logged()).to.include('provider is back')
+    expect(await payments.row(poison)).to.include({ status: 'PENDING', attempts: 0 })
+    expect(await payments.row(healthy)).to.include({ status: 'SUCCESS' })
+    expect(payments.logged()).to.include('provider is back')
   })
 })

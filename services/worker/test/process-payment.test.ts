@@ -1,48 +1,23 @@
 import { randomUUID } from 'node:crypto'
-import { createDatabase, insertPayment, type Tables } from '@cashflow/db'
-import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
-import type { LogFields } from '@cashflow/runtime'
-import { createTestDatabase, eventually, type TestDatabase } from '@cashflow/testing'
+import { createDatabase } from '@cashflow/db'
+import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type Kysely, sql } from 'kysely'
+import { sql } from 'kysely'
 import { type ProcessOptions, processPayment } from '../src/process-payment.ts'
 import type { Provider, ProviderAnswer } from '../src/provider.ts'
+import { createTestWorker, type TestWorker } from './test-worker.ts'
 
 const APPROVED: ProviderAnswer = { outcome: 'approved' }
 
 describe('processing a payment', () => {
-  let database: TestDatabase
-  let db: Kysely<Tables>
-  const lines: { message: string; fields: LogFields }[] = []
-  const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
-  const logger = { debug: write, info: write, warn: write, error: write }
-
+  let payments: TestWorker
   before(async () => {
-    database = await createTestDatabase()
-    db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 20, logger })
+    payments = await createTestWorker()
   })
-  after(async () => {
-    await db.destroy()
-    await database.drop()
-  })
+  after(() => payments.drop())
   beforeEach(() => {
-    lines.length = 0
+    payments.lines.length = 0
   })
-
-  async function pending(): Promise<string> {
-    const money = { amountMinor: 100n, currency: 'USD' as const }
-    const { payment, event } = createPayment({
-      id: randomUUID(),
-      merchantId: DEFAULT_MERCHANT_ID,
-      reference: randomUUID(),
-      money,
-      at: new Date(),
-    })
-    await db
-      .transaction()
-      .execute((tx) => insertPayment(tx, payment, event, { requestId: 'r-1', redriveAfterMs: 60_000 }))
-    return payment.id
-  }
 
   const provider = (charge: Provider['charge']): Provider => ({ charge })
   const message = (paymentId: string) => ({ paymentId, messageId: 'm-1', requestId: 'r-1' })
@@ -53,8 +28,8 @@ describe('processing a payment', () => {
     signal = new AbortController().signal,
   ) {
     const all = {
-      db,
-      logger,
+      db: payments.db,
+      logger: payments.logger,
       notify: () => {},
       provider: provider(charge),
       providerDeadlineMs: 5_000,
@@ -64,24 +39,22 @@ describe('processing a payment', () => {
     return processPayment(message(paymentId), all, signal)
   }
 
-  const row = (id: string) => db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
   const outbox = (table: 'outbox_messages' | 'outbox_scheduled' | 'dead_letters', key: string) =>
-    db.selectFrom(table).select(['topic', 'payload', 'headers', 'mandatory']).where('key', '=', key).execute()
+    payments.db.selectFrom(table).select(['topic', 'payload', 'headers', 'mandatory']).where('key', '=', key).execute()
   const eventTypes = async (id: string) =>
     (
-      await db.selectFrom('payment_events').select('type').where('payment_id', '=', id).orderBy('sequence').execute()
+      await payments.db
+        .selectFrom('payment_events')
+        .select('type')
+        .where('payment_id', '=', id)
+        .orderBy('sequence')
+        .execute()
     ).map(({ type }) => type)
-  const expireLease = (id: string) =>
-    db
-      .updateTable('payments')
-      .set({ lease_until: new Date(0) })
-      .where('id', '=', id)
-      .execute()
 
   it('settles what the provider approves, with its event and its message', async () => {
-    const id = await pending()
+    const id = await payments.pending()
     expect(await process(id, async () => APPROVED)).to.equal('settled')
-    expect(await row(id)).to.include({ status: 'SUCCESS', failure_code: null, attempts: 0 })
+    expect(await payments.row(id)).to.include({ status: 'SUCCESS', failure_code: null, attempts: 0 })
     expect(await eventTypes(id)).to.deep.equal(['payment.created', 'payment.succeeded'])
     expect(await outbox('outbox_messages', id)).to.deep.equal([
       {
@@ -91,16 +64,16 @@ describe('processing a payment', () => {
         mandatory: false,
       },
     ])
-    expect(lines.at(-1)).to.deep.include({
+    expect(payments.lines.at(-1)).to.deep.include({
       message: 'payment settled',
       fields: { payment_id: id, message_id: 'm-1', request_id: 'r-1', status: 'SUCCESS' },
     })
   })
 
   it('fails what the provider declines, with the code that it gave', async () => {
-    const id = await pending()
+    const id = await payments.pending()
     await process(id, async () => ({ outcome: 'declined', failureCode: 'insufficient_funds' }))
-    expect(await row(id)).to.include({ status: 'FAILED', failure_code: 'insufficient_funds' })
+    expect(await payments.row(id)).to.include({ status: 'FAILED', failure_code: 'insufficient_funds' })
     expect(await outbox('outbox_messages', id)).to.have.nested.property(
       '[0].payload.failure_code',
       'insufficient_funds',
@@ -108,9 +81,9 @@ describe('processing a payment', () => {
   })
 
   it('skips a payment that is settled, and says so', async () => {
-    const id = await pending()
+    const id = await payments.pending()
     await process(id, async () => APPROVED)
-    const before = await row(id)
+    const before = await payments.row(id)
     let calls = 0
     const again = async () => {
       calls += 1
@@ -118,12 +91,12 @@ describe('processing a payment', () => {
     }
     expect(await process(id, again)).to.equal('skipped')
     expect(calls).to.equal(0)
-    expect(await row(id)).to.deep.equal(before)
-    expect(lines.at(-1)?.message).to.equal(`Skipping payment ${id} (already SUCCESS)`)
+    expect(await payments.row(id)).to.deep.equal(before)
+    expect(payments.lines.at(-1)?.message).to.equal(`Skipping payment ${id} (already SUCCESS)`)
   })
 
   it('calls the provider once for twenty deliveries at the same time, and puts the others off', async () => {
-    const id = await pending()
+    const id = await payments.pending()
     const answer = Promise.withResolvers<ProviderAnswer>()
     let calls = 0
     const charge = () => {
@@ -140,16 +113,16 @@ describe('processing a payment', () => {
   })
 
   it('tries again after an unknown answer, never failing the payment, and parks it in the end', async () => {
-    const id = await pending()
+    const id = await payments.pending()
     const unknown = async (): Promise<ProviderAnswer> => ({ outcome: 'unknown', reason: 'HTTP 503' })
     for (const attempts of [1, 2]) {
       expect(await process(id, unknown, { attemptsMax: 3 })).to.equal('postponed')
-      expect(await row(id)).to.include({ status: 'PENDING', attempts, claim_token: null, parked_at: null })
+      expect(await payments.row(id)).to.include({ status: 'PENDING', attempts, claim_token: null, parked_at: null })
       expect(await outbox('outbox_scheduled', id)).to.have.length(attempts)
-      await expireLease(id)
+      await payments.expireLease(id)
     }
     expect(await process(id, unknown, { attemptsMax: 3 })).to.equal('parked')
-    const parked = await row(id)
+    const parked = await payments.row(id)
     expect(parked).to.include({ status: 'PENDING', attempts: 3, redrive_at: null })
     expect(parked.parked_at).to.be.instanceOf(Date)
     expect(await outbox('dead_letters', id)).to.have.length(1)
@@ -158,11 +131,11 @@ describe('processing a payment', () => {
   })
 
   it('does not try again before the provider asked for it', async () => {
-    const id = await pending()
+    const id = await payments.pending()
     const asks = async (): Promise<ProviderAnswer> => ({ outcome: 'unknown', reason: 'HTTP 429', retryAfterMs: 90_000 })
     expect(await process(id, asks)).to.equal('postponed')
-    expect(Number((await row(id)).lease_until)).to.be.closeTo(Date.now() + 90_000, 5_000)
-    const { due_at } = await db
+    expect(Number((await payments.row(id)).lease_until)).to.be.closeTo(Date.now() + 90_000, 5_000)
+    const { due_at } = await payments.db
       .selectFrom('outbox_scheduled')
       .select('due_at')
       .where('key', '=', id)
@@ -171,7 +144,7 @@ describe('processing a payment', () => {
   })
 
   it('tells the provider of the attempts that came to nothing', async () => {
-    const id = await pending()
+    const id = await payments.pending()
     const seen: number[] = []
     const charge: Provider['charge'] = async (_payment, _signal, attempts) => {
       seen.push(attempts)
@@ -179,7 +152,7 @@ describe('processing a payment', () => {
     }
     for (const expected of ['postponed', 'postponed', 'settled']) {
       expect(await process(id, charge)).to.equal(expected)
-      await expireLease(id)
+      await payments.expireLease(id)
     }
     expect(seen).to.deep.equal([0, 1, 2])
   })
@@ -189,31 +162,31 @@ describe('processing a payment', () => {
     [{ outcome: 'withheld' }, 1_000],
   ] as const) {
     it(`gives the claim back, uncharged, when the charge is ${answer.outcome}`, async () => {
-      const id = await pending()
+      const id = await payments.pending()
       expect(await process(id, async () => answer, { attemptsMax: 1 })).to.equal('given back')
-      const given = await row(id)
+      const given = await payments.row(id)
       expect(given).to.include({ status: 'PENDING', attempts: 0, claim_token: null, parked_at: null })
       expect(Number(given.lease_until)).to.be.closeTo(Date.now() + delayMs, 5_000)
       expect(await outbox('outbox_scheduled', id)).to.have.length(1)
-      await expireLease(id)
+      await payments.expireLease(id)
       expect(await process(id, async () => APPROVED)).to.equal('settled')
     })
   }
 
   it('parks a payment whose workers all died', async () => {
-    const id = await pending()
-    await db
+    const id = await payments.pending()
+    await payments.db
       .updateTable('payments')
       .set({ claim_token: randomUUID(), lease_until: new Date(0), attempts: 2 })
       .where('id', '=', id)
       .execute()
     expect(await process(id, async () => APPROVED, { attemptsMax: 3 })).to.equal('parked')
-    expect(await row(id)).to.include({ status: 'PENDING' })
+    expect(await payments.row(id)).to.include({ status: 'PENDING' })
     expect(await outbox('dead_letters', id)).to.have.length(1)
   })
 
   it('cannot overwrite what another worker did after its lease had ended', async () => {
-    const id = await pending()
+    const id = await payments.pending()
     const slow = Promise.withResolvers<ProviderAnswer>()
     const asked = Promise.withResolvers<void>()
     const first = process(id, () => {
@@ -221,12 +194,12 @@ describe('processing a payment', () => {
       return slow.promise
     })
     await asked.promise
-    await expireLease(id)
+    await payments.expireLease(id)
     expect(await process(id, async () => APPROVED)).to.equal('settled')
     slow.resolve({ outcome: 'declined', failureCode: 'late' })
     expect(await first).to.equal('overtaken')
     expect(await outbox('outbox_scheduled', id), 'nobody else may have it').to.have.length(1)
-    expect(await row(id)).to.include({ status: 'SUCCESS', attempts: 1 })
+    expect(await payments.row(id)).to.include({ status: 'SUCCESS', attempts: 1 })
     expect(await eventTypes(id)).to.deep.equal(['payment.created', 'payment.succeeded'])
   })
 
@@ -237,8 +210,13 @@ describe('processing a payment', () => {
   })
 
   it('settles although the database ends its sessions again and again', async () => {
-    const ids = await Promise.all(Array.from({ length: 20 }, pending))
-    const admin = createDatabase({ url: database.url, applicationName: 'admin', poolMax: 1, logger })
+    const ids = await Promise.all(Array.from({ length: 20 }, () => payments.pending()))
+    const admin = createDatabase({
+      url: payments.database.url,
+      applicationName: 'admin',
+      poolMax: 1,
+      logger: payments.logger,
+    })
     let calls = 0
     const charge = async () => {
       calls += 1
@@ -254,14 +232,15 @@ describe('processing a payment', () => {
   })
 
   it('gives up when it is told to stop while the database is away', async () => {
-    const id = await pending()
+    const id = await payments.pending()
+    const { logger } = payments
     const nowhere = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })
     const stopping = new AbortController()
     const processing = process(id, async () => APPROVED, { db: nowhere }, stopping.signal).then(
       () => undefined,
       (error: Error) => error,
     )
-    await eventually(() => expect(lines.map(({ message }) => message)).to.include('database away, trying again'))
+    await eventually(() => expect(payments.logged()).to.include('database away, trying again'))
     stopping.abort()
     expect((await processing)?.name).to.equal('AbortError')
     await nowhere.destroy()

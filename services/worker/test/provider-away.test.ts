@@ -1,43 +1,27 @@
-import { randomUUID } from 'node:crypto'
-import { createDatabase, insertPayment, type Tables } from '@cashflow/db'
-import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
-import {
-  createTestDatabase,
-  createTestVhost,
-  eventually,
-  type ServiceProcess,
-  startService,
-  type TestDatabase,
-  type TestVhost,
-} from '@cashflow/testing'
+import { createTestVhost, eventually, type ServiceProcess, startService, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
-import type { Kysely } from 'kysely'
 import { answer, type ScriptedServer, startScriptedServer } from './scripted-server.ts'
-
-const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
+import { createTestWorker, type TestWorker } from './test-worker.ts'
 
 describe('a worker whose provider is away', () => {
-  let database: TestDatabase
+  let payments: TestWorker
   let vhost: TestVhost
-  let db: Kysely<Tables>
   let server: ScriptedServer
   let worker: ServiceProcess
 
   before(async () => {
-    ;[database, vhost, server] = await Promise.all([createTestDatabase(), createTestVhost(), startScriptedServer()])
-    db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 4, logger: SILENT })
+    ;[payments, vhost, server] = await Promise.all([createTestWorker(4), createTestVhost(), startScriptedServer()])
   })
   after(async () => {
     worker.kill('SIGKILL')
     await server.close()
-    await db.destroy()
     await vhost.drop()
-    await database.drop()
+    await payments.drop()
   })
 
   async function startWorker(): Promise<void> {
     worker = startService('worker', {
-      DATABASE_URL: database.url,
+      DATABASE_URL: payments.database.url,
       RABBITMQ_URL: vhost.url,
       PROVIDER: 'http',
       PROVIDER_URL: server.url,
@@ -48,25 +32,16 @@ describe('a worker whose provider is away', () => {
   }
 
   async function createAndPublish(): Promise<string> {
-    const { payment, event } = createPayment({
-      id: randomUUID(),
-      merchantId: DEFAULT_MERCHANT_ID,
-      reference: randomUUID(),
-      money: { amountMinor: 10_050n, currency: 'USD' },
-      at: new Date(),
-    })
-    await db
-      .transaction()
-      .execute((tx) => insertPayment(tx, payment, event, { requestId: 'r-1', redriveAfterMs: 60_000 }))
-    const message = { properties: {}, routing_key: 'payments', payload: payment.id, payload_encoding: 'string' }
+    const id = await payments.pending()
+    const message = { properties: {}, routing_key: 'payments', payload: id, payload_encoding: 'string' }
     const path = `/exchanges/${vhost.name}/amq.default/publish`
     await eventually(async () =>
       expect(await vhost.management.request('POST', path, message)).to.deep.equal({ routed: true }),
     )
-    return payment.id
+    return id
   }
   const attempts = async () =>
-    (await db.selectFrom('payments').select(['status', 'attempts', 'claim_token']).execute()).filter(
+    (await payments.db.selectFrom('payments').select(['status', 'attempts', 'claim_token']).execute()).filter(
       (row) => row.attempts > 0 || row.claim_token,
     )
 
@@ -94,7 +69,7 @@ describe('a worker whose provider is away', () => {
     await startWorker()
     await eventually(
       async () => {
-        const rows = await db.selectFrom('payments').select('status').where('id', 'in', waiting).execute()
+        const rows = await payments.db.selectFrom('payments').select('status').where('id', 'in', waiting).execute()
         expect(rows.map(({ status }) => status)).to.deep.equal(waiting.map(() => 'SUCCESS'))
       },
       { timeoutMs: 20_000 },

@@ -4,16 +4,16 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createReconciler, type ReconcileOptions, reconcileOnce } from '../src/reconcile.ts'
-import { createTestPayments, type TestPayments } from './test-payments.ts'
+import { createTestWorker, type TestWorker } from './test-worker.ts'
 
 const REDRIVE_AFTER_MS = 60_000
 const NOTHING = { redriven: 0, leased: 0, lagMs: 0 }
 
 describe('reconciling', () => {
-  let payments: TestPayments
+  let payments: TestWorker
   let notified = 0
   beforeEach(async () => {
-    payments = await createTestPayments()
+    payments = await createTestWorker()
     notified = 0
   })
   afterEach(() => payments.drop())

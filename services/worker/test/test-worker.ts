@@ -1,33 +1,41 @@
 import { randomUUID } from 'node:crypto'
 import { createDatabase, insertPayment, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import type { Delivery } from '@cashflow/messaging'
 import type { LogFields, Logger } from '@cashflow/runtime'
-import { createTestDatabase } from '@cashflow/testing'
-import { type Kysely, sql } from 'kysely'
+import { createTestDatabase, type TestDatabase } from '@cashflow/testing'
+import { type Kysely, type Selectable, sql } from 'kysely'
 
-export interface TestPayments {
+export interface TestWorker {
   db: Kysely<Tables>
+  database: TestDatabase
   logger: Logger
   lines: { message: string; fields: LogFields }[]
+  /** The messages of the lines. */
+  logged(): string[]
   /** A new payment that is PENDING, of request r-1. */
   pending(): Promise<string>
-  row(id: string): Promise<{ status: string; redrive_at: Date | null; redrives: number; parked_at: Date | null }>
+  row(id: string): Promise<Selectable<Tables['payments']>>
   /** Sets a payment's columns, such as `redrive_at = now()`. */
   set(id: string, assignments: string): Promise<void>
+  /** As if a payment's claim had been made too long ago: another worker may claim it. */
+  expireLease(id: string): Promise<void>
   drop(): Promise<void>
 }
 
-/** Payments in a database of their own. */
-export async function createTestPayments(): Promise<TestPayments> {
+/** What a worker works with: payments in a database of their own, and a logger that collects lines. */
+export async function createTestWorker(poolMax = 20): Promise<TestWorker> {
   const database = await createTestDatabase()
-  const lines: TestPayments['lines'] = []
+  const lines: TestWorker['lines'] = []
   const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
   const logger = { debug: write, info: write, warn: write, error: write }
-  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 20, logger })
+  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax, logger })
   return {
     db,
+    database,
     logger,
     lines,
+    logged: () => lines.map(({ message }) => message),
     async pending() {
       const money = { amountMinor: 100n, currency: 'USD' as const }
       const id = randomUUID()
@@ -45,9 +53,29 @@ export async function createTestPayments(): Promise<TestPayments> {
     row: (id) => db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirstOrThrow(),
     set: async (id, assignments) =>
       void (await sql`update payments set ${sql.raw(assignments)} where id = ${id}`.execute(db)),
+    async expireLease(id) {
+      await db
+        .updateTable('payments')
+        .set({ lease_until: new Date(0) })
+        .where('id', '=', id)
+        .execute()
+    },
     async drop() {
       await db.destroy()
       await database.drop()
     },
+  }
+}
+
+/** A message about a payment, as it comes from the queue: its body is the payment's id. */
+export function delivery(body: string | Buffer, options: Partial<Delivery> = {}): Delivery {
+  return {
+    body: Buffer.from(body as string),
+    messageId: undefined,
+    topic: 'payment.created',
+    headers: {},
+    redelivered: false,
+    signal: new AbortController().signal,
+    ...options,
   }
 }
