@@ -80,12 +80,15 @@ describe('consumer', () => {
   })
 
   it('has no more than its prefetch in hand', async () => {
+    const three = Promise.withResolvers<void>()
     let inHand = 0
     let most = 0
     let handled = 0
     rig.consumer(
       async () => {
         most = Math.max(most, ++inHand)
+        if (inHand === 3) three.resolve()
+        await three.promise
         await new Promise(setImmediate)
         inHand--
         handled++
