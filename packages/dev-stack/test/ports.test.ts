@@ -5,7 +5,12 @@ import { freePort, freePorts, isPortFree } from '../src/ports.ts'
 
 describe('ports', () => {
   it('are all different', async () => {
-    expect(new Set(await freePorts(20)).size).to.equal(20)
+    const ports = await freePorts(20)
+    expect(new Set(ports).size).to.equal(20)
+  })
+
+  it('are none that an outgoing connection may get', async () => {
+    for (const port of await freePorts(20)) expect(port).to.be.within(10_000, 32_767)
   })
 
   for (const host of ['127.0.0.1', '0.0.0.0']) {

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { freePorts } from '@cashflow/dev-stack'
 import type { Command } from './engine.ts'
 
 /** What Compose and the tests need to know: a project name, and with it images and volumes, and ports of its own. */
@@ -28,13 +27,4 @@ export async function projectEnv(compose: Command): Promise<NodeJS.ProcessEnv> {
     DB_HOST: 'localhost',
     MQ_HOST: 'localhost',
   }
-}
-
-/** Ports that are free now, no two the same: each is held until all are known. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))))
-  return ports
 }
