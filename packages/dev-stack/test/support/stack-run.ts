@@ -5,8 +5,6 @@ import { identify, type ProcessIdentity } from '../../src/processes/identity.ts'
 import { readStackFile, type StackFile } from '../../src/stack/stack-file.ts'
 import { eventually } from './eventually.ts'
 
-const STACK_PROCESS = join(import.meta.dirname, 'stack-process.ts')
-
 const READY_MS = 120_000
 
 export type Ports = { postgres: number; rabbitmq: number; management: number }
@@ -24,7 +22,23 @@ export type StackRun = {
 
 /** `npm start` with fake services, and its state in the folder given. */
 export function runStack(stateDir: string, ports: Ports, env: Record<string, string>, ...options: 'fresh'[]): StackRun {
-  const child = spawn(process.execPath, [STACK_PROCESS, stateDir, JSON.stringify(ports), ...options], {
+  return run('stack-process.ts', stateDir, ports, env, options)
+}
+
+/** `npm start` with its own services, and its state in the folder given. */
+export function runCashflow(stateDir: string, ports: Ports, env: Record<string, string>): StackRun {
+  return run('cashflow-process.ts', stateDir, ports, env)
+}
+
+function run(
+  script: string,
+  stateDir: string,
+  ports: Ports,
+  env: Record<string, string>,
+  options: string[] = [],
+): StackRun {
+  const args = [join(import.meta.dirname, script), stateDir, JSON.stringify(ports), ...options]
+  const child = spawn(process.execPath, args, {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,0 +1,65 @@
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { freePorts } from '../src/ports.ts'
+import { isRunning } from '../src/processes/identity.ts'
+import { removePostgresData } from '../src/servers/postgres.ts'
+import { eventually } from './support/eventually.ts'
+import { processesOf, runCashflow, type StackRun } from './support/stack-run.ts'
+import { temporaryFolder } from './support/temporary-folder.ts'
+
+describe('npm start', () => {
+  const folder = temporaryFolder()
+  const others: Server[] = []
+  let run: StackRun | undefined
+  after(async () => {
+    run?.kill('SIGTERM')
+    await run?.exited
+    for (const other of others) other.close()
+    removePostgresData(folder.path)
+    folder.remove()
+  })
+
+  async function settled(url: string): Promise<string> {
+    const payment = { amount: 100.5, currency: 'USD', reference: 'REF-1' }
+    const headers = { 'content-type': 'application/json' }
+    const created = await fetch(`${url}/api/v1/payments`, { method: 'POST', headers, body: JSON.stringify(payment) })
+    expect(created.status).to.equal(201)
+    return eventually(async () => {
+      const { status } = (await (await fetch(new URL(created.headers.get('location') ?? '', url))).json()) as {
+        status: string
+      }
+      expect(status).to.not.equal('PENDING')
+      return status
+    })
+  }
+
+  it('settles payments where every usual port is taken, says where everything is, and leaves nothing', async () => {
+    const [postgres, rabbitmq, management] = await freePorts(4)
+    for (const port of [postgres, rabbitmq, management, 8080]) {
+      const other = createServer().listen(port, '127.0.0.1')
+      // 8080 may be another's already, and is taken then as well.
+      await Promise.race([once(other, 'listening'), new Promise((taken) => other.once('error', taken))])
+      others.push(other)
+    }
+    const settings = { PROVIDER_DELAY_MS: '0', PROVIDER_SUCCESS_RATE: '1' }
+    run = runCashflow(folder.path, { postgres, rabbitmq, management }, settings)
+    const file = await run.ready()
+    for (const [what, port] of Object.entries({ PostgreSQL: postgres, RabbitMQ: rabbitmq, 'the API': 8080 }))
+      expect(run.output()).to.match(new RegExp(`port ${port} is taken: ${what} uses \\d+`))
+    expect(file.processes.relay).to.have.length(2)
+    expect(await settled(String(file.api[0]))).to.equal('SUCCESS')
+
+    const [, origin, login] = /RabbitMQ +(\S+) +login (.*)/.exec(run.output()) ?? []
+    const authorization = `Basic ${btoa(String(login).replace(' / ', ':'))}`
+    expect((await fetch(`${origin}/api/whoami`, { headers: { authorization } })).status).to.equal(200)
+
+    const processes = processesOf(file)
+    run.kill('SIGINT')
+    expect(await run.exited).to.equal(0)
+    expect(processes.filter(isRunning)).to.deep.equal([])
+    expect(existsSync(join(folder.path, 'stack.json'))).to.equal(false)
+  }).timeout(180_000)
+})
