@@ -121,7 +121,7 @@ describe('The HTTP server', () => {
     const startedAt = performance.now()
     await api.http.stop()
     await Promise.all(ended)
-    expect(performance.now() - startedAt).to.be.lessThan(2_000)
+    expect(performance.now() - startedAt).to.be.lessThan(8_000) // Its deadlines are longer.
   })
 
   it('says so when its port is taken', async () => {

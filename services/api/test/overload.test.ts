@@ -46,7 +46,7 @@ describe('Overloaded, the API', () => {
       expect(refused.headers['retry-after']).to.match(/^[1-9][0-9]*$/)
       const startedAt = performance.now()
       for (let i = 0; i < 5; i++) expectProblem(await post(api, bodyWith()), 503, 'overloaded')
-      expect(performance.now() - startedAt).to.be.lessThan(1_000)
+      expect(performance.now() - startedAt).to.be.lessThan(4_000) // Five that waited would take 5 s each.
       expect((await api.agent.get('/health')).status).to.equal(200)
     })
     await Promise.all(waiting)
