@@ -65,7 +65,9 @@ export function createConnection(options: ConnectionOptions): Connection {
     link.closed.throwIfAborted()
     const host = link.endpoint.name
     logger.info('connected to RabbitMQ', { host, ...wait.end() })
-    link.amqp.on('blocked', (reason: string) => logger.warn('RabbitMQ blocks publishing', { host, reason }))
+    const sayBlocked = (reason?: string) => logger.warn('RabbitMQ blocks publishing', { host, reason })
+    if (link.blocked) sayBlocked()
+    link.amqp.on('blocked', sayBlocked)
     link.amqp.on('unblocked', () => logger.info('RabbitMQ takes messages again', { host }))
     links.open(link)
     // At once: whoever lost a channel with it must not be given the same one again.

@@ -1,0 +1,130 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { onCleanUp } from './cleanup.ts'
+
+/** A method of AMQP 0-9-1: its class, its number, and its arguments as bytes. */
+export type Method = readonly [classId: number, methodId: number, args: Buffer]
+
+const bytes = (...values: number[]) => Buffer.from(values)
+const short = (value: number) => bytes(value >> 8, value & 255)
+const long = (value: number) => Buffer.concat([short(value >>> 16), short(value & 65_535)])
+const shortText = (text: string) => Buffer.concat([bytes(text.length), Buffer.from(text)])
+const longText = (text: string) => Buffer.concat([long(text.length), Buffer.from(text)])
+const method = (classId: number, methodId: number, ...args: Buffer[]): Method => [
+  classId,
+  methodId,
+  Buffer.concat(args),
+]
+
+export const connectionClose = (code: number, text: string) =>
+  method(10, 50, short(code), shortText(text), short(0), short(0))
+export const connectionBlocked = (reason: string) => method(10, 60, shortText(reason))
+export const channelClose = (code: number, text: string) =>
+  method(20, 40, short(code), shortText(text), short(0), short(0))
+
+const START = method(10, 10, bytes(0, 9), long(0), longText('PLAIN'), longText('en_US'))
+
+/** What a broker answers to each method that a client of ours sends. */
+const ANSWERS: Readonly<Record<string, Method>> = {
+  'start-ok': method(10, 30, short(2_047), long(131_072), short(0)),
+  open: method(10, 41, shortText('')),
+  'connection.close': method(10, 51),
+  'channel.open': method(20, 11, long(0)),
+  'channel.close': method(20, 41),
+  'exchange.declare': method(40, 11),
+  'queue.declare': method(50, 11, shortText('q'), long(0), long(0)),
+  'queue.bind': method(50, 21),
+  qos: method(60, 11),
+  // The consumer tag, which ours chooses to be the name of its queue.
+  consume: method(60, 21, shortText('payments')),
+  cancel: method(60, 31, shortText('payments')),
+  'confirm.select': method(85, 11),
+}
+
+const NAMES: Readonly<Record<string, string>> = {
+  '10.11': 'start-ok',
+  '10.40': 'open',
+  '10.50': 'connection.close',
+  '20.10': 'channel.open',
+  '20.40': 'channel.close',
+  '40.10': 'exchange.declare',
+  '50.10': 'queue.declare',
+  '50.20': 'queue.bind',
+  '60.10': 'qos',
+  '60.20': 'consume',
+  '60.30': 'cancel',
+  '85.10': 'confirm.select',
+}
+
+export interface FakeBroker {
+  url: string
+  /** Whether it did what it was told to do. */
+  readonly struck: boolean
+  /** Consumers that it accepted, and did nothing to. */
+  readonly consumers: number
+}
+
+/**
+ * Accepts everything, and with its first answer to one method sends another in the same TCP segment. `protocol` is what
+ * a client sends first. Cleaned up after the test.
+ */
+export async function createFakeBroker(after: string, strike: Method): Promise<FakeBroker> {
+  let struck = false
+  let consumers = 0
+  const sockets = new Set<Socket>()
+  const server = createServer((client) => {
+    client.on('error', () => {})
+    const answer = (channel: number, name: string, regular: Method | undefined) => {
+      if (!regular) return
+      const strikes = name === after && !struck
+      if (strikes) struck = true
+      else if (name === 'consume') consumers++
+      const onChannel = strike[0] === 10 ? 0 : channel
+      client.write(Buffer.concat([frame(channel, regular), strikes ? frame(onChannel, strike) : bytes()]))
+    }
+    readFrames(client, (channel, name) =>
+      name === 'protocol' ? answer(0, name, START) : answer(channel, name, ANSWERS[name]),
+    )
+    sockets.add(client)
+    client.on('close', () => sockets.delete(client))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onCleanUp(async () => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+    await once(server, 'close')
+  })
+  return {
+    url: `amqp://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    get struck() {
+      return struck
+    },
+    get consumers() {
+      return consumers
+    },
+  }
+}
+
+function frame(channel: number, [classId, methodId, args]: Method): Buffer {
+  const payload = Buffer.concat([short(classId), short(methodId), args])
+  return Buffer.concat([bytes(1), short(channel), long(payload.length), payload, bytes(0xce)])
+}
+
+function readFrames(client: Socket, onMethod: (channel: number, name: string) => void): void {
+  let greeted = false
+  let rest = Buffer.alloc(0)
+  client.on('data', (data) => {
+    rest = Buffer.concat([rest, data])
+    if (!greeted && rest.length >= 8) {
+      greeted = true
+      rest = rest.subarray(8)
+      onMethod(0, 'protocol')
+    }
+    while (rest.length >= 7 && rest.length >= 8 + rest.readUInt32BE(3)) {
+      const name = NAMES[`${rest.readUInt16BE(7)}.${rest.readUInt16BE(9)}`]
+      if (rest[0] === 1 && name) onMethod(rest.readUInt16BE(1), name)
+      rest = rest.subarray(8 + rest.readUInt32BE(3))
+    }
+  })
+}

@@ -1,0 +1,51 @@
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { cleanUp } from './cleanup.ts'
+import { channelClose, connectionBlocked, connectionClose, createFakeBroker } from './fake-broker.ts'
+import { createRig } from './rig.ts'
+
+const now = () => 0
+
+/** No broker can be made to do this on purpose: what it adds arrives together with the answer, in one read. */
+describe('what a broker sends in one segment with its answer', () => {
+  afterEach(cleanUp)
+
+  const handshake = ['protocol', 'start-ok', 'open']
+  const declaring = ['channel.open', 'exchange.declare', 'queue.declare', 'queue.bind']
+  const ends = {
+    'an internal error (541)': connectionClose(541, 'INTERNAL_ERROR'),
+    'a forced close (320)': connectionClose(320, 'CONNECTION_FORCED'),
+    'the end of the channel (404)': channelClose(404, 'NOT_FOUND'),
+  }
+
+  for (const [what, end] of Object.entries(ends)) {
+    const steps = end === ends['the end of the channel (404)'] ? declaring : [...handshake, ...declaring]
+
+    it(`if it is ${what}, ends nothing but itself for a publisher`, async () => {
+      for (const after of [...steps, 'confirm.select']) {
+        const broker = await createFakeBroker(after, end)
+        await createRig([broker.url], { random: now }).publisher().whenReady()
+        expect(broker.struck, after).to.equal(true)
+        await cleanUp()
+      }
+    })
+
+    it(`if it is ${what}, ends nothing but itself for a consumer`, async () => {
+      for (const after of [...steps, 'qos', 'consume']) {
+        const broker = await createFakeBroker(after, end)
+        createRig([broker.url], { random: now }).consumer(async () => 'ack')
+        await eventually(() => expect(broker.consumers, after).to.equal(1))
+        expect(broker.struck, after).to.equal(true)
+        await cleanUp()
+      }
+    })
+  }
+
+  it('if it is an alarm, is heard', async () => {
+    const broker = await createFakeBroker('open', connectionBlocked('low on memory'))
+    const rig = createRig([broker.url])
+    await rig.connection.whenReady()
+    expect(rig.connection.blocked).to.equal(true)
+    expect(rig.logger.said('RabbitMQ blocks publishing')).to.have.length(1)
+  })
+})
