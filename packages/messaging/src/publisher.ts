@@ -33,8 +33,8 @@ export interface Publisher {
    * nothing more of a call is sent that had begun, so that a message never overtakes an earlier one whose fate is unknown.
    */
   publish(messages: readonly OutboundMessage[], options: { deadlineMs: number }): Promise<PublishOutcome[]>
-  /** Declares the topology again, after a return. A failure is logged, and shows in the next outcome. */
-  redeclare(): Promise<void>
+  /** Declares the topology again, after a return. False when that failed, which is logged; never rejects. */
+  redeclare(): Promise<boolean>
 }
 
 export function createPublisher({ connection, topology, logger, windowMax = 1024 }: PublisherOptions): Publisher {
@@ -122,14 +122,16 @@ export function createPublisher({ connection, topology, logger, windowMax = 1024
     return promise
   }
 
-  async function redeclare(): Promise<void> {
+  async function redeclare(): Promise<boolean> {
     const link = current?.link
-    if (!link) return
+    if (!link) return false
     try {
       const [opened] = await prepareChannel(link, openChannel, declare, stopping.signal)
       await closeChannel(link, opened)
+      return true
     } catch (error) {
       logger.error('could not declare the topology', { host: link.endpoint.name, reason: describe(error) })
+      return false
     }
   }
 

@@ -64,8 +64,21 @@ describe('publisher', () => {
       ask((done) => channel.unbindQueue('payments', 'payments', 'payment.created', {}, done)),
     )
     expect(await publisher.publish([message()], SOON)).to.deep.equal([RETURNED])
-    await publisher.redeclare()
+    expect(await publisher.redeclare()).to.equal(true)
     expect(await publisher.publish([message()], SOON)).to.deep.equal([CONFIRMED])
+  })
+
+  it('says so when the topology cannot be declared again', async () => {
+    const publisher = rig.publisher()
+    await publisher.whenReady()
+    await onChannel(vhost.url, async (channel) => {
+      await ask((done) => channel.deleteQueue('payments', {}, done))
+      await ask((done) => channel.assertQueue('payments', { durable: true }, done))
+    })
+    expect(await publisher.publish([message()], SOON)).to.deep.equal([RETURNED])
+    expect(await publisher.redeclare()).to.equal(false)
+    expect(rig.logger.said('could not declare the topology')[0]?.fields.reason).to.match(/406.*queue 'payments'/)
+    expect(publisher.ready, 'it has a channel of its own').to.equal(true)
   })
 
   it('reports what a full queue refuses as nacked', async () => {

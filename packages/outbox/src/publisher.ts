@@ -15,6 +15,6 @@ export type PublishOutcome =
 export interface Publisher {
   /** One outcome a message, in their order, at the latest after the deadline. Never rejects. */
   publish(messages: readonly OutboxMessage[], options: { deadlineMs: number }): Promise<readonly PublishOutcome[]>
-  /** Restores what messages are routed by, where somebody removed it. */
-  redeclare(): Promise<void>
+  /** Restores what messages are routed by, where somebody removed it. False when it could not. Never rejects. */
+  redeclare(): Promise<boolean>
 }

@@ -162,6 +162,17 @@ describe('a pass', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
+  it('leaves what was returned, uncharged, when the routing cannot be declared again', async () => {
+    await append(messages(2))
+    for (const redeclare of [async () => false, () => new Promise<boolean>(() => {})]) {
+      const publisher = scriptedPublisher(() => ({ status: 'returned', reason: 'NO_ROUTE' }))
+      await pass({ ...publisher, redeclare }, 0, { ...LIMITS, confirmDeadlineMs: 1_200 })
+      expect(publisher.published, 'nothing is published again').to.have.length(2)
+      const left = await outbox.db.selectFrom('outbox_messages').select('attempts').execute()
+      expect(left).to.deep.equal([{ attempts: 0 }, { attempts: 0 }])
+    }
+  })
+
   it('delays what stays unroutable, and makes it a dead letter after its last attempt', async () => {
     await append(messages(1))
     const publisher = scriptedPublisher(() => ({ status: 'returned', reason: 'NO_ROUTE' }))

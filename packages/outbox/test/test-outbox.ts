@@ -60,6 +60,7 @@ export function scriptedPublisher(
     },
     async redeclare() {
       this.redeclared += 1
+      return true
     },
   }
 }

@@ -63,6 +63,20 @@ describe('what the broker answers to a relay', () => {
     expect(await rows('outbox_scheduled')).to.deep.equal([])
   }).timeout(180_000)
 
+  it('returned: stays uncharged while the declaration is refused, and is published when it is not', async () => {
+    await manage('DELETE', `/queues/${rig.vhost.name}/payments`)
+    await manage('PUT', `/queues/${rig.vhost.name}/payments`, { durable: true })
+    const messages = news(40)
+    await rig.append(messages)
+    await eventually(() => expect(logged('could not declare the topology')).to.be.above(1))
+    expect((await rows('outbox_messages')).map(({ attempts }) => attempts)).to.deep.equal(messages.map(() => 0))
+    expect([...(await rows('outbox_scheduled')), ...(await rows('dead_letters'))]).to.deep.equal([])
+    await manage('DELETE', `/queues/${rig.vhost.name}/payments`)
+    await eventually(async () => expect(await rig.backlog()).to.equal(0))
+    const published = await rig.published()
+    for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
+  }).timeout(180_000)
+
   it('returned: is charged, delayed, and a dead letter in the end where nothing restores it', async () => {
     const [first, last] = news(2, { topic: 'nobody.listens' })
     await rig.append([first as typeof first & object, { ...(last as typeof last & object), key: 'another' }])

@@ -79,7 +79,7 @@ export function createBroker(next: () => Reception): Broker {
           return messages.map(() => ({ status: 'unknown', reason: 'lost' }))
         }
       },
-      redeclare: () => stage.act(actor, async () => {}),
+      redeclare: () => stage.act(actor, async () => true),
     }),
     queue,
     confirmed,
