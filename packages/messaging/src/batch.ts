@@ -15,8 +15,10 @@ export type PublishOutcome =
   | { status: 'confirmed' }
   /** The broker refused it now: a full queue, an internal error. */
   | { status: 'nacked' }
-  /** No queue takes it, or it cannot be put into a frame at all. */
+  /** No queue takes it. */
   | { status: 'returned'; reason: string }
+  /** It does not fit: no frame holds it, or the broker ends the channel of whoever sends it. Nor will it later. */
+  | { status: 'oversized'; reason: string }
   /** Perhaps published, perhaps not. */
   | { status: 'unknown'; reason: string }
 

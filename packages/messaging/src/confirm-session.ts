@@ -1,7 +1,7 @@
 import { type ConfirmChannel, IllegalOperationError } from 'amqplib/callback_api'
 import type { Batch, OutboundMessage, PublishOutcome } from './batch.ts'
 import type { Opened } from './channel.ts'
-import { describe } from './errors.ts'
+import { describe, messageBytesMax } from './errors.ts'
 
 const CONFIRMED: PublishOutcome = { status: 'confirmed' }
 const NACKED: PublishOutcome = { status: 'nacked' }
@@ -20,8 +20,8 @@ export interface ConfirmSession {
   readonly congested: boolean
   /** Sends the batch's next message, and settles it at once if it cannot be sent. */
   sendNext(batch: Batch): void
-  /** Gives up every batch that has a message in flight. */
-  lose(reason: string): void
+  /** Gives up every batch that has a message in flight. What the broker has ended the channel for is oversized. */
+  lose(cause: unknown): void
 }
 
 /** @param progressed called after each confirm, when there is room again */
@@ -83,13 +83,26 @@ export function createConfirmSession(
       } catch (error) {
         if (error instanceof IllegalOperationError) batch.giveUp(describe(error))
         // No frame holds it (64 KiB of headers, 255 bytes of topic): nothing was written, and nothing ever will be.
-        else batch.settle(index, { status: 'returned', reason: describe(error) })
+        else batch.settle(index, { status: 'oversized', reason: describe(error) })
       }
     },
-    lose(reason) {
-      for (const { batch } of inFlight.values()) batch.giveUp(reason)
+    lose(cause) {
+      const limit = messageBytesMax(cause)
+      for (const { batch } of inFlight.values()) {
+        if (limit !== undefined) settleOversized(batch, limit)
+        batch.giveUp(describe(cause))
+      }
       inFlight.clear()
     },
+  }
+}
+
+/** Also what was not sent yet: it would cost the next channel. */
+function settleOversized(batch: Batch, bytesMax: number): void {
+  for (const [index, { body }] of batch.messages.entries()) {
+    const bytes = Buffer.byteLength(body)
+    if (bytes > bytesMax)
+      batch.settle(index, { status: 'oversized', reason: `${bytes} bytes, and RabbitMQ takes ${bytesMax}` })
   }
 }
 

@@ -6,5 +6,12 @@ export function describe(error: unknown): string {
 
 /** No right (403), locked (405), another queue by that name (406): asking again does not help, an operator does. */
 export function isRefusal(error: unknown): boolean {
+  if (messageBytesMax(error) !== undefined) return false
   return error instanceof Error && 'code' in error && [403, 405, 406].includes(error.code as number)
+}
+
+/** The broker's `max_message_size`, where it ended a channel over a message that is larger: 406, and only text tells. */
+export function messageBytesMax(error: unknown): number | undefined {
+  const [, bytes] = /message size \d+ is larger than .*?max size (\d+)/.exec(describe(error)) ?? []
+  return bytes === undefined ? undefined : Number(bytes)
 }

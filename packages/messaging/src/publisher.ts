@@ -84,13 +84,13 @@ export function createPublisher({ connection, topology, logger, windowMax = 1024
     link.amqp.off('blocked', follow)
     link.amqp.off('unblocked', follow)
     if (!opened.closed.aborted) return closeChannel(link, opened)
-    lose(session, describe(opened.closed.reason))
+    lose(session, opened.closed.reason)
     throw opened.closed.reason
   }
 
-  function lose(session: ConfirmSession, reason: string): void {
-    session.lose(reason)
-    for (const batch of waiting) if (batch.next > 0) batch.giveUp(reason)
+  function lose(session: ConfirmSession, cause: unknown): void {
+    session.lose(cause)
+    for (const batch of waiting) if (batch.next > 0) batch.giveUp(describe(cause))
   }
 
   function expire(batch: Batch, deadlineMs: number): void {

@@ -62,6 +62,27 @@ describe('a broker', function () {
     await broker.ctl('set_vm_memory_high_watermark', '0.6')
   })
 
+  it('that takes smaller messages than we do names those that are too large, and publishes the others', async () => {
+    await broker.ctl('eval', 'application:set_env(rabbit, max_message_size, 1000).')
+    try {
+      const rig = createRig([broker.url])
+      const publisher = rig.publisher()
+      await publisher.whenReady()
+      const large = JSON.stringify('x'.repeat(1_000))
+      const batch = [message(), message({ body: large }), message(), message({ body: `${large} ` }), message()]
+      const outcomes = await publisher.publish(batch, { deadlineMs: 60_000 })
+      for (const [index, outcome] of outcomes.entries()) {
+        if (index === 1 || index === 3) expect(outcome).to.include({ status: 'oversized' })
+        else expect(outcome.status).to.be.oneOf(['confirmed', 'unknown'])
+      }
+      expect(outcomes[1]).to.include({ reason: `${large.length} bytes, and RabbitMQ takes 1000` })
+      expect(rig.logger.said('RabbitMQ refuses what this channel needs'), 'no operator is waited for').to.deep.equal([])
+      expect(await publisher.publish([message()], { deadlineMs: 60_000 })).to.deep.equal([CONFIRMED])
+    } finally {
+      await broker.ctl('eval', 'application:unset_env(rabbit, max_message_size).')
+    }
+  })
+
   for (const [how, end] of [
     ['stops gracefully', () => broker.stop()],
     ['is killed', () => process.kill(broker.pid, 'SIGKILL')],

@@ -104,7 +104,7 @@ describe('publisher', () => {
       [message(), message({ topic: 'x'.repeat(256) }), message({ headers: { big: 'x'.repeat(70_000) } }), message()],
       SOON,
     )
-    expect(outcomes.map(({ status }) => status)).to.deep.equal(['confirmed', 'returned', 'returned', 'confirmed'])
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(['confirmed', 'oversized', 'oversized', 'confirmed'])
   })
 
   it('does not know the fate of messages whose exchange is deleted, and publishes again by itself', async () => {

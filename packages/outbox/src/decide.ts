@@ -27,6 +27,8 @@ export function decide(message: OutboxMessage, outcome: PublishOutcome, random =
       if (attempts >= ATTEMPTS_MAX) return { action: 'bury', reason: outcome.reason }
       return { action: 'delay', delayMs: retryDelayMs(attempts, random) }
     }
+    case 'oversized': // It stays so, and each attempt costs those beside it their channel.
+      return { action: 'bury', reason: outcome.reason }
     default:
       return outcome satisfies never
   }

@@ -4,7 +4,7 @@ import type { Floors, FloorsView } from './floors.ts'
 import { type LaneRead, lockLanes, type ReadMessage, readLanes } from './lanes.ts'
 import { BODY_BYTES_MAX, LANES } from './message.ts'
 import { publishRouted } from './publish-routed.ts'
-import type { Publisher } from './publisher.ts'
+import type { Publisher, PublishOutcome } from './publisher.ts'
 import { type Settlement, settle } from './settle.ts'
 import type { OutboxTables } from './tables.ts'
 
@@ -72,11 +72,11 @@ async function publishRead(publisher: Publisher, read: readonly ReadMessage[], d
   const messages = read.filter(({ bytes }) => bytes <= BODY_BYTES_MAX)
   const outcomes = await publishRouted(publisher, messages, deadlineMs)
   const byMessage = new Map(messages.map((message, index) => [message, outcomes[index]]))
-  return read.map((message): Settlement => {
-    if (message.bytes > BODY_BYTES_MAX)
-      return { message, action: { action: 'bury', reason: `${message.bytes} bytes, more than ${BODY_BYTES_MAX}` } }
-    return { message, action: decide(message, byMessage.get(message) ?? { status: 'unknown', reason: 'no outcome' }) }
-  })
+  const outcomeOf = (message: ReadMessage): PublishOutcome =>
+    message.bytes > BODY_BYTES_MAX
+      ? { status: 'oversized', reason: `${message.bytes} bytes, more than ${BODY_BYTES_MAX}` }
+      : (byMessage.get(message) ?? { status: 'unknown', reason: 'no outcome' })
+  return read.map((message): Settlement => ({ message, action: decide(message, outcomeOf(message)) }))
 }
 
 interface PassFacts {

@@ -8,6 +8,8 @@ export type PublishOutcome =
   | { readonly status: 'nacked' }
   /** No queue is bound to its topic. */
   | { readonly status: 'returned'; readonly reason: string }
+  /** It is more than the broker takes, or can be sent. */
+  | { readonly status: 'oversized'; readonly reason: string }
   /** The deadline passed or the connection was lost: the broker may have it or not. */
   | { readonly status: 'unknown'; readonly reason: string }
 

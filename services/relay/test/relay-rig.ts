@@ -25,8 +25,9 @@ export interface RelayRig {
   stop(): Promise<void>
 }
 
-export async function createRelayRig(): Promise<RelayRig> {
-  const [database, vhost] = await Promise.all([createTestDatabase(), createTestVhost()])
+/** @param broker the run's, unless another is given */
+export async function createRelayRig(broker?: Parameters<typeof createTestVhost>[0]): Promise<RelayRig> {
+  const [database, vhost] = await Promise.all([createTestDatabase(), createTestVhost(broker)])
   const logger = { debug() {}, info() {}, warn() {}, error() {} }
   const db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 4, logger })
   const relays: ServiceProcess[] = []
