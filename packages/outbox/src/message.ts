@@ -25,6 +25,7 @@ export interface OutboxMessage {
   readonly mandatory: boolean
   /** How often it came back unroutable. */
   readonly attempts: number
+  /** When it was appended, or due. */
   readonly createdAt: Date
 }
 

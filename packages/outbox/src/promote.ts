@@ -4,7 +4,8 @@ import type { OutboxTables } from './tables.ts'
 const BATCH_MAX = 500
 
 /**
- * Moves messages that are due into their lanes. Several relays promote at once, and none of them twice.
+ * Moves messages that are due into their lanes, where their age counts from then on, not from when they were scheduled.
+ * Several relays promote at once, and none of them twice.
  *
  * @returns how many it moved
  */
@@ -16,7 +17,7 @@ export async function promoteDue<Tables extends OutboxTables>(db: Kysely<Tables>
     ),
     moved as (delete from outbox_scheduled s using due where s.id = due.id returning s.*)
     insert into outbox_messages (lane, message_id, key, topic, payload, headers, mandatory, attempts, created_at)
-    select lane, message_id, key, topic, payload, headers, mandatory, attempts, created_at from moved
+    select lane, message_id, key, topic, payload, headers, mandatory, attempts, due_at from moved
     where pg_current_xact_id() is not null
     order by due_at, id`.execute(db)
   return Number(numAffectedRows ?? 0)
