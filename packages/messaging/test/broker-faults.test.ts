@@ -9,7 +9,8 @@ import { message } from './message.ts'
 import { createRig } from './rig.ts'
 
 const CONFIRMED = { status: 'confirmed' }
-const SOON = { deadlineMs: 5_000 }
+/** For what succeeds: a busy machine takes its time. */
+const SOON = { deadlineMs: 60_000 }
 
 /** What only a broker of one's own can be made to do. */
 describe('a broker', function () {
@@ -35,13 +36,13 @@ describe('a broker', function () {
     await broker.ctl('set_vm_memory_high_watermark', 'absolute', '1')
     const overdue = await publisher.publish(
       Array.from({ length: 300 }, () => message()),
-      { deadlineMs: 1_000 },
+      { deadlineMs: 3_000 },
     )
     expect(overdue.every(({ status }) => status === 'unknown')).to.equal(true)
     expect(publisher.ready).to.equal(false)
     expect(rig.connection.blocked).to.equal(true)
     expect(rig.connection.ready).to.equal(true)
-    const next = publisher.publish([message()], { deadlineMs: 20_000 })
+    const next = publisher.publish([message()], SOON)
     await broker.ctl('set_vm_memory_high_watermark', '0.6')
     expect(await next).to.deep.equal([CONFIRMED])
     expect(publisher.ready).to.equal(true)
@@ -58,7 +59,7 @@ describe('a broker', function () {
     await publisher.publish([message()], { deadlineMs: 500 })
     const startedAt = performance.now()
     await rig.stop()
-    expect(performance.now() - startedAt).to.be.below(5_000)
+    expect(performance.now() - startedAt).to.be.below(15_000)
     await broker.ctl('set_vm_memory_high_watermark', '0.6')
   })
 
@@ -70,14 +71,14 @@ describe('a broker', function () {
       await publisher.whenReady()
       const large = JSON.stringify('x'.repeat(1_000))
       const batch = [message(), message({ body: large }), message(), message({ body: `${large} ` }), message()]
-      const outcomes = await publisher.publish(batch, { deadlineMs: 60_000 })
+      const outcomes = await publisher.publish(batch, SOON)
       for (const [index, outcome] of outcomes.entries()) {
         if (index === 1 || index === 3) expect(outcome).to.include({ status: 'oversized' })
         else expect(outcome.status).to.be.oneOf(['confirmed', 'unknown'])
       }
       expect(outcomes[1]).to.include({ reason: `${large.length} bytes, and RabbitMQ takes 1000` })
       expect(rig.logger.said('RabbitMQ refuses what this channel needs'), 'no operator is waited for').to.deep.equal([])
-      expect(await publisher.publish([message()], { deadlineMs: 60_000 })).to.deep.equal([CONFIRMED])
+      expect(await publisher.publish([message()], SOON)).to.deep.equal([CONFIRMED])
     } finally {
       await broker.ctl('eval', 'application:unset_env(rabbit, max_message_size).')
     }
@@ -99,7 +100,7 @@ describe('a broker', function () {
       end()
       await broker.exited
       await eventually(() => expect(publisher.ready).to.equal(false))
-      const during = publisher.publish([message({ messageId: `${how}: during` })], { deadlineMs: 60_000 })
+      const during = publisher.publish([message({ messageId: `${how}: during` })], SOON)
       broker = await startAgain()
       const reachableAt = performance.now()
       expect(await during).to.deep.equal([CONFIRMED])

@@ -7,7 +7,8 @@ import { message } from './message.ts'
 import { createRig, depth, onChannel, type Rig } from './rig.ts'
 import { createTcpProxy } from './tcp-proxy.ts'
 
-const SOON = { deadlineMs: 5_000 }
+/** For what succeeds: a busy machine takes its time. */
+const SOON = { deadlineMs: 60_000 }
 
 describe('consumer', () => {
   let vhost: TestVhost
@@ -67,7 +68,7 @@ describe('consumer', () => {
     await eventually(() => expect(left).to.have.length(1))
     const startedAt = performance.now()
     await first.stop()
-    expect(performance.now() - startedAt).to.be.below(5_000)
+    expect(performance.now() - startedAt, 'its deadline').to.be.below(10_000)
     expect(left).to.have.length(1)
 
     const again: Delivery[] = []

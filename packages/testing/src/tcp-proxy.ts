@@ -8,7 +8,7 @@ export interface TcpProxy {
   cut(): void
   /** As if the network swallowed everything: connections stay, nothing passes. */
   freeze(): void
-  /** As if the server had become slow: what it sends arrives only once restored. */
+  /** As if the server had become slow, for whoever connects now as well: what it sends arrives only once restored. */
   holdAnswers(): void
   /** Passes the next message that holds this text to the server, then holds what that answers, until restored. */
   holdAnswerTo(text: string): void
@@ -25,6 +25,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
   const target = new URL(serverUrl)
   const sockets = new Set<Socket>()
   const servers = new Set<Socket>()
+  let slow = false
   let mode: 'pass' | 'cut' | 'freeze' = 'pass'
   let losing: string | undefined
   let holding: string | undefined
@@ -34,6 +35,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
     if (mode === 'cut') return client.destroy()
     const server = connect(Number(target.port), target.hostname)
     servers.add(server)
+    if (slow) server.pause()
     let loses = false
     for (const [from, to] of [
       [client, server],
@@ -84,6 +86,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
       mode = 'freeze'
     },
     holdAnswers() {
+      slow = true
       for (const server of servers) server.pause()
     },
     holdAnswerTo(text) {
@@ -95,6 +98,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
     restore() {
       if (mode === 'freeze') end()
       mode = 'pass'
+      slow = false
       for (const server of servers) server.resume()
     },
     async stop() {

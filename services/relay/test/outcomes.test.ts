@@ -1,6 +1,6 @@
 import { eventually, type ServiceProcess, startTcpProxy, type TcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createRelayRig, news, type RelayRig } from './relay-rig.ts'
+import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 type Got = { properties: { message_id: string } }
 
@@ -13,7 +13,7 @@ describe('what the broker answers to a relay', () => {
     proxy = await startTcpProxy(rig.vhost.url)
     relay = rig.start({ RABBITMQ_URL: proxy.url })
     await rig.append(news(1))
-    await eventually(async () => expect(await rig.backlog()).to.equal(0), { timeoutMs: 20_000 })
+    await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
   })
   afterEach(async () => {
     await rig.stop()
@@ -28,25 +28,29 @@ describe('what the broker answers to a relay', () => {
   it('nacked: stays uncharged while the queue is full, and is published when there is room', async () => {
     const limit = { pattern: '^payments$', 'apply-to': 'queues', definition: { 'max-length': 5 } }
     await manage('PUT', `/policies/${rig.vhost.name}/full`, limit)
-    const messages = news(40)
-    // Until the queue knows its policy it takes some.
-    await rig.append(messages)
-    await eventually(() => expect(logged('messages not confirmed, they stay in the outbox')).to.be.above(2))
+    const messages: ReturnType<typeof news> = []
+    // How many it takes until it knows its policy is up to the broker.
+    await eventually(
+      async () => {
+        const more = news(10)
+        await rig.append(more)
+        messages.push(...more)
+        expect(logged('messages not confirmed, they stay in the outbox')).to.be.above(2)
+      },
+      { ...PATIENTLY, intervalMs: 500 },
+    )
     const left = await rows('outbox_messages')
     expect(left).to.have.length.above(0)
     expect(left.map(({ attempts }) => attempts)).to.deep.equal(left.map(() => 0))
     expect([...(await rows('outbox_scheduled')), ...(await rows('dead_letters'))]).to.deep.equal([])
     // Whatever leaves the queue makes room.
     const published = new Set<string>()
-    await eventually(
-      async () => {
-        const taken = { count: 100, ackmode: 'ack_requeue_false', encoding: 'auto' }
-        const got = (await manage('POST', `/queues/${rig.vhost.name}/payments/get`, taken)) as Got[]
-        for (const { properties } of got) published.add(properties.message_id)
-        expect(got.length + (await rig.backlog())).to.equal(0)
-      },
-      { timeoutMs: 50_000 },
-    )
+    await eventually(async () => {
+      const taken = { count: 100, ackmode: 'ack_requeue_false', encoding: 'auto' }
+      const got = (await manage('POST', `/queues/${rig.vhost.name}/payments/get`, taken)) as Got[]
+      for (const { properties } of got) published.add(properties.message_id)
+      expect(got.length + (await rig.backlog())).to.equal(0)
+    }, PATIENTLY)
     for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
   }).timeout(180_000)
 
@@ -55,7 +59,7 @@ describe('what the broker answers to a relay', () => {
     await manage('DELETE', binding)
     const messages = news(40)
     await rig.append(messages)
-    await eventually(async () => expect(await rig.backlog()).to.equal(0))
+    await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
     expect(await manage('GET', binding)).to.include({ routing_key: 'payment.created' })
     const published = await rig.published()
     for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
@@ -72,7 +76,7 @@ describe('what the broker answers to a relay', () => {
     expect((await rows('outbox_messages')).map(({ attempts }) => attempts)).to.deep.equal(messages.map(() => 0))
     expect([...(await rows('outbox_scheduled')), ...(await rows('dead_letters'))]).to.deep.equal([])
     await manage('DELETE', `/queues/${rig.vhost.name}/payments`)
-    await eventually(async () => expect(await rig.backlog()).to.equal(0))
+    await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
     const published = await rig.published()
     for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
   }).timeout(180_000)
@@ -102,15 +106,18 @@ describe('what the broker answers to a relay', () => {
     proxy.holdAnswers()
     const messages = news(40)
     await rig.append(messages)
-    await eventually(async () => expect((await rig.published()).size).to.be.above(1))
+    await eventually(async () => expect((await rig.published()).size).to.be.above(1), {
+      ...PATIENTLY,
+      intervalMs: 1_000,
+    })
     expect(await rig.backlog(), 'the broker has them, and nobody knows').to.equal(40)
     proxy.cut()
-    await relay.logged('messages not confirmed, they stay in the outbox')
+    await relay.logged('messages not confirmed, they stay in the outbox', PATIENTLY)
     expect(await rows('outbox_messages')).to.deep.equal(
       messages.map(({ messageId }) => ({ message_id: messageId, attempts: 0 })),
     )
     proxy.restore()
-    await eventually(async () => expect(await rig.backlog()).to.equal(0), { timeoutMs: 20_000 })
+    await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
     const published = await rig.published()
     for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
     expect([...(await rows('outbox_scheduled')), ...(await rows('dead_letters'))]).to.deep.equal([])

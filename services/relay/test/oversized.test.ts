@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type RabbitmqServer, startRabbitmq } from '@cashflow/dev-stack'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createRelayRig, news, type RelayRig } from './relay-rig.ts'
+import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 describe('a broker that takes smaller messages than the outbox', () => {
   let dir: string
@@ -29,7 +29,7 @@ describe('a broker that takes smaller messages than the outbox', () => {
     const small = news(40)
     await rig.append([...small.slice(0, 20), ...large, ...small.slice(20)])
     rig.start()
-    await eventually(async () => expect(await rig.backlog()).to.equal(0), { timeoutMs: 60_000 })
+    await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
     const published = await rig.published()
     expect([...published]).to.have.members(small.map(({ messageId }) => messageId))
     const dead = await rig.db.selectFrom('dead_letters').select(['message_id', 'source', 'reason']).execute()

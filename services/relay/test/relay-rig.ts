@@ -11,6 +11,9 @@ import {
 } from '@cashflow/testing'
 import { type Kysely, sql } from 'kysely'
 
+/** For `eventually`, where services start and stop on a machine that has other things to do. */
+export const PATIENTLY = { timeoutMs: 90_000 }
+
 /** A database, a vhost, and relays as processes of their own between them. */
 export interface RelayRig {
   readonly database: TestDatabase

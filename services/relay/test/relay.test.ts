@@ -8,7 +8,7 @@ import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createListener } from '../src/listener.ts'
 import { createRelay } from '../src/relay.ts'
-import { createWake } from '../src/wake.ts'
+import { createWake, type Wake } from '../src/wake.ts'
 
 describe('a relay', () => {
   let database: TestDatabase
@@ -41,12 +41,14 @@ describe('a relay', () => {
     }
   }
 
-  async function startRelay({ listen = false } = {}): Promise<void> {
+  /** @param polls whether it looks by itself, unless it is woken */
+  async function startRelay({ listen = false, polls = true } = {}): Promise<void> {
     const connection = createConnection({ urls: [vhost.url], name: 'test relay', logger })
     const publisher = createPublisher({ connection, topology, logger })
     const floors = createFloors()
     const wake = createWake()
-    await run(connection, publisher, createRelay({ db, publisher, floors, wake, logger, passes: 2 }))
+    const waits: Wake = polls ? wake : { ...wake, wait: ({ signal }) => wake.wait({ atMostMs: 3_600_000, signal }) }
+    await run(connection, publisher, createRelay({ db, publisher, floors, wake: waits, logger, passes: 2 }))
     if (listen) {
       const onLost = floors.forget
       await run(createListener({ databaseUrl: database.url, onNotify: wake.wake, onLost, logger }))
@@ -98,29 +100,28 @@ describe('a relay', () => {
     const messages = news(3_000)
     for (let at = 0; at < messages.length; at += 500) await append(messages.slice(at, at + 500))
     await Promise.all([startConsumer(), startRelay(), startRelay(), startRelay()])
-    await eventually(async () => expect(await backlog()).to.equal(0), { timeoutMs: 20_000 })
-    await eventually(() => expect(received).to.have.length(3_000))
-    expect(new Set(ids()).size).to.equal(3_000)
+    await eventually(async () => expect(await backlog()).to.equal(0), { timeoutMs: 90_000 })
+    await eventually(() => expect(new Set(ids()).size).to.equal(3_000))
+    // A relay that waited too long for a confirm, or for the database, says so and publishes again.
+    const again = ['messages not confirmed, they stay in the outbox', 'pass failed, its messages stay in the outbox']
+    if (!lines.some(({ message }) => again.includes(message))) expect(received).to.have.length(3_000)
     const keyOf = new Map(messages.map(({ messageId, key }) => [messageId, key]))
-    for (const [key, list] of Map.groupBy(ids(), (id) => keyOf.get(id ?? ''))) {
+    for (const [key, list] of Map.groupBy(new Set(ids()), (id) => keyOf.get(id ?? ''))) {
       expect(list).to.deep.equal(messages.filter((message) => message.key === key).map(({ messageId }) => messageId))
     }
   })
 
-  it('is woken by a notification long before it would have looked', async () => {
-    await Promise.all([startConsumer(), startRelay({ listen: true })])
+  it('is woken by a notification after each commit, and needs nothing else', async () => {
+    await Promise.all([startConsumer(), startRelay({ listen: true, polls: false })])
     const notifier = createNotifier(db)
-    const latencies: number[] = []
     for (let round = 1; round <= 15; round += 1) {
-      const at = performance.now()
-      await append(news(1))
-      notifier.notify()
-      await eventually(() => expect(received).to.have.length(round), { intervalMs: 1 })
-      latencies.push(performance.now() - at)
+      // The second falls into the pause after the first one's notification, and has to be told of all the same.
+      for (const message of news(2)) {
+        await append([message])
+        notifier.notify()
+      }
+      await eventually(() => expect(new Set(ids()).size).to.equal(2 * round), { intervalMs: 1 })
     }
-    // Without it the mean would be half of the 200 ms between two looks.
-    const median = latencies.sort((a, b) => a - b)[7] ?? Number.NaN
-    expect(median).to.be.below(70)
   })
 
   it('publishes scheduled messages when they are due', async () => {
@@ -128,7 +129,7 @@ describe('a relay', () => {
     const [now, later] = news(2)
     await db.transaction().execute((tx) => scheduleMessages(tx, [now as NewMessage], 0))
     await db.transaction().execute((tx) => scheduleMessages(tx, [later as NewMessage], 600_000))
-    await eventually(() => expect(ids()).to.deep.equal([now?.messageId]))
+    await eventually(() => expect([...new Set(ids())]).to.deep.equal([now?.messageId]))
     await eventually(async () => expect(await backlog()).to.equal(1))
   })
 
@@ -146,7 +147,7 @@ describe('a relay', () => {
     expect(await backlog()).to.equal(10)
     await vhost.management.request('PUT', `/vhosts/${name}`)
     await vhost.management.request('PUT', `/permissions/${name}/guest`, { configure: '.*', write: '.*', read: '.*' })
-    await eventually(async () => expect(await backlog()).to.equal(0), { timeoutMs: 20_000 })
+    await eventually(async () => expect(await backlog()).to.equal(0), { timeoutMs: 90_000 })
   })
 
   it('puts the queue back when somebody deleted it, and loses nothing of what follows', async () => {
@@ -156,9 +157,9 @@ describe('a relay', () => {
     await vhost.management.request('DELETE', `/queues/${vhost.name}/payments`)
     const messages = news(20)
     await append(messages)
-    await eventually(async () => expect(await backlog()).to.equal(0), { timeoutMs: 20_000 })
+    await eventually(async () => expect(await backlog()).to.equal(0), { timeoutMs: 90_000 })
     await startConsumer()
-    await eventually(() => expect(ids()).to.have.members(messages.map(({ messageId }) => messageId)))
+    await eventually(() => expect([...new Set(ids())]).to.have.members(messages.map(({ messageId }) => messageId)))
   })
 
   it('counts what nobody need listen to as done', async () => {
@@ -171,12 +172,12 @@ describe('a relay', () => {
   it('goes on after the database has ended all its sessions', async () => {
     await Promise.all([startConsumer(), startRelay({ listen: true })])
     await append(news(5))
-    await eventually(() => expect(received).to.have.length(5))
+    await eventually(() => expect(new Set(ids()).size).to.equal(5))
     const admin = createDatabase({ url: database.url, applicationName: 'admin', poolMax: 1, logger })
     await sql`select pg_terminate_backend(pid) from pg_stat_activity
       where datname = current_database() and pid <> pg_backend_pid()`.execute(admin)
     await admin.destroy()
     await eventually(() => append(news(5)))
-    await eventually(() => expect(new Set(ids()).size).to.equal(10))
+    await eventually(() => expect(new Set(ids()).size).to.be.at.least(10))
   })
 })

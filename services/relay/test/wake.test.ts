@@ -3,6 +3,8 @@ import { createWake } from '../src/wake.ts'
 
 const signal = new AbortController().signal
 
+const LONG_MS = 3_600_000
+
 async function elapsed(work: Promise<void>): Promise<number> {
   const startedAt = performance.now()
   await work
@@ -12,24 +14,24 @@ async function elapsed(work: Promise<void>): Promise<number> {
 describe('a wake', () => {
   it('ends every wait at once', async () => {
     const wake = createWake()
-    const waits = [1, 2, 3].map(() => elapsed(wake.wait({ atMostMs: 5_000, signal })))
+    const waits = [1, 2, 3].map(() => wake.wait({ atMostMs: LONG_MS, signal }))
     wake.wake()
-    for (const ms of await Promise.all(waits)) expect(ms).to.be.below(1_000)
+    await Promise.all(waits)
   })
 
   it('is remembered for one who comes a moment later, and only once', async () => {
     const wake = createWake()
     wake.wake()
     wake.wake()
-    expect(await elapsed(wake.wait({ atMostMs: 5_000, signal }))).to.be.below(1_000)
+    await wake.wait({ atMostMs: LONG_MS, signal })
     expect(await elapsed(wake.wait({ atMostMs: 40, signal }))).to.be.at.least(39)
   })
 
   it('gives up when told to stop', async () => {
     const wake = createWake()
     const stopping = new AbortController()
-    const waiting = elapsed(wake.wait({ atMostMs: 5_000, signal: stopping.signal }))
+    const waiting = wake.wait({ atMostMs: LONG_MS, signal: stopping.signal })
     stopping.abort()
-    expect(await waiting).to.be.below(1_000)
+    await waiting
   })
 })
