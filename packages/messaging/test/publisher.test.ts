@@ -34,6 +34,24 @@ describe('publisher', () => {
     expect(await depth(vhost.url, 'payments')).to.equal(3_000)
   })
 
+  it('sends what survives a restart of the broker, with all its properties', async () => {
+    const sent = message()
+    await rig.publisher().publish([sent], SOON)
+    const [got] = (await vhost.management.request('POST', `/queues/${vhost.name}/payments/get`, {
+      count: 1,
+      ackmode: 'ack_requeue_false',
+      encoding: 'auto',
+    })) as { properties: object; payload: string }[]
+    expect(got?.payload).to.equal(sent.body)
+    expect(got?.properties).to.deep.include({
+      delivery_mode: 2,
+      message_id: sent.messageId,
+      type: sent.topic,
+      timestamp: Math.floor(sent.createdAt.getTime() / 1000),
+      content_type: 'application/json',
+    })
+  })
+
   it('answers an empty call', async () => {
     expect(await rig.publisher().publish([], SOON)).to.deep.equal([])
   })

@@ -31,6 +31,18 @@ describe('topology', () => {
       'x-dead-letter-strategy': 'at-least-once',
       'x-overflow': 'reject-publish',
     })
+    expect(queues.find(({ name }) => name === 'payments.dead')?.arguments).to.deep.equal({
+      'x-queue-type': 'quorum',
+      'x-delivery-limit': 1_000_000,
+    })
+    const bindings = (await vhost.management.request('GET', `/bindings/${vhost.name}`)) as Record<string, string>[]
+    expect(
+      bindings.filter(({ source }) => source).map((it) => `${it.source} ${it.routing_key} ${it.destination}`),
+    ).to.have.members([
+      'payments payment.created payments',
+      'payments payment.retry payments',
+      'payments.dead  payments.dead',
+    ])
   })
 
   it('that is refused is said aloud, by name, and tried again slowly', async () => {

@@ -18,7 +18,7 @@ export interface PassOptions<Tables extends OutboxTables> {
 export interface PassLimits {
   lanesMax: number
   messagesPerLaneMax: number
-  /** Of the bodies read together; a message that is larger is read alone. */
+  /** Of the bodies read together. The message that exceeds it is the last one read. */
   bytesMax: number
   /** How long the confirms may take, in milliseconds. */
   confirmDeadlineMs: number

@@ -99,7 +99,7 @@ describe('a pass', () => {
     )
   })
 
-  it('reads a limited size, and a larger message alone', async () => {
+  it('reads a limited size, and at most one message beyond it', async () => {
     const large = 'x'.repeat(400)
     await append([
       ...messages(10, { payload: large, key: 'a' }),

@@ -1,13 +1,21 @@
 import { randomUUID } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import { createDatabase, type Tables } from '@cashflow/db'
 import { createConnection, createConsumer, createPublisher, type Delivery, paymentsTopology } from '@cashflow/messaging'
-import { appendMessages, createFloors, createNotifier, type NewMessage, scheduleMessages } from '@cashflow/outbox'
+import {
+  appendMessages,
+  createFloors,
+  createNotifier,
+  type NewMessage,
+  type OutboxMessage,
+  scheduleMessages,
+} from '@cashflow/outbox'
 import type { LogFields, Part } from '@cashflow/runtime'
 import { createTestDatabase, createTestVhost, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createListener } from '../src/listener.ts'
-import { createRelay } from '../src/relay.ts'
+import { createRelay, type RelayOptions } from '../src/relay.ts'
 import { createWake, type Wake } from '../src/wake.ts'
 
 describe('a relay', () => {
@@ -74,6 +82,9 @@ describe('a relay', () => {
       ...extra,
     }))
   }
+  /** A key whose messages are in this lane. */
+  const keyIn = (lane: number) =>
+    Array.from({ length: 2_000 }, (_, index) => `key ${index}`).find((key) => crc32(key) % 32 === lane) as string
   const append = (messages: readonly NewMessage[]) => db.transaction().execute((tx) => appendMessages(tx, messages))
   const backlog = async () => {
     const { rows } = await sql<{ count: number }>`
@@ -115,13 +126,45 @@ describe('a relay', () => {
     await Promise.all([startConsumer(), startRelay({ listen: true, polls: false })])
     const notifier = createNotifier(db)
     for (let round = 1; round <= 15; round += 1) {
-      // The second falls into the pause after the first one's notification, and has to be told of all the same.
-      for (const message of news(2)) {
-        await append([message])
-        notifier.notify()
-      }
-      await eventually(() => expect(new Set(ids()).size).to.equal(2 * round), { intervalMs: 1 })
+      await append(news(1))
+      notifier.notify()
+      await eventually(() => expect(new Set(ids()).size).to.equal(round), { intervalMs: 1 })
     }
+  })
+
+  /** A relay before a broker that answers as the script says. */
+  async function startScripted(answer: (topic: string) => 'confirmed' | 'nacked', passes: number) {
+    const calls: OutboxMessage[][] = []
+    const publisher: RelayOptions['publisher'] = {
+      whenReady: async () => {},
+      redeclare: async () => true,
+      async publish(messages) {
+        calls.push([...messages])
+        return messages.map(({ topic }) => ({ status: answer(topic) }))
+      },
+    }
+    await run(createRelay({ db, publisher, floors: createFloors(), wake: createWake(), logger, passes }))
+    return calls
+  }
+
+  it('goes round all lanes, past those whose messages stay', async () => {
+    // As many lanes as a pass locks hold what is refused, and the rotation begins with them.
+    const refused = Array.from({ length: 8 }, (_, lane) => keyIn(lane))
+    await append(refused.map((key) => ({ ...(news(1)[0] as NewMessage), key, topic: 'refused' })))
+    const further = { ...(news(1)[0] as NewMessage), key: keyIn(20) }
+    await append([further])
+    const calls = await startScripted((topic) => (topic === 'refused' ? 'nacked' : 'confirmed'), 1)
+    await eventually(() => expect(calls.flat().map(({ messageId }) => messageId)).to.include(further.messageId))
+    await eventually(async () => expect(await backlog()).to.equal(8))
+  })
+
+  it('waits between its passes while messages are refused', async () => {
+    await append(news(1))
+    const calls = await startScripted(() => 'nacked', 1)
+    const startedAt = performance.now()
+    await eventually(() => expect(calls).to.have.length.above(4))
+    // 50 ms at least after each; without a wait there are hundreds of passes a second.
+    expect(calls.length).to.be.at.most(1 + (performance.now() - startedAt) / 45)
   })
 
   it('publishes scheduled messages when they are due', async () => {
