@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { freePort } from '../ports.ts'
 import { type Daemon, type Exit, startDaemon } from '../processes/daemon.ts'
-import { StartError } from '../start-error.ts'
+import { PortTakenError, StartError } from '../start-error.ts'
 import { createCluster, dataFolder, forgetForeignPid, POSTGRES_ENV, POSTGRES_LOGIN } from './postgres-cluster.ts'
 import { installPrograms, type PostgresHome, postgresHome } from './postgres-home.ts'
 import { markOwner, removeOrphans } from './postgres-owner.ts'
@@ -41,7 +41,11 @@ export type PostgresServer = {
 const START_DEADLINE_MS = 60_000
 const SETTINGS = { max_connections: '200', log_min_messages: 'warning' }
 
-/** Resolves when the server answers. The data survives `keep: true`, and kill -9 in any case. */
+/**
+ * Resolves when the server answers. The data survives `keep: true`, and kill -9 in any case.
+ *
+ * @throws PortTakenError if the port that was asked for is another's
+ */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { dir, keep = false, signal } = options
   const home = postgresHome(dir)
@@ -56,9 +60,11 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   for (;;) {
     const port = options.port ?? (await freePort())
     const start = await launch(home, port, options, deadline)
-    signal?.throwIfAborted()
+    // Before the signal is heard: it runs, so it is the caller's to stop.
     if (start.outcome === 'ready') return toServer(home, port, start.daemon, keep)
-    const passing = start.outcome === 'memory in use' || (start.outcome === 'port taken' && options.port === undefined)
+    signal?.throwIfAborted()
+    if (start.outcome === 'port taken' && options.port !== undefined) throw new PortTakenError('PostgreSQL', [port])
+    const passing = start.outcome === 'memory in use' || start.outcome === 'port taken'
     if (!passing || Date.now() > deadline) {
       throw new StartError(
         `PostgreSQL did not start on port ${port} (${start.outcome}); from ${logFile(home)}:\n${start.said}`,

@@ -5,23 +5,29 @@ const ANSWER_MS = 2_000
 type Ports = { amqp: number; management: number }
 
 /**
- * AMQP and the management API answer, the latter in the name of this cluster if one is given: another broker may have
- * been listening there all along.
+ * AMQP and the management API answer, the latter in the name of this cluster if one is given, and both of one broker:
+ * another may have been listening on either port all along, and management answers before AMQP does.
  */
 export async function isRabbitmqReady({ amqp, management }: Ports, clusterName?: string): Promise<boolean> {
-  const found = await managedCluster(management)
-  return found !== undefined && found === (clusterName ?? found) && (await speaksAmqp(amqp))
+  const overview = await askOverview(management)
+  if (!overview || (clusterName !== undefined && overview.cluster_name !== clusterName)) return false
+  return (overview.listeners ?? []).some(({ protocol }) => protocol === 'amqp') && (await speaksAmqp(amqp))
 }
 
-async function managedCluster(port: number): Promise<string | undefined> {
+interface Overview {
+  cluster_name?: string
+  /** The broker's own. */
+  listeners?: { protocol: string }[]
+}
+
+async function askOverview(port: number): Promise<Overview | undefined> {
   const authorization = `Basic ${Buffer.from('guest:guest').toString('base64')}`
   try {
     const response = await fetch(`http://127.0.0.1:${port}/api/overview`, {
       headers: { authorization },
       signal: AbortSignal.timeout(ANSWER_MS),
     })
-    if (!response.ok) return undefined
-    return ((await response.json()) as { cluster_name?: string }).cluster_name
+    return response.ok ? ((await response.json()) as Overview) : undefined
   } catch {
     return undefined
   }

@@ -1,6 +1,6 @@
-import { freePorts } from '../ports.ts'
+import { freePorts, isPortFree } from '../ports.ts'
 import type { Exit } from '../processes/daemon.ts'
-import { StartError } from '../start-error.ts'
+import { PortTakenError, StartError } from '../start-error.ts'
 import { findLauncher } from './rabbitmq-launcher.ts'
 
 export type RabbitmqOptions = {
@@ -37,7 +37,7 @@ const START_TRIES = 3
 /**
  * Resolves when AMQP and the management API answer. The data survives in any case.
  *
- * @throws StartError if there is no way to run one here
+ * @throws PortTakenError if a port that was asked for is another's; StartError if there is no way to run one here
  */
 export async function startRabbitmq(options: RabbitmqOptions): Promise<RabbitmqServer> {
   const launch = await findLauncher(options)
@@ -47,8 +47,17 @@ export async function startRabbitmq(options: RabbitmqOptions): Promise<RabbitmqS
     const start = await launch(ports, options)
     if (start.outcome === 'ready') return start.server
     options.signal?.throwIfAborted()
-    // Somebody else took one of the free ports first.
-    if (start.outcome === 'port taken' && attempt < START_TRIES) continue
+    if (start.outcome === 'port taken') {
+      const taken = await portsTaken(Object.values(options.ports ?? {}))
+      if (taken.length > 0) throw new PortTakenError('RabbitMQ', taken)
+      // Somebody else took one of the free ones first.
+      if (attempt < START_TRIES) continue
+    }
     throw new StartError(`RabbitMQ did not start (${start.outcome}); the end of ${start.logFile}:\n${start.said}`)
   }
+}
+
+async function portsTaken(ports: readonly number[]): Promise<number[]> {
+  const free = await Promise.all(ports.map(isPortFree))
+  return ports.filter((_, index) => !free[index])
 }

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { startRabbitmq } from '../servers/rabbitmq.ts'
-import { choosePort } from './choose-port.ts'
+import { choosePort, onPorts } from './choose-port.ts'
 import type { StackContext } from './stack.ts'
 
 export type Broker = { url: string; managementUrl: string; pid(): number | undefined; stop(): Promise<void> }
@@ -14,17 +14,17 @@ export async function startBroker(context: StackContext, signal: AbortSignal): P
 
   const dir = join(stateDir, 'rabbitmq')
   if (fresh) rmSync(dir, { recursive: true, force: true })
-  const ports = {
+  say('starting RabbitMQ, which takes some seconds')
+  const choose = async () => ({
     amqp: await choosePort('RabbitMQ', serverPorts.rabbitmq, say),
     management: await choosePort('RabbitMQ management', serverPorts.management, say),
-  }
-  say('starting RabbitMQ, which takes some seconds')
-  const server = await supervise(
-    'RabbitMQ',
-    (until) =>
-      startRabbitmq({ dir, ports, outlive: true, log: say, onSpawn: (pid, role) => onSpawn(role)(pid), signal: until }),
-    signal,
-  )
+  })
+  const { ports, server } = await onPorts(choose, (ports) => {
+    const onSpawned = (pid: number, role: 'rabbitmq' | 'epmd') => onSpawn(role)(pid)
+    const start = (until: AbortSignal) =>
+      startRabbitmq({ dir, ports, outlive: true, log: say, onSpawn: onSpawned, signal: until })
+    return supervise('RabbitMQ', start, signal)
+  })
   return {
     url: `amqp://guest:guest@127.0.0.1:${ports.amqp}/`,
     managementUrl: `http://guest:guest@127.0.0.1:${ports.management}`,

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { removePostgresData, startPostgres } from '../servers/postgres.ts'
-import { choosePort } from './choose-port.ts'
+import { choosePort, onPorts } from './choose-port.ts'
 import type { StackContext } from './stack.ts'
 
 export type Database = { url: string; pid(): number | undefined; stop(): Promise<void> }
@@ -11,14 +11,16 @@ export async function startDatabase(context: StackContext, signal: AbortSignal):
     return { url: settings.given.databaseUrl, pid: () => undefined, stop: async () => {} }
   }
   if (fresh) removePostgresData(stateDir)
-  const port = await choosePort('PostgreSQL', serverPorts.postgres, say)
   say('starting PostgreSQL')
-  const start = (until: AbortSignal) =>
-    startPostgres({
-      ...{ dir: stateDir, port, keep: true, outlive: true },
-      ...{ log: say, onSpawn: onSpawn('postgres'), signal: until },
-    })
-  const server = await supervise('PostgreSQL', start, signal)
+  const choose = () => choosePort('PostgreSQL', serverPorts.postgres, say)
+  const { ports: port, server } = await onPorts(choose, (port) => {
+    const start = (until: AbortSignal) =>
+      startPostgres({
+        ...{ dir: stateDir, port, keep: true, outlive: true },
+        ...{ log: say, onSpawn: onSpawn('postgres'), signal: until },
+      })
+    return supervise('PostgreSQL', start, signal)
+  })
   try {
     const base = `postgres://postgres:postgres@127.0.0.1:${port}`
     await createDatabase(`${base}/postgres`, settings.databaseName)

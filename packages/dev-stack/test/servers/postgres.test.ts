@@ -79,7 +79,7 @@ describe('PostgreSQL', () => {
       () => 'started',
       (error: Error) => error.message,
     )
-    expect(message).to.match(new RegExp(`port ${port} .*port taken`))
+    expect(message).to.equal(`PostgreSQL did not start: port ${port} taken`)
     other.close()
   })
 
@@ -93,6 +93,16 @@ describe('PostgreSQL', () => {
     const message = await start({ onSpawn, signal: giveUp.signal }).catch((error: Error) => error.message)
     expect(message).to.equal('enough')
     expect(() => process.kill(spawned[0] as number, 0)).to.throw('ESRCH')
+  })
+
+  it('is not left running when it is told to give up at the moment in which it is ready', async () => {
+    const late = new AbortController().signal
+    late.throwIfAborted = () => {
+      throw new Error('a moment too late')
+    }
+    const server = await start({ signal: late })
+    await server.stop()
+    expect(identify(server.pid)).to.equal(undefined)
   })
 
   it('takes its data along when it stops, unless it is to keep them', async () => {

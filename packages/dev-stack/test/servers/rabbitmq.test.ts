@@ -50,6 +50,17 @@ describe('RabbitMQ', function () {
     expect((await management('/api/vhosts/kept')).status).to.equal(200)
   })
 
+  it('says which port it was asked for is taken', async () => {
+    const other = temporaryFolder()
+    const start = startRabbitmq({ dir: other.path, ports: { amqp: server.port } })
+    const message = await start.then(
+      () => 'started',
+      (error: Error) => error.message,
+    )
+    expect(message).to.equal(`RabbitMQ did not start: port ${server.port} taken`)
+    other.remove()
+  })
+
   it('leaves nothing running when it stops', async () => {
     const all = [...spawned, ...descendantsOf(server.pid)]
     await server.stop()
