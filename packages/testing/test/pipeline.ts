@@ -15,7 +15,7 @@ export type Role = 'api' | 'relay' | 'worker'
 export interface Pipeline {
   readonly db: pg.Pool
   readonly processes: Record<Role, ServiceProcess[]>
-  start(role: Role): Promise<ServiceProcess>
+  start(role: Role, settings?: Record<string, string>): Promise<ServiceProcess>
   /** Creates a payment at one of the APIs, and says what the answer was. */
   post(reference: string, headers?: Record<string, string>): Promise<{ status: number; id: string }>
   /** Puts a message into the work queue by hand, as the management UI does. */
@@ -42,8 +42,8 @@ export async function startPipeline(
   const urls: string[] = []
   let turn = 0
 
-  async function start(role: Role): Promise<ServiceProcess> {
-    const service = startService(role, env)
+  async function start(role: Role, extra: Record<string, string> = {}): Promise<ServiceProcess> {
+    const service = startService(role, { ...env, ...extra })
     processes[role].push(service)
     await service.logged('ready', { timeoutMs: 60_000 })
     if (role === 'api') urls.push(String((await service.logged('listening')).url))

@@ -1,6 +1,14 @@
-import { createTestVhost, eventually, type ServiceProcess, startService, type TestVhost } from '@cashflow/testing'
+import {
+  answer,
+  createTestVhost,
+  eventually,
+  type ScriptedServer,
+  type ServiceProcess,
+  startScriptedServer,
+  startService,
+  type TestVhost,
+} from '@cashflow/testing'
 import { expect } from 'chai'
-import { answer, type ScriptedServer, startScriptedServer } from './scripted-server.ts'
 import { createTestWorker, type TestWorker } from './test-worker.ts'
 
 describe('a worker whose provider is away', () => {
