@@ -56,15 +56,9 @@ export async function startPipeline(
     db,
     processes,
     start,
-    async post(reference, headers = {}) {
+    post(reference, headers = {}) {
       turn += 1
-      const response = await fetch(`${urls[turn % urls.length]}/api/v1/payments`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...headers },
-        body: JSON.stringify({ amount: 100.5, currency: 'USD', reference }),
-      })
-      const body = (await response.json()) as { id?: string; payment_id?: string }
-      return { status: response.status, id: body.id ?? body.payment_id ?? '' }
+      return postTo(urls[turn % urls.length] ?? '', reference, headers)
     },
     async publish(body) {
       const message = { properties: {}, routing_key: 'payments', payload: body, payload_encoding: 'string' }
@@ -93,4 +87,14 @@ export async function startPipeline(
       await vhost.drop()
     },
   }
+}
+
+export async function postTo(url: string, reference: string, headers: Record<string, string> = {}) {
+  const response = await fetch(`${url}/api/v1/payments`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ amount: 100.5, currency: 'USD', reference }),
+  })
+  const body = (await response.json()) as { id?: string; payment_id?: string }
+  return { status: response.status, id: body.id ?? body.payment_id ?? '' }
 }
