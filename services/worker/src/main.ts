@@ -26,7 +26,8 @@ const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-w
 const { redriveAfterMs, providerDeadlineMs, reconcileIntervalMs: intervalMs } = config
 const handler = createHandler({ db, breaker, logger, notify, providerDeadlineMs, redriveAfterMs })
 const deadHandler = createDeadDeliveryHandler({ db, logger })
-const reconciler = createReconciler({ db, logger, notify, redriveAfterMs, intervalMs })
+const waiting = () => breaker.waiting
+const reconciler = createReconciler({ db, logger, notify, redriveAfterMs, intervalMs, waiting })
 const topology = paymentsTopology(config.queue)
 const consumer = createConsumer({
   connection,
