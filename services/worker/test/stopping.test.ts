@@ -1,6 +1,6 @@
-import { createTestVhost, eventually, startScriptedServer, startService, type TestVhost } from '@cashflow/testing'
+import { createTestVhost, startScriptedServer, startService, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createTestWorker, type TestWorker } from './test-worker.ts'
+import { createTestWorker, publish, type TestWorker } from './test-worker.ts'
 
 describe('a worker that is told to stop in the middle of a charge', () => {
   let payments: TestWorker
@@ -32,11 +32,7 @@ describe('a worker that is told to stop in the middle of a charge', () => {
     cleanUps.unshift(() => worker.kill('SIGKILL'))
     await worker.logged('ready', { timeoutMs: 60_000 })
     const id = await payments.pending()
-    const message = { properties: {}, routing_key: 'payments', payload: id, payload_encoding: 'string' }
-    const path = `/exchanges/${vhost.name}/amq.default/publish`
-    await eventually(async () =>
-      expect(await vhost.management.request('POST', path, message)).to.deep.equal({ routed: true }),
-    )
+    await publish(vhost, id)
     const approve = await charge.promise
     const stopped = worker.stop()
     await worker.logged('stopping')
