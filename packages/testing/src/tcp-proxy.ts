@@ -12,6 +12,8 @@ export interface TcpProxy {
   holdAnswers(): void
   /** Passes the next message that holds this text to the server, then holds what that answers, until restored. */
   holdAnswerTo(text: string): void
+  /** How many messages it passed whose answers it held. */
+  readonly held: number
   /** Passes the next message that holds this text to the server, then ends its connection before the answer. */
   loseAnswerTo(text: string): void
   /** How many answers it lost. */
@@ -30,6 +32,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
   let losing: string | undefined
   let holding: string | undefined
   let lost = 0
+  let held = 0
 
   const proxy = createServer((client) => {
     if (mode === 'cut') return client.destroy()
@@ -51,6 +54,7 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
       from.on('data', (data) => {
         if (holding !== undefined && from === client && data.includes(holding)) {
           holding = undefined
+          held += 1
           server.pause()
         }
         if (losing !== undefined && from === client && data.includes(losing)) {
@@ -77,6 +81,9 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
     url: url.href,
     get lost() {
       return lost
+    },
+    get held() {
+      return held
     },
     cut() {
       mode = 'cut'

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import type { ServiceProcess } from '../src/index.ts'
 import { type Pipeline, type Role, startPipeline } from './pipeline.ts'
 import { expectAllSettledOnce, PAYMENTS, postAll } from './thousand-payments.ts'
 
@@ -32,14 +33,36 @@ describe('the pipeline', () => {
       await expectAllSettledOnce(pipeline, ids)
     }).timeout(180_000)
   }
+})
+
+describe('the pipeline, with a slow provider,', () => {
+  const SLOW = { PROVIDER_DELAY_MS: '2000', WORKER_PREFETCH: '5' }
+  let pipeline: Pipeline
+  beforeEach(async () => {
+    pipeline = await startPipeline({ api: 2, relay: 2, worker: 3 }, SLOW)
+  })
+  afterEach(() => pipeline.stop())
+
+  /** What a worker settled after it was told to stop. */
+  const settledLate = ({ logs }: ServiceProcess) => {
+    const messages = logs.map(({ message }) => message)
+    return messages.slice(messages.indexOf('stopping')).filter((message) => message === 'payment settled').length
+  }
 
   it('stops every service with exit code 0 on SIGTERM in the middle of its work, and goes on where it stopped', async () => {
     const ids = await postAll(pipeline)
     const { api, relay, worker } = pipeline.processes
+    await Promise.all(worker.map((one) => one.logged('payment settled')))
     const codes = await Promise.all([...relay, ...worker].map((service) => service.stop()))
     expect(codes).to.deep.equal([0, 0, 0, 0, 0])
     expect(await api[0]?.stop()).to.equal(0)
-    await Promise.all([pipeline.start('relay'), pipeline.start('worker')])
+    expect(Math.max(...worker.map(settledLate)), 'settled while stopping').to.be.above(0)
+    const { rows } = await pipeline.db.query(`
+      select count(*) > 0 as pending, count(*) filter (where claim_token is not null)::int as claimed
+      from payments where status = 'PENDING'`)
+    expect(rows[0]).to.deep.equal({ pending: true, claimed: 0 })
+    const fast = { PROVIDER_DELAY_MS: '0', WORKER_PREFETCH: '100' }
+    await Promise.all([pipeline.start('relay'), pipeline.start('worker', fast)])
     await expectAllSettledOnce(pipeline, ids)
   }).timeout(180_000)
 })

@@ -15,7 +15,7 @@ export type Role = 'api' | 'relay' | 'worker'
 export interface Pipeline {
   readonly db: pg.Pool
   readonly processes: Record<Role, ServiceProcess[]>
-  start(role: Role): Promise<ServiceProcess>
+  start(role: Role, settings?: Record<string, string>): Promise<ServiceProcess>
   /** Creates a payment at one of the APIs, and says what the answer was. */
   post(reference: string, headers?: Record<string, string>): Promise<{ status: number; id: string }>
   /** Puts a message into the work queue by hand, as the management UI does. */
@@ -42,8 +42,8 @@ export async function startPipeline(
   const urls: string[] = []
   let turn = 0
 
-  async function start(role: Role): Promise<ServiceProcess> {
-    const service = startService(role, env)
+  async function start(role: Role, extra: Record<string, string> = {}): Promise<ServiceProcess> {
+    const service = startService(role, { ...env, ...extra })
     processes[role].push(service)
     await service.logged('ready', { timeoutMs: 60_000 })
     if (role === 'api') urls.push(String((await service.logged('listening')).url))
@@ -56,15 +56,9 @@ export async function startPipeline(
     db,
     processes,
     start,
-    async post(reference, headers = {}) {
+    post(reference, headers = {}) {
       turn += 1
-      const response = await fetch(`${urls[turn % urls.length]}/api/v1/payments`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...headers },
-        body: JSON.stringify({ amount: 100.5, currency: 'USD', reference }),
-      })
-      const body = (await response.json()) as { id?: string; payment_id?: string }
-      return { status: response.status, id: body.id ?? body.payment_id ?? '' }
+      return postTo(urls[turn % urls.length] ?? '', reference, headers)
     },
     async publish(body) {
       const message = { properties: {}, routing_key: 'payments', payload: body, payload_encoding: 'string' }
@@ -93,4 +87,14 @@ export async function startPipeline(
       await vhost.drop()
     },
   }
+}
+
+export async function postTo(url: string, reference: string, headers: Record<string, string> = {}) {
+  const response = await fetch(`${url}/api/v1/payments`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ amount: 100.5, currency: 'USD', reference }),
+  })
+  const body = (await response.json()) as { id?: string; payment_id?: string }
+  return { status: response.status, id: body.id ?? body.payment_id ?? '' }
 }

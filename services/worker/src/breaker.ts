@@ -29,6 +29,8 @@ export interface Permit extends Provider {
 
 /** Stopped, it admits nobody, so that the worker need not wait for the provider to stop. */
 export interface Breaker extends Part {
+  /** How many wait to be admitted. Not all that may: RabbitMQ keeps what exceeds the worker's prefetch. */
+  readonly waiting: number
   /**
    * Resolves when a payment may be claimed to be charged: at once, or when the provider is back, or is to be probed.
    * Undefined: not at all, as the signal has aborted or the worker stops.
@@ -53,6 +55,7 @@ export function createBreaker({ provider, logger, failuresMax, openMs }: Breaker
   let probeDue = false
   let probing = false
   let stopped = false
+  let waiting = 0
   let wakeUp: NodeJS.Timeout | undefined
 
   policy.onBreak((failure) => {
@@ -99,6 +102,9 @@ export function createBreaker({ provider, logger, failuresMax, openMs }: Breaker
 
   return {
     name: 'breaker',
+    get waiting() {
+      return waiting
+    },
     async start() {},
     async stop() {
       stopped = true
@@ -106,16 +112,21 @@ export function createBreaker({ provider, logger, failuresMax, openMs }: Breaker
       changes.emit('change')
     },
     async admit(signal) {
-      while (!stopped && !signal.aborted) {
-        if (policy.state === CircuitState.Closed) return permit(false)
-        if (probeDue && !probing) {
-          probing = true
-          return permit(true)
+      waiting += 1
+      try {
+        while (!stopped && !signal.aborted) {
+          if (policy.state === CircuitState.Closed) return permit(false)
+          if (probeDue && !probing) {
+            probing = true
+            return permit(true)
+          }
+          // Rejects when the signal aborts, and nothing else.
+          await once(changes, 'change', { signal }).catch(() => {})
         }
-        // Rejects when the signal aborts, and nothing else.
-        await once(changes, 'change', { signal }).catch(() => {})
+        return undefined
+      } finally {
+        waiting -= 1
       }
-      return undefined
     },
   }
 }

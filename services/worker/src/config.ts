@@ -44,6 +44,9 @@ export const workerEnv = z
     message: 'is needed with PROVIDER=http',
   })
 
+// For what was charged last before a stop to be settled.
+const SETTLE_MS = 5_000
+
 /** @throws ConfigError naming every setting that is not usable */
 export function workerConfig(env: Env) {
   const settings = parseEnv(workerEnv, env)
@@ -55,6 +58,8 @@ export function workerConfig(env: Env) {
     prefetch: settings.WORKER_PREFETCH,
     provider: providerSettings(settings),
     providerDeadlineMs: settings.PROVIDER_DEADLINE_MS,
+    /** How long stopping waits for the charges that are on their way. */
+    drainMs: settings.PROVIDER_DEADLINE_MS + SETTLE_MS,
     providerFailuresMax: settings.PROVIDER_FAILURES_MAX,
     providerOpenMs: settings.PROVIDER_OPEN_MS,
     redriveAfterMs: settings.REDRIVE_AFTER_MS,

@@ -10,6 +10,8 @@ import { createHandler } from './handle-delivery.ts'
 import { createReconciler } from './reconcile.ts'
 
 const DEAD_PREFETCH = 10
+// For all that is not the drain.
+const STOP_MARGIN_MS = 10_000
 
 const config = loadConfig(workerConfig)
 const logger = createLogger({ service: 'worker', level: config.logLevel })
@@ -26,7 +28,8 @@ const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-w
 const { redriveAfterMs, providerDeadlineMs, reconcileIntervalMs: intervalMs } = config
 const handler = createHandler({ db, breaker, logger, notify, providerDeadlineMs, redriveAfterMs })
 const deadHandler = createDeadDeliveryHandler({ db, logger })
-const reconciler = createReconciler({ db, logger, notify, redriveAfterMs, intervalMs })
+const waiting = () => breaker.waiting
+const reconciler = createReconciler({ db, logger, notify, redriveAfterMs, intervalMs, waiting })
 const topology = paymentsTopology(config.queue)
 const consumer = createConsumer({
   connection,
@@ -46,6 +49,7 @@ const deadConsumer = createConsumer({
   logger,
 })
 
+const consumerPart = { ...consumer, stop: () => consumer.stop({ deadlineMs: config.drainMs }) }
 // It takes turns with the others for the time that stopping may take; what it does is short.
 const deadConsumerPart = { ...deadConsumer, stop: () => deadConsumer.stop({ deadlineMs: 2_000 }) }
 
@@ -56,7 +60,7 @@ const parts = [
   deadHandler,
   deadConsumerPart,
   handler,
-  consumer,
+  consumerPart,
   breaker,
 ]
-await runUntilSignal(parts, { logger, deadlineMs: 20_000 })
+await runUntilSignal(parts, { logger, deadlineMs: config.drainMs + STOP_MARGIN_MS })

@@ -46,7 +46,8 @@ export async function processPayment(
   const { db, logger, provider, providerDeadlineMs, redriveAfterMs, attemptsMax = ATTEMPTS_MAX, random } = options
   const { paymentId } = message
   const facts = { payment_id: paymentId, message_id: message.messageId, request_id: message.requestId }
-  const transact: Transact = (work) => persist(() => db.transaction().execute(work), { signal, logger, random })
+  const transact: Transact = (work) =>
+    persist((again) => db.transaction().execute((tx) => work(tx, again)), { signal, logger, random })
 
   const token = uuidv7()
   const claim = await claimInTime(message, { ...options, token, attemptsMax }, signal)
@@ -61,10 +62,16 @@ export async function processPayment(
       await transact((tx) => putOff(tx, message, claim.leaseLeftMs))
       logger.info('payment is leased, its message is put off', { ...facts, delay_ms: Math.ceil(claim.leaseLeftMs) })
       return 'put off'
-    case 'exhausted':
-      await transact((tx) => park(tx, message, { attempts: claim.attempts, reason: 'the worker died at each attempt' }))
-      logger.error('payment parked', { ...facts, attempts: claim.attempts })
-      return 'parked'
+    case 'exhausted': {
+      const { attempts } = claim
+      const reason = 'the worker died at each attempt'
+      if (await transact((tx, again) => park(tx, message, { attempts, reason, again }))) {
+        logger.error('payment parked', { ...facts, attempts })
+        return 'parked'
+      }
+      logger.info(`Skipping payment ${paymentId} (another was faster)`, facts)
+      return 'skipped'
+    }
     case 'unknown':
       await transact((tx) => buryUnknown(tx, message))
       logger.error('message names no payment, it is now a dead letter', facts)
@@ -79,6 +86,7 @@ export async function processPayment(
   const answer = await attemptCharge(provider, payment, { attempts, deadlineMs: providerDeadlineMs })
   const processed = await conclude(answer, message, {
     token,
+    attempts,
     attemptsMax,
     redriveAfterMs,
     random,
@@ -95,10 +103,11 @@ export async function processPayment(
   return processed
 }
 
-type Transact = <Result>(work: (tx: Transaction<Tables>) => Promise<Result>) => Promise<Result>
+type Transact = <Result>(work: (tx: Transaction<Tables>, again: boolean) => Promise<Result>) => Promise<Result>
 
 interface Conclusion {
   token: string
+  attempts: number
   attemptsMax: number
   redriveAfterMs: number
   random: (() => number) | undefined
@@ -111,7 +120,7 @@ interface Conclusion {
 async function conclude(
   answer: ProviderAnswer,
   message: PaymentMessage,
-  { token, attemptsMax, redriveAfterMs, random, transact, logger, facts }: Conclusion,
+  { token, attempts, attemptsMax, redriveAfterMs, random, transact, logger, facts }: Conclusion,
 ): Promise<Processed> {
   switch (answer.outcome) {
     case 'approved':
@@ -123,8 +132,8 @@ async function conclude(
     }
     case 'unknown': {
       const { reason, retryAfterMs: delayMinMs = 0 } = answer
-      const by = { token, reason, attemptsMax, redriveAfterMs, random, delayMinMs }
-      const postponed = await transact((tx) => postpone(tx, message, by))
+      const by = { token, attempts, reason, attemptsMax, redriveAfterMs, random, delayMinMs }
+      const postponed = await transact((tx, again) => postpone(tx, message, { ...by, again }))
       if (!postponed) return 'overtaken'
       if (postponed.parked) logger.error('payment parked', { ...facts, ...postponed, reason })
       else logger.warn('provider gave no answer, the payment is tried again', { ...facts, ...postponed, reason })
@@ -132,7 +141,8 @@ async function conclude(
     }
     case 'misconfigured': {
       const delayMs = MISCONFIGURED_DELAY_MS
-      if (!(await transact((tx) => giveBack(tx, message, { token, delayMs, redriveAfterMs })))) return 'overtaken'
+      const by = { token, attempts, delayMs, redriveAfterMs }
+      if (!(await transact((tx, again) => giveBack(tx, message, { ...by, again })))) return 'overtaken'
       logger.error('provider refused the request, the payment waits', {
         ...facts,
         delay_ms: delayMs,
@@ -142,7 +152,8 @@ async function conclude(
     }
     case 'withheld': {
       const delayMs = WITHHELD_DELAY_MS
-      if (!(await transact((tx) => giveBack(tx, message, { token, delayMs, redriveAfterMs })))) return 'overtaken'
+      const by = { token, attempts, delayMs, redriveAfterMs }
+      if (!(await transact((tx, again) => giveBack(tx, message, { ...by, again })))) return 'overtaken'
       logger.info('provider is away, the payment waits', { ...facts, delay_ms: delayMs })
       return 'given back'
     }

@@ -13,6 +13,8 @@ export interface ReconcileOptions {
   /** Something was appended to the outbox. */
   notify: () => void
   redriveAfterMs: number
+  /** How many deliveries wait in this worker for the provider to be back. */
+  waiting: () => number
 }
 
 export interface Reconciled {
@@ -22,17 +24,26 @@ export interface Reconciled {
   leased: number
   /** Above 0: nothing was done, because messages wait this long in the outbox. */
   lagMs: number
+  /** Above 0: nothing was done, because this many deliveries wait for the provider. */
+  waiting: number
 }
+
+const NOTHING: Reconciled = { redriven: 0, leased: 0, lagMs: 0, waiting: 0 }
 
 /**
  * Published is not done: brokers lose queues. Sends payments that are PENDING for too long through the pipeline again,
  * at most a hundred. Processing is idempotent, so one too many does no harm.
  */
-export async function reconcileOnce({ db, notify, redriveAfterMs }: ReconcileOptions): Promise<Reconciled> {
-  if (!(await hasOverdue(db))) return { redriven: 0, leased: 0, lagMs: 0 }
+export async function reconcileOnce(options: ReconcileOptions): Promise<Reconciled> {
+  const { db, notify, redriveAfterMs } = options
+  if (!(await hasOverdue(db))) return NOTHING
+  // Theirs are among the overdue, and more wait in the queue. Not while the breaker is merely open: with the queue lost,
+  // nothing but a redrive brings the payment that probes the provider.
+  const waiting = options.waiting()
+  if (waiting > 0) return { ...NOTHING, waiting }
   // Its message may still be in the outbox then, and another would wait behind it.
   const lagMs = await outboxLagMs(db)
-  if (lagMs >= redriveAfterMs) return { redriven: 0, leased: 0, lagMs }
+  if (lagMs >= redriveAfterMs) return { ...NOTHING, lagMs }
   const { overdue, leased } = await db.transaction().execute(async (tx) => {
     const taken = await takeOverdue(tx, { redriveAfterMs, batchMax: BATCH_MAX })
     await appendMessages(
@@ -42,7 +53,7 @@ export async function reconcileOnce({ db, notify, redriveAfterMs }: ReconcileOpt
     return taken
   })
   if (overdue.length > 0) notify()
-  return { redriven: overdue.length, leased, lagMs: 0 }
+  return { ...NOTHING, redriven: overdue.length, leased }
 }
 
 /** Reconciles every `intervalMs`, and at once while there is more to do. */
@@ -51,14 +62,18 @@ export function createReconciler(options: ReconcileOptions & { intervalMs: numbe
   const stopping = new AbortController()
   const { signal } = stopping
   let lagging = false
+  let held = false
   let running: Promise<void> | undefined
 
   /** Whether more is waiting. */
   async function reconcile(): Promise<boolean> {
-    const { redriven, leased, lagMs } = await reconcileOnce(options)
+    const { redriven, leased, lagMs, waiting } = await reconcileOnce(options)
     if (lagMs > 0 && !lagging)
       logger.warn('payments are overdue because messages wait in the outbox, none is redriven', { lag_ms: lagMs })
     lagging = lagMs > 0
+    if (waiting > 0 && !held)
+      logger.warn('payments are overdue because the provider is away, none is redriven', { waiting })
+    held = waiting > 0
     if (redriven + leased > 0) logger.warn('overdue payments redriven', { redriven, leased })
     return redriven + leased === BATCH_MAX
   }

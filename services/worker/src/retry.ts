@@ -12,18 +12,19 @@ export interface PersistOptions {
 }
 
 /**
- * Runs an idempotent transaction again for as long as the database is away, in conflict or in trouble of its own.
+ * Runs an idempotent transaction again for as long as the database is away, in conflict or in trouble of its own. `again`:
+ * an earlier run failed, and may have committed all the same.
  *
  * @throws what repeating does not mend, or the signal's reason
  */
 export async function persist<Result>(
-  work: () => Promise<Result>,
+  work: (again: boolean) => Promise<Result>,
   { signal, logger, random }: PersistOptions,
 ): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted()
     try {
-      return await work()
+      return await work(attempt > 1)
     } catch (error) {
       if (isFault(error)) throw error
       logger.warn('database away, trying again', { attempt, error })

@@ -197,6 +197,21 @@ describe('the breaker', () => {
     expect(await attempt(APPROVED)).to.deep.equal(APPROVED)
   })
 
+  it('says how many wait to be admitted', async () => {
+    await admit()
+    expect(breaker.waiting).to.equal(0)
+    await open()
+    const channel = new AbortController()
+    const gone = [breaker.admit(channel.signal), breaker.admit(channel.signal)]
+    expect(breaker.waiting).to.equal(2)
+    channel.abort()
+    await Promise.all(gone)
+    expect(breaker.waiting).to.equal(0)
+    const [first, second] = [admission(), admission()]
+    await eventually(() => expect([first, second].filter(({ permit }) => permit)).to.have.length(1))
+    expect(breaker.waiting).to.equal(1)
+  })
+
   it('admits nobody from when it is stopped', async () => {
     await open()
     const waiting = [breaker.admit(never), breaker.admit(never)]

@@ -1,9 +1,8 @@
-import { eventually } from '@cashflow/testing'
+import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createBreaker } from '../src/breaker.ts'
 import { createHandler } from '../src/handle-delivery.ts'
 import { createHttpProvider } from '../src/http-provider.ts'
-import { answer, type Script, type ScriptedServer, startScriptedServer } from './scripted-server.ts'
 import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const APPROVED = { status: 'approved' }

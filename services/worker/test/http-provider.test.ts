@@ -1,8 +1,8 @@
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { answer, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createHttpProvider } from '../src/http-provider.ts'
 import { attemptCharge } from '../src/provider.ts'
-import { answer, type Script, type ScriptedServer, startScriptedServer } from './scripted-server.ts'
 
 const ID = '0197f3c0-0000-7000-8000-0123456789ab'
 const { payment } = createPayment({

@@ -185,6 +185,27 @@ describe('processing a payment', () => {
     expect(await outbox('dead_letters', id)).to.have.length(1)
   })
 
+  it('parks it once, and says so once, however many deliveries find it so', async () => {
+    const id = await payments.pending()
+    await payments.set(id, `claim_token = '${randomUUID()}', lease_until = now(), attempts = 2`)
+    const charge = async () => APPROVED
+    // Claims wait for one lock, so that several find the payment as it was before any of them parked it.
+    const { deliveries } = await payments.db.transaction().execute(async (tx) => {
+      await sql`select from payments where id = ${id} for update`.execute(tx)
+      const begun = Array.from({ length: 10 }, () => process(id, charge, { attemptsMax: 3 }))
+      await eventually(async () => {
+        const { rows } = await sql`select from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock'`.execute(payments.db)
+        expect(rows.length).to.be.at.least(3)
+      })
+      return { deliveries: begun }
+    })
+    const processed = await Promise.all(deliveries)
+    expect(processed.sort()).to.deep.equal(['parked', ...Array.from({ length: 9 }, () => 'skipped')])
+    expect(payments.logged().filter((line) => line === 'payment parked')).to.have.length(1)
+    expect(await outbox('dead_letters', id)).to.have.length(1)
+  })
+
   it('cannot overwrite what another worker did after its lease had ended', async () => {
     const id = await payments.pending()
     const slow = Promise.withResolvers<ProviderAnswer>()

@@ -1,7 +1,15 @@
-import { createTestVhost, eventually, type ServiceProcess, startService, type TestVhost } from '@cashflow/testing'
+import {
+  answer,
+  createTestVhost,
+  eventually,
+  type ScriptedServer,
+  type ServiceProcess,
+  startScriptedServer,
+  startService,
+  type TestVhost,
+} from '@cashflow/testing'
 import { expect } from 'chai'
-import { answer, type ScriptedServer, startScriptedServer } from './scripted-server.ts'
-import { createTestWorker, type TestWorker } from './test-worker.ts'
+import { createTestWorker, publish, type TestWorker } from './test-worker.ts'
 
 describe('a worker whose provider is away', () => {
   let payments: TestWorker
@@ -33,11 +41,7 @@ describe('a worker whose provider is away', () => {
 
   async function createAndPublish(): Promise<string> {
     const id = await payments.pending()
-    const message = { properties: {}, routing_key: 'payments', payload: id, payload_encoding: 'string' }
-    const path = `/exchanges/${vhost.name}/amq.default/publish`
-    await eventually(async () =>
-      expect(await vhost.management.request('POST', path, message)).to.deep.equal({ routed: true }),
-    )
+    await publish(vhost, id)
     return id
   }
   const attempts = async () =>

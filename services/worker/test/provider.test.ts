@@ -53,6 +53,18 @@ describe('an attempt', () => {
     expect(seen).to.deep.equal([3])
   })
 
+  it('is unknown when the provider throws before it has begun', async () => {
+    const throwing = {
+      charge() {
+        throw new TypeError('not a function')
+      },
+    }
+    expect(await attemptCharge(throwing, payment, { attempts: 0, deadlineMs: 1_000 })).to.deep.equal({
+      outcome: 'unknown',
+      reason: 'not a function',
+    })
+  })
+
   it('is unknown when the provider fails', async () => {
     const failing = { charge: () => Promise.reject(new Error('socket hang up')) }
     expect(await attemptCharge(failing, payment, { attempts: 0, deadlineMs: 1_000 })).to.deep.equal({

@@ -7,14 +7,16 @@ import { createReconciler, type ReconcileOptions, reconcileOnce } from '../src/r
 import { createTestWorker, type TestWorker } from './test-worker.ts'
 
 const REDRIVE_AFTER_MS = 60_000
-const NOTHING = { redriven: 0, leased: 0, lagMs: 0 }
+const NOTHING = { redriven: 0, leased: 0, lagMs: 0, waiting: 0 }
 
 describe('reconciling', () => {
   let payments: TestWorker
   let notified = 0
+  let waiting = 0
   beforeEach(async () => {
     payments = await createTestWorker()
     notified = 0
+    waiting = 0
   })
   afterEach(() => payments.drop())
 
@@ -25,6 +27,7 @@ describe('reconciling', () => {
       notified += 1
     },
     redriveAfterMs: REDRIVE_AFTER_MS,
+    waiting: () => waiting,
   })
   const reconcile = () => reconcileOnce(options())
   const outbox = () =>
@@ -126,6 +129,26 @@ describe('reconciling', () => {
       expect(await outbox()).to.have.length(3)
     })
   }
+
+  it('pauses while deliveries wait for the provider, says so once, and goes on when none does', async () => {
+    const ids = await overdue(2)
+    waiting = 7
+    expect(await reconcile()).to.deep.equal({ ...NOTHING, waiting: 7 })
+    let rounds = 0
+    const counted = () => {
+      rounds += 1
+      return waiting
+    }
+    const reconciler = createReconciler({ ...options(), waiting: counted, intervalMs: 10 })
+    await reconciler.start(new AbortController().signal)
+    await eventually(() => expect(rounds).to.be.above(3))
+    expect(await outbox()).to.deep.equal([])
+    waiting = 0
+    await eventually(async () => expect(await outbox()).to.have.length(ids.length))
+    await reconciler.stop()
+    const said = payments.lines.filter(({ message }) => message.includes('the provider is away'))
+    expect(said.map(({ fields }) => fields)).to.deep.equal([{ waiting: 7 }])
+  })
 
   it('goes on after an error, and stops in the middle of its pause', async () => {
     await sql`alter table payments rename to gone`.execute(payments.db)

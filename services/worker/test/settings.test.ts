@@ -21,6 +21,11 @@ describe("the worker's settings", () => {
     expect(workerConfig(env).provider).to.deep.equal({ kind: 'http', url: 'https://pay.internal/charges' })
   })
 
+  it('let a stop wait for the longest charge, and for it to be settled', () => {
+    expect(workerConfig({}).drainMs).to.equal(15_000)
+    expect(workerConfig({ PROVIDER_DEADLINE_MS: '60000' }).drainMs).to.equal(65_000)
+  })
+
   it('want a URL with PROVIDER=http', () => {
     expect(() => workerConfig({ PROVIDER: 'http' })).to.throw('PROVIDER_URL')
   })

@@ -3,7 +3,8 @@ import { createDatabase, insertPayment, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import type { Delivery } from '@cashflow/messaging'
 import type { LogFields, Logger } from '@cashflow/runtime'
-import { createTestDatabase, type TestDatabase } from '@cashflow/testing'
+import { createTestDatabase, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
+import { expect } from 'chai'
 import { type Kysely, type Selectable, sql } from 'kysely'
 
 export interface TestWorker {
@@ -78,4 +79,13 @@ export function delivery(body: string | Buffer, options: Partial<Delivery> = {})
     signal: new AbortController().signal,
     ...options,
   }
+}
+
+/** Puts a payment's id into the work queue by hand, as soon as there is one. */
+export async function publish(vhost: TestVhost, id: string): Promise<void> {
+  const message = { properties: {}, routing_key: 'payments', payload: id, payload_encoding: 'string' }
+  const path = `/exchanges/${vhost.name}/amq.default/publish`
+  await eventually(async () =>
+    expect(await vhost.management.request('POST', path, message)).to.deep.equal({ routed: true }),
+  )
 }

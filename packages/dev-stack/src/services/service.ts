@@ -16,8 +16,8 @@ export type ServiceCommand = {
 
 export type ServiceHooks = { onLine(line: string): void; onSpawn(pid: number): void }
 
-/** Longer than the services' own deadlines for draining. */
-const STOP_PATIENCE_MS = 25_000
+/** Longer than the services' own deadlines: the worker's is PROVIDER_DEADLINE_MS, at most a minute, and 15 seconds. */
+const STOP_PATIENCE_MS = 80_000
 const HEALTH_RETRY_MS = 100
 const HEALTH_ANSWER_MS = 5_000
 

@@ -1,0 +1,94 @@
+import { readFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import { expect } from 'chai'
+import { answer, eventually, type ScriptedServer, type ServiceProcess, startScriptedServer } from '../src/index.ts'
+import { type Pipeline, startPipeline } from './pipeline.ts'
+
+// One delivery each, so that what comes for the frozen worker's payment goes to the other one.
+const SETTINGS = {
+  PROVIDER: 'http',
+  PROVIDER_DEADLINE_MS: '60000',
+  WORKER_PREFETCH: '1',
+  RECONCILE_INTERVAL_MS: '100',
+}
+
+describe('a worker process that was frozen past its lease', () => {
+  let server: ScriptedServer
+  let pipeline: Pipeline
+  let charges: ServerResponse[]
+  let frozen: ServiceProcess
+  let id: string
+
+  beforeEach(async () => {
+    server = await startScriptedServer()
+    charges = []
+    server.script = (request, response) => {
+      if (request.method === 'GET') answer(404)(request, response)
+      else charges.push(response)
+    }
+    pipeline = await startPipeline({ api: 1, relay: 1, worker: 1 }, { ...SETTINGS, PROVIDER_URL: server.url })
+    frozen = pipeline.processes.worker[0] as ServiceProcess
+  })
+  afterEach(async () => {
+    frozen.kill('SIGCONT')
+    await server.close()
+    await pipeline.stop()
+  })
+
+  const charged = (times: number) => eventually(() => expect(charges).to.have.length(times), { timeoutMs: 60_000 })
+  const says = (index: number, body: object) => charges[index]?.writeHead(200).end(JSON.stringify(body))
+  const isStopped = async () => / T /.test(await readFile(`/proc/${frozen.pid}/stat`, 'utf8'))
+  const payment = async () => {
+    const { rows } = await pipeline.db.query(
+      `select status, failure_code, attempts, claim_token, array_agg(e.type order by sequence) as history
+       from payments p join payment_events e on e.payment_id = p.id where p.id = $1 group by p.id`,
+      [id],
+    )
+    return rows[0]
+  }
+  const settled = () => eventually(async () => expect(await payment()).to.include({ status: 'SUCCESS' }))
+
+  /** Has the worker charge a payment, freezes it, gives it its answer, and has another worker charge the payment. */
+  async function takeOver(): Promise<void> {
+    ;({ id } = await pipeline.post('frozen'))
+    await charged(1)
+    frozen.kill('SIGSTOP')
+    await eventually(async () => expect(await isStopped()).to.equal(true))
+    says(0, { status: 'declined', failure_code: 'late' })
+    await pipeline.start('worker')
+    await pipeline.db.query('update payments set lease_until = now(), redrive_at = now()')
+    await charged(2)
+  }
+
+  async function wake(): Promise<void> {
+    frozen.kill('SIGCONT')
+    expect(await frozen.logged('the claim was lost, its result is not stored')).to.include({ payment_id: id })
+  }
+
+  async function expectTheOthersResult(): Promise<void> {
+    const { claim_token: _, ...end } = await payment()
+    const history = ['payment.created', 'payment.succeeded']
+    expect(end).to.deep.equal({ status: 'SUCCESS', failure_code: null, attempts: 1, history })
+    expect(frozen.logs.map(({ message }) => message)).not.to.include('payment settled')
+  }
+
+  it('changes nothing when it wakes while another has the payment', async () => {
+    await takeOver()
+    const before = await payment()
+    await wake()
+    expect(await payment())
+      .to.deep.equal(before)
+      .and.to.include({ status: 'PENDING' })
+    says(1, { status: 'approved' })
+    await settled()
+    await expectTheOthersResult()
+  }).timeout(180_000)
+
+  it('changes nothing when it wakes after another has settled the payment', async () => {
+    await takeOver()
+    says(1, { status: 'approved' })
+    await settled()
+    await wake()
+    await expectTheOthersResult()
+  }).timeout(180_000)
+})

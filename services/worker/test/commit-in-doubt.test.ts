@@ -1,0 +1,90 @@
+import { randomUUID } from 'node:crypto'
+import { createDatabase, type Tables } from '@cashflow/db'
+import { startTcpProxy, type TcpProxy } from '@cashflow/testing'
+import { expect } from 'chai'
+import type { Kysely } from 'kysely'
+import { type Processed, processPayment } from '../src/process-payment.ts'
+import type { ProviderAnswer } from '../src/provider.ts'
+import { createTestWorker, type TestWorker } from './test-worker.ts'
+
+const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
+
+describe('a COMMIT whose answer is lost', () => {
+  let payments: TestWorker
+  let proxy: TcpProxy
+  let db: Kysely<Tables>
+  before(async () => {
+    payments = await createTestWorker(2)
+    proxy = await startTcpProxy(payments.database.url)
+    db = createDatabase({ url: proxy.url, applicationName: 'doubtful', poolMax: 1, logger: payments.logger })
+  })
+  after(async () => {
+    await db.destroy()
+    await proxy.stop()
+    await payments.drop()
+  })
+  beforeEach(() => {
+    payments.lines.length = 0
+  })
+
+  const count = async (table: 'outbox_messages' | 'outbox_scheduled' | 'dead_letters', key: string) =>
+    (await payments.db.selectFrom(table).select('key').where('key', '=', key).execute()).length
+
+  async function process(id: string, answer: ProviderAnswer, attemptsMax = 10): Promise<Processed> {
+    const before = proxy.lost
+    proxy.loseAnswerTo('commit')
+    const options = { db, logger: payments.logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
+    const provider = { charge: async () => answer }
+    const message = { paymentId: id, messageId: 'm-1', requestId: 'r-1' }
+    const signal = new AbortController().signal
+    const processed = await processPayment(message, { ...options, provider, attemptsMax, random: () => 0 }, signal)
+    expect(proxy.lost).to.equal(before + 1)
+    expect(payments.logged())
+      .to.include('database away, trying again')
+      .and.not.include('the claim was lost, its result is not stored')
+    return processed
+  }
+
+  for (const [answer, processed, attempts, line] of [
+    [UNKNOWN, 'postponed', 1, 'provider gave no answer, the payment is tried again'],
+    [{ outcome: 'withheld' }, 'given back', 0, 'provider is away, the payment waits'],
+    [
+      { outcome: 'misconfigured', reason: 'HTTP 401' },
+      'given back',
+      0,
+      'provider refused the request, the payment waits',
+    ],
+  ] as const) {
+    it(`after a charge that is ${answer.outcome} leaves the payment ${processed}, once`, async () => {
+      const id = await payments.pending()
+      expect(await process(id, answer)).to.equal(processed)
+      expect(await payments.row(id)).to.include({ status: 'PENDING', attempts, claim_token: null, parked_at: null })
+      expect(await count('outbox_scheduled', id)).to.equal(1)
+      expect(payments.lines.at(-1)?.message).to.equal(line)
+      expect(payments.lines.at(-1)?.fields.delay_ms).to.be.a('number')
+    })
+  }
+
+  for (const [when, assignments] of [
+    ['by its last attempt', 'attempts = 2'],
+    ['by its last lease', `attempts = 2, claim_token = '${randomUUID()}', lease_until = now()`],
+  ] as const) {
+    it(`leaves a payment parked ${when}, once, and says so`, async () => {
+      const id = await payments.pending()
+      await payments.set(id, assignments)
+      expect(await process(id, UNKNOWN, 3)).to.equal('parked')
+      expect((await payments.row(id)).parked_at).to.be.instanceOf(Date)
+      expect(await count('dead_letters', id)).to.equal(1)
+      expect(await count('outbox_scheduled', id)).to.equal(0)
+      expect(payments.lines.at(-1)).to.deep.include({ message: 'payment parked' })
+      expect(payments.lines.at(-1)?.fields.attempts).to.equal(3)
+    })
+  }
+
+  it('of a settlement leaves the payment settled, once', async () => {
+    const id = await payments.pending()
+    expect(await process(id, { outcome: 'approved' })).to.equal('settled')
+    expect(await payments.row(id)).to.include({ status: 'SUCCESS', attempts: 0 })
+    expect(await count('outbox_messages', id)).to.equal(1)
+  })
+})

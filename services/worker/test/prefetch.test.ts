@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { answer, createTestVhost, eventually, startScriptedServer, startService } from '@cashflow/testing'
+import { expect } from 'chai'
+import { createTestWorker, publish } from './test-worker.ts'
+
+const APPROVED = answer(200, { status: 'approved' })
+
+describe('a worker with WORKER_PREFETCH=1', () => {
+  it('charges one payment at a time, in the order of their deliveries', async () => {
+    const [payments, vhost, server] = await Promise.all([createTestWorker(2), createTestVhost(), startScriptedServer()])
+    const published = Promise.withResolvers<void>()
+    const charged: string[] = []
+    let atOnce = 0
+    let atOnceMax = 0
+    server.script = async (request, response) => {
+      charged.push(JSON.parse(request.body).payment_id)
+      atOnce += 1
+      atOnceMax = Math.max(atOnceMax, atOnce)
+      await published.promise
+      await sleep(50) // For another to come meanwhile.
+      atOnce -= 1
+      APPROVED(request, response)
+    }
+    const worker = startService('worker', {
+      DATABASE_URL: payments.database.url,
+      RABBITMQ_URL: vhost.url,
+      PROVIDER: 'http',
+      PROVIDER_URL: server.url,
+      PROVIDER_DEADLINE_MS: '60000',
+      WORKER_PREFETCH: '1',
+    })
+    try {
+      const ids = await Promise.all(Array.from({ length: 6 }, () => payments.pending()))
+      await worker.logged('ready', { timeoutMs: 60_000 })
+      for (const id of ids) await publish(vhost, id)
+      published.resolve()
+      await eventually(() => expect(charged).to.deep.equal(ids))
+      expect(atOnceMax).to.equal(1)
+    } finally {
+      worker.kill('SIGKILL')
+      await server.close()
+      await vhost.drop()
+      await payments.drop()
+    }
+  }).timeout(120_000)
+})

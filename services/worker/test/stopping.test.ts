@@ -1,0 +1,44 @@
+import { createTestVhost, startScriptedServer, startService, type TestVhost } from '@cashflow/testing'
+import { expect } from 'chai'
+import { createTestWorker, publish, type TestWorker } from './test-worker.ts'
+
+describe('a worker that is told to stop in the middle of a charge', () => {
+  let payments: TestWorker
+  let vhost: TestVhost
+  const cleanUps: (() => unknown)[] = []
+
+  before(async () => {
+    ;[payments, vhost] = await Promise.all([createTestWorker(2), createTestVhost()])
+  })
+  after(async () => {
+    for (const cleanUp of cleanUps) await cleanUp()
+    await vhost.drop()
+    await payments.drop()
+  })
+
+  it('waits for the answer, settles, and exits with 0', async () => {
+    const server = await startScriptedServer()
+    cleanUps.push(server.close)
+    const charge = Promise.withResolvers<() => void>()
+    server.script = (_request, response) =>
+      charge.resolve(() => response.writeHead(200).end(JSON.stringify({ status: 'approved' })))
+    const worker = startService('worker', {
+      DATABASE_URL: payments.database.url,
+      RABBITMQ_URL: vhost.url,
+      PROVIDER: 'http',
+      PROVIDER_URL: server.url,
+      PROVIDER_DEADLINE_MS: '60000',
+    })
+    cleanUps.unshift(() => worker.kill('SIGKILL'))
+    await worker.logged('ready', { timeoutMs: 60_000 })
+    const id = await payments.pending()
+    await publish(vhost, id)
+    const approve = await charge.promise
+    const stopped = worker.stop()
+    await worker.logged('stopping')
+    approve()
+    expect(await stopped).to.equal(0)
+    expect(await payments.row(id)).to.include({ status: 'SUCCESS', attempts: 0 })
+    expect(worker.logs.map((line) => line.message)).to.include('payment settled')
+  }).timeout(120_000)
+})
