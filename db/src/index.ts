@@ -1,13 +1,11 @@
-export { createDatabase, type DatabaseOptions, sessionSettings } from './database.ts'
+export { createDatabase, sessionSettings } from './database.ts'
 export { databasePart } from './database-part.ts'
-export { CommitInDoubtError, isFault, isTransient } from './errors.ts'
-export { ensureSchema, migrate, SCHEMA_NEEDED, SchemaError } from './migrate.ts'
-export { type Done, discard, requeue } from './operator/dead-letters.ts'
+export { isFault, isTransient } from './errors.ts'
+export { discard, requeue } from './operator/dead-letters.ts'
 export { settleByHand } from './operator/settle-by-hand.ts'
 export { outcomeMessage } from './outcome-message.ts'
 export {
   type Claim,
-  type ClaimOptions,
   claimPayment,
   findPayment,
   type InsertOptions,
@@ -17,5 +15,5 @@ export {
   savePostponed,
   saveSettled,
 } from './payment-store.ts'
-export { hasOverdue, hastenRedrive, type Overdue, type RedriveOptions, takeOverdue } from './redrives.ts'
+export { hasOverdue, hastenRedrive, type Overdue, takeOverdue } from './redrives.ts'
 export type { Tables } from './tables.ts'

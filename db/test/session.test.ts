@@ -10,14 +10,8 @@ import {
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import {
-  CommitInDoubtError,
-  claimPayment,
-  createDatabase,
-  insertPayment,
-  isTransient,
-  type Tables,
-} from '../src/index.ts'
+import { CommitInDoubtError } from '../src/errors.ts'
+import { claimPayment, createDatabase, insertPayment, isTransient, type Tables } from '../src/index.ts'
 import { newPayment } from './test-store.ts'
 
 const logger = createLogger({ service: 'test', level: 'error' })
