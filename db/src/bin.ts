@@ -1,10 +1,10 @@
-import { createLogger, databaseEnv, databaseUrl, loadConfig, loggingEnv, parseEnv, waitFor } from '@cashflow/runtime'
-import * as z from 'zod'
+import { createLogger, databaseUrl, loadConfig, parseEnv, waitFor } from '@cashflow/runtime'
+import { migrateEnv } from './config.ts'
 import { createDatabase } from './database.ts'
 import { isTransient } from './errors.ts'
 import { migrate } from './migrate.ts'
 
-const config = loadConfig((env) => parseEnv(z.object({ ...databaseEnv, ...loggingEnv }), env))
+const config = loadConfig((env) => parseEnv(migrateEnv, env))
 const logger = createLogger({ service: 'migrate', level: config.LOG_LEVEL })
 const db = createDatabase({
   url: databaseUrl(config),

@@ -1,7 +1,11 @@
 import pg from 'pg'
+import { cancelStatement } from './cancel-statement.ts'
 import { CommitInDoubtError } from './errors.ts'
 
-/** A session of the pool: it is closed after an answer that did not come, and knows a COMMIT that may not survive. */
+/**
+ * A session of the pool. It is closed after an answer that did not come, here and on the server, and knows what has
+ * committed and may not survive: by COMMIT, or as a statement outside a transaction.
+ */
 export class Session extends pg.Client {
   #warned = false
 
@@ -17,15 +21,18 @@ export class Session extends pg.Client {
     this.#warned = false
     const answer = Reflect.apply(super.query, this, parameters)
     if (!(answer instanceof Promise)) return answer
-    const isCommit = parameters[0] === 'commit'
     return answer.then(
       (result) => {
-        if (isCommit && this.#warned) throw new CommitInDoubtError()
+        // Nothing is committed within a transaction, so there it is another warning.
+        if (this.#warned && this.getTransactionStatus() === 'I') throw new CommitInDoubtError()
         return result
       },
       (error: Error) => {
         // It is still busy with that query, and the next one's answer would come after this one's, or never.
-        if (error.message === 'Query read timeout') void this.end()
+        if (error.message === 'Query read timeout') {
+          cancelStatement(this)
+          void this.end()
+        }
         throw error
       },
     )

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { REPOSITORY } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { ensureSchema, migrate, SCHEMA_NEEDED, SchemaError } from '../src/index.ts'
+import { ensureSchema, migrate, SCHEMA_NEEDED, SchemaError } from '../src/migrate.ts'
 import { createTestStore, type TestStore } from './test-store.ts'
 
 describe('migrations', () => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { createLogger } from '@cashflow/runtime'
 import {
   createTestDatabase,
@@ -9,7 +10,8 @@ import {
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import { CommitInDoubtError, createDatabase, insertPayment, isTransient, type Tables } from '../src/index.ts'
+import { CommitInDoubtError } from '../src/errors.ts'
+import { claimPayment, createDatabase, insertPayment, isTransient, type Tables } from '../src/index.ts'
 import { newPayment } from './test-store.ts'
 
 const logger = createLogger({ service: 'test', level: 'error' })
@@ -92,5 +94,44 @@ describe('a COMMIT whose synchronous standby is away', () => {
 
     await waitForStandbys('')
     expect(await attempt()).to.deep.equal({ inserted: false, paymentId: payment.id })
+  }).timeout(180_000)
+
+  it('is in doubt as well when it is a statement of its own, such as a claim, which then finds itself', async () => {
+    const { payment, event } = newPayment()
+    await db
+      .transaction()
+      .execute((tx) => insertPayment(tx, payment, event, { requestId: 'r', redriveAfterMs: 60_000 }))
+    await waitForStandbys('ANY 1 (absent)')
+    const token = randomUUID()
+    const claim = () =>
+      claimPayment(db, payment.id, { token, leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 })
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const claimed = reasonOf(claim())
+      await cancelWait()
+      expect(await claimed).to.be.instanceOf(CommitInDoubtError)
+    }
+    await waitForStandbys('')
+    expect(await claim()).to.include({ verdict: 'claimed', attempts: 0 })
+  }).timeout(180_000)
+
+  it('does not keep its session on the server once nobody waits for its answer', async () => {
+    await waitForStandbys('ANY 1 (absent)')
+    const impatient = open(server.url, 2_000)
+    const { payment, event } = newPayment()
+    const waiting = (count: number) =>
+      eventually(async () => {
+        const { rows } = await admin.query("select 1 from pg_stat_activity where wait_event = 'SyncRep'")
+        expect(rows).to.have.length(count)
+      })
+    const overdue = reasonOf(
+      impatient
+        .transaction()
+        .execute((tx) => insertPayment(tx, payment, event, { requestId: 'r', redriveAfterMs: 60_000 })),
+    )
+    await waiting(1)
+    expect(isTransient(await overdue)).to.equal(true)
+    await waiting(0)
+    await impatient.destroy()
+    await waitForStandbys('')
   }).timeout(180_000)
 })

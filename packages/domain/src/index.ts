@@ -5,7 +5,6 @@ export { AMOUNT_MINOR_MAX, type AmountCode, formatMoney, type Money, moneyOf } f
 export {
   createPayment,
   DEFAULT_MERCHANT_ID,
-  isTerminal,
   type NewPayment,
   type Outcome,
   type Payment,

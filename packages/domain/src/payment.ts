@@ -38,10 +38,6 @@ export const TRANSITIONS: Readonly<Record<PaymentStatus, Readonly<Partial<Record
   FAILED: {},
 }
 
-export function isTerminal(status: PaymentStatus): boolean {
-  return Object.keys(TRANSITIONS[status]).length === 0
-}
-
 /** Until merchants have accounts, all payments belong to this one. */
 export const DEFAULT_MERCHANT_ID = '00000000-0000-7000-8000-000000000001'
 

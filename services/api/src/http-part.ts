@@ -3,6 +3,7 @@ import { createServer, type RequestListener, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import type { Logger, Part } from '@cashflow/runtime'
 import { answerBrokenRequest } from './broken-request.ts'
+import { readInSlices } from './read-in-slices.ts'
 
 export interface HttpOptions {
   host: string
@@ -10,6 +11,10 @@ export interface HttpOptions {
   logger: Logger
   /** After how long a connection is cut on which nothing moves: a client that does not read its answers. */
   unreadMs?: number
+  /** How long a request's headers may take. */
+  headersMs?: number
+  /** Connections at the same time; one more is closed at once. */
+  connectionsMax?: number
 }
 
 export interface HttpPart extends Part {
@@ -22,22 +27,24 @@ type Connections = ReadonlyMap<Socket, ReadonlySet<ServerResponse>>
 const DRAIN_MS = 15_000
 // Longer than a body and a turn at PostgreSQL may take together.
 const UNREAD_MS = 20_000
-// A client that sends requests and reads no answers is cut here, once Node has parsed what had arrived by then.
+// A client that sends requests and reads no answers is cut here.
 const UNANSWERED_MAX = 32
 const CONNECTIONS_MAX = 4_096
+const HEADERS_MS = 10_000
 
 /** Listens while started. Stopping answers what is in flight, then closes. */
 export function httpPart(app: RequestListener, options: HttpOptions): HttpPart {
-  const { host, port, logger, unreadMs = UNREAD_MS } = options
+  const { host, port, logger, unreadMs = UNREAD_MS, headersMs = HEADERS_MS } = options
   const server = createServer({
-    headersTimeout: 10_000,
+    headersTimeout: headersMs,
     requestTimeout: 30_000,
     connectionsCheckingInterval: 1_000,
     keepAliveTimeout: 65_000, // Longer than load balancers keep theirs, so that none sends into a closing connection.
     requireHostHeader: false, // The app's own answer has a Request-Id.
   })
   server.timeout = unreadMs
-  server.maxConnections = CONNECTIONS_MAX
+  server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX
+  readInSlices(server)
   const connections = trackConnections(server)
   server.on('clientError', (error, socket) => {
     answerBrokenRequest(error, socket as Socket, [...(connections.get(socket as Socket) ?? [])])

@@ -1,0 +1,54 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { type HttpOptions, type HttpPart, httpPart } from '../src/http-part.ts'
+
+const GET = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+const logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+describe('The HTTP server’s limits', () => {
+  let http: HttpPart
+  let clients: Socket[]
+  afterEach(async () => {
+    for (const client of clients) client.destroy()
+    await http.stop()
+  })
+
+  async function serve(limits: Partial<HttpOptions>): Promise<void> {
+    clients = []
+    http = httpPart((_req, res) => res.end('served'), { host: '127.0.0.1', port: 0, logger, ...limits })
+    await http.start(new AbortController().signal)
+  }
+
+  function open(): Socket {
+    const client = connect(Number(new URL(http.url).port), '127.0.0.1')
+    client.on('error', () => {})
+    clients.push(client)
+    return client
+  }
+
+  /** What it says to these bytes; nothing where it closes the connection. */
+  async function exchange(bytes: string): Promise<string> {
+    const client = open()
+    client.write(bytes)
+    return await text(client).catch(() => '')
+  }
+
+  it('answer headers that do not arrive with a problem, 408, and end the connection', async () => {
+    await serve({ headersMs: 100 })
+    const [head = '', body = ''] = (await exchange('GET / HTTP/1.1\r\nHost:')).split('\r\n\r\n')
+    expect(head).to.match(/^HTTP\/1.1 408 /)
+    expect(JSON.parse(body)).to.include({ status: 408, code: 'request-timeout' })
+  }).timeout(20_000) // A request as a whole has 30 s.
+
+  it('close one connection too many at once, and take another when one has ended', async () => {
+    await serve({ connectionsMax: 2 })
+    const [first] = [open(), open()]
+    await Promise.all(clients.map((client) => once(client, 'connect')))
+    expect(await exchange(GET)).to.equal('')
+    first.destroy()
+    await eventually(async () => expect(await exchange(GET)).to.match(/served$/))
+  })
+})

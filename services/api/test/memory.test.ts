@@ -1,0 +1,78 @@
+import { once } from 'node:events'
+import { readdir, readFile } from 'node:fs/promises'
+import { connect, type Socket } from 'node:net'
+import { createTestDatabase, eventually, type ServiceProcess, startService, type TestDatabase } from '@cashflow/testing'
+import { expect } from 'chai'
+
+const CONNECTIONS = 300
+const HEAP_MB_MAX = 128
+const GROWTH_MB_MAX = 300
+
+describe("the API's memory", () => {
+  let database: TestDatabase
+  let api: ServiceProcess
+  let url: URL
+  let clients: Socket[]
+  let idleMb: number
+  beforeEach(async () => {
+    clients = []
+    database = await createTestDatabase()
+    api = startService('api', {
+      DATABASE_URL: database.url,
+      PORT: '0',
+      NODE_OPTIONS: `--max-old-space-size=${HEAP_MB_MAX}`,
+    })
+    url = new URL(String((await api.logged('listening')).url))
+    for (let i = 0; i < 20; i++) await expectAnswer()
+    idleMb = await memoryMb('VmRSS')
+  })
+  afterEach(async () => {
+    for (const client of clients) client.destroy()
+    api.kill('SIGKILL')
+    await api.exited
+    await eventually(() => database.drop()) // Its sessions end after it.
+  })
+
+  async function memoryMb(what: 'VmRSS' | 'VmHWM'): Promise<number> {
+    const status = await readFile(`/proc/${api.pid}/status`, 'utf8')
+    return Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1_024
+  }
+
+  /** Somebody else is served meanwhile. */
+  const expectAnswer = () => eventually(async () => expect((await fetch(new URL('/health', url))).ok).to.equal(true))
+
+  /** Sends the same on many connections at once, and never reads what is answered. */
+  async function flood(bytes: Buffer): Promise<void> {
+    clients = Array.from({ length: CONNECTIONS }, () => connect(Number(url.port), url.hostname).pause())
+    for (const client of clients) client.on('error', () => {}).write(bytes)
+    await Promise.all(clients.map((client) => client.connecting && once(client, 'connect')))
+    await expectAnswer()
+  }
+
+  /** Until the API has closed what it had opened for them. */
+  const allCut = () =>
+    eventually(async () => expect((await readdir(`/proc/${api.pid}/fd`)).length).to.be.below(CONNECTIONS), {
+      timeoutMs: 60_000,
+    })
+
+  async function expectLittleGrowth(): Promise<void> {
+    await expectAnswer()
+    const growth = (await memoryMb('VmHWM')) - idleMb
+    console.log(`      ${idleMb.toFixed(0)} MB idle, ${growth.toFixed(0)} MB more at the peak`)
+    expect(growth).to.be.below(GROWTH_MB_MAX)
+  }
+
+  it('is bounded when clients pipeline requests and read no answers', async () => {
+    await flood(Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2_300)))
+    await allCut()
+    await expectLittleGrowth()
+  })
+
+  it('is bounded when bodies arrive in crumbs and never end', async () => {
+    const head =
+      'POST /payments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
+    await flood(Buffer.from(head + '1\r\nx\r\n'.repeat(16_000)))
+    await allCut()
+    await expectLittleGrowth()
+  })
+})
