@@ -1,4 +1,4 @@
-import { createLogger, databaseUrl, loadConfig, parseEnv, waitFor } from '@cashflow/runtime'
+import { createLogger, databaseUrl, explain, loadConfig, parseEnv, waitFor } from '@cashflow/runtime'
 import { migrateEnv } from './config.ts'
 import { createDatabase } from './database.ts'
 import { isTransient } from './errors.ts'
@@ -24,7 +24,7 @@ try {
   })
   logger.info(applied.length > 0 ? 'schema migrated' : 'schema is up to date', { applied })
 } catch (error) {
-  if (!stopping.signal.aborted) logger.error('migration failed', { error })
+  if (!stopping.signal.aborted) logger.error('migration failed', explain(error))
   process.exitCode = 1
 } finally {
   await db.destroy()

@@ -27,8 +27,8 @@ export function readDead(args: string[]): Command {
   if (reason !== undefined && verb !== 'discard') throw new UsageError('--reason belongs to discard.')
   if (verb === 'list' && id === undefined)
     return async (db) => {
-      for (const { resolution, ...letter } of await listDeadLetters(db, { limit: LIST_MAX }))
-        process.stdout.write(`${JSON.stringify(letter)}\n`)
+      for (const { resolution, diedAt, ...letter } of await listDeadLetters(db, { limit: LIST_MAX }))
+        process.stdout.write(`${JSON.stringify({ ...letter, died_at: diedAt })}\n`)
       return { done: true }
     }
   if (verb !== 'requeue' && verb !== 'discard') throw new UsageError('Say list, requeue <id> or discard <id>.')

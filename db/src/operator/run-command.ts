@@ -18,6 +18,8 @@ export class UsageError extends Error {}
  * @param read makes a command of the arguments, or throws what `parseArgs` throws, or a UsageError
  */
 export async function runCommand(usage: string, read: (args: string[]) => Command): Promise<void> {
+  if (process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h'))
+    return void process.stdout.write(`${usage}\n`)
   const command = readOrExplain(usage, read)
   if (!command) return
   const config = loadConfig((env) => parseEnv(z.object(databaseEnv), env))

@@ -40,6 +40,7 @@ describe("the operator's programs", function () {
     expect(lines.join()).to.not.include('\u001b')
     const [first, second] = lines.map((line) => JSON.parse(line))
     expect(first).to.include({ source: 'outbox', topic: 't', key: 'a', payload: 'first', attempts: 20, reason: 'r' })
+    expect(first.died_at).to.match(/^\d{4}-\d\d-\d\dT/)
     expect((await run('dead', ['requeue', first.id])).code).to.equal(0)
     expect((await run('dead', ['discard', second.id, '--reason', 'ours'])).code).to.equal(0)
     expect(await list()).to.deep.equal([])
@@ -51,6 +52,14 @@ describe("the operator's programs", function () {
     expect(settled.code, settled.stderr).to.equal(0)
     const again = await run('settle', [id, '--success', '--reason', 'no'])
     expect([again.code, again.stderr]).to.deep.equal([1, 'The payment is FAILED already.\n'])
+  })
+
+  it('say how they are used when they are asked', async () => {
+    for (const program of ['dead', 'settle'] as const) {
+      const { code, stdout } = await run(program, ['--help'], 'postgres://u:p@127.0.0.1:1/nowhere')
+      expect(code).to.equal(0)
+      expect(stdout).to.include(`npm run ${program} -- `)
+    }
   })
 
   it('explain themselves, with exit code 2', async () => {

@@ -1,5 +1,6 @@
 export { v7 as uuidv7 } from 'uuid'
 export { ConfigError, type Env, integer, loadConfig, parseEnv } from './env.ts'
+export { explain } from './explain.ts'
 export { type Part, runUntilSignal } from './lifecycle.ts'
 export { createLogger, type LogFields, type Logger } from './logger.ts'
 export { errorMessage, redact } from './redact.ts'

@@ -1,3 +1,4 @@
+import { explain } from './explain.ts'
 import type { Logger } from './logger.ts'
 
 /** Something that a process starts and stops. Both calls are idempotent, and stop is safe before and during start. */
@@ -64,7 +65,7 @@ async function startAll(
       await part.start(signal)
     } catch (error) {
       if (signal.aborted) return false
-      logger.error('could not start', { part: part.name, error })
+      logger.error('could not start', { part: part.name, ...explain(error) })
       return true
     }
   }

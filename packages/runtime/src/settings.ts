@@ -8,17 +8,14 @@ function isUrl(value: string, protocols: readonly string[]): boolean {
 }
 
 export const loggingEnv = {
-  LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
+  LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug').default('info'),
 }
 
 export const redriveEnv = {
   REDRIVE_AFTER_MS: integer({ min: 100, max: 3_600_000, default: 60_000 }),
 }
 
-const port = z
-  .string()
-  .regex(/^\d{1,5}$/, 'must be a port')
-  .refine((value) => Number(value) <= 65_535, 'must be a port')
+const port = z.string().refine((value) => /^\d{1,5}$/.test(value) && Number(value) <= 65_535, 'must be a port')
 
 export const databaseEnv = {
   DATABASE_URL: z

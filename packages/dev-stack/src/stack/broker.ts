@@ -10,7 +10,7 @@ const MANAGEMENT_PORT = 15672
 
 export async function startBroker(context: StackContext, signal: AbortSignal): Promise<Broker> {
   const { stateDir, settings, serverPorts, fresh, say, supervise, onSpawn } = context
-  if (settings.given.rabbitmqUrl) return givenBroker(settings.given.rabbitmqUrl)
+  if (settings.given.rabbitmqUrl) return givenBroker(settings.given.rabbitmqUrl, say)
 
   const dir = join(stateDir, 'rabbitmq')
   if (fresh) rmSync(dir, { recursive: true, force: true })
@@ -34,8 +34,9 @@ export async function startBroker(context: StackContext, signal: AbortSignal): P
 }
 
 /** Management is taken to be where RabbitMQ has it by default: nothing says otherwise. */
-function givenBroker(url: string): Broker {
-  const { username, password, hostname } = new URL(url.split(',')[0] as string)
+function givenBroker(url: string, say: (line: string) => void): Broker {
+  const { username, password, hostname, host } = new URL(url.split(',')[0] as string)
+  say(`using the RabbitMQ at ${host}, which RABBITMQ_URL or MQ_HOST asks for`)
   return {
     url,
     managementUrl: `http://${username || 'guest'}:${password || 'guest'}@${hostname}:${MANAGEMENT_PORT}`,

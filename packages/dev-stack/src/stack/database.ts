@@ -8,6 +8,7 @@ export type Database = { url: string; pid(): number | undefined; stop(): Promise
 export async function startDatabase(context: StackContext, signal: AbortSignal): Promise<Database> {
   const { stateDir, settings, serverPorts, fresh, say, supervise, onSpawn } = context
   if (settings.given.databaseUrl) {
+    say(`using the PostgreSQL at ${new URL(settings.given.databaseUrl).host}, which DATABASE_URL or DB_HOST asks for`)
     return { url: settings.given.databaseUrl, pid: () => undefined, stop: async () => {} }
   }
   if (fresh) removePostgresData(stateDir)

@@ -1,7 +1,5 @@
-import { isPortFree } from '../ports.ts'
 import type { KeptRunning, Running } from '../processes/keep-running.ts'
 import { type ServiceCommand, startService } from '../services/service.ts'
-import { StartError } from '../start-error.ts'
 import { allOrNone } from './all-or-none.ts'
 import { choosePort } from './choose-port.ts'
 import type { Servers } from './servers.ts'
@@ -71,8 +69,7 @@ function plan({ counts, commands, env, cwd, settings }: StackContext, servers: S
 
 /** The first API has the port of the settings, the next ones those after it, where they are free. */
 async function apiPorts({ counts, settings, say }: StackContext): Promise<number[]> {
-  const { port: first, portIsGiven } = settings
-  if (portIsGiven && !(await isPortFree(first))) throw new StartError(`port ${first}, which PORT asks for, is taken`)
+  const { port: first } = settings
   const ports: number[] = []
   for (let index = 0; index < counts.api; index++) {
     ports.push(await choosePort(index === 0 ? 'the API' : `API ${index + 1}`, first + index, say))

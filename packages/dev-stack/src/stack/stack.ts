@@ -1,3 +1,4 @@
+import { isPortFree } from '../ports.ts'
 import type { LogPrinter } from '../services/log-printer.ts'
 import type { StackSettings } from '../settings.ts'
 import { StartError } from '../start-error.ts'
@@ -45,7 +46,7 @@ export type Stack = {
  * @throws StartError for what the user can put right
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { given } = options.settings
+  const { given, port, portIsGiven } = options.settings
   if (options.fresh && (given.databaseUrl || given.rabbitmqUrl)) {
     throw new StartError(
       '--fresh empties the servers that npm start runs, but DATABASE_URL or RABBITMQ_URL names another',
@@ -57,6 +58,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     for (let next = stops.pop(); next; next = stops.pop()) await next()
   }
   try {
+    if (portIsGiven && !(await isPortFree(port)))
+      throw new StartError(`port ${port}, which PORT asks for, is taken, or not for this user to listen on`)
     let onChange = () => {}
     const supervisor = createSupervisor(options.printer, claim.register, () => onChange())
     const context = { ...options, ...supervisor }

@@ -72,6 +72,9 @@ describe('a stack', function () {
     const file = await start({ ...BROKER, ...DATABASE }).ready()
     expect(file).to.include({ database_url: DATABASE.DATABASE_URL, rabbitmq_url: BROKER.RABBITMQ_URL })
     expect(file.processes).to.have.all.keys('api', 'relay', 'worker')
+    expect(runs[0]?.output())
+      .to.contain('using the PostgreSQL at database.example')
+      .and.contain('using the RabbitMQ at broker.example')
   })
 
   it('takes a key press that arrives twice for one', async () => {
@@ -203,7 +206,7 @@ describe('a stack', function () {
     await once(other, 'listening')
     const run = start({ ...BROKER, ...DATABASE })
     expect(await run.exited).to.equal(1)
-    expect(run.output()).to.contain(`port ${port}, which PORT asks for, is taken`)
+    expect(run.output()).to.contain(`port ${port}, which PORT asks for, is taken`).and.not.to.contain('starting')
     other.close()
   })
 })
