@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { createDatabase, type Tables } from '@cashflow/db'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -27,9 +28,14 @@ describe('handling deliveries while the database is in trouble', () => {
   const endSessions = () =>
     execute(`select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '${payments.database.name}'`)
 
-  function createWorker() {
-    const { db, logger } = payments
-    const provider = { charge: async () => ({ outcome: 'approved' }) as const }
+  function createWorker({ db = payments.db, onCharge = async () => {} } = {}) {
+    const { logger } = payments
+    const provider = {
+      async charge() {
+        await onCharge()
+        return { outcome: 'approved' } as const
+      },
+    }
     const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
     const options = { db, logger, notify: () => {}, providerDeadlineMs: 2_000, redriveAfterMs: 60_000 }
     return { ...createHandler({ ...options, breaker }), stopBreaker: () => breaker.stop() }
@@ -60,5 +66,37 @@ describe('handling deliveries while the database is in trouble', () => {
     await sql`alter table payments rename column renamed to claim_token`.execute(payments.db)
     expect(await worker.handle(delivery(id))).to.equal('ack')
     await worker.stopBreaker()
+  })
+
+  it('settles although the database ends its sessions again and again', async () => {
+    const ids = await Promise.all(Array.from({ length: 20 }, () => payments.pending()))
+    let calls = 0
+    const onCharge = async () => {
+      calls += 1
+      if (calls % 5 === 0) await endSessions()
+    }
+    const worker = createWorker({ onCharge })
+    const settlements = await Promise.all(ids.map((id) => worker.handle(delivery(id))))
+    expect(new Set(settlements)).to.deep.equal(new Set(['ack']))
+    const { rows } = await sql<{ history: string[] }>`
+      select array_agg(type order by sequence) as history from payment_events
+      where payment_id = any(${ids}) group by payment_id`.execute(payments.db)
+    expect(rows).to.deep.equal(ids.map(() => ({ history: ['payment.created', 'payment.succeeded'] })))
+    await worker.stopBreaker()
+  })
+
+  it('gives up when it is told to stop while the database is away', async () => {
+    const { logger } = payments
+    const nowhere = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })
+    const worker = createWorker({ db: nowhere })
+    const handled = worker.handle(delivery(randomUUID())).then(
+      () => undefined,
+      (error: Error) => error,
+    )
+    await eventually(() => expect(payments.logged()).to.include('database away, trying again'))
+    await worker.stop()
+    expect((await handled)?.name).to.equal('AbortError')
+    await worker.stopBreaker()
+    await nowhere.destroy()
   })
 })

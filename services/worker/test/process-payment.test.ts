@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { createDatabase } from '@cashflow/db'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
@@ -21,12 +20,7 @@ describe('processing a payment', () => {
 
   const provider = (charge: Provider['charge']): Provider => ({ charge })
   const message = (paymentId: string) => ({ paymentId, messageId: 'm-1', requestId: 'r-1' })
-  function process(
-    paymentId: string,
-    charge: Provider['charge'],
-    options: Partial<ProcessOptions> = {},
-    signal = new AbortController().signal,
-  ) {
+  function process(paymentId: string, charge: Provider['charge'], options: Partial<ProcessOptions> = {}) {
     const all = {
       db: payments.db,
       logger: payments.logger,
@@ -36,7 +30,7 @@ describe('processing a payment', () => {
       redriveAfterMs: 60_000,
       ...options,
     }
-    return processPayment(message(paymentId), all, signal)
+    return processPayment(message(paymentId), all, new AbortController().signal)
   }
 
   const outbox = (table: 'outbox_messages' | 'outbox_scheduled' | 'dead_letters', key: string) =>
@@ -228,42 +222,5 @@ describe('processing a payment', () => {
     const id = randomUUID()
     expect(await process(id, async () => APPROVED)).to.equal('parked')
     expect(await outbox('dead_letters', id)).to.have.length(1)
-  })
-
-  it('settles although the database ends its sessions again and again', async () => {
-    const ids = await Promise.all(Array.from({ length: 20 }, () => payments.pending()))
-    const admin = createDatabase({
-      url: payments.database.url,
-      applicationName: 'admin',
-      poolMax: 1,
-      logger: payments.logger,
-    })
-    let calls = 0
-    const charge = async () => {
-      calls += 1
-      if (calls % 5 === 0)
-        await sql`select pg_terminate_backend(pid) from pg_stat_activity
-          where datname = current_database() and application_name = 'test'`.execute(admin)
-      return APPROVED
-    }
-    const results = await Promise.all(ids.map((id) => process(id, charge)))
-    await admin.destroy()
-    expect(new Set(results)).to.deep.equal(new Set(['settled']))
-    for (const id of ids) expect(await eventTypes(id)).to.deep.equal(['payment.created', 'payment.succeeded'])
-  })
-
-  it('gives up when it is told to stop while the database is away', async () => {
-    const id = await payments.pending()
-    const { logger } = payments
-    const nowhere = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })
-    const stopping = new AbortController()
-    const processing = process(id, async () => APPROVED, { db: nowhere }, stopping.signal).then(
-      () => undefined,
-      (error: Error) => error,
-    )
-    await eventually(() => expect(payments.logged()).to.include('database away, trying again'))
-    stopping.abort()
-    expect((await processing)?.name).to.equal('AbortError')
-    await nowhere.destroy()
   })
 })
