@@ -18,4 +18,5 @@ export {
   saveSettled,
 } from './payment-store.ts'
 export { hasOverdue, hastenRedrive, type Overdue, takeOverdue } from './redrives.ts'
+export { waitForStandby } from './standby.ts'
 export type { Tables } from './tables.ts'

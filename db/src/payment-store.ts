@@ -1,5 +1,6 @@
 import type { Currency, Payment, PaymentEvent, PaymentStatus } from '@cashflow/domain'
 import { type Kysely, type Selectable, sql, type Transaction } from 'kysely'
+import { waitForStandby } from './standby.ts'
 import type { PaymentsTable, Tables } from './tables.ts'
 
 export interface InsertOptions {
@@ -39,11 +40,12 @@ export async function insertPayment(
     await insertEvent(tx, event, { actor: 'api', requestId })
     return { inserted: true, paymentId: payment.id }
   }
-  // A statement of its own, and so with a younger snapshot: the row that was in the way has committed by now. Whether a
-  // standby has it is not known, and the COMMIT of a reader waits for none. Anything in the log makes it wait.
+  // Whether a standby has the row that was in the way is not known.
+  await waitForStandby(tx)
+  // A statement of its own, and so with a younger snapshot: that row has committed by now.
   const holder = await tx
     .selectFrom('payments')
-    .select(['id', sql`pg_logical_emit_message(true, 'cashflow', '')`.as('logged')])
+    .select('id')
     .where('merchant_id', '=', payment.merchantId)
     .where('reference', '=', payment.reference)
     .executeTakeFirstOrThrow()

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { cancelStatement } from './cancel-statement.ts'
-import { CommitInDoubtError } from './errors.ts'
+import { CommitInDoubtError, isFault } from './errors.ts'
 
 /**
  * A session of the pool. It is closed after an answer that did not come, here and on the server, and knows what has
@@ -11,9 +11,25 @@ export class Session extends pg.Client {
 
   constructor(config?: string | pg.ClientConfig) {
     super(config)
-    this.on('notice', ({ code }) => {
-      this.#warned ||= code === '01000'
+    // By its place in PostgreSQL's source, as 01000 is the code of every warning that has no other.
+    this.on('notice', ({ code, routine }) => {
+      this.#warned ||= code === '01000' && routine === 'SyncRepWaitForLSN'
     })
+  }
+
+  /** What fails before there is a session is the server's or the network's matter, whatever pg calls it: 08001. */
+  override connect(): Promise<this>
+  override connect(callback: (error: Error) => void): void
+  override connect(callback?: (error: Error) => void): Promise<this> | undefined {
+    if (callback) {
+      // Not by way of a promise: what follows in the same packet must find the pool's listeners.
+      super.connect((error: Error | null) => callback(error ? asUnconnected(error) : (error as unknown as Error)))
+      return undefined
+    }
+    return super.connect().then(
+      () => this,
+      (error: Error) => Promise.reject(asUnconnected(error)),
+    )
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: pg's own has eight signatures; what they promise stays as it is.
@@ -23,8 +39,7 @@ export class Session extends pg.Client {
     if (!(answer instanceof Promise)) return answer
     return answer.then(
       (result) => {
-        // Nothing is committed within a transaction, so there it is another warning.
-        if (this.#warned && this.getTransactionStatus() === 'I') throw new CommitInDoubtError()
+        if (this.#warned) throw new CommitInDoubtError()
         return result
       },
       (error: Error) => {
@@ -37,4 +52,9 @@ export class Session extends pg.Client {
       },
     )
   }
+}
+
+/** Some errors of pg's and of TLS's would pass for a fault of the statement that was to be sent. */
+function asUnconnected(error: Error): Error {
+  return isFault(error) ? Object.assign(error, { code: '08001' }) : error
 }

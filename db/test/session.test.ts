@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { buryMessage } from '@cashflow/outbox'
 import { createLogger } from '@cashflow/runtime'
 import {
   createTestDatabase,
@@ -11,7 +12,7 @@ import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { CommitInDoubtError } from '../src/errors.ts'
-import { claimPayment, createDatabase, insertPayment, isTransient, type Tables } from '../src/index.ts'
+import { claimPayment, createDatabase, insertPayment, isFault, isTransient, type Tables } from '../src/index.ts'
 import { newPayment } from './test-store.ts'
 
 const logger = createLogger({ service: 'test', level: 'error' })
@@ -41,7 +42,33 @@ describe('a session', () => {
       await database.drop()
     }
   })
+
+  it('is not in doubt about a warning of another kind', async () => {
+    const database = await createTestDatabase()
+    const db = open(database.url)
+    const { rows } = await sql`select 1 as one from (values (1)) v where pg_temp.warn() = 1`.execute(await warning(db))
+    expect(rows).to.deep.equal([{ one: 1 }])
+    await db.destroy()
+    await database.drop()
+  })
+
+  it('that cannot be had is no fault of what was to be asked', async () => {
+    const database = await createTestDatabase()
+    const db = open(`${database.url}?sslmode=verify-full`)
+    const refused = await reasonOf(sql`select 1`.execute(db))
+    expect(refused).to.be.an('error').with.property('message').that.includes('does not support SSL')
+    expect(isFault(refused)).to.equal(false)
+    await db.destroy()
+    await database.drop()
+  })
 })
+
+/** Adds a function that warns, with the code of every warning that has none of its own. */
+async function warning(db: Kysely<Tables>): Promise<Kysely<Tables>> {
+  await sql`create function pg_temp.warn() returns int language plpgsql as
+    $$ begin raise warning 'not about a standby'; return 1; end $$`.execute(db)
+  return db
+}
 
 describe('a COMMIT whose synchronous standby is away', () => {
   let server: PrivatePostgres
@@ -112,6 +139,19 @@ describe('a COMMIT whose synchronous standby is away', () => {
     }
     await waitForStandbys('')
     expect(await claim()).to.include({ verdict: 'claimed', attempts: 0 })
+  }).timeout(180_000)
+
+  it('is in doubt as well when it found the dead letter of another one', async () => {
+    const letter = { messageId: randomUUID(), key: 'k', topic: 't', payload: {}, source: 's', reason: 'r', attempts: 1 }
+    const bury = () => db.transaction().execute((tx) => buryMessage(tx, letter))
+    await waitForStandbys('ANY 1 (absent)')
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const buried = reasonOf(bury())
+      await cancelWait()
+      expect(await buried).to.be.instanceOf(CommitInDoubtError)
+    }
+    await waitForStandbys('')
+    expect(await bury()).to.equal(false)
   }).timeout(180_000)
 
   it('does not keep its session on the server once nobody waits for its answer', async () => {

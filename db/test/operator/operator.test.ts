@@ -53,14 +53,15 @@ describe("the operator's commands", () => {
   })
 
   describe('requeue', () => {
-    it('gives a parked payment back to the pipeline with all its attempts, and resolves its letter', async () => {
+    it('gives a parked payment back to the pipeline with all its attempts but one, and resolves its letter', async () => {
       const id = await parked()
       expect(await requeue(store.db, await letterIdOf(id))).to.deep.equal({ done: true })
       const { redrive_at, ...payment } = await row(id)
-      expect(payment).to.include({ status: 'PENDING', parked_at: null, attempts: 0, redrives: 0 })
+      expect(payment).to.include({ status: 'PENDING', parked_at: null, attempts: 1, redrives: 0 })
       expect(Number(redrive_at)).to.be.closeTo(Date.now(), 5_000)
       expect((await letters(id))[0]).to.include({ resolution: 'requeued' })
-      expect(await claimPayment(store.db, id, claimOf())).to.include({ verdict: 'claimed' })
+      // The provider is asked for the charge first where attempts were made.
+      expect(await claimPayment(store.db, id, claimOf())).to.include({ verdict: 'claimed', attempts: 1 })
     })
 
     it('gives it back once, however many operators ask at the same time', async () => {

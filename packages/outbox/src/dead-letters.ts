@@ -9,16 +9,24 @@ export interface DeadLetter extends NewMessage {
   attempts: number
 }
 
-/** Leaves a message for an operator. One that waits already for the same source, topic and key says it all. */
+/**
+ * Leaves a message for an operator. One that waits already for the same source, topic and key says it all.
+ *
+ * @returns false when one waits already
+ */
 export async function buryMessage<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
   { messageId, key, topic, payload, headers = {}, mandatory = true, source, reason, attempts }: DeadLetter,
-): Promise<void> {
-  await sql`
+): Promise<boolean> {
+  const { numAffectedRows } = await sql`
     insert into dead_letters (lane, message_id, key, topic, payload, headers, mandatory, source, reason, attempts)
     values (${laneOf(key)}, ${messageId}, ${key}, ${topic}, ${JSON.stringify(payload)}, ${JSON.stringify(headers)},
       ${mandatory}, ${source}, ${reason}, ${attempts})
     on conflict do nothing`.execute(tx)
+  if (numAffectedRows === 1n) return true
+  // Whether a standby has the other one is not known. Anything in the log makes our COMMIT wait for it.
+  await sql`select pg_logical_emit_message(true, 'outbox', '')`.execute(tx)
+  return false
 }
 
 export interface StoredDeadLetter {

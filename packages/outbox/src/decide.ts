@@ -4,7 +4,8 @@ import type { PublishOutcome } from './publisher.ts'
 export type Action =
   | { action: 'delete' }
   | { action: 'leave' }
-  | { action: 'delay'; delayMs: number }
+  /** Published again later, out of its order. */
+  | { action: 'delay'; delayMs: number; reason: 'refused' | 'unroutable' }
   | { action: 'bury'; reason: string }
 
 /** How often a message may come back unroutable before it becomes a dead letter: half an hour of trying on average. */
@@ -18,14 +19,19 @@ export function decide(message: OutboxMessage, outcome: PublishOutcome, random =
   switch (outcome.status) {
     case 'confirmed':
       return { action: 'delete' }
-    case 'nacked': // The broker is full or failing, whatever the message.
+    case 'nacked':
+      // The queue of whoever listens is full: what concerns only him must not hold up what is behind it.
+      if (!message.mandatory)
+        return { action: 'delay', delayMs: retryDelayMs(message.attempts + 1, random), reason: 'refused' }
+      // The broker is full or failing, whatever the message.
+      return { action: 'leave' }
     case 'unknown': // It may be there already, and is published again: receivers know duplicates by their id.
       return { action: 'leave' }
     case 'returned': {
       // Unroutable now may be a binding declared a second later.
       const attempts = message.attempts + 1
       if (attempts >= ATTEMPTS_MAX) return { action: 'bury', reason: outcome.reason }
-      return { action: 'delay', delayMs: retryDelayMs(attempts, random) }
+      return { action: 'delay', delayMs: retryDelayMs(attempts, random), reason: 'unroutable' }
     }
     case 'oversized': // It stays so, and each attempt costs those beside it their channel.
       return { action: 'bury', reason: outcome.reason }

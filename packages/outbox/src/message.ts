@@ -23,7 +23,7 @@ export interface OutboxMessage {
   readonly body: string
   readonly headers: Readonly<Record<string, string>>
   readonly mandatory: boolean
-  /** How often it came back unroutable. */
+  /** How often it came back unroutable, or was refused though it is not mandatory. */
   readonly attempts: number
   /** When it was appended, or due. */
   readonly createdAt: Date

@@ -28,7 +28,7 @@ export async function publishRouted(
   const tooLate = new AbortController()
   const declared = await Promise.race([
     publisher.redeclare(),
-    sleep(leftMs() - AGAIN_MS_MIN, false, { signal: tooLate.signal }),
+    sleep(Math.max(0, leftMs() - AGAIN_MS_MIN), false, { signal: tooLate.signal }),
   ])
   tooLate.abort()
   if (!declared) return outcomes.map((outcome) => (outcome.status === 'returned' ? NOT_DECLARED : outcome))

@@ -148,6 +148,18 @@ describe('a pass', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
+  it('puts off what was nacked and nobody need take, again and again, so that it holds nothing up', async () => {
+    await append(messages(200, { key: 'k', topic: 'news', mandatory: false }))
+    await sql`update outbox_messages set attempts = 1000`.execute(outbox.db)
+    const [behind] = messages(1, { key: 'k' })
+    await append([behind as NewMessage])
+    const publisher = scriptedPublisher(({ mandatory }) => ({ status: mandatory ? 'confirmed' : 'nacked' }))
+    for (let passes = 0; passes < 4; passes++) await pass(publisher)
+    expect(publisher.published.map(({ messageId }) => messageId)).to.include(behind?.messageId)
+    const later = await outbox.db.selectFrom('outbox_scheduled').select('attempts').execute()
+    expect(later.map(({ attempts }) => attempts)).to.deep.equal(Array.from({ length: 200 }, () => 1_001))
+  })
+
   it('declares the routing again for what was returned, and publishes it once more', async () => {
     await append(messages(2))
     const publisher = scriptedPublisher((_, attempt) =>

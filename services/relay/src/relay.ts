@@ -107,7 +107,7 @@ function report({ settlements }: PassResult, logger: Logger): void {
     }
     if (action.action === 'delete') logger.debug('message published', fields)
     else if (action.action === 'delay')
-      logger.warn('message unroutable, tried again later', { ...fields, delay_ms: action.delayMs })
+      logger.warn(`message ${action.reason}, tried again later`, { ...fields, delay_ms: action.delayMs })
     else if (action.action === 'bury')
       logger.error('message not publishable, now a dead letter', { ...fields, reason: action.reason })
   }

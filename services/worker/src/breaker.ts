@@ -19,6 +19,8 @@ export interface BreakerOptions {
   failuresMax: number
   /** How long it stays open before the first probe; twice as long after each probe that fails, up to a minute. */
   openMs: number
+  /** How long a probe may take to claim its payment before another one may be made. Default 10,000. */
+  probeClaimMs?: number
 }
 
 /** Leave to charge one payment. */
@@ -42,7 +44,8 @@ export interface Breaker extends Part {
  * Keeps the worker from claiming while the provider is away, so that no payment spends its attempts on that. While open
  * nobody is admitted; then one at a time, until one gets an answer.
  */
-export function createBreaker({ provider, logger, failuresMax, openMs }: BreakerOptions): Breaker {
+export function createBreaker(options: BreakerOptions): Breaker {
+  const { provider, logger, failuresMax, openMs, probeClaimMs = 10_000 } = options
   const changes = new EventEmitter().setMaxListeners(0)
   const failures = new ConsecutiveBreaker(failuresMax)
   let waitMs = openMs
@@ -79,10 +82,23 @@ export function createBreaker({ provider, logger, failuresMax, openMs }: Breaker
 
   function permit(isProbe: boolean): Permit {
     let released = false
+    // One that does not get as far as the provider, as its payment is locked, must not keep the others from it.
+    const unused = isProbe ? setTimeout(() => release(), probeClaimMs).unref() : undefined
+
+    function release(): void {
+      clearTimeout(unused)
+      if (released) return
+      released = true
+      if (!isProbe) return
+      probing = false
+      changes.emit('change')
+    }
+
     return {
       async charge(payment, signal, attempts) {
+        clearTimeout(unused)
         // It has opened since, and now it allows probes only.
-        if (!isProbe && policy.state !== CircuitState.Closed) return { outcome: 'withheld' }
+        if ((!isProbe || released) && policy.state !== CircuitState.Closed) return { outcome: 'withheld' }
         return await policy.execute(async () => {
           const answer = await answerOf(provider, payment, signal, attempts)
           // One is enough: what is refused for its form is refused every time.
@@ -90,13 +106,7 @@ export function createBreaker({ provider, logger, failuresMax, openMs }: Breaker
           return answer
         })
       },
-      release() {
-        if (released) return
-        released = true
-        if (!isProbe) return
-        probing = false
-        changes.emit('change')
-      },
+      release,
     }
   }
 

@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { hastenRedrive, type Tables } from '@cashflow/db'
 import type { Delivery } from '@cashflow/messaging'
 import { buryMessage } from '@cashflow/outbox'
-import type { Kysely } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import type { Handler } from './handle-delivery.ts'
 import { poisonLetter } from './poison-letter.ts'
 import { readDelivery } from './read-delivery.ts'
-import { type PersistOptions, persist } from './retry.ts'
+import { type PersistOptions, transact } from './retry.ts'
 import { buryUnknown } from './set-aside.ts'
 
 const UNSTORABLE_PAUSE_MS = 10_000
@@ -26,19 +26,18 @@ export function createDeadDeliveryHandler({
     const message = readDelivery(delivery)
     if (!message) {
       const letter = poisonLetter(delivery)
-      await persist(() => db.transaction().execute((tx) => buryMessage(tx, letter)), { signal, logger })
-      logger.error('unreadable message is now a dead letter', { key: letter.key, topic: letter.topic })
+      const facts = { key: letter.key, topic: letter.topic }
+      if (await transact(db, (tx) => buryMessage(tx, letter), { signal, logger }))
+        logger.error('unreadable message is now a dead letter', facts)
+      else logger.info('unreadable message is a dead letter already', facts)
       return
     }
-    const redrive = await persist(
-      () =>
-        db.transaction().execute(async (tx) => {
-          const became = await hastenRedrive(tx, message.paymentId)
-          if (became === 'unknown') await buryUnknown(tx, message)
-          return became
-        }),
-      { signal, logger },
-    )
+    const decide = async (tx: Transaction<Tables>) => {
+      const became = await hastenRedrive(tx, message.paymentId)
+      if (became === 'unknown') await buryUnknown(tx, message)
+      return became
+    }
+    const redrive = await transact(db, decide, { signal, logger })
     logger.warn('message died in the queue, its payment decides', {
       payment_id: message.paymentId,
       message_id: message.messageId,

@@ -16,7 +16,7 @@ export interface Handler extends Part {
   handle(delivery: Delivery): Promise<Settlement>
 }
 
-/** What the worker does with each delivery. A payment is taken to its end even if the channel is lost meanwhile. */
+/** What the worker does with each delivery. A payment is taken to its end even if the channel is lost after its claim. */
 export function createHandler({ breaker, ...options }: HandlerOptions): Handler {
   const { logger } = options
   const stopping = new AbortController()
@@ -40,10 +40,12 @@ export function createHandler({ breaker, ...options }: HandlerOptions): Handler 
       const permit = await breaker.admit(delivery.signal)
       if (!permit) return 'leave'
       try {
-        await processPayment(message, { ...options, provider: permit }, stopping.signal)
+        await processPayment(message, { ...options, provider: permit }, stopping.signal, delivery.signal)
         return 'ack'
       } catch (error) {
         stopping.signal.throwIfAborted()
+        // Its channel is gone and it comes again. Else lost channels would pile up what waits for the database.
+        if (delivery.signal.aborted) return 'leave'
         // Acknowledged it would be lost, and delivered again at once it would fail at once.
         logger.error('payment could not be processed, message rejected', {
           payment_id: message.paymentId,

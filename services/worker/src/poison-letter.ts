@@ -10,10 +10,12 @@ const NUL = '\u0000'
 
 /** An unreadable delivery as a dead letter that PostgreSQL takes, whatever its bytes; the same one has the same key. */
 export function poisonLetter({ body, messageId, topic }: Pick<Delivery, 'body' | 'messageId' | 'topic'>): DeadLetter {
+  const digest = createHash('sha256').update(body).digest('hex')
   const named = messageId !== undefined && messageId !== '' && !messageId.includes(NUL)
   return {
     messageId: named && UUID.test(messageId) ? messageId : uuidv7(),
-    key: named ? messageId : createHash('sha256').update(body).digest('hex'),
+    // Two messages may have one id, and each is a letter.
+    key: named ? `${messageId} ${digest.slice(0, 16)}` : digest,
     topic: topic.replaceAll(NUL, ''),
     payload: { ...readable(body), bytes: body.length },
     source: 'queue',

@@ -5,7 +5,7 @@ import { type LogFields, type Logger, uuidv7 } from '@cashflow/runtime'
 import type { Kysely, Transaction } from 'kysely'
 import { attemptCharge, type Provider, type ProviderAnswer } from './provider.ts'
 import type { PaymentMessage } from './read-delivery.ts'
-import { persist } from './retry.ts'
+import { persist, transact as transactWith } from './retry.ts'
 import { buryUnknown, giveBack, park, postpone, putOff } from './set-aside.ts'
 
 const ATTEMPTS_MAX = 10
@@ -36,21 +36,22 @@ export type Processed = 'settled' | 'skipped' | 'put off' | 'postponed' | 'given
  * Takes the payment that a message points at as far as it will go: claim, act, settle. What it returns has been
  * committed. It may run any number of times and beside others: the row decides.
  *
- * @throws the signal's reason once that aborts, and what repeating does not mend
+ * @param unclaimed gives up as long as nothing is claimed: the message is no longer ours to settle
+ * @throws when a signal aborts, and what repeating does not mend
  */
 export async function processPayment(
   message: PaymentMessage,
   options: ProcessOptions,
   signal: AbortSignal,
+  unclaimed: AbortSignal = signal,
 ): Promise<Processed> {
   const { db, logger, provider, providerDeadlineMs, redriveAfterMs, attemptsMax = ATTEMPTS_MAX, random } = options
   const { paymentId } = message
   const facts = { payment_id: paymentId, message_id: message.messageId, request_id: message.requestId }
-  const transact: Transact = (work) =>
-    persist((again) => db.transaction().execute((tx) => work(tx, again)), { signal, logger, random })
+  const transact: Transact = (work) => transactWith(db, work, { signal, logger, random })
 
   const token = uuidv7()
-  const claim = await claimInTime(message, { ...options, token, attemptsMax }, signal)
+  const claim = await claimInTime(message, { ...options, token, attemptsMax }, AbortSignal.any([signal, unclaimed]))
   switch (claim.verdict) {
     case 'settled':
       logger.info(`Skipping payment ${paymentId} (already ${claim.status})`, facts)

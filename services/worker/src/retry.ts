@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isFault } from '@cashflow/db'
+import { isFault, type Tables, waitForStandby } from '@cashflow/db'
 import { retryDelayMs } from '@cashflow/outbox'
 import type { Logger } from '@cashflow/runtime'
+import type { Kysely, Transaction } from 'kysely'
 
 const DELAY_MAX_MS = 2_000
 
@@ -31,4 +32,21 @@ export async function persist<Result>(
     }
     await sleep(20 + Math.min(DELAY_MAX_MS, retryDelayMs(attempt, random)), undefined, { signal })
   }
+}
+
+/**
+ * The same for work within a transaction. Run again, it may find that all is done and write nothing; its COMMIT waits for
+ * the synchronous standby all the same.
+ */
+export function transact<Result>(
+  db: Kysely<Tables>,
+  work: (tx: Transaction<Tables>, again: boolean) => Promise<Result>,
+  options: PersistOptions,
+): Promise<Result> {
+  const run = (again: boolean) =>
+    db.transaction().execute(async (tx) => {
+      if (again) await waitForStandby(tx)
+      return await work(tx, again)
+    })
+  return persist(run, options)
 }

@@ -91,8 +91,8 @@ export async function park(
 }
 
 /** A message that names no payment: the API stores a payment before it exists for anybody else. */
-export function buryUnknown(tx: Transaction<Tables>, message: PaymentMessage): Promise<void> {
-  return buryMessage(tx, {
+export async function buryUnknown(tx: Transaction<Tables>, message: PaymentMessage): Promise<void> {
+  await buryMessage(tx, {
     ...messageAbout(message, 'payment.retry'),
     source: 'worker',
     reason: 'no such payment',

@@ -25,11 +25,11 @@ describe('the breaker', () => {
   const never = new AbortController().signal
   const logged = () => lines.map(({ message }) => message)
 
-  function create(provider: Provider, openMs = OPEN_MS): Breaker {
+  function create(provider: Provider, { openMs = OPEN_MS, probeClaimMs = 10_000 } = {}): Breaker {
     lines = []
     const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
     const logger = { debug: write, info: write, warn: write, error: write }
-    return createBreaker({ provider, logger, failuresMax: 3, openMs })
+    return createBreaker({ provider, logger, failuresMax: 3, openMs, probeClaimMs })
   }
 
   beforeEach(() => {
@@ -111,6 +111,17 @@ describe('the breaker', () => {
     await eventually(() => expect(admitted()).to.have.length(5))
     expect(logged().at(-1)).to.equal('provider is back')
     for (const permit of admitted().slice(1)) expect(await use(permit)).to.deep.equal(DECLINED)
+  })
+
+  it('lets another one probe when the first does not get as far as the provider', async () => {
+    breaker = create({ charge: () => charge() }, { probeClaimMs: 50 })
+    await open()
+    const stuck = await admit()
+    const next = await admit()
+    expect(await use(stuck)).to.deep.equal({ outcome: 'withheld' })
+    charge = async () => APPROVED
+    expect(await use(next)).to.deep.equal(APPROVED)
+    expect(logged().at(-1)).to.equal('provider is back')
   })
 
   it('stays open for twice as long after a probe that failed', async () => {

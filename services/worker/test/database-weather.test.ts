@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createDatabase, type Tables } from '@cashflow/db'
-import { eventually } from '@cashflow/testing'
+import { eventually, startTcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createBreaker } from '../src/breaker.ts'
@@ -27,6 +27,14 @@ describe('handling deliveries while the database is in trouble', () => {
   const execute = (statement: string) => sql.raw(statement).execute(admin)
   const endSessions = () =>
     execute(`select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '${payments.database.name}'`)
+
+  const unreachable = () =>
+    createDatabase({
+      url: 'postgres://u:p@127.0.0.1:1/x',
+      applicationName: 'test',
+      poolMax: 1,
+      logger: payments.logger,
+    })
 
   function createWorker({ db = payments.db, onCharge = async () => {} } = {}) {
     const { logger } = payments
@@ -85,9 +93,43 @@ describe('handling deliveries while the database is in trouble', () => {
     await worker.stopBreaker()
   })
 
+  it('lets go of what its channel has lost, while nothing is claimed', async () => {
+    const nowhere = unreachable()
+    const worker = createWorker({ db: nowhere })
+    const channel = new AbortController()
+    const handled = Array.from({ length: 20 }, () => worker.handle(delivery(randomUUID(), { signal: channel.signal })))
+    await eventually(() => expect(payments.logged()).to.include('database away, trying again'))
+    channel.abort(new Error('the channel is gone'))
+    expect(new Set(await Promise.all(handled))).to.deep.equal(new Set(['leave']))
+    await worker.stopBreaker()
+    await nowhere.destroy()
+  })
+
+  it('claims again when the answer to a claim took so long that the lease is too short for the provider', async () => {
+    const proxy = await startTcpProxy(payments.database.url)
+    const db = createDatabase({ url: proxy.url, applicationName: 'test', poolMax: 1, logger: payments.logger })
+    const id = await payments.pending()
+    let leaseLeftMs = 0
+    const onCharge = async () => {
+      leaseLeftMs = Number((await payments.row(id)).lease_until) - Date.now()
+    }
+    const worker = createWorker({ db, onCharge })
+    proxy.holdAnswerTo('with locked')
+    const handled = worker.handle(delivery(id))
+    // Its lease lasts for the provider's deadline of 2 s and 10 s more.
+    await eventually(async () =>
+      expect(Number((await payments.row(id)).lease_until) - Date.now()).to.be.within(1, 6_500),
+    )
+    proxy.restore()
+    expect(await handled).to.equal('ack')
+    expect(leaseLeftMs).to.be.above(7_000)
+    await worker.stopBreaker()
+    await db.destroy()
+    await proxy.stop()
+  })
+
   it('gives up when it is told to stop while the database is away', async () => {
-    const { logger } = payments
-    const nowhere = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })
+    const nowhere = unreachable()
     const worker = createWorker({ db: nowhere })
     const handled = worker.handle(delivery(randomUUID())).then(
       () => undefined,

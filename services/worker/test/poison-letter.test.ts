@@ -7,7 +7,6 @@ const letterOf = (body: Buffer | string, messageId?: string, topic = 'payments')
 describe('the dead letter of an unreadable delivery', () => {
   it('shows its text', () => {
     expect(letterOf('no payment, größer', 'm-1')).to.deep.include({
-      key: 'm-1',
       topic: 'payments',
       source: 'queue',
       payload: { body: 'no payment, größer', encoding: 'utf8', bytes: 20 },
@@ -33,7 +32,14 @@ describe('the dead letter of an unreadable delivery', () => {
     expect(payload).to.deep.equal({ body: `x${'ö'.repeat(8_191)}`, encoding: 'utf8', bytes: 20_001 })
   })
 
-  it('has the same key for the same body, unless the message has an id', () => {
+  it('has the same key for the same message alone', () => {
+    expect(letterOf('a', 'm-1').key).to.match(/^m-1 [0-9a-f]{16}$/)
+    expect(letterOf('a', 'm-1').key).to.equal(letterOf('a', 'm-1').key)
+    expect(letterOf('a', 'm-1').key).to.not.equal(letterOf('a', 'm-2').key)
+    expect(letterOf('a', 'm-1').key).to.not.equal(letterOf('b', 'm-1').key)
+  })
+
+  it('has the same key for the same body, where the message has no id', () => {
     expect(letterOf('a').key).to.match(/^[0-9a-f]{64}$/)
     expect(letterOf('a').key).to.equal(letterOf('a').key)
     expect(letterOf('a').key).to.not.equal(letterOf('b').key)
@@ -43,6 +49,6 @@ describe('the dead letter of an unreadable delivery', () => {
 
   it('keeps the id of the message where it is a UUID', () => {
     const id = '0197f3c0-0000-7000-8000-0123456789ab'
-    expect(letterOf('a', id)).to.include({ messageId: id, key: id })
+    expect(letterOf('a', id)).to.include({ messageId: id })
   })
 })
