@@ -1,3 +1,5 @@
 export { freePorts } from './ports.ts'
+export { descendantsOf } from './processes/descendants.ts'
 export { type PostgresOptions, type PostgresServer, startPostgres } from './servers/postgres.ts'
+export { copyForStandby } from './servers/postgres-standby.ts'
 export { type RabbitmqOptions, type RabbitmqServer, startRabbitmq } from './servers/rabbitmq.ts'

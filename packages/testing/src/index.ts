@@ -1,6 +1,7 @@
 export { eventually } from './eventually.ts'
 export { type PrivatePostgres, startPrivatePostgres } from './private-postgres.ts'
 export { readmeSettings } from './readme-settings.ts'
+export { type ReplicatedPostgres, startReplicatedPostgres } from './replicated-postgres.ts'
 export { REPOSITORY } from './repository.ts'
 export { answer, type Script, type ScriptedServer, type SeenRequest, startScriptedServer } from './scripted-server.ts'
 export { type LogLine, type ServiceProcess, startService } from './service-process.ts'

@@ -19,12 +19,14 @@ export interface TcpProxy {
   /** How many answers it lost. */
   readonly lost: number
   restore(): void
+  /** As if the server's name led to another server from now on: connections end, new ones go there. */
+  redirect(serverUrl: string): void
   stop(): Promise<void>
 }
 
 /** Between a client and its server, for the faults of a network. */
 export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
-  const target = new URL(serverUrl)
+  let target = new URL(serverUrl)
   const sockets = new Set<Socket>()
   const servers = new Set<Socket>()
   let slow = false
@@ -107,6 +109,10 @@ export async function startTcpProxy(serverUrl: string): Promise<TcpProxy> {
       mode = 'pass'
       slow = false
       for (const server of servers) server.resume()
+    },
+    redirect(serverUrl) {
+      target = new URL(serverUrl)
+      end()
     },
     async stop() {
       const closed = once(proxy, 'close')

@@ -14,6 +14,8 @@ export interface TestVhost {
     /** A call of the management API, such as `('GET', '/queues/%2F/payments')`; the answer is parsed JSON. */
     request(method: string, path: string, body?: unknown): Promise<unknown>
   }
+  /** Makes it again on a broker that has forgotten it. */
+  create(): Promise<void>
   drop(): Promise<void>
 }
 
@@ -22,15 +24,19 @@ export async function createTestVhost(broker: Broker = addresses()): Promise<Tes
   const name = `test-${randomBytes(6).toString('hex')}`
   const { amqpUrl, managementUrl } = broker
   const request = (...call: Call) => callManagement(managementUrl, ...call)
-  await request('PUT', `/vhosts/${name}`)
-  const login = decodeURIComponent(new URL(amqpUrl).username)
-  await request('PUT', `/permissions/${name}/${login}`, { configure: '.*', write: '.*', read: '.*' })
+  const create = async () => {
+    await request('PUT', `/vhosts/${name}`)
+    const login = decodeURIComponent(new URL(amqpUrl).username)
+    await request('PUT', `/permissions/${name}/${login}`, { configure: '.*', write: '.*', read: '.*' })
+  }
+  await create()
   const url = new URL(amqpUrl)
   url.pathname = `/${name}`
   return {
     url: url.href,
     name,
     management: { url: managementUrl, request },
+    create,
     drop: async () => void (await request('DELETE', `/vhosts/${name}`)),
   }
 }

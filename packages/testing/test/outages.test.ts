@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startRabbitmq } from '@cashflow/dev-stack'
 import { expect } from 'chai'
-import { createTestVhost, startPrivatePostgres } from '../src/index.ts'
+import { createTestVhost, eventually, startPrivatePostgres } from '../src/index.ts'
 import { type Pipeline, type Role, startPipeline } from './pipeline.ts'
-import { expectAllSettledOnce, PAYMENTS, postAll } from './thousand-payments.ts'
+import { expectAllSettledOnce, expectEachSettledOnce, PAYMENTS, postAll } from './thousand-payments.ts'
 
 const SIZES = { api: 2, relay: 2, worker: 3 }
 const SETTINGS = { PROVIDER_DEADLINE_MS: '1000' }
 
-describe('the pipeline goes on by itself, and settles 1,000 payments, each once,', () => {
+describe('the pipeline goes on by itself, and settles all payments, each once,', () => {
   const cleanUps: (() => Promise<unknown>)[] = []
   afterEach(async () => {
     for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp()
@@ -50,18 +50,71 @@ describe('the pipeline goes on by itself, and settles 1,000 payments, each once,
   }).timeout(240_000)
 
   it('when RabbitMQ is killed in the middle and started again', async () => {
+    const broker = await startPrivateRabbitmq()
+    const pipeline = await startPipeline(SIZES, SETTINGS, broker)
+    cleanUps.push(() => pipeline.stop())
+    await settleThrough(pipeline, async () => {
+      await broker.kill()
+      await broker.start()
+    })
+    await expectAllSurvived(pipeline, /^lost RabbitMQ$/, ['relay', 'worker'])
+  }).timeout(300_000)
+
+  it('when RabbitMQ is killed and its disk wiped, with 100 messages that it had confirmed', async () => {
+    const broker = await startPrivateRabbitmq()
+    const fast = { REDRIVE_AFTER_MS: '1500', RECONCILE_INTERVAL_MS: '200', WORKER_PREFETCH: '5' }
+    const pipeline = await startPipeline({ api: 1, relay: 1, worker: 2 }, { ...SETTINGS, ...fast }, broker)
+    cleanUps.push(() => pipeline.stop())
+    const { worker } = pipeline.processes
+    const signal = (name: NodeJS.Signals) => {
+      for (const { kill } of worker) kill(name)
+    }
+    cleanUps.push(async () => signal('SIGCONT'))
+    signal('SIGSTOP') // So that none of them is settled before.
+
+    let over: Promise<void> | undefined
+    const wipe = async () => {
+      const text = 'select (select count(*) from payments) - (select count(*) from outbox_messages) as confirmed'
+      await eventually(async () =>
+        expect(Number((await pipeline.db.query(text)).rows[0].confirmed)).to.be.at.least(100),
+      )
+      await broker.kill()
+      await broker.wipe()
+      await broker.start()
+      signal('SIGCONT')
+    }
+    const onPosted = (count: number) => {
+      if (count === 100) over = wipe()
+    }
+    const ids = await postAll(pipeline, onPosted, { payments: 200, connections: 10 })
+    await over
+    await expectEachSettledOnce(pipeline, ids)
+    const { rows } = await pipeline.db.query('select * from dead_letters')
+    expect(rows).to.deep.equal([])
+    const lines = worker.flatMap(({ logs }) => logs.filter(({ message }) => message === 'overdue payments redriven'))
+    // All of the hundred but what the frozen workers had received.
+    expect(lines.reduce((sum, line) => sum + Number(line.redriven), 0)).to.be.at.least(90)
+    await expectAllSurvived(pipeline, /^lost RabbitMQ$/, ['relay', 'worker'])
+  }).timeout(300_000)
+
+  /** A broker of the test's own, with a vhost. */
+  async function startPrivateRabbitmq() {
     const dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
     cleanUps.push(() => rm(dir, { recursive: true, force: true }))
     let broker = await startRabbitmq({ dir })
     cleanUps.push(() => broker.stop())
     const vhost = await createTestVhost({ amqpUrl: broker.url, managementUrl: broker.managementUrl })
-    const pipeline = await startPipeline(SIZES, SETTINGS, { vhost })
-    cleanUps.push(() => pipeline.stop())
-    await settleThrough(pipeline, async () => {
-      process.kill(broker.pid, 'SIGKILL')
-      await broker.exited
-      broker = await startRabbitmq({ dir, ports: { amqp: broker.port, management: broker.managementPort } })
-    })
-    await expectAllSurvived(pipeline, /^lost RabbitMQ$/, ['relay', 'worker'])
-  }).timeout(300_000)
+    return {
+      vhost,
+      async kill() {
+        process.kill(broker.pid, 'SIGKILL')
+        await broker.exited
+      },
+      wipe: () => rm(dir, { recursive: true }),
+      async start() {
+        broker = await startRabbitmq({ dir, ports: { amqp: broker.port, management: broker.managementPort } })
+        await vhost.create()
+      },
+    }
+  }
 })

@@ -11,11 +11,15 @@ const SETTLED_WITHIN_MS = 90_000
  * Posts over many connections at once. A request that was not answered with the payment is sent again, as a client would:
  * then the reference may exist.
  */
-export async function postAll(pipeline: Pipeline, onPosted: (count: number) => void = () => {}): Promise<Set<string>> {
+export async function postAll(
+  pipeline: Pipeline,
+  onPosted: (count: number) => void = () => {},
+  { payments = PAYMENTS, connections = CONNECTIONS } = {},
+): Promise<Set<string>> {
   const ids = new Set<string>()
   let next = 0
   const connection = async () => {
-    for (let number = next++; number < PAYMENTS; number = next++) {
+    for (let number = next++; number < payments; number = next++) {
       const { id } = await eventually(
         async () => {
           const answer = await pipeline.post(`ref-${number}`)
@@ -28,13 +32,12 @@ export async function postAll(pipeline: Pipeline, onPosted: (count: number) => v
       onPosted(ids.size)
     }
   }
-  await Promise.all(Array.from({ length: CONNECTIONS }, connection))
+  await Promise.all(Array.from({ length: connections }, connection))
   return ids
 }
 
-/** Waits for the end of every payment, and then for everything that it left in the outbox and in the queue. */
-export async function expectAllSettledOnce(pipeline: Pipeline, ids: Set<string>): Promise<void> {
-  const { db } = pipeline
+/** Waits for the end of every payment, of which there are these and no others. */
+export async function expectEachSettledOnce({ db }: Pipeline, ids: Set<string>): Promise<void> {
   await eventually(
     async () => {
       const { rows } = await db.query("select count(*)::int as pending from payments where status = 'PENDING'")
@@ -45,12 +48,18 @@ export async function expectAllSettledOnce(pipeline: Pipeline, ids: Set<string>)
   const { rows } = await db.query(`
     select p.id, p.status, array_agg(e.type order by e.sequence) as history
     from payments p join payment_events e on e.payment_id = p.id group by p.id`)
-  expect(rows).to.have.length(PAYMENTS)
+  expect(rows).to.have.length(ids.size)
   for (const { id, status, history } of rows) {
     const end = status === 'SUCCESS' ? 'payment.succeeded' : 'payment.failed'
     expect(history, `events of ${id}`).to.deep.equal(['payment.created', end])
     expect(ids.has(id)).to.equal(true)
   }
+}
+
+/** Waits for the end of every payment, and then for everything that it left in the outbox and in the queue. */
+export async function expectAllSettledOnce(pipeline: Pipeline, ids: Set<string>): Promise<void> {
+  const { db } = pipeline
+  await expectEachSettledOnce(pipeline, ids)
   await eventually(
     async () => {
       const left =

@@ -1,0 +1,119 @@
+import { expect } from 'chai'
+import pg from 'pg'
+import {
+  answer,
+  eventually,
+  type ReplicatedPostgres,
+  startReplicatedPostgres,
+  startScriptedServer,
+  startTcpProxy,
+  type TcpProxy,
+} from '../src/index.ts'
+import { type Pipeline, postTo, startPipeline } from './pipeline.ts'
+import { expectEachSettledOnce, postAll } from './thousand-payments.ts'
+
+const PAYMENTS = 240
+
+describe('a primary that is lost for good, with what its synchronous standby did not get,', () => {
+  const cleanUps: (() => Promise<unknown>)[] = []
+  let postgres: ReplicatedPostgres
+  let primary: pg.Client
+  let proxy: TcpProxy
+  beforeEach(async () => {
+    postgres = await startReplicatedPostgres()
+    cleanUps.push(() => postgres.stop())
+    proxy = await startTcpProxy(postgres.primaryUrl)
+    cleanUps.push(() => proxy.stop())
+    primary = new pg.Client(postgres.primaryUrl)
+    primary.on('error', () => {}) // It ends with its server.
+    await primary.connect()
+    cleanUps.push(() => primary.end())
+  })
+  afterEach(async () => {
+    for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp()
+  })
+
+  async function start(settings: Record<string, string>): Promise<Pipeline> {
+    const database = { url: proxy.url, drop: async () => {} }
+    const env = { DATABASE_URL: proxy.url, RECONCILE_INTERVAL_MS: '200', ...settings }
+    const pipeline = await startPipeline({ api: 1, relay: 1, worker: 1 }, env, { database })
+    cleanUps.push(() => pipeline.stop())
+    return pipeline
+  }
+
+  /** Until a COMMIT of this service waits for the standby; says which sessions' do. */
+  const waiting = (service: string) =>
+    eventually(async () => {
+      const text = "select pid from pg_stat_activity where wait_event = 'SyncRep' and application_name = $1"
+      const { rows } = await primary.query(text, [service])
+      expect(rows, `${service} waits for the standby`).not.to.be.empty
+      return rows.map(({ pid }) => pid as number)
+    })
+
+  /** Everybody finds the standby in its place, for a while still read-only. */
+  async function failOver(): Promise<void> {
+    await postgres.killPrimary()
+    proxy.redirect(postgres.standbyUrl)
+    await postgres.promoteStandby()
+  }
+
+  it('takes no payment with it that was answered with 201, and all of them settle once', async () => {
+    const pipeline = await start({ PROVIDER_DEADLINE_MS: '1000', REDRIVE_AFTER_MS: '2000' })
+    let over: Promise<void> | undefined
+    const lose = async () => {
+      postgres.freezeReplication()
+      await waiting('cashflow-api')
+      await failOver()
+    }
+    const load = { payments: PAYMENTS, connections: 10 }
+    const onPosted = (count: number) => {
+      if (count === PAYMENTS / 2) over = lose()
+    }
+    const ids = await postAll(pipeline, onPosted, load)
+    await over
+    await expectEachSettledOnce(pipeline, ids)
+    // Each reference is answered with 409 now, and with the id that it was answered with before.
+    expect(await postAll(pipeline, () => {}, load)).to.deep.equal(ids)
+    const { rows } = await pipeline.db.query(
+      'select d.* from dead_letters d join payments p on p.id::text = d.key', // Others are about what is gone: see below.
+    )
+    expect(rows).to.deep.equal([])
+    // A primary that is away, or read-only, is no bug.
+    expect(pipeline.processes.api[0]?.logs.filter(({ status }) => status === 500)).to.deep.equal([])
+    for (const service of Object.values(pipeline.processes).flat()) {
+      const exit = await Promise.race([service.exited, Promise.resolve('still running')])
+      expect(exit, service.output.join('\n')).to.equal('still running')
+    }
+  }).timeout(180_000)
+
+  it('leaves a dead letter, and no charge, of a payment that was published although only it had it', async () => {
+    const provider = await startScriptedServer()
+    cleanUps.push(() => provider.close())
+    provider.script = answer(200, { status: 'approved' })
+    const pipeline = await start({ PROVIDER: 'http', PROVIDER_URL: provider.url })
+    const [api, worker] = [pipeline.processes.api[0], pipeline.processes.worker[0]]
+
+    postgres.freezeReplication()
+    const answered = pipeline.post('ref').then(
+      ({ status }) => status,
+      () => 'none',
+    )
+    // Whose wait for the standby is cancelled, as a session's that was given up, that everybody sees, replicated or not.
+    for (const pid of await waiting('cashflow-api')) await primary.query('select pg_cancel_backend($1)', [pid])
+    await waiting('cashflow-worker') // With its claim.
+    const { rows } = await primary.query("select id from payments where reference = 'ref'")
+    api?.kill('SIGKILL') // Or it would store the payment again.
+    expect(await answered).to.be.oneOf(['none', 503])
+    await failOver()
+
+    const letter = await worker?.logged('message names no payment, it is now a dead letter', { timeoutMs: 60_000 })
+    expect(letter).to.include({ payment_id: rows[0].id })
+    const again = await pipeline.start('api')
+    const { status, id } = await postTo(String((await again.logged('listening')).url), 'ref')
+    expect(status).to.equal(201)
+    await expectEachSettledOnce(pipeline, new Set([id]))
+    expect(new Set(provider.seen.map(({ headers }) => headers['idempotency-key']))).to.deep.equal(new Set([id]))
+    const letters = await pipeline.db.query('select key from dead_letters')
+    expect(letters.rows).to.deep.equal([{ key: rows[0].id }])
+  }).timeout(180_000)
+})

@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises'
+import { expect } from 'chai'
+import { createTestDatabase, eventually, type ServiceProcess, startTcpProxy, type TcpProxy } from '../src/index.ts'
+import { type Pipeline, startPipeline } from './pipeline.ts'
+
+describe('an api process that was frozen in the middle of its transactions', () => {
+  let proxy: TcpProxy
+  let pipeline: Pipeline
+  let api: ServiceProcess
+  let answers: ReturnType<typeof post>[]
+
+  beforeEach(async () => {
+    const database = await createTestDatabase()
+    proxy = await startTcpProxy(database.url)
+    pipeline = await startPipeline({ api: 0, relay: 1, worker: 1 }, {}, { database })
+    api = await pipeline.start('api', { DATABASE_URL: proxy.url })
+    answers = []
+  })
+  afterEach(async () => {
+    api.kill('SIGCONT')
+    await pipeline.stop()
+    await proxy.stop()
+  })
+
+  const post = (reference: string) => pipeline.post(reference).then(({ status, id }) => ({ reference, status, id }))
+  const isStopped = async () => / T /.test(await readFile(`/proc/${api.pid}/stat`, 'utf8'))
+  /** Of the API's, in PostgreSQL. */
+  const transactions = async () => {
+    const { rows } = await pipeline.db.query(
+      `select 1 from pg_stat_activity
+       where application_name = 'cashflow-api' and datname = current_database() and state <> 'idle'`,
+    )
+    return rows.length
+  }
+  const stored = async () => (await pipeline.db.query('select reference, id from payments')).rows
+
+  /** Starts a request, and has the answer to the statement that holds this text wait at the proxy. */
+  async function postUpTo(text: string, reference: string) {
+    const held = proxy.held
+    proxy.holdAnswerTo(text)
+    answers.push(post(reference))
+    await eventually(() => expect(proxy.held).to.equal(held + 1))
+  }
+
+  it('answers no payment with 201 that is not stored, and goes on by itself', async () => {
+    await postUpTo('insert into "payments"', 'first')
+    await postUpTo('insert into outbox_messages', 'second')
+    await postUpTo('commit', 'third')
+    api.kill('SIGSTOP')
+    await eventually(async () => expect(await isStopped()).to.equal(true))
+    proxy.restore()
+    // PostgreSQL ends those that idle, and rolls them back.
+    await eventually(async () => expect(await transactions()).to.equal(0), { timeoutMs: 60_000 })
+    expect((await stored()).map(({ reference }) => reference)).to.deep.equal(['third'])
+    api.kill('SIGCONT')
+
+    const seen = await Promise.all(answers)
+    const rows = await stored()
+    for (const { reference, status, id } of seen) {
+      expect(status, reference).to.be.oneOf([201, 503])
+      if (status === 201) expect(rows).to.deep.include({ reference, id })
+    }
+    for (const { reference } of seen) {
+      await eventually(async () => expect((await post(reference)).status).to.be.oneOf([201, 409]))
+    }
+    await eventually(async () => {
+      const { rows } = await pipeline.db.query("select 1 from payments where status <> 'PENDING'")
+      expect(rows).to.have.length(3)
+    })
+  }).timeout(180_000)
+})
