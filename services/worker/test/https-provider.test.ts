@@ -15,6 +15,7 @@ import { createTestWorker, publish, type TestWorker } from './test-worker.ts'
 
 const FOLDER = join(import.meta.dirname, 'certificate')
 const TOKEN = 'a-very-s3cret-token'
+const PATIENTLY = { timeoutMs: 60_000 }
 
 describe('a provider behind HTTPS', () => {
   let payments: TestWorker
@@ -53,6 +54,7 @@ describe('a provider behind HTTPS', () => {
       ...env,
     })
     const id = await payments.pending()
+    await worker.logged('ready', PATIENTLY)
     await publish(vhost, id)
     return id
   }
@@ -61,11 +63,11 @@ describe('a provider behind HTTPS', () => {
   it('is asked where its certificate is trusted, each time with the token, which nobody sees', async () => {
     const trusted = { NODE_EXTRA_CA_CERTS: join(FOLDER, 'certificate.pem') }
     const id = await createAndPublish(trusted)
-    await eventually(async () => expect((await payments.row(id)).status).to.equal('SUCCESS'))
+    await eventually(async () => expect((await payments.row(id)).status).to.equal('SUCCESS'), PATIENTLY)
     const again = await payments.pending()
     await payments.set(again, 'attempts = 1')
     await publish(vhost, again)
-    await eventually(async () => expect((await payments.row(again)).status).to.equal('SUCCESS'))
+    await eventually(async () => expect((await payments.row(again)).status).to.equal('SUCCESS'), PATIENTLY)
     expect(server.seen.map(({ method, headers }) => [method, headers.authorization])).to.deep.equal([
       ['POST', `Bearer ${TOKEN}`],
       ['GET', `Bearer ${TOKEN}`],
@@ -73,15 +75,15 @@ describe('a provider behind HTTPS', () => {
     ])
     expect(await worker.stop()).to.equal(0)
     expect(all()).not.to.include(TOKEN)
-  })
+  }).timeout(180_000)
 
   it('is not asked where its certificate is not trusted, which is no answer, and says why', async () => {
     const id = await createAndPublish({})
-    const line = await worker.logged('provider gave no answer, the payment is tried again')
+    const line = await worker.logged('provider gave no answer, the payment is tried again', PATIENTLY)
     expect(line.reason).to.match(/self-signed certificate/)
     expect(await payments.row(id)).to.include({ status: 'PENDING', attempts: 1 })
     expect(server.seen).to.deep.equal([])
     expect(await worker.stop()).to.equal(0)
     expect(all()).not.to.include(TOKEN)
-  })
+  }).timeout(180_000)
 })
