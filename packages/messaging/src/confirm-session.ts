@@ -18,18 +18,31 @@ export interface ConfirmSession {
   readonly inFlight: number
   /** The socket takes no more at the moment. */
   readonly congested: boolean
+  /**
+   * Aborted when nothing but nacks has come for too long, and nothing is in flight. A channel to which RabbitMQ has once
+   * said that the queue is full may never hear that the limit was lifted, and refuses from then on by itself.
+   */
+  readonly spent: AbortSignal
   /** Sends the batch's next message, and settles it at once if it cannot be sent. */
   sendNext(batch: Batch): void
   /** Gives up every batch that has a message in flight. What the broker has ended the channel for is oversized. */
   lose(cause: unknown): void
 }
 
-/** @param progressed called after each confirm, when there is room again */
+export interface ConfirmSessionOptions {
+  exchange: string
+  /** How long the broker may refuse everything, in milliseconds, before the channel is spent. */
+  refusedMaxMs: number
+  /** Called after each confirm, when there is room again. */
+  progressed: () => void
+}
+
 export function createConfirmSession(
   { channel }: Opened<ConfirmChannel>,
-  exchange: string,
-  progressed: () => void,
+  { exchange, refusedMaxMs, progressed }: ConfirmSessionOptions,
 ): ConfirmSession {
+  const spent = new AbortController()
+  let refusedSince: number | undefined
   // By delivery tag, hence in order of publishing.
   const inFlight = new Map<number, InFlight>()
   let lastTag = 0
@@ -39,6 +52,9 @@ export function createConfirmSession(
     const sent = inFlight.get(tag)
     if (!sent) return
     inFlight.delete(tag)
+    if (outcome === NACKED) refusedSince ??= performance.now()
+    // What needs no queue is confirmed by a full broker too.
+    else if (sent.batch.messages[sent.index]?.mandatory) refusedSince = undefined
     // An unroutable message is returned, and then confirmed all the same.
     sent.batch.settle(sent.index, sent.returned === undefined ? outcome : { status: 'returned', reason: sent.returned })
   }
@@ -50,6 +66,9 @@ export function createConfirmSession(
         settle(earlier, outcome)
       }
     } else settle(tag, outcome)
+    const refusedMs = refusedSince === undefined ? 0 : performance.now() - refusedSince
+    if (inFlight.size === 0 && refusedMs >= refusedMaxMs)
+      spent.abort(new Error(`refused all for ${Math.round(refusedMs)} ms`))
     progressed()
   }
 
@@ -72,6 +91,7 @@ export function createConfirmSession(
     get congested() {
       return congested
     },
+    spent: spent.signal,
     sendNext(batch) {
       const index = batch.next++
       const message = batch.messages[index] as OutboundMessage

@@ -16,6 +16,8 @@ export interface PublisherOptions {
   logger: Logger
   /** Messages sent and not yet confirmed, over all calls. Default 1,024. */
   windowMax?: number
+  /** How long the broker may nack everything, in milliseconds, before it is asked on a new channel. Default 10,000. */
+  refusedMaxMs?: number
 }
 
 export interface Publisher {
@@ -37,7 +39,8 @@ export interface Publisher {
   redeclare(): Promise<boolean>
 }
 
-export function createPublisher({ connection, topology, logger, windowMax = 1024 }: PublisherOptions): Publisher {
+export function createPublisher(options: PublisherOptions): Publisher {
+  const { connection, topology, logger, windowMax = 1024, refusedMaxMs = 10_000 } = options
   const stopping = new AbortController()
   const ready = createGate<ConfirmSession>(stopping.signal)
   /** Calls that have something left to send, in order. */
@@ -51,7 +54,7 @@ export function createPublisher({ connection, topology, logger, windowMax = 1024
 
   async function setUp(opened: Opened<ConfirmChannel>): Promise<ConfirmSession> {
     await declare(opened)
-    return createConfirmSession(opened, topology.exchange, pump)
+    return createConfirmSession(opened, { exchange: topology.exchange, refusedMaxMs, progressed: pump })
   }
 
   function pump(): void {
@@ -68,7 +71,7 @@ export function createPublisher({ connection, topology, logger, windowMax = 1024
   async function hold(link: Link): Promise<void> {
     const [opened, session] = await prepareChannel(link, openConfirmChannel, setUp, stopping.signal)
     const follow = () => {
-      if (link.blocked || opened.closed.aborted) return ready.shut()
+      if (link.blocked || opened.closed.aborted || session.spent.aborted) return ready.shut()
       ready.open(session)
       pump()
     }
@@ -77,15 +80,24 @@ export function createPublisher({ connection, topology, logger, windowMax = 1024
     link.amqp.on('unblocked', follow)
     // At once, as amqplib refuses the very next message.
     opened.closed.addEventListener('abort', ready.shut)
+    session.spent.addEventListener('abort', ready.shut)
     follow()
-    await aborted(opened.closed, stopping.signal)
+    await aborted(opened.closed, session.spent, stopping.signal)
     ready.shut()
     current = undefined
     link.amqp.off('blocked', follow)
     link.amqp.off('unblocked', follow)
-    if (!opened.closed.aborted) return closeChannel(link, opened)
+    if (!opened.closed.aborted) {
+      if (session.spent.aborted) logRefused(link, session)
+      return closeChannel(link, opened)
+    }
     lose(session, opened.closed.reason)
     throw opened.closed.reason
+  }
+
+  function logRefused(link: Link, { spent }: ConfirmSession): void {
+    const facts = { host: link.endpoint.name, reason: describe(spent.reason) }
+    logger.warn('RabbitMQ refuses all messages, asking on a new channel', facts)
   }
 
   function lose(session: ConfirmSession, cause: unknown): void {

@@ -31,7 +31,7 @@ describe('a broker', function () {
 
   it('with a memory alarm blocks the publisher, loses nothing, and frees it', async () => {
     const rig = createRig([broker.url])
-    const publisher = rig.publisher(100)
+    const publisher = rig.publisher({ windowMax: 100 })
     await publisher.whenReady()
     await broker.ctl('set_vm_memory_high_watermark', 'absolute', '1')
     const overdue = await publisher.publish(

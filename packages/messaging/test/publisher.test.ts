@@ -146,7 +146,7 @@ describe('publisher', () => {
   it('sends no more than its window and what it sent before a cut is unknown', async () => {
     const proxy = await createTcpProxy(vhost.url)
     const muted = createRig([proxy.url])
-    const publisher = muted.publisher(100)
+    const publisher = muted.publisher({ windowMax: 100 })
     await publisher.whenReady()
     proxy.muteBroker(true)
     const begun = publisher.publish(

@@ -36,8 +36,8 @@ export function createRig(urls: readonly string[], options: Partial<ConnectionOp
     connection,
     logger,
     topology,
-    publisher: (windowMax?: number) =>
-      add(createPublisher({ connection, topology, logger, ...(windowMax ? { windowMax } : {}) })),
+    publisher: (limits: { windowMax?: number; refusedMaxMs?: number } = {}) =>
+      add(createPublisher({ connection, topology, logger, ...limits })),
     consumer: (handle: (delivery: Delivery) => Promise<Settlement>, { from = queue, prefetch = 10 } = {}) =>
       add(createConsumer({ connection, topology, queue: from, prefetch, handle, logger })),
     stop,

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { appendMessages, createFloors, type NewMessage, promoteDue, runPass, scheduleMessages } from '../src/index.ts'
+import { appendMessages, createFloors, type NewMessage, promoteDue, runPass } from '../src/index.ts'
 import { lockLanes } from '../src/lanes.ts'
-import { laneOf } from '../src/message.ts'
 import { createTestOutbox, LIMITS, scriptedPublisher, type TestOutbox } from './test-outbox.ts'
 
 function messages(count: number, extra: Partial<NewMessage> = {}): NewMessage[] {
@@ -230,18 +229,5 @@ describe('a pass', () => {
     expect(await outbox.backlog()).to.equal(5)
     await drain()
     expect(await outbox.backlog()).to.equal(0)
-  })
-
-  it('promotes what is due, once, with several relays at it', async () => {
-    const news = messages(1_200)
-    await outbox.db.transaction().execute((tx) => scheduleMessages(tx, news.slice(0, 1_190), 0))
-    await outbox.db.transaction().execute((tx) => scheduleMessages(tx, news.slice(1_190), 60_000))
-    const moved = await Promise.all(Array.from({ length: 6 }, () => promoteDue(outbox.db)))
-    let sum = moved.reduce((total, count) => total + count, 0)
-    for (let more = -1; more !== 0; sum += more) more = await promoteDue(outbox.db)
-    expect(sum).to.equal(1_190)
-    expect(await outbox.backlog()).to.equal(1_190)
-    const lanes = await outbox.db.selectFrom('outbox_messages').select(['lane', 'key']).execute()
-    expect(lanes.every(({ lane, key }) => lane === laneOf(key))).to.equal(true)
   })
 })

@@ -1,4 +1,4 @@
-const SECRET_NAME = /password|passwd|secret|authorization|cookie|api_?key/i
+const SECRET_NAME = /password|passwd|secret|token|authorization|cookie|api_?key/i
 // Greedy up to the last @ of the word: a password may hold an unescaped @ or / itself.
 const URL_LOGIN = /([a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):\S*@/gi
 const DEPTH_MAX = 6

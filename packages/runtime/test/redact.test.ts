@@ -18,12 +18,14 @@ describe('redact', () => {
   it('hides what is named like a secret, at any depth, and keeps the rest', () => {
     const fields = {
       a: 1,
-      deep: [{ password: 'x', DB_PASSWORD: 'x', authorization: 'x', url: 'amqp://u:x@h' }],
+      deep: [{ password: 'x', DB_PASSWORD: 'x', PROVIDER_TOKEN: 'x', authorization: 'x', url: 'amqp://u:x@h' }],
       at: new Date(0),
     }
     expect(redact(fields)).to.deep.equal({
       a: 1,
-      deep: [{ password: '***', DB_PASSWORD: '***', authorization: '***', url: 'amqp://u:***@h' }],
+      deep: [
+        { password: '***', DB_PASSWORD: '***', PROVIDER_TOKEN: '***', authorization: '***', url: 'amqp://u:***@h' },
+      ],
       at: new Date(0),
     })
   })

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 
@@ -19,20 +20,21 @@ export interface ScriptedServer {
   close(): Promise<void>
 }
 
-/** A provider that does whatever the test wants, over real HTTP. */
-export async function startScriptedServer(): Promise<ScriptedServer> {
+/** A provider that does whatever the test wants, over real HTTP, or HTTPS with a certificate and its key, as PEM. */
+export async function startScriptedServer(tls?: { cert: string; key: string }): Promise<ScriptedServer> {
   const seen: SeenRequest[] = []
-  const server = createServer(async (request, response) => {
+  const serve = async (request: IncomingMessage, response: ServerResponse) => {
     const body = await text(request)
     const entry = { method: request.method ?? '', path: request.url ?? '', headers: request.headers, body }
     seen.push(entry)
     scripted.script(entry, response)
-  })
+  }
+  const server = tls ? createSecureServer(tls, serve) : createServer(serve)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const scripted: ScriptedServer = {
-    url: `http://127.0.0.1:${port}/charges`,
+    url: `${tls ? 'https' : 'http'}://127.0.0.1:${port}/charges`,
     seen,
     script: answer(500),
     async close() {

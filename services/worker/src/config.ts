@@ -25,6 +25,10 @@ export const workerEnv = z
       .string()
       .refine(isPlainHttpUrl, 'must be an http or https URL without credentials, query and fragment')
       .optional(),
+    PROVIDER_TOKEN: z
+      .string()
+      .regex(/^[!-~]{1,4096}$/, 'must be up to 4096 printable ASCII characters without spaces')
+      .optional(),
     PROVIDER_DELAY_MS: integer({ min: 0, max: 60_000, default: 2_000 }),
     PROVIDER_SUCCESS_RATE: z
       .string()
@@ -68,7 +72,8 @@ export function workerConfig(env: Env) {
 }
 
 function providerSettings(settings: z.output<typeof workerEnv>): ProviderSettings {
-  if (settings.PROVIDER === 'http') return { kind: 'http', url: settings.PROVIDER_URL ?? '' }
+  if (settings.PROVIDER === 'http')
+    return { kind: 'http', url: settings.PROVIDER_URL ?? '', token: settings.PROVIDER_TOKEN }
   return { kind: 'simulated', delayMs: settings.PROVIDER_DELAY_MS, successRate: settings.PROVIDER_SUCCESS_RATE }
 }
 

@@ -4,7 +4,7 @@ import { createSimulatedProvider } from './simulated-provider.ts'
 
 export type ProviderSettings =
   | { readonly kind: 'simulated'; readonly delayMs: number; readonly successRate: number }
-  | { readonly kind: 'http'; readonly url: string }
+  | { readonly kind: 'http'; readonly url: string; readonly token: string | undefined }
 
 export function createProvider(settings: ProviderSettings): Provider {
   switch (settings.kind) {

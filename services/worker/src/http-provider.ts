@@ -11,17 +11,18 @@ const BODY_BYTES_MAX = 65_536
  * A provider behind HTTP, as docs/provider.md describes it. One POST an attempt; after an attempt that came to nothing
  * it first asks for the charge, and charges only when there is none.
  */
-export function createHttpProvider({ url }: { url: string }): Provider {
+export function createHttpProvider({ url, token }: { url: string; token?: string | undefined }): Provider {
   const charges = url.replace(/\/+$/, '')
+  const authorization = token === undefined ? undefined : { authorization: `Bearer ${token}` }
   return {
     async charge(payment, signal, attempts) {
       if (attempts > 0) {
-        const found = await ask(`${charges}/${payment.id}`, { method: 'GET', signal })
+        const found = await ask(`${charges}/${payment.id}`, { method: 'GET', headers: { ...authorization }, signal })
         // Asked for a key, 404 is an answer about the key.
         if (found.status !== 404) return readCharge(found)
       }
       const body = JSON.stringify(describe(payment))
-      const headers = { 'content-type': 'application/json', 'idempotency-key': payment.id }
+      const headers = { ...authorization, 'content-type': 'application/json', 'idempotency-key': payment.id }
       return readCharge(await ask(charges, { method: 'POST', headers, body, signal }))
     },
   }

@@ -18,7 +18,12 @@ describe("the worker's settings", () => {
 
   it('choose the provider behind a URL, whatever the simulated one would take', () => {
     const env = { PROVIDER: 'http', PROVIDER_URL: 'https://pay.internal/charges', PROVIDER_DEADLINE_MS: '1000' }
-    expect(workerConfig(env).provider).to.deep.equal({ kind: 'http', url: 'https://pay.internal/charges' })
+    const provider = { kind: 'http', url: 'https://pay.internal/charges' }
+    expect(workerConfig(env).provider).to.deep.equal({ ...provider, token: undefined })
+    expect(workerConfig({ ...env, PROVIDER_TOKEN: 'a.b~c+/==' }).provider).to.deep.equal({
+      ...provider,
+      token: 'a.b~c+/==',
+    })
   })
 
   it('let a stop wait for the longest charge, and for it to be settled', () => {
@@ -36,6 +41,10 @@ describe("the worker's settings", () => {
     ['PROVIDER_URL', 'pay.internal'],
     ['PROVIDER_URL', 'https://user:secret@pay.internal/charges'],
     ['PROVIDER_URL', 'https://pay.internal/charges?a=b'],
+    ['PROVIDER_TOKEN', 'two words'],
+    ['PROVIDER_TOKEN', 'né'],
+    ['PROVIDER_TOKEN', 'line\r\nbreak'],
+    ['PROVIDER_TOKEN', 'x'.repeat(4_097)],
     ['PROVIDER_FAILURES_MAX', '0'],
     ['PROVIDER_OPEN_MS', '99'],
     ['PROVIDER_SUCCESS_RATE', '1.1'],
@@ -44,7 +53,7 @@ describe("the worker's settings", () => {
     ['PROVIDER_DELAY_MS', '10000'],
     ['WORKER_PREFETCH', '0'],
   ] as const) {
-    it(`refuse ${name}=${value}`, () => {
+    it(`refuse ${name}=${JSON.stringify(value).slice(0, 60)}`, () => {
       expect(() => workerConfig({ [name]: value })).to.throw(name)
     })
   }

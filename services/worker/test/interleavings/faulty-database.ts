@@ -22,7 +22,13 @@ export function createFaultyDatabase(url: string, actor: Actor, stage: Stage): K
       })
     }
   }
-  const pool = new pg.Pool({ connectionString: url, max: 4, Client: FaultyClient, lock_timeout: 2_000 })
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 4,
+    Client: FaultyClient,
+    lock_timeout: 2_000,
+    application_name: actor.name,
+  })
   pool.on('error', () => {})
   pool.on('connect', (client) => {
     client.on('error', () => {})

@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Broker } from './broker.ts'
 import type { Calls } from './provider.ts'
 
-/** Has PostgreSQL write down every message that was ever committed to the outbox, and where. */
+/** Has PostgreSQL write down every message that was ever committed to the outbox, and where; and who claims and settles. */
 export async function createLedger(db: Kysely<Tables>): Promise<void> {
   await sql`create table ledger (place text, message_id uuid, key text, topic text, id bigint)`.execute(db)
   await sql`create function enter() returns trigger language plpgsql as $$ begin
@@ -13,26 +13,48 @@ export async function createLedger(db: Kysely<Tables>): Promise<void> {
     await sql`create trigger enter after insert on ${sql.table(table)} for each row execute function enter()`.execute(
       db,
     )
+  await sql`create table claims (payment uuid primary key, actor text);
+    create table trespasses (payment uuid, claimed_by text, settled_by text);
+    create function watch() returns trigger language plpgsql as $$
+    declare
+      me text := current_setting('application_name');
+      claimer text;
+    begin
+      if new.claim_token <> old.claim_token or new.claim_token is not null and old.claim_token is null then
+        insert into claims values (new.id, me) on conflict (payment) do update set actor = me;
+      end if;
+      if new.status <> old.status then
+        select actor into claimer from claims where payment = new.id;
+        if claimer is distinct from me then insert into trespasses values (new.id, claimer, me); end if;
+      end if;
+      return null;
+    end $$;
+    create trigger watch after update on payments for each row execute function watch()`.execute(db)
 }
 
 export async function empty(db: Kysely<Tables>): Promise<void> {
-  await sql`truncate ledger, payments, payment_events, outbox_messages, outbox_scheduled, dead_letters`.execute(db)
+  await sql`truncate ledger, claims, trespasses, payments, payment_events, outbox_messages, outbox_scheduled, dead_letters`.execute(
+    db,
+  )
 }
 
 /** What holds at every moment. Returns what does not. */
 export async function broken(db: Kysely<Tables>, broker: Broker, calls: Calls): Promise<string[]> {
-  const { rows } = await sql<{ gone: string[]; settled: string[]; twice: string[] }>`select
+  const { rows } = await sql<{ gone: string[]; settled: string[]; twice: string[]; trespasses: string[] }>`select
     array(select message_id::text from ledger except (select message_id::text from outbox_messages union all
       select message_id::text from outbox_scheduled union all select message_id::text from dead_letters)) as gone,
     array(select id::text from payments where status <> 'PENDING') as settled,
     array(select payment_id::text from payment_events where type <> 'payment.created' group by 1 having count(*) > 1
       union all select key from ledger where topic in ('payment.succeeded', 'payment.failed')
-      group by key having count(distinct message_id) > 1) as twice`.execute(db)
-  const [{ gone, settled, twice }] = rows as [(typeof rows)[0]]
+      group by key having count(distinct message_id) > 1) as twice,
+    array(select payment || ', which ' || claimed_by || ' claimed last, was settled by ' || settled_by
+      from trespasses) as trespasses`.execute(db)
+  const [{ gone, settled, twice, trespasses }] = rows as [(typeof rows)[0]]
   return [
     ...gone.filter((id) => !broker.confirmed.has(id)).map((id) => `message ${id} is gone before its confirm`),
     ...settled.filter((id) => calls.live.has(id)).map((id) => `payment ${id} settled under another's lease`),
     ...twice.map((id) => `payment ${id} was settled twice`),
+    ...trespasses.map((text) => `payment ${text}`),
     ...calls.violations,
   ]
 }
