@@ -31,6 +31,11 @@ describe("the worker's settings", () => {
     expect(workerConfig({ PROVIDER_DEADLINE_MS: '60000' }).drainMs).to.equal(65_000)
   })
 
+  it('are compared with each other whatever is wrong with others', () => {
+    const refused = () => workerConfig({ LOG_LEVEL: 'loud', PROVIDER_DELAY_MS: '20000' })
+    expect(refused).to.throw(/LOG_LEVEL: must be error, warn, info or debug\n {2}PROVIDER_DELAY_MS: must be less than/)
+  })
+
   it('want a URL with PROVIDER=http', () => {
     expect(() => workerConfig({ PROVIDER: 'http' })).to.throw('PROVIDER_URL')
   })
