@@ -64,8 +64,18 @@ function collect(child: ChildProcess, logs: LogLine[], output: string[]): void {
   for (const stream of [child.stdout, child.stderr]) {
     if (!stream) continue
     createInterface({ input: stream }).on('line', (line) => {
-      if (line.startsWith('{')) logs.push(JSON.parse(line))
+      const entry = parseLine(line)
+      if (entry) logs.push(entry)
       else output.push(line)
     })
+  }
+}
+
+/** Undefined for what is no log line, such as the half of one that a kill cut off. */
+function parseLine(line: string): LogLine | undefined {
+  try {
+    return line.startsWith('{') ? JSON.parse(line) : undefined
+  } catch {
+    return undefined
   }
 }
