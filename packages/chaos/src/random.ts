@@ -1,0 +1,33 @@
+import { uniformInt } from 'pure-rand/distribution/uniformInt'
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+
+/** Chance that a seed decides: the same seed draws the same, in the same order. */
+export interface Random {
+  /** Both ends included. */
+  int(min: number, max: number): number
+  pick<Item>(items: readonly Item[]): Item
+  shuffled<Item>(items: readonly Item[]): Item[]
+  /** True in this share of all cases, from 0 to 1. */
+  chance(share: number): boolean
+}
+
+export function createRandom(seed: number): Random {
+  const generator = xoroshiro128plus(seed)
+  const int = (min: number, max: number) => uniformInt(generator, min, max)
+  return {
+    int,
+    pick(items) {
+      if (items.length === 0) throw new RangeError('There is nothing to pick from')
+      return items[int(0, items.length - 1)] as (typeof items)[number]
+    },
+    shuffled(items) {
+      const deck = [...items]
+      for (let last = deck.length - 1; last > 0; last--) {
+        const other = int(0, last)
+        ;[deck[last], deck[other]] = [deck[other] as (typeof deck)[number], deck[last] as (typeof deck)[number]]
+      }
+      return deck
+    },
+    chance: (share) => int(0, 999_999) < share * 1_000_000,
+  }
+}
