@@ -3,9 +3,9 @@ import { expect } from 'chai'
 import { createConnection } from '../src/index.ts'
 import { cleanUp } from './cleanup.ts'
 import { message } from './message.ts'
+import { createProxy } from './proxy.ts'
 import { createRecorder } from './recorder.ts'
 import { createRig } from './rig.ts'
-import { createTcpProxy } from './tcp-proxy.ts'
 
 const CONFIRMED = { status: 'confirmed' }
 const now = () => 0
@@ -43,7 +43,7 @@ describe('connection', () => {
 
   it('survives being cut after any number of bytes of its setup', async function () {
     this.timeout(180_000)
-    const proxy = await createTcpProxy(vhost.url)
+    const proxy = await createProxy(vhost.url)
     for (let bytes = 1; bytes <= 900; bytes += 9) {
       proxy.cutAfterBytes(bytes)
       const rig = createRig([proxy.url], { random: now })
@@ -58,7 +58,7 @@ describe('connection', () => {
         },
         { intervalMs: 5 },
       )
-      proxy.cutAfterBytes(undefined)
+      proxy.restore()
       // The cut may still come after the setup, and then it is this message's fate that is unknown.
       await eventually(async () =>
         expect(await publisher.publish([message()], { deadlineMs: 5_000 }), `cut after ${bytes} bytes`).to.deep.equal([
@@ -70,8 +70,8 @@ describe('connection', () => {
   })
 
   it('goes on to the next broker when one does not answer', async () => {
-    const hole = await createTcpProxy(vhost.url)
-    hole.blackHole(true)
+    const hole = await createProxy(vhost.url)
+    hole.freeze()
     const rig = createRig([hole.url, vhost.url], { connectTimeoutMs: 1_000 })
     await rig.connection.whenReady()
     expect(rig.logger.said('waiting for RabbitMQ')[0]?.fields).to.include({
@@ -81,23 +81,23 @@ describe('connection', () => {
   })
 
   it('notices a broker that falls silent, and is back as soon as it answers', async () => {
-    const proxy = await createTcpProxy(vhost.url)
+    const proxy = await createProxy(vhost.url)
     const rig = createRig([proxy.url], { heartbeatSeconds: 1, connectTimeoutMs: 2_000, random: now })
     const publisher = rig.publisher()
     await publisher.whenReady()
-    proxy.blackHole(true)
+    proxy.freeze()
     const silence = countTicks()
     await eventually(() =>
       expect(rig.logger.said('lost RabbitMQ')[0]?.fields).to.include({ reason: 'Heartbeat timeout' }),
     )
     expect(silence.stop()).to.be.below(4_000)
-    proxy.blackHole(false)
+    proxy.restore()
     expect(await publisher.publish([message()], { deadlineMs: 60_000 })).to.deep.equal([CONFIRMED])
   })
 
   it('stops at once while it connects', async () => {
-    const hole = await createTcpProxy(vhost.url)
-    hole.blackHole(true)
+    const hole = await createProxy(vhost.url)
+    hole.freeze()
     const rig = createRig([hole.url], { connectTimeoutMs: 60_000 })
     const waiting = rig.connection.whenReady()
     await eventually(() => expect(hole.taken).to.equal(1))
@@ -113,21 +113,21 @@ describe('connection', () => {
   })
 
   it('stops while its broker is silent', async () => {
-    const proxy = await createTcpProxy(vhost.url)
+    const proxy = await createProxy(vhost.url)
     const rig = createRig([proxy.url])
     await rig.publisher().whenReady()
-    proxy.blackHole(true)
+    proxy.freeze()
     const startedAt = performance.now()
     await rig.stop()
     expect(performance.now() - startedAt).to.be.below(15_000)
   })
 
   it('says once what it waits for, and when it has it', async () => {
-    const proxy = await createTcpProxy(vhost.url)
+    const proxy = await createProxy(vhost.url)
     proxy.cutAfterBytes(1)
     const rig = createRig([proxy.url], { random: now })
     await eventually(() => expect(proxy.taken).to.be.above(3))
-    proxy.cutAfterBytes(undefined)
+    proxy.restore()
     await rig.connection.whenReady()
     expect(rig.logger.lines.map(({ message }) => message)).to.deep.equal([
       'waiting for RabbitMQ',

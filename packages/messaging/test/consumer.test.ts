@@ -4,8 +4,8 @@ import { ask } from '../src/channel.ts'
 import type { Delivery, Settlement } from '../src/index.ts'
 import { cleanUp } from './cleanup.ts'
 import { message } from './message.ts'
+import { createProxy } from './proxy.ts'
 import { createRig, depth, onChannel, type Rig } from './rig.ts'
-import { createTcpProxy } from './tcp-proxy.ts'
 
 /** For what succeeds: a busy machine takes its time. */
 const SOON = { deadlineMs: 60_000 }
@@ -150,7 +150,7 @@ describe('consumer', () => {
   })
 
   it('never settles a delivery on another channel than its own', async () => {
-    const proxy = await createTcpProxy(vhost.url)
+    const proxy = await createProxy(vhost.url)
     const cut = createRig([proxy.url])
     const deliveries: Delivery[] = []
     const inHand: (() => void)[] = []
@@ -160,14 +160,14 @@ describe('consumer', () => {
     })
     await rig.publisher().publish([message({ messageId: 'a' }), message({ messageId: 'b' })], SOON)
     await eventually(() => expect(deliveries).to.have.length(2))
-    proxy.cut()
+    proxy.reset()
     await eventually(() => expect(deliveries).to.have.length(4))
     expect(deliveries.map(({ signal }) => signal.aborted)).to.deep.equal([true, true, false, false])
     // Late settlements of the first channel; on the second their tags would settle the deliveries in hand.
     for (const finish of inHand.slice(0, 2)) finish()
     await rig.publisher().publish([message({ messageId: 'c' })], SOON)
     await eventually(() => expect(deliveries).to.have.length(5))
-    proxy.cut()
+    proxy.reset()
     await eventually(() => expect(deliveries).to.have.length(8))
     expect(deliveries.slice(5).map(({ messageId }) => messageId)).to.have.members(['a', 'b', 'c'])
     for (const finish of inHand) finish()

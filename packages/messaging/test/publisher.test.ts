@@ -3,8 +3,8 @@ import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
 import { cleanUp } from './cleanup.ts'
 import { message } from './message.ts'
+import { createProxy } from './proxy.ts'
 import { createRig, depth, onChannel, type Rig } from './rig.ts'
-import { createTcpProxy } from './tcp-proxy.ts'
 
 const CONFIRMED = { status: 'confirmed' }
 const RETURNED = { status: 'returned', reason: '312 NO_ROUTE' }
@@ -144,19 +144,19 @@ describe('publisher', () => {
   })
 
   it('sends no more than its window and what it sent before a cut is unknown', async () => {
-    const proxy = await createTcpProxy(vhost.url)
+    const proxy = await createProxy(vhost.url)
     const muted = createRig([proxy.url])
     const publisher = muted.publisher({ windowMax: 100 })
     await publisher.whenReady()
-    proxy.muteBroker(true)
+    proxy.mute()
     const begun = publisher.publish(
       Array.from({ length: 1_000 }, () => message()),
       { deadlineMs: 60_000 },
     )
     const behind = publisher.publish([message()], { deadlineMs: 60_000 })
     await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(100))
-    proxy.muteBroker(false)
-    proxy.cut()
+    proxy.reset()
+    proxy.restore()
     const outcomes = await begun
     expect(outcomes.every(({ status }) => status === 'unknown')).to.equal(true)
     // The call that had not begun waits for the next connection.
@@ -165,12 +165,12 @@ describe('publisher', () => {
   })
 
   it('goes to the next broker when a confirm is overdue', async () => {
-    const silent = await createTcpProxy(vhost.url)
-    const other = await createTcpProxy(vhost.url)
+    const silent = await createProxy(vhost.url)
+    const other = await createProxy(vhost.url)
     const pair = createRig([silent.url, other.url])
     const publisher = pair.publisher()
     await publisher.whenReady()
-    silent.muteBroker(true)
+    silent.mute()
     const [outcome] = await publisher.publish([message()], { deadlineMs: 300 })
     expect(outcome).to.deep.equal({ status: 'unknown', reason: 'not confirmed within 300 ms' })
     expect(await publisher.publish([message()], SOON)).to.deep.equal([CONFIRMED])
