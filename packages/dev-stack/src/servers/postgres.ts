@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -6,8 +6,9 @@ import { freePort } from '../ports.ts'
 import { type Daemon, type Exit, startDaemon } from '../processes/daemon.ts'
 import { PortTakenError, StartError } from '../start-error.ts'
 import { createCluster, dataFolder, forgetForeignPid, POSTGRES_ENV, POSTGRES_LOGIN } from './postgres-cluster.ts'
+import type { SmallDisk } from './postgres-disk.ts'
 import { installPrograms, type PostgresHome, postgresHome } from './postgres-home.ts'
-import { markOwner, removeOrphans } from './postgres-owner.ts'
+import { claimFiles, removeFiles, removeOrphans } from './postgres-owner.ts'
 
 export type PostgresOptions = {
   /** Data and log live under it; as root, in a folder of its own under /var/tmp. */
@@ -20,6 +21,8 @@ export type PostgresOptions = {
   log?: (line: string) => void
   /** Whether `stop()` leaves the data for the next start. Default: false. */
   keep?: boolean
+  /** Puts data and log of a new server on a disk of this size, where that can be had, which goes with them. */
+  diskMb?: number
   /** Told of the server's process at once, so that it can be found again if this process is killed. */
   onSpawn?: (pid: number) => void
   /** Whether the server may run on if this process is killed, because somebody will find it again. Default: false. */
@@ -33,6 +36,8 @@ export type PostgresServer = {
   port: number
   pid: number
   logFile: string
+  /** Where one was asked for and can be had. */
+  smallDisk?: SmallDisk
   exited: Promise<Exit>
   /** Fast shutdown: open transactions are rolled back, all is flushed. */
   stop(): Promise<void>
@@ -51,8 +56,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const home = postgresHome(dir)
   installPrograms(home)
   removeOrphans(home)
-  mkdirSync(home.files, { recursive: true })
-  markOwner(home, keep)
+  const smallDisk = claimFiles(home, options)
   await createCluster(home, options)
   forgetForeignPid(home)
 
@@ -61,7 +65,9 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     const port = options.port ?? (await freePort())
     const start = await launch(home, port, options, deadline)
     // Before the signal is heard: it runs, so it is the caller's to stop.
-    if (start.outcome === 'ready') return toServer(home, port, start.daemon, keep)
+    if (start.outcome === 'ready') {
+      return { ...toServer(home, port, start.daemon, keep), ...(smallDisk && { smallDisk }) }
+    }
     signal?.throwIfAborted()
     if (start.outcome === 'port taken' && options.port !== undefined) throw new PortTakenError('PostgreSQL', [port])
     const passing = start.outcome === 'memory in use' || start.outcome === 'port taken'
@@ -76,7 +82,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
 
 /** Of a server that is not running. */
 export function removePostgresData(dir: string): void {
-  rmSync(postgresHome(dir).files, { recursive: true, force: true })
+  removeFiles(postgresHome(dir))
 }
 
 type Launch =
@@ -150,7 +156,7 @@ function toServer(home: PostgresHome, port: number, daemon: Daemon, keep: boolea
     exited: daemon.exited,
     async stop() {
       await stopDaemon(daemon)
-      if (!keep) rmSync(home.files, { recursive: true, force: true })
+      if (!keep) removeFiles(home)
     },
   }
 }

@@ -1,61 +1,23 @@
-import { execFile } from 'node:child_process'
-import {
-  chmodSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, existsSync, globSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { cacheFolder } from '../cache-folder.ts'
-import { findOnPath } from '../find-on-path.ts'
-import { lock } from '../processes/lock.ts'
 import { aptIn, neededPackages } from './apt.ts'
+import { type DownloadOptions, debianFolder, fillOnce, unpack } from './debian-cache.ts'
 import type { RabbitmqPrograms } from './rabbitmq-installed.ts'
 
-const run = promisify(execFile)
-
-export type DownloadOptions = { log?: (line: string) => void; signal?: AbortSignal }
-
-const OS_RELEASE = '/etc/os-release'
-
-export function canDownloadDebianPrograms(): boolean {
-  return existsSync(OS_RELEASE) && ['apt-get', 'apt-cache', 'dpkg'].every(findOnPath)
-}
-
 export function cachedDebianPrograms(): RabbitmqPrograms | undefined {
-  if (!existsSync(OS_RELEASE)) return undefined
-  const home = cachedHome()
-  return existsSync(home) ? programsIn(home) : undefined
+  const home = debianFolder('rabbitmq')
+  return home !== undefined && existsSync(home) ? programsIn(home) : undefined
 }
 
 /**
  * Debian's own rabbitmq-server and Erlang, unpacked into the user's cache: no root, nothing installed, and the machine's
- * apt lists stay as they are. Several callers at once share one download.
+ * apt lists stay as they are.
  */
-export async function downloadDebianPrograms({ log = () => {}, signal }: DownloadOptions): Promise<RabbitmqPrograms> {
-  const home = cachedHome()
-  const held = await lock(`${home}.lock`, () => log('another process is downloading RabbitMQ; waiting for it'), signal)
-  try {
-    if (!existsSync(home)) {
-      const work = `${home}.partial`
-      rmSync(work, { recursive: true, force: true }) // Of one that was killed.
-      try {
-        await download(work, log, signal)
-        renameSync(join(work, 'root'), home)
-      } finally {
-        rmSync(work, { recursive: true, force: true })
-      }
-    }
-  } finally {
-    held.release()
-  }
+export async function downloadDebianPrograms(options: DownloadOptions): Promise<RabbitmqPrograms> {
+  const { log = () => {}, signal } = options
+  const home = debianFolder('rabbitmq')
+  if (home === undefined) throw new Error('this is no Debian')
+  await fillOnce(home, options, (work) => download(work, log, signal))
   return programsIn(home)
 }
 
@@ -79,7 +41,7 @@ async function download(work: string, log: (line: string) => void, signal?: Abor
     clearInterval(progress)
   }
   log('unpacking RabbitMQ and Erlang')
-  for (const file of readdirSync(packed)) await run('dpkg', ['-x', join(packed, file), join(work, 'root')])
+  await unpack(work)
   writeErlWrapper(join(work, 'root'))
 }
 
@@ -107,17 +69,6 @@ function programsIn(home: string): RabbitmqPrograms {
   const [epmd] = globSync(join(home, 'usr/lib/erlang/erts-*/bin/epmd'))
   if (scripts === undefined || epmd === undefined) throw new Error(`no RabbitMQ in ${home}: remove that folder`)
   return { scripts, epmd, path: `${join(home, 'bin')}:${process.env.PATH ?? '/usr/bin:/bin'}` }
-}
-
-/** One folder per distribution, since a home may be shared. */
-function cachedHome(): string {
-  return join(cacheFolder(), `rabbitmq-${distribution()}-${process.arch}`)
-}
-
-function distribution(): string {
-  const release = readFileSync(OS_RELEASE, 'utf8')
-  const value = (key: string) => new RegExp(`^${key}="?([^"\\n]*)`, 'm').exec(release)?.[1] ?? 'unknown'
-  return `${value('ID')}-${value('VERSION_ID')}`
 }
 
 function bytesIn(folder: string): number {

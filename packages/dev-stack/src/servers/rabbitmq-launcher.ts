@@ -1,9 +1,10 @@
 import { errorMessage } from '@cashflow/runtime'
 import { StartError } from '../start-error.ts'
+import { canDownloadFromDebian } from './debian-cache.ts'
 import type { RabbitmqOptions, RabbitmqServer } from './rabbitmq.ts'
-import { cachedDebianPrograms, canDownloadDebianPrograms, downloadDebianPrograms } from './rabbitmq-debian.ts'
+import { cachedDebianPrograms, downloadDebianPrograms } from './rabbitmq-debian.ts'
 import { isDockerReachable, launchInDocker } from './rabbitmq-docker.ts'
-import { installedPrograms } from './rabbitmq-installed.ts'
+import { installedPrograms, type RabbitmqPrograms } from './rabbitmq-installed.ts'
 import { launchNode } from './rabbitmq-node.ts'
 
 export type RabbitmqPorts = { amqp: number; management: number; distribution: number; epmd: number }
@@ -22,19 +23,24 @@ Or set RABBITMQ_URL to a broker that runs elsewhere.`
 
 /** What is installed; or else what apt-get can download; or else a container. */
 export async function findLauncher(options: RabbitmqOptions): Promise<Launcher> {
-  const programs = (await installedPrograms()) ?? cachedDebianPrograms()
-  if (programs) return launchNode(programs)
-
-  let failure: unknown
-  if (canDownloadDebianPrograms()) {
-    try {
-      return launchNode(await downloadDebianPrograms(options))
-    } catch (error) {
-      options.signal?.throwIfAborted()
-      failure = error
-      options.log?.(`apt-get could not download RabbitMQ: ${errorMessage(error)}`)
-    }
-  }
+  const found = await findPrograms(options)
+  if (found.programs) return launchNode(found.programs)
   if (await isDockerReachable()) return launchInDocker
-  throw new StartError(NO_WAY, { cause: failure })
+  throw new StartError(NO_WAY, { cause: found.failure })
+}
+
+/** RabbitMQ's programs on this machine: what is installed, or else what apt-get can download. */
+export async function findPrograms(
+  options: Pick<RabbitmqOptions, 'log' | 'signal'>,
+): Promise<{ programs: RabbitmqPrograms } | { programs?: undefined; failure?: unknown }> {
+  const programs = (await installedPrograms()) ?? cachedDebianPrograms()
+  if (programs) return { programs }
+  if (!canDownloadFromDebian()) return {}
+  try {
+    return { programs: await downloadDebianPrograms(options) }
+  } catch (failure) {
+    options.signal?.throwIfAborted()
+    options.log?.(`apt-get could not download RabbitMQ: ${errorMessage(failure)}`)
+    return { failure }
+  }
 }

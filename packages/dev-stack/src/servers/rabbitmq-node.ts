@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { startDaemon } from '../processes/daemon.ts'
+import { type Daemon, startDaemon } from '../processes/daemon.ts'
 import { descendantsOf, untilGone } from '../processes/descendants.ts'
 import type { ProcessIdentity } from '../processes/identity.ts'
 import type { RabbitmqOptions, RabbitmqServer } from './rabbitmq.ts'
@@ -19,48 +19,95 @@ const START_DEADLINE_MS = 120_000
 const STOP_PATIENCE_MS = 4_000
 const SAID_BYTES_MAX = 4_000
 
-/** One private broker: nothing of it is shared with another on this machine, neither name server nor cookie. */
-export function launchNode(programs: RabbitmqPrograms): Launcher {
-  return (ports, options) => launch(programs, ports, options)
+/** What makes one broker of those on this machine. */
+export type BrokerIdentity = {
+  /** Erlang's name of it. The data belongs to the name, so the name is the same every time. */
+  nodeName: string
+  /** Tells it from a broker of somebody else that answers in its place. A cluster has one, which each of its nodes sets. */
+  clusterName: string
+  /** Holds the Erlang cookie: brokers and their rabbitmqctl talk to those that have the same. */
+  cookieFolder: string
+  /** Lines of rabbitmq.conf beside those that every broker of ours has. */
+  settings: string[]
 }
 
-async function launch(
-  programs: RabbitmqPrograms,
-  ports: RabbitmqPorts,
-  { dir: folder, onSpawn, outlive, signal }: RabbitmqOptions,
-): Promise<Launch> {
-  const dir = resolve(folder)
-  const logFile = join(dir, 'rabbitmq.log')
-  const name = `cashflow-${ports.amqp}-${process.pid}`
-  const env = configure(programs, dir, ports, name)
-  const surroundings = { env, cwd: dir, output: { file: logFile }, outlive }
-  const logged = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
+/** One private broker: nothing of it is shared with another on this machine, neither name server nor cookie. */
+export function launchNode(programs: RabbitmqPrograms): Launcher {
+  return async (ports, options) => {
+    const dir = resolve(options.dir)
+    const epmd = await startEpmd(programs, ports.epmd, { ...options, dir })
+    const clusterName = `cashflow-${ports.amqp}-${process.pid}`
+    const identity = { nodeName: 'cashflow@localhost', clusterName, cookieFolder: dir, settings: [] }
+    const launch = await launchBroker(programs, identity, ports, options).catch(async (error) => {
+      await epmd.stop([])
+      throw error
+    })
+    if (launch.outcome !== 'ready') {
+      await epmd.stop([])
+      return launch
+    }
+    const { server } = launch
+    const exited = server.exited.then(async (exit) => {
+      await epmd.stop([])
+      return exit
+    })
+    const stop = async () => {
+      await server.stop()
+      await exited
+    }
+    return { outcome: 'ready', server: { ...server, exited, stop } }
+  }
+}
 
-  // Left to Erlang, epmd would be started as a daemon that outlives the broker.
-  const epmd = await startDaemon({
+/** Erlang's name server. Left to Erlang, it would be started as a daemon that outlives the broker. */
+export function startEpmd(
+  programs: RabbitmqPrograms,
+  port: number,
+  { dir, onSpawn, outlive }: Pick<RabbitmqOptions, 'dir' | 'onSpawn' | 'outlive'>,
+): Promise<Daemon> {
+  mkdirSync(dir, { recursive: true })
+  return startDaemon({
     file: programs.epmd,
-    args: ['-port', String(ports.epmd), '-address', '127.0.0.1'],
-    ...surroundings,
+    args: ['-port', String(port), '-address', '127.0.0.1'],
+    env: { PATH: programs.path },
+    cwd: dir,
+    output: { file: logFileIn(dir) },
+    outlive,
     onSpawn: (pid) => onSpawn?.(pid, 'epmd'),
   })
+}
+
+/** A broker, by a name server that runs already. */
+export async function launchBroker(
+  programs: RabbitmqPrograms,
+  identity: BrokerIdentity,
+  ports: RabbitmqPorts,
+  { dir: folder, onSpawn, outlive, signal, deadlineMs = START_DEADLINE_MS }: RabbitmqOptions & { deadlineMs?: number },
+): Promise<Launch> {
+  const dir = resolve(folder)
+  const logFile = logFileIn(dir)
+  const env = configure(programs, identity, dir, ports)
+  const logged = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
   const broker = await startDaemon({
     file: join(programs.scripts, 'rabbitmq-server'),
     args: [],
-    ...surroundings,
+    env,
+    cwd: dir,
+    output: { file: logFile },
+    outlive,
     onSpawn: (pid) => onSpawn?.(pid, 'rabbitmq'),
   })
   // The broker's helpers have sessions of their own. They end by themselves when it is gone, but not at once.
   let helpers: ProcessIdentity[] = []
   const exited = broker.exited.then(async (exit) => {
-    await epmd.stop([])
     await untilGone(helpers)
     return exit
   })
 
-  const deadline = Date.now() + START_DEADLINE_MS
+  const deadline = Date.now() + deadlineMs
   while (broker.isRunning() && Date.now() < deadline && !signal?.aborted) {
     helpers = descendantsOf(broker.pid)
-    if (await isRabbitmqReady(ports, name)) return { outcome: 'ready', server: toServer() }
+    if (await isRabbitmqReady(ports, identity.clusterName)) return { outcome: 'ready', server: toServer() }
     await sleep(100)
   }
   await broker.stop([])
@@ -90,30 +137,35 @@ async function launch(
   }
 }
 
+function logFileIn(dir: string): string {
+  return join(dir, 'rabbitmq.log')
+}
+
 function configure(
   programs: RabbitmqPrograms,
+  { nodeName, clusterName, cookieFolder, settings }: BrokerIdentity,
   dir: string,
   ports: RabbitmqPorts,
-  name: string,
 ): Record<string, string> {
   mkdirSync(dir, { recursive: true })
   writeFileSync(
     join(dir, 'rabbitmq.conf'),
     [
-      `cluster_name = ${name}`,
+      `cluster_name = ${clusterName}`,
       `listeners.tcp.local = 127.0.0.1:${ports.amqp}`,
       'management.tcp.ip = 127.0.0.1',
       `management.tcp.port = ${ports.management}`,
       'log.file = false',
       'log.console = true',
+      ...settings,
       '',
     ].join('\n'),
   )
   writeFileSync(join(dir, 'enabled_plugins'), '[rabbitmq_management].\n')
   return {
     PATH: programs.path,
-    // The Erlang cookie's place: a broker of ours and its rabbitmqctl share it with nobody.
-    HOME: dir,
+    // Where Erlang looks for the cookie, and makes one.
+    HOME: cookieFolder,
     LANG: 'C.UTF-8',
     // The script then becomes the broker instead of waiting for it, so that the pid is the broker's.
     RUNNING_UNDER_SYSTEMD: 'true',
@@ -122,8 +174,8 @@ function configure(
     RABBITMQ_ENABLED_PLUGINS_FILE: join(dir, 'enabled_plugins'),
     RABBITMQ_MNESIA_BASE: join(dir, 'data'),
     RABBITMQ_LOG_BASE: join(dir, 'log'),
-    // The data belongs to the name, so the name is the same every time. It need not be unique: epmd is private.
-    RABBITMQ_NODENAME: 'cashflow@localhost',
+    // It need not be unique on this machine: epmd is private.
+    RABBITMQ_NODENAME: nodeName,
     RABBITMQ_DIST_PORT: String(ports.distribution),
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
     ERL_EPMD_PORT: String(ports.epmd),

@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { askManagement } from './rabbitmq-management.ts'
 
 const ANSWER_MS = 2_000
 
@@ -9,7 +10,7 @@ type Ports = { amqp: number; management: number }
  * another may have been listening on either port all along, and management answers before AMQP does.
  */
 export async function isRabbitmqReady({ amqp, management }: Ports, clusterName?: string): Promise<boolean> {
-  const overview = await askOverview(management)
+  const overview = await askManagement<Overview>(management, '/overview')
   if (!overview || (clusterName !== undefined && overview.cluster_name !== clusterName)) return false
   return (overview.listeners ?? []).some(({ protocol }) => protocol === 'amqp') && (await speaksAmqp(amqp))
 }
@@ -18,19 +19,6 @@ interface Overview {
   cluster_name?: string
   /** The broker's own. */
   listeners?: { protocol: string }[]
-}
-
-async function askOverview(port: number): Promise<Overview | undefined> {
-  const authorization = `Basic ${Buffer.from('guest:guest').toString('base64')}`
-  try {
-    const response = await fetch(`http://127.0.0.1:${port}/api/overview`, {
-      headers: { authorization },
-      signal: AbortSignal.timeout(ANSWER_MS),
-    })
-    return response.ok ? ((await response.json()) as Overview) : undefined
-  } catch {
-    return undefined
-  }
 }
 
 /** Sends the protocol header; a server that is ready answers with Connection.Start, a method frame (AMQP 0-9-1, 4.2.2). */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { freePort } from '../../src/ports.ts'
 import { identify } from '../../src/processes/identity.ts'
@@ -113,10 +113,11 @@ describe('PostgreSQL', () => {
     temporary.remove()
   })
 
-  it('leaves neither process nor data when a test run is killed, as soon as the next one starts', async () => {
-    const [killed, next] = [temporaryFolder(), temporaryFolder()]
+  /** Its folder, which nobody has removed. */
+  async function startKilled(options: Pick<PostgresOptions, 'diskMb'>): Promise<string> {
+    const killed = temporaryFolder()
     const script = `import { startPostgres } from ${JSON.stringify(POSTGRES_MODULE)}
-      const { pid, logFile } = await startPostgres({ dir: ${JSON.stringify(killed.path)} })
+      const { pid, logFile } = await startPostgres(${JSON.stringify({ dir: killed.path, ...options })})
       console.log(JSON.stringify({ pid, logFile }))`
     const run = spawn(process.execPath, ['--input-type=module', '-e', script])
     const [answer] = await once(run.stdout, 'data')
@@ -124,8 +125,14 @@ describe('PostgreSQL', () => {
     run.kill('SIGKILL')
     await eventually(() => expect(identify(pid)).to.equal(undefined))
     killed.remove()
-    await (await startPostgres({ dir: next.path })).stop()
-    expect(existsSync(logFile)).to.equal(false)
+    return dirname(logFile)
+  }
+
+  it('leaves neither process nor data nor disk when test runs are killed, as soon as the next one starts', async () => {
+    const left = [await startKilled({}), await startKilled({ diskMb: 128 })]
+    const next = temporaryFolder()
+    await (await startPostgres({ dir: next.path, diskMb: 128 })).stop()
+    expect(left.filter((folder) => existsSync(folder))).to.deep.equal([])
     next.remove()
   })
 })
