@@ -1,52 +1,146 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { copyForStandby, descendantsOf, type PostgresServer, startPostgres } from '@cashflow/dev-stack'
+import { copyForStandby, killTree, type PostgresServer, startPostgres } from '@cashflow/dev-stack'
 import pg from 'pg'
 import { withDatabase } from './addresses.ts'
 import { eventually } from './eventually.ts'
 import { createMigrated } from './migrated.ts'
-import { startTcpProxy } from './tcp-proxy.ts'
+import { startTcpProxy, type TcpProxy } from './tcp-proxy/tcp-proxy.ts'
 
 export interface ReplicatedPostgres {
-  /** A migrated database; each of its commits waits for the standby. */
-  readonly primaryUrl: string
-  /** The same on the standby, read-only until that is promoted. */
-  readonly standbyUrl: string
+  /** A migrated database on what is the primary now; while a standby is attached, each of its commits waits for that. */
+  readonly url: string
+  /** Whether the data of each server lie on a small disk of their own. */
+  readonly hasSmallDisk: boolean
   /** From now on the standby gets nothing of what the primary writes. */
   freezeReplication(): void
-  /** SIGKILL for each process of the primary, which never comes back. */
-  killPrimary(): Promise<void>
-  promoteStandby(): Promise<void>
+  /**
+   * SIGKILL for each process of the primary, and its data are gone; then the standby is promoted. Resolves when that takes
+   * writes, which wait for nobody until `attachStandby()`.
+   *
+   * @param onLost called in between, with the address of the standby, still read-only
+   */
+  failOver(onLost?: (standbyUrl: string) => void): Promise<void>
+  /** Makes a new standby of the primary, which may be under writes. */
+  attachStandby(): Promise<void>
+  /** Ends every process of the primary at once, flushing nothing: SIGQUIT is `pg_ctl stop -m immediate`. */
+  crash(): Promise<void>
+  /**
+   * Starts the primary again, at its address, if it has ended; it recovers from its log, and the standby finds it by
+   * itself. Resolves when it answers.
+   */
+  start(): Promise<void>
+  /** Leaves no room on the primary's disk: it answers 53100, or ends for want of room for its log. Needs a small disk. */
+  fillDisk(): Promise<void>
+  freeDisk(): Promise<void>
   stop(): Promise<void>
 }
 
-const STANDBY = 'standby'
+export interface ReplicatedPostgresOptions {
+  /** Of each server. */
+  settings?: Record<string, string>
+  /** Asks for a disk of this size for each server's data. Only root on Linux, who may mount a tmpfs, gets one. */
+  diskMb?: number
+}
 
-/** A primary with a synchronous standby, for losing the primary. */
-export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
+type Member = { dir: string; server: PostgresServer }
+type Standby = Member & { replication: TcpProxy }
+
+const STANDBY = 'standby'
+const RECOVERY_MS = 60_000
+
+/** A primary with a synchronous standby, for losing the primary, again and again. */
+export async function startReplicatedPostgres(options: ReplicatedPostgresOptions = {}): Promise<ReplicatedPostgres> {
   const root = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
-  const [from, to] = [join(root, 'primary'), join(root, STANDBY)]
-  const original = await startPostgres({ dir: from, keep: true })
-  await createMigrated(original.url, 'payments')
-  await original.stop()
-  await copyForStandby({ from, to })
-  // On its command line, so that not even the first commit is made without, and the standby does not inherit it.
-  const primary = await startPostgres({ dir: from, settings: { synchronous_standby_names: `ANY 1 (${STANDBY})` } })
-  const replication = await startTcpProxy(primary.url)
-  const standby = await startPostgres({ dir: to, settings: { primary_conninfo: connectionInfo(replication.url) } })
-  await attached(primary.url)
-  return {
-    primaryUrl: withDatabase(primary.url, 'payments'),
-    standbyUrl: withDatabase(standby.url, 'payments'),
-    freezeReplication: () => replication.freeze(),
-    killPrimary: () => killForGood(primary),
-    promoteStandby: () => query(standby.url, 'select pg_promote()').then(() => {}),
-    async stop() {
+  let made = 0
+  const nextDir = () => join(root, `server-${++made}`)
+  const first = nextDir()
+  let primary: Member = { dir: first, server: await startPostgres({ ...options, dir: first }) }
+  let standby: Standby | undefined
+  await createMigrated(primary.server.url, 'payments')
+
+  function attached(): Standby {
+    if (!standby) throw new Error('no standby is attached')
+    return standby
+  }
+
+  function smallDisk() {
+    if (!primary.server.smallDisk) throw new Error('the primary has no small disk')
+    return primary.server.smallDisk
+  }
+
+  const replicated: ReplicatedPostgres = {
+    get url() {
+      return withDatabase(primary.server.url, 'payments')
+    },
+    get hasSmallDisk() {
+      return primary.server.smallDisk !== undefined
+    },
+    freezeReplication: () => attached().replication.freeze(),
+    async failOver(onLost) {
+      const { dir, server, replication } = attached()
+      await killForGood(primary.server)
+      primary = { dir, server }
+      standby = undefined
+      onLost?.(withDatabase(server.url, 'payments'))
       await replication.stop()
-      await Promise.all([primary.stop(), standby.stop()])
+      await promoted(server.url)
+    },
+    async attachStandby() {
+      if (standby) throw new Error('a standby is attached already')
+      standby = await startStandby(primary, nextDir(), options)
+      await waitedFor(primary.server.url)
+    },
+    async crash() {
+      process.kill(primary.server.pid, 'SIGQUIT')
+      await primary.server.exited
+    },
+    async start() {
+      const { dir, server } = primary
+      if (await staysUp(server)) return
+      primary = { dir, server: await startPostgres({ ...options, dir, port: server.port }) }
+    },
+    fillDisk: async () => smallDisk().fill(),
+    freeDisk: async () => smallDisk().free(),
+    async stop() {
+      await standby?.replication.stop()
+      await Promise.all([primary.server.stop(), standby?.server.stop()])
       await rm(root, { recursive: true, force: true })
     },
+  }
+  try {
+    await replicated.attachStandby()
+  } catch (error) {
+    await replicated.stop()
+    throw error
+  }
+  return replicated
+}
+
+async function startStandby(
+  { dir: from, server }: Member,
+  to: string,
+  options: ReplicatedPostgresOptions,
+): Promise<Standby> {
+  const { settings, ...disk } = options
+  await copyForStandby({ url: server.url, from, to, slot: STANDBY, ...disk })
+  const replication = await startTcpProxy(server.url)
+  const own = {
+    primary_conninfo: connectionInfo(replication.url),
+    primary_slot_name: STANDBY,
+    // How long it waits between tries to reach its primary.
+    wal_retrieve_retry_interval: '200ms',
+  }
+  try {
+    return {
+      dir: to,
+      server: await startPostgres({ ...disk, dir: to, settings: { ...settings, ...own } }),
+      replication,
+    }
+  } catch (error) {
+    await replication.stop()
+    throw error
   }
 }
 
@@ -56,28 +150,48 @@ function connectionInfo(url: string): string {
   return `host=${hostname} port=${port} user=${username} password=${password} application_name=${STANDBY}`
 }
 
-async function attached(primaryUrl: string): Promise<void> {
+/** Resolves when each commit from now on waits for the standby. */
+async function waitedFor(primaryUrl: string): Promise<void> {
+  const expectRow = (condition: string) =>
+    eventually(async () => {
+      const [row] = await query(primaryUrl, `select 1 from pg_stat_replication where ${condition}`)
+      if (!row) throw new Error(`No standby has ${condition}`)
+    })
+  await expectRow("state = 'streaming'") // Else commits would wait for as long as it takes to get there.
+  await query(primaryUrl, `alter system set synchronous_standby_names = 'ANY 1 (${STANDBY})'`)
+  await query(primaryUrl, 'select pg_reload_conf()')
+  await expectRow("sync_state = 'quorum'")
+  // The checkpointer has sessions wait. It reads its settings before it does what it is asked for.
+  await query(primaryUrl, 'checkpoint')
+}
+
+async function promoted(url: string): Promise<void> {
   await eventually(async () => {
-    const [row] = await query(primaryUrl, "select 1 from pg_stat_replication where sync_state = 'quorum'")
-    if (!row) throw new Error('The standby has not attached')
+    const [row] = await query(url, 'select pg_promote() and not pg_is_in_recovery() as done')
+    if (!row?.done) throw new Error('The standby is not promoted yet')
   })
 }
 
-async function killForGood({ pid, exited }: PostgresServer): Promise<void> {
-  process.kill(pid, 'SIGSTOP') // It starts no more processes.
-  for (const victim of [...descendantsOf(pid), { pid }]) kill(victim.pid)
-  await exited
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+/** Of one that recovers, nobody knows before it answers, or has ended. */
+async function staysUp({ url, exited }: PostgresServer): Promise<boolean> {
+  let up = true
+  void exited.then(() => {
+    up = false
+  })
+  const expectAnswer = async () => {
+    if (up) await query(url, 'select 1')
   }
+  await eventually(expectAnswer, { timeoutMs: RECOVERY_MS })
+  return up
 }
 
-async function query(url: string, text: string): Promise<unknown[]> {
+async function killForGood(server: PostgresServer): Promise<void> {
+  killTree(server.pid)
+  await server.exited
+  await server.stop() // Removes its data.
+}
+
+async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {

@@ -28,9 +28,13 @@ export interface ServiceProcess {
   logged(message: string, options?: { timeoutMs?: number }): Promise<LogLine>
 }
 
-/** Starts a service as a process of its own, with these settings only. */
-export function startService(service: 'api' | 'relay' | 'worker', env: Record<string, string>): ServiceProcess {
-  const child = spawn(process.execPath, [join(REPOSITORY, `services/${service}/src/main.ts`)], {
+/** Starts a service as a process of its own, with these settings only, and arguments for Node. */
+export function startService(
+  service: 'api' | 'relay' | 'worker',
+  env: Record<string, string>,
+  nodeArguments: readonly string[] = [],
+): ServiceProcess {
+  const child = spawn(process.execPath, [...nodeArguments, join(REPOSITORY, `services/${service}/src/main.ts`)], {
     cwd: tmpdir(), // Where no .env of the checkout is.
     env: { PATH: process.env.PATH, APP_ENV: 'production', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,19 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { type Addresses, addresses } from './addresses.ts'
+import { type Management, management } from './management.ts'
 
 type Broker = Pick<Addresses, 'amqpUrl' | 'managementUrl'>
-type Call = [method: string, path: string, body?: unknown]
 
 export interface TestVhost {
   /** `amqp://` URL of the vhost. */
   url: string
   name: string
-  management: {
-    /** With login. */
-    url: string
-    /** A call of the management API, such as `('GET', '/queues/%2F/payments')`; the answer is parsed JSON. */
-    request(method: string, path: string, body?: unknown): Promise<unknown>
-  }
+  management: Management
   /** Makes it again on a broker that has forgotten it. */
   create(): Promise<void>
   drop(): Promise<void>
@@ -23,7 +18,8 @@ export interface TestVhost {
 export async function createTestVhost(broker: Broker = addresses()): Promise<TestVhost> {
   const name = `test-${randomBytes(6).toString('hex')}`
   const { amqpUrl, managementUrl } = broker
-  const request = (...call: Call) => callManagement(managementUrl, ...call)
+  const api = management(managementUrl)
+  const { request } = api
   const create = async () => {
     await request('PUT', `/vhosts/${name}`)
     const login = decodeURIComponent(new URL(amqpUrl).username)
@@ -35,23 +31,8 @@ export async function createTestVhost(broker: Broker = addresses()): Promise<Tes
   return {
     url: url.href,
     name,
-    management: { url: managementUrl, request },
+    management: api,
     create,
     drop: async () => void (await request('DELETE', `/vhosts/${name}`)),
   }
-}
-
-async function callManagement(url: string, ...[method, path, body]: Call): Promise<unknown> {
-  const { username, password, origin } = new URL(url)
-  const response = await fetch(`${origin}/api${path}`, {
-    method,
-    headers: {
-      authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`,
-      'content-type': 'application/json',
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  })
-  const text = await response.text()
-  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
-  return text ? JSON.parse(text) : undefined
 }

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { createTestDatabase, eventually, startTcpProxy } from '../src/index.ts'
-import { type Pipeline, startPipeline } from './pipeline.ts'
+import { type Pipeline, startPipeline } from '../src/pipeline.ts'
 
 const PAYMENTS = 20
 // A session's 8 s, then the lease of a claim whose answer was swallowed, twice over.

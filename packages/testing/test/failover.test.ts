@@ -9,7 +9,7 @@ import {
   startTcpProxy,
   type TcpProxy,
 } from '../src/index.ts'
-import { type Pipeline, postTo, startPipeline } from './pipeline.ts'
+import { type Pipeline, postTo, startPipeline } from '../src/pipeline.ts'
 import { expectEachSettledOnce, postAll } from './thousand-payments.ts'
 
 const PAYMENTS = 240
@@ -19,12 +19,13 @@ describe('a primary that is lost for good, with what its synchronous standby did
   let postgres: ReplicatedPostgres
   let primary: pg.Client
   let proxy: TcpProxy
-  beforeEach(async () => {
+  beforeEach(async function () {
+    this.timeout(120_000)
     postgres = await startReplicatedPostgres()
     cleanUps.push(() => postgres.stop())
-    proxy = await startTcpProxy(postgres.primaryUrl)
+    proxy = await startTcpProxy(postgres.url)
     cleanUps.push(() => proxy.stop())
-    primary = new pg.Client(postgres.primaryUrl)
+    primary = new pg.Client(postgres.url)
     primary.on('error', () => {}) // It ends with its server.
     await primary.connect()
     cleanUps.push(() => primary.end())
@@ -52,9 +53,7 @@ describe('a primary that is lost for good, with what its synchronous standby did
 
   /** Everybody finds the standby in its place, for a while still read-only. */
   async function failOver(): Promise<void> {
-    await postgres.killPrimary()
-    proxy.redirect(postgres.standbyUrl)
-    await postgres.promoteStandby()
+    await postgres.failOver((standbyUrl) => proxy.redirect(standbyUrl))
   }
 
   it('takes no payment with it that was answered with 201, and all of them settle once', async () => {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { expect } from 'chai'
 import { createTestDatabase, eventually, type ServiceProcess, startTcpProxy, type TcpProxy } from '../src/index.ts'
-import { type Pipeline, startPipeline } from './pipeline.ts'
+import { type Pipeline, startPipeline } from '../src/pipeline.ts'
 
 describe('an api process that was frozen in the middle of its transactions', () => {
   let proxy: TcpProxy

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { answer, eventually, type ScriptedServer, type ServiceProcess, startScriptedServer } from '../src/index.ts'
-import { type Pipeline, startPipeline } from './pipeline.ts'
+import { type Pipeline, startPipeline } from '../src/pipeline.ts'
 
 // One delivery each, so that what comes for the frozen worker's payment goes to the other one.
 const SETTINGS = {

@@ -11,7 +11,7 @@ import {
   startTcpProxy,
   type TcpProxy,
 } from '../src/index.ts'
-import { type Pipeline, postTo, startPipeline } from './pipeline.ts'
+import { type Pipeline, postTo, startPipeline } from '../src/pipeline.ts'
 
 const APPROVED = answer(200, { status: 'approved' })
 const UNKNOWN = answer(503)

@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startRabbitmq } from '@cashflow/dev-stack'
+import { startRabbitmqCluster } from '@cashflow/dev-stack'
 import { expect } from 'chai'
 import { createTestVhost, eventually, startPrivatePostgres } from '../src/index.ts'
-import { type Pipeline, type Role, startPipeline } from './pipeline.ts'
+import { type Pipeline, type Role, startPipeline } from '../src/pipeline.ts'
 import { expectAllSettledOnce, expectEachSettledOnce, PAYMENTS, postAll } from './thousand-payments.ts'
 
 const SIZES = { api: 2, relay: 2, worker: 3 }
@@ -101,18 +101,17 @@ describe('the pipeline goes on by itself, and settles all payments, each once,',
   async function startPrivateRabbitmq() {
     const dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
     cleanUps.push(() => rm(dir, { recursive: true, force: true }))
-    let broker = await startRabbitmq({ dir })
-    cleanUps.push(() => broker.stop())
-    const vhost = await createTestVhost({ amqpUrl: broker.url, managementUrl: broker.managementUrl })
+    const cluster = await startRabbitmqCluster({ dir, size: 1 })
+    cleanUps.push(() => cluster.stop())
+    const [node] = cluster.nodes
+    if (!node) throw new Error('a cluster without a node')
+    const vhost = await createTestVhost({ amqpUrl: node.url, managementUrl: node.managementUrl })
     return {
       vhost,
-      async kill() {
-        process.kill(broker.pid, 'SIGKILL')
-        await broker.exited
-      },
-      wipe: () => rm(dir, { recursive: true }),
+      kill: () => node.kill(),
+      wipe: () => node.wipe(),
       async start() {
-        broker = await startRabbitmq({ dir, ports: { amqp: broker.port, management: broker.managementPort } })
+        await node.start()
         await vhost.create()
       },
     }

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { ServiceProcess } from '../src/index.ts'
-import { type Pipeline, type Role, startPipeline } from './pipeline.ts'
+import { type Pipeline, type Role, startPipeline } from '../src/pipeline.ts'
 import { expectAllSettledOnce, PAYMENTS, postAll } from './thousand-payments.ts'
 
 // A killed worker's leases run for its provider deadline and ten seconds more.

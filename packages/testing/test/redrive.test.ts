@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { eventually } from '../src/index.ts'
-import { type Pipeline, startPipeline } from './pipeline.ts'
+import { type Pipeline, startPipeline } from '../src/pipeline.ts'
 
 const PAYMENTS = 300
 const FAST = { REDRIVE_AFTER_MS: '1500', RECONCILE_INTERVAL_MS: '200' }

@@ -7,7 +7,7 @@ import {
   type TestDatabase,
   type TestVhost,
 } from '../src/index.ts'
-import { type Pipeline, startPipeline } from './pipeline.ts'
+import { type Pipeline, startPipeline } from '../src/pipeline.ts'
 
 describe('a running pipeline', () => {
   let pipeline: Pipeline

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { eventually } from '../src/index.ts'
-import type { Pipeline } from './pipeline.ts'
+import type { Pipeline } from '../src/pipeline.ts'
 
 export const PAYMENTS = 1_000
 const CONNECTIONS = 20

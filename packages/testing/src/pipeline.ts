@@ -1,13 +1,8 @@
 import pg from 'pg'
-import {
-  createTestDatabase,
-  createTestVhost,
-  eventually,
-  type ServiceProcess,
-  startService,
-  type TestDatabase,
-  type TestVhost,
-} from '../src/index.ts'
+import { eventually } from './eventually.ts'
+import { type ServiceProcess, startService } from './service-process.ts'
+import { createTestDatabase, type TestDatabase } from './test-database.ts'
+import { createTestVhost, type TestVhost } from './test-vhost.ts'
 
 export type Role = 'api' | 'relay' | 'worker'
 
@@ -15,7 +10,8 @@ export type Role = 'api' | 'relay' | 'worker'
 export interface Pipeline {
   readonly db: pg.Pool
   readonly processes: Record<Role, ServiceProcess[]>
-  start(role: Role, settings?: Record<string, string>): Promise<ServiceProcess>
+  /** With more settings than the pipeline's own, and arguments for Node. */
+  start(role: Role, settings?: Record<string, string>, nodeArguments?: readonly string[]): Promise<ServiceProcess>
   /** Creates a payment at one of the APIs, and says what the answer was. */
   post(reference: string, headers?: Record<string, string>): Promise<{ status: number; id: string }>
   /** Puts a message into the work queue by hand, as the management UI does. */
@@ -42,8 +38,8 @@ export async function startPipeline(
   const urls: string[] = []
   let turn = 0
 
-  async function start(role: Role, extra: Record<string, string> = {}): Promise<ServiceProcess> {
-    const service = startService(role, { ...env, ...extra })
+  async function start(role: Role, extra: Record<string, string> = {}, nodeArguments: readonly string[] = []) {
+    const service = startService(role, { ...env, ...extra }, nodeArguments)
     processes[role].push(service)
     await service.logged('ready', { timeoutMs: 60_000 })
     if (role === 'api') urls.push(String((await service.logged('listening')).url))

@@ -1,0 +1,162 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'chai'
+import pg from 'pg'
+import {
+  eventually,
+  type ReplicatedPostgres,
+  type ReplicatedPostgresOptions,
+  startReplicatedPostgres,
+} from '../src/index.ts'
+
+/** Writes one number after the other, each in a transaction of its own, to whatever is the primary. */
+function startWriter(postgres: ReplicatedPostgres) {
+  const answered: number[] = []
+  let errors = 0
+  let stopping = false
+  let next = 0
+  async function write(): Promise<void> {
+    const client = new pg.Client({ connectionString: postgres.url, query_timeout: 5_000 })
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      while (!stopping) {
+        const number = next++
+        await client.query('insert into kept values ($1)', [number])
+        answered.push(number)
+      }
+    } catch {
+      errors += 1
+      await sleep(20) // Between tries.
+    } finally {
+      await client.end().catch(() => {})
+    }
+  }
+  const over = (async () => {
+    while (!stopping) await write()
+  })()
+  return {
+    answered,
+    errors: () => errors,
+    /** Until it wrote on. */
+    goesOn: async () => {
+      const before = answered.length
+      await eventually(() => expect(answered.length).to.be.greaterThan(before + 20))
+    },
+    async stop() {
+      stopping = true
+      await over
+    },
+  }
+}
+
+describe('a replicated PostgreSQL', () => {
+  const cleanUps: (() => Promise<unknown>)[] = []
+  let postgres: ReplicatedPostgres
+  afterEach(async () => {
+    for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp()
+  })
+
+  async function start(options: ReplicatedPostgresOptions = {}): Promise<void> {
+    postgres = await startReplicatedPostgres(options)
+    cleanUps.push(() => postgres.stop())
+    // Few rows fill a page, and with the next one the table's file must grow.
+    await query("create table kept (number int primary key, padding text default repeat('x', 1000))")
+  }
+
+  async function query(text: string): Promise<Record<string, unknown>[]> {
+    const client = new pg.Client({ connectionString: postgres.url })
+    await client.connect()
+    try {
+      return (await client.query(text)).rows
+    } finally {
+      await client.end()
+    }
+  }
+
+  /** For the standby, which gets nothing any more. */
+  const writesWait = () =>
+    eventually(
+      async () => expect(await query("select 1 from pg_stat_activity where wait_event = 'SyncRep'")).not.to.be.empty,
+    )
+
+  /** It takes a file after the other for its log, and crashes when there is none left. */
+  async function logHasNoRoom(): Promise<void> {
+    const logged = query("select pg_logical_emit_message(false, '', 'any'), pg_switch_wal()")
+    expect(await logged.catch(() => 'failed')).to.equal('failed')
+  }
+
+  async function expectAllKept(answered: number[]): Promise<void> {
+    const kept = new Set((await query('select number from kept')).map(({ number }) => number))
+    expect(answered.filter((number) => !kept.has(number))).to.deep.equal([])
+  }
+
+  it('loses no commit that was answered when its primary is lost, twice, under writes', async () => {
+    await start({ settings: { track_commit_timestamp: 'on' } })
+    const writer = startWriter(postgres)
+    cleanUps.push(() => writer.stop())
+    for (const attach of [true, false]) {
+      await writer.goesOn()
+      const lost = postgres.url
+      postgres.freezeReplication()
+      await writesWait()
+      await postgres.failOver()
+      expect(postgres.url).not.to.equal(lost)
+      await writer.goesOn()
+      if (attach) await postgres.attachStandby()
+    }
+    expect(await query('show track_commit_timestamp')).to.deep.equal([{ track_commit_timestamp: 'on' }])
+    await writer.stop()
+    await expectAllKept(writer.answered)
+  }).timeout(180_000)
+
+  it('goes on by itself, with its standby, when its primary has crashed and is started again', async () => {
+    await start()
+    const writer = startWriter(postgres)
+    cleanUps.push(() => writer.stop())
+    await writer.goesOn()
+    const { url } = postgres
+    await postgres.crash()
+    await eventually(() => expect(writer.errors()).to.be.greaterThan(0))
+    await postgres.start()
+    expect(postgres.url).to.equal(url)
+    await writer.goesOn() // Each waits for the standby.
+    const settings = await query('show synchronous_standby_names')
+    expect(settings).to.deep.equal([{ synchronous_standby_names: 'ANY 1 (standby)' }])
+    await writer.stop()
+    await postgres.failOver()
+    await expectAllKept(writer.answered)
+  }).timeout(180_000)
+
+  it('has lost no commit that was answered, and goes on, when a full disk has room again', async () => {
+    await start({ diskMb: 256 })
+    expect(postgres.hasSmallDisk).to.equal(mayMount())
+    const writer = startWriter(postgres)
+    cleanUps.push(() => writer.stop())
+    await writer.goesOn()
+    if (postgres.hasSmallDisk) {
+      await postgres.fillDisk()
+      const errors = writer.errors()
+      await eventually(() => expect(writer.errors()).to.be.greaterThan(errors + 5))
+      await eventually(logHasNoRoom)
+      await postgres.freeDisk()
+      await postgres.start()
+      await writer.goesOn()
+      await postgres.start() // Does nothing.
+    }
+    await writer.stop()
+    await expectAllKept(writer.answered)
+  }).timeout(180_000)
+})
+
+/** Whether this user, on this machine, can have a small disk. */
+function mayMount(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'cashflow-test-'))
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', folder])
+  if (status === 0) spawnSync('umount', [folder])
+  rmdirSync(folder)
+  return status === 0
+}
