@@ -95,12 +95,12 @@ export function createBreaker(options: BreakerOptions): Breaker {
     }
 
     return {
-      async charge(payment, signal, attempts) {
+      async charge(payment, deadline, attempts) {
         clearTimeout(unused)
         // It has opened since, and now it allows probes only.
         if ((!isProbe || released) && policy.state !== CircuitState.Closed) return { outcome: 'withheld' }
         return await policy.execute(async () => {
-          const answer = await answerOf(provider, payment, signal, attempts)
+          const answer = await answerOf(provider, payment, deadline, attempts)
           // One is enough: what is refused for its form is refused every time.
           if (answer.outcome === 'misconfigured') failures.state = failuresMax
           return answer

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import type { Socket } from 'node:net'
 import { formatMoney, type Payment } from '@cashflow/domain'
-import type { Provider } from './provider.ts'
+import type { Deadline, Provider } from './provider.ts'
 import { type HttpAnswer, readCharge } from './read-charge.ts'
 
 const BODY_BYTES_MAX = 65_536
@@ -15,15 +16,15 @@ export function createHttpProvider({ url, token }: { url: string; token?: string
   const charges = url.replace(/\/+$/, '')
   const authorization = token === undefined ? undefined : { authorization: `Bearer ${token}` }
   return {
-    async charge(payment, signal, attempts) {
+    async charge(payment, deadline, attempts) {
       if (attempts > 0) {
-        const found = await ask(`${charges}/${payment.id}`, { method: 'GET', headers: { ...authorization }, signal })
+        const found = await ask(`${charges}/${payment.id}`, { method: 'GET', headers: { ...authorization }, deadline })
         // Asked for a key, 404 is an answer about the key.
         if (found.status !== 404) return readCharge(found)
       }
       const body = JSON.stringify(describe(payment))
       const headers = { ...authorization, 'content-type': 'application/json', 'idempotency-key': payment.id }
-      return readCharge(await ask(charges, { method: 'POST', headers, body, signal }))
+      return readCharge(await ask(charges, { method: 'POST', headers, body, deadline }))
     },
   }
 }
@@ -44,18 +45,24 @@ interface Request {
   method: 'GET' | 'POST'
   headers?: Record<string, string>
   body?: string
-  signal: AbortSignal
+  deadline: Deadline
 }
 
 /**
  * One request, as it is. Not with fetch, which asks again by itself after a 421. A redirect is not followed: another
  * host has no business with payments.
  */
-async function ask(url: string, { method, headers, body, signal }: Request): Promise<HttpAnswer> {
+async function ask(url: string, { method, headers, body, deadline }: Request): Promise<HttpAnswer> {
   const send = url.startsWith('https:') ? httpsRequest : httpRequest
-  const request = send(url, { method, headers: { accept: 'application/json', ...headers }, signal })
+  const request = send(url, { method, headers: { accept: 'application/json', ...headers }, signal: deadline.signal })
   // An error after the response has begun is met by whoever reads it.
   request.on('error', () => {})
+  await connected(request)
+  // Written at once from here on. A process that was frozen while it connected has lost its claim meanwhile.
+  if (deadline.passed()) {
+    request.destroy()
+    throw new Error('connected only after the deadline')
+  }
   request.end(body)
   const [response] = (await once(request, 'response')) as [IncomingMessage]
   return {
@@ -63,6 +70,18 @@ async function ask(url: string, { method, headers, body, signal }: Request): Pro
     retryAfter: response.headers['retry-after'] ?? null,
     body: await readBody(response),
   }
+}
+
+/** Resolves in the very tick in which a connection is there that takes what is written. */
+function connected(request: ClientRequest): Promise<void> {
+  return new Promise((resolve, reject) => {
+    request.once('error', reject)
+    request.once('socket', (socket) => {
+      if ((socket as Socket & { secureConnecting?: boolean }).secureConnecting) socket.once('secureConnect', resolve)
+      else if (socket.connecting) socket.once('connect', resolve)
+      else resolve() // Kept alive.
+    })
+  })
 }
 
 /** Undefined for more than `BODY_BYTES_MAX`; what is left of it is not read. */

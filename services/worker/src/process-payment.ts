@@ -51,7 +51,11 @@ export async function processPayment(
   const transact: Transact = (work) => transactWith(db, work, { signal, logger, random })
 
   const token = uuidv7()
-  const claim = await claimInTime(message, { ...options, token, attemptsMax }, AbortSignal.any([signal, unclaimed]))
+  const { claim, heldUntil } = await claimInTime(
+    message,
+    { ...options, token, attemptsMax },
+    AbortSignal.any([signal, unclaimed]),
+  )
   switch (claim.verdict) {
     case 'settled':
       logger.info(`Skipping payment ${paymentId} (already ${claim.status})`, facts)
@@ -84,7 +88,7 @@ export async function processPayment(
   }
 
   const { payment, attempts } = claim
-  const answer = await attemptCharge(provider, payment, { attempts, deadlineMs: providerDeadlineMs })
+  const answer = await attemptCharge(provider, payment, { attempts, deadlineMs: providerDeadlineMs, heldUntil })
   const processed = await conclude(answer, message, {
     token,
     attempts,
@@ -182,7 +186,7 @@ async function claimInTime(
   for (;;) {
     const startedAt = performance.now()
     const claim = await persist(claimOnce, { signal, logger, random })
-    if (performance.now() - startedAt < LEASE_MARGIN_MS) return claim
+    if (performance.now() - startedAt < LEASE_MARGIN_MS) return { claim, heldUntil: startedAt + leaseMs }
   }
 }
 

@@ -10,27 +10,36 @@ export type ProviderAnswer =
   /** It was not asked: it is known to be away. */
   | { readonly outcome: 'withheld' }
 
+/** When an attempt has to be over, and its payment may be another worker's. */
+export interface Deadline {
+  /** Aborts at the deadline; in a process that was frozen, only after what has arrived meanwhile was handled. */
+  readonly signal: AbortSignal
+  /** Never late. To be asked in the same tick in which a request is written. */
+  passed(): boolean
+}
+
 /** The port to whoever moves the money. */
 export interface Provider {
   /**
    * Charges a payment. It is asked again after an unknown answer, always with the payment's id as idempotency key, so
    * it must charge a key at most once. `attempts` is how many came to nothing before: with more than 0, the charge may
-   * exist already. A rejection counts as unknown. The signal aborts at the deadline.
+   * exist already. A rejection counts as unknown. Nothing may be sent once the deadline has passed.
    */
-  charge(payment: Payment, signal: AbortSignal, attempts: number): Promise<ProviderAnswer>
+  charge(payment: Payment, deadline: Deadline, attempts: number): Promise<ProviderAnswer>
 }
 
-/** Never rejects, and ends when the signal aborts whatever the provider does. */
+/** Never rejects, and ends at the deadline whatever the provider does. */
 export async function answerOf(
   provider: Provider,
-  ...[payment, signal, attempts]: Parameters<Provider['charge']>
+  ...[payment, deadline, attempts]: Parameters<Provider['charge']>
 ): Promise<ProviderAnswer> {
+  const { signal } = deadline
   const { promise: aborted, resolve } = Promise.withResolvers<ProviderAnswer>()
   const onAbort = () => resolve({ outcome: 'unknown', reason: errorText(signal.reason) })
   if (signal.aborted) onAbort()
   signal.addEventListener('abort', onAbort, { once: true })
   try {
-    return await Promise.race([provider.charge(payment, signal, attempts), aborted])
+    return await Promise.race([provider.charge(payment, deadline, attempts), aborted])
   } catch (error) {
     return { outcome: 'unknown', reason: errorText(error) }
   } finally {
@@ -42,12 +51,23 @@ export async function answerOf(
 export async function attemptCharge(
   provider: Provider,
   payment: Payment,
-  { attempts, deadlineMs }: { attempts: number; deadlineMs: number },
+  {
+    attempts,
+    deadlineMs,
+    heldUntil = Number.POSITIVE_INFINITY,
+  }: {
+    attempts: number
+    deadlineMs: number
+    /** Until when the claim is certain to hold, by `performance.now()`. */
+    heldUntil?: number
+  },
 ): Promise<ProviderAnswer> {
-  const deadline = new AbortController()
-  const timer = setTimeout(() => deadline.abort(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs)
+  const endsAt = Math.min(performance.now() + deadlineMs, heldUntil)
+  const over = new AbortController()
+  const timer = setTimeout(() => over.abort(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs)
+  const deadline = { signal: over.signal, passed: () => performance.now() >= endsAt }
   try {
-    return await answerOf(provider, payment, deadline.signal, attempts)
+    return await answerOf(provider, payment, deadline, attempts)
   } finally {
     clearTimeout(timer)
   }

@@ -15,7 +15,7 @@ export function createSimulatedProvider({
   random = Math.random,
 }: SimulatedProviderOptions): Provider {
   return {
-    async charge(_payment, signal) {
+    async charge(_payment, { signal }) {
       await sleep(delayMs, undefined, { signal })
       return random() < successRate ? { outcome: 'approved' } : { outcome: 'declined', failureCode: 'card_declined' }
     },

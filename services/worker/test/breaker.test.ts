@@ -24,6 +24,7 @@ describe('the breaker', () => {
   let charge: () => Promise<ProviderAnswer>
   let breaker: Breaker
   const never = new AbortController().signal
+  const untimed = { signal: never, passed: () => false }
   const logged = () => lines.map(({ message }) => message)
 
   function create(provider: Provider, { openMs = OPEN_MS, probeClaimMs = 10_000 } = {}): Breaker {
@@ -43,7 +44,8 @@ describe('the breaker', () => {
     if (!permit) throw new Error('It was stopped')
     return permit
   }
-  const use = (permit: Permit, signal = never) => permit.charge(payment, signal, 0).finally(() => permit.release())
+  const use = (permit: Permit, signal = never) =>
+    permit.charge(payment, { ...untimed, signal }, 0).finally(() => permit.release())
   async function attempt(answer: ProviderAnswer): Promise<ProviderAnswer> {
     charge = async () => answer
     return use(await admit())

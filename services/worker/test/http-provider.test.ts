@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { answer, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -47,6 +49,46 @@ describe('the HTTP provider', () => {
   it('takes a URL with a slash at its end', async () => {
     await charge(answer(200, APPROVED), { url: `${server.url}/` })
     expect(server.seen[0]?.path).to.equal('/charges')
+  })
+
+  describe('in a process that freezes until its deadline has passed', () => {
+    const DEADLINE_MS = 500
+    let bystander: Socket
+
+    beforeEach(async () => {
+      const listener = createServer().listen(0, '127.0.0.1')
+      await once(listener, 'listening')
+      bystander = connect((listener.address() as AddressInfo).port, '127.0.0.1')
+      const [socket] = (await once(listener, 'connection')) as [Socket]
+      socket.once('data', () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, DEADLINE_MS))
+      listener.close()
+    })
+    afterEach(() => bystander.destroy())
+
+    /** Freezes when this is read: what else has arrived by then is handled next, and only then the timers. */
+    const freezeNext = () => bystander.write('now')
+
+    /** What is asked now arrives after all that was sent before. */
+    async function expectAsked(...before: string[]): Promise<void> {
+      await charge(answer(200, APPROVED))
+      expect(methods()).to.deep.equal([...before, 'POST'])
+    }
+
+    it('charges nothing on a connection that was made just before', async () => {
+      const charging = charge(answer(200, APPROVED), { deadlineMs: DEADLINE_MS })
+      freezeNext()
+      expect(await charging).to.include({ outcome: 'unknown' })
+      await expectAsked()
+    })
+
+    it('charges nothing after an answer, from just before, that there is no charge', async () => {
+      const script: Script = (request, response) => {
+        freezeNext()
+        answer(404)(request, response)
+      }
+      expect(await charge(script, { attempts: 1, deadlineMs: DEADLINE_MS })).to.include({ outcome: 'unknown' })
+      await expectAsked('GET')
+    })
   })
 
   describe('after an attempt that came to nothing', () => {

@@ -7,11 +7,10 @@ import {
   type ScriptedServer,
   type ServiceProcess,
   startScriptedServer,
-  startService,
   type TestVhost,
 } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createTestWorker, publish, type TestWorker } from './test-worker.ts'
+import { createTestWorker, publish, startHttpWorker, type TestWorker } from './test-worker.ts'
 
 const FOLDER = join(import.meta.dirname, 'certificate')
 const TOKEN = 'a-very-s3cret-token'
@@ -43,16 +42,7 @@ describe('a provider behind HTTPS', () => {
   })
 
   async function createAndPublish(env: Record<string, string>): Promise<string> {
-    worker = startService('worker', {
-      DATABASE_URL: payments.database.url,
-      RABBITMQ_URL: vhost.url,
-      LOG_LEVEL: 'debug',
-      PROVIDER_DEADLINE_MS: '60000',
-      PROVIDER: 'http',
-      PROVIDER_URL: server.url,
-      PROVIDER_TOKEN: TOKEN,
-      ...env,
-    })
+    worker = startHttpWorker({ payments, vhost, server }, { LOG_LEVEL: 'debug', PROVIDER_TOKEN: TOKEN, ...env })
     const id = await payments.pending()
     await worker.logged('ready', PATIENTLY)
     await publish(vhost, id)

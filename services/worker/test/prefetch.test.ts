@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { answer, createTestVhost, eventually, startScriptedServer, startService } from '@cashflow/testing'
+import { answer, createTestVhost, eventually, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createTestWorker, publish } from './test-worker.ts'
+import { createTestWorker, publish, startHttpWorker } from './test-worker.ts'
 
 const APPROVED = answer(200, { status: 'approved' })
 
@@ -21,14 +21,7 @@ describe('a worker with WORKER_PREFETCH=1', () => {
       atOnce -= 1
       APPROVED(request, response)
     }
-    const worker = startService('worker', {
-      DATABASE_URL: payments.database.url,
-      RABBITMQ_URL: vhost.url,
-      PROVIDER: 'http',
-      PROVIDER_URL: server.url,
-      PROVIDER_DEADLINE_MS: '60000',
-      WORKER_PREFETCH: '1',
-    })
+    const worker = startHttpWorker({ payments, vhost, server }, { WORKER_PREFETCH: '1' })
     try {
       const ids = await Promise.all(Array.from({ length: 6 }, () => payments.pending()))
       await worker.logged('ready', { timeoutMs: 60_000 })

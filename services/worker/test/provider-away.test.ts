@@ -5,11 +5,10 @@ import {
   type ScriptedServer,
   type ServiceProcess,
   startScriptedServer,
-  startService,
   type TestVhost,
 } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createTestWorker, publish, type TestWorker } from './test-worker.ts'
+import { createTestWorker, publish, startHttpWorker, type TestWorker } from './test-worker.ts'
 
 describe('a worker whose provider is away', () => {
   let payments: TestWorker
@@ -28,14 +27,8 @@ describe('a worker whose provider is away', () => {
   })
 
   async function startWorker(): Promise<void> {
-    worker = startService('worker', {
-      DATABASE_URL: payments.database.url,
-      RABBITMQ_URL: vhost.url,
-      PROVIDER: 'http',
-      PROVIDER_URL: server.url,
-      PROVIDER_FAILURES_MAX: '2',
-      PROVIDER_OPEN_MS: '60000',
-    })
+    const settings = { PROVIDER_FAILURES_MAX: '2', PROVIDER_OPEN_MS: '60000' }
+    worker = startHttpWorker({ payments, vhost, server }, settings)
     await worker.logged('ready', { timeoutMs: 20_000 })
   }
 

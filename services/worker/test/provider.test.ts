@@ -40,6 +40,20 @@ describe('an attempt', () => {
     })
   })
 
+  it('has passed its deadline once the claim may have ended', async () => {
+    const passed: boolean[] = []
+    const looking: Provider = {
+      async charge(_payment, deadline) {
+        passed.push(deadline.passed())
+        return { outcome: 'approved' }
+      },
+    }
+    const now = performance.now()
+    for (const heldUntil of [now, now + 60_000, undefined])
+      await attemptCharge(looking, payment, { attempts: 0, deadlineMs: 60_000, ...(heldUntil && { heldUntil }) })
+    expect(passed).to.deep.equal([true, false, false])
+  })
+
   it('says how many attempts there were before', async () => {
     const seen: number[] = []
     const counting: Provider = {

@@ -1,6 +1,6 @@
-import { createTestVhost, startScriptedServer, startService, type TestVhost } from '@cashflow/testing'
+import { createTestVhost, startScriptedServer, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createTestWorker, publish, type TestWorker } from './test-worker.ts'
+import { createTestWorker, publish, startHttpWorker, type TestWorker } from './test-worker.ts'
 
 describe('a worker that is told to stop in the middle of a charge', () => {
   let payments: TestWorker
@@ -22,13 +22,7 @@ describe('a worker that is told to stop in the middle of a charge', () => {
     const charge = Promise.withResolvers<() => void>()
     server.script = (_request, response) =>
       charge.resolve(() => response.writeHead(200).end(JSON.stringify({ status: 'approved' })))
-    const worker = startService('worker', {
-      DATABASE_URL: payments.database.url,
-      RABBITMQ_URL: vhost.url,
-      PROVIDER: 'http',
-      PROVIDER_URL: server.url,
-      PROVIDER_DEADLINE_MS: '60000',
-    })
+    const worker = startHttpWorker({ payments, vhost, server })
     cleanUps.unshift(() => worker.kill('SIGKILL'))
     await worker.logged('ready', { timeoutMs: 60_000 })
     const id = await payments.pending()

@@ -3,7 +3,15 @@ import { createDatabase, insertPayment, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import type { Delivery } from '@cashflow/messaging'
 import type { LogFields, Logger } from '@cashflow/runtime'
-import { createTestDatabase, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
+import {
+  createTestDatabase,
+  eventually,
+  type ScriptedServer,
+  type ServiceProcess,
+  startService,
+  type TestDatabase,
+  type TestVhost,
+} from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, type Selectable, sql } from 'kysely'
 
@@ -66,6 +74,21 @@ export async function createTestWorker(poolMax = 20): Promise<TestWorker> {
       await database.drop()
     },
   }
+}
+
+/** A worker as a process of its own, which charges at a scripted provider. It is ready when it says so. */
+export function startHttpWorker(
+  { payments, vhost, server }: { payments: TestWorker; vhost: TestVhost; server: ScriptedServer },
+  settings: Record<string, string> = {},
+): ServiceProcess {
+  return startService('worker', {
+    DATABASE_URL: payments.database.url,
+    RABBITMQ_URL: vhost.url,
+    PROVIDER: 'http',
+    PROVIDER_URL: server.url,
+    PROVIDER_DEADLINE_MS: '60000',
+    ...settings,
+  })
 }
 
 /** A message about a payment, as it comes from the queue: its body is the payment's id. */
