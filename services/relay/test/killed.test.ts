@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises'
+import { eventually, type ServiceProcess, startTcpProxy, type TcpProxy } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
+
+const CONFIRMED_WITHIN_MS = 5_000
+const MESSAGES = 2_000
+const PASSES = 2
+
+describe('a relay process that is killed in the middle of its passes', () => {
+  let rig: RelayRig
+  let broker: TcpProxy
+  beforeEach(async () => {
+    rig = await createRelayRig()
+    broker = await startTcpProxy(rig.vhost.url)
+  })
+  afterEach(async () => {
+    await rig.stop()
+    await broker.stop()
+  })
+
+  /** Passes that have locked lanes and read them, and wait: for their confirms. */
+  async function passesWaiting(): Promise<number> {
+    const { rows } = await sql<{ count: number }>`
+      select count(*)::int as count from pg_stat_activity
+      where datname = current_database() and application_name = 'cashflow-relay' and backend_xid is not null
+        and state = 'idle in transaction' and query like '%octet_length(whole)%'
+        and clock_timestamp() - state_change > interval '100 milliseconds'`.execute(rig.db)
+    return rows[0]?.count ?? 0
+  }
+
+  async function start(settings?: Record<string, string>): Promise<ServiceProcess> {
+    const relay = rig.start({ RELAY_PASSES: String(PASSES), ...settings })
+    await relay.logged('ready', PATIENTLY)
+    return relay
+  }
+
+  it('has all its rows confirmed by another one within 5 seconds', async () => {
+    const [killed, other] = [await start({ RABBITMQ_URL: broker.url }), await start()]
+    // So that the one that is killed has all the lanes that it may have.
+    other.kill('SIGSTOP')
+    await eventually(async () => expect(await readFile(`/proc/${other.pid}/stat`, 'utf8')).to.match(/ T /))
+    broker.holdAnswers()
+    const messages = news(MESSAGES)
+    await rig.append(messages)
+    await eventually(async () => expect(await passesWaiting()).to.equal(PASSES), PATIENTLY)
+    expect(await rig.backlog(), 'nothing is confirmed').to.equal(MESSAGES)
+
+    other.kill('SIGCONT')
+    killed.kill('SIGKILL')
+    const killedAt = performance.now()
+    await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
+    const confirmedMs = Math.round(performance.now() - killedAt)
+    console.log(`      ${MESSAGES} rows, half of the lanes its own, confirmed after ${confirmedMs} ms`)
+    expect(confirmedMs).to.be.below(CONFIRMED_WITHIN_MS)
+
+    const published = await rig.published()
+    for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
+  }).timeout(180_000)
+})
