@@ -1,1 +1,3 @@
-export { createRandom, type Random } from './random.ts'
+export { FAULTS } from './faults/index.ts'
+export { report } from './report.ts'
+export { type Run, type RunOptions, runChaos } from './run.ts'

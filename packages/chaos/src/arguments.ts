@@ -1,0 +1,93 @@
+import { parseArgs } from 'node:util'
+import type { Fault } from './fault.ts'
+import { FAULTS } from './faults/index.ts'
+
+export interface Arguments {
+  seed: number
+  minutes: number
+  faults: readonly Fault[]
+  atOnce: number
+  clients: number
+  perSecond: number
+  help: boolean
+}
+
+/** What was typed makes no sense. */
+export class UsageError extends Error {}
+
+export const HELP = `npm run chaos -- [options]      breaks a running Cashflow, and checks that no payment is lost or doubled
+
+  --seed N          which schedule; the same seed gives the same one (drawn, and printed)
+  --minutes M       how long faults go on (5)
+  --faults A,B      only these, or all whose names begin so: worker, broker-wipe (all)
+  --at-once N       faults under way at the same time, at most (2)
+  --clients N       who create payments (24)
+  --per-second N    payments that they create together (40)
+  --list            prints the names of all faults
+  --help
+
+Exits with 1 when an invariant is broken, 2 when it was not understood or could not start.
+Servers, services, ports and data are its own: it disturbs nothing else on this machine.
+`
+
+/** @throws UsageError that says what is wrong with them */
+export function readArguments(args: readonly string[]): Arguments & { list: boolean } {
+  const values = parse(args)
+  return {
+    seed: number('--seed', values.seed, { min: 0, max: 2 ** 31 - 1, default: Math.floor(Math.random() * 1_000_000) }),
+    minutes: number('--minutes', values.minutes, { min: 0.1, max: 10_000, default: 5 }),
+    faults: chosen(values.faults),
+    atOnce: number('--at-once', values['at-once'], { min: 1, max: 5, default: 2 }),
+    clients: number('--clients', values.clients, { min: 1, max: 1_000, default: 24 }),
+    perSecond: number('--per-second', values['per-second'], { min: 1, max: 10_000, default: 40 }),
+    list: values.list ?? false,
+    help: values.help ?? false,
+  }
+}
+
+function parse(args: readonly string[]) {
+  const text = { type: 'string' } as const
+  const flag = { type: 'boolean' } as const
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        ...{ seed: text, minutes: text, faults: text, 'at-once': text, clients: text, 'per-second': text },
+        ...{ list: flag, help: { ...flag, short: 'h' } },
+      },
+    }).values
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}\n\n${HELP}`)
+  }
+}
+
+function number(
+  name: string,
+  value: string | undefined,
+  allowed: { min: number; max: number; default: number },
+): number {
+  if (value === undefined) return allowed.default
+  const parsed = /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN
+  const isWhole = name === '--minutes' || Number.isInteger(parsed)
+  if (!isWhole || !(parsed >= allowed.min && parsed <= allowed.max))
+    throw new UsageError(`${name} must be a number from ${allowed.min} to ${allowed.max}, not ${value}`)
+  return parsed
+}
+
+function chosen(names: string | undefined): readonly Fault[] {
+  if (names === undefined) return FAULTS
+  const wanted = names.split(',').map((name) => name.trim())
+  return FAULTS.filter((fault) => wanted.some((name) => matching(name).includes(fault)))
+}
+
+/** The fault of that name, or all whose names begin so. */
+function matching(name: string): readonly Fault[] {
+  const exact = FAULTS.filter((fault) => fault.name === name)
+  const found = exact.length > 0 ? exact : FAULTS.filter((fault) => fault.name.startsWith(name))
+  if (name === '' || found.length === 0) throw new UsageError(`there is no fault "${name}". There are:\n${list()}`)
+  return found
+}
+
+export function list(): string {
+  return `${FAULTS.map(({ name }) => name).join('\n')}\n`
+}

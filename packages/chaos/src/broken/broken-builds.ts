@@ -1,0 +1,76 @@
+import type { BrokenBuild } from './broken-build.ts'
+
+/** What the harness must notice: blunders that nobody sees as long as nothing fails. */
+
+/** An `await` is missing: the delivery is acknowledged while its payment is still being processed. */
+export const ACK_BEFORE_COMMIT: BrokenBuild = {
+  name: 'ack before commit',
+  service: 'worker',
+  patches: [
+    {
+      file: 'services/worker/src/handle-delivery.ts',
+      from: 'await processPayment(message,',
+      to: 'processPayment(message,',
+    },
+  ],
+}
+
+/** What is written to the socket counts as confirmed, and leaves the outbox. */
+export const DELETE_BEFORE_CONFIRM: BrokenBuild = {
+  name: 'delete before confirm',
+  service: 'relay',
+  patches: [
+    {
+      file: 'packages/messaging/src/confirm-session.ts',
+      from: 'lastTag = tag\n',
+      to: 'lastTag = tag\n        batch.settle(index, CONFIRMED)\n',
+    },
+  ],
+}
+
+/** A worker stores what it learned about a payment that another one has taken over. */
+export const SETTLE_WITHOUT_FENCE: BrokenBuild = {
+  name: 'settle without the fence',
+  service: 'worker',
+  patches: [
+    {
+      file: 'db/src/payment-store.ts',
+      from: 'return row?.claim_token === token ? toPayment(row) : undefined',
+      to: 'return row ? toPayment(row) : undefined',
+    },
+  ],
+}
+
+/** What RabbitMQ has confirmed is taken for done. */
+export const NO_RECONCILER: BrokenBuild = {
+  name: 'no reconciler',
+  service: 'worker',
+  patches: [
+    {
+      file: 'services/worker/src/main.ts',
+      from: '  connectionPart(connection),\n  reconciler,\n',
+      to: '  connectionPart(connection),\n',
+    },
+  ],
+}
+
+/** RabbitMQ confirms what it could not route, and nobody is told. */
+export const PUBLISH_WITHOUT_MANDATORY: BrokenBuild = {
+  name: 'publish without mandatory',
+  service: 'relay',
+  patches: [
+    {
+      file: 'packages/messaging/src/confirm-session.ts',
+      from: 'mandatory: message.mandatory,',
+      to: 'mandatory: false,',
+    },
+  ],
+}
+
+export const BROKEN_BUILDS: readonly BrokenBuild[] = [
+  ACK_BEFORE_COMMIT,
+  DELETE_BEFORE_CONFIRM,
+  SETTLE_WITHOUT_FENCE,
+  NO_RECONCILER,
+  PUBLISH_WITHOUT_MANDATORY,
+]

@@ -1,0 +1,78 @@
+import pg from 'pg'
+import type { Wish } from './clients.ts'
+import type { Sighting, Unobserved } from './observer.ts'
+import type { Charge, Told } from './provider.ts'
+
+export interface PaymentRow {
+  readonly id: string
+  readonly reference: string
+  readonly amountMinor: number
+  readonly currency: string
+  readonly status: 'PENDING' | 'SUCCESS' | 'FAILED'
+  readonly attempts: number
+  readonly parked: boolean
+  /** In milliseconds since 1970. */
+  readonly createdAt: number
+}
+
+export interface EventRow {
+  readonly paymentId: string
+  readonly sequence: number
+  readonly type: string
+  /** When its transaction committed, in milliseconds since 1970; null where PostgreSQL no longer knows. */
+  readonly committedAt: number | null
+}
+
+export interface LetterRow {
+  readonly key: string
+  readonly topic: string
+  readonly source: string
+  readonly reason: string
+}
+
+/** Rows that are still on their way: payments that are neither settled nor parked, and messages. */
+export type RowCounts = Readonly<Record<'pending' | 'outbox' | 'scheduled', number>>
+
+export interface Backlog extends RowCounts {
+  /** Messages waiting or being handled, by queue. */
+  readonly queues: Readonly<Record<string, number>>
+}
+
+/** All that is known about a run when it is over, from everybody who saw it. */
+export interface Facts {
+  readonly payments: readonly PaymentRow[]
+  readonly events: readonly EventRow[]
+  readonly letters: readonly LetterRow[]
+  readonly backlog: Backlog
+  readonly wishes: readonly Wish[]
+  readonly charges: readonly Charge[]
+  readonly told: readonly Told[]
+  readonly sightings: readonly Sighting[]
+  /** Services that ended without being asked to. */
+  readonly exits: readonly string[]
+  readonly unobserved: readonly Unobserved[]
+}
+
+export type StoredFacts = Pick<Facts, 'payments' | 'events' | 'letters'>
+
+/** What PostgreSQL holds. */
+export async function readStored(databaseUrl: string): Promise<StoredFacts> {
+  const client = new pg.Client(databaseUrl)
+  await client.connect()
+  try {
+    const all = async <Row extends object>(text: string): Promise<Row[]> => (await client.query<Row>(text)).rows
+    return {
+      payments: await all<PaymentRow>(`
+        select id, reference, amount_minor::float8 as "amountMinor", currency, status, attempts,
+          parked_at is not null as parked, extract(epoch from created_at)::float8 * 1000 as "createdAt" from payments`),
+      events: await all<EventRow>(`
+        select payment_id as "paymentId", sequence, type,
+          case when current_setting('track_commit_timestamp')::boolean
+            then extract(epoch from pg_xact_commit_timestamp(xid::xid))::float8 * 1000 end as "committedAt"
+        from payment_events order by payment_id, sequence`),
+      letters: await all<LetterRow>('select key, topic, source, reason from dead_letters'),
+    }
+  } finally {
+    await client.end()
+  }
+}

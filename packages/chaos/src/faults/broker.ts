@@ -1,0 +1,140 @@
+import { eventually, management } from '@cashflow/testing'
+import type { Fault } from '../fault.ts'
+import { OBSERVING_QUEUE } from '../observer.ts'
+import { listQueues } from '../queues.ts'
+import type { System } from '../system.ts'
+
+const QUEUE = 'payments'
+
+/** RabbitMQ dies, restarts, is full, forgets, and loses parts of itself. */
+export const BROKER_FAULTS: readonly Fault[] = [
+  {
+    name: 'broker-kill',
+    disturbs: ['broker'],
+    lastsMs: [0, 3_000],
+    healsMs: 25_000,
+    async run({ broker }, { over }) {
+      await Promise.all(broker.nodes.map((node) => node.kill()))
+      await over()
+      await broker.start()
+    },
+  },
+  {
+    name: 'broker-restart',
+    disturbs: ['broker'],
+    lastsMs: [0, 2_000],
+    healsMs: 30_000,
+    async run({ broker }, { over }) {
+      await Promise.all(broker.nodes.map((node) => node.shutDown()))
+      await over()
+      await broker.start()
+    },
+  },
+  {
+    name: 'broker-alarm',
+    disturbs: ['broker'],
+    lastsMs: [3_000, 12_000],
+    healsMs: 3_000,
+    async run({ broker }, { random, over }) {
+      const node = random.pick(broker.nodes)
+      await node.ctl('set_vm_memory_high_watermark', '0.0000001')
+      await over()
+      await node.ctl('set_vm_memory_high_watermark', '0.4')
+    },
+  },
+  {
+    name: 'broker-wipe',
+    disturbs: ['broker', 'broker links'],
+    lastsMs: [0, 2_000],
+    healsMs: 30_000,
+    async run({ broker, links, observer }, { over }) {
+      // What RabbitMQ has confirmed is gone for the services, but not for the observer, who must have read it before.
+      for (const link of links.broker.all) link.cut()
+      await observer.caughtUp()
+      await Promise.all(broker.nodes.map((node) => node.kill()))
+      await Promise.all(broker.nodes.map((node) => node.wipe()))
+      await over()
+      await broker.start()
+      await observer.caughtUp()
+      for (const link of links.broker.all) link.restore()
+    },
+  },
+  {
+    name: 'queue-delete',
+    disturbs: ['broker'],
+    lastsMs: [0, 0],
+    healsMs: 1_000,
+    async run(system) {
+      // Not while it is being declared, or RabbitMQ may never take its name again until it restarts:
+      // https://github.com/rabbitmq/rabbitmq-server/issues/17137
+      await consumed(system)
+      await askManagement(system, 'DELETE', `/queues/%2F/${QUEUE}`)
+    },
+  },
+  {
+    // Nobody takes the message that says a payment was made: only `mandatory` tells the relay.
+    name: 'binding-delete',
+    disturbs: ['broker'],
+    lastsMs: [500, 1_000],
+    healsMs: 10_000,
+    async run(system, { over }) {
+      const topic = 'payment.created'
+      await consumed(system)
+      const from = Date.now()
+      const text = `select key from outbox_messages where topic = '${topic}'`
+      const waiting = new Set((await system.query<{ key: string }>(text)).map(({ key }) => key))
+      for (const queue of [OBSERVING_QUEUE, QUEUE])
+        await askManagement(system, 'DELETE', `/bindings/%2F/e/payments/q/${queue}/${topic}`)
+      await over()
+      // The relay declares it again when a message comes back.
+      await eventually(async () => {
+        const bindings = await askManagement(system, 'GET', `/bindings/%2F/e/payments/q/${QUEUE}`)
+        if (!(bindings as { routing_key: string }[]).some(({ routing_key }) => routing_key === topic))
+          throw new Error('nobody has bound the queue again')
+      })
+      await askManagement(system, 'POST', `/bindings/%2F/e/payments/q/${OBSERVING_QUEUE}`, { routing_key: topic })
+      system.observer.unobserved.push({ topic, from, to: Date.now(), waiting })
+    },
+  },
+  {
+    name: 'node-kill',
+    disturbs: ['broker'],
+    lastsMs: [2_000, 8_000],
+    healsMs: 20_000,
+    needs: 'cluster',
+    async run({ broker }, { random, over }) {
+      const node = random.pick(broker.nodes)
+      await node.kill()
+      await over()
+      await node.start()
+    },
+  },
+  {
+    name: 'leader-kill',
+    disturbs: ['broker'],
+    lastsMs: [2_000, 8_000],
+    healsMs: 20_000,
+    needs: 'cluster',
+    async run({ broker }, { over }) {
+      const leader = await eventually(() => broker.queueLeader('/', QUEUE))
+      await leader.kill()
+      await over()
+      await leader.start()
+    },
+  },
+]
+
+/** Resolves when the worker's queue is there as a whole: who lost it before has declared it, bound it, and consumes. */
+async function consumed({ broker }: System): Promise<void> {
+  await eventually(
+    async () => {
+      const queue = (await listQueues(broker)).find(({ name }) => name === QUEUE)
+      if (!queue || queue.consumers === 0) throw new Error(`nobody consumes the queue ${QUEUE}`)
+    },
+    { timeoutMs: 60_000, intervalMs: 500 },
+  )
+}
+
+function askManagement({ broker }: System, method: string, path: string, body?: unknown): Promise<unknown> {
+  return management(broker.nodes[0]?.managementUrl ?? '').request(method, path, body)
+}

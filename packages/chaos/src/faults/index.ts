@@ -1,0 +1,18 @@
+import type { Fault } from '../fault.ts'
+import { BROKER_FAULTS } from './broker.ts'
+import { CLOCK_FAULTS } from './clock.ts'
+import { LINK_FAULTS } from './links.ts'
+import { MESSAGE_FAULTS } from './messages.ts'
+import { POSTGRES_FAULTS } from './postgres.ts'
+import { PROVIDER_FAULTS } from './provider.ts'
+import { SERVICE_FAULTS } from './services.ts'
+
+export const FAULTS: readonly Fault[] = [
+  ...SERVICE_FAULTS,
+  ...BROKER_FAULTS,
+  ...POSTGRES_FAULTS,
+  ...LINK_FAULTS,
+  ...MESSAGE_FAULTS,
+  ...PROVIDER_FAULTS,
+  ...CLOCK_FAULTS,
+]

@@ -1,0 +1,16 @@
+import type { Fault } from '../fault.ts'
+import type { Mood } from '../provider.ts'
+
+const MOODS: readonly Mood[] = ['slow', 'failing', 'hanging', 'lying']
+
+export const PROVIDER_FAULTS: readonly Fault[] = MOODS.map((mood) => ({
+  name: `provider-${mood}`,
+  disturbs: ['provider'],
+  lastsMs: [2_000, 8_000],
+  healsMs: 3_000,
+  async run({ provider }, { over }) {
+    provider.mood = mood
+    await over()
+    provider.mood = 'well'
+  },
+}))

@@ -1,0 +1,40 @@
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { REPOSITORY } from '@cashflow/testing'
+import { HELP, list, readArguments, UsageError } from './arguments.ts'
+import { report } from './report.ts'
+import { runChaos } from './run.ts'
+
+const say = (line: string) => void process.stdout.write(`${line}\n`)
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  process.stderr.write(`${error instanceof UsageError ? error.message : (error as Error).stack}\n`)
+  process.exitCode = 2
+}
+
+async function main(): Promise<number> {
+  const args = readArguments(process.argv.slice(2))
+  if (args.help || args.list) {
+    process.stdout.write(args.help ? HELP : list())
+    return 0
+  }
+  const dir = join(REPOSITORY, '.cashflow/chaos', `${args.seed}-${process.pid}`)
+  rmSync(dir, { recursive: true, force: true })
+  mkdirSync(dir, { recursive: true })
+  say(`seed ${args.seed}, ${args.minutes} minutes, logs in ${join(dir, 'logs')}`)
+  const stopping = new AbortController()
+  // The second one kills, and what it leaves behind ends with it.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
+  const run = await runChaos({
+    ...args,
+    dir,
+    durationMs: args.minutes * 60_000,
+    sizes: { api: 2, relay: 2, worker: 2 },
+    signal: stopping.signal,
+    say,
+  })
+  say(`\n${report(run, args)}`)
+  return run.violations.length > 0 ? 1 : 0
+}

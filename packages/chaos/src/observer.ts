@@ -1,0 +1,98 @@
+import type { RabbitmqCluster } from '@cashflow/dev-stack'
+import { createConnection, createConsumer, type Delivery, type Topology } from '@cashflow/messaging'
+import { eventually } from '@cashflow/testing'
+import { listQueues } from './queues.ts'
+import { SILENT } from './silent.ts'
+
+export interface Sighting {
+  readonly messageId: string
+  readonly topic: string
+  readonly paymentId: string
+  /** Its place in the order of first sightings. */
+  readonly place: number
+  /** In milliseconds since 1970. */
+  readonly at: number
+}
+
+/** A time in which the observer's queue was not bound to a topic, in milliseconds since 1970. */
+export interface Unobserved {
+  readonly topic: string
+  readonly from: number
+  readonly to: number
+  /** Payments whose message of this topic had not been published when it began. */
+  readonly waiting: ReadonlySet<string>
+}
+
+/** A queue beside the worker's, bound to every topic, whose every message is written down. */
+export interface Observer {
+  /** By message id: the first time that each was seen. */
+  readonly sightings: ReadonlyMap<string, Sighting>
+  readonly unobserved: Unobserved[]
+  /** Resolves when it has read all that the broker has for it. */
+  caughtUp(): Promise<void>
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+export const OBSERVING_QUEUE = 'chaos.observed'
+export const TOPICS = ['payment.created', 'payment.retry', 'payment.succeeded', 'payment.failed'] as const
+
+const CATCH_UP_MS = 60_000
+
+const TOPOLOGY: Topology = {
+  exchange: 'payments',
+  queue: OBSERVING_QUEUE,
+  deadLetterQueue: OBSERVING_QUEUE,
+  exchanges: [{ name: 'payments', type: 'topic' }],
+  queues: [
+    {
+      name: OBSERVING_QUEUE,
+      arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': 1_000_000 },
+      boundTo: { exchange: 'payments', topics: TOPICS },
+    },
+  ],
+}
+
+/** Speaks to the brokers themselves: no fault of a link is between. */
+export function createObserver(cluster: RabbitmqCluster): Observer {
+  const urls = cluster.nodes.map(({ url }) => url)
+  const sightings = new Map<string, Sighting>()
+  const unobserved: Unobserved[] = []
+  const connection = createConnection({ urls, name: 'chaos-observer', logger: SILENT })
+  const consumer = createConsumer({
+    connection,
+    topology: TOPOLOGY,
+    queue: OBSERVING_QUEUE,
+    prefetch: 1_000,
+    logger: SILENT,
+    async handle({ messageId = '', topic, body }: Delivery) {
+      const { payment_id: paymentId } = JSON.parse(body.toString()) as { payment_id: string }
+      const place = sightings.size
+      if (!sightings.has(messageId)) sightings.set(messageId, { messageId, topic, paymentId, place, at: Date.now() })
+      return 'ack'
+    },
+  })
+
+  return {
+    sightings,
+    unobserved,
+    async caughtUp() {
+      await eventually(
+        async () => {
+          const own = (await listQueues(cluster)).find(({ name }) => name === OBSERVING_QUEUE)
+          if (own?.messages !== 0 || own.consumers === 0) throw new Error('the observer has not caught up')
+        },
+        { timeoutMs: CATCH_UP_MS },
+      )
+    },
+    async start() {
+      await connection.start()
+      await consumer.start()
+      await connection.whenReady()
+    },
+    async stop() {
+      await consumer.stop()
+      await connection.stop()
+    },
+  }
+}

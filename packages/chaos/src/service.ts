@@ -1,0 +1,119 @@
+import { createWriteStream } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Daemon, describeExit, startDaemon } from '@cashflow/dev-stack'
+import { REPOSITORY } from '@cashflow/testing'
+
+export type Role = 'api' | 'relay' | 'worker'
+
+export interface ServiceOptions {
+  role: Role
+  /** Such as `worker-2`. */
+  name: string
+  env: Readonly<Record<string, string>>
+  /** For Node, before the service's own file. */
+  nodeArguments: readonly string[]
+  /** Where all that it writes is kept. */
+  logFile: string
+}
+
+/** One of the real services as a process that comes back, whatever became of the one before. */
+export interface Service {
+  readonly role: Role
+  readonly name: string
+  /** How it ended when nobody had asked it to. */
+  readonly exits: readonly string[]
+  /** How often each error was logged. */
+  readonly errors: ReadonlyMap<string, number>
+  /** Idempotent. Does not wait until it is ready: with a server away, that may take until the server is back. */
+  start(env?: Readonly<Record<string, string>>): Promise<void>
+  /** SIGKILL. */
+  kill(): Promise<void>
+  /** SIGTERM, and in the end SIGKILL. */
+  stop(): Promise<void>
+  /** SIGSTOP, until `thaw`. */
+  freeze(): void
+  thaw(): void
+}
+
+/** Longer than any service's own deadline, which is the worker's: PROVIDER_DEADLINE_MS and 15 seconds. */
+const STOP_PATIENCE_MS = 60_000
+const RESTART_AFTER_MS = 500
+
+export function createService({ role, name, env, nodeArguments, logFile }: ServiceOptions): Service {
+  const log = createWriteStream(logFile)
+  const exits: string[] = []
+  const errors = new Map<string, number>()
+  let running: Promise<Daemon> | undefined
+  let wanted = false
+
+  function onLine(line: string): void {
+    log.write(`${line}\n`)
+    const message = errorOf(line)
+    if (message !== undefined) errors.set(message, (errors.get(message) ?? 0) + 1)
+  }
+
+  async function launch(extra: Readonly<Record<string, string>>): Promise<Daemon> {
+    const daemon = await startDaemon({
+      file: process.execPath,
+      args: [...nodeArguments, join(REPOSITORY, `services/${role}/src/main.ts`)],
+      cwd: tmpdir(), // Where no .env of the checkout is.
+      env: { PATH: process.env.PATH, APP_ENV: 'production', ...env, ...extra },
+      output: { onLine },
+    })
+    void daemon.exited.then(async (exit) => {
+      if (!wanted) return
+      exits.push(`${name} ended by itself (${describeExit(exit)})`)
+      running = undefined
+      await sleep(RESTART_AFTER_MS)
+      if (wanted) running ??= launch(extra)
+    })
+    return daemon
+  }
+
+  async function end(signals: Parameters<Daemon['stop']>[0]): Promise<void> {
+    wanted = false
+    const daemon = await running
+    running = undefined
+    await daemon?.stop(signals)
+  }
+
+  const send = async (signal: NodeJS.Signals) => {
+    const daemon = await running
+    if (daemon?.isRunning()) process.kill(daemon.pid, signal)
+  }
+  return {
+    role,
+    name,
+    exits,
+    errors,
+    async start(extra = {}) {
+      wanted = true
+      running ??= launch(extra)
+      await running
+    },
+    kill: () => end([]),
+    async stop() {
+      thaw()
+      await end([{ signal: 'SIGTERM', patienceMs: STOP_PATIENCE_MS }])
+    },
+    freeze: () => void send('SIGSTOP'),
+    thaw,
+  }
+
+  function thaw(): void {
+    void send('SIGCONT')
+  }
+}
+
+/** The message of a line that was logged as an error, or what was no log line at all. */
+function errorOf(line: string): string | undefined {
+  if (!line.startsWith('{')) return line
+  try {
+    const { level, message } = JSON.parse(line)
+    return level === 'error' ? message : undefined
+  } catch {
+    return undefined // Half a line, as a kill leaves it.
+  }
+}

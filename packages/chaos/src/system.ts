@@ -1,0 +1,143 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fetchLibfaketime, freePorts, type RabbitmqCluster, startRabbitmqCluster } from '@cashflow/dev-stack'
+import { eventually, type ReplicatedPostgres, startReplicatedPostgres } from '@cashflow/testing'
+import pg from 'pg'
+import { createDuplicator, type Duplicator } from './duplicator.ts'
+import type { RowCounts } from './facts.ts'
+import type { Need } from './fault.ts'
+import { type Links, startLinks } from './links.ts'
+import { createObserver, type Observer } from './observer.ts'
+import { type Provider, startProvider } from './provider.ts'
+import { createRandom } from './random.ts'
+import { createService, type Role, type Service } from './service.ts'
+
+/** Everything that runs, and that faults may reach for. */
+export interface System {
+  readonly apiUrls: readonly string[]
+  readonly services: Readonly<Record<Role, readonly Service[]>>
+  readonly postgres: ReplicatedPostgres
+  readonly broker: RabbitmqCluster
+  readonly links: Links
+  readonly provider: Provider
+  readonly observer: Observer
+  readonly duplicator: Duplicator
+  /** Where it can be had. */
+  readonly libfaketime: string | undefined
+  /** One statement on the primary. */
+  query<Row extends object>(text: string): Promise<Row[]>
+  countRows(): Promise<RowCounts>
+  stop(): Promise<void>
+}
+
+export interface SystemOptions {
+  /** Empty; servers and logs go there. */
+  dir: string
+  seed: number
+  sizes: Readonly<Record<Role, number>>
+  /** What the faults need that will come. */
+  needs: ReadonlySet<Need>
+  /** Node's arguments for a role's processes: how broken builds come in. */
+  nodeArguments?: Partial<Readonly<Record<Role, readonly string[]>>>
+  settings?: Readonly<Record<string, string>>
+  say: (line: string) => void
+}
+
+const SETTINGS = {
+  APP_ENV: 'production',
+  LOG_LEVEL: 'info',
+  PROVIDER: 'http',
+  PROVIDER_DEADLINE_MS: '3000',
+  PROVIDER_OPEN_MS: '1000',
+  REDRIVE_AFTER_MS: '10000',
+  RECONCILE_INTERVAL_MS: '500',
+}
+
+/** Starts servers, provider and services, each on ports of its own; resolves when the APIs answer. */
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const { dir, seed, sizes, needs, say } = options
+  const brokerNodes = needs.has('cluster') ? 3 : 1
+  const stops: (() => Promise<unknown>)[] = []
+  const stop = async () => {
+    for (const next of stops.splice(0).toReversed()) await next()
+  }
+  const kept = async <Started extends { stop(): Promise<unknown> }>(starting: Promise<Started>): Promise<Started> => {
+    const started = await starting
+    stops.push(() => started.stop())
+    return started
+  }
+  try {
+    await mkdir(join(dir, 'logs'), { recursive: true })
+    say(`starting PostgreSQL with a standby, and RabbitMQ on ${brokerNodes} node${brokerNodes > 1 ? 's' : ''}`)
+    const [postgres, broker, provider] = await Promise.all([
+      kept(startReplicatedPostgres({ settings: POSTGRES_SETTINGS, ...(needs.has('small disk') && { diskMb: 1024 }) })),
+      kept(startRabbitmqCluster({ dir: join(dir, 'rabbitmq'), size: brokerNodes, log: say })),
+      kept(startProvider(createRandom(seed))),
+    ])
+    const brokerUrls = broker.nodes.map(({ url }) => url)
+    const links = await kept(startLinks(postgres.url, brokerUrls))
+    const observer = createObserver(broker)
+    await observer.start()
+    stops.push(() => observer.stop())
+    const duplicator = await kept(createDuplicator(brokerUrls))
+
+    const ports = await freePorts(sizes.api)
+    const env = (role: Role, index: number) => ({
+      ...SETTINGS,
+      DATABASE_URL: links.database.urls(role),
+      RABBITMQ_URL: links.broker.urls(role),
+      PROVIDER_URL: provider.url,
+      PORT: String(ports[index]),
+      ...options.settings,
+    })
+    const create = (role: Role) =>
+      Array.from({ length: sizes[role] }, (_, index) => {
+        const name = `${role}-${index + 1}`
+        const nodeArguments = options.nodeArguments?.[role] ?? []
+        const logFile = join(dir, 'logs', `${name}.log`)
+        return createService({ role, name, env: env(role, index), nodeArguments, logFile })
+      })
+    const services = { api: create('api'), relay: create('relay'), worker: create('worker') }
+    const all = Object.values(services).flat()
+    stops.push(() => Promise.all(all.map((service) => service.stop())))
+    say(`starting ${all.map(({ name }) => name).join(', ')}`)
+    await Promise.all(all.map((service) => service.start()))
+    const apiUrls = ports.map((port) => `http://127.0.0.1:${port}`)
+    await eventually(() => Promise.all(apiUrls.map(expectHealthy)), { timeoutMs: 60_000 })
+
+    const query: System['query'] = (text) => ask(postgres.url, text)
+    const libfaketime = needs.has('libfaketime') ? await fetchLibfaketime() : undefined
+    return {
+      ...{ apiUrls, services, postgres, broker, links, provider, observer, duplicator, libfaketime },
+      ...{ query, countRows: () => countRows(query), stop },
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+const POSTGRES_SETTINGS = { track_commit_timestamp: 'on', max_connections: '100', max_wal_size: '256MB' }
+
+async function expectHealthy(apiUrl: string): Promise<void> {
+  const { status } = await fetch(`${apiUrl}/health`)
+  if (status !== 200) throw new Error(`${apiUrl} answers ${status}`)
+}
+
+async function ask<Row extends object>(url: string, text: string): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return (await client.query<Row>(text)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+async function countRows(query: System['query']): Promise<RowCounts> {
+  const [rows] = await query<RowCounts>(`
+    select (select count(*)::int from payments where status = 'PENDING' and parked_at is null) as pending,
+      (select count(*)::int from outbox_messages) as outbox, (select count(*)::int from outbox_scheduled) as scheduled`)
+  return rows as RowCounts
+}

@@ -1,0 +1,43 @@
+import { expect } from 'chai'
+import { readArguments, UsageError } from '../src/arguments.ts'
+import { FAULTS } from '../src/faults/index.ts'
+
+describe('arguments', () => {
+  it('have defaults, and a seed that is drawn', () => {
+    expect(readArguments([])).to.include({ minutes: 5, faults: FAULTS, atOnce: 2, clients: 24, perSecond: 40 })
+    expect(readArguments([]).seed).to.be.within(0, 999_999)
+  })
+
+  it('choose faults by the beginnings of their names', () => {
+    const { faults, seed, minutes } = readArguments([
+      '--seed',
+      '7',
+      '--minutes',
+      '0.5',
+      '--faults',
+      'worker,broker-wipe',
+    ])
+    expect({ seed, minutes }).to.deep.equal({ seed: 7, minutes: 0.5 })
+    const names = ['worker-kill', 'worker-stop', 'worker-freeze', 'worker-freeze-long', 'broker-wipe']
+    expect(faults.map(({ name }) => name)).to.deep.equal(names)
+  })
+
+  it('take a whole name for what it says', () => {
+    expect(readArguments(['--faults', 'worker-freeze']).faults.map(({ name }) => name)).to.deep.equal(['worker-freeze'])
+  })
+
+  for (const [wrong, says] of [
+    [['--faults', 'worker,nonsense'], 'there is no fault "nonsense"'],
+    [['--faults', ''], 'there is no fault ""'],
+    [['--seed', '1.5'], '--seed must be'],
+    [['--seed=-1'], '--seed must be'],
+    [['--minutes', '0'], '--minutes must be'],
+    [['--at-once', '9'], '--at-once must be'],
+    [['--what'], 'Unknown option'],
+    [['surplus'], 'Unexpected argument'],
+  ] as const) {
+    it(`refuse ${wrong.join(' ')}`, () => {
+      expect(() => readArguments(wrong)).to.throw(UsageError, says)
+    })
+  }
+})

@@ -1,0 +1,124 @@
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import type { BrokenBuild } from '../src/broken/broken-build.ts'
+import {
+  ACK_BEFORE_COMMIT,
+  DELETE_BEFORE_CONFIRM,
+  NO_RECONCILER,
+  PUBLISH_WITHOUT_MANDATORY,
+  SETTLE_WITHOUT_FENCE,
+} from '../src/broken/broken-builds.ts'
+import * as scenarios from './broken/scenarios.ts'
+import { createStage, type Findings, PATIENTLY, type Stage } from './broken/stage.ts'
+
+const { PAYMENTS } = scenarios
+
+interface Case {
+  build: BrokenBuild
+  when: string
+  scenario: scenarios.Scenario
+  /** How many payments it is about. */
+  count: number
+  /** How many of them only a redrive can settle, with our build. */
+  redriven?: number
+  /** What is seen of the build, and never of ours. */
+  harm: (findings: Findings) => void
+  /** Whether a redrive makes up for the harm. */
+  redriveHelps?: boolean
+}
+
+const ENDS = 'a payment ends, or is parked with a dead letter that says why'
+const ENDS_AS_SAID = 'a payment ends as the provider has said last'
+
+const isLost =
+  (count: number) =>
+  ({ broken, pending, redriven }: Findings) => {
+    expect(broken).to.include(ENDS)
+    expect({ pending, redriven }).to.deep.equal({ pending: count, redriven: 0 })
+  }
+
+const CASES: Case[] = [
+  {
+    build: ACK_BEFORE_COMMIT,
+    when: 'a worker is killed while the provider is being asked',
+    scenario: scenarios.killedAtTheProvider,
+    count: 1,
+    harm: isLost(1),
+    redriveHelps: true,
+  },
+  {
+    build: DELETE_BEFORE_CONFIRM,
+    when: 'the broker dies with what it has not confirmed',
+    scenario: scenarios.brokerDiesUnconfirmed,
+    count: 1,
+    harm: isLost(1),
+    redriveHelps: true,
+  },
+  {
+    build: PUBLISH_WITHOUT_MANDATORY,
+    when: 'a binding is missing',
+    scenario: scenarios.bindingDeleted,
+    count: PAYMENTS,
+    harm: isLost(PAYMENTS),
+    redriveHelps: true,
+  },
+  {
+    build: SETTLE_WITHOUT_FENCE,
+    when: 'a worker wakes up after another has taken its payment over',
+    scenario: scenarios.wokenAfterItsLease,
+    count: 1,
+    // By whoever had lost the payment.
+    harm: ({ broken }) => expect(broken).to.deep.equal([ENDS_AS_SAID]),
+  },
+  {
+    build: NO_RECONCILER,
+    when: 'the broker loses its disk',
+    scenario: scenarios.brokerWiped,
+    count: PAYMENTS,
+    redriven: PAYMENTS,
+    // Twenty rounds of a reconciler.
+    harm: ({ broken, pending, overdueMs }) => {
+      expect({ broken, pending }).to.deep.equal({ broken: [ENDS], pending: PAYMENTS })
+      expect(overdueMs).to.be.above(2_000)
+    },
+  },
+]
+
+describe('a build', () => {
+  let stage: Stage
+  before(async () => {
+    stage = await createStage()
+  })
+  after(() => stage.stop())
+
+  describe('that is ours', () => {
+    before(async () => {
+      await stage.begin()
+      await scenarios.goodWeather(stage)
+    })
+
+    for (const { when, scenario, count, redriven = 0 } of CASES) {
+      it(`does no harm when ${when}`, async () => {
+        const before = await stage.findings()
+        await scenario(stage)
+        const clean = { broken: [], pending: 0, ends: before.ends + count, redriven: before.redriven + redriven }
+        await eventually(async () => {
+          const { overdueMs: _, ...findings } = await stage.findings()
+          expect(findings).to.deep.equal(clean)
+        }, PATIENTLY)
+      })
+    }
+  })
+
+  for (const { build, when, scenario, harm, redriveHelps = false } of CASES) {
+    it(`with ${build.name} settles everything in good weather, and does harm when ${when}`, async () => {
+      await stage.begin(build)
+      await scenarios.goodWeather(stage)
+      await scenario(stage)
+      await eventually(async () => harm(await stage.findings()), PATIENTLY)
+      if (!redriveHelps) return
+      await scenarios.timePasses(stage)
+      await eventually(async () => expect(await stage.findings()).to.include({ pending: 0 }), PATIENTLY)
+    })
+  }
+})

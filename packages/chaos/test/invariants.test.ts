@@ -1,0 +1,185 @@
+import { expect } from 'chai'
+import type { Facts } from '../src/facts.ts'
+import { checkInvariants } from '../src/invariants.ts'
+
+const ID = '01a20000-0000-7000-8000-000000000001'
+const OTHER = '01a20000-0000-7000-8000-000000000002'
+const MONEY = { reference: 'ref', amountMinor: 100, currency: 'USD' }
+
+/** One payment's life, as it should be. */
+const GOOD: Facts = {
+  payments: [{ id: ID, ...MONEY, status: 'SUCCESS', attempts: 0, parked: false, createdAt: 10 }],
+  events: [
+    { paymentId: ID, sequence: 1, type: 'payment.created', committedAt: 11 },
+    { paymentId: ID, sequence: 2, type: 'payment.succeeded', committedAt: 30 },
+  ],
+  letters: [],
+  backlog: { pending: 0, outbox: 0, scheduled: 0, queues: { payments: 0 } },
+  wishes: [
+    {
+      ...MONEY,
+      answers: [{ at: 12, status: 201, paymentId: ID }],
+      views: [
+        { at: 13, status: 'PENDING' },
+        { at: 40, status: 'SUCCESS' },
+      ],
+    },
+  ],
+  charges: [{ key: ID, paymentId: ID, amountMinor: 100, currency: 'USD', beganAt: 20, moved: true, known: true }],
+  told: [{ key: ID, verdict: 'approved' }],
+  sightings: [
+    { messageId: 'a', topic: 'payment.created', paymentId: ID, place: 0, at: 15 },
+    { messageId: 'b', topic: 'payment.succeeded', paymentId: ID, place: 1, at: 35 },
+  ],
+  exits: [],
+  unobserved: [],
+}
+const [PAYMENT] = GOOD.payments
+const [WISH] = GOOD.wishes
+const [CHARGE] = GOOD.charges
+const [CREATED, ENDED] = GOOD.events
+const [SEEN_CREATED, SEEN_ENDED] = GOOD.sightings
+if (!PAYMENT || !WISH || !CHARGE || !CREATED || !ENDED || !SEEN_CREATED || !SEEN_ENDED) throw new Error('not good')
+const PENDING = { ...PAYMENT, status: 'PENDING' as const }
+const PARKED = { ...PENDING, parked: true, attempts: 10 }
+const LETTER = { key: ID, topic: 'payment.retry', source: 'worker', reason: 'HTTP 503' }
+const PARKED_WELL: Partial<Facts> = {
+  payments: [PARKED],
+  letters: [LETTER],
+  events: [CREATED],
+  charges: Array.from({ length: 10 }, () => ({ ...CHARGE, moved: false })),
+  wishes: [{ ...WISH, views: [] }],
+}
+const AWAY = { topic: 'payment.created', from: 5, to: 100, waiting: new Set<string>() }
+
+describe('invariants', () => {
+  const broken = (change: Partial<Facts>) => checkInvariants({ ...GOOD, ...change }).map(({ rule }) => rule)
+
+  it('hold for a payment that was made, charged and settled', () => {
+    expect(broken({})).to.deep.equal([])
+  })
+
+  it('hold for one that is parked, with its dead letter', () => {
+    expect(broken(PARKED_WELL)).to.deep.equal([])
+  })
+
+  it('hold for one that was stored although nobody was answered', () => {
+    expect(broken({ wishes: [{ ...WISH, answers: [{ at: 12, status: 'none' }], views: [] }] })).to.deep.equal([])
+  })
+
+  it('hold for one charged again after an attempt that came to nothing', () => {
+    expect(
+      broken({ payments: [{ ...PAYMENT, attempts: 1 }], charges: [CHARGE, { ...CHARGE, moved: false }] }),
+    ).to.deep.equal([])
+  })
+
+  it('hold for a message that was published while the observer was not bound', () => {
+    expect(broken({ sightings: [SEEN_ENDED], unobserved: [AWAY] })).to.deep.equal([])
+  })
+
+  const stored = 'a payment that was answered with its id is stored'
+  const asked = 'a payment is what somebody asked for'
+  const ends = 'a payment ends, or is parked with a dead letter that says why'
+  const oneEvent = 'a payment has its created event, and one event of its end if it has ended'
+  const published = "an event's message has reached an observing queue"
+  const provider = 'the provider is asked under one key, for what was asked for'
+  const accounted = 'there are no more charges than attempts that are accounted for'
+  const seen = 'a GET finds what was answered, and never an older state'
+  const lastSaid = 'a payment ends as the provider has said last'
+  const letter = 'a dead letter is about a parked payment, or about one that only a lost primary knew'
+  const cases: [title: string, rule: string, change: Partial<Facts>][] = [
+    ['a payment that is not there', stored, { payments: [], events: [], charges: [], sightings: [], told: [] }],
+    ['another amount in the row', asked, { payments: [{ ...PAYMENT, amountMinor: 101 }] }],
+    ['a payment that nobody asked for', asked, { payments: [PAYMENT, { ...PAYMENT, id: OTHER, reference: 'else' }] }],
+    ['another reference in the row', stored, { payments: [{ ...PAYMENT, reference: 'else' }] }],
+    ['another currency in the row', asked, { payments: [{ ...PAYMENT, currency: 'ETB' }] }],
+    [
+      'two payments of one reference',
+      'a reference has one payment, and one id in all answers',
+      { payments: [PAYMENT, { ...PAYMENT, id: OTHER }] },
+    ],
+    [
+      'two ids in the answers',
+      'a reference has one payment, and one id in all answers',
+      { wishes: [{ ...WISH, answers: [...WISH.answers, { at: 14, status: 409, paymentId: OTHER }] }] },
+    ],
+    ['a payment that stays PENDING', ends, { payments: [PENDING], events: [CREATED] }],
+    ['one that is parked without a letter', ends, { ...PARKED_WELL, letters: [] }],
+    ['one that is parked too early', ends, { ...PARKED_WELL, payments: [{ ...PARKED, attempts: 3 }] }],
+    ['two ends', oneEvent, { events: [CREATED, ENDED, { ...ENDED, sequence: 3, type: 'payment.failed' }] }],
+    ['an end that does not fit the status', oneEvent, { events: [CREATED, { ...ENDED, type: 'payment.failed' }] }],
+    ['no created event', oneEvent, { events: [ENDED] }],
+    [
+      'an event without a payment',
+      'an event has its payment',
+      { events: [...GOOD.events, { ...CREATED, paymentId: OTHER }] },
+    ],
+    ['a created event that was never published', published, { sightings: [SEEN_ENDED] }],
+    ['an outcome that was never published', published, { sightings: [SEEN_CREATED] }],
+    [
+      'an event from before the observer was unbound',
+      published,
+      { sightings: [SEEN_ENDED], unobserved: [{ ...AWAY, from: 12 }] },
+    ],
+    [
+      'an outcome that comes before the creation',
+      'first deliveries of a payment are in the order of its events',
+      {
+        sightings: [
+          { ...SEEN_ENDED, place: 0 },
+          { ...SEEN_CREATED, place: 1 },
+        ],
+      },
+    ],
+    [
+      'two outcome messages',
+      'an outcome is published once, under one message id',
+      { sightings: [SEEN_CREATED, SEEN_ENDED, { ...SEEN_ENDED, messageId: 'c' }] },
+    ],
+    ['another key', provider, { charges: [{ ...CHARGE, key: OTHER }] }],
+    ['another amount', provider, { charges: [{ ...CHARGE, amountMinor: 99 }] }],
+    [
+      'a charge of nothing that is stored',
+      'a charge has a payment that was there before',
+      { charges: [CHARGE, { ...CHARGE, key: OTHER }] },
+    ],
+    [
+      'a charge after the end',
+      'no charge begins after its payment has ended',
+      { charges: [{ ...CHARGE, beganAt: 31 }] },
+    ],
+    ['a second charge that no attempt accounts for', accounted, { charges: [CHARGE, CHARGE] }],
+    ['an end that the provider has not said', lastSaid, { told: [{ key: ID, verdict: 'declined' }] }],
+    [
+      'an end that the provider has said before another',
+      lastSaid,
+      { told: [...GOOD.told, { key: ID, verdict: 'declined' }] },
+    ],
+    [
+      'money that moves again',
+      'money moves once, where the provider tells what it did when it is asked',
+      { payments: [{ ...PAYMENT, attempts: 1 }], charges: [CHARGE, CHARGE] },
+    ],
+    ['a payment that a GET does not find', seen, { wishes: [{ ...WISH, views: [{ at: 13, status: 'missing' }] }] }],
+    ['an older state', seen, { wishes: [{ ...WISH, views: [...WISH.views, { at: 50, status: 'PENDING' }] }] }],
+    [
+      'an answer that is not documented',
+      'every answer is a documented one',
+      { wishes: [{ ...WISH, answers: [...WISH.answers, { at: 13, status: 500 }] }] },
+    ],
+    ['rows that stay in the outbox', 'everything drains', { backlog: { ...GOOD.backlog, outbox: 1 } }],
+    [
+      'messages that stay in a queue',
+      'everything drains',
+      { backlog: { ...GOOD.backlog, queues: { 'payments.dead': 1 } } },
+    ],
+    ['a dead letter of a settled payment', letter, { letters: [LETTER] }],
+    ['a dead letter of nothing', letter, { letters: [{ ...LETTER, key: OTHER }] }],
+    ['a service that ends', 'no service ends by itself', { exits: ['worker-1 ended by itself (code 1)'] }],
+  ]
+  for (const [title, rule, change] of cases) {
+    it(`break with ${title}`, () => {
+      expect(broken(change)).to.include(rule)
+    })
+  }
+})

@@ -1,0 +1,36 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import type { Fault } from '../src/fault.ts'
+import { FAULTS, report, runChaos } from '../src/index.ts'
+
+const SEED = 2_492
+const MINUTES = 2
+
+/** On one RabbitMQ, and on every machine: what takes three of them, root or libfaketime is for `npm run chaos`. */
+const isQuick = ({ name, needs }: Fault) => needs === undefined && !name.endsWith('-freeze-long')
+
+describe('a fixed mix of faults', () => {
+  let dir: string
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
+  })
+  after(() => rm(dir, { recursive: true, force: true }))
+
+  it('loses no payment, and doubles none', async () => {
+    const run = await runChaos({
+      ...{ dir, seed: SEED, durationMs: MINUTES * 60_000, atOnce: 2, clients: 12, perSecond: 15 },
+      faults: FAULTS.filter(isQuick),
+      sizes: { api: 2, relay: 2, worker: 2 },
+      say: () => {},
+    })
+    const said = report(run, { seed: SEED })
+    expect(run.violations, said).to.deep.equal([])
+    // It has done what it is for.
+    expect(run.occurrences.length, said).to.be.at.least(run.schedule.length).and.above(15)
+    const settled = run.facts.payments.filter(({ status }) => status !== 'PENDING').length
+    expect(settled, said).to.be.above(100)
+    console.log(said.replace(/^/gm, '      '))
+  }).timeout(900_000)
+})

@@ -1,0 +1,38 @@
+import { expect } from 'chai'
+import { FAULTS } from '../src/faults/index.ts'
+import { planSchedule } from '../src/schedule.ts'
+
+const PLAN = { seed: 7, durationMs: 30 * 60_000, faults: FAULTS, atOnce: 3 }
+const endOf = ({ fault, atMs, lastsMs }: ReturnType<typeof planSchedule>[number]) => atMs + lastsMs + fault.healsMs
+
+describe('a schedule', () => {
+  it('is the same for the same seed, and another for another', () => {
+    expect(planSchedule(PLAN)).to.deep.equal(planSchedule(PLAN))
+    expect(planSchedule(PLAN)).not.to.deep.equal(planSchedule({ ...PLAN, seed: 8 }))
+  })
+
+  it('has every fault, each about as often as the others', () => {
+    const times = Map.groupBy(planSchedule(PLAN), ({ fault }) => fault)
+    expect(times.size).to.equal(FAULTS.length)
+    const counts = [...times.values()].map(({ length }) => length)
+    expect(Math.max(...counts) - Math.min(...counts)).to.be.at.most(2)
+  })
+
+  it('never has two faults at once that disturb the same, nor more than asked for', () => {
+    const schedule = planSchedule(PLAN)
+    for (const one of schedule) {
+      const others = schedule.filter((other) => other !== one && other.atMs <= one.atMs && endOf(other) > one.atMs)
+      expect(others.length).to.be.below(PLAN.atOnce)
+      for (const { fault } of others)
+        expect(fault.disturbs.filter((part) => one.fault.disturbs.includes(part))).to.deep.equal([])
+    }
+    expect(Math.max(...schedule.map(endOf))).to.be.at.most(PLAN.durationMs)
+  })
+
+  it('has a fault alone as often as there is time for it', () => {
+    const [first] = FAULTS
+    const alone = planSchedule({ ...PLAN, durationMs: 60_000, faults: FAULTS.slice(0, 1) })
+    expect(new Set(alone.map(({ fault }) => fault))).to.deep.equal(new Set([first]))
+    expect(alone.length).to.be.above(5)
+  })
+})
