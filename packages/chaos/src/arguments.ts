@@ -7,6 +7,7 @@ export interface Arguments {
   minutes: number
   faults: readonly Fault[]
   atOnce: number
+  restMs: readonly [min: number, max: number]
   clients: number
   perSecond: number
   help: boolean
@@ -21,6 +22,7 @@ export const HELP = `npm run chaos -- [options]      breaks a running Cashflow, 
   --minutes M       how long faults go on (5)
   --faults A,B      only these, or all whose names begin so: worker, broker-wipe (all)
   --at-once N       faults under way at the same time, at most (2)
+  --rest S          seconds without a fault after each one, to see what it alone costs (0.5 to 4)
   --clients N       who create payments (24)
   --per-second N    payments that they create together (40)
   --list            prints the names of all faults
@@ -38,11 +40,17 @@ export function readArguments(args: readonly string[]): Arguments & { list: bool
     minutes: number('--minutes', values.minutes, { min: 0.1, max: 10_000, default: 5 }),
     faults: chosen(values.faults),
     atOnce: number('--at-once', values['at-once'], { min: 1, max: 5, default: 2 }),
+    restMs: restMs(values.rest),
     clients: number('--clients', values.clients, { min: 1, max: 1_000, default: 24 }),
     perSecond: number('--per-second', values['per-second'], { min: 1, max: 10_000, default: 40 }),
     list: values.list ?? false,
     help: values.help ?? false,
   }
+}
+
+function restMs(value: string | undefined): readonly [min: number, max: number] {
+  const seconds = number('--rest', value, { min: 0, max: 600, default: -1 })
+  return seconds < 0 ? [500, 4_000] : [seconds * 1_000, seconds * 1_000]
 }
 
 function parse(args: readonly string[]) {
@@ -52,7 +60,7 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
-        ...{ seed: text, minutes: text, faults: text, 'at-once': text, clients: text, 'per-second': text },
+        ...{ seed: text, minutes: text, faults: text, 'at-once': text, rest: text, clients: text, 'per-second': text },
         ...{ list: flag, help: { ...flag, short: 'h' } },
       },
     }).values

@@ -14,6 +14,7 @@ export interface RunOptions extends Omit<SystemOptions, 'needs'> {
   readonly durationMs: number
   readonly faults: readonly Fault[]
   readonly atOnce: number
+  readonly restMs: readonly [min: number, max: number]
   readonly clients: number
   readonly perSecond: number
   /** Ends the faults early; what then has happened is checked all the same. */
@@ -48,18 +49,18 @@ const DRAIN_POLL_MS = 500
 
 /** Puts a system of its own under load and faults, lets it settle, and checks what it did from outside. */
 export async function runChaos(options: RunOptions): Promise<Run> {
-  const { faults, seed, durationMs, atOnce, say } = options
+  const { faults, say } = options
   const needs = new Set(faults.flatMap((fault) => fault.needs ?? []))
   const system = await startSystem({ ...options, needs })
   const clients = createClients({ ...options, apiUrls: system.apiUrls, count: options.clients })
   try {
     const able = faults.filter((fault) => missingFor(fault, system) === undefined)
     const leftOut = faults.flatMap((fault) => missingFor(fault, system) ?? [])
-    const schedule = planSchedule({ seed, durationMs, faults: able, atOnce })
+    const schedule = planSchedule({ ...options, faults: able })
     const from = Date.now()
     clients.start()
     const occurrences = await keep(schedule, system, options)
-    await pauseUntil(from + durationMs, options.signal)
+    await pauseUntil(from + options.durationMs, options.signal)
     await clients.stop()
     const to = Date.now()
     say('faults and load are over, waiting until all is settled')

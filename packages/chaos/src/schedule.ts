@@ -17,18 +17,18 @@ export interface ScheduleOptions {
   readonly faults: readonly Fault[]
   /** How many faults may be under way at the same time. */
   readonly atOnce: number
+  /** Between the end of one fault and the next one that takes its place, at least and at most. */
+  readonly restMs: readonly [min: number, max: number]
 }
 
-/** Between the end of one fault and the next one that takes its place. */
-const PAUSE_MS = [500, 4_000] as const
 const STEP_MS = 500
 
 /** Which fault comes when: the same for the same options, and each fault about as often as any other. */
-export function planSchedule({ seed, durationMs, faults, atOnce }: ScheduleOptions): Appointment[] {
+export function planSchedule({ seed, durationMs, faults, atOnce, restMs }: ScheduleOptions): Appointment[] {
   const random = createRandom(seed)
   const appointments: Appointment[] = []
   let waiting: Fault[] = []
-  const freeAt = Array.from({ length: atOnce }, () => random.int(...PAUSE_MS))
+  const freeAt = Array.from({ length: atOnce }, () => random.int(...restMs))
   for (;;) {
     // A fault that was passed over because of others comes before any that had its turn.
     if (waiting.length < faults.length) waiting = [...waiting, ...random.shuffled(faults)]
@@ -44,7 +44,7 @@ export function planSchedule({ seed, durationMs, faults, atOnce }: ScheduleOptio
     const appointment = { fault, atMs, lastsMs: random.int(...fault.lastsMs), seed: random.int(0, 2 ** 31) }
     if (endOf(appointment) > durationMs && appointments.length > 0) return appointments
     appointments.push(appointment)
-    freeAt[turn] = endOf(appointment) + random.int(...PAUSE_MS)
+    freeAt[turn] = endOf(appointment) + random.int(...restMs)
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fetchLibfaketime, freePorts, type RabbitmqCluster, startRabbitmqCluster } from '@cashflow/dev-stack'
 import { eventually, type ReplicatedPostgres, startReplicatedPostgres } from '@cashflow/testing'
@@ -43,6 +43,10 @@ export interface SystemOptions {
   say: (line: string) => void
 }
 
+const LOGS = 'logs'
+const DISK_MB = 1_024
+const POSTGRES_SETTINGS = { track_commit_timestamp: 'on', max_connections: '100', max_wal_size: '256MB' }
+
 const SETTINGS = {
   APP_ENV: 'production',
   LOG_LEVEL: 'info',
@@ -67,37 +71,29 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     return started
   }
   try {
-    await mkdir(join(dir, 'logs'), { recursive: true })
+    await mkdir(join(dir, LOGS), { recursive: true })
+    const brokerDir = join(dir, 'rabbitmq')
+    stops.push(() => rm(brokerDir, { recursive: true, force: true }))
     say(`starting PostgreSQL with a standby, and RabbitMQ on ${brokerNodes} node${brokerNodes > 1 ? 's' : ''}`)
-    const [postgres, broker, provider] = await Promise.all([
-      kept(startReplicatedPostgres({ settings: POSTGRES_SETTINGS, ...(needs.has('small disk') && { diskMb: 1024 }) })),
-      kept(startRabbitmqCluster({ dir: join(dir, 'rabbitmq'), size: brokerNodes, log: say })),
+    const servers = [
+      kept(
+        startReplicatedPostgres({ settings: POSTGRES_SETTINGS, ...(needs.has('small disk') && { diskMb: DISK_MB }) }),
+      ),
+      kept(startRabbitmqCluster({ dir: brokerDir, size: brokerNodes, log: say })),
       kept(startProvider(createRandom(seed))),
-    ])
+    ] as const
+    await Promise.allSettled(servers) // One that runs on would outlive what stops the others.
+    const [postgres, broker, provider] = await Promise.all(servers)
     const brokerUrls = broker.nodes.map(({ url }) => url)
     const links = await kept(startLinks(postgres.url, brokerUrls))
     const observer = createObserver(broker)
     await observer.start()
     stops.push(() => observer.stop())
+    await observer.caughtUp() // Bound before anything can be published.
     const duplicator = await kept(createDuplicator(brokerUrls))
 
     const ports = await freePorts(sizes.api)
-    const env = (role: Role, index: number) => ({
-      ...SETTINGS,
-      DATABASE_URL: links.database.urls(role),
-      RABBITMQ_URL: links.broker.urls(role),
-      PROVIDER_URL: provider.url,
-      PORT: String(ports[index]),
-      ...options.settings,
-    })
-    const create = (role: Role) =>
-      Array.from({ length: sizes[role] }, (_, index) => {
-        const name = `${role}-${index + 1}`
-        const nodeArguments = options.nodeArguments?.[role] ?? []
-        const logFile = join(dir, 'logs', `${name}.log`)
-        return createService({ role, name, env: env(role, index), nodeArguments, logFile })
-      })
-    const services = { api: create('api'), relay: create('relay'), worker: create('worker') }
+    const services = createServices(options, links, { PROVIDER_URL: provider.url }, ports)
     const all = Object.values(services).flat()
     stops.push(() => Promise.all(all.map((service) => service.stop())))
     say(`starting ${all.map(({ name }) => name).join(', ')}`)
@@ -117,7 +113,29 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   }
 }
 
-const POSTGRES_SETTINGS = { track_commit_timestamp: 'on', max_connections: '100', max_wal_size: '256MB' }
+function createServices(
+  { dir, sizes, nodeArguments, settings }: SystemOptions,
+  links: Links,
+  env: Readonly<Record<string, string>>,
+  apiPorts: readonly number[],
+): System['services'] {
+  const create = (role: Role) =>
+    Array.from({ length: sizes[role] }, (_, index) => {
+      const name = `${role}-${index + 1}`
+      return createService({
+        ...{ role, name, nodeArguments: nodeArguments?.[role] ?? [], logFile: join(dir, LOGS, `${name}.log`) },
+        env: {
+          ...SETTINGS,
+          DATABASE_URL: links.database.urls(role),
+          RABBITMQ_URL: links.broker.urls(role),
+          PORT: String(apiPorts[index]),
+          ...env,
+          ...settings,
+        },
+      })
+    })
+  return { api: create('api'), relay: create('relay'), worker: create('worker') }
+}
 
 async function expectHealthy(apiUrl: string): Promise<void> {
   const { status } = await fetch(`${apiUrl}/health`)

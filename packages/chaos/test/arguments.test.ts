@@ -5,6 +5,8 @@ import { FAULTS } from '../src/faults/index.ts'
 describe('arguments', () => {
   it('have defaults, and a seed that is drawn', () => {
     expect(readArguments([])).to.include({ minutes: 5, faults: FAULTS, atOnce: 2, clients: 24, perSecond: 40 })
+    expect(readArguments([]).restMs).to.deep.equal([500, 4_000])
+    expect(readArguments(['--rest', '15']).restMs).to.deep.equal([15_000, 15_000])
     expect(readArguments([]).seed).to.be.within(0, 999_999)
   })
 

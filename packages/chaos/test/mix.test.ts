@@ -20,7 +20,7 @@ describe('a fixed mix of faults', () => {
 
   it('loses no payment, and doubles none', async () => {
     const run = await runChaos({
-      ...{ dir, seed: SEED, durationMs: MINUTES * 60_000, atOnce: 2, clients: 12, perSecond: 15 },
+      ...{ dir, seed: SEED, durationMs: MINUTES * 60_000, atOnce: 2, restMs: [500, 4_000], clients: 8, perSecond: 10 },
       faults: FAULTS.filter(isQuick),
       sizes: { api: 2, relay: 2, worker: 2 },
       say: () => {},

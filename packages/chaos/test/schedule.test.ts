@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { FAULTS } from '../src/faults/index.ts'
 import { planSchedule } from '../src/schedule.ts'
 
-const PLAN = { seed: 7, durationMs: 30 * 60_000, faults: FAULTS, atOnce: 3 }
+const PLAN = { seed: 7, durationMs: 30 * 60_000, faults: FAULTS, atOnce: 3, restMs: [500, 4_000] } as const
 const endOf = ({ fault, atMs, lastsMs }: ReturnType<typeof planSchedule>[number]) => atMs + lastsMs + fault.healsMs
 
 describe('a schedule', () => {

@@ -45,7 +45,7 @@ describe('handling deliveries while the database is in trouble', () => {
       },
     }
     const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-    const options = { db, logger, notify: () => {}, providerDeadlineMs: 2_000, redriveAfterMs: 60_000 }
+    const options = { db, logger, notify: () => {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
     return { ...createHandler({ ...options, breaker }), stopBreaker: () => breaker.stop() }
   }
 

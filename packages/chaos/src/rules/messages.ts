@@ -1,0 +1,47 @@
+import type { Rule } from '../invariants.ts'
+import type { Unobserved } from '../observer.ts'
+
+/** About what was published. */
+export const MESSAGE_RULES: readonly Rule[] = [
+  {
+    name: "an event's message has reached an observing queue",
+    harm: 'lost',
+    *check({ events, sightingsOf, unobserved }) {
+      for (const { paymentId, type, committedAt } of events) {
+        if (sightingsOf.get(paymentId)?.some(({ topic }) => topic === type)) continue
+        // It may have found the worker's queue only.
+        if (unobserved.some((time) => time.topic === type && coincide(time, paymentId, committedAt))) continue
+        yield [paymentId, `${type} was never published`]
+      }
+    },
+  },
+  {
+    name: 'first deliveries of a payment are in the order of its events',
+    harm: 'other',
+    *check({ sightingsOf, eventsOf, unobserved }) {
+      for (const [id, sightings] of sightingsOf) {
+        const createdAt = eventsOf.get(id)?.[0]?.committedAt ?? null
+        // The first one that was seen may not have been the first.
+        if (unobserved.some((time) => coincide(time, id, createdAt))) continue
+        const created = sightings.find(({ topic }) => topic === 'payment.created')
+        const end = sightings.find(({ topic }) => topic === 'payment.succeeded' || topic === 'payment.failed')
+        if (created && end && end.place < created.place) yield [id, `${end.topic} came before payment.created`]
+      }
+    },
+  },
+  {
+    name: 'an outcome is published once, under one message id',
+    harm: 'doubled',
+    *check({ sightingsOf }) {
+      for (const [id, sightings] of sightingsOf) {
+        const ends = sightings.filter(({ topic }) => topic === 'payment.succeeded' || topic === 'payment.failed')
+        if (ends.length > 1) yield [id, `${ends.length} outcomes: ${ends.map(({ topic }) => topic).join(', ')}`]
+      }
+    },
+  },
+]
+
+/** Whether an event's message may have been published in that time. */
+function coincide({ from, to, waiting }: Unobserved, paymentId: string, committedAt: number | null): boolean {
+  return waiting.has(paymentId) || committedAt === null || (committedAt >= from && committedAt <= to)
+}

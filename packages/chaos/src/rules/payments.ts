@@ -1,0 +1,74 @@
+import { idOf } from '../clients.ts'
+import type { Rule } from '../invariants.ts'
+
+const END_OF = { SUCCESS: 'payment.succeeded', FAILED: 'payment.failed' } as const
+const ATTEMPTS_MAX = 10
+
+/** About what is stored. */
+export const PAYMENT_RULES: readonly Rule[] = [
+  {
+    name: 'a payment that was answered with its id is stored',
+    harm: 'lost',
+    *check({ wishes, byId }) {
+      for (const wish of wishes) {
+        const id = idOf(wish)
+        if (id !== undefined && byId.get(id)?.reference !== wish.reference)
+          yield [id, `${wish.reference} was answered with ${wish.answers.map(({ status }) => status).join(', ')}`]
+      }
+    },
+  },
+  {
+    name: 'a payment is what somebody asked for',
+    harm: 'other',
+    *check({ payments, wishOf }) {
+      for (const { id, reference, amountMinor, currency } of payments) {
+        const wish = wishOf.get(reference)
+        if (wish?.amountMinor !== amountMinor || wish.currency !== currency)
+          yield [id, `${wish?.amountMinor} ${wish?.currency} was asked for, ${amountMinor} ${currency} is stored`]
+      }
+    },
+  },
+  {
+    name: 'a reference has one payment, and one id in all answers',
+    harm: 'doubled',
+    *check({ wishes, byReference }) {
+      for (const [reference, rows] of byReference)
+        for (const { id } of rows.slice(1)) yield [id, `reference ${reference} has ${rows.length} payments`]
+      for (const wish of wishes) {
+        const ids = new Set(wish.answers.flatMap(({ paymentId }) => paymentId ?? []))
+        if (ids.size > 1) yield `${wish.reference} was answered with the ids ${[...ids].join(', ')}`
+      }
+    },
+  },
+  {
+    name: 'a payment ends, or is parked with a dead letter that says why',
+    harm: 'lost',
+    *check({ payments, letters }) {
+      const parkedLetters = new Set(letters.filter(({ source }) => source === 'worker').map(({ key }) => key))
+      for (const { id, status, parked, attempts } of payments) {
+        if (status !== 'PENDING') continue
+        if (!parked) yield [id, `is still PENDING after ${attempts} attempts`]
+        else if (attempts < ATTEMPTS_MAX || !parkedLetters.has(id))
+          yield [id, `is parked after ${attempts} attempts, unexplained`]
+      }
+    },
+  },
+  {
+    name: 'a payment has its created event, and one event of its end if it has ended',
+    harm: 'doubled',
+    *check({ payments, eventsOf }) {
+      for (const { id, status } of payments) {
+        const types = (eventsOf.get(id) ?? []).map(({ type }) => type)
+        const due = ['payment.created', ...(status === 'PENDING' ? [] : [END_OF[status]])]
+        if (types.join() !== due.join()) yield [id, `is ${status}, its events are [${types.join(', ')}]`]
+      }
+    },
+  },
+  {
+    name: 'an event has its payment',
+    harm: 'other',
+    *check({ eventsOf, byId }) {
+      for (const id of eventsOf.keys()) if (!byId.has(id)) yield [id, 'has events and no row']
+    },
+  },
+]
