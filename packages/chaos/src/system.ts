@@ -24,7 +24,7 @@ export interface System {
   readonly duplicator: Duplicator
   /** Where it can be had. */
   readonly libfaketime: string | undefined
-  /** One statement on the primary. */
+  /** One statement on the primary, as soon as that takes it: another fault may be under way. It may run twice. */
   query<Row extends object>(text: string): Promise<Row[]>
   countRows(): Promise<RowCounts>
   stop(): Promise<void>
@@ -44,6 +44,8 @@ export interface SystemOptions {
 }
 
 const LOGS = 'logs'
+/** Longer than any fault lasts. */
+const QUERY_MS = 60_000
 const DISK_MB = 1_024
 const POSTGRES_SETTINGS = { track_commit_timestamp: 'on', max_connections: '100', max_wal_size: '256MB' }
 
@@ -101,7 +103,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const apiUrls = ports.map((port) => `http://127.0.0.1:${port}`)
     await eventually(() => Promise.all(apiUrls.map(expectHealthy)), { timeoutMs: 60_000 })
 
-    const query: System['query'] = (text) => ask(postgres.url, text)
+    const query: System['query'] = (text) => eventually(() => ask(postgres.url, text), { timeoutMs: QUERY_MS })
     const libfaketime = needs.has('libfaketime') ? await fetchLibfaketime() : undefined
     return {
       ...{ apiUrls, services, postgres, broker, links, provider, observer, duplicator, libfaketime },
