@@ -35,7 +35,7 @@ export interface Observer {
 }
 
 export const OBSERVING_QUEUE = 'chaos.observed'
-export const TOPICS = ['payment.created', 'payment.retry', 'payment.succeeded', 'payment.failed'] as const
+const TOPICS = ['payment.created', 'payment.retry', 'payment.succeeded', 'payment.failed'] as const
 
 const CATCH_UP_MS = 60_000
 

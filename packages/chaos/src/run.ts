@@ -54,9 +54,9 @@ export async function runChaos(options: RunOptions): Promise<Run> {
   const system = await startSystem({ ...options, needs })
   const clients = createClients({ ...options, apiUrls: system.apiUrls, count: options.clients })
   try {
-    const able = faults.filter((fault) => missingFor(fault, system) === undefined)
     const leftOut = faults.flatMap((fault) => missingFor(fault, system) ?? [])
-    const schedule = planSchedule({ ...options, faults: able })
+    // Planned with all of them: what a machine lacks must not change when the others come.
+    const schedule = planSchedule(options).filter(({ fault }) => missingFor(fault, system) === undefined)
     const from = Date.now()
     clients.start()
     const occurrences = await keep(schedule, system, options)

@@ -1,10 +1,9 @@
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { answer, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createHttpProvider } from '../src/http-provider.ts'
 import { attemptCharge } from '../src/provider.ts'
+import { createFreezer, type Freezer } from './freezer.ts'
 
 const ID = '0197f3c0-0000-7000-8000-0123456789ab'
 const { payment } = createPayment({
@@ -53,20 +52,11 @@ describe('the HTTP provider', () => {
 
   describe('in a process that freezes until its deadline has passed', () => {
     const DEADLINE_MS = 500
-    let bystander: Socket
-
+    let freezer: Freezer
     beforeEach(async () => {
-      const listener = createServer().listen(0, '127.0.0.1')
-      await once(listener, 'listening')
-      bystander = connect((listener.address() as AddressInfo).port, '127.0.0.1')
-      const [socket] = (await once(listener, 'connection')) as [Socket]
-      socket.once('data', () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, DEADLINE_MS))
-      listener.close()
+      freezer = await createFreezer(DEADLINE_MS)
     })
-    afterEach(() => bystander.destroy())
-
-    /** Freezes when this is read: what else has arrived by then is handled next, and only then the timers. */
-    const freezeNext = () => bystander.write('now')
+    afterEach(() => freezer.stop())
 
     /** What is asked now arrives after all that was sent before. */
     async function expectAsked(...before: string[]): Promise<void> {
@@ -76,14 +66,14 @@ describe('the HTTP provider', () => {
 
     it('charges nothing on a connection that was made just before', async () => {
       const charging = charge(answer(200, APPROVED), { deadlineMs: DEADLINE_MS })
-      freezeNext()
+      freezer.freezeNext()
       expect(await charging).to.include({ outcome: 'unknown' })
       await expectAsked()
     })
 
     it('charges nothing after an answer, from just before, that there is no charge', async () => {
       const script: Script = (request, response) => {
-        freezeNext()
+        freezer.freezeNext()
         answer(404)(request, response)
       }
       expect(await charge(script, { attempts: 1, deadlineMs: DEADLINE_MS })).to.include({ outcome: 'unknown' })
