@@ -108,7 +108,7 @@ export async function launchBroker(
   while (broker.isRunning() && Date.now() < deadline && !signal?.aborted) {
     helpers = descendantsOf(broker.pid)
     if (await isRabbitmqReady(ports, identity.clusterName)) return { outcome: 'ready', server: toServer() }
-    await sleep(100)
+    await sleep(250)
   }
   await broker.stop([])
   await exited
