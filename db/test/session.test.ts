@@ -90,18 +90,35 @@ describe('a COMMIT whose synchronous standby is away', () => {
   async function waitForStandbys(names: string): Promise<void> {
     await admin.query(`alter system set synchronous_standby_names = '${names}'`)
     await admin.query('select pg_reload_conf()')
-    await eventually(async () => expect((await db.transaction().execute(named)).rows).to.deep.equal([{ names }]))
+    await eventually(async () => expect(await commitWaits()).to.equal(names !== ''))
   }
-  const named = (tx: Kysely<Tables>) => sql`select current_setting('synchronous_standby_names') as names`.execute(tx)
+
+  /** Sessions read the setting for themselves, but wait only when the checkpointer has read it as well. */
+  async function commitWaits(): Promise<boolean> {
+    const client = new pg.Client(server.url)
+    await client.connect()
+    let committed = false
+    const commit = client.query("select pg_logical_emit_message(true, 'a test', '')").then(() => {
+      committed = true
+    })
+    const waits = await eventually(async () => {
+      if (committed) return false
+      await cancelWait()
+      return true
+    })
+    await commit
+    await client.end()
+    return waits
+  }
 
   /** Until a COMMIT waits for the standby, which is then told not to. */
-  const cancelWait = () =>
-    eventually(async () => {
-      const { rows } = await admin.query(
-        "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'",
-      )
-      expect(rows).to.have.length(1)
-    })
+  const waitCancelled = () => eventually(cancelWait)
+  const cancelWait = async () => {
+    const { rows } = await admin.query(
+      "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'",
+    )
+    expect(rows).to.have.length(1)
+  }
 
   it('is in doubt when nobody waits for it any longer, and is not answered by finding its own row', async () => {
     const { payment, event } = newPayment()
@@ -109,14 +126,14 @@ describe('a COMMIT whose synchronous standby is away', () => {
       db.transaction().execute((tx) => insertPayment(tx, payment, event, { requestId: 'r', redriveAfterMs: 60_000 }))
 
     const first = reasonOf(attempt())
-    await cancelWait()
+    await waitCancelled()
     const doubt = await first
     expect(doubt).to.be.instanceOf(CommitInDoubtError)
     expect(isTransient(doubt)).to.equal(true)
 
     // It finds its row now, and must wait all the same.
     const second = reasonOf(attempt())
-    await cancelWait()
+    await waitCancelled()
     expect(await second).to.be.instanceOf(CommitInDoubtError)
 
     await waitForStandbys('')
@@ -134,7 +151,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
       claimPayment(db, payment.id, { token, leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 })
     for (let attempt = 0; attempt < 2; attempt++) {
       const claimed = reasonOf(claim())
-      await cancelWait()
+      await waitCancelled()
       expect(await claimed).to.be.instanceOf(CommitInDoubtError)
     }
     await waitForStandbys('')
@@ -147,7 +164,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     await waitForStandbys('ANY 1 (absent)')
     for (let attempt = 0; attempt < 2; attempt++) {
       const buried = reasonOf(bury())
-      await cancelWait()
+      await waitCancelled()
       expect(await buried).to.be.instanceOf(CommitInDoubtError)
     }
     await waitForStandbys('')

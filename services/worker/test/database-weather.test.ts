@@ -36,7 +36,7 @@ describe('handling deliveries while the database is in trouble', () => {
       logger: payments.logger,
     })
 
-  function createWorker({ db = payments.db, onCharge = async () => {} } = {}) {
+  function createWorker({ db = payments.db, onCharge = async () => {}, providerDeadlineMs = 60_000 } = {}) {
     const { logger } = payments
     const provider = {
       async charge() {
@@ -45,7 +45,7 @@ describe('handling deliveries while the database is in trouble', () => {
       },
     }
     const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-    const options = { db, logger, notify: () => {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
+    const options = { db, logger, notify: () => {}, providerDeadlineMs, redriveAfterMs: 60_000 }
     return { ...createHandler({ ...options, breaker }), stopBreaker: () => breaker.stop() }
   }
 
@@ -121,10 +121,10 @@ describe('handling deliveries while the database is in trouble', () => {
     const onCharge = async () => {
       leaseLeftMs = Number((await payments.row(id)).lease_until) - Date.now()
     }
-    const worker = createWorker({ db, onCharge })
+    // Its lease lasts for 10 s more.
+    const worker = createWorker({ db, onCharge, providerDeadlineMs: 2_000 })
     proxy.holdAnswerTo('with locked')
     const handled = worker.handle(delivery(id))
-    // Its lease lasts for the provider's deadline of 2 s and 10 s more.
     await eventually(async () => {
       const until = (await payments.row(id)).lease_until
       expect(until, 'claimed').not.to.equal(null)
