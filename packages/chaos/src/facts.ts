@@ -38,6 +38,12 @@ export interface Backlog extends RowCounts {
   readonly queues: Readonly<Record<string, number>>
 }
 
+/** A time in which a primary was lost and its standby promoted, in milliseconds since 1970. */
+export interface Failover {
+  readonly from: number
+  readonly to: number
+}
+
 /** All that is known about a run when it is over, from everybody who saw it. */
 export interface Facts {
   readonly payments: readonly PaymentRow[]
@@ -51,6 +57,7 @@ export interface Facts {
   /** Services that ended without being asked to. */
   readonly exits: readonly string[]
   readonly unobserved: readonly Unobserved[]
+  readonly failovers: readonly Failover[]
 }
 
 export type StoredFacts = Pick<Facts, 'payments' | 'events' | 'letters'>

@@ -66,7 +66,7 @@ export async function runChaos(options: RunOptions): Promise<Run> {
     say('faults and load are over, waiting until all is settled')
     const backlog = await drained(system)
     const drainMs = Date.now() - to
-    const facts = await gather(system, clients, backlog)
+    const facts = await gather(system, clients, backlog, occurrences)
     const violations = checkInvariants(facts)
     return { schedule, occurrences, leftOut, facts, violations, from, to, drainMs, errors: errorsOf(system) }
   } finally {
@@ -143,6 +143,7 @@ async function gather(
   { postgres, provider, observer, services }: System,
   clients: Clients,
   backlog: Backlog,
+  occurrences: readonly Occurrence[],
 ): Promise<Facts> {
   return {
     ...(await readStored(postgres.url)),
@@ -152,6 +153,9 @@ async function gather(
     told: provider.told,
     sightings: [...observer.sightings.values()],
     unobserved: observer.unobserved,
+    failovers: occurrences
+      .filter(({ fault }) => fault === 'postgres-failover')
+      .map(({ from, healed: to }) => ({ from, to })),
     exits: Object.values(services)
       .flat()
       .flatMap(({ exits }) => exits),

@@ -33,6 +33,7 @@ const GOOD: Facts = {
   ],
   exits: [],
   unobserved: [],
+  failovers: [],
 }
 const [PAYMENT] = GOOD.payments
 const [WISH] = GOOD.wishes
@@ -49,6 +50,7 @@ const PARKED_WELL: Partial<Facts> = {
   events: [CREATED],
   charges: Array.from({ length: 10 }, () => ({ ...CHARGE, moved: false })),
   wishes: [{ ...WISH, views: [] }],
+  sightings: [SEEN_CREATED],
 }
 const AWAY = { topic: 'payment.created', from: 5, to: 100, waiting: new Set<string>() }
 
@@ -77,6 +79,12 @@ describe('invariants', () => {
     expect(broken({ sightings: [SEEN_ENDED], unobserved: [AWAY] })).to.deep.equal([])
   })
 
+  it('hold for the last words of a lost primary, and the letter about them', () => {
+    const sightings = [...GOOD.sightings, { ...SEEN_CREATED, paymentId: OTHER, messageId: 'c', place: 2, at: 50 }]
+    const letters = [{ ...LETTER, key: OTHER, reason: 'no such payment' }]
+    expect(broken({ sightings, letters, failovers: [{ from: 50, to: 50 }] })).to.deep.equal([])
+  })
+
   const stored = 'a payment that was answered with its id is stored'
   const asked = 'a payment is what somebody asked for'
   const ends = 'a payment ends, or is parked with a dead letter that says why'
@@ -87,6 +95,9 @@ describe('invariants', () => {
   const seen = 'a GET finds what was answered, and never an older state'
   const lastSaid = 'a payment ends as the provider has said last'
   const letter = 'a dead letter is about a parked payment, or about one that only a lost primary knew'
+  const sighted = 'a message is about a payment that is stored'
+  const outcome = 'an outcome that was published is the one that is stored'
+  const elsewhere = [...GOOD.sightings, { ...SEEN_CREATED, paymentId: OTHER, at: 50 }]
   const cases: [title: string, rule: string, change: Partial<Facts>][] = [
     ['a payment that is not there', stored, { payments: [], events: [], charges: [], sightings: [], told: [] }],
     ['another amount in the row', asked, { payments: [{ ...PAYMENT, amountMinor: 101 }] }],
@@ -136,6 +147,23 @@ describe('invariants', () => {
       'an outcome is published once, under one message id',
       { sightings: [SEEN_CREATED, SEEN_ENDED, { ...SEEN_ENDED, messageId: 'c' }] },
     ],
+    ['a message about nothing that is stored', sighted, { sightings: elsewhere }],
+    [
+      'a message that was seen before its primary was lost',
+      sighted,
+      { sightings: elsewhere, failovers: [{ from: 51, to: 60 }] },
+    ],
+    [
+      'a message that was first seen after a failover',
+      sighted,
+      { sightings: elsewhere, failovers: [{ from: 40, to: 49 }] },
+    ],
+    [
+      'an outcome that is not the stored one',
+      outcome,
+      { sightings: [SEEN_CREATED, { ...SEEN_ENDED, topic: 'payment.failed' }] },
+    ],
+    ['an outcome of a parked payment', outcome, { ...PARKED_WELL, sightings: GOOD.sightings }],
     ['another key', provider, { charges: [{ ...CHARGE, key: OTHER }] }],
     ['another amount', provider, { charges: [{ ...CHARGE, amountMinor: 99 }] }],
     [
@@ -175,6 +203,19 @@ describe('invariants', () => {
     ],
     ['a dead letter of a settled payment', letter, { letters: [LETTER] }],
     ['a dead letter of nothing', letter, { letters: [{ ...LETTER, key: OTHER }] }],
+    [
+      'a dead letter of a payment that was lost',
+      letter,
+      { letters: [{ ...LETTER, key: OTHER, reason: 'no such payment' }] },
+    ],
+    [
+      'a dead letter of one that was lost before any primary was',
+      letter,
+      {
+        letters: [{ ...LETTER, key: OTHER, reason: 'no such payment' }],
+        ...{ sightings: elsewhere, failovers: [{ from: 51, to: 60 }] },
+      },
+    ],
     ['a service that ends', 'no service ends by itself', { exits: ['worker-1 ended by itself (code 1)'] }],
   ]
   for (const [title, rule, change] of cases) {

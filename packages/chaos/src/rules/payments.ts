@@ -1,7 +1,7 @@
 import { idOf } from '../clients.ts'
 import type { Rule } from '../invariants.ts'
 
-const END_OF = { SUCCESS: 'payment.succeeded', FAILED: 'payment.failed' } as const
+export const END_OF = { SUCCESS: 'payment.succeeded', FAILED: 'payment.failed' } as const
 const ATTEMPTS_MAX = 10
 
 /** About what is stored. */

@@ -1,5 +1,6 @@
 import { type Answer, idOf } from '../clients.ts'
 import type { Rule } from '../invariants.ts'
+import { areLastWords } from './last-words.ts'
 
 const DOCUMENTED: readonly Answer['status'][] = [201, 409, 503, 'none']
 
@@ -40,10 +41,11 @@ export const SERVICE_RULES: readonly Rule[] = [
   {
     name: 'a dead letter is about a parked payment, or about one that only a lost primary knew',
     harm: 'other',
-    *check({ letters, byId }) {
+    *check({ letters, byId, sightingsOf, failovers }) {
       for (const { key, topic, source, reason } of letters) {
         const payment = byId.get(key)
-        if (payment ? !payment.parked : reason !== 'no such payment') yield [key, `${source}, ${topic}: ${reason}`]
+        const isLost = reason === 'no such payment' && areLastWords(sightingsOf.get(key) ?? [], failovers)
+        if (payment ? !payment.parked : !isLost) yield [key, `${source}, ${topic}: ${reason}`]
       }
     },
   },

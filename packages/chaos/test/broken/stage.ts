@@ -58,6 +58,7 @@ const NOBODY_LOOKED = {
   backlog: { pending: 0, outbox: 0, scheduled: 0, queues: {} },
   sightings: [],
   exits: [],
+  failovers: [],
   unobserved: ['payment.created', 'payment.succeeded', 'payment.failed'].map((topic) => ({
     ...{ topic, from: 0, to: Number.POSITIVE_INFINITY },
     waiting: new Set<string>(),
