@@ -51,6 +51,8 @@ export interface Facts {
   readonly letters: readonly LetterRow[]
   readonly backlog: Backlog
   readonly wishes: readonly Wish[]
+  /** Through how many each payment was looked at when all was over. */
+  readonly apis: number
   readonly charges: readonly Charge[]
   readonly told: readonly Told[]
   readonly sightings: readonly Sighting[]

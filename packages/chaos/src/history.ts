@@ -7,7 +7,10 @@ export function historyOf(facts: Facts, paymentId: string): string {
   const wish = facts.wishes.find((one) => idOf(one) === paymentId || one.reference === row?.reference)
   const lines: [at: number, what: string][] = [
     ...(wish?.answers ?? []).map(({ at, status }): [number, string] => [at, `its client was answered with ${status}`]),
-    ...(wish?.views ?? []).map(({ at, status }): [number, string] => [at, `its client saw ${status}`]),
+    ...(wish?.views ?? []).map(({ at, status, payment }): [number, string] => [
+      at,
+      `its client saw ${payment?.status ?? status}`,
+    ]),
     ...facts.events
       .filter((event) => event.paymentId === paymentId)
       .map(({ committedAt, sequence, type }): [number, string] => [committedAt ?? 0, `event ${sequence}, ${type}`]),

@@ -2,6 +2,7 @@ import type { Wish } from './clients.ts'
 import type { EventRow, Facts, PaymentRow } from './facts.ts'
 import type { Sighting } from './observer.ts'
 import type { Charge } from './provider.ts'
+import { CLIENT_RULES } from './rules/clients.ts'
 import { MESSAGE_RULES } from './rules/messages.ts'
 import { PAYMENT_RULES } from './rules/payments.ts'
 import { PROVIDER_RULES } from './rules/provider.ts'
@@ -34,7 +35,7 @@ export interface View extends Facts {
   readonly sightingsOf: ReadonlyMap<string, readonly Sighting[]>
 }
 
-const RULES: readonly Rule[] = [...PAYMENT_RULES, ...MESSAGE_RULES, ...PROVIDER_RULES, ...SERVICE_RULES]
+const RULES = [PAYMENT_RULES, MESSAGE_RULES, PROVIDER_RULES, CLIENT_RULES, SERVICE_RULES].flat()
 
 /** What a run has broken of our promises; nothing, if all is well. */
 export function checkInvariants(facts: Facts): Violation[] {

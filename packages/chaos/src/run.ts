@@ -140,15 +140,17 @@ function sum(counts: Readonly<Record<string, number>>): number {
 }
 
 async function gather(
-  { postgres, provider, observer, services }: System,
+  { postgres, provider, observer, services, apiUrls }: System,
   clients: Clients,
   backlog: Backlog,
   occurrences: readonly Occurrence[],
 ): Promise<Facts> {
+  await clients.lookAtAll()
   return {
     ...(await readStored(postgres.url)),
     backlog,
     wishes: clients.wishes,
+    apis: apiUrls.length,
     charges: provider.charges,
     told: provider.told,
     sightings: [...observer.sightings.values()],

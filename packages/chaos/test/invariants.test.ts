@@ -1,58 +1,33 @@
 import { expect } from 'chai'
+import type { Shown } from '../src/clients.ts'
 import type { Facts } from '../src/facts.ts'
 import { checkInvariants } from '../src/invariants.ts'
+import {
+  AWAY,
+  answered,
+  CHARGE,
+  CREATED,
+  CREATED_ANSWER,
+  ENDED,
+  GOOD,
+  ID,
+  LAST,
+  LAST_PENDING,
+  LETTER,
+  OTHER,
+  PARKED,
+  PARKED_WELL,
+  PAYMENT,
+  SEEN_CREATED,
+  SEEN_ENDED,
+  TAKEN_ANSWER,
+  UNANSWERED,
+  viewed,
+  viewOf,
+  WISH,
+} from './good-facts.ts'
 
-const ID = '01a20000-0000-7000-8000-000000000001'
-const OTHER = '01a20000-0000-7000-8000-000000000002'
-const MONEY = { reference: 'ref', amountMinor: 100, currency: 'USD' }
-
-/** One payment's life, as it should be. */
-const GOOD: Facts = {
-  payments: [{ id: ID, ...MONEY, status: 'SUCCESS', attempts: 0, parked: false, createdAt: 10 }],
-  events: [
-    { paymentId: ID, sequence: 1, type: 'payment.created', committedAt: 11 },
-    { paymentId: ID, sequence: 2, type: 'payment.succeeded', committedAt: 30 },
-  ],
-  letters: [],
-  backlog: { pending: 0, outbox: 0, scheduled: 0, queues: { payments: 0 } },
-  wishes: [
-    {
-      ...MONEY,
-      answers: [{ at: 12, status: 201, paymentId: ID }],
-      views: [
-        { at: 13, status: 'PENDING' },
-        { at: 40, status: 'SUCCESS' },
-      ],
-    },
-  ],
-  charges: [{ key: ID, paymentId: ID, amountMinor: 100, currency: 'USD', beganAt: 20, moved: true, known: true }],
-  told: [{ key: ID, verdict: 'approved' }],
-  sightings: [
-    { messageId: 'a', topic: 'payment.created', paymentId: ID, place: 0, at: 15 },
-    { messageId: 'b', topic: 'payment.succeeded', paymentId: ID, place: 1, at: 35 },
-  ],
-  exits: [],
-  unobserved: [],
-  failovers: [],
-}
-const [PAYMENT] = GOOD.payments
-const [WISH] = GOOD.wishes
-const [CHARGE] = GOOD.charges
-const [CREATED, ENDED] = GOOD.events
-const [SEEN_CREATED, SEEN_ENDED] = GOOD.sightings
-if (!PAYMENT || !WISH || !CHARGE || !CREATED || !ENDED || !SEEN_CREATED || !SEEN_ENDED) throw new Error('not good')
-const PENDING = { ...PAYMENT, status: 'PENDING' as const }
-const PARKED = { ...PENDING, parked: true, attempts: 10 }
-const LETTER = { key: ID, topic: 'payment.retry', source: 'worker', reason: 'HTTP 503' }
-const PARKED_WELL: Partial<Facts> = {
-  payments: [PARKED],
-  letters: [LETTER],
-  events: [CREATED],
-  charges: Array.from({ length: 10 }, () => ({ ...CHARGE, moved: false })),
-  wishes: [{ ...WISH, views: [] }],
-  sightings: [SEEN_CREATED],
-}
-const AWAY = { topic: 'payment.created', from: 5, to: 100, waiting: new Set<string>() }
+type Case = [title: string, rule: string, change: Partial<Facts>]
 
 describe('invariants', () => {
   const broken = (change: Partial<Facts>) => checkInvariants({ ...GOOD, ...change }).map(({ rule }) => rule)
@@ -79,6 +54,16 @@ describe('invariants', () => {
     expect(broken({ sightings: [SEEN_ENDED], unobserved: [AWAY] })).to.deep.equal([])
   })
 
+  it('hold for one that was there already when its client asked again', () => {
+    for (const status of ['none', 503] as const)
+      expect(broken(answered({ at: 11, status }, TAKEN_ANSWER, TAKEN_ANSWER))).to.deep.equal([])
+    expect(broken(answered(CREATED_ANSWER, TAKEN_ANSWER, UNANSWERED))).to.deep.equal([])
+  })
+
+  it('hold for an older state in an answer that was under way with the newer one', () => {
+    expect(broken(viewed({ ...viewOf('PENDING', 41), answeredAt: 60 }))).to.deep.equal([])
+  })
+
   it('hold for the last words of a lost primary, and the letter about them', () => {
     const sightings = [...GOOD.sightings, { ...SEEN_CREATED, paymentId: OTHER, messageId: 'c', place: 2, at: 50 }]
     const letters = [{ ...LETTER, key: OTHER, reason: 'no such payment' }]
@@ -98,7 +83,11 @@ describe('invariants', () => {
   const sighted = 'a message is about a payment that is stored'
   const outcome = 'an outcome that was published is the one that is stored'
   const elsewhere = [...GOOD.sightings, { ...SEEN_CREATED, paymentId: OTHER, at: 50 }]
-  const cases: [title: string, rule: string, change: Partial<Facts>][] = [
+  const shown = 'a GET shows the payment that is stored, and its end as it stays'
+  const over = 'when all is over, each API shows how each payment has ended'
+  const documented = 'every answer is a documented one'
+  const taken = 'a reference is taken once, by whoever asks for it first'
+  const cases: Case[] = [
     ['a payment that is not there', stored, { payments: [], events: [], charges: [], sightings: [], told: [] }],
     ['another amount in the row', asked, { payments: [{ ...PAYMENT, amountMinor: 101 }] }],
     ['a payment that nobody asked for', asked, { payments: [PAYMENT, { ...PAYMENT, id: OTHER, reference: 'else' }] }],
@@ -114,7 +103,7 @@ describe('invariants', () => {
       'a reference has one payment, and one id in all answers',
       { wishes: [{ ...WISH, answers: [...WISH.answers, { at: 14, status: 409, paymentId: OTHER }] }] },
     ],
-    ['a payment that stays PENDING', ends, { payments: [PENDING], events: [CREATED] }],
+    ['a payment that stays PENDING', ends, { payments: [{ ...PARKED, parked: false }], events: [CREATED] }],
     ['one that is parked without a letter', ends, { ...PARKED_WELL, letters: [] }],
     ['one that is parked too early', ends, { ...PARKED_WELL, payments: [{ ...PARKED, attempts: 3 }] }],
     ['two ends', oneEvent, { events: [CREATED, ENDED, { ...ENDED, sequence: 3, type: 'payment.failed' }] }],
@@ -188,13 +177,33 @@ describe('invariants', () => {
       'money moves once, where the provider tells what it did when it is asked',
       { payments: [{ ...PAYMENT, attempts: 1 }], charges: [CHARGE, CHARGE] },
     ],
-    ['a payment that a GET does not find', seen, { wishes: [{ ...WISH, views: [{ at: 13, status: 'missing' }] }] }],
-    ['an older state', seen, { wishes: [{ ...WISH, views: [...WISH.views, { at: 50, status: 'PENDING' }] }] }],
+    ['a payment that a GET does not find', seen, viewed({ ...viewOf('', 13), status: 404 })],
+    ['an older state', seen, viewed(viewOf('PENDING', 42))],
+    ['an end that does not stay', shown, viewed(viewOf('FAILED', 12))],
+    ['a state that there is not', shown, viewed(viewOf('ENDED', 12))],
+    ...(['id', 'amount', 'currency', 'reference'] as const).map((member): Case => {
+      const view = viewOf('PENDING', 13)
+      const payment = { ...view.payment, [member]: 'another' } as Shown
+      return [`another ${member} in the answer to a GET`, shown, viewed({ ...view, payment })]
+    }),
+    ['an end that an API does not show', over, { wishes: [{ ...WISH, views: [LAST] }] }],
+    ['an end that an API shows as none', over, { wishes: [{ ...WISH, views: [LAST, LAST_PENDING] }] }],
+    ['an API that does not answer in the end', over, viewed({ at: 50, answeredAt: 60, status: 'none', isLast: true })],
+    ['an answer that is not documented', documented, answered(CREATED_ANSWER, { at: 13, status: 500 })],
     [
-      'an answer that is not documented',
-      'every answer is a documented one',
-      { wishes: [{ ...WISH, answers: [...WISH.answers, { at: 13, status: 500 }] }] },
+      'a GET whose answer is not documented',
+      documented,
+      viewed({ at: 13, answeredAt: 14, status: 500, isLast: false }),
     ],
+    ['a 201 without an id', 'a 201 or a 409 names its payment', answered({ at: 12, status: 201 })],
+    ['a reference that was taken before', taken, answered({ ...CREATED_ANSWER, status: 409 })],
+    [
+      'a reference that was taken before an undocumented answer',
+      taken,
+      answered({ at: 11, status: 400 }, TAKEN_ANSWER),
+    ],
+    ['a payment that is created again', taken, answered(CREATED_ANSWER, { ...CREATED_ANSWER, at: 13 })],
+    ['a payment that is created after it was there', taken, answered(UNANSWERED, TAKEN_ANSWER, CREATED_ANSWER)],
     ['rows that stay in the outbox', 'everything drains', { backlog: { ...GOOD.backlog, outbox: 1 } }],
     [
       'messages that stay in a queue',

@@ -1,35 +1,8 @@
-import { type Answer, idOf } from '../clients.ts'
 import type { Rule } from '../invariants.ts'
 import { areLastWords } from './last-words.ts'
 
-const DOCUMENTED: readonly Answer['status'][] = [201, 409, 503, 'none']
-
-/** About what everybody sees of the services, and what they leave behind. */
+/** About what the services leave behind. */
 export const SERVICE_RULES: readonly Rule[] = [
-  {
-    name: 'a GET finds what was answered, and never an older state',
-    harm: 'lost',
-    *check({ wishes }) {
-      for (const wish of wishes) {
-        let ended: string | undefined
-        for (const { status, at } of wish.views) {
-          const isOlder = ended !== undefined && status !== ended
-          if (status === 'missing' || isOlder)
-            yield [idOf(wish) ?? '', `${status} ${ended ? `after ${ended} ` : ''}at ${new Date(at).toISOString()}`]
-          if (status === 'SUCCESS' || status === 'FAILED') ended ??= status
-        }
-      }
-    },
-  },
-  {
-    name: 'every answer is a documented one',
-    harm: 'other',
-    *check({ wishes }) {
-      for (const { reference, answers } of wishes)
-        for (const { status } of answers)
-          if (!DOCUMENTED.includes(status)) yield `${reference} was answered with ${status}`
-    },
-  },
   {
     name: 'everything drains',
     harm: 'other',

@@ -13,7 +13,7 @@ import {
 } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type BrokenBuild, nodeArgumentsOf } from '../../src/broken/broken-build.ts'
-import type { Wish } from '../../src/clients.ts'
+import type { Answer, Wish } from '../../src/clients.ts'
 import { readStored } from '../../src/facts.ts'
 import { checkInvariants } from '../../src/invariants.ts'
 import { createTeller, type Teller } from './teller.ts'
@@ -59,6 +59,7 @@ const NOBODY_LOOKED = {
   sightings: [],
   exits: [],
   failovers: [],
+  apis: 0,
   unobserved: ['payment.created', 'payment.succeeded', 'payment.failed'].map((topic) => ({
     ...{ topic, from: 0, to: Number.POSITIVE_INFINITY },
     waiting: new Set<string>(),
@@ -104,13 +105,16 @@ export async function createStage(): Promise<Stage> {
 
   /** As a client does that may have to ask again: then its payment may exist. */
   async function create(reference: string): Promise<string> {
-    const answer = await eventually(async () => {
-      const { status, id: paymentId } = await pipeline.post(reference)
+    const answers: Answer[] = []
+    wishes.push({ reference, amountMinor: 10_050, currency: 'USD', answers, views: [] })
+    return await eventually(async () => {
+      const { status, id: paymentId } = await pipeline
+        .post(reference)
+        .catch(() => ({ status: 'none', id: '' }) as const)
+      answers.push({ at: Date.now(), status, ...(paymentId !== '' && { paymentId }) })
       expect(status).to.be.oneOf([201, 409])
-      return { at: Date.now(), status, paymentId }
+      return paymentId
     }, PATIENTLY)
-    wishes.push({ reference, amountMinor: 10_050, currency: 'USD', answers: [answer], views: [] })
-    return answer.paymentId
   }
 
   async function end(): Promise<void> {
