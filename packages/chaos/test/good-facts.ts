@@ -1,4 +1,4 @@
-import type { Answer, View, Wish } from '../src/clients.ts'
+import type { Answer, Shown, View, Wish } from '../src/clients.ts'
 import type { EventRow, Facts, LetterRow, PaymentRow } from '../src/facts.ts'
 import type { Sighting } from '../src/observer.ts'
 import type { Charge } from '../src/provider.ts'
@@ -60,6 +60,26 @@ export const PARKED_WELL: Partial<Facts> = {
   wishes: [{ ...WISH, views: [LAST_PENDING, LAST_PENDING] }],
   sightings: [SEEN_CREATED],
 }
+/** Another payment's good life beside these: what has no end, or no answer, is no run by itself. */
+export function besideAnother(facts: Facts): Facts {
+  const another = { reference: 'another' }
+  const about = { id: OTHER, ...another }
+  const viewed = WISH.views.map((view) => ({
+    ...view,
+    payment: { ...viewOf('', 0).payment, ...view.payment, ...about } as Shown,
+  }))
+  const answers = WISH.answers.map((answer) => ({ ...answer, paymentId: OTHER }))
+  return {
+    ...facts,
+    payments: [...facts.payments, { ...PAYMENT, ...about }],
+    events: [...facts.events, ...GOOD.events.map((event) => ({ ...event, paymentId: OTHER }))],
+    wishes: [...facts.wishes, { ...WISH, ...another, answers, views: viewed }],
+    charges: [...facts.charges, { ...CHARGE, key: OTHER, paymentId: OTHER }],
+    told: [...facts.told, ...GOOD.told.map((told) => ({ ...told, key: OTHER }))],
+    sightings: [...facts.sightings, ...GOOD.sightings.map((seen) => ({ ...seen, paymentId: OTHER }))],
+  }
+}
+
 export const AWAY = { topic: 'payment.created', from: 5, to: 100, waiting: new Set<string>() }
 
 export function answered(...answers: Answer[]): Partial<Facts> {

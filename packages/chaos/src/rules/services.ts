@@ -4,6 +4,15 @@ import { areLastWords } from './last-words.ts'
 /** About what the services leave behind. */
 export const SERVICE_RULES: readonly Rule[] = [
   {
+    name: 'the run has done something',
+    harm: 'other',
+    *check({ wishes, payments }) {
+      if (!wishes.some(({ answers }) => answers.some(({ status }) => status === 201)))
+        yield 'nobody was answered with 201'
+      if (!payments.some(({ status }) => status !== 'PENDING')) yield 'no payment has ended'
+    },
+  },
+  {
     name: 'everything drains',
     harm: 'other',
     *check({ backlog: { queues, ...rows } }) {
