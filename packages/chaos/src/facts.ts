@@ -1,7 +1,7 @@
 import pg from 'pg'
 import type { Wish } from './clients.ts'
 import type { Sighting, Unobserved } from './observer.ts'
-import type { Charge, Told } from './provider.ts'
+import type { Charge, ProviderRequest, Told } from './provider.ts'
 
 export interface PaymentRow {
   readonly id: string
@@ -53,6 +53,7 @@ export interface Facts {
   readonly wishes: readonly Wish[]
   /** Through how many each payment was looked at when all was over. */
   readonly apis: number
+  readonly requests: readonly ProviderRequest[]
   readonly charges: readonly Charge[]
   readonly told: readonly Told[]
   readonly sightings: readonly Sighting[]

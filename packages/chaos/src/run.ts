@@ -151,6 +151,7 @@ async function gather(
     backlog,
     wishes: clients.wishes,
     apis: apiUrls.length,
+    requests: provider.requests,
     charges: provider.charges,
     told: provider.told,
     sightings: [...observer.sightings.values()],

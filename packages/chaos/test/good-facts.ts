@@ -1,7 +1,7 @@
 import type { Answer, Shown, View, Wish } from '../src/clients.ts'
 import type { EventRow, Facts, LetterRow, PaymentRow } from '../src/facts.ts'
 import type { Sighting } from '../src/observer.ts'
-import type { Charge } from '../src/provider.ts'
+import type { Charge, ProviderRequest } from '../src/provider.ts'
 
 export const ID = '01a20000-0000-7000-8000-000000000001'
 export const OTHER = '01a20000-0000-7000-8000-000000000002'
@@ -30,6 +30,7 @@ export const CHARGE: Charge = {
   ...{ key: ID, paymentId: ID, amountMinor: 100, currency: 'USD' },
   ...{ beganAt: 20, moved: true, known: true },
 }
+export const POSTED: ProviderRequest = { method: 'POST', key: ID, beganAt: 20 }
 export const SEEN_CREATED: Sighting = { messageId: 'a', topic: 'payment.created', paymentId: ID, place: 0, at: 15 }
 export const SEEN_ENDED: Sighting = { messageId: 'b', topic: 'payment.succeeded', paymentId: ID, place: 1, at: 35 }
 export const LETTER: LetterRow = { key: ID, topic: 'payment.retry', source: 'worker', reason: 'HTTP 503' }
@@ -42,6 +43,7 @@ export const GOOD: Facts = {
   backlog: { pending: 0, outbox: 0, scheduled: 0, queues: { payments: 0 } },
   wishes: [WISH],
   apis: 2,
+  requests: [POSTED],
   charges: [CHARGE],
   told: [{ key: ID, verdict: 'approved' }],
   sightings: [SEEN_CREATED, SEEN_ENDED],
@@ -56,6 +58,7 @@ export const PARKED_WELL: Partial<Facts> = {
   payments: [PARKED],
   letters: [LETTER],
   events: [CREATED],
+  requests: Array.from({ length: 10 }, () => POSTED),
   charges: Array.from({ length: 10 }, () => ({ ...CHARGE, moved: false })),
   wishes: [{ ...WISH, views: [LAST_PENDING, LAST_PENDING] }],
   sightings: [SEEN_CREATED],
@@ -74,6 +77,7 @@ export function besideAnother(facts: Facts): Facts {
     payments: [...facts.payments, { ...PAYMENT, ...about }],
     events: [...facts.events, ...GOOD.events.map((event) => ({ ...event, paymentId: OTHER }))],
     wishes: [...facts.wishes, { ...WISH, ...another, answers, views: viewed }],
+    requests: [...facts.requests, { ...POSTED, key: OTHER }],
     charges: [...facts.charges, { ...CHARGE, key: OTHER, paymentId: OTHER }],
     told: [...facts.told, ...GOOD.told.map((told) => ({ ...told, key: OTHER }))],
     sightings: [...facts.sightings, ...GOOD.sightings.map((seen) => ({ ...seen, paymentId: OTHER }))],

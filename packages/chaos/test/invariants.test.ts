@@ -19,6 +19,7 @@ import {
   PARKED,
   PARKED_WELL,
   PAYMENT,
+  POSTED,
   SEEN_CREATED,
   SEEN_ENDED,
   TAKEN_ANSWER,
@@ -49,9 +50,13 @@ describe('invariants', () => {
   })
 
   it('hold for one charged again after an attempt that came to nothing', () => {
-    expect(
-      broken({ payments: [{ ...PAYMENT, attempts: 1 }], charges: [CHARGE, { ...CHARGE, moved: false }] }),
-    ).to.deep.equal([])
+    const requests = [POSTED, { ...POSTED, method: 'GET' }, POSTED]
+    const charges = [CHARGE, { ...CHARGE, moved: false }]
+    expect(broken({ payments: [{ ...PAYMENT, attempts: 1 }], requests, charges })).to.deep.equal([])
+  })
+
+  it('hold for a charge in the milliseconds in which clocks may differ', () => {
+    expect(broken({ requests: [{ ...POSTED, beganAt: 6 }] })).to.deep.equal([])
   })
 
   it('hold for a message that was published while the observer was not bound', () => {
@@ -92,6 +97,8 @@ describe('invariants', () => {
   const documented = 'every answer is a documented one'
   const taken = 'a reference is taken once, by whoever asks for it first'
   const something = 'the run has done something'
+  const there = 'the provider is asked about a payment that is there, and only after it was created'
+  const unended = 'the provider is asked about no payment that has ended'
   const cases: Case[] = [
     ['a payment that is not there', stored, { payments: [], events: [], charges: [], sightings: [], told: [] }],
     ['another amount in the row', asked, { payments: [{ ...PAYMENT, amountMinor: 101 }] }],
@@ -160,17 +167,12 @@ describe('invariants', () => {
     ['an outcome of a parked payment', outcome, { ...PARKED_WELL, sightings: GOOD.sightings }],
     ['another key', provider, { charges: [{ ...CHARGE, key: OTHER }] }],
     ['another amount', provider, { charges: [{ ...CHARGE, amountMinor: 99 }] }],
-    [
-      'a charge of nothing that is stored',
-      'a charge has a payment that was there before',
-      { charges: [CHARGE, { ...CHARGE, key: OTHER }] },
-    ],
-    [
-      'a charge after the end',
-      'no charge begins after its payment has ended',
-      { charges: [{ ...CHARGE, beganAt: 31 }] },
-    ],
-    ['a second charge that no attempt accounts for', accounted, { charges: [CHARGE, CHARGE] }],
+    ['a charge of nothing that is stored', there, { requests: [POSTED, { ...POSTED, key: OTHER }] }],
+    ['a charge from before the creation', there, { requests: [{ ...POSTED, beganAt: 5 }] }],
+    ['a lookup from before the creation', there, { requests: [{ ...POSTED, method: 'GET', beganAt: 5 }, POSTED] }],
+    ['a charge after the end', unended, { requests: [{ ...POSTED, beganAt: 31 }] }],
+    ['a lookup after the end', unended, { requests: [POSTED, { ...POSTED, method: 'GET', beganAt: 31 }] }],
+    ['a second charge that no attempt accounts for', accounted, { requests: [POSTED, POSTED] }],
     ['an end that the provider has not said', lastSaid, { told: [{ key: ID, verdict: 'declined' }] }],
     [
       'an end that the provider has said before another',

@@ -162,6 +162,7 @@ export async function createStage(): Promise<Stage> {
       const events = stored.events.filter(({ paymentId }) => ids.has(paymentId))
       const violations = checkInvariants({
         ...{ ...NOBODY_LOOKED, payments, events, letters: stored.letters, wishes },
+        requests: provider.requests.filter(({ key }) => ids.has(key)),
         charges: provider.charges.filter(({ key }) => ids.has(key)),
         told: provider.told,
       })
