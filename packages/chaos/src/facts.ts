@@ -28,6 +28,9 @@ export interface LetterRow {
   readonly topic: string
   readonly source: string
   readonly reason: string
+  readonly resolved: boolean
+  /** In milliseconds since 1970. */
+  readonly diedAt: number
 }
 
 /** Rows that are still on their way: payments that are neither settled nor parked, and messages. */
@@ -80,7 +83,9 @@ export async function readStored(databaseUrl: string): Promise<StoredFacts> {
           case when current_setting('track_commit_timestamp')::boolean
             then extract(epoch from pg_xact_commit_timestamp(xid::xid))::float8 * 1000 end as "committedAt"
         from payment_events order by payment_id, sequence`),
-      letters: await all<LetterRow>('select key, topic, source, reason from dead_letters'),
+      letters: await all<LetterRow>(`
+        select key, topic, source, reason, resolved_at is not null as resolved,
+          extract(epoch from died_at)::float8 * 1000 as "diedAt" from dead_letters`),
     }
   } finally {
     await client.end()

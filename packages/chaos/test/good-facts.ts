@@ -33,7 +33,14 @@ export const CHARGE: Charge = {
 export const POSTED: ProviderRequest = { method: 'POST', key: ID, beganAt: 20 }
 export const SEEN_CREATED: Sighting = { messageId: 'a', topic: 'payment.created', paymentId: ID, place: 0, at: 15 }
 export const SEEN_ENDED: Sighting = { messageId: 'b', topic: 'payment.succeeded', paymentId: ID, place: 1, at: 35 }
-export const LETTER: LetterRow = { key: ID, topic: 'payment.retry', source: 'worker', reason: 'HTTP 503' }
+export const LETTER: LetterRow = {
+  key: ID,
+  topic: 'payment.retry',
+  source: 'worker',
+  reason: 'HTTP 503',
+  resolved: false,
+  diedAt: 30,
+}
 
 /** One payment's life, as it should be. */
 export const GOOD: Facts = {

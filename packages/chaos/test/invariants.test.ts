@@ -99,6 +99,7 @@ describe('invariants', () => {
   const something = 'the run has done something'
   const there = 'the provider is asked about a payment that is there, and only after it was created'
   const unended = 'the provider is asked about no payment that has ended'
+  const tried = 'no payment is tried more often than it may be'
   const cases: Case[] = [
     ['a payment that is not there', stored, { payments: [], events: [], charges: [], sightings: [], told: [] }],
     ['another amount in the row', asked, { payments: [{ ...PAYMENT, amountMinor: 101 }] }],
@@ -118,6 +119,9 @@ describe('invariants', () => {
     ['a payment that stays PENDING', ends, { payments: [{ ...PARKED, parked: false }], events: [CREATED] }],
     ['one that is parked without a letter', ends, { ...PARKED_WELL, letters: [] }],
     ['one that is parked too early', ends, { ...PARKED_WELL, payments: [{ ...PARKED, attempts: 3 }] }],
+    ['one whose letter is resolved', ends, { ...PARKED_WELL, letters: [{ ...LETTER, resolved: true }] }],
+    ['an end after too many attempts', tried, { payments: [{ ...PAYMENT, attempts: 10 }] }],
+    ['one that is parked too late', tried, { ...PARKED_WELL, payments: [{ ...PARKED, attempts: 11 }] }],
     ['two ends', oneEvent, { events: [CREATED, ENDED, { ...ENDED, sequence: 3, type: 'payment.failed' }] }],
     ['an end that does not fit the status', oneEvent, { events: [CREATED, { ...ENDED, type: 'payment.failed' }] }],
     ['no created event', oneEvent, { events: [ENDED] }],
