@@ -11,8 +11,6 @@ export interface PaymentRow {
   readonly status: 'PENDING' | 'SUCCESS' | 'FAILED'
   readonly attempts: number
   readonly parked: boolean
-  /** In milliseconds since 1970. */
-  readonly createdAt: number
 }
 
 export interface EventRow {
@@ -68,16 +66,17 @@ export interface Facts {
 
 export type StoredFacts = Pick<Facts, 'payments' | 'events' | 'letters'>
 
-/** What PostgreSQL holds. */
+/** What PostgreSQL holds, all at one moment. */
 export async function readStored(databaseUrl: string): Promise<StoredFacts> {
   const client = new pg.Client(databaseUrl)
   await client.connect()
   try {
+    await client.query('begin isolation level repeatable read read only')
     const all = async <Row extends object>(text: string): Promise<Row[]> => (await client.query<Row>(text)).rows
     return {
       payments: await all<PaymentRow>(`
         select id, reference, amount_minor::float8 as "amountMinor", currency, status, attempts,
-          parked_at is not null as parked, extract(epoch from created_at)::float8 * 1000 as "createdAt" from payments`),
+          parked_at is not null as parked from payments`),
       events: await all<EventRow>(`
         select payment_id as "paymentId", sequence, type,
           case when current_setting('track_commit_timestamp')::boolean

@@ -1,5 +1,6 @@
 import type { Answer, Shown, View, Wish } from '../src/clients.ts'
 import type { EventRow, Facts, LetterRow, PaymentRow } from '../src/facts.ts'
+import { checkInvariants } from '../src/invariants.ts'
 import type { Sighting } from '../src/observer.ts'
 import type { Charge, ProviderRequest } from '../src/provider.ts'
 
@@ -13,7 +14,7 @@ export function viewOf(status: string, at: number): View {
   return { at, answeredAt: at + 1, status: 200, payment, isLast: false }
 }
 
-export const PAYMENT: PaymentRow = { id: ID, ...MONEY, status: 'SUCCESS', attempts: 0, parked: false, createdAt: 10 }
+export const PAYMENT: PaymentRow = { id: ID, ...MONEY, status: 'SUCCESS', attempts: 0, parked: false }
 export const CREATED: EventRow = { paymentId: ID, sequence: 1, type: 'payment.created', committedAt: 11 }
 export const ENDED: EventRow = { paymentId: ID, sequence: 2, type: 'payment.succeeded', committedAt: 30 }
 export const CREATED_ANSWER: Answer = { at: 12, status: 201, paymentId: ID }
@@ -71,7 +72,7 @@ export const PARKED_WELL: Partial<Facts> = {
   sightings: [SEEN_CREATED],
 }
 /** Another payment's good life beside these: what has no end, or no answer, is no run by itself. */
-export function besideAnother(facts: Facts): Facts {
+function besideAnother(facts: Facts): Facts {
   const another = { reference: 'another' }
   const about = { id: OTHER, ...another }
   const viewed = WISH.views.map((view) => ({
@@ -99,4 +100,13 @@ export function answered(...answers: Answer[]): Partial<Facts> {
 
 export function viewed(view: View): Partial<Facts> {
   return { wishes: [{ ...WISH, views: [...WISH.views, view] }] }
+}
+
+/** The rules that a good life with a change breaks. */
+export function broken(change: Partial<Facts>): string[] {
+  return checkInvariants({ ...GOOD, ...change }).map(({ rule }) => rule)
+}
+
+export function brokenBeside(change: Partial<Facts>): string[] {
+  return checkInvariants(besideAnother({ ...GOOD, ...change })).map(({ rule }) => rule)
 }

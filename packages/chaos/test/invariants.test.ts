@@ -1,19 +1,16 @@
 import { expect } from 'chai'
-import type { Shown } from '../src/clients.ts'
 import type { Facts } from '../src/facts.ts'
-import { checkInvariants } from '../src/invariants.ts'
+import { COMMIT_TIMES_KNOWN } from '../src/rules/services.ts'
 import {
   AWAY,
   answered,
-  besideAnother,
+  broken,
+  brokenBeside,
   CHARGE,
   CREATED,
-  CREATED_ANSWER,
   ENDED,
   GOOD,
   ID,
-  LAST,
-  LAST_PENDING,
   LETTER,
   OTHER,
   PARKED,
@@ -22,21 +19,11 @@ import {
   POSTED,
   SEEN_CREATED,
   SEEN_ENDED,
-  TAKEN_ANSWER,
   UNANSWERED,
-  viewed,
-  viewOf,
   WISH,
 } from './good-facts.ts'
 
-type Case = [title: string, rule: string, change: Partial<Facts>]
-
 describe('invariants', () => {
-  const broken = (change: Partial<Facts>) => checkInvariants({ ...GOOD, ...change }).map(({ rule }) => rule)
-
-  const brokenBeside = (change: Partial<Facts>) =>
-    checkInvariants(besideAnother({ ...GOOD, ...change })).map(({ rule }) => rule)
-
   it('hold for a payment that was made, charged and settled', () => {
     expect(broken({})).to.deep.equal([])
   })
@@ -63,16 +50,6 @@ describe('invariants', () => {
     expect(broken({ sightings: [SEEN_ENDED], unobserved: [AWAY] })).to.deep.equal([])
   })
 
-  it('hold for one that was there already when its client asked again', () => {
-    for (const status of ['none', 503] as const)
-      expect(brokenBeside(answered({ at: 11, status }, TAKEN_ANSWER, TAKEN_ANSWER))).to.deep.equal([])
-    expect(broken(answered(CREATED_ANSWER, TAKEN_ANSWER, UNANSWERED))).to.deep.equal([])
-  })
-
-  it('hold for an older state in an answer that was under way with the newer one', () => {
-    expect(broken(viewed({ ...viewOf('PENDING', 41), answeredAt: 60 }))).to.deep.equal([])
-  })
-
   it('hold for the last words of a lost primary, and the letter about them', () => {
     const sightings = [...GOOD.sightings, { ...SEEN_CREATED, paymentId: OTHER, messageId: 'c', place: 2, at: 50 }]
     const letters = [{ ...LETTER, key: OTHER, reason: 'no such payment' }]
@@ -86,21 +63,16 @@ describe('invariants', () => {
   const published = "an event's message has reached an observing queue"
   const provider = 'the provider is asked under one key, for what was asked for'
   const accounted = 'there are no more charges than attempts that are accounted for'
-  const seen = 'a GET finds what was answered, and never an older state'
   const lastSaid = 'a payment ends as the provider has said last'
   const letter = 'a dead letter is about a parked payment, or about one that only a lost primary knew'
   const sighted = 'a message is about a payment that is stored'
   const outcome = 'an outcome that was published is the one that is stored'
   const elsewhere = [...GOOD.sightings, { ...SEEN_CREATED, paymentId: OTHER, at: 50 }]
-  const shown = 'a GET shows the payment that is stored, and its end as it stays'
-  const over = 'when all is over, each API shows how each payment has ended'
-  const documented = 'every answer is a documented one'
-  const taken = 'a reference is taken once, by whoever asks for it first'
   const something = 'the run has done something'
   const there = 'the provider is asked about a payment that is there, and only after it was created'
   const unended = 'the provider is asked about no payment that has ended'
   const tried = 'no payment is tried more often than it may be'
-  const cases: Case[] = [
+  const cases: [title: string, rule: string, change: Partial<Facts>][] = [
     ['a payment that is not there', stored, { payments: [], events: [], charges: [], sightings: [], told: [] }],
     ['another amount in the row', asked, { payments: [{ ...PAYMENT, amountMinor: 101 }] }],
     ['a payment that nobody asked for', asked, { payments: [PAYMENT, { ...PAYMENT, id: OTHER, reference: 'else' }] }],
@@ -131,6 +103,16 @@ describe('invariants', () => {
       { events: [...GOOD.events, { ...CREATED, paymentId: OTHER }] },
     ],
     ['a created event that was never published', published, { sightings: [SEEN_ENDED] }],
+    [
+      'an unpublished event of which nobody knows when it was committed',
+      published,
+      { events: [{ ...CREATED, committedAt: null }, ENDED], sightings: [SEEN_ENDED], unobserved: [AWAY] },
+    ],
+    [
+      'an event of which nobody knows when it was committed',
+      COMMIT_TIMES_KNOWN,
+      { events: [CREATED, { ...ENDED, committedAt: null }] },
+    ],
     ['an outcome that was never published', published, { sightings: [SEEN_CREATED] }],
     [
       'an event from before the observer was unbound',
@@ -188,33 +170,6 @@ describe('invariants', () => {
       'money moves once, where the provider tells what it did when it is asked',
       { payments: [{ ...PAYMENT, attempts: 1 }], charges: [CHARGE, CHARGE] },
     ],
-    ['a payment that a GET does not find', seen, viewed({ ...viewOf('', 13), status: 404 })],
-    ['an older state', seen, viewed(viewOf('PENDING', 42))],
-    ['an end that does not stay', shown, viewed(viewOf('FAILED', 12))],
-    ['a state that there is not', shown, viewed(viewOf('ENDED', 12))],
-    ...(['id', 'amount', 'currency', 'reference'] as const).map((member): Case => {
-      const view = viewOf('PENDING', 13)
-      const payment = { ...view.payment, [member]: 'another' } as Shown
-      return [`another ${member} in the answer to a GET`, shown, viewed({ ...view, payment })]
-    }),
-    ['an end that an API does not show', over, { wishes: [{ ...WISH, views: [LAST] }] }],
-    ['an end that an API shows as none', over, { wishes: [{ ...WISH, views: [LAST, LAST_PENDING] }] }],
-    ['an API that does not answer in the end', over, viewed({ at: 50, answeredAt: 60, status: 'none', isLast: true })],
-    ['an answer that is not documented', documented, answered(CREATED_ANSWER, { at: 13, status: 500 })],
-    [
-      'a GET whose answer is not documented',
-      documented,
-      viewed({ at: 13, answeredAt: 14, status: 500, isLast: false }),
-    ],
-    ['a 201 without an id', 'a 201 or a 409 names its payment', answered({ at: 12, status: 201 })],
-    ['a reference that was taken before', taken, answered({ ...CREATED_ANSWER, status: 409 })],
-    [
-      'a reference that was taken before an undocumented answer',
-      taken,
-      answered({ at: 11, status: 400 }, TAKEN_ANSWER),
-    ],
-    ['a payment that is created again', taken, answered(CREATED_ANSWER, { ...CREATED_ANSWER, at: 13 })],
-    ['a payment that is created after it was there', taken, answered(UNANSWERED, TAKEN_ANSWER, CREATED_ANSWER)],
     ['nobody who was answered with 201', something, answered(UNANSWERED)],
     ['no payment that has ended', something, PARKED_WELL],
     ['rows that stay in the outbox', 'everything drains', { backlog: { ...GOOD.backlog, outbox: 1 } }],

@@ -69,5 +69,5 @@ function isEnd(topic: string): boolean {
 
 /** Whether an event's message may have been published in that time. */
 function coincide({ from, to, waiting }: Unobserved, paymentId: string, committedAt: number | null): boolean {
-  return waiting.has(paymentId) || committedAt === null || (committedAt >= from && committedAt <= to)
+  return waiting.has(paymentId) || (committedAt !== null && committedAt >= from && committedAt <= to)
 }

@@ -1,6 +1,9 @@
 import type { Rule } from '../invariants.ts'
 import { areLastWords } from './last-words.ts'
 
+/** A PostgreSQL without `track_commit_timestamp` knows none. */
+export const COMMIT_TIMES_KNOWN = 'it is known when each event was committed'
+
 /** About what the services leave behind. */
 export const SERVICE_RULES: readonly Rule[] = [
   {
@@ -10,6 +13,15 @@ export const SERVICE_RULES: readonly Rule[] = [
       if (!wishes.some(({ answers }) => answers.some(({ status }) => status === 201)))
         yield 'nobody was answered with 201'
       if (!payments.some(({ status }) => status !== 'PENDING')) yield 'no payment has ended'
+    },
+  },
+  {
+    // Most of what is compared with the provider's books and with what was seen would go unchecked.
+    name: COMMIT_TIMES_KNOWN,
+    harm: 'other',
+    *check({ events }) {
+      const count = events.filter(({ committedAt }) => committedAt === null).length
+      if (count > 0) yield `of ${count} events PostgreSQL no longer knows it, or never did`
     },
   },
   {
