@@ -14,6 +14,15 @@ export function historyOf(facts: Facts, paymentId: string): string {
     ...facts.events
       .filter((event) => event.paymentId === paymentId)
       .map(({ committedAt, sequence, type }): [number, string] => [committedAt ?? 0, `event ${sequence}, ${type}`]),
+    ...facts.requests
+      .filter(({ key, method }) => key === paymentId && method === 'GET')
+      .map(({ beganAt }): [number, string] => [beganAt, 'the provider was asked whether it is charged']),
+    ...facts.letters
+      .filter(({ key }) => key === paymentId)
+      .map(({ diedAt, topic, source, reason, resolved }): [number, string] => [
+        diedAt,
+        `dead letter of the ${source}, ${topic}: ${reason}${resolved ? ' (resolved)' : ''}`,
+      ]),
     ...facts.charges
       .filter(({ key }) => key === paymentId)
       .map(({ beganAt, amountMinor, currency, moved }): [number, string] => [

@@ -26,6 +26,8 @@ export interface Occurrence {
   readonly fault: string
   readonly from: number
   readonly healed: number
+  /** It met nothing that it could have broken. */
+  readonly noEffect?: boolean
 }
 
 export interface Run {
