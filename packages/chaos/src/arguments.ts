@@ -13,6 +13,9 @@ export interface Arguments {
   help: boolean
 }
 
+/** What decides what a run does. */
+export type Plan = Omit<Arguments, 'help'>
+
 /** What was typed makes no sense. */
 export class UsageError extends Error {}
 
@@ -46,6 +49,23 @@ export function readArguments(args: readonly string[]): Arguments & { list: bool
     list: values.list ?? false,
     help: values.help ?? false,
   }
+}
+
+/** What starts the same run again. */
+export function commandLine({ seed, minutes, faults, atOnce, restMs, clients, perSecond }: Plan): string {
+  const [restMinMs, restMaxMs] = restMs
+  const options: [string, string | number][] = [
+    ['--seed', seed],
+    ['--minutes', minutes],
+    ...(faults.length < FAULTS.length
+      ? [['--faults', faults.map(({ name }) => name).join()] satisfies [string, string]]
+      : []),
+    ['--at-once', atOnce],
+    ...(restMinMs === restMaxMs ? [['--rest', restMinMs / 1_000] satisfies [string, number]] : []),
+    ['--clients', clients],
+    ['--per-second', perSecond],
+  ]
+  return `npm run chaos -- ${options.map((option) => option.join(' ')).join(' ')}`
 }
 
 function restMs(value: string | undefined): readonly [min: number, max: number] {

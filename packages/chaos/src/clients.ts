@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { get, post } from './payment-api.ts'
 import { createRandom, type Random } from './random.ts'
 
 /** `none`: no answer came, or not in time. */
@@ -11,15 +12,23 @@ export interface Wish {
   readonly currency: string
   /** To each time it was sent, in order; `at` in milliseconds since 1970. */
   readonly answers: readonly Answer[]
-  /** Each state that a GET has shown. */
+  /** What each GET has shown. One that was not answered, or with 503, shows nothing and is not here unless it is a last one. */
   readonly views: readonly View[]
 }
 
 export interface View {
+  /** When it was asked for, in milliseconds since 1970. */
   readonly at: number
-  /** The payment's, or `missing` for a 404. */
-  readonly status: string
+  readonly answeredAt: number
+  readonly status: Answer['status']
+  /** With a 200. */
+  readonly payment?: Shown
+  /** Made when all was over. */
+  readonly isLast: boolean
 }
+
+/** Whatever the members of an answer held. */
+export type Shown = Readonly<Record<'id' | 'status' | 'amount' | 'currency' | 'reference', unknown>>
 
 export interface Clients {
   readonly wishes: readonly Wish[]
@@ -27,6 +36,8 @@ export interface Clients {
   start(): void
   /** Resolves when each has got, or given up, its last answer. */
   stop(): Promise<void>
+  /** Looks at each payment through each API, when all is settled. */
+  lookAtAll(): Promise<void>
 }
 
 export interface ClientsOptions {
@@ -43,10 +54,13 @@ interface Draft extends Wish {
   readonly views: View[]
 }
 
-const ANSWER_MS = 10_000
 const RETRY_MS = 500
 /** Who gives up after the first request that was not answered, as impatient people do. */
 const IMPATIENT_SHARE = 0.2
+/** Who sends once more what was created. */
+const REPEATED_SHARE = 0.05
+const LAST_LOOKS_AT_ONCE = 16
+const LAST_LOOK_TRIES = 10
 
 /** Clients that create payments, try again as docs say, and look at what they made. */
 export function createClients({ apiUrls, count, perSecond, seed }: ClientsOptions): Clients {
@@ -74,10 +88,12 @@ export function createClients({ apiUrls, count, perSecond, seed }: ClientsOption
   /** Until it is there, or the client loses patience. */
   async function create(wish: Draft, random: Random): Promise<void> {
     const impatient = random.chance(IMPATIENT_SHARE)
+    const repeated = random.chance(REPEATED_SHARE)
     do {
       const answer = await post(random.pick(apiUrls), wish)
       wish.answers.push(answer)
-      if (answer.paymentId !== undefined || (answer.status === 'none' && impatient)) return
+      if (answer.status === 201 && repeated) wish.answers.push(await post(random.pick(apiUrls), wish))
+      if (answer.status === 201 || answer.status === 409 || (answer.status === 'none' && impatient)) return
       await pause(RETRY_MS)
     } while (!stopping.signal.aborted)
   }
@@ -85,10 +101,17 @@ export function createClients({ apiUrls, count, perSecond, seed }: ClientsOption
   async function look(wish: Draft, random: Random): Promise<void> {
     const id = idOf(wish)
     if (id === undefined || stopping.signal.aborted) return
-    const at = Date.now()
-    const response = await ask(`${random.pick(apiUrls)}/api/v1/payments/${id}`)
-    if (response?.status === 200) wish.views.push({ at, status: String(response.body.status) })
-    if (response?.status === 404) wish.views.push({ at, status: 'missing' })
+    const view = await get(random.pick(apiUrls), id, { isLast: false })
+    if (showsSomething(view)) wish.views.push(view)
+  }
+
+  /** Nothing is in the way any more: no answer, or 503, is tried again a few times, and then is the answer. */
+  async function lookOnceMore(wish: Draft, id: string, apiUrl: string): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const view = await get(apiUrl, id, { isLast: true })
+      if (showsSomething(view) || tries === LAST_LOOK_TRIES) return void wish.views.push(view)
+      await sleep(RETRY_MS)
+    }
   }
 
   const pause = (ms: number) => sleep(Math.max(0, ms), undefined, { signal: stopping.signal }).catch(() => {})
@@ -101,6 +124,17 @@ export function createClients({ apiUrls, count, perSecond, seed }: ClientsOption
       stopping.abort()
       await running
     },
+    async lookAtAll() {
+      const left = wishes[Symbol.iterator]()
+      const work = async () => {
+        // Shared: each takes the next one that nobody has taken.
+        for (const wish of left) {
+          const id = idOf(wish)
+          if (id !== undefined) for (const apiUrl of apiUrls) await lookOnceMore(wish, id, apiUrl)
+        }
+      }
+      await Promise.all(Array.from({ length: LAST_LOOKS_AT_ONCE }, work))
+    },
   }
 }
 
@@ -108,29 +142,10 @@ export function idOf(wish: Wish): string | undefined {
   return wish.answers.find(({ paymentId }) => paymentId !== undefined)?.paymentId
 }
 
+function showsSomething({ status }: View): boolean {
+  return status !== 'none' && status !== 503
+}
+
 function drawMoney(random: Random): { amountMinor: number; currency: string } {
   return { amountMinor: random.int(1, 10_000_000), currency: random.pick(['USD', 'ETB']) }
-}
-
-async function post(apiUrl: string, { reference, amountMinor, currency }: Wish): Promise<Answer> {
-  const response = await ask(`${apiUrl}/api/v1/payments`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ amount: (amountMinor / 100).toFixed(2), currency, reference }),
-  })
-  const at = Date.now()
-  if (!response) return { at, status: 'none' }
-  const { status, body } = response
-  const paymentId = status === 201 ? body.id : status === 409 ? body.payment_id : undefined
-  return { at, status, ...(typeof paymentId === 'string' && { paymentId }) }
-}
-
-/** Undefined without an answer that could be read to its end. */
-async function ask(url: string, init: RequestInit = {}) {
-  try {
-    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(ANSWER_MS) })
-    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
-  } catch {
-    return undefined
-  }
 }

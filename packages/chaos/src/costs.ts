@@ -1,7 +1,7 @@
 import type { Facts } from './facts.ts'
 import type { Occurrence, Run } from './run.ts'
 
-/** What a fault cost, in milliseconds. */
+/** What a fault that had an effect cost, in milliseconds. */
 export interface Cost {
   readonly fault: string
   readonly lastedMs: number
@@ -19,12 +19,14 @@ interface Span {
 export function costsOf({ occurrences, facts, from, to }: Pick<Run, 'occurrences' | 'facts' | 'from' | 'to'>): Cost[] {
   const gaps = gapsBetween([from, ...acceptedAt(facts), to])
   const lives = livesOf(facts)
-  return occurrences.map((occurrence) => ({
-    fault: occurrence.fault,
-    lastedMs: occurrence.healed - occurrence.from,
-    outageMs: longest(gaps.filter((gap) => gap.from < occurrence.healed && gap.to > occurrence.from)),
-    drainMs: drainAfter(occurrence, lives),
-  }))
+  return occurrences
+    .filter(({ noEffect }) => !noEffect)
+    .map((occurrence) => ({
+      fault: occurrence.fault,
+      lastedMs: occurrence.healed - occurrence.from,
+      outageMs: longest(gaps.filter((gap) => gap.from < occurrence.healed && gap.to > occurrence.from)),
+      drainMs: drainAfter(occurrence, lives),
+    }))
 }
 
 /** The longest time of the run in which no client was answered with 201. */

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import type { Wish } from './clients.ts'
 import type { Sighting, Unobserved } from './observer.ts'
-import type { Charge, Told } from './provider.ts'
+import type { Charge, ProviderRequest, Told } from './provider.ts'
 
 export interface PaymentRow {
   readonly id: string
@@ -11,8 +11,6 @@ export interface PaymentRow {
   readonly status: 'PENDING' | 'SUCCESS' | 'FAILED'
   readonly attempts: number
   readonly parked: boolean
-  /** In milliseconds since 1970. */
-  readonly createdAt: number
 }
 
 export interface EventRow {
@@ -28,6 +26,9 @@ export interface LetterRow {
   readonly topic: string
   readonly source: string
   readonly reason: string
+  readonly resolved: boolean
+  /** In milliseconds since 1970. */
+  readonly diedAt: number
 }
 
 /** Rows that are still on their way: payments that are neither settled nor parked, and messages. */
@@ -38,6 +39,12 @@ export interface Backlog extends RowCounts {
   readonly queues: Readonly<Record<string, number>>
 }
 
+/** A time in which a primary was lost and its standby promoted, in milliseconds since 1970. */
+export interface Failover {
+  readonly from: number
+  readonly to: number
+}
+
 /** All that is known about a run when it is over, from everybody who saw it. */
 export interface Facts {
   readonly payments: readonly PaymentRow[]
@@ -45,32 +52,39 @@ export interface Facts {
   readonly letters: readonly LetterRow[]
   readonly backlog: Backlog
   readonly wishes: readonly Wish[]
+  /** Through how many each payment was looked at when all was over. */
+  readonly apis: number
+  readonly requests: readonly ProviderRequest[]
   readonly charges: readonly Charge[]
   readonly told: readonly Told[]
   readonly sightings: readonly Sighting[]
   /** Services that ended without being asked to. */
   readonly exits: readonly string[]
   readonly unobserved: readonly Unobserved[]
+  readonly failovers: readonly Failover[]
 }
 
 export type StoredFacts = Pick<Facts, 'payments' | 'events' | 'letters'>
 
-/** What PostgreSQL holds. */
+/** What PostgreSQL holds, all at one moment. */
 export async function readStored(databaseUrl: string): Promise<StoredFacts> {
   const client = new pg.Client(databaseUrl)
   await client.connect()
   try {
+    await client.query('begin isolation level repeatable read read only')
     const all = async <Row extends object>(text: string): Promise<Row[]> => (await client.query<Row>(text)).rows
     return {
       payments: await all<PaymentRow>(`
         select id, reference, amount_minor::float8 as "amountMinor", currency, status, attempts,
-          parked_at is not null as parked, extract(epoch from created_at)::float8 * 1000 as "createdAt" from payments`),
+          parked_at is not null as parked from payments`),
       events: await all<EventRow>(`
         select payment_id as "paymentId", sequence, type,
           case when current_setting('track_commit_timestamp')::boolean
             then extract(epoch from pg_xact_commit_timestamp(xid::xid))::float8 * 1000 end as "committedAt"
         from payment_events order by payment_id, sequence`),
-      letters: await all<LetterRow>('select key, topic, source, reason from dead_letters'),
+      letters: await all<LetterRow>(`
+        select key, topic, source, reason, resolved_at is not null as resolved,
+          extract(epoch from died_at)::float8 * 1000 as "diedAt" from dead_letters`),
     }
   } finally {
     await client.end()

@@ -7,10 +7,22 @@ export function historyOf(facts: Facts, paymentId: string): string {
   const wish = facts.wishes.find((one) => idOf(one) === paymentId || one.reference === row?.reference)
   const lines: [at: number, what: string][] = [
     ...(wish?.answers ?? []).map(({ at, status }): [number, string] => [at, `its client was answered with ${status}`]),
-    ...(wish?.views ?? []).map(({ at, status }): [number, string] => [at, `its client saw ${status}`]),
+    ...(wish?.views ?? []).map(({ at, status, payment }): [number, string] => [
+      at,
+      `its client saw ${payment?.status ?? status}`,
+    ]),
     ...facts.events
       .filter((event) => event.paymentId === paymentId)
       .map(({ committedAt, sequence, type }): [number, string] => [committedAt ?? 0, `event ${sequence}, ${type}`]),
+    ...facts.requests
+      .filter(({ key, method }) => key === paymentId && method === 'GET')
+      .map(({ beganAt }): [number, string] => [beganAt, 'the provider was asked whether it is charged']),
+    ...facts.letters
+      .filter(({ key }) => key === paymentId)
+      .map(({ diedAt, topic, source, reason, resolved }): [number, string] => [
+        diedAt,
+        `dead letter of the ${source}, ${topic}: ${reason}${resolved ? ' (resolved)' : ''}`,
+      ]),
     ...facts.charges
       .filter(({ key }) => key === paymentId)
       .map(({ beganAt, amountMinor, currency, moved }): [number, string] => [

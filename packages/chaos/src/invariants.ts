@@ -1,7 +1,8 @@
 import type { Wish } from './clients.ts'
 import type { EventRow, Facts, PaymentRow } from './facts.ts'
 import type { Sighting } from './observer.ts'
-import type { Charge } from './provider.ts'
+import type { Charge, ProviderRequest } from './provider.ts'
+import { CLIENT_RULES } from './rules/clients.ts'
 import { MESSAGE_RULES } from './rules/messages.ts'
 import { PAYMENT_RULES } from './rules/payments.ts'
 import { PROVIDER_RULES } from './rules/provider.ts'
@@ -30,11 +31,12 @@ export interface View extends Facts {
   readonly wishOf: ReadonlyMap<string, Wish>
   readonly byReference: ReadonlyMap<string, readonly PaymentRow[]>
   readonly eventsOf: ReadonlyMap<string, readonly EventRow[]>
+  readonly requestsOf: ReadonlyMap<string, readonly ProviderRequest[]>
   readonly chargesOf: ReadonlyMap<string, readonly Charge[]>
   readonly sightingsOf: ReadonlyMap<string, readonly Sighting[]>
 }
 
-const RULES: readonly Rule[] = [...PAYMENT_RULES, ...MESSAGE_RULES, ...PROVIDER_RULES, ...SERVICE_RULES]
+const RULES = [PAYMENT_RULES, MESSAGE_RULES, PROVIDER_RULES, CLIENT_RULES, SERVICE_RULES].flat()
 
 /** What a run has broken of our promises; nothing, if all is well. */
 export function checkInvariants(facts: Facts): Violation[] {
@@ -44,6 +46,7 @@ export function checkInvariants(facts: Facts): Violation[] {
     wishOf: new Map(facts.wishes.map((wish) => [wish.reference, wish])),
     byReference: Map.groupBy(facts.payments, ({ reference }) => reference),
     eventsOf: Map.groupBy(facts.events, ({ paymentId }) => paymentId),
+    requestsOf: Map.groupBy(facts.requests, ({ key }) => key),
     chargesOf: Map.groupBy(facts.charges, ({ key }) => key),
     sightingsOf: Map.groupBy(facts.sightings, ({ paymentId }) => paymentId),
   }

@@ -9,7 +9,17 @@ export type Verdict = 'approved' | 'declined'
 /** `failing` says 503, `hanging` says nothing, `lying` says what nobody can read; half of the time the money moved. */
 export type Mood = 'well' | 'slow' | 'failing' | 'hanging' | 'lying'
 
-/** One request to charge, as it arrived. */
+/** One request, whatever it holds, as its head arrived. */
+export interface ProviderRequest {
+  /** POST asks to charge, GET for the charge of a key. */
+  readonly method: string
+  /** The idempotency key that it names. */
+  readonly key: string
+  /** In milliseconds since 1970. */
+  readonly beganAt: number
+}
+
+/** One request to charge that could be read. */
 export interface Charge {
   /** Its idempotency key. */
   readonly key: string
@@ -37,6 +47,7 @@ export interface Told {
 export interface Provider {
   readonly url: string
   mood: Mood
+  readonly requests: readonly ProviderRequest[]
   readonly charges: readonly Charge[]
   readonly told: readonly Told[]
   stop(): Promise<void>
@@ -45,15 +56,14 @@ export interface Provider {
 const UNREADABLE = [Buffer.from([0xff, 0xfe, 0x00]), '{"status":"appro', '{"status":"perhaps"}', '', '[]', '"approved"']
 
 export async function startProvider(random: Random): Promise<Provider> {
+  const requests: ProviderRequest[] = []
   const charges: Charge[] = []
   const told: Told[] = []
   const found = new Map<string, Verdict>()
   const held = new Set<ServerResponse>()
   let mood: Mood = 'well'
 
-  async function charge(request: IncomingMessage): Promise<{ key: string; verdict: Verdict | undefined }> {
-    const beganAt = Date.now()
-    const key = String(request.headers['idempotency-key'])
+  async function charge(request: IncomingMessage, { key, beganAt }: ProviderRequest): Promise<Verdict> {
     const body = (await json(request)) as { payment_id: string; amount_minor: number; currency: string }
     const hasMoved = mood === 'well' || mood === 'slow' || random.chance(0.5)
     const verdict = random.chance(0.7) ? 'approved' : 'declined'
@@ -61,13 +71,14 @@ export async function startProvider(random: Random): Promise<Provider> {
     if (hasMoved && known) found.set(key, verdict)
     const { payment_id: paymentId, amount_minor: amountMinor, currency } = body
     charges.push({ key, paymentId, amountMinor, currency, beganAt, moved: hasMoved, known })
-    return { key, verdict }
+    return verdict
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const asked = request.url?.split('/').at(-1) ?? ''
-    const { key, verdict } =
-      request.method === 'GET' ? { key: asked, verdict: found.get(asked) } : await charge(request)
+    const arrived = arrival(request)
+    requests.push(arrived)
+    const { key, method } = arrived
+    const verdict = method === 'GET' ? found.get(key) : await charge(request, arrived)
     switch (mood) {
       case 'well':
       case 'slow':
@@ -102,6 +113,7 @@ export async function startProvider(random: Random): Promise<Provider> {
       mood = next
       for (const response of held) response.destroy()
     },
+    requests,
     charges,
     told,
     async stop() {
@@ -110,6 +122,11 @@ export async function startProvider(random: Random): Promise<Provider> {
       await once(server, 'close')
     },
   }
+}
+
+function arrival({ method = '', url = '', headers }: IncomingMessage): ProviderRequest {
+  const key = method === 'GET' ? url.split('/').at(-1) : headers['idempotency-key']
+  return { method, key: String(key), beganAt: Date.now() }
 }
 
 /** By the last digit of a UUID, which is random. */

@@ -26,6 +26,8 @@ export interface Occurrence {
   readonly fault: string
   readonly from: number
   readonly healed: number
+  /** It met nothing that it could have broken. */
+  readonly noEffect?: boolean
 }
 
 export interface Run {
@@ -66,7 +68,7 @@ export async function runChaos(options: RunOptions): Promise<Run> {
     say('faults and load are over, waiting until all is settled')
     const backlog = await drained(system)
     const drainMs = Date.now() - to
-    const facts = await gather(system, clients, backlog)
+    const facts = await gather(system, clients, backlog, occurrences)
     const violations = checkInvariants(facts)
     return { schedule, occurrences, leftOut, facts, violations, from, to, drainMs, errors: errorsOf(system) }
   } finally {
@@ -140,18 +142,25 @@ function sum(counts: Readonly<Record<string, number>>): number {
 }
 
 async function gather(
-  { postgres, provider, observer, services }: System,
+  { postgres, provider, observer, services, apiUrls }: System,
   clients: Clients,
   backlog: Backlog,
+  occurrences: readonly Occurrence[],
 ): Promise<Facts> {
+  await clients.lookAtAll()
   return {
     ...(await readStored(postgres.url)),
     backlog,
     wishes: clients.wishes,
+    apis: apiUrls.length,
+    requests: provider.requests,
     charges: provider.charges,
     told: provider.told,
     sightings: [...observer.sightings.values()],
     unobserved: observer.unobserved,
+    failovers: occurrences
+      .filter(({ fault }) => fault === 'postgres-failover')
+      .map(({ from, healed: to }) => ({ from, to })),
     exits: Object.values(services)
       .flat()
       .flatMap(({ exits }) => exits),

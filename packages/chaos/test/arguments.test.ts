@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { readArguments, UsageError } from '../src/arguments.ts'
+import { commandLine, readArguments, UsageError } from '../src/arguments.ts'
 import { FAULTS } from '../src/faults/index.ts'
 
 describe('arguments', () => {
@@ -27,6 +27,15 @@ describe('arguments', () => {
   it('take a whole name for what it says', () => {
     expect(readArguments(['--faults', 'worker-freeze']).faults.map(({ name }) => name)).to.deep.equal(['worker-freeze'])
   })
+
+  for (const line of [
+    '--seed 7 --minutes 5 --at-once 2 --clients 24 --per-second 40',
+    '--seed 7 --minutes 0.5 --faults api-kill,worker-freeze --at-once 1 --rest 15 --clients 8 --per-second 10',
+  ]) {
+    it(`are told again as they were given: ${line}`, () => {
+      expect(commandLine(readArguments(line.split(' ')))).to.equal(`npm run chaos -- ${line}`)
+    })
+  }
 
   for (const [wrong, says] of [
     [['--faults', 'worker,nonsense'], 'there is no fault "nonsense"'],

@@ -3,13 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import type { Fault } from '../src/fault.ts'
-import { FAULTS, report, runChaos } from '../src/index.ts'
-
-const SEED = 2_492
-const MINUTES = 2
+import { FAULTS, type Plan, report, runChaos } from '../src/index.ts'
 
 /** On one RabbitMQ, and on every machine: what takes three of them, root or libfaketime is for `npm run chaos`. */
 const isQuick = ({ name, needs }: Fault) => needs === undefined && !name.endsWith('-freeze-long')
+
+const PLAN: Plan = {
+  ...{ seed: 2_492, minutes: 2, faults: FAULTS.filter(isQuick), atOnce: 2, restMs: [500, 4_000] },
+  ...{ clients: 8, perSecond: 10 },
+}
 
 describe('a fixed mix of faults', () => {
   let dir: string
@@ -20,12 +22,11 @@ describe('a fixed mix of faults', () => {
 
   it('loses no payment, and doubles none', async () => {
     const run = await runChaos({
-      ...{ dir, seed: SEED, durationMs: MINUTES * 60_000, atOnce: 2, restMs: [500, 4_000], clients: 8, perSecond: 10 },
-      faults: FAULTS.filter(isQuick),
+      ...{ ...PLAN, dir, durationMs: PLAN.minutes * 60_000 },
       sizes: { api: 2, relay: 2, worker: 2 },
       say: () => {},
     })
-    const said = report(run, { seed: SEED })
+    const said = report(run, PLAN)
     expect(run.violations, said).to.deep.equal([])
     // It has done what it is for.
     expect(run.occurrences.length, said).to.be.at.least(run.schedule.length).and.above(15)

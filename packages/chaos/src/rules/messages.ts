@@ -1,5 +1,7 @@
 import type { Rule } from '../invariants.ts'
 import type { Unobserved } from '../observer.ts'
+import { areLastWords } from './last-words.ts'
+import { END_OF } from './payments.ts'
 
 /** About what was published. */
 export const MESSAGE_RULES: readonly Rule[] = [
@@ -16,6 +18,26 @@ export const MESSAGE_RULES: readonly Rule[] = [
     },
   },
   {
+    name: 'a message is about a payment that is stored',
+    harm: 'lost',
+    *check({ sightingsOf, byId, failovers }) {
+      for (const [id, sightings] of sightingsOf)
+        if (!byId.has(id) && !areLastWords(sightings, failovers))
+          yield [id, `${sightings.map(({ topic }) => topic).join(', ')} of no payment that there is`]
+    },
+  },
+  {
+    // No excuse for what a lost primary has said: the payment would end, and say so, again.
+    name: 'an outcome that was published is the one that is stored',
+    harm: 'doubled',
+    *check({ payments, sightingsOf }) {
+      for (const { id, status } of payments)
+        for (const { topic } of sightingsOf.get(id) ?? [])
+          if (isEnd(topic) && (status === 'PENDING' || topic !== END_OF[status]))
+            yield [id, `is ${status} after ${topic}`]
+    },
+  },
+  {
     name: 'first deliveries of a payment are in the order of its events',
     harm: 'other',
     *check({ sightingsOf, eventsOf, unobserved }) {
@@ -24,7 +46,7 @@ export const MESSAGE_RULES: readonly Rule[] = [
         // The first one that was seen may not have been the first.
         if (unobserved.some((time) => coincide(time, id, createdAt))) continue
         const created = sightings.find(({ topic }) => topic === 'payment.created')
-        const end = sightings.find(({ topic }) => topic === 'payment.succeeded' || topic === 'payment.failed')
+        const end = sightings.find(({ topic }) => isEnd(topic))
         if (created && end && end.place < created.place) yield [id, `${end.topic} came before payment.created`]
       }
     },
@@ -34,14 +56,18 @@ export const MESSAGE_RULES: readonly Rule[] = [
     harm: 'doubled',
     *check({ sightingsOf }) {
       for (const [id, sightings] of sightingsOf) {
-        const ends = sightings.filter(({ topic }) => topic === 'payment.succeeded' || topic === 'payment.failed')
+        const ends = sightings.filter(({ topic }) => isEnd(topic))
         if (ends.length > 1) yield [id, `${ends.length} outcomes: ${ends.map(({ topic }) => topic).join(', ')}`]
       }
     },
   },
 ]
 
+function isEnd(topic: string): boolean {
+  return topic === END_OF.SUCCESS || topic === END_OF.FAILED
+}
+
 /** Whether an event's message may have been published in that time. */
 function coincide({ from, to, waiting }: Unobserved, paymentId: string, committedAt: number | null): boolean {
-  return waiting.has(paymentId) || committedAt === null || (committedAt >= from && committedAt <= to)
+  return waiting.has(paymentId) || (committedAt !== null && committedAt >= from && committedAt <= to)
 }

@@ -1,7 +1,7 @@
 import { idOf } from '../clients.ts'
 import type { Rule } from '../invariants.ts'
 
-const END_OF = { SUCCESS: 'payment.succeeded', FAILED: 'payment.failed' } as const
+export const END_OF = { SUCCESS: 'payment.succeeded', FAILED: 'payment.failed' } as const
 const ATTEMPTS_MAX = 10
 
 /** About what is stored. */
@@ -44,12 +44,24 @@ export const PAYMENT_RULES: readonly Rule[] = [
     name: 'a payment ends, or is parked with a dead letter that says why',
     harm: 'lost',
     *check({ payments, letters }) {
-      const parkedLetters = new Set(letters.filter(({ source }) => source === 'worker').map(({ key }) => key))
+      const waiting = letters.filter(({ source, resolved }) => source === 'worker' && !resolved)
+      const explained = new Set(waiting.map(({ key }) => key))
       for (const { id, status, parked, attempts } of payments) {
         if (status !== 'PENDING') continue
         if (!parked) yield [id, `is still PENDING after ${attempts} attempts`]
-        else if (attempts < ATTEMPTS_MAX || !parkedLetters.has(id))
+        else if (attempts < ATTEMPTS_MAX || !explained.has(id))
           yield [id, `is parked after ${attempts} attempts, unexplained`]
+      }
+    },
+  },
+  {
+    name: 'no payment is tried more often than it may be',
+    harm: 'other',
+    *check({ payments }) {
+      for (const { id, status, attempts } of payments) {
+        // The attempt that settled it is not counted.
+        const tried = status === 'PENDING' ? attempts : attempts + 1
+        if (tried > ATTEMPTS_MAX) yield [id, `is ${status} after ${tried} attempts`]
       }
     },
   },

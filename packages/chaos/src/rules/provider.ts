@@ -2,6 +2,12 @@ import type { Rule } from '../invariants.ts'
 
 const VERDICT_OF = { SUCCESS: 'approved', FAILED: 'declined' } as const
 
+/**
+ * PostgreSQL and the provider read one clock. It is stepped and slewed under both, and the provider's time has whole
+ * milliseconds, cut off, where PostgreSQL's has micros; PostgreSQL takes its own before it shows the commit to anybody.
+ */
+const CLOCKS_MS = 5
+
 /** About what the provider was asked, and what became of its answers. */
 export const PROVIDER_RULES: readonly Rule[] = [
   {
@@ -17,32 +23,41 @@ export const PROVIDER_RULES: readonly Rule[] = [
     },
   },
   {
-    name: 'a charge has a payment that was there before',
+    name: 'the provider is asked about a payment that is there, and only after it was created',
     harm: 'doubled',
-    *check({ charges, byId }) {
-      for (const { key } of charges) if (!byId.has(key)) yield [key, 'was charged, and there is no such payment']
+    *check({ requestsOf, byId, eventsOf }) {
+      for (const [id, requests] of requestsOf) {
+        if (!byId.has(id)) yield [id, 'the provider was asked about it, and there is no such payment']
+        const createdAt = eventsOf.get(id)?.[0]?.committedAt ?? null
+        for (const { method, beganAt } of requests)
+          if (createdAt !== null && beganAt < createdAt - CLOCKS_MS)
+            yield [id, `${method} ${Math.ceil(createdAt - beganAt)} ms before it was created`]
+      }
     },
   },
   {
-    name: 'no charge begins after its payment has ended',
+    name: 'the provider is asked about no payment that has ended',
     harm: 'doubled',
-    *check({ chargesOf, eventsOf }) {
-      for (const [id, charges] of chargesOf) {
-        const endedAt = eventsOf.get(id)?.[1]?.committedAt
-        for (const { beganAt } of charges)
-          if (endedAt && beganAt > endedAt) yield [id, `was charged ${Math.ceil(beganAt - endedAt)} ms after its end`]
+    *check({ requestsOf, eventsOf }) {
+      for (const [id, requests] of requestsOf) {
+        const endedAt = eventsOf.get(id)?.[1]?.committedAt ?? null
+        for (const { method, beganAt } of requests)
+          if (endedAt !== null && beganAt > endedAt)
+            yield [id, `${method} ${Math.ceil(beganAt - endedAt)} ms after its end`]
       }
     },
   },
   {
     name: 'there are no more charges than attempts that are accounted for',
     harm: 'doubled',
-    *check({ chargesOf, byId }) {
-      for (const [id, { length: count }] of chargesOf) {
+    *check({ requestsOf, byId }) {
+      for (const [id, requests] of requestsOf) {
         const payment = byId.get(id)
         if (!payment) continue
         // Each attempt that came to nothing, its lease having ended or not, is counted; the one that settled is not.
         const allowed = payment.attempts + (payment.status === 'PENDING' ? 0 : 1)
+        // Also those whose body never came: whoever was to be charged cannot know.
+        const count = requests.filter(({ method }) => method !== 'GET').length
         if (count > allowed)
           yield [id, `was charged ${count} times, with ${payment.attempts} attempts, ${payment.status}`]
       }

@@ -1,0 +1,46 @@
+import type { Answer, Shown, View, Wish } from './clients.ts'
+
+const ANSWER_MS = 10_000
+
+export async function post(apiUrl: string, { reference, amountMinor, currency }: Wish): Promise<Answer> {
+  const response = await ask(`${apiUrl}/api/v1/payments`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ amount: (amountMinor / 100).toFixed(2), currency, reference }),
+  })
+  const at = Date.now()
+  if (!response) return { at, status: 'none' }
+  const { status, body } = response
+  const paymentId = status === 201 ? body.id : status === 409 ? body.payment_id : undefined
+  return { at, status, ...(typeof paymentId === 'string' && { paymentId }) }
+}
+
+export async function get(apiUrl: string, id: string, { isLast }: { isLast: boolean }): Promise<View> {
+  const at = now()
+  const response = await ask(`${apiUrl}/api/v1/payments/${id}`)
+  const view = { at, answeredAt: now(), status: response?.status ?? 'none', isLast } as const
+  return response?.status === 200 ? { ...view, payment: response.body as unknown as Shown } : view
+}
+
+/** Finer than a millisecond, and never back: it decides which of two views is the older one. */
+function now(): number {
+  return performance.timeOrigin + performance.now()
+}
+
+/** Undefined without an answer that could be read to its end. One that is no JSON is an answer all the same. */
+async function ask(url: string, init: RequestInit = {}) {
+  try {
+    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(ANSWER_MS) })
+    return { status: response.status, body: objectIn(await response.text()) }
+  } catch {
+    return undefined
+  }
+}
+
+function objectIn(text: string): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(text))
+  } catch {
+    return {}
+  }
+}

@@ -1,0 +1,44 @@
+import { connect } from 'node:net'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { type Provider, startProvider } from '../src/provider.ts'
+import { createRandom } from '../src/random.ts'
+
+const KEY = '01a20000-0000-7000-8000-000000000001'
+
+describe('the provider', () => {
+  let provider: Provider
+  beforeEach(async () => {
+    provider = await startProvider(createRandom(1))
+  })
+  afterEach(() => provider.stop())
+
+  const asked = () => provider.requests.map(({ method, key }) => ({ method, key }))
+
+  it('books a request to charge whose body never comes', async () => {
+    const { hostname, port, pathname } = new URL(provider.url)
+    const socket = connect(Number(port), hostname)
+    socket.write(
+      `POST ${pathname} HTTP/1.1\r\nhost: ${hostname}\r\nidempotency-key: ${KEY}\r\ncontent-length: 100\r\n\r\n{`,
+    )
+    await eventually(() => expect(asked()).to.deep.equal([{ method: 'POST', key: KEY }]))
+    socket.destroy()
+    expect(provider.charges).to.deep.equal([])
+  })
+
+  it('books whoever asks for a charge', async () => {
+    expect((await fetch(`${provider.url}/${KEY}`)).status).to.equal(404)
+    expect(asked()).to.deep.equal([{ method: 'GET', key: KEY }])
+  })
+
+  it('charges again, whoever has been charged', async () => {
+    const body = JSON.stringify({ payment_id: KEY, amount_minor: 100, currency: 'USD' })
+    const charge = () => fetch(provider.url, { method: 'POST', headers: { 'idempotency-key': KEY }, body })
+    for (const { status } of [await charge(), await charge()]) expect(status).to.equal(200)
+    expect(provider.charges.map(({ key, moved }) => ({ key, moved }))).to.deep.equal([
+      { key: KEY, moved: true },
+      { key: KEY, moved: true },
+    ])
+    expect(asked()).to.have.length(2)
+  })
+})
