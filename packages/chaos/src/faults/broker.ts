@@ -1,3 +1,4 @@
+import type { RabbitmqClusterNode } from '@cashflow/dev-stack'
 import { eventually, management } from '@cashflow/testing'
 import type { Fault } from '../fault.ts'
 import { OBSERVING_QUEUE } from '../observer.ts'
@@ -38,8 +39,10 @@ export const BROKER_FAULTS: readonly Fault[] = [
     async run({ broker }, { random, over }) {
       const node = random.pick(broker.nodes)
       await node.ctl('set_vm_memory_high_watermark', '0.0000001')
+      await eventually(() => hasAlarm(node, true), { timeoutMs: 60_000 })
       await over()
       await node.ctl('set_vm_memory_high_watermark', '0.4')
+      await eventually(() => hasAlarm(node, false), { timeoutMs: 60_000 })
     },
   },
   {
@@ -133,6 +136,18 @@ async function consumed({ broker }: System): Promise<void> {
     },
     { timeoutMs: 60_000, intervalMs: 500 },
   )
+}
+
+async function hasAlarm({ managementUrl }: RabbitmqClusterNode, expected: boolean): Promise<void> {
+  const check = management(managementUrl).request('GET', '/health/checks/local-alarms')
+  const alarm = await check.then(
+    () => false,
+    (error: Error) => {
+      if (!error.message.includes(': 503 ')) throw error
+      return true
+    },
+  )
+  if (alarm !== expected) throw new Error(`the node has ${expected ? 'no alarm yet' : 'an alarm still'}`)
 }
 
 function askManagement({ broker }: System, method: string, path: string, body?: unknown): Promise<unknown> {
