@@ -4,8 +4,8 @@ import { SILENT } from './silent.ts'
 
 /** Publishes what was published before, as a relay does whose confirms are lost. */
 export interface Duplicator {
-  /** Best effort: a broker that is away gets none. */
-  publish(messages: readonly Sighting[], copies: number): Promise<void>
+  /** Best effort: a broker that is away gets none. Resolves with how many it has confirmed. */
+  publish(messages: readonly Sighting[], copies: number): Promise<number>
   stop(): Promise<void>
 }
 
@@ -32,7 +32,8 @@ export async function createDuplicator(urls: readonly string[]): Promise<Duplica
         body: JSON.stringify({ payment_id: paymentId }),
       }))
       const storm = Array.from({ length: copies }, () => outgoing).flat()
-      await publisher.publish(storm, { deadlineMs: CONFIRMED_MS })
+      const outcomes = await publisher.publish(storm, { deadlineMs: CONFIRMED_MS })
+      return outcomes.filter(({ status }) => status === 'confirmed').length
     },
     async stop() {
       await publisher.stop()

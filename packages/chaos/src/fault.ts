@@ -16,6 +16,9 @@ export type Part =
 /** What a system has only for the faults that need it: three nodes of RabbitMQ, or what not every machine has. */
 export type Need = 'cluster' | 'small disk' | 'libfaketime'
 
+/** Undefined where it had one, or where that cannot be known. */
+export type Effect = 'no effect' | undefined
+
 export interface Fault {
   readonly name: string
   readonly disturbs: readonly Part[]
@@ -24,8 +27,11 @@ export interface Fault {
   /** What it takes to undo it, at most as a rule: the plan leaves so much room. */
   readonly healsMs: number
   readonly needs?: Need
-  /** Makes it, waits until it is over, and undoes it; it is undone when this resolves. */
-  run(system: System, course: Course): Promise<void>
+  /**
+   * Makes it, waits until it is over, and undoes it; it is undone when this resolves. `no effect` when what it is for did
+   * not come about, as when nobody sent what was to be lost.
+   */
+  run(system: System, course: Course): Promise<Effect>
 }
 
 export interface Course {

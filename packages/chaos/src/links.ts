@@ -4,7 +4,9 @@ import type { Role } from './service.ts'
 /** The proxies between services and one kind of server. */
 export interface LinkSet {
   readonly all: readonly TcpProxy[]
-  readonly byRole: readonly (readonly TcpProxy[])[]
+  readonly roles: readonly Role[]
+  /** None for a role that does not speak to these servers. */
+  of(role: Role): readonly TcpProxy[]
   /** What a service of this role is given as the servers' addresses. */
   urls(role: Role): string
 }
@@ -32,9 +34,12 @@ export async function startLinks(databaseUrl: string, brokerUrls: readonly strin
 
 async function startLinkSet(roles: readonly Role[], serverUrls: readonly string[]): Promise<LinkSet> {
   const byRole = await Promise.all(roles.map(() => Promise.all(serverUrls.map((url) => startTcpProxy(url)))))
+  const of = (role: Role) => byRole[roles.indexOf(role)] ?? []
   return {
-    byRole,
-    all: byRole.flat(),
-    urls: (role) => (byRole[roles.indexOf(role)] ?? []).map(({ url }) => url).join(','),
+    ...{ roles, of, all: byRole.flat() },
+    urls: (role) =>
+      of(role)
+        .map(({ url }) => url)
+        .join(','),
   }
 }

@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Daemon, describeExit, startDaemon } from '@cashflow/dev-stack'
+import { type Daemon, describeExit, type Exit, startDaemon } from '@cashflow/dev-stack'
 import { REPOSITORY } from '@cashflow/testing'
 
 export type Role = 'api' | 'relay' | 'worker'
@@ -22,7 +22,7 @@ export interface ServiceOptions {
 export interface Service {
   readonly role: Role
   readonly name: string
-  /** How it ended when nobody had asked it to. */
+  /** How it ended when nobody had asked it to, or not as it should have when it was asked. */
   readonly exits: readonly string[]
   /** How often each error was logged. */
   readonly errors: ReadonlyMap<string, number>
@@ -30,16 +30,18 @@ export interface Service {
   start(env?: Readonly<Record<string, string>>): Promise<void>
   /** SIGKILL. */
   kill(): Promise<void>
-  /** SIGTERM, and in the end SIGKILL. */
-  stop(): Promise<void>
+  /** SIGTERM, and in the end SIGKILL. Resolves with how it ended: undefined if it did not run. */
+  stop(): Promise<Exit | undefined>
   /** SIGSTOP, until `thaw`. */
-  freeze(): void
-  thaw(): void
+  freeze(): Promise<void>
+  thaw(): Promise<void>
 }
 
 /** Longer than any service's own deadline, which is the worker's: PROVIDER_DEADLINE_MS and 15 seconds. */
 const STOP_PATIENCE_MS = 60_000
 const RESTART_AFTER_MS = 500
+/** Code 1 says that a deadline has passed, as it may in bad weather. */
+const STOPPED_CODES: readonly (number | null)[] = [0, 1]
 
 export function createService({ role, name, env, nodeArguments, logFile }: ServiceOptions): Service {
   const log = createWriteStream(logFile)
@@ -72,17 +74,22 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
     return daemon
   }
 
-  async function end(signals: Parameters<Daemon['stop']>[0]): Promise<void> {
+  async function end(signals: Parameters<Daemon['stop']>[0]): Promise<Exit | undefined> {
     wanted = false
     const daemon = await running
     running = undefined
-    await daemon?.stop(signals)
+    return await daemon?.stop(signals)
   }
 
-  const send = async (signal: NodeJS.Signals) => {
+  async function send(signal: NodeJS.Signals): Promise<void> {
     const daemon = await running
-    if (daemon?.isRunning()) process.kill(daemon.pid, signal)
+    try {
+      if (daemon?.isRunning()) process.kill(daemon.pid, signal)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // It has just ended.
+    }
   }
+
   return {
     role,
     name,
@@ -93,17 +100,17 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
       running ??= launch(extra)
       await running
     },
-    kill: () => end([]),
-    async stop() {
-      thaw()
-      await end([{ signal: 'SIGTERM', patienceMs: STOP_PATIENCE_MS }])
+    async kill() {
+      await end([])
     },
-    freeze: () => void send('SIGSTOP'),
-    thaw,
-  }
-
-  function thaw(): void {
-    void send('SIGCONT')
+    async stop() {
+      await send('SIGCONT')
+      const exit = await end([{ signal: 'SIGTERM', patienceMs: STOP_PATIENCE_MS }])
+      if (exit && !STOPPED_CODES.includes(exit.code)) exits.push(`${name} ended by ${describeExit(exit)} after SIGTERM`)
+      return exit
+    },
+    freeze: () => send('SIGSTOP'),
+    thaw: () => send('SIGCONT'),
   }
 }
 

@@ -1,6 +1,6 @@
 export { fetchLibfaketime } from './libfaketime.ts'
 export { freePorts } from './ports.ts'
-export { type Daemon, describeExit, startDaemon } from './processes/daemon.ts'
+export { type Daemon, describeExit, type Exit, startDaemon } from './processes/daemon.ts'
 export { killTree } from './processes/descendants.ts'
 export { type PostgresOptions, type PostgresServer, startPostgres } from './servers/postgres.ts'
 export { copyForStandby } from './servers/postgres-standby.ts'

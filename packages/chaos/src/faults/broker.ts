@@ -1,10 +1,13 @@
+import type { RabbitmqCluster, RabbitmqClusterNode } from '@cashflow/dev-stack'
 import { eventually, management } from '@cashflow/testing'
 import type { Fault } from '../fault.ts'
 import { OBSERVING_QUEUE } from '../observer.ts'
-import { listQueues } from '../queues.ts'
+import { listQueues, type QueueState } from '../queues.ts'
 import type { System } from '../system.ts'
 
 const QUEUE = 'payments'
+/** It takes some 6 seconds. */
+const SHUT_DOWN_MS = 30_000
 
 /** RabbitMQ dies, restarts, is full, forgets, and loses parts of itself. */
 export const BROKER_FAULTS: readonly Fault[] = [
@@ -20,14 +23,17 @@ export const BROKER_FAULTS: readonly Fault[] = [
     },
   },
   {
+    // As for a new version: one node after the other, each when all run.
     name: 'broker-restart',
     disturbs: ['broker'],
-    lastsMs: [0, 2_000],
-    healsMs: 30_000,
+    lastsMs: [0, 1_000],
+    healsMs: 45_000,
     async run({ broker }, { over }) {
-      await Promise.all(broker.nodes.map((node) => node.shutDown()))
-      await over()
-      await broker.start()
+      for (const node of broker.nodes) {
+        await node.shutDown({ patienceMs: SHUT_DOWN_MS })
+        await over()
+        await broker.start()
+      }
     },
   },
   {
@@ -38,25 +44,31 @@ export const BROKER_FAULTS: readonly Fault[] = [
     async run({ broker }, { random, over }) {
       const node = random.pick(broker.nodes)
       await node.ctl('set_vm_memory_high_watermark', '0.0000001')
+      await eventually(() => hasAlarm(node, true), { timeoutMs: 60_000 })
       await over()
       await node.ctl('set_vm_memory_high_watermark', '0.4')
+      await eventually(() => hasAlarm(node, false), { timeoutMs: 60_000 })
     },
   },
   {
     name: 'broker-wipe',
     disturbs: ['broker', 'broker links'],
-    lastsMs: [0, 2_000],
+    lastsMs: [2_000, 4_000],
     healsMs: 30_000,
     async run({ broker, links, observer }, { over }) {
+      // No worker takes what the relays go on publishing: that is what will be lost.
+      for (const link of links.broker.of('worker')) link.cut()
+      await over()
       // What RabbitMQ has confirmed is gone for the services, but not for the observer, who must have read it before.
-      for (const link of links.broker.all) link.cut()
+      for (const link of links.broker.of('relay')) link.cut()
       await observer.caughtUp()
+      const queue = await findQueue(broker)
       await Promise.all(broker.nodes.map((node) => node.kill()))
       await Promise.all(broker.nodes.map((node) => node.wipe()))
-      await over()
       await broker.start()
       await observer.caughtUp()
       for (const link of links.broker.all) link.restore()
+      return queue?.messages ? undefined : 'no effect'
     },
   },
   {
@@ -125,14 +137,30 @@ export const BROKER_FAULTS: readonly Fault[] = [
 ]
 
 /** Resolves when the worker's queue is there as a whole: who lost it before has declared it, bound it, and consumes. */
-async function consumed({ broker }: System): Promise<void> {
+async function consumed({ broker, services }: System): Promise<void> {
   await eventually(
     async () => {
-      const queue = (await listQueues(broker)).find(({ name }) => name === QUEUE)
-      if (!queue || queue.consumers === 0) throw new Error(`nobody consumes the queue ${QUEUE}`)
+      const consumers = (await findQueue(broker))?.consumers ?? 0
+      if (consumers < services.worker.length) throw new Error(`${consumers} workers consume the queue ${QUEUE}`)
     },
-    { timeoutMs: 60_000, intervalMs: 500 },
+    { timeoutMs: 120_000, intervalMs: 500 },
   )
+}
+
+async function findQueue(broker: RabbitmqCluster): Promise<QueueState | undefined> {
+  return (await listQueues(broker)).find(({ name }) => name === QUEUE)
+}
+
+async function hasAlarm({ managementUrl }: RabbitmqClusterNode, expected: boolean): Promise<void> {
+  const check = management(managementUrl).request('GET', '/health/checks/local-alarms')
+  const alarm = await check.then(
+    () => false,
+    (error: Error) => {
+      if (!error.message.includes(': 503 ')) throw error
+      return true
+    },
+  )
+  if (alarm !== expected) throw new Error(`the node has ${expected ? 'no alarm yet' : 'an alarm still'}`)
 }
 
 function askManagement({ broker }: System, method: string, path: string, body?: unknown): Promise<unknown> {

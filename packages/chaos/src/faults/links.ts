@@ -1,5 +1,6 @@
 import type { TcpProxy } from '@cashflow/testing'
 import type { Fault } from '../fault.ts'
+import type { Role } from '../service.ts'
 
 type Toxic = { name: string; lastsMs: Fault['lastsMs']; apply(link: TcpProxy): void }
 
@@ -11,32 +12,71 @@ const TOXICS: readonly Toxic[] = [
   { name: 'slow', lastsMs: [3_000, 8_000], apply: (link) => link.limit(20_000) },
 ]
 
+type Kind = 'database' | 'broker'
+/** What a role sends, and what no other request of it holds. */
+type Request = { role: Role; text: string }
+
+/** PostgreSQL's messages end their text with a NUL, which tells COMMIT from `read committed`. */
+const COMMIT = 'commit\0'
+/** The end of the worker's claim, which commits by itself. */
+const CLAIM = 'from judged\0'
+/** Of a message's body. */
+const PUBLISH = '"payment_id"'
+
+/** How many answers are lost, at most, on each link. */
+const LOST_MAX = 5
+
 /** Between the services and their servers: all of one kind's links, or those of one role. */
 export const LINK_FAULTS: readonly Fault[] = [
-  ...linkFaults('database', 'database links', 'commit'),
-  ...linkFaults('broker', 'broker links', 'payment.'),
+  ...TOXICS.map((toxic) => linkFault('database', toxic)),
+  inDoubt('database', [
+    { role: 'api', text: COMMIT },
+    { role: 'relay', text: COMMIT },
+    { role: 'worker', text: COMMIT },
+    { role: 'worker', text: CLAIM },
+  ]),
+  ...TOXICS.map((toxic) => linkFault('broker', toxic)),
+  inDoubt('broker', [{ role: 'relay', text: PUBLISH }]),
 ]
 
-function linkFaults(kind: 'database' | 'broker', part: 'database links' | 'broker links', asked: string): Fault[] {
-  const toxics = [
-    ...TOXICS,
-    // COMMIT or publish, received by the server, and its answer never: in doubt.
-    {
-      name: 'in-doubt',
-      lastsMs: [2_000, 5_000],
-      apply: (link) => link.loseAnswerTo(asked, { times: 5 }),
-    } satisfies Toxic,
-  ]
-  return toxics.map(({ name, lastsMs, apply }) => ({
+function linkFault(kind: Kind, { name, lastsMs, apply }: Toxic): Fault {
+  return {
     name: `${kind}-${name}`,
-    disturbs: [part],
+    disturbs: [`${kind} links`],
     lastsMs,
     healsMs: 3_000,
     async run({ links }, { random, over }) {
-      const chosen = random.pick([links[kind].all, ...links[kind].byRole])
+      const { all, roles, of } = links[kind]
+      const chosen = random.pick([all, ...roles.map(of)])
+      const open = total(chosen, 'open')
+      const taken = total(chosen, 'taken')
       for (const link of chosen) apply(link)
       await over()
       for (const link of chosen) link.restore()
+      return open === 0 && total(chosen, 'taken') === taken ? 'no effect' : undefined
     },
-  }))
+  }
+}
+
+/** The server has received a request, and whoever sent it never hears the answer. */
+function inDoubt(kind: Kind, requests: readonly Request[]): Fault {
+  return {
+    name: `${kind}-in-doubt`,
+    disturbs: [`${kind} links`],
+    lastsMs: [2_000, 5_000],
+    healsMs: 3_000,
+    async run({ links }, { random, over }) {
+      const { role, text } = random.pick(requests)
+      const chosen = links[kind].of(role)
+      const lost = total(chosen, 'lost')
+      for (const link of chosen) link.loseAnswerTo(text, { times: LOST_MAX })
+      await over()
+      for (const link of chosen) link.restore()
+      return total(chosen, 'lost') === lost ? 'no effect' : undefined
+    },
+  }
+}
+
+function total(links: readonly TcpProxy[], count: 'open' | 'taken' | 'lost'): number {
+  return links.reduce((sum, link) => sum + link[count], 0)
 }

@@ -13,7 +13,8 @@ export const MESSAGE_FAULTS: readonly Fault[] = [
       const recent = [...observer.sightings.values()]
         .filter(({ topic }) => topic === 'payment.created' || topic === 'payment.retry')
         .slice(-50)
-      if (recent.length > 0) await duplicator.publish(random.shuffled(recent).slice(0, MESSAGES), COPIES)
+      const confirmed = await duplicator.publish(random.shuffled(recent).slice(0, MESSAGES), COPIES)
+      return confirmed === 0 ? 'no effect' : undefined
     },
   },
 ]

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { Fault } from '../fault.ts'
+import type { Effect, Fault } from '../fault.ts'
 import type { System } from '../system.ts'
 
 /** More than any server of ours allows. */
@@ -93,13 +93,14 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
   },
 ]
 
-async function terminateSessions({ query }: System): Promise<void> {
-  await query(
+async function terminateSessions({ query }: System): Promise<Effect> {
+  const ended = await query(
     "select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()",
   )
+  return ended.length === 0 ? 'no effect' : undefined
 }
 
-async function holding(system: System, statements: readonly string[], over: () => Promise<void>): Promise<void> {
+async function holding(system: System, statements: readonly string[], over: () => Promise<void>): Promise<undefined> {
   const client = await connect(system)
   try {
     for (const statement of statements) await client.query(statement)

@@ -24,9 +24,9 @@ function faultsOf(role: Role): Fault[] {
   const disturbs = [role]
   const frozen: Fault['run'] = async ({ services }, { random, over }) => {
     const victim: Service = random.pick(services[role])
-    victim.freeze()
+    await victim.freeze()
     await over()
-    victim.thaw()
+    await victim.thaw()
   }
   return [
     {

@@ -17,8 +17,8 @@ export interface RabbitmqClusterNode {
   readonly isRunning: boolean
   /** SIGKILL to all of its processes; resolves when they are gone. */
   kill(): Promise<void>
-  /** SIGTERM, then SIGKILL to what has not ended 4 seconds later. */
-  shutDown(): Promise<void>
+  /** SIGTERM, then SIGKILL to what has not ended when its time is up: by default when all that it confirmed is on disk. */
+  shutDown(options?: { patienceMs?: number }): Promise<void>
   /**
    * With its data; resolves when it answers.
    *
@@ -91,7 +91,7 @@ export function createClusterNode({ dir, programs, identity, ports }: ClusterNod
         killTree(pid)
         return exited
       }),
-    shutDown: () => end((server) => server.stop()),
+    shutDown: (options) => end((server) => server.stop(options)),
     async start() {
       if (server) return
       const giveUp = new AbortController()

@@ -51,8 +51,8 @@ export function launchNode(programs: RabbitmqPrograms): Launcher {
       await epmd.stop([])
       return exit
     })
-    const stop = async () => {
-      await server.stop()
+    const stop: typeof server.stop = async (options) => {
+      await server.stop(options)
       await exited
     }
     return { outcome: 'ready', server: { ...server, exited, stop } }
@@ -129,8 +129,8 @@ export async function launchBroker(
         const { stdout } = await promisify(execFile)(join(programs.scripts, 'rabbitmqctl'), args, { env, cwd: dir })
         return stdout
       },
-      async stop() {
-        await broker.stop([{ signal: 'SIGTERM', patienceMs: STOP_PATIENCE_MS }])
+      async stop({ patienceMs = STOP_PATIENCE_MS } = {}) {
+        await broker.stop([{ signal: 'SIGTERM', patienceMs }])
         await exited
       },
     }

@@ -29,7 +29,8 @@ export type RabbitmqServer = {
   exited: Promise<Exit>
   /** Runs rabbitmqctl against this broker and returns what it prints. */
   ctl(...args: string[]): Promise<string>
-  stop(): Promise<void>
+  /** SIGTERM, then SIGKILL to what has not ended when its time is up: by default when all that it confirmed is on disk. */
+  stop(options?: { patienceMs?: number }): Promise<void>
 }
 
 const START_TRIES = 3

@@ -8,6 +8,7 @@ export const BOTH: readonly Direction[] = ['toServer', 'toClient']
 
 /** The links of now, and the toxics that they share with those to come. */
 export interface Network {
+  readonly size: number
   add(client: Socket, server: Socket): void
   afflict(directions: readonly Direction[], name: string, toxic: Toxic): void
   has(direction: Direction, name: string): boolean
@@ -21,6 +22,9 @@ export function createNetwork(options: Omit<LinkOptions, 'onEnd'>): Network {
   const links = new Set<Link>()
   const toxics = { toServer: new Map<string, Toxic>(), toClient: new Map<string, Toxic>() }
   return {
+    get size() {
+      return links.size
+    },
     add(client, server) {
       const link = createLink(client, server, { ...options, onEnd: (ended) => links.delete(ended) })
       links.add(link)

@@ -13,6 +13,8 @@ export interface TcpProxy {
   readonly url: string
   /** How many connections it has taken; not those that it ended at once. */
   readonly taken: number
+  /** How many connections it has. */
+  readonly open: number
   /** As if the server were not running: connections end, new ones are ended at once. */
   cut(): void
   /** Resets every connection, for both sides; new ones are taken. */
@@ -76,6 +78,9 @@ export async function startTcpProxy(serverUrl: string, { random = Math.random } 
     url: url.href,
     get taken() {
       return taken
+    },
+    get open() {
+      return network.size
     },
     get held() {
       return answers.held

@@ -1,0 +1,56 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { createService, type Service } from '../src/service.ts'
+
+describe('a service', () => {
+  let dir: string
+  const started: Service[] = []
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
+  })
+  afterEach(() => Promise.all(started.splice(0).map((service) => service.kill())))
+  after(() => rm(dir, { recursive: true, force: true }))
+
+  /** One that does this at SIGTERM, in place of what a worker does. */
+  async function start(atSigterm: string): Promise<Service> {
+    const text = `process.on('SIGTERM', () => ${atSigterm}); setInterval(() => {}, 1000); console.log('ready')`
+    const nodeArguments = ['--eval', text, '--']
+    const service = createService({
+      ...{ role: 'worker', name: 'worker-1', env: {}, nodeArguments, logFile: join(dir, 'log') },
+    })
+    started.push(service)
+    await service.start()
+    await eventually(() => expect(service.errors.get('ready')).to.equal(1))
+    return service
+  }
+
+  it('tells how it ended when it was asked to stop', async () => {
+    const good = await start('process.exit(0)')
+    expect(await good.stop()).to.deep.equal({ code: 0, signal: null })
+    expect(await good.stop()).to.equal(undefined)
+    const late = await start('process.exit(1)')
+    expect(await late.stop()).to.deep.equal({ code: 1, signal: null })
+    expect([...good.exits, ...late.exits]).to.deep.equal([])
+  })
+
+  it('has not ended well when a signal ended it, or a code that it has no reason for', async () => {
+    const killed = await start("process.kill(process.pid, 'SIGKILL')")
+    await killed.stop()
+    expect(killed.exits).to.deep.equal(['worker-1 ended by SIGKILL after SIGTERM'])
+    const crashed = await start('process.exit(7)')
+    await crashed.stop()
+    expect(crashed.exits).to.deep.equal(['worker-1 ended by code 7 after SIGTERM'])
+  })
+
+  it('may be frozen and thawed when it has ended', async () => {
+    const service = await start('process.exit(0)')
+    await service.freeze()
+    await service.stop()
+    await service.freeze()
+    await service.thaw()
+    expect(service.exits).to.deep.equal([])
+  })
+})
