@@ -191,16 +191,18 @@ export async function savePostponed(
 /**
  * Takes a payment out of the pipeline, PENDING, until an operator decides.
  *
- * @returns false when it is settled, parked or leased by now
+ * @param attempts for which it is parked, a lease that ran out among them
+ * @returns false when it is settled, parked or leased by now, or was requeued and has others
  */
-export async function parkPayment(tx: Transaction<Tables>, id: string): Promise<boolean> {
+export async function parkPayment(tx: Transaction<Tables>, id: string, attempts: number): Promise<boolean> {
   const parked = await tx
     .updateTable('payments')
-    .set({ parked_at: fromNow(0), claim_token: null, lease_until: null, redrive_at: null })
+    .set({ attempts, parked_at: fromNow(0), claim_token: null, lease_until: null, redrive_at: null })
     .where('id', '=', id)
     .where('status', '=', 'PENDING')
     .where('parked_at', 'is', null)
     .where((eb) => eb.or([eb('claim_token', 'is', null), eb('lease_until', '<=', sql<Date>`now()`)]))
+    .where(sql<number>`attempts + (claim_token is not null)::int`, '=', attempts)
     .executeTakeFirst()
   return parked.numUpdatedRows > 0n
 }

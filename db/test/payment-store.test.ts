@@ -11,6 +11,7 @@ import {
   savePostponed,
   saveSettled,
 } from '../src/index.ts'
+import { unparkPayment } from '../src/operator/parked-payments.ts'
 import { createTestStore, newPayment, type TestStore } from './test-store.ts'
 
 const OPTIONS = { requestId: 'r-1', redriveAfterMs: 60_000 }
@@ -111,7 +112,7 @@ describe('the payment store', () => {
 
     it("knows what is settled, parked or nobody's", async () => {
       const { id } = await store.insert()
-      await store.db.transaction().execute((tx) => parkPayment(tx, id))
+      await store.db.transaction().execute((tx) => parkPayment(tx, id, 0))
       expect(await claimPayment(store.db, id, claimOf())).to.deep.equal({ verdict: 'parked' })
       expect(await claimPayment(store.db, randomUUID(), claimOf())).to.deep.equal({ verdict: 'unknown' })
     })
@@ -193,12 +194,23 @@ describe('the payment store', () => {
     it('parks a payment out of the reach of redrives, unless somebody is at work on it', async () => {
       const { id } = await store.insert()
       await claimPayment(store.db, id, claimOf())
-      const park = () => store.db.transaction().execute((tx) => parkPayment(tx, id))
+      const park = () => store.db.transaction().execute((tx) => parkPayment(tx, id, 1))
       expect(await park()).to.equal(false)
       await expireLease(id)
       expect(await park()).to.equal(true)
-      expect(await row(id)).to.include({ status: 'PENDING', redrive_at: null, claim_token: null })
+      expect(await row(id)).to.include({ status: 'PENDING', redrive_at: null, claim_token: null, attempts: 1 })
       expect(await park()).to.equal(false)
+    })
+
+    it('parks no payment for attempts that an operator has taken from it since', async () => {
+      const { id } = await store.insert()
+      const park = (attempts: number) => store.db.transaction().execute((tx) => parkPayment(tx, id, attempts))
+      await sql`update payments set attempts = 3 where id = ${id}`.execute(store.db)
+      expect(await claimPayment(store.db, id, claimOf())).to.deep.equal({ verdict: 'exhausted', attempts: 3 })
+      expect(await park(3)).to.equal(true)
+      await store.db.transaction().execute((tx) => unparkPayment(tx, id))
+      expect(await park(3)).to.equal(false)
+      expect(await row(id)).to.include({ attempts: 1, parked_at: null })
     })
   })
 })

@@ -36,7 +36,7 @@ describe("the operator's commands", () => {
   async function parked(): Promise<string> {
     const { id } = await store.insert()
     await sql`update payments set attempts = 10, redrives = 3 where id = ${id}`.execute(store.db)
-    await store.db.transaction().execute((tx) => parkPayment(tx, id))
+    await store.db.transaction().execute((tx) => parkPayment(tx, id, 10))
     await bury('worker', id)
     return id
   }

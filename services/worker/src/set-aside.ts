@@ -85,7 +85,7 @@ export async function park(
   message: PaymentMessage,
   { attempts, reason, again }: { attempts: number; reason: string; again: boolean },
 ): Promise<boolean> {
-  if (!(await parkPayment(tx, message.paymentId))) return again && (await isParked(tx, message.paymentId))
+  if (!(await parkPayment(tx, message.paymentId, attempts))) return again && (await isParked(tx, message.paymentId))
   await buryMessage(tx, { ...messageAbout(message, 'payment.retry'), source: 'worker', reason, attempts })
   return true
 }

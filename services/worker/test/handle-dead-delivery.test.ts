@@ -64,7 +64,7 @@ describe('a dead delivery', () => {
 
   it('changes nothing about a payment that is parked or settled', async () => {
     const [parked, settled] = [await payments.pending(), await payments.pending()]
-    await payments.db.transaction().execute((tx) => parkPayment(tx, parked))
+    await payments.db.transaction().execute((tx) => parkPayment(tx, parked, 0))
     await payments.set(settled, "status = 'SUCCESS', settled_at = now(), redrive_at = null")
     for (const id of [parked, settled]) {
       const before = await payments.row(id)

@@ -175,8 +175,9 @@ describe('processing a payment', () => {
       .where('id', '=', id)
       .execute()
     expect(await process(id, async () => APPROVED, { attemptsMax: 3 })).to.equal('parked')
-    expect(await payments.row(id)).to.include({ status: 'PENDING' })
-    expect(await outbox('dead_letters', id)).to.have.length(1)
+    expect(await payments.row(id)).to.include({ status: 'PENDING', attempts: 3 })
+    const letters = await payments.db.selectFrom('dead_letters').select('attempts').where('key', '=', id).execute()
+    expect(letters).to.deep.equal([{ attempts: 3 }])
   })
 
   it('parks it once, and says so once, however many deliveries find it so', async () => {

@@ -75,7 +75,7 @@ describe('reconciling', () => {
 
   it('never touches what is parked or settled', async () => {
     const [parked = '', settled = ''] = await overdue(2)
-    await payments.db.transaction().execute((tx) => parkPayment(tx, parked))
+    await payments.db.transaction().execute((tx) => parkPayment(tx, parked, 0))
     await payments.set(parked, 'redrive_at = now()')
     await payments.set(settled, "status = 'SUCCESS', settled_at = now()")
     expect(await reconcile()).to.deep.equal(NOTHING)
