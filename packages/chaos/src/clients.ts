@@ -36,6 +36,8 @@ export interface Clients {
   start(): void
   /** Resolves when each has got, or given up, its last answer. */
   stop(): Promise<void>
+  /** Creates one more payment. @throws Error unless this API answers with 201 */
+  create(apiUrl: string): Promise<void>
   /** Looks at each payment through each API, when all is settled. */
   lookAtAll(): Promise<void>
 }
@@ -123,6 +125,14 @@ export function createClients({ apiUrls, count, perSecond, seed }: ClientsOption
     async stop() {
       stopping.abort()
       await running
+    },
+    async create(apiUrl) {
+      const reference = `last-${wishes.length}`
+      const wish: Draft = { reference, ...drawMoney(createRandom(seed)), answers: [], views: [] }
+      wishes.push(wish)
+      const answer = await post(apiUrl, wish)
+      wish.answers.push(answer)
+      if (answer.status !== 201) throw new Error(`answered with ${answer.status}`)
     },
     async lookAtAll() {
       const left = wishes[Symbol.iterator]()

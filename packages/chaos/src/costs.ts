@@ -1,5 +1,6 @@
 import type { Facts } from './facts.ts'
-import type { Occurrence, Run } from './run.ts'
+import type { Occurrence } from './occurrences.ts'
+import type { Run } from './run.ts'
 
 /** What a fault that had an effect cost, in milliseconds. */
 export interface Cost {

@@ -58,7 +58,11 @@ export interface Facts {
   readonly charges: readonly Charge[]
   readonly told: readonly Told[]
   readonly sightings: readonly Sighting[]
-  /** Services that ended without being asked to. */
+  /** Faults that could not be had, or not be undone. */
+  readonly faultsLeft: readonly string[]
+  /** What some instance did not do by itself in the end. */
+  readonly idle: readonly string[]
+  /** Services that ended without being asked to, or not as they should. */
   readonly exits: readonly string[]
   readonly unobserved: readonly Unobserved[]
   readonly failovers: readonly Failover[]

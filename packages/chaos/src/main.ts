@@ -1,8 +1,8 @@
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { REPOSITORY } from '@cashflow/testing'
 import { HELP, list, readArguments, UsageError } from './arguments.ts'
-import { report } from './report.ts'
+import { describeViolations, report, VIOLATIONS_SHOWN_MAX } from './report.ts'
 import { runChaos } from './run.ts'
 
 const say = (line: string) => void process.stdout.write(`${line}\n`)
@@ -36,5 +36,10 @@ async function main(): Promise<number> {
     say,
   })
   say(`\n${report(run, args)}`)
+  if (run.violations.length > VIOLATIONS_SHOWN_MAX) {
+    const file = join(dir, 'violations.txt')
+    writeFileSync(file, `${describeViolations(run)}\n`)
+    say(`All of them: ${file}`)
+  }
   return run.violations.length > 0 ? 1 : 0
 }

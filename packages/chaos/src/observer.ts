@@ -1,7 +1,7 @@
 import type { RabbitmqCluster } from '@cashflow/dev-stack'
 import { createConnection, createConsumer, type Delivery, type Topology } from '@cashflow/messaging'
 import { eventually } from '@cashflow/testing'
-import { listQueues } from './queues.ts'
+import { listQueues, OBSERVING_QUEUE } from './queues.ts'
 import { SILENT } from './silent.ts'
 
 export interface Sighting {
@@ -34,7 +34,6 @@ export interface Observer {
   stop(): Promise<void>
 }
 
-export const OBSERVING_QUEUE = 'chaos.observed'
 const TOPICS = ['payment.created', 'payment.retry', 'payment.succeeded', 'payment.failed'] as const
 
 const CATCH_UP_MS = 60_000

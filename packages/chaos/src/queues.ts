@@ -1,5 +1,11 @@
 import type { RabbitmqCluster } from '@cashflow/dev-stack'
 
+export const WORK_QUEUE = 'payments'
+export const DEAD_QUEUE = 'payments.dead'
+/** Where the harness reads along. */
+export const OBSERVING_QUEUE = 'chaos.observed'
+export const QUEUES = [WORK_QUEUE, DEAD_QUEUE, OBSERVING_QUEUE]
+
 export interface QueueState {
   readonly name: string
   /** Waiting or being handled. */
@@ -7,10 +13,22 @@ export interface QueueState {
   readonly consumers: number
 }
 
-/** All queues as they are now: the management API's numbers would be up to five seconds old. */
+// What list_queues and the management API say of a quorum queue is up to five seconds old, and zero without a leader.
+const ASK_LEADERS = `
+  [begin
+    Ask = fun(Query) -> {ok, Answer, _} = ra:consistent_query(amqqueue:get_pid(Queue), Query), Answer end,
+    [element(4, amqqueue:get_name(Queue)), Ask(fun rabbit_fifo:query_messages_total/1),
+      Ask(fun rabbit_fifo:query_consumer_count/1)]
+  end || Queue <- rabbit_amqqueue:list()].`
+
+/**
+ * All queues, as their leaders know them at this moment.
+ *
+ * @throws Error when no node runs, or a queue has no leader that answers
+ */
 export async function listQueues({ nodes }: RabbitmqCluster): Promise<QueueState[]> {
   const node = nodes.find(({ isRunning }) => isRunning)
   if (!node) throw new Error('no broker runs')
-  const columns = ['name', 'messages', 'consumers']
-  return JSON.parse(await node.ctl('list_queues', '--quiet', '--formatter', 'json', ...columns))
+  const { value } = JSON.parse(await node.ctl('eval', '--formatter', 'json', ASK_LEADERS))
+  return (value as [string, number, number][]).map(([name, messages, consumers]) => ({ name, messages, consumers }))
 }

@@ -1,13 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { RabbitmqCluster } from '@cashflow/dev-stack'
+import { describeExit } from '@cashflow/dev-stack'
 import { eventually } from '@cashflow/testing'
 import { type Clients, createClients } from './clients.ts'
-import { type Backlog, type Facts, readStored } from './facts.ts'
-import type { Fault, Part } from './fault.ts'
+import { type Facts, readStored } from './facts.ts'
+import type { Fault } from './fault.ts'
+import { findIdle } from './instances.ts'
 import { checkInvariants, type Violation } from './invariants.ts'
-import { listQueues } from './queues.ts'
-import { createRandom } from './random.ts'
+import { keepAppointments, type Occurrence, pauseUntil } from './occurrences.ts'
+import { listQueues, QUEUES } from './queues.ts'
 import { type Appointment, planSchedule } from './schedule.ts'
+import type { Service } from './service.ts'
 import { type System, type SystemOptions, startSystem } from './system.ts'
 
 export interface RunOptions extends Omit<SystemOptions, 'needs'> {
@@ -17,17 +18,10 @@ export interface RunOptions extends Omit<SystemOptions, 'needs'> {
   readonly restMs: readonly [min: number, max: number]
   readonly clients: number
   readonly perSecond: number
+  /** How long it may take until nothing is on its way any more. */
+  readonly drainMaxMs?: number
   /** Ends the faults early; what then has happened is checked all the same. */
   readonly signal?: AbortSignal
-}
-
-/** A fault as it was, in milliseconds since 1970. */
-export interface Occurrence {
-  readonly fault: string
-  readonly from: number
-  readonly healed: number
-  /** It met nothing that it could have broken. */
-  readonly noEffect?: boolean
 }
 
 export interface Run {
@@ -45,8 +39,8 @@ export interface Run {
   readonly errors: Readonly<Record<string, number>>
 }
 
-/** Leases, retries with their backoff, and redrives are over by then. */
-const DRAIN_MAX_MS = 240_000
+/** Leases, redrives, and the longest backoff of a retry, 256 seconds, are over by then. */
+const DRAIN_MAX_MS = 600_000
 const DRAIN_POLL_MS = 500
 
 /** Puts a system of its own under load and faults, lets it settle, and checks what it did from outside. */
@@ -59,16 +53,18 @@ export async function runChaos(options: RunOptions): Promise<Run> {
     const leftOut = faults.flatMap((fault) => missingFor(fault, system) ?? [])
     // Planned with all of them: what a machine lacks must not change when the others come.
     const schedule = planSchedule(options).filter(({ fault }) => missingFor(fault, system) === undefined)
+    const signal = options.signal ?? new AbortController().signal
     const from = Date.now()
     clients.start()
-    const occurrences = await keep(schedule, system, options)
-    await pauseUntil(from + options.durationMs, options.signal)
+    const occurrences = await keepAppointments(schedule, system, { say, signal })
+    if (occurrences.every(({ failure }) => failure === undefined)) await pauseUntil(from + options.durationMs, signal)
     await clients.stop()
     const to = Date.now()
     say('faults and load are over, waiting until all is settled')
-    const backlog = await drained(system)
+    const isDrained = await drained(system, options.drainMaxMs ?? DRAIN_MAX_MS)
     const drainMs = Date.now() - to
-    const facts = await gather(system, clients, backlog, occurrences)
+    const idle = isDrained ? await findIdle(system, clients) : []
+    const facts = await gather(system, clients, { occurrences, idle })
     const violations = checkInvariants(facts)
     return { schedule, occurrences, leftOut, facts, violations, from, to, drainMs, errors: errorsOf(system) }
   } finally {
@@ -84,73 +80,42 @@ function missingFor({ name, needs }: Fault, { libfaketime, postgres }: System): 
   return undefined
 }
 
-/** Has each fault at its time, or as soon after as what it disturbs is free. */
-async function keep(
-  schedule: readonly Appointment[],
-  system: System,
-  { say, signal }: RunOptions,
-): Promise<Occurrence[]> {
-  const from = Date.now()
-  const busy = new Map<Part, Promise<unknown>>()
-  const occurrences: Occurrence[] = []
-  const since = () => `${((Date.now() - from) / 1_000).toFixed(1).padStart(7)} s`
-
-  async function have({ fault, lastsMs, seed }: Appointment): Promise<void> {
-    say(`${since()}  ${fault.name}`)
-    const began = Date.now()
-    await fault.run(system, { random: createRandom(seed), over: () => pauseUntil(Date.now() + lastsMs, signal) })
-    occurrences.push({ fault: fault.name, from: began, healed: Date.now() })
-    say(`${since()}  ${fault.name} is over`)
-  }
-
-  for (const appointment of schedule) {
-    await pauseUntil(from + appointment.atMs, signal)
-    if (signal?.aborted) break
-    const { disturbs } = appointment.fault
-    const mine = Promise.all(disturbs.map((part) => busy.get(part))).then(() => have(appointment))
-    mine.catch(() => {}) // Met below; until then it must not end the process.
-    for (const part of disturbs) busy.set(part, mine)
-  }
-  await Promise.all(busy.values())
-  return occurrences
-}
-
-async function pauseUntil(at: number, signal?: AbortSignal): Promise<void> {
-  await sleep(Math.max(0, at - Date.now()), undefined, { ...(signal && { signal }) }).catch(() => {})
-}
-
-/** What is left when nothing is, or when the time for that is up. */
-async function drained({ countRows, broker }: System): Promise<Backlog> {
-  let backlog: Backlog | undefined
+/** Whether nothing was on its way any more, in time. */
+function drained(system: System, timeoutMs: number): Promise<boolean> {
   const drain = async () => {
-    const rows = await countRows()
     // Asking RabbitMQ is dear, so only when PostgreSQL has nothing more to say.
-    if (sum(rows) > 0) throw new Error('PostgreSQL has rows that are on their way')
-    backlog = { ...rows, queues: await depths(broker) }
-    if (sum(backlog.queues) > 0) throw new Error('RabbitMQ has messages')
+    if (sum(await system.countRows()) > 0) throw new Error('PostgreSQL has rows that are on their way')
+    if (sum(await depths(system)) > 0) throw new Error('RabbitMQ has messages')
+    return true
   }
-  await eventually(drain, { timeoutMs: DRAIN_MAX_MS, intervalMs: DRAIN_POLL_MS }).catch(() => {})
-  return backlog ?? { ...(await countRows()), queues: await depths(broker) }
+  return eventually(drain, { timeoutMs, intervalMs: DRAIN_POLL_MS }).catch(() => false)
 }
 
-async function depths(broker: RabbitmqCluster): Promise<Record<string, number>> {
-  return Object.fromEntries((await listQueues(broker)).map(({ name, messages }) => [name, messages]))
+/** Messages by queue. @throws Error when one of our queues is missing, or has no leader */
+async function depths({ broker }: System): Promise<Record<string, number>> {
+  const states = new Map((await listQueues(broker)).map(({ name, messages }) => [name, messages]))
+  const missing = QUEUES.filter((name) => !states.has(name))
+  if (missing.length > 0) throw new Error(`no queue ${missing.join(', ')}`)
+  return Object.fromEntries(states)
 }
 
 function sum(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((total, count) => total + count, 0)
 }
 
+/** All that anybody knows, once the services have ended: what they had in hand waits in its queue again then. */
 async function gather(
-  { postgres, provider, observer, services, apiUrls }: System,
+  system: System,
   clients: Clients,
-  backlog: Backlog,
-  occurrences: readonly Occurrence[],
+  { occurrences, idle }: { occurrences: readonly Occurrence[]; idle: readonly string[] },
 ): Promise<Facts> {
+  const { postgres, provider, observer, services, apiUrls, countRows } = system
   await clients.lookAtAll()
+  const exits = (await Promise.all(Object.values(services).flat().map(finish))).flat()
+  const queues = await depths(system)
   return {
     ...(await readStored(postgres.url)),
-    backlog,
+    backlog: { ...(await countRows()), queues },
     wishes: clients.wishes,
     apis: apiUrls.length,
     requests: provider.requests,
@@ -161,10 +126,16 @@ async function gather(
     failovers: occurrences
       .filter(({ fault }) => fault === 'postgres-failover')
       .map(({ from, healed: to }) => ({ from, to })),
-    exits: Object.values(services)
-      .flat()
-      .flatMap(({ exits }) => exits),
+    faultsLeft: occurrences.flatMap(({ fault, failure }) => (failure === undefined ? [] : `${fault}: ${failure}`)),
+    idle,
+    exits,
   }
+}
+
+/** Stops one for good, in good weather; how it ended, now or before, where that was not as it should. */
+async function finish({ name, stop, exits }: Service): Promise<string[]> {
+  const exit = await stop()
+  return exit?.code === 1 ? [...exits, `${name} ended in good weather (${describeExit(exit)})`] : [...exits]
 }
 
 function errorsOf({ services }: System): Record<string, number> {

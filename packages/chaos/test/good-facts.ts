@@ -56,6 +56,8 @@ export const GOOD: Facts = {
   told: [{ key: ID, verdict: 'approved' }],
   sightings: [SEEN_CREATED, SEEN_ENDED],
   exits: [],
+  idle: [],
+  faultsLeft: [],
   unobserved: [],
   failovers: [],
 }

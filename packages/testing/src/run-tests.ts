@@ -4,7 +4,7 @@ import { REPOSITORY } from './repository.ts'
 import { startServers } from './start-servers.ts'
 
 /** The two halves take about as long as each other. What no list names, such as a new package, is in the second. */
-const FIRST_HALF = ['@cashflow/testing', '@cashflow/relay', '@cashflow/db', '@cashflow/outbox']
+const FIRST_HALF = ['@cashflow/testing', '@cashflow/relay', '@cashflow/db', '@cashflow/outbox', '@cashflow/messaging']
 
 /**
  * `npm test`: one PostgreSQL and one RabbitMQ for the run, then every package's tests, two packages at a time.

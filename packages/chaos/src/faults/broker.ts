@@ -1,11 +1,9 @@
 import type { RabbitmqCluster, RabbitmqClusterNode } from '@cashflow/dev-stack'
 import { eventually, management } from '@cashflow/testing'
 import type { Fault } from '../fault.ts'
-import { OBSERVING_QUEUE } from '../observer.ts'
-import { listQueues, type QueueState } from '../queues.ts'
+import { listQueues, OBSERVING_QUEUE, type QueueState, WORK_QUEUE } from '../queues.ts'
 import type { System } from '../system.ts'
 
-const QUEUE = 'payments'
 /** It takes some 6 seconds. */
 const SHUT_DOWN_MS = 30_000
 
@@ -80,7 +78,7 @@ export const BROKER_FAULTS: readonly Fault[] = [
       // Not while it is being declared, or RabbitMQ may never take its name again until it restarts:
       // https://github.com/rabbitmq/rabbitmq-server/issues/17137
       await consumed(system)
-      await askManagement(system, 'DELETE', `/queues/%2F/${QUEUE}`)
+      await askManagement(system, 'DELETE', `/queues/%2F/${WORK_QUEUE}`)
     },
   },
   {
@@ -95,12 +93,12 @@ export const BROKER_FAULTS: readonly Fault[] = [
       const from = Date.now()
       const text = `select key from outbox_messages where topic = '${topic}'`
       const waiting = new Set((await system.query<{ key: string }>(text)).map(({ key }) => key))
-      for (const queue of [OBSERVING_QUEUE, QUEUE])
+      for (const queue of [OBSERVING_QUEUE, WORK_QUEUE])
         await askManagement(system, 'DELETE', `/bindings/%2F/e/payments/q/${queue}/${topic}`)
       await over()
       // The relay declares it again when a message comes back.
       await eventually(async () => {
-        const bindings = await askManagement(system, 'GET', `/bindings/%2F/e/payments/q/${QUEUE}`)
+        const bindings = await askManagement(system, 'GET', `/bindings/%2F/e/payments/q/${WORK_QUEUE}`)
         if (!(bindings as { routing_key: string }[]).some(({ routing_key }) => routing_key === topic))
           throw new Error('nobody has bound the queue again')
       })
@@ -128,7 +126,7 @@ export const BROKER_FAULTS: readonly Fault[] = [
     healsMs: 20_000,
     needs: 'cluster',
     async run({ broker }, { over }) {
-      const leader = await eventually(() => broker.queueLeader('/', QUEUE))
+      const leader = await eventually(() => broker.queueLeader('/', WORK_QUEUE))
       await leader.kill()
       await over()
       await leader.start()
@@ -141,14 +139,14 @@ async function consumed({ broker, services }: System): Promise<void> {
   await eventually(
     async () => {
       const consumers = (await findQueue(broker))?.consumers ?? 0
-      if (consumers < services.worker.length) throw new Error(`${consumers} workers consume the queue ${QUEUE}`)
+      if (consumers < services.worker.length) throw new Error(`${consumers} workers consume the queue ${WORK_QUEUE}`)
     },
     { timeoutMs: 120_000, intervalMs: 500 },
   )
 }
 
 async function findQueue(broker: RabbitmqCluster): Promise<QueueState | undefined> {
-  return (await listQueues(broker)).find(({ name }) => name === QUEUE)
+  return (await listQueues(broker)).find(({ name }) => name === WORK_QUEUE)
 }
 
 async function hasAlarm({ managementUrl }: RabbitmqClusterNode, expected: boolean): Promise<void> {

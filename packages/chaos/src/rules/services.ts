@@ -44,10 +44,25 @@ export const SERVICE_RULES: readonly Rule[] = [
     },
   },
   {
-    name: 'no service ends by itself',
+    name: 'no service ends by itself, and each ends when it is asked to',
     harm: 'other',
     *check({ exits }) {
       yield* exits
+    },
+  },
+  {
+    name: 'each instance does its part when all is over',
+    harm: 'other',
+    *check({ idle }) {
+      yield* idle
+    },
+  },
+  {
+    // What came after it does not count: nobody knows what the system stood on.
+    name: 'every fault is undone',
+    harm: 'other',
+    *check({ faultsLeft }) {
+      yield* faultsLeft
     },
   },
 ]

@@ -62,6 +62,8 @@ const NOBODY_LOOKED = {
   backlog: { pending: 0, outbox: 0, scheduled: 0, queues: {} },
   sightings: [],
   exits: [],
+  idle: [],
+  faultsLeft: [],
   failovers: [],
   apis: 0,
 }
