@@ -57,6 +57,9 @@ interface Draft extends Wish {
 }
 
 const RETRY_MS = 500
+const RETRY_MAX_MS = 4_000
+/** Payments that a client waits for at once; more would bury whoever comes back after an outage. */
+const OPEN_MAX = 20
 /** Who gives up after the first request that was not answered, as impatient people do. */
 const IMPATIENT_SHARE = 0.2
 /** Who sends once more what was created. */
@@ -70,34 +73,48 @@ export function createClients({ apiUrls, count, perSecond, seed }: ClientsOption
   const stopping = new AbortController()
   let running: Promise<unknown> = Promise.resolve()
 
+  /** By the clock: what takes long is waited for beside what comes next. */
   async function run(client: number): Promise<void> {
     const random = createRandom(seed * 1_000 + client)
     const own: Draft[] = []
+    const open = new Set<Promise<void>>()
     const everyMs = (count * 1_000) / perSecond
-    await pause(random.int(0, everyMs))
-    for (let number = 0; !stopping.signal.aborted; number++) {
-      const startedAt = performance.now()
+    let dueAt = performance.now() + random.int(0, everyMs)
+    for (let number = 0; ; number++) {
+      await pause(dueAt - performance.now())
+      if (open.size >= OPEN_MAX) await Promise.race(open)
+      if (stopping.signal.aborted) break
+      // What could not begin in time is not made up for.
+      dueAt = Math.max(dueAt + everyMs, performance.now())
       const wish: Draft = { reference: `${client}-${number}`, ...drawMoney(random), answers: [], views: [] }
       wishes.push(wish)
       own.push(wish)
-      await create(wish, random)
-      await look(wish, random)
-      await look(random.pick(own), random)
-      await pause(everyMs - (performance.now() - startedAt))
+      // Chance of its own, or what a client wants next would depend on when it is answered.
+      const life = live(wish, random.pick(own), createRandom(random.int(0, 2 ** 31 - 1)))
+      const settled: Promise<void> = life.finally(() => open.delete(settled))
+      open.add(settled)
     }
+    await Promise.all(open)
+  }
+
+  async function live(wish: Draft, other: Draft, random: Random): Promise<void> {
+    await create(wish, random)
+    await look(wish, random)
+    await look(other, random)
   }
 
   /** Until it is there, or the client loses patience. */
   async function create(wish: Draft, random: Random): Promise<void> {
     const impatient = random.chance(IMPATIENT_SHARE)
     const repeated = random.chance(REPEATED_SHARE)
-    do {
+    for (let retryMs = RETRY_MS; ; retryMs = Math.min(2 * retryMs, RETRY_MAX_MS)) {
       const answer = await post(random.pick(apiUrls), wish)
       wish.answers.push(answer)
       if (answer.status === 201 && repeated) wish.answers.push(await post(random.pick(apiUrls), wish))
       if (answer.status === 201 || answer.status === 409 || (answer.status === 'none' && impatient)) return
-      await pause(RETRY_MS)
-    } while (!stopping.signal.aborted)
+      await pause(retryMs)
+      if (stopping.signal.aborted) return
+    }
   }
 
   async function look(wish: Draft, random: Random): Promise<void> {
