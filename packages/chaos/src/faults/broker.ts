@@ -1,8 +1,8 @@
-import type { RabbitmqCluster, RabbitmqClusterNode } from '@cashflow/dev-stack'
+import type { RabbitmqClusterNode } from '@cashflow/dev-stack'
 import { eventually, management } from '@cashflow/testing'
 import type { Fault } from '../fault.ts'
-import { listQueues, OBSERVING_QUEUE, type QueueState, WORK_QUEUE } from '../queues.ts'
-import type { System } from '../system.ts'
+import { WORK_QUEUE } from '../queues.ts'
+import { findQueue } from './queue.ts'
 
 /** It takes some 6 seconds. */
 const SHUT_DOWN_MS = 30_000
@@ -70,43 +70,6 @@ export const BROKER_FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'queue-delete',
-    disturbs: ['broker'],
-    lastsMs: [0, 0],
-    healsMs: 1_000,
-    async run(system) {
-      // Not while it is being declared, or RabbitMQ may never take its name again until it restarts:
-      // https://github.com/rabbitmq/rabbitmq-server/issues/17137
-      await consumed(system)
-      await askManagement(system, 'DELETE', `/queues/%2F/${WORK_QUEUE}`)
-    },
-  },
-  {
-    // Nobody takes the message that says a payment was made: only `mandatory` tells the relay.
-    name: 'binding-delete',
-    disturbs: ['broker'],
-    lastsMs: [500, 1_000],
-    healsMs: 10_000,
-    async run(system, { over }) {
-      const topic = 'payment.created'
-      await consumed(system)
-      const from = Date.now()
-      const text = `select key from outbox_messages where topic = '${topic}'`
-      const waiting = new Set((await system.query<{ key: string }>(text)).map(({ key }) => key))
-      for (const queue of [OBSERVING_QUEUE, WORK_QUEUE])
-        await askManagement(system, 'DELETE', `/bindings/%2F/e/payments/q/${queue}/${topic}`)
-      await over()
-      // The relay declares it again when a message comes back.
-      await eventually(async () => {
-        const bindings = await askManagement(system, 'GET', `/bindings/%2F/e/payments/q/${WORK_QUEUE}`)
-        if (!(bindings as { routing_key: string }[]).some(({ routing_key }) => routing_key === topic))
-          throw new Error('nobody has bound the queue again')
-      })
-      await askManagement(system, 'POST', `/bindings/%2F/e/payments/q/${OBSERVING_QUEUE}`, { routing_key: topic })
-      system.observer.unobserved.push({ topic, from, to: Date.now(), waiting })
-    },
-  },
-  {
     name: 'node-kill',
     disturbs: ['broker'],
     lastsMs: [2_000, 8_000],
@@ -134,21 +97,6 @@ export const BROKER_FAULTS: readonly Fault[] = [
   },
 ]
 
-/** Resolves when the worker's queue is there as a whole: who lost it before has declared it, bound it, and consumes. */
-async function consumed({ broker, services }: System): Promise<void> {
-  await eventually(
-    async () => {
-      const consumers = (await findQueue(broker))?.consumers ?? 0
-      if (consumers < services.worker.length) throw new Error(`${consumers} workers consume the queue ${WORK_QUEUE}`)
-    },
-    { timeoutMs: 120_000, intervalMs: 500 },
-  )
-}
-
-async function findQueue(broker: RabbitmqCluster): Promise<QueueState | undefined> {
-  return (await listQueues(broker)).find(({ name }) => name === WORK_QUEUE)
-}
-
 async function hasAlarm({ managementUrl }: RabbitmqClusterNode, expected: boolean): Promise<void> {
   const check = management(managementUrl).request('GET', '/health/checks/local-alarms')
   const alarm = await check.then(
@@ -159,8 +107,4 @@ async function hasAlarm({ managementUrl }: RabbitmqClusterNode, expected: boolea
     },
   )
   if (alarm !== expected) throw new Error(`the node has ${expected ? 'no alarm yet' : 'an alarm still'}`)
-}
-
-function askManagement({ broker }: System, method: string, path: string, body?: unknown): Promise<unknown> {
-  return management(broker.nodes[0]?.managementUrl ?? '').request(method, path, body)
 }

@@ -5,11 +5,13 @@ import { LINK_FAULTS } from './links.ts'
 import { MESSAGE_FAULTS } from './messages.ts'
 import { POSTGRES_FAULTS } from './postgres.ts'
 import { PROVIDER_FAULTS } from './provider.ts'
+import { QUEUE_FAULTS } from './queue.ts'
 import { SERVICE_FAULTS } from './services.ts'
 
 export const FAULTS: readonly Fault[] = [
   ...SERVICE_FAULTS,
   ...BROKER_FAULTS,
+  ...QUEUE_FAULTS,
   ...POSTGRES_FAULTS,
   ...LINK_FAULTS,
   ...MESSAGE_FAULTS,
