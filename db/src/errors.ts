@@ -10,6 +10,15 @@ export class CommitInDoubtError extends Error {
   }
 }
 
+/** A standby may be behind what it has received: what the primary has committed may be missing, or older. */
+export class StandbyError extends Error {
+  readonly code = '57P03'
+
+  constructor() {
+    super('The server is a standby')
+  }
+}
+
 const RETRYABLE = new Set([
   'commit_in_doubt',
   '40001', // serialization_failure

@@ -1,13 +1,14 @@
 import pg from 'pg'
 import { cancelStatement } from './cancel-statement.ts'
-import { CommitInDoubtError, isFault } from './errors.ts'
+import { CommitInDoubtError, isFault, StandbyError } from './errors.ts'
 
 /**
- * A session of the pool. It is closed after an answer that did not come, here and on the server, and knows what has
- * committed and may not survive: by COMMIT, or as a statement outside a transaction.
+ * A session of the pool, with a primary. It is closed after an answer that did not come, here and on the server, and
+ * knows what has committed and may not survive: by COMMIT, or as a statement outside a transaction.
  */
 export class Session extends pg.Client {
   #warned = false
+  #onStandby = false
 
   constructor(config?: string | pg.ClientConfig) {
     super(config)
@@ -15,21 +16,29 @@ export class Session extends pg.Client {
     this.on('notice', ({ code, routine }) => {
       this.#warned ||= code === '01000' && routine === 'SyncRepWaitForLSN'
     })
+    // Said before the first query, by PostgreSQL 14 and newer.
+    this.connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
+      if (parameterName === 'in_hot_standby') this.#onStandby = parameterValue === 'on'
+    })
   }
 
   /** What fails before there is a session is the server's or the network's matter, whatever pg calls it: 08001. */
   override connect(): Promise<this>
   override connect(callback: (error: Error) => void): void
   override connect(callback?: (error: Error) => void): Promise<this> | undefined {
-    if (callback) {
-      // Not by way of a promise: what follows in the same packet must find the pool's listeners.
-      super.connect((error: Error | null) => callback(error ? asUnconnected(error) : (error as unknown as Error)))
-      return undefined
+    if (!callback) {
+      return new Promise((resolve, reject) => this.connect((error) => (error ? reject(error) : resolve(this))))
     }
-    return super.connect().then(
-      () => this,
-      (error: Error) => Promise.reject(asUnconnected(error)),
-    )
+    // Not by way of a promise: what follows in the same packet must find the pool's listeners.
+    super.connect((error: Error | null) => callback(this.#refusal(error) as Error))
+    return undefined
+  }
+
+  #refusal(error: Error | null): Error | null {
+    if (error) return asUnconnected(error)
+    if (!this.#onStandby) return null
+    void this.end()
+    return new StandbyError()
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: pg's own has eight signatures; what they promise stays as it is.

@@ -19,9 +19,9 @@ export interface ReplicatedPostgres {
    * SIGKILL for each process of the primary, and its data are gone; then the standby is promoted. Resolves when that takes
    * writes, which wait for nobody until `attachStandby()`.
    *
-   * @param onLost called in between, with the address of the standby, still read-only
+   * @param onLost called in between, with the address of the standby, still read-only, and waited for
    */
-  failOver(onLost?: (standbyUrl: string) => void): Promise<void>
+  failOver(onLost?: (standbyUrl: string) => Promise<void> | void): Promise<void>
   /** Makes a new standby of the primary, which may be under writes. */
   attachStandby(): Promise<void>
   /** Ends every process of the primary at once, flushing nothing: SIGQUIT is `pg_ctl stop -m immediate`. */
@@ -83,7 +83,7 @@ export async function startReplicatedPostgres(options: ReplicatedPostgresOptions
       await killForGood(primary.server)
       primary = { dir, server }
       standby = undefined
-      onLost?.(withDatabase(server.url, 'payments'))
+      await onLost?.(withDatabase(server.url, 'payments'))
       await replication.stop()
       await promoted(server.url)
     },

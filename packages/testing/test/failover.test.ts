@@ -51,18 +51,28 @@ describe('a primary that is lost for good, with what its synchronous standby did
       return rows.map(({ pid }) => pid as number)
     })
 
-  /** Everybody finds the standby in its place, for a while still read-only. */
-  async function failOver(): Promise<void> {
-    await postgres.failOver((standbyUrl) => proxy.redirect(standbyUrl))
+  /** Everybody finds the standby in its place, still read-only until `onFound` has resolved. */
+  async function failOver(onFound = async () => {}): Promise<void> {
+    await postgres.failOver(async (standbyUrl) => {
+      proxy.redirect(standbyUrl)
+      await onFound()
+    })
   }
 
-  it('takes no payment with it that was answered with 201, and all of them settle once', async () => {
+  it('takes no payment with it that was answered with 201: none is read from a standby, and all settle once', async () => {
     const pipeline = await start({ PROVIDER_DEADLINE_MS: '1000', REDRIVE_AFTER_MS: '2000' })
+    const [id] = await postAll(pipeline, () => {}, { payments: 1 })
+    const url = (await pipeline.processes.api[0]?.logged('listening'))?.url
+    const find = async () => (await fetch(`${url}/api/v1/payments/${id}`)).status
+    await eventually(async () => expect(await find()).to.equal(200))
+    let meanwhile: number | undefined
     let over: Promise<void> | undefined
     const lose = async () => {
       postgres.freezeReplication()
       await waiting('cashflow-api')
-      await failOver()
+      await failOver(async () => {
+        meanwhile = await find()
+      })
     }
     const load = { payments: PAYMENTS, connections: 10 }
     const onPosted = (count: number) => {
@@ -70,7 +80,9 @@ describe('a primary that is lost for good, with what its synchronous standby did
     }
     const ids = await postAll(pipeline, onPosted, load)
     await over
+    expect(meanwhile, 'a standby may not show yet what it has received').to.equal(503)
     await expectEachSettledOnce(pipeline, ids)
+    await eventually(async () => expect(await find()).to.equal(200))
     // Each reference is answered with 409 now, and with the id that it was answered with before.
     expect(await postAll(pipeline, () => {}, load)).to.deep.equal(ids)
     const { rows } = await pipeline.db.query(
