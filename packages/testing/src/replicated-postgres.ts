@@ -17,7 +17,8 @@ export interface ReplicatedPostgres {
   freezeReplication(): void
   /**
    * SIGKILL for each process of the primary, and its data are gone; then the standby is promoted. Resolves when that takes
-   * writes, which wait for nobody until `attachStandby()`.
+   * writes, which wait for nobody until `attachStandby()`. Unless replication is frozen, the standby first gets all that
+   * there is: after a crash, a primary shows what it had not replicated yet.
    *
    * @param onLost called in between, with the address of the standby, still read-only, and waited for
    */
@@ -45,7 +46,7 @@ export interface ReplicatedPostgresOptions {
 }
 
 type Member = { dir: string; server: PostgresServer }
-type Standby = Member & { replication: TcpProxy }
+type Standby = Member & { replication: TcpProxy; isFrozen: boolean }
 
 const STANDBY = 'standby'
 const RECOVERY_MS = 60_000
@@ -77,9 +78,13 @@ export async function startReplicatedPostgres(options: ReplicatedPostgresOptions
     get hasSmallDisk() {
       return primary.server.smallDisk !== undefined
     },
-    freezeReplication: () => attached().replication.freeze(),
+    freezeReplication() {
+      attached().isFrozen = true
+      attached().replication.freeze()
+    },
     async failOver(onLost) {
-      const { dir, server, replication } = attached()
+      const { dir, server, replication, isFrozen } = attached()
+      if (!isFrozen) await caughtUp(primary.server.url)
       await killForGood(primary.server)
       primary = { dir, server }
       standby = undefined
@@ -137,6 +142,7 @@ async function startStandby(
       dir: to,
       server: await startPostgres({ ...disk, dir: to, settings: { ...settings, ...own } }),
       replication,
+      isFrozen: false,
     }
   } catch (error) {
     await replication.stop()
@@ -152,17 +158,26 @@ function connectionInfo(url: string): string {
 
 /** Resolves when each commit from now on waits for the standby. */
 async function waitedFor(primaryUrl: string): Promise<void> {
-  const expectRow = (condition: string) =>
-    eventually(async () => {
-      const [row] = await query(primaryUrl, `select 1 from pg_stat_replication where ${condition}`)
-      if (!row) throw new Error(`No standby has ${condition}`)
-    })
-  await expectRow("state = 'streaming'") // Else commits would wait for as long as it takes to get there.
+  await standbyHas(primaryUrl, "state = 'streaming'") // Else commits would wait for as long as it takes to get there.
   await query(primaryUrl, `alter system set synchronous_standby_names = 'ANY 1 (${STANDBY})'`)
   await query(primaryUrl, 'select pg_reload_conf()')
-  await expectRow("sync_state = 'quorum'")
+  await standbyHas(primaryUrl, "sync_state = 'quorum'")
   // The checkpointer has sessions wait. It reads its settings before it does what it is asked for.
   await query(primaryUrl, 'checkpoint')
+}
+
+/** Resolves when the standby has replayed all that the primary has on disk now, and each commit waits for it. */
+async function caughtUp(primaryUrl: string): Promise<void> {
+  const [row] = await eventually(() => query(primaryUrl, 'select pg_current_wal_flush_lsn() as flushed'))
+  const condition = `state = 'streaming' and sync_state = 'quorum' and replay_lsn >= '${row?.flushed}'`
+  await standbyHas(primaryUrl, condition, { timeoutMs: RECOVERY_MS })
+}
+
+async function standbyHas(primaryUrl: string, condition: string, patience = {}): Promise<void> {
+  await eventually(async () => {
+    const [row] = await query(primaryUrl, `select 1 from pg_stat_replication where ${condition}`)
+    if (!row) throw new Error(`No standby has ${condition}`)
+  }, patience)
 }
 
 async function promoted(url: string): Promise<void> {

@@ -113,6 +113,17 @@ describe('a replicated PostgreSQL', () => {
     await expectAllKept(writer.answered)
   }).timeout(180_000)
 
+  it('has given its standby all that could be seen when its primary is lost', async () => {
+    await start()
+    const [sender] = await query('select pid from pg_stat_replication')
+    process.kill(sender?.pid as number, 'SIGSTOP')
+    await query('set synchronous_commit = local; insert into kept values (1)') // It waits for nobody.
+    const over = postgres.failOver()
+    process.kill(sender?.pid as number, 'SIGCONT')
+    await over
+    expect(await query('select number from kept')).to.deep.equal([{ number: 1 }])
+  }).timeout(180_000)
+
   it('goes on by itself, with its standby, when its primary has crashed and is started again', async () => {
     await start()
     const writer = startWriter(postgres)
