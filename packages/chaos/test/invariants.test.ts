@@ -193,7 +193,11 @@ describe('invariants', () => {
         ...{ sightings: elsewhere, failovers: [{ from: 51, to: 60 }] },
       },
     ],
-    ['a service that ends', 'no service ends by itself, and each ends when it is asked to', { exits: ['worker-1 ended by itself (code 1)'] }],
+    [
+      'a service that ends',
+      'no service ends by itself, and each ends when it is asked to',
+      { exits: ['worker-1 ended by itself (code 1)'] },
+    ],
   ]
   for (const [title, rule, change] of cases) {
     it(`break with ${title}`, () => {
