@@ -1,34 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { get, post } from './payment-api.ts'
+import { lookAtAll } from './last-looks.ts'
+import { get, post, showsSomething } from './payment-api.ts'
 import { createRandom, type Random } from './random.ts'
-
-/** `none`: no answer came, or not in time. */
-export type Answer = { readonly at: number; readonly status: number | 'none'; readonly paymentId?: string }
-
-/** One payment as its client knows it. */
-export interface Wish {
-  readonly reference: string
-  readonly amountMinor: number
-  readonly currency: string
-  /** To each time it was sent, in order; `at` in milliseconds since 1970. */
-  readonly answers: readonly Answer[]
-  /** What each GET has shown. One that was not answered, or with 503, shows nothing and is not here unless it is a last one. */
-  readonly views: readonly View[]
-}
-
-export interface View {
-  /** When it was asked for, in milliseconds since 1970. */
-  readonly at: number
-  readonly answeredAt: number
-  readonly status: Answer['status']
-  /** With a 200. */
-  readonly payment?: Shown
-  /** Made when all was over. */
-  readonly isLast: boolean
-}
-
-/** Whatever the members of an answer held. */
-export type Shown = Readonly<Record<'id' | 'status' | 'amount' | 'currency' | 'reference', unknown>>
+import { type Draft, idOf, type Wish } from './wish.ts'
 
 export interface Clients {
   readonly wishes: readonly Wish[]
@@ -49,11 +23,7 @@ export interface ClientsOptions {
   /** New payments of all clients together. */
   perSecond: number
   seed: number
-}
-
-interface Draft extends Wish {
-  readonly answers: Answer[]
-  readonly views: View[]
+  lastLookMs?: number
 }
 
 const RETRY_MS = 500
@@ -64,11 +34,12 @@ const OPEN_MAX = 20
 const IMPATIENT_SHARE = 0.2
 /** Who sends once more what was created. */
 const REPEATED_SHARE = 0.05
-const LAST_LOOKS_AT_ONCE = 16
-const LAST_LOOK_TRIES = 10
+/** After which an API that does not answer is given up, when all is over. */
+const LAST_LOOK_MS = 60_000
 
 /** Clients that create payments, try again as docs say, and look at what they made. */
-export function createClients({ apiUrls, count, perSecond, seed }: ClientsOptions): Clients {
+export function createClients(options: ClientsOptions): Clients {
+  const { apiUrls, count, perSecond, seed, lastLookMs = LAST_LOOK_MS } = options
   const wishes: Draft[] = []
   const stopping = new AbortController()
   let running: Promise<unknown> = Promise.resolve()
@@ -90,17 +61,16 @@ export function createClients({ apiUrls, count, perSecond, seed }: ClientsOption
       wishes.push(wish)
       own.push(wish)
       // Chance of its own, or what a client wants next would depend on when it is answered.
-      const life = live(wish, random.pick(own), createRandom(random.int(0, 2 ** 31 - 1)))
-      const settled: Promise<void> = life.finally(() => open.delete(settled))
-      open.add(settled)
+      const chance = createRandom(random.int(0, 2 ** 31 - 1))
+      const life: Promise<void> = live(wish, random.pick(own), chance).finally(() => open.delete(life))
+      open.add(life)
     }
     await Promise.all(open)
   }
 
   async function live(wish: Draft, other: Draft, random: Random): Promise<void> {
     await create(wish, random)
-    await look(wish, random)
-    await look(other, random)
+    for (const looked of [wish, other]) if (!stopping.signal.aborted) await look(looked, random.pick(apiUrls))
   }
 
   /** Until it is there, or the client loses patience. */
@@ -117,22 +87,6 @@ export function createClients({ apiUrls, count, perSecond, seed }: ClientsOption
     }
   }
 
-  async function look(wish: Draft, random: Random): Promise<void> {
-    const id = idOf(wish)
-    if (id === undefined || stopping.signal.aborted) return
-    const view = await get(random.pick(apiUrls), id, { isLast: false })
-    if (showsSomething(view)) wish.views.push(view)
-  }
-
-  /** Nothing is in the way any more: no answer, or 503, is tried again a few times, and then is the answer. */
-  async function lookOnceMore(wish: Draft, id: string, apiUrl: string): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      const view = await get(apiUrl, id, { isLast: true })
-      if (showsSomething(view) || tries === LAST_LOOK_TRIES) return void wish.views.push(view)
-      await sleep(RETRY_MS)
-    }
-  }
-
   const pause = (ms: number) => sleep(Math.max(0, ms), undefined, { signal: stopping.signal }).catch(() => {})
   return {
     wishes,
@@ -143,34 +97,24 @@ export function createClients({ apiUrls, count, perSecond, seed }: ClientsOption
       stopping.abort()
       await running
     },
-    async create(apiUrl) {
-      const reference = `last-${wishes.length}`
-      const wish: Draft = { reference, ...drawMoney(createRandom(seed)), answers: [], views: [] }
-      wishes.push(wish)
-      const answer = await post(apiUrl, wish)
-      wish.answers.push(answer)
-      if (answer.status !== 201) throw new Error(`answered with ${answer.status}`)
-    },
-    async lookAtAll() {
-      const left = wishes[Symbol.iterator]()
-      const work = async () => {
-        // Shared: each takes the next one that nobody has taken.
-        for (const wish of left) {
-          const id = idOf(wish)
-          if (id !== undefined) for (const apiUrl of apiUrls) await lookOnceMore(wish, id, apiUrl)
-        }
-      }
-      await Promise.all(Array.from({ length: LAST_LOOKS_AT_ONCE }, work))
-    },
+    create: (apiUrl) => createLast(wishes, apiUrl, createRandom(seed)),
+    lookAtAll: () => lookAtAll(wishes, apiUrls, { lastLookMs }),
   }
 }
 
-export function idOf(wish: Wish): string | undefined {
-  return wish.answers.find(({ paymentId }) => paymentId !== undefined)?.paymentId
+async function look(wish: Draft, apiUrl: string): Promise<void> {
+  const id = idOf(wish)
+  if (id === undefined) return
+  const view = await get(apiUrl, id, { isLast: false })
+  if (showsSomething(view)) wish.views.push(view)
 }
 
-function showsSomething({ status }: View): boolean {
-  return status !== 'none' && status !== 503
+async function createLast(wishes: Draft[], apiUrl: string, random: Random): Promise<void> {
+  const wish: Draft = { reference: `last-${wishes.length}`, ...drawMoney(random), answers: [], views: [] }
+  wishes.push(wish)
+  const answer = await post(apiUrl, wish)
+  wish.answers.push(answer)
+  if (answer.status !== 201) throw new Error(`answered with ${answer.status}`)
 }
 
 function drawMoney(random: Random): { amountMinor: number; currency: string } {

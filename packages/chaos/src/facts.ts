@@ -1,7 +1,7 @@
 import pg from 'pg'
-import type { Wish } from './clients.ts'
 import type { Sighting, Unobserved } from './observer.ts'
 import type { Charge, ProviderRequest, Told } from './provider.ts'
+import type { Wish } from './wish.ts'
 
 export interface PaymentRow {
   readonly id: string

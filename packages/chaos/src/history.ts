@@ -1,5 +1,5 @@
-import { idOf } from './clients.ts'
 import type { Facts } from './facts.ts'
+import { idOf } from './wish.ts'
 
 /** All that is known of one payment, in the order of time. */
 export function historyOf(facts: Facts, paymentId: string): string {

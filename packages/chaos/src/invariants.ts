@@ -1,4 +1,3 @@
-import type { Wish } from './clients.ts'
 import type { EventRow, Facts, PaymentRow } from './facts.ts'
 import type { Sighting } from './observer.ts'
 import type { Charge, ProviderRequest } from './provider.ts'
@@ -7,6 +6,7 @@ import { MESSAGE_RULES } from './rules/messages.ts'
 import { PAYMENT_RULES } from './rules/payments.ts'
 import { PROVIDER_RULES } from './rules/provider.ts'
 import { SERVICE_RULES } from './rules/services.ts'
+import type { Wish } from './wish.ts'
 
 /** `lost` and `doubled` are what no payment may ever be; `other` are the rest of our promises. */
 export type Harm = 'lost' | 'doubled' | 'other'

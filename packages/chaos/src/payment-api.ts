@@ -1,4 +1,4 @@
-import type { Answer, Shown, View, Wish } from './clients.ts'
+import type { Answer, Shown, View, Wish } from './wish.ts'
 
 const ANSWER_MS = 10_000
 
@@ -20,6 +20,10 @@ export async function get(apiUrl: string, id: string, { isLast }: { isLast: bool
   const response = await ask(`${apiUrl}/api/v1/payments/${id}`)
   const view = { at, answeredAt: now(), status: response?.status ?? 'none', isLast } as const
   return response?.status === 200 ? { ...view, payment: response.body as unknown as Shown } : view
+}
+
+export function showsSomething({ status }: View): boolean {
+  return status !== 'none' && status !== 503
 }
 
 /** Finer than a millisecond, and never back: it decides which of two views is the older one. */

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type Clients, createClients } from '../src/clients.ts'
+import { type Clients, type ClientsOptions, createClients } from '../src/clients.ts'
 
 type Answering = (response: ServerResponse, request: IncomingMessage, wish: { reference: string }) => void
 
@@ -42,7 +42,7 @@ describe('clients', () => {
   const apiUrl = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
   /** Of one client, by default, that wants something all the time. */
-  function start(options: { seed?: number; count?: number } = {}): void {
+  function start(options: Partial<ClientsOptions> = {}): void {
     clients = createClients({ apiUrls: [apiUrl()], count: 1, perSecond: 1_000, seed: 1, ...options })
     clients.start()
   }
@@ -103,5 +103,21 @@ describe('clients', () => {
       const last = views.filter(({ isLast }) => isLast).map(({ payment }) => payment?.id)
       expect(last).to.deep.equal([`id-${reference}`])
     }
+  })
+
+  it('give up an API that says nothing when all is over, and do not wait for it with each payment', async () => {
+    start({ lastLookMs: 0 })
+    await eventually(() => expect(clients.wishes).to.have.length.above(30))
+    await clients.stop()
+    let asked = 0
+    answering = (response) => {
+      asked++
+      say(response, 503, {})
+    }
+    await clients.lookAtAll()
+    // Those that were under way with the first one.
+    expect(asked).to.be.within(1, 16)
+    const last = clients.wishes.flatMap(({ views }) => views.filter(({ isLast }) => isLast))
+    expect(last.map(({ status }) => status)).to.deep.equal(Array.from({ length: asked }, () => 503))
   })
 })

@@ -1,8 +1,8 @@
-import type { Answer, Shown, View, Wish } from '../src/clients.ts'
 import type { EventRow, Facts, LetterRow, PaymentRow } from '../src/facts.ts'
 import { checkInvariants } from '../src/invariants.ts'
 import type { Sighting } from '../src/observer.ts'
 import type { Charge, ProviderRequest } from '../src/provider.ts'
+import type { Answer, Shown, View, Wish } from '../src/wish.ts'
 
 export const ID = '01a20000-0000-7000-8000-000000000001'
 export const OTHER = '01a20000-0000-7000-8000-000000000002'

@@ -138,7 +138,7 @@ describe('invariants', () => {
     [
       'a message that was seen before its primary was lost',
       sighted,
-      { sightings: elsewhere, failovers: [{ from: 51, to: 60 }] },
+      { sightings: [...elsewhere, { ...SEEN_CREATED, paymentId: OTHER, at: 55 }], failovers: [{ from: 51, to: 60 }] },
     ],
     [
       'a message that was first seen after a failover',

@@ -1,5 +1,5 @@
-import { type Answer, idOf } from '../clients.ts'
 import type { Rule } from '../invariants.ts'
+import { type Answer, idOf } from '../wish.ts'
 
 const POST_ANSWERS: readonly Answer['status'][] = [201, 409, 503, 'none']
 const GET_ANSWERS: readonly Answer['status'][] = [200, 404, 503, 'none']

@@ -1,5 +1,5 @@
-import { idOf } from '../clients.ts'
 import type { Rule } from '../invariants.ts'
+import { idOf } from '../wish.ts'
 
 export const END_OF = { SUCCESS: 'payment.succeeded', FAILED: 'payment.failed' } as const
 const ATTEMPTS_MAX = 10

@@ -13,10 +13,10 @@ import {
 } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type BrokenBuild, nodeArgumentsOf } from '../../src/broken/broken-build.ts'
-import type { Answer, Wish } from '../../src/clients.ts'
 import { readStored } from '../../src/facts.ts'
 import { checkInvariants } from '../../src/invariants.ts'
 import { COMMIT_TIMES_KNOWN } from '../../src/rules/services.ts'
+import type { Answer, Wish } from '../../src/wish.ts'
 import { createTeller, type Teller } from './teller.ts'
 
 export const PATIENTLY = { timeoutMs: 90_000 }

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import type { Shown } from '../../src/clients.ts'
 import type { Facts } from '../../src/facts.ts'
+import type { Shown } from '../../src/wish.ts'
 import {
   answered,
   broken,
