@@ -198,6 +198,12 @@ describe('invariants', () => {
       'no service ends by itself, and each ends when it is asked to',
       { exits: ['worker-1 ended by itself (code 1)'] },
     ],
+    [
+      'an instance that is idle',
+      'each instance does its part when all is over',
+      { idle: ['worker-1 settles nothing'] },
+    ],
+    ['a fault that is not undone', 'every fault is undone', { faultsLeft: ['broker-kill'] }],
   ]
   for (const [title, rule, change] of cases) {
     it(`break with ${title}`, () => {
