@@ -17,9 +17,11 @@ interface Span {
   readonly to: number
 }
 
-export function costsOf({ occurrences, facts, from, to }: Pick<Run, 'occurrences' | 'facts' | 'from' | 'to'>): Cost[] {
-  const gaps = gapsBetween([from, ...acceptedAt(facts), to])
-  const lives = livesOf(facts)
+type Times = Pick<Run, 'facts' | 'from' | 'to'>
+
+export function costsOf({ occurrences, ...run }: Times & Pick<Run, 'occurrences'>): Cost[] {
+  const gaps = gapsOf(run)
+  const lives = livesOf(run.facts)
   return occurrences
     .filter(({ noEffect }) => !noEffect)
     .map((occurrence) => ({
@@ -31,17 +33,16 @@ export function costsOf({ occurrences, facts, from, to }: Pick<Run, 'occurrences
 }
 
 /** The longest time of the run in which no client was answered with 201. */
-export function longestOutageMs({ facts, from, to }: Pick<Run, 'facts' | 'from' | 'to'>): number {
-  return longest(gapsBetween([from, ...acceptedAt(facts), to]))
+export function longestOutageMs(run: Times): number {
+  return longest(gapsOf(run))
 }
 
-function acceptedAt({ wishes }: Facts): number[] {
-  const all = wishes.flatMap(({ answers }) => answers.filter(({ status }) => status === 201).map(({ at }) => at))
-  return all.toSorted((one, other) => one - other)
-}
-
-function gapsBetween(times: readonly number[]): Span[] {
-  return times.slice(1).map((to, index) => ({ from: times[index] as number, to }))
+/** Between two answers with 201, as long as there was load: what is created when all is over ends no outage. */
+function gapsOf({ facts, from, to }: Times): Span[] {
+  const answers = facts.wishes.flatMap((wish) => wish.answers)
+  const accepted = answers.filter(({ status, at }) => status === 201 && at <= to).map(({ at }) => at)
+  const times = [from, ...accepted.toSorted((one, other) => one - other), to]
+  return times.slice(1).map((end, index) => ({ from: times[index] as number, to: end }))
 }
 
 function longest(spans: readonly Span[]): number {

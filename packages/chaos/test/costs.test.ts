@@ -56,4 +56,9 @@ describe('the longest outage of a run', () => {
     const facts = { ...GOOD, ...acceptedAt(9_000, 2_000, 2_500) }
     expect(longestOutageMs({ ...RUN, facts })).to.equal(6_500)
   })
+
+  it('is not one that began when the load was over', () => {
+    const facts = { ...GOOD, ...acceptedAt(3_000, 6_000, 8_000, 60_000) }
+    expect(longestOutageMs({ ...RUN, facts })).to.equal(3_000)
+  })
 })
