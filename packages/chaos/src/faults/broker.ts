@@ -60,7 +60,7 @@ export const BROKER_FAULTS: readonly Fault[] = [
       // What RabbitMQ has confirmed is gone for the services, but not for the observer, who must have read it before.
       for (const link of links.broker.of('relay')) link.cut()
       await observer.caughtUp()
-      const queue = await findQueue(broker)
+      const queue = await eventually(() => findQueue(broker))
       await Promise.all(broker.nodes.map((node) => node.kill()))
       await Promise.all(broker.nodes.map((node) => node.wipe()))
       await broker.start()

@@ -19,7 +19,7 @@ export const QUEUE_FAULTS: readonly Fault[] = [
     name: 'queue-delete',
     disturbs: WHO_DECLARES,
     lastsMs: [0, 0],
-    healsMs: 3_000,
+    healsMs: 8_000,
     async run(system) {
       await consumed(system)
       await askManagement(system, 'DELETE', `/queues/%2F/${WORK_QUEUE}`)
