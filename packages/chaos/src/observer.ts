@@ -36,7 +36,7 @@ export interface Observer {
 
 const TOPICS = ['payment.created', 'payment.retry', 'payment.succeeded', 'payment.failed'] as const
 
-const CATCH_UP_MS = 60_000
+const CATCH_UP_MS = 120_000
 
 const TOPOLOGY: Topology = {
   exchange: 'payments',
