@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { retryTransient } from '../src/retry.ts'
 
 const failure = (code: string) => Object.assign(new Error('no'), { code })
-const withoutDelay = () => 0
+const withoutDelay = { random: () => 0 }
 
 describe('Work for PostgreSQL', () => {
   it('is tried again after what may pass', async () => {
@@ -31,4 +31,16 @@ describe('Work for PostgreSQL', () => {
       expect(attempts).to.equal(expected)
     })
   }
+
+  it('is not begun again by a process that froze until its time was over', async () => {
+    let attempts = 0
+    const work = async () => {
+      attempts += 1
+      setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300))
+      throw failure('40001')
+    }
+    const error = await retryTransient(work, { ...withoutDelay, deadlineMs: 200 }).catch((reason: unknown) => reason)
+    expect(error).to.have.property('code', '40001')
+    expect(attempts).to.equal(1)
+  })
 })
