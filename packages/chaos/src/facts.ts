@@ -65,6 +65,8 @@ export interface Facts {
   /** Services that ended without being asked to, or not as they should. */
   readonly exits: readonly string[]
   readonly unobserved: readonly Unobserved[]
+  /** When relays said that RabbitMQ had refused messages, in milliseconds since 1970. */
+  readonly refusals: readonly number[]
   readonly failovers: readonly Failover[]
 }
 

@@ -123,6 +123,7 @@ async function gather(
     told: provider.told,
     sightings: [...observer.sightings.values()],
     unobserved: observer.unobserved,
+    refusals: services.relay.flatMap(({ refusals }) => refusals),
     failovers: occurrences
       .filter(({ fault }) => fault === 'postgres-failover')
       .map(({ from, healed: to }) => ({ from, to })),

@@ -26,6 +26,8 @@ export interface Service {
   readonly exits: readonly string[]
   /** How often each error was logged. */
   readonly errors: ReadonlyMap<string, number>
+  /** When it said that RabbitMQ had refused messages, in milliseconds since 1970. */
+  readonly refusals: readonly number[]
   /** Idempotent. Does not wait until it is ready: with a server away, that may take until the server is back. */
   start(env?: Readonly<Record<string, string>>): Promise<void>
   /** SIGKILL. */
@@ -40,6 +42,8 @@ export interface Service {
 /** Longer than any service's own deadline, which is the worker's: PROVIDER_DEADLINE_MS and 15 seconds. */
 const STOP_PATIENCE_MS = 60_000
 const RESTART_AFTER_MS = 500
+/** Of a relay. */
+const REFUSED = 'messages refused, tried again later'
 /** Code 1 says that a deadline has passed, as it may in bad weather. */
 const STOPPED_CODES: readonly (number | null)[] = [0, 1]
 
@@ -47,13 +51,15 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
   const log = createWriteStream(logFile)
   const exits: string[] = []
   const errors = new Map<string, number>()
+  const refusals: number[] = []
   let running: Promise<Daemon> | undefined
   let wanted = false
 
   function onLine(line: string): void {
     log.write(`${line}\n`)
-    const message = errorOf(line)
-    if (message !== undefined) errors.set(message, (errors.get(message) ?? 0) + 1)
+    const { level, message } = parse(line)
+    if (level === 'error') errors.set(message, (errors.get(message) ?? 0) + 1)
+    if (message === REFUSED) refusals.push(Date.now())
   }
 
   async function launch(extra: Readonly<Record<string, string>>): Promise<Daemon> {
@@ -95,6 +101,7 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
     name,
     exits,
     errors,
+    refusals,
     async start(extra = {}) {
       wanted = true
       running ??= launch(extra)
@@ -114,13 +121,12 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
   }
 }
 
-/** The message of a line that was logged as an error, or what was no log line at all. */
-function errorOf(line: string): string | undefined {
-  if (!line.startsWith('{')) return line
+/** What was no log line at all is an error; half a line, as a kill leaves it, is nothing. */
+function parse(line: string): { level?: string; message: string } {
+  if (!line.startsWith('{')) return { level: 'error', message: line }
   try {
-    const { level, message } = JSON.parse(line)
-    return level === 'error' ? message : undefined
+    return JSON.parse(line)
   } catch {
-    return undefined // Half a line, as a kill leaves it.
+    return { message: '' }
   }
 }

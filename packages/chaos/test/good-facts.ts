@@ -59,6 +59,7 @@ export const GOOD: Facts = {
   idle: [],
   faultsLeft: [],
   unobserved: [],
+  refusals: [],
   failovers: [],
 }
 

@@ -56,6 +56,16 @@ describe('invariants', () => {
     expect(broken({ sightings, letters, failovers: [{ from: 50, to: 50 }] })).to.deep.equal([])
   })
 
+  it('hold for what was overtaken when RabbitMQ had refused it', () => {
+    const sightings = [
+      { ...SEEN_ENDED, place: 0 },
+      { ...SEEN_CREATED, place: 1, at: 40 },
+    ]
+    expect(broken({ sightings, refusals: [36] })).to.deep.equal([])
+    expect(broken({ sightings, refusals: [10, 2_041] })).to.deep.equal([inOrder])
+  })
+
+  const inOrder = 'first deliveries of a payment are in the order of its events'
   const stored = 'a payment that was answered with its id is stored'
   const asked = 'a payment is what somebody asked for'
   const ends = 'a payment ends, or is parked with a dead letter that says why'
@@ -121,7 +131,7 @@ describe('invariants', () => {
     ],
     [
       'an outcome that comes before the creation',
-      'first deliveries of a payment are in the order of its events',
+      inOrder,
       {
         sightings: [
           { ...SEEN_ENDED, place: 0 },

@@ -19,8 +19,8 @@ export interface ConfirmSession {
   /** The socket takes no more at the moment. */
   readonly congested: boolean
   /**
-   * Aborted when nothing but nacks has come for too long, and nothing is in flight. A channel to which RabbitMQ has once
-   * said that the queue is full may never hear that the limit was lifted, and refuses from then on by itself.
+   * Aborted when nothing but nacks has come for a topic for too long, and nothing is in flight. A channel to which RabbitMQ
+   * has once said that a queue is full may never hear that the limit was lifted, and refuses from then on by itself.
    */
   readonly spent: AbortSignal
   /** Sends the batch's next message, and settles it at once if it cannot be sent. */
@@ -31,7 +31,7 @@ export interface ConfirmSession {
 
 export interface ConfirmSessionOptions {
   exchange: string
-  /** How long the broker may refuse everything, in milliseconds, before the channel is spent. */
+  /** How long the broker may refuse all of a topic, in milliseconds, before the channel is spent. */
   refusedMaxMs: number
   /** Called after each confirm, when there is room again. */
   progressed: () => void
@@ -42,7 +42,8 @@ export function createConfirmSession(
   { exchange, refusedMaxMs, progressed }: ConfirmSessionOptions,
 ): ConfirmSession {
   const spent = new AbortController()
-  let refusedSince: number | undefined
+  // By topic, the oldest first: another one's queues may have room.
+  const refusedSince = new Map<string, number>()
   // By delivery tag, hence in order of publishing.
   const inFlight = new Map<number, InFlight>()
   let lastTag = 0
@@ -52,9 +53,9 @@ export function createConfirmSession(
     const sent = inFlight.get(tag)
     if (!sent) return
     inFlight.delete(tag)
-    if (outcome === NACKED) refusedSince ??= performance.now()
-    // What needs no queue is confirmed by a full broker too.
-    else if (sent.batch.messages[sent.index]?.mandatory) refusedSince = undefined
+    const topic = sent.batch.messages[sent.index]?.topic ?? ''
+    if (outcome !== NACKED) refusedSince.delete(topic)
+    else if (!refusedSince.has(topic)) refusedSince.set(topic, performance.now())
     // An unroutable message is returned, and then confirmed all the same.
     sent.batch.settle(sent.index, sent.returned === undefined ? outcome : { status: 'returned', reason: sent.returned })
   }
@@ -66,9 +67,10 @@ export function createConfirmSession(
         settle(earlier, outcome)
       }
     } else settle(tag, outcome)
-    const refusedMs = refusedSince === undefined ? 0 : performance.now() - refusedSince
+    const [[topic, since] = ['', Number.POSITIVE_INFINITY]] = refusedSince
+    const refusedMs = performance.now() - since
     if (inFlight.size === 0 && refusedMs >= refusedMaxMs)
-      spent.abort(new Error(`refused all for ${Math.round(refusedMs)} ms`))
+      spent.abort(new Error(`refused every ${topic} for ${Math.round(refusedMs)} ms`))
     progressed()
   }
 

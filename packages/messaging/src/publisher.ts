@@ -97,7 +97,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   function logRefused(link: Link, { spent }: ConfirmSession): void {
     const facts = { host: link.endpoint.name, reason: describe(spent.reason) }
-    logger.warn('RabbitMQ refuses all messages, asking on a new channel', facts)
+    logger.warn('RabbitMQ goes on refusing, asking on a new channel', facts)
   }
 
   function lose(session: ConfirmSession, cause: unknown): void {

@@ -8,7 +8,7 @@ import { createRig, onChannel, type Rig } from './rig.ts'
 
 const SOON = { deadlineMs: 60_000 }
 const REFUSED_MAX_MS = 500
-const NEW_CHANNEL = 'RabbitMQ refuses all messages, asking on a new channel'
+const NEW_CHANNEL = 'RabbitMQ goes on refusing, asking on a new channel'
 
 describe('a queue that is full', () => {
   let vhost: TestVhost
@@ -43,14 +43,24 @@ describe('a queue that is full', () => {
   const rebuilt = () => rig.logger.said(NEW_CHANNEL).length
 
   it('is asked on a new channel now and then, each time with nothing in flight, on the same connection', async () => {
+    const at = encodeURIComponent(vhost.name)
+    await vhost.management.request('PUT', `/queues/${at}/roomy`, {
+      durable: true,
+      arguments: { 'x-queue-type': 'quorum' },
+    })
+    await vhost.management.request('POST', `/bindings/${at}/e/payments/q/roomy`, { routing_key: 'roomy' })
     const startedAt = performance.now()
     const seen = new Set<string>()
     while (rebuilt() < 3) {
-      // Calls beside each other, each larger than the window, and messages that no queue has to take.
-      const unheard = publisher.publish([message({ topic: 'nobody.listens', mandatory: false })], SOON)
+      // Calls beside each other, each larger than the window, and messages that other queues take, or none.
+      const others = [
+        message({ topic: 'nobody.listens', mandatory: false }),
+        message({ topic: 'roomy', mandatory: true }),
+      ]
+      const taken = publisher.publish(others, SOON)
       for (const outcomes of await Promise.all([publish(50), publish(30), publish(1)]))
         for (const status of statuses(outcomes)) seen.add(status)
-      expect(statuses(await unheard)).to.deep.equal(['confirmed'])
+      expect(statuses(await taken)).to.deep.equal(['confirmed'])
     }
     expect([...seen]).to.deep.equal(['nacked'])
     expect(performance.now() - startedAt).to.be.at.least(2 * REFUSED_MAX_MS)

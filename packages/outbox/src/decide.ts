@@ -3,7 +3,7 @@ import type { PublishOutcome } from './publisher.ts'
 
 export type Action =
   | { action: 'delete' }
-  | { action: 'leave' }
+  | { action: 'leave'; reason: 'refused' | 'unanswered' }
   /** Published again later, out of its order. */
   | { action: 'delay'; delayMs: number; reason: 'refused' | 'unroutable' }
   | { action: 'bury'; reason: string }
@@ -24,9 +24,9 @@ export function decide(message: OutboxMessage, outcome: PublishOutcome, random =
       if (!message.mandatory)
         return { action: 'delay', delayMs: retryDelayMs(message.attempts + 1, random), reason: 'refused' }
       // The broker is full or failing, whatever the message.
-      return { action: 'leave' }
+      return { action: 'leave', reason: 'refused' }
     case 'unknown': // It may be there already, and is published again: receivers know duplicates by their id.
-      return { action: 'leave' }
+      return { action: 'leave', reason: 'unanswered' }
     case 'returned': {
       // Unroutable now may be a binding declared a second later.
       const attempts = message.attempts + 1

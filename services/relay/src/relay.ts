@@ -106,11 +106,15 @@ function report({ settlements }: PassResult, logger: Logger): void {
       request_id: message.headers['x-request-id'],
     }
     if (action.action === 'delete') logger.debug('message published', fields)
-    else if (action.action === 'delay')
-      logger.warn(`message ${action.reason}, tried again later`, { ...fields, delay_ms: action.delayMs })
+    else if (action.action === 'delay' && action.reason === 'unroutable')
+      logger.warn('message unroutable, tried again later', { ...fields, delay_ms: action.delayMs })
     else if (action.action === 'bury')
       logger.error('message not publishable, now a dead letter', { ...fields, reason: action.reason })
   }
-  const left = settlements.filter(({ action }) => action.action === 'leave').length
-  if (left > 0) logger.warn('messages not confirmed, they stay in the outbox', { messages: left })
+  // A broker that is full refuses many at once, and again and again.
+  const reasons = settlements.map(({ action }) => ('reason' in action ? action.reason : undefined))
+  const refused = reasons.filter((reason) => reason === 'refused').length
+  if (refused > 0) logger.warn('messages refused, tried again later', { messages: refused })
+  const unanswered = reasons.filter((reason) => reason === 'unanswered').length
+  if (unanswered > 0) logger.warn('messages not confirmed, they stay in the outbox', { messages: unanswered })
 }

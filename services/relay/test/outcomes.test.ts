@@ -35,7 +35,7 @@ describe('what the broker answers to a relay', () => {
         const more = news(10)
         await rig.append(more)
         messages.push(...more)
-        expect(logged('messages not confirmed, they stay in the outbox')).to.be.above(2)
+        expect(logged('messages refused, tried again later')).to.be.above(2)
       },
       { ...PATIENTLY, intervalMs: 500 },
     )

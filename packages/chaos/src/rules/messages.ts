@@ -3,6 +3,9 @@ import type { Unobserved } from '../observer.ts'
 import { areLastWords } from './last-words.ts'
 import { END_OF } from './payments.ts'
 
+/** How much later than a message the word of a relay may be heard. */
+const HEARD_LATE_MS = 2_000
+
 /** About what was published. */
 export const MESSAGE_RULES: readonly Rule[] = [
   {
@@ -40,14 +43,17 @@ export const MESSAGE_RULES: readonly Rule[] = [
   {
     name: 'first deliveries of a payment are in the order of its events',
     harm: 'other',
-    *check({ sightingsOf, eventsOf, unobserved }) {
+    *check({ sightingsOf, eventsOf, unobserved, refusals }) {
       for (const [id, sightings] of sightingsOf) {
         const createdAt = eventsOf.get(id)?.[0]?.committedAt ?? null
-        // The first one that was seen may not have been the first.
-        if (unobserved.some((time) => coincide(time, id, createdAt))) continue
         const created = sightings.find(({ topic }) => topic === 'payment.created')
         const end = sightings.find(({ topic }) => isEnd(topic))
-        if (created && end && end.place < created.place) yield [id, `${end.topic} came before payment.created`]
+        if (!created || !end || created.place < end.place) continue
+        // The first one that was seen may not have been the first.
+        if (unobserved.some((time) => coincide(time, id, createdAt))) continue
+        // What RabbitMQ refuses may be overtaken: docs/guarantees.md promises no order then.
+        if (createdAt !== null && refusals.some((at) => at >= createdAt && at <= created.at + HEARD_LATE_MS)) continue
+        yield [id, `${end.topic} came before payment.created`]
       }
     },
   },

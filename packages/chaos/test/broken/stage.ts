@@ -62,6 +62,7 @@ const NOBODY_LOOKED = {
   backlog: { pending: 0, outbox: 0, scheduled: 0, queues: {} },
   sightings: [],
   exits: [],
+  refusals: [],
   idle: [],
   faultsLeft: [],
   failovers: [],
