@@ -54,8 +54,11 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
   const refusals: number[] = []
   let running: Promise<Daemon> | undefined
   let wanted = false
+  /** Whether the process that runs has said anything: until then it may not hear SIGTERM either. */
+  let isAwake = false
 
   function onLine(line: string): void {
+    isAwake = true
     log.write(`${line}\n`)
     const { level, message } = parse(line)
     if (level === 'error') errors.set(message, (errors.get(message) ?? 0) + 1)
@@ -63,6 +66,7 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
   }
 
   async function launch(extra: Readonly<Record<string, string>>): Promise<Daemon> {
+    isAwake = false
     const daemon = await startDaemon({
       file: process.execPath,
       args: [...nodeArguments, join(REPOSITORY, `services/${role}/src/main.ts`)],
@@ -113,7 +117,9 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
     async stop() {
       await send('SIGCONT')
       const exit = await end([{ signal: 'SIGTERM', patienceMs: STOP_PATIENCE_MS }])
-      if (exit && !STOPPED_CODES.includes(exit.code)) exits.push(`${name} ended by ${describeExit(exit)} after SIGTERM`)
+      const wasHeard = isAwake || exit?.signal !== 'SIGTERM'
+      if (wasHeard && exit && !STOPPED_CODES.includes(exit.code))
+        exits.push(`${name} ended by ${describeExit(exit)} after SIGTERM`)
       return exit
     },
     freeze: () => send('SIGSTOP'),

@@ -45,6 +45,17 @@ describe('a service', () => {
     expect(crashed.exits).to.deep.equal(['worker-1 ended by code 7 after SIGTERM'])
   })
 
+  it('may be stopped before it can hear of it', async () => {
+    const nodeArguments = ['--eval', 'setInterval(() => {}, 1000)', '--']
+    const service = createService({
+      ...{ role: 'worker', name: 'worker-1', env: {}, nodeArguments, logFile: join(dir, 'log') },
+    })
+    started.push(service)
+    await service.start()
+    expect(await service.stop()).to.deep.equal({ code: null, signal: 'SIGTERM' })
+    expect(service.exits).to.deep.equal([])
+  })
+
   it('may be frozen and thawed when it has ended', async () => {
     const service = await start('process.exit(0)')
     await service.freeze()
