@@ -7,6 +7,7 @@ import { attemptCharge, type Provider, type ProviderAnswer } from './provider.ts
 import type { PaymentMessage } from './read-delivery.ts'
 import { persist, transact as transactWith } from './retry.ts'
 import { buryUnknown, giveBack, park, postpone, putOff } from './set-aside.ts'
+import { type Clock, createTimeLimit } from './time-limit.ts'
 
 const ATTEMPTS_MAX = 10
 // For the claim's answer to arrive, the settling that follows the charge, and clocks that do not run alike.
@@ -27,6 +28,7 @@ export interface ProcessOptions {
   redriveAfterMs: number
   attemptsMax?: number
   random?: () => number
+  clocks?: readonly Clock[]
 }
 
 /** What a delivery came to. Each is a reason to acknowledge it. */
@@ -51,7 +53,7 @@ export async function processPayment(
   const transact: Transact = (work) => transactWith(db, work, { signal, logger, random })
 
   const token = uuidv7()
-  const { claim, heldUntil } = await claimInTime(
+  const { claim, lease } = await claimInTime(
     message,
     { ...options, token, attemptsMax },
     AbortSignal.any([signal, unclaimed]),
@@ -88,7 +90,7 @@ export async function processPayment(
   }
 
   const { payment, attempts } = claim
-  const answer = await attemptCharge(provider, payment, { attempts, deadlineMs: providerDeadlineMs, heldUntil })
+  const answer = await attemptCharge(provider, payment, { attempts, deadlineMs: providerDeadlineMs, lease })
   const processed = await conclude(answer, message, {
     token,
     attempts,
@@ -178,15 +180,17 @@ async function claimInTime(
     providerDeadlineMs,
     redriveAfterMs,
     random,
+    clocks,
   }: ProcessOptions & { token: string; attemptsMax: number },
   signal: AbortSignal,
 ) {
   const leaseMs = providerDeadlineMs + 2 * LEASE_MARGIN_MS
   const claimOnce = () => claimPayment(db, paymentId, { token, leaseMs, attemptsMax, redriveAfterMs })
   for (;;) {
-    const startedAt = performance.now()
+    const lease = createTimeLimit(leaseMs, clocks)
+    const margin = createTimeLimit(LEASE_MARGIN_MS, clocks)
     const claim = await persist(claimOnce, { signal, logger, random })
-    if (performance.now() - startedAt < LEASE_MARGIN_MS) return { claim, heldUntil: startedAt + leaseMs }
+    if (!margin.passed()) return { claim, lease }
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Outcome, Payment } from '@cashflow/domain'
+import { createTimeLimit, type TimeLimit } from './time-limit.ts'
 
 /** What a provider says of a charge. */
 export type ProviderAnswer =
@@ -11,7 +12,7 @@ export type ProviderAnswer =
   | { readonly outcome: 'withheld' }
 
 /** When an attempt has to be over, and its payment may be another worker's. */
-export interface Deadline {
+export interface Deadline extends TimeLimit {
   /** Aborts at the deadline; in a process that was frozen, only after what has arrived meanwhile was handled. */
   readonly signal: AbortSignal
   /** Never late. To be asked in the same tick in which a request is written. */
@@ -47,25 +48,16 @@ export async function answerOf(
   }
 }
 
-/** One attempt that ends at the deadline, and never rejects. */
+/** One attempt that ends at the deadline, and never rejects. Nothing may be sent once the lease has passed either. */
 export async function attemptCharge(
   provider: Provider,
   payment: Payment,
-  {
-    attempts,
-    deadlineMs,
-    heldUntil = Number.POSITIVE_INFINITY,
-  }: {
-    attempts: number
-    deadlineMs: number
-    /** Until when the claim is certain to hold, by `performance.now()`. */
-    heldUntil?: number
-  },
+  { attempts, deadlineMs, lease }: { attempts: number; deadlineMs: number; lease: TimeLimit },
 ): Promise<ProviderAnswer> {
-  const endsAt = Math.min(performance.now() + deadlineMs, heldUntil)
+  const ownTime = createTimeLimit(deadlineMs)
   const over = new AbortController()
   const timer = setTimeout(() => over.abort(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs)
-  const deadline = { signal: over.signal, passed: () => performance.now() >= endsAt }
+  const deadline = { signal: over.signal, passed: () => ownTime.passed() || lease.passed() }
   try {
     return await answerOf(provider, payment, deadline, attempts)
   } finally {

@@ -3,6 +3,7 @@ import { answer, type Script, type ScriptedServer, startScriptedServer } from '@
 import { expect } from 'chai'
 import { createHttpProvider } from '../src/http-provider.ts'
 import { attemptCharge } from '../src/provider.ts'
+import { createTimeLimit } from '../src/time-limit.ts'
 import { createFreezer, type Freezer } from './freezer.ts'
 
 const ID = '0197f3c0-0000-7000-8000-0123456789ab'
@@ -25,7 +26,7 @@ describe('the HTTP provider', () => {
 
   function charge(script: Script, { attempts = 0, deadlineMs = 5_000, url = server.url } = {}) {
     server.script = script
-    return attemptCharge(createHttpProvider({ url }), payment, { attempts, deadlineMs })
+    return attemptCharge(createHttpProvider({ url }), payment, { attempts, deadlineMs, lease: createTimeLimit(60_000) })
   }
   const methods = () => server.seen.map(({ method }) => method)
 

@@ -74,6 +74,21 @@ describe('processing a payment', () => {
     )
   })
 
+  it('tells the provider when its lease has ended', async () => {
+    const id = await payments.pending()
+    const passed: boolean[] = []
+    let now = 0
+    const looking: Provider['charge'] = async (_payment, deadline) => {
+      for (const at of [14_999, 15_000]) {
+        now = at
+        passed.push(deadline.passed())
+      }
+      return APPROVED
+    }
+    expect(await process(id, looking, { clocks: [() => now] })).to.equal('settled')
+    expect(passed, 'before, after').to.deep.equal([false, true])
+  })
+
   it('skips a payment that is settled, and says so', async () => {
     const id = await payments.pending()
     await process(id, async () => APPROVED)

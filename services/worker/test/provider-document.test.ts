@@ -8,6 +8,7 @@ import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { expect } from 'chai'
 import { createHttpProvider } from '../src/http-provider.ts'
 import { attemptCharge } from '../src/provider.ts'
+import { createTimeLimit } from '../src/time-limit.ts'
 
 const DOCUMENT = new URL('../../../docs/provider.md', import.meta.url)
 
@@ -52,7 +53,8 @@ describe('the adapter in docs/provider.md', () => {
     it(`has ${amountMinor} ${expected.outcome}, at the first attempt and at later ones`, async () => {
       const payment = paymentOf(amountMinor)
       for (const attempts of [1, 0, 1]) {
-        const charge = attemptCharge(createHttpProvider({ url }), payment, { attempts, deadlineMs: 5_000 })
+        const lease = createTimeLimit(60_000)
+        const charge = attemptCharge(createHttpProvider({ url }), payment, { attempts, deadlineMs: 5_000, lease })
         expect(await charge).to.deep.equal(expected)
       }
     })
