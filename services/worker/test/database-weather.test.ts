@@ -5,6 +5,7 @@ import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createBreaker } from '../src/breaker.ts'
 import { createHandler } from '../src/handle-delivery.ts'
+import type { Clock } from '../src/time-limit.ts'
 import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 describe('handling deliveries while the database is in trouble', () => {
@@ -36,7 +37,15 @@ describe('handling deliveries while the database is in trouble', () => {
       logger: payments.logger,
     })
 
-  function createWorker({ db = payments.db, onCharge = async () => {}, providerDeadlineMs = 60_000 } = {}) {
+  function createWorker({
+    db = payments.db,
+    onCharge = async () => {},
+    clocks,
+  }: {
+    db?: Kysely<Tables>
+    onCharge?: () => Promise<void>
+    clocks?: Clock[]
+  } = {}) {
     const { logger } = payments
     const provider = {
       async charge() {
@@ -45,7 +54,8 @@ describe('handling deliveries while the database is in trouble', () => {
       },
     }
     const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-    const options = { db, logger, notify: () => {}, providerDeadlineMs, redriveAfterMs: 60_000 }
+    const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000, ...(clocks && { clocks }) }
+    const options = { db, logger, notify: () => {}, ...times }
     return { ...createHandler({ ...options, breaker }), stopBreaker: () => breaker.stop() }
   }
 
@@ -107,32 +117,26 @@ describe('handling deliveries while the database is in trouble', () => {
 
   it('claims again when the answer to a claim took so long that the lease is too short for the provider', async () => {
     const proxy = await startTcpProxy(payments.database.url)
-    // It outlasts the lease: a machine that stalls must not give the session up before the answer is let go.
-    const statementMs = 60_000
-    const db = createDatabase({
-      url: proxy.url,
-      applicationName: 'test',
-      poolMax: 1,
-      statementMs,
-      logger: payments.logger,
-    })
+    const { logger } = payments
+    // Long, as a machine that stalls must not give the session up before the answer is let go.
+    const db = createDatabase({ url: proxy.url, applicationName: 'test', poolMax: 1, statementMs: 60_000, logger })
     const id = await payments.pending()
-    let leaseLeftMs = 0
+    const leaseUntil = async () => (await payments.row(id)).lease_until
+    let chargedUntil: Date | null = null
     const onCharge = async () => {
-      leaseLeftMs = Number((await payments.row(id)).lease_until) - Date.now()
+      chargedUntil = await leaseUntil()
     }
-    // Its lease lasts for 10 s more.
-    const worker = createWorker({ db, onCharge, providerDeadlineMs: 2_000 })
+    let now = 0
+    const worker = createWorker({ db, onCharge, clocks: [() => now] })
     proxy.holdAnswerTo('with locked')
     const handled = worker.handle(delivery(id))
-    await eventually(async () => {
-      const until = (await payments.row(id)).lease_until
-      expect(until, 'claimed').not.to.equal(null)
-      expect(Number(until) - Date.now()).to.be.below(6_500)
-    })
+    await eventually(async () => expect(await leaseUntil(), 'claimed').not.to.equal(null))
+    await payments.set(id, `lease_until = lease_until - interval '1 second'`)
+    const claimedUntil = await leaseUntil()
+    now += 5_000
     proxy.restore()
     expect(await handled).to.equal('ack')
-    expect(leaseLeftMs).to.be.above(7_000)
+    expect(Number(chargedUntil), 'claimed again').to.be.above(Number(claimedUntil))
     await worker.stopBreaker()
     await db.destroy()
     await proxy.stop()

@@ -1,21 +1,27 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import type { Clock } from '../src/time-limit.ts'
 
-/** Freezes this very process, as SIGSTOP does while its events wait. */
+/** As if this very process were frozen, as by SIGSTOP, while its events wait; but only its clock moves on. */
 export interface Freezer {
+  readonly clock: Clock
   /** When this is read: what else has arrived by then is handled next, and only then the timers. */
   freezeNext(): void
   stop(): void
 }
 
 export async function createFreezer(frozenMs: number): Promise<Freezer> {
+  let now = 0
   const listener = createServer().listen(0, '127.0.0.1')
   await once(listener, 'listening')
   const bystander = connect((listener.address() as AddressInfo).port, '127.0.0.1')
   const [socket] = (await once(listener, 'connection')) as [Socket]
-  socket.once('data', () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, frozenMs))
+  socket.once('data', () => {
+    now += frozenMs
+  })
   listener.close()
   return {
+    clock: () => now,
     freezeNext: () => void bystander.write('now'),
     stop: () => void bystander.destroy(),
   }
