@@ -37,7 +37,7 @@ function kill(pid: number, signal: NodeJS.Signals): void {
 export async function untilGone(processes: ProcessIdentity[]): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS
   while (processes.some(isRunning) && Date.now() < deadline) await sleep(10)
-  for (const left of processes.filter(isRunning)) process.kill(left.pid, 'SIGKILL')
+  for (const left of processes.filter(isRunning)) kill(left.pid, 'SIGKILL')
 }
 
 function everyProcess(): { pid: number; parent: number }[] {

@@ -62,11 +62,16 @@ async function form(programs: RabbitmqPrograms, options: RabbitmqClusterOptions)
   const cluster = toCluster(nodes, epmd)
   try {
     await cluster.start()
+    if (epmd.isRunning()) return cluster
   } catch (error) {
-    await cluster.stop()
-    throw error
+    if (epmd.isRunning()) {
+      await cluster.stop()
+      throw error
+    }
   }
-  return cluster
+  // It ended by itself: what answers on its port, if anything, is another's.
+  await cluster.stop()
+  throw new PortTakenError('epmd', [epmdPort])
 }
 
 /** Made before the nodes start: each would make its own. */
