@@ -11,7 +11,7 @@ import {
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import { CommitInDoubtError } from '../src/errors.ts'
+import { CommitInDoubtError, StandbyError } from '../src/errors.ts'
 import { claimPayment, createDatabase, insertPayment, isFault, isTransient, type Tables } from '../src/index.ts'
 import { newPayment } from './test-store.ts'
 
@@ -190,5 +190,43 @@ describe('a COMMIT whose synchronous standby is away', () => {
     await waiting(0)
     await impatient.destroy()
     await waitForStandbys('')
+  }).timeout(180_000)
+})
+
+describe('a session with a standby', () => {
+  let server: PrivatePostgres
+  before(async () => {
+    server = await startPrivatePostgres()
+    const [folder] = await query('show data_directory')
+    await query(`copy (select) to '${folder?.data_directory}/standby.signal'`)
+    await server.crash()
+    await server.start()
+  }).timeout(180_000)
+  after(() => server.stop())
+
+  async function query(text: string): Promise<Record<string, unknown>[]> {
+    const client = new pg.Client(server.url)
+    await client.connect()
+    try {
+      return (await client.query(text)).rows
+    } finally {
+      await client.end()
+    }
+  }
+
+  it('is refused, which is no fault, and leaves its place to another and nothing open', async () => {
+    const db = open(server.url)
+    const ask = () => sql`select 1 as one`.execute(db)
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const refused = await reasonOf(ask())
+      expect(refused).to.be.instanceOf(StandbyError)
+      expect(isTransient(refused)).to.equal(true)
+    }
+    await eventually(async () =>
+      expect(await query("select pid from pg_stat_activity where application_name = 'test'")).to.deep.equal([]),
+    )
+    await query('select pg_promote()')
+    expect((await ask()).rows).to.deep.equal([{ one: 1 }])
+    await db.destroy()
   }).timeout(180_000)
 })
