@@ -6,6 +6,8 @@ export interface QueueOptions {
   runningMax: number
   /** How much may wait for its turn. */
   waitingMax: number
+  /** How long, in milliseconds. Who begins any later has no time left for its work, and takes that of others. */
+  waitMaxMs?: number
   logger: Logger
 }
 
@@ -15,15 +17,18 @@ export interface Queue {
   /**
    * Does the work when its turn comes.
    *
-   * @throws Problem `overloaded`, at once, when too many wait; the signal's reason when it aborts before the turn has come
+   * @throws Problem `overloaded`, at once, when too many wait, or when it has waited too long; the signal's reason when it
+   *   aborts before the turn has come
    */
   run<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result>
 }
 
 const RETRY_AFTER_S = 1
+/** Half of the time that a request has. */
+const WAIT_MAX_MS = 2_500
 
-/** First come, first served, by at most so many at once; and beyond so many that wait, nobody is let in. */
-export function createQueue({ runningMax, waitingMax, logger }: QueueOptions): Queue {
+/** First come, first served, by at most so many at once; beyond so many that wait nobody is let in, nor waits for long. */
+export function createQueue({ runningMax, waitingMax, waitMaxMs = WAIT_MAX_MS, logger }: QueueOptions): Queue {
   const waiting = new Set<() => void>()
   let running = 0
   let refused = 0
@@ -36,17 +41,19 @@ export function createQueue({ runningMax, waitingMax, logger }: QueueOptions): Q
     }
     if (waiting.size >= waitingMax) throw refuse()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const leave = () => {
+    const leave = (reason: unknown) => {
       waiting.delete(begin)
-      reject(signal.reason)
+      reject(reason)
     }
-    const begin = () => {
-      signal.removeEventListener('abort', leave)
-      resolve()
-    }
+    const gone = () => leave(signal.reason)
+    const late = setTimeout(() => leave(refuse()), waitMaxMs)
+    const begin = () => resolve()
     waiting.add(begin)
-    signal.addEventListener('abort', leave, { once: true })
-    return promise
+    signal.addEventListener('abort', gone)
+    return promise.finally(() => {
+      clearTimeout(late)
+      signal.removeEventListener('abort', gone)
+    })
   }
 
   function refuse(): Problem {

@@ -64,6 +64,18 @@ describe('The queue for PostgreSQL', () => {
     expect(begun).not.to.include('e')
   })
 
+  it('refuses whoever has waited too long, and begins nothing for him', async () => {
+    const queue = createQueue({ runningMax: 2, waitingMax: 2, waitMaxMs: 20, logger })
+    const running = ['a', 'b'].map((name) => queue.run(work(name), here))
+    const late = ['c', 'd'].map((name) => reasonOf(queue.run(work(name), here)))
+    for (const refusal of await Promise.all(late)) expect(refusal).to.include({ code: 'overloaded' })
+    expect(queue.waiting).to.equal(0)
+    for (const release of held.splice(0)) release()
+    expect(await Promise.all(running)).to.deep.equal(['a', 'b'])
+    expect(begun).to.deep.equal(['a', 'b'])
+    expect(logs.map(([message]) => message)).to.deep.equal(['overloaded, refusing requests', 'no longer overloaded'])
+  })
+
   it('forgets whoever leaves before its turn, and has room for another', async () => {
     const queue = create()
     const leaving = new AbortController()

@@ -23,7 +23,7 @@ export interface ApiUnderTest {
 }
 
 /** The whole API on a free port, with a database of its own. */
-export async function startApi({ queueMax = 1_000 } = {}): Promise<ApiUnderTest> {
+export async function startApi({ queueMax = 1_000, waitMaxMs = 60_000 } = {}): Promise<ApiUnderTest> {
   const database = await createTestDatabase()
   const proxy = await startTcpProxy(database.url)
   const logs: ApiUnderTest['logs'] = []
@@ -31,7 +31,7 @@ export async function startApi({ queueMax = 1_000 } = {}): Promise<ApiUnderTest>
   const logger: Logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
   const open = (url: string) => createDatabase({ url, applicationName: 'api-test', poolMax: CONNECTIONS_MAX, logger })
   const [db, proxied] = [open(database.url), open(proxy.url)]
-  const queue = createQueue({ runningMax: REQUESTS_MAX, waitingMax: queueMax, logger })
+  const queue = createQueue({ runningMax: REQUESTS_MAX, waitingMax: queueMax, waitMaxMs, logger })
   const app = createApp({ db: proxied, queue, notifier: createNotifier(proxied), redriveAfterMs: 60_000, logger })
   const http = httpPart(app, { host: '127.0.0.1', port: 0, logger })
   await http.start(new AbortController().signal)
