@@ -39,13 +39,12 @@ export interface SystemOptions {
   needs: ReadonlySet<Need>
   /** Node's arguments for a role's processes: how broken builds come in. */
   nodeArguments?: Partial<Readonly<Record<Role, readonly string[]>>>
-  settings?: Readonly<Record<string, string>>
   say: (line: string) => void
 }
 
 const LOGS = 'logs'
-/** Longer than any fault lasts. */
-const QUERY_MS = 60_000
+/** Longer than PostgreSQL is away in any fault, also on a machine that stalls. */
+const QUERY_MS = 120_000
 const DISK_MB = 1_024
 const POSTGRES_SETTINGS = { track_commit_timestamp: 'on', max_connections: '100', max_wal_size: '256MB' }
 
@@ -116,7 +115,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
 }
 
 function createServices(
-  { dir, sizes, nodeArguments, settings }: SystemOptions,
+  { dir, sizes, nodeArguments }: SystemOptions,
   links: Links,
   env: Readonly<Record<string, string>>,
   apiPorts: readonly number[],
@@ -132,7 +131,6 @@ function createServices(
           RABBITMQ_URL: links.broker.urls(role),
           PORT: String(apiPorts[index]),
           ...env,
-          ...settings,
         },
       })
     })

@@ -66,11 +66,3 @@ export const PUBLISH_WITHOUT_MANDATORY: BrokenBuild = {
     },
   ],
 }
-
-export const BROKEN_BUILDS: readonly BrokenBuild[] = [
-  ACK_BEFORE_COMMIT,
-  DELETE_BEFORE_CONFIRM,
-  SETTLE_WITHOUT_FENCE,
-  NO_RECONCILER,
-  PUBLISH_WITHOUT_MANDATORY,
-]
