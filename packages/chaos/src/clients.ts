@@ -55,8 +55,8 @@ export function createClients(options: ClientsOptions): Clients {
       await pause(dueAt - performance.now())
       if (open.size >= OPEN_MAX) await Promise.race(open)
       if (stopping.signal.aborted) break
-      // What could not begin in time is not made up for.
-      dueAt = Math.max(dueAt + everyMs, performance.now())
+      // What could not begin in time is not made up for, and clients that waited together do not go on in step.
+      dueAt += everyMs * Math.max(1, Math.ceil((performance.now() - dueAt) / everyMs))
       const wish: Draft = { reference: `${client}-${number}`, ...drawMoney(random), answers: [], views: [] }
       wishes.push(wish)
       own.push(wish)
