@@ -20,7 +20,7 @@ describe('harm that is done under load', () => {
       ...{ ...plan, dir, durationMs: plan.minutes * 60_000 },
       sizes: { api: 1, relay: 1, worker: 1 },
       nodeArguments: { worker: nodeArgumentsOf(NO_RECONCILER) },
-      drainMaxMs: 15_000,
+      drainMaxMs: 5_000,
       say: () => {},
     })
     const said = report(run, plan)
