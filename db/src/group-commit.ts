@@ -1,0 +1,116 @@
+import { isFault } from './errors.ts'
+
+export interface GroupCommitOptions<Item extends object, Result> {
+  /** Does the work of all items in one transaction, and answers when it has committed: a result each, in their order. */
+  commit(items: readonly Item[]): Promise<readonly Result[]>
+  /** Items in one transaction. */
+  batchMax: number
+  /** Such transactions at the same time. */
+  writersMax: number
+  /** Transactions of a single item at the same time, beside those. */
+  aloneMax: number
+}
+
+export interface GroupCommit<Item extends object, Result> {
+  /**
+   * Does the item's work, together with whatever else is there to be done. What is transient is the caller's to repeat,
+   * with the same item: it has to be idempotent, as any transaction whose COMMIT may be in doubt.
+   *
+   * @throws what `commit` throws; or the signal's reason, when it has aborted before the work began
+   */
+  commit(item: Item, signal?: AbortSignal): Promise<Result>
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item
+  readonly signal: AbortSignal | undefined
+  resolve(result: Result): void
+  reject(error: unknown): void
+}
+
+/**
+ * Concurrent callers share a transaction: whoever comes while the writers are busy joins the batch that gathers. There is
+ * no timer, so a lone caller is served at once, and batches grow only as far as the load makes them.
+ *
+ * What one item may have caused, a conflict, a lock or a fault, fails nobody else: each item of that batch is done again
+ * in a transaction of its own, and from then on never in a batch.
+ */
+export function createGroupCommit<Item extends object, Result>({
+  commit,
+  batchMax,
+  writersMax,
+  aloneMax,
+}: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
+  const suspects = new WeakSet<Item>()
+  const batches = createWriters(batchMax, writersMax, write)
+  const singles = createWriters(1, aloneMax, write)
+
+  async function write(waiting: readonly Waiting<Item, Result>[]): Promise<void> {
+    const wanted = waiting.filter(isWanted)
+    if (wanted.length === 0) return
+    try {
+      const results = await commit(wanted.map(({ item }) => item))
+      for (const [index, { resolve }] of wanted.entries()) resolve(results[index] as Result)
+    } catch (error) {
+      const isSuspect = mayBeOnesOwn(error)
+      for (const one of wanted) {
+        if (isSuspect) suspects.add(one.item)
+        if (isSuspect && wanted.length > 1) singles.add(one)
+        else one.reject(error)
+      }
+    }
+  }
+
+  return {
+    commit(item, signal) {
+      return new Promise((resolve, reject) => {
+        const writers = suspects.has(item) ? singles : batches
+        writers.add({ item, signal, resolve, reject })
+      })
+    },
+  }
+}
+
+function isWanted<Item, Result>({ signal, reject }: Waiting<Item, Result>): boolean {
+  if (signal?.aborted) reject(signal.reason)
+  return !signal?.aborted
+}
+
+/** First come, first served, so many at a time. */
+function createWriters<Entry>(batchMax: number, writersMax: number, write: (entries: Entry[]) => Promise<void>) {
+  const waiting: Entry[] = []
+  let busy = 0
+  let beginning = false
+
+  function begin(): void {
+    beginning = false
+    while (waiting.length > 0 && busy < writersMax) {
+      busy += 1
+      void write(waiting.splice(0, batchMax)).then(() => {
+        busy -= 1
+        begin()
+      })
+    }
+  }
+
+  return {
+    add(entry: Entry): void {
+      waiting.push(entry)
+      if (beginning || busy === writersMax) return
+      beginning = true
+      // After all that has arrived in this turn of the event loop.
+      setImmediate(begin)
+    },
+  }
+}
+
+const CONFLICTS = new Set([
+  '40P01', // deadlock_detected
+  '55P03', // lock_not_available
+  '57014', // query_canceled: the statement took too long
+])
+
+/** Whether an error may be due to a single item of many; all else is the server's or the network's matter. */
+function mayBeOnesOwn(error: unknown): boolean {
+  return isFault(error) || (error instanceof Error && 'code' in error && CONFLICTS.has(String(error.code)))
+}
