@@ -1,55 +1,84 @@
 import type { Currency, Payment, PaymentEvent, PaymentStatus } from '@cashflow/domain'
-import { type Kysely, type Selectable, sql, type Transaction } from 'kysely'
+import { type Kysely, type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
 import { waitForStandby } from './standby.ts'
 import type { PaymentsTable, Tables } from './tables.ts'
 
-export interface InsertOptions {
+/** A payment as it begins. */
+export interface NewPayment {
+  payment: Payment
+  event: PaymentEvent
   requestId: string
-  /** When the payment is sent through the pipeline again if it is still PENDING, in milliseconds from now. */
-  redriveAfterMs: number
+}
+
+export interface Inserted {
+  inserted: boolean
+  /** Of the payment that has the reference. */
+  paymentId: string
 }
 
 /**
- * Stores a new payment and its event, unless its reference is taken.
+ * Stores new payments and their events, except those whose reference is taken.
  *
- * @returns the id of the payment that has the reference: another's id is a duplicate, and one's own with
+ * @param redriveAfterMs from now, when a payment that is still PENDING is sent through the pipeline again
+ * @returns for each, in their order, the payment that has its reference: another's id is a duplicate, and one's own with
  * `inserted: false` is the answer to a transaction that had committed before
  */
-export async function insertPayment(
+export async function insertPayments(
   tx: Transaction<Tables>,
-  payment: Payment,
-  event: PaymentEvent,
-  { requestId, redriveAfterMs }: InsertOptions,
-): Promise<{ inserted: boolean; paymentId: string }> {
-  const inserted = await tx
-    .insertInto('payments')
-    .values({
-      id: payment.id,
-      merchant_id: payment.merchantId,
-      reference: payment.reference,
-      amount_minor: payment.amountMinor.toString(),
-      currency: payment.currency,
-      status: payment.status,
-      created_at: payment.createdAt,
-      redrive_at: fromNow(redriveAfterMs),
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .returning('id')
-    .executeTakeFirst()
-  if (inserted) {
-    await insertEvent(tx, event, { actor: 'api', requestId })
-    return { inserted: true, paymentId: payment.id }
-  }
-  // Whether a standby has the row that was in the way is not known.
+  payments: readonly NewPayment[],
+  { redriveAfterMs }: { redriveAfterMs: number },
+): Promise<Inserted[]> {
+  // Sorted: two transactions that have the same references in different orders would wait for each other.
+  const { rows } = await sql<{ payment_id: string }>`
+    with given as materialized (
+      select * from ${newRows(payments)}
+    ), inserted as (
+      insert into payments (id, merchant_id, reference, amount_minor, currency, status, created_at, redrive_at)
+      select id, merchant_id, reference, amount_minor, currency, status, created_at, ${fromNow(redriveAfterMs)}
+      from given order by merchant_id, reference
+      on conflict do nothing
+      returning id
+    )
+    insert into payment_events (payment_id, merchant_id, sequence, type, data, actor, request_id, created_at)
+    select id, merchant_id, sequence, type, data, 'api', request_id, created_at from given join inserted using (id)
+    returning payment_id`.execute(tx)
+  const inserted = new Set(rows.map(({ payment_id }) => payment_id))
+  const others = payments.filter(({ payment }) => !inserted.has(payment.id))
+  const holders = others.length > 0 ? await findHolders(tx, others) : undefined
+  return payments.map(({ payment: { id } }) => ({ inserted: inserted.has(id), paymentId: holders?.get(id) ?? id }))
+}
+
+/** Who has the references of payments that were not inserted, by their ids. */
+async function findHolders(tx: Transaction<Tables>, payments: readonly NewPayment[]): Promise<Map<string, string>> {
+  // Whether a standby has the rows that were in the way is not known.
   await waitForStandby(tx)
-  // A statement of its own, and so with a younger snapshot: that row has committed by now.
-  const holder = await tx
-    .selectFrom('payments')
-    .select('id')
-    .where('merchant_id', '=', payment.merchantId)
-    .where('reference', '=', payment.reference)
-    .executeTakeFirstOrThrow()
-  return { inserted: false, paymentId: holder.id }
+  // A statement of its own, and so with a younger snapshot: those rows have committed by now, or are our own.
+  const { rows } = await sql<{ id: string; holder: string }>`
+    select given.id, payments.id as holder from ${newRows(payments)} join payments using (merchant_id, reference)`.execute(
+    tx,
+  )
+  if (rows.length < payments.length) throw new Error('A payment was neither inserted nor in the way')
+  return new Map(rows.map(({ id, holder }) => [id, holder]))
+}
+
+// One parameter, however many rows: Kysely and pg spend their time on each.
+function newRows(payments: readonly NewPayment[]): RawBuilder<unknown> {
+  const rows = payments.map(({ payment, event, requestId }) => ({
+    id: payment.id,
+    merchant_id: payment.merchantId,
+    reference: payment.reference,
+    amount_minor: payment.amountMinor.toString(),
+    currency: payment.currency,
+    status: payment.status,
+    type: event.type,
+    sequence: event.sequence,
+    data: event.data,
+    request_id: requestId,
+    created_at: payment.createdAt,
+  }))
+  return sql`json_to_recordset(${JSON.stringify(rows)}::json) as given
+    (id uuid, merchant_id uuid, reference text, amount_minor bigint, currency text, status text, type text, sequence int,
+      data jsonb, request_id text, created_at timestamptz)`
 }
 
 export async function findPayment(db: Kysely<Tables>, id: string): Promise<Payment | undefined> {

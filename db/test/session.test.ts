@@ -12,7 +12,7 @@ import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { CommitInDoubtError, StandbyError } from '../src/errors.ts'
-import { claimPayment, createDatabase, insertPayment, isFault, isTransient, type Tables } from '../src/index.ts'
+import { claimPayment, createDatabase, insertPayments, isFault, isTransient, type Tables } from '../src/index.ts'
 import { newPayment } from './test-store.ts'
 
 const logger = createLogger({ service: 'test', level: 'error' })
@@ -123,7 +123,9 @@ describe('a COMMIT whose synchronous standby is away', () => {
   it('is in doubt when nobody waits for it any longer, and is not answered by finding its own row', async () => {
     const { payment, event } = newPayment()
     const attempt = () =>
-      db.transaction().execute((tx) => insertPayment(tx, payment, event, { requestId: 'r', redriveAfterMs: 60_000 }))
+      db
+        .transaction()
+        .execute((tx) => insertPayments(tx, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 }))
 
     const first = reasonOf(attempt())
     await waitCancelled()
@@ -144,7 +146,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     const { payment, event } = newPayment()
     await db
       .transaction()
-      .execute((tx) => insertPayment(tx, payment, event, { requestId: 'r', redriveAfterMs: 60_000 }))
+      .execute((tx) => insertPayments(tx, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 }))
     await waitForStandbys('ANY 1 (absent)')
     const token = randomUUID()
     const claim = () =>
@@ -183,7 +185,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     const overdue = reasonOf(
       impatient
         .transaction()
-        .execute((tx) => insertPayment(tx, payment, event, { requestId: 'r', redriveAfterMs: 60_000 })),
+        .execute((tx) => insertPayments(tx, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 })),
     )
     await waiting(1)
     expect(isTransient(await overdue)).to.equal(true)

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { createPayment, DEFAULT_MERCHANT_ID, type Payment } from '@cashflow/domain'
+import { createPayment, DEFAULT_MERCHANT_ID, type Money, type Payment } from '@cashflow/domain'
 import { createLogger } from '@cashflow/runtime'
 import { createTestDatabase, type TestDatabase } from '@cashflow/testing'
 import type { Kysely } from 'kysely'
-import { createDatabase, insertPayment, type Tables } from '../src/index.ts'
+import { createDatabase, insertPayments, type Tables } from '../src/index.ts'
 
 export interface TestStore {
   db: Kysely<Tables>
@@ -24,7 +24,7 @@ export async function createTestStore(poolMax = 20): Promise<TestStore> {
       const { payment, event } = newPayment(reference)
       await db
         .transaction()
-        .execute((tx) => insertPayment(tx, payment, event, { requestId: 'r-1', redriveAfterMs: 60_000 }))
+        .execute((tx) => insertPayments(tx, [{ payment, event, requestId: 'r-1' }], { redriveAfterMs: 60_000 }))
       return payment
     },
     async drop() {
@@ -34,7 +34,6 @@ export async function createTestStore(poolMax = 20): Promise<TestStore> {
   }
 }
 
-export function newPayment(reference: string = randomUUID()) {
-  const money = { amountMinor: 10_050n, currency: 'USD' as const }
+export function newPayment(reference: string = randomUUID(), money: Money = { amountMinor: 10_050n, currency: 'USD' }) {
   return createPayment({ id: randomUUID(), merchantId: DEFAULT_MERCHANT_ID, reference, money, at: new Date() })
 }

@@ -11,13 +11,17 @@ export class ClientGoneError extends Error {
  * Runs idempotent work for a request, each attempt in its turn. What still waits when the client has gone, or when the
  * time is up, never runs.
  */
-export async function inTurn<Result>(queue: Queue, res: Response, work: () => Promise<Result>): Promise<Result> {
+export async function inTurn<Result>(
+  queue: Queue,
+  res: Response,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
   const leaving = new AbortController()
   const leave = () => leaving.abort(new ClientGoneError())
   res.once('close', leave)
   try {
     if (res.closed || res.req.socket.destroyed) leave()
-    return await retryTransient(() => queue.run(work, leaving.signal))
+    return await retryTransient(() => queue.run(() => work(leaving.signal), leaving.signal))
   } finally {
     res.off('close', leave)
     leave()

@@ -2,6 +2,8 @@ import type { Logger } from '@cashflow/runtime'
 import { Problem } from './problem.ts'
 
 export interface QueueOptions {
+  /** For the log. */
+  name: string
   /** How much work runs at the same time. */
   runningMax: number
   /** How much may wait for its turn. */
@@ -12,6 +14,8 @@ export interface QueueOptions {
 }
 
 export interface Queue {
+  /** How many work now. */
+  readonly running: number
   /** How many wait now. */
   readonly waiting: number
   /**
@@ -28,7 +32,7 @@ const RETRY_AFTER_S = 1
 const WAIT_MAX_MS = 2_500
 
 /** First come, first served, by at most so many at once; beyond so many that wait nobody is let in, nor waits for long. */
-export function createQueue({ runningMax, waitingMax, waitMaxMs = WAIT_MAX_MS, logger }: QueueOptions): Queue {
+export function createQueue({ name, runningMax, waitingMax, waitMaxMs = WAIT_MAX_MS, logger }: QueueOptions): Queue {
   const waiting = new Set<() => void>()
   let running = 0
   let refused = 0
@@ -58,7 +62,7 @@ export function createQueue({ runningMax, waitingMax, waitMaxMs = WAIT_MAX_MS, l
 
   function refuse(): Problem {
     refused += 1
-    if (refused === 1) logger.warn('overloaded, refusing requests', { running, waiting: waiting.size })
+    if (refused === 1) logger.warn('overloaded, refusing requests', { queue: name, running, waiting: waiting.size })
     return new Problem('overloaded', 'Too many requests wait for the database. Send the same request again.', {
       headers: { 'Retry-After': String(RETRY_AFTER_S) },
     })
@@ -73,11 +77,14 @@ export function createQueue({ runningMax, waitingMax, waitMaxMs = WAIT_MAX_MS, l
       return
     }
     running -= 1
-    if (refused > 0) logger.warn('no longer overloaded', { refused })
+    if (refused > 0) logger.warn('no longer overloaded', { queue: name, refused })
     refused = 0
   }
 
   return {
+    get running() {
+      return running
+    },
     get waiting() {
       return waiting.size
     },

@@ -8,7 +8,7 @@ describe('The queue for PostgreSQL', () => {
   let held: (() => void)[]
   let begun: string[]
   const logger = { debug() {}, info() {}, error() {}, warn: (...line: [string, object?]) => void logs.push(line) }
-  const create = () => createQueue({ runningMax: 2, waitingMax: 2, logger })
+  const create = () => createQueue({ name: 'work', runningMax: 2, waitingMax: 2, logger })
   const work = (name: string) => () => {
     begun.push(name)
     return new Promise<string>((resolve) => held.push(() => resolve(name)))
@@ -59,13 +59,13 @@ describe('The queue for PostgreSQL', () => {
         await settled()
       }
       await Promise.all(admitted)
-      expect(logs.at(-1)).to.deep.equal(['no longer overloaded', { refused: 3 }])
+      expect(logs.at(-1)).to.deep.equal(['no longer overloaded', { queue: 'work', refused: 3 }])
     }
     expect(begun).not.to.include('e')
   })
 
   it('refuses whoever has waited too long, and begins nothing for him', async () => {
-    const queue = createQueue({ runningMax: 2, waitingMax: 2, waitMaxMs: 20, logger })
+    const queue = createQueue({ name: 'work', runningMax: 2, waitingMax: 2, waitMaxMs: 20, logger })
     const running = ['a', 'b'].map((name) => queue.run(work(name), here))
     const late = ['c', 'd'].map((name) => reasonOf(queue.run(work(name), here)))
     for (const refusal of await Promise.all(late)) expect(refusal).to.include({ code: 'overloaded' })

@@ -5,15 +5,17 @@ import { createTestDatabase, startTcpProxy, type TcpProxy } from '@cashflow/test
 import type { Kysely } from 'kysely'
 import supertest, { type Agent } from 'supertest'
 import { createApp } from '../src/app.ts'
-import { CONNECTIONS_MAX, REQUESTS_MAX } from '../src/connections.ts'
 import { type HttpPart, httpPart } from '../src/http-part.ts'
+import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from '../src/limits.ts'
+import { createPaymentWriter } from '../src/payments/create-payment.ts'
 import { createQueue, type Queue } from '../src/queue.ts'
 
 export interface ApiUnderTest {
   http: HttpPart
   /** Sends requests to it. */
   agent: Agent
-  queue: Queue
+  writes: Queue
+  reads: Queue
   /** Straight to its database, past the proxy. */
   db: Kysely<Tables>
   /** What stands between it and PostgreSQL. */
@@ -23,7 +25,11 @@ export interface ApiUnderTest {
 }
 
 /** The whole API on a free port, with a database of its own. */
-export async function startApi({ queueMax = 1_000, waitMaxMs = 60_000 } = {}): Promise<ApiUnderTest> {
+export async function startApi({
+  writesMax = WRITES_MAX,
+  queueMax = 1_000,
+  waitMaxMs = 60_000,
+} = {}): Promise<ApiUnderTest> {
   const database = await createTestDatabase()
   const proxy = await startTcpProxy(database.url)
   const logs: ApiUnderTest['logs'] = []
@@ -31,13 +37,16 @@ export async function startApi({ queueMax = 1_000, waitMaxMs = 60_000 } = {}): P
   const logger: Logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
   const open = (url: string) => createDatabase({ url, applicationName: 'api-test', poolMax: CONNECTIONS_MAX, logger })
   const [db, proxied] = [open(database.url), open(proxy.url)]
-  const queue = createQueue({ runningMax: REQUESTS_MAX, waitingMax: queueMax, waitMaxMs, logger })
-  const app = createApp({ db: proxied, queue, notifier: createNotifier(proxied), redriveAfterMs: 60_000, logger })
+  const writer = createPaymentWriter({ db: proxied, notifier: createNotifier(proxied), redriveAfterMs: 60_000 })
+  const writes = createQueue({ name: 'writes', runningMax: writesMax, waitingMax: queueMax, waitMaxMs, logger })
+  const reads = createQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, waitMaxMs, logger })
+  const app = createApp({ db: proxied, writer, writes, reads, logger })
   const http = httpPart(app, { host: '127.0.0.1', port: 0, logger })
   await http.start(new AbortController().signal)
   return {
     http,
-    queue,
+    writes,
+    reads,
     agent: supertest.agent(http.url),
     db,
     proxy,

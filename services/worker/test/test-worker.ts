@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createDatabase, insertPayment, type Tables } from '@cashflow/db'
+import { createDatabase, insertPayments, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import type { Delivery } from '@cashflow/messaging'
 import type { LogFields, Logger } from '@cashflow/runtime'
@@ -55,8 +55,8 @@ export async function createTestWorker(poolMax = 20): Promise<TestWorker> {
         money,
         at: new Date(),
       })
-      const options = { requestId: 'r-1', redriveAfterMs: 60_000 }
-      await db.transaction().execute((tx) => insertPayment(tx, payment, event, options))
+      const created = { payment, event, requestId: 'r-1' }
+      await db.transaction().execute((tx) => insertPayments(tx, [created], { redriveAfterMs: 60_000 }))
       return id
     },
     row: (id) => db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirstOrThrow(),

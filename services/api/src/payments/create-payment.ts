@@ -1,34 +1,43 @@
-import { type InsertOptions, insertPayment, type Tables } from '@cashflow/db'
+import { createGroupCommit, insertPayments, type NewPayment, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID, type PaymentEvent } from '@cashflow/domain'
-import { appendMessages, type NewMessage } from '@cashflow/outbox'
+import { appendMessages, type NewMessage, type Notifier } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { RequestHandler } from 'express'
-import type { Transaction } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import { inTurn } from '../in-turn.ts'
+import { BATCH_MAX, WRITERS_ALONE_MAX, WRITERS_MAX } from '../limits.ts'
 import { Problem } from '../problem.ts'
 import { readPaymentBody } from './payment-body.ts'
 import { paymentView } from './payment-view.ts'
 import type { PaymentParts } from './routes.ts'
 
 /** 201 promises that the payment will be settled, so it is sent only after COMMIT was answered. */
-export function createPaymentHandler({ db, queue, notifier, redriveAfterMs }: PaymentParts): RequestHandler {
+export function createPaymentHandler({ writer, writes }: Pick<PaymentParts, 'writer' | 'writes'>): RequestHandler {
   return async (req, res) => {
     const { amount: money, reference } = readPaymentBody(req.body)
     const { requestId } = res.locals
     // All ids are made before the first attempt: when the answer to a COMMIT is lost, the next one finds its own payment.
-    const created = createPayment({ id: uuidv7(), merchantId: DEFAULT_MERCHANT_ID, reference, money, at: new Date() })
-    const message = messageAbout(created.event, requestId)
-    const { paymentId } = await inTurn(queue, res, () =>
-      db.transaction().execute((tx) => store(tx, created, message, { requestId, redriveAfterMs })),
-    )
+    const { payment, event } = createPayment({
+      id: uuidv7(),
+      merchantId: DEFAULT_MERCHANT_ID,
+      reference,
+      money,
+      at: new Date(),
+    })
+    const created = { payment, event, requestId, message: messageAbout(event, requestId) }
+    const paymentId = await inTurn(writes, res, (signal) => writer.write(created, signal))
     res.locals.paymentId = paymentId
-    if (paymentId !== created.payment.id)
+    if (paymentId !== payment.id)
       throw new Problem('duplicate-reference', 'A payment with this reference exists; payment_id names it.', {
         members: { payment_id: paymentId },
       })
-    notifier.notify()
-    res.status(201).location(`${req.baseUrl}/${paymentId}`).json(paymentView(created.payment))
+    res.status(201).location(`${req.baseUrl}/${paymentId}`).json(paymentView(payment))
   }
+}
+
+/** A payment with all that is stored about it. */
+export interface CreatedPayment extends NewPayment {
+  message: NewMessage
 }
 
 function messageAbout({ type, paymentId }: PaymentEvent, requestId: string): NewMessage {
@@ -41,14 +50,51 @@ function messageAbout({ type, paymentId }: PaymentEvent, requestId: string): New
   }
 }
 
-/** The payment, its event and its message, or none of them; none where the reference is taken. */
-async function store(
+export interface PaymentWriter {
+  /**
+   * Stores a payment, its event and its message, or none of them where the reference is taken. Answers after COMMIT, with
+   * the id of the payment that has the reference. Done again with the same payment, it finds what it did.
+   *
+   * @throws the signal's reason, when it has aborted before the payment's turn
+   */
+  write(created: CreatedPayment, signal: AbortSignal): Promise<string>
+}
+
+export interface PaymentWriterOptions {
+  db: Kysely<Tables>
+  notifier: Notifier
+  /** When a payment that is still PENDING is sent through the pipeline again. */
+  redriveAfterMs: number
+}
+
+/** Requests that come at the same time share a transaction. */
+export function createPaymentWriter({ db, notifier, redriveAfterMs }: PaymentWriterOptions): PaymentWriter {
+  const group = createGroupCommit({
+    commit: (batch: readonly CreatedPayment[]) =>
+      db.transaction().execute((tx) => storeAll(tx, batch, { redriveAfterMs })),
+    batchMax: BATCH_MAX,
+    writersMax: WRITERS_MAX,
+    aloneMax: WRITERS_ALONE_MAX,
+  })
+  return {
+    async write(created, signal) {
+      const paymentId = await group.commit(created, signal)
+      if (paymentId === created.payment.id) notifier.notify()
+      return paymentId
+    },
+  }
+}
+
+/** The ids of the payments that have the references, in their order. */
+async function storeAll(
   tx: Transaction<Tables>,
-  { payment, event }: ReturnType<typeof createPayment>,
-  message: NewMessage,
-  options: InsertOptions,
-) {
-  const stored = await insertPayment(tx, payment, event, options)
-  if (stored.inserted) await appendMessages(tx, [message])
-  return stored
+  batch: readonly CreatedPayment[],
+  options: { redriveAfterMs: number },
+): Promise<string[]> {
+  const stored = await insertPayments(tx, batch, options)
+  await appendMessages(
+    tx,
+    batch.filter((_, index) => stored[index]?.inserted).map(({ message }) => message),
+  )
+  return stored.map(({ paymentId }) => paymentId)
 }

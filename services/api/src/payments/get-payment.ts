@@ -7,10 +7,10 @@ import type { PaymentParts } from './routes.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
-export function getPaymentHandler({ db, queue }: Pick<PaymentParts, 'db' | 'queue'>): RequestHandler<{ id: string }> {
+export function getPaymentHandler({ db, reads }: Pick<PaymentParts, 'db' | 'reads'>): RequestHandler<{ id: string }> {
   return async (req, res) => {
     const { id } = req.params
-    const payment = UUID.test(id) ? await inTurn(queue, res, () => findPayment(db, id)) : undefined
+    const payment = UUID.test(id) ? await inTurn(reads, res, () => findPayment(db, id)) : undefined
     if (!payment) throw new Problem('not-found', 'No payment has this id.')
     res.locals.paymentId = payment.id
     res.json(paymentView(payment))

@@ -1,19 +1,18 @@
 import type { Tables } from '@cashflow/db'
-import type { Notifier } from '@cashflow/outbox'
 import { Router } from 'express'
 import type { Kysely } from 'kysely'
 import { allowOnly } from '../errors.ts'
 import { jsonBody } from '../json-body.ts'
 import type { Queue } from '../queue.ts'
-import { createPaymentHandler } from './create-payment.ts'
+import { createPaymentHandler, type PaymentWriter } from './create-payment.ts'
 import { getPaymentHandler } from './get-payment.ts'
 
 export interface PaymentParts {
   db: Kysely<Tables>
-  queue: Queue
-  notifier: Notifier
-  /** When a payment that is still PENDING is sent through the pipeline again. */
-  redriveAfterMs: number
+  writer: PaymentWriter
+  /** Those who wait to write, and those who wait to read: neither keeps the others out. */
+  writes: Queue
+  reads: Queue
 }
 
 export function paymentRoutes(parts: PaymentParts): Router {

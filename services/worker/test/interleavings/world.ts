@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { insertPayment, type Tables } from '@cashflow/db'
+import { insertPayments, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { appendMessages, createFloors, promoteDue, runPass } from '@cashflow/outbox'
 import { type Kysely, sql } from 'kysely'
@@ -183,7 +183,7 @@ async function storePayment(db: Kysely<Tables>): Promise<string> {
     at: new Date(),
   })
   await db.transaction().execute(async (tx) => {
-    await insertPayment(tx, payment, event, { requestId: 'r', redriveAfterMs: 60_000 })
+    await insertPayments(tx, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 })
     await appendMessages(tx, [{ ...retryOf(payment.id), topic: event.type }])
   })
   return payment.id
