@@ -45,20 +45,27 @@ export function createGroupCommit<Item extends object, Result>({
   const batches = createWriters(batchMax, writersMax, write)
   const singles = createWriters(1, aloneMax, write)
 
-  async function write(waiting: readonly Waiting<Item, Result>[]): Promise<void> {
+  /** Answers with what is left to do: to tell the callers. */
+  async function write(waiting: readonly Waiting<Item, Result>[]): Promise<() => void> {
     const wanted = waiting.filter(isWanted)
-    if (wanted.length === 0) return
+    if (wanted.length === 0) return () => {}
     try {
       const results = await commit(wanted.map(({ item }) => item))
-      for (const [index, { resolve }] of wanted.entries()) resolve(results[index] as Result)
+      return () => {
+        for (const [index, { resolve }] of wanted.entries()) resolve(results[index] as Result)
+      }
     } catch (error) {
-      const isSuspect = mayBeOnesOwn(error)
-      for (const one of wanted) {
-        if (isSuspect) suspects.add(one.item)
-        if (isSuspect && wanted.length > 1) singles.add(one)
-        else one.reject(error)
+      return () => {
+        for (const one of wanted) fail(one, error, wanted.length)
       }
     }
+  }
+
+  function fail(one: Waiting<Item, Result>, error: unknown, count: number): void {
+    const isSuspect = mayBeOnesOwn(error)
+    if (isSuspect) suspects.add(one.item)
+    if (isSuspect && count > 1) singles.add(one)
+    else one.reject(error)
   }
 
   return {
@@ -77,7 +84,7 @@ function isWanted<Item, Result>({ signal, reject }: Waiting<Item, Result>): bool
 }
 
 /** First come, first served, so many at a time. */
-function createWriters<Entry>(batchMax: number, writersMax: number, write: (entries: Entry[]) => Promise<void>) {
+function createWriters<Entry>(batchMax: number, writersMax: number, write: (entries: Entry[]) => Promise<() => void>) {
   const waiting: Entry[] = []
   let busy = 0
   let beginning = false
@@ -86,9 +93,11 @@ function createWriters<Entry>(batchMax: number, writersMax: number, write: (entr
     beginning = false
     while (waiting.length > 0 && busy < writersMax) {
       busy += 1
-      void write(waiting.splice(0, batchMax)).then(() => {
+      void write(waiting.splice(0, batchMax)).then((tell) => {
         busy -= 1
+        // The database has its next work before the callers do theirs.
         begin()
+        tell()
       })
     }
   }

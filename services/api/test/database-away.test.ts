@@ -93,6 +93,16 @@ describe('When PostgreSQL is away, the API', () => {
     expect(found.body).to.include({ id: response.body.id, reference })
   })
 
+  it('answers 201 to all whose COMMIT they shared when its answer is lost, and stores each once', async () => {
+    const references = Array.from({ length: 30 }, newReference)
+    api.proxy.loseAnswerTo('commit')
+    const responses = await Promise.all(references.map((reference) => post(api, bodyWith({ reference }))))
+    for (const { status, text } of responses) expect(status, text).to.equal(201)
+    expect(new Set(responses.map(({ body }) => body.id))).to.have.property('size', 30)
+    expect(api.proxy.lost).to.equal(1)
+    expect(await stored(api)).to.deep.equal({ payments: 30, events: 30, messages: 30 })
+  })
+
   it('answers 409 naming the other payment when that one took the reference while a COMMIT was in doubt', async () => {
     const reference = newReference()
     const first = await post(api, bodyWith({ reference }))

@@ -1,4 +1,7 @@
+import { randomUUID } from 'node:crypto'
+import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { expect } from 'chai'
+import { sql } from 'kysely'
 import { bodyWith, expectProblem, newReference, pointers, post, stored } from '../requests.ts'
 import { type ApiUnderTest, startApi } from '../start-api.ts'
 
@@ -63,6 +66,20 @@ describe('POST a payment', () => {
     expectProblem(second, 409, 'duplicate-reference')
     expect(second.body.payment_id).to.equal(first.body.id)
     expect(await stored(api)).to.deep.equal(before)
+  })
+
+  it('of a reference that another transaction is about to take holds up nobody else', async () => {
+    const held = newReference()
+    const others = Array.from({ length: 20 }, newReference)
+    const holder = await api.db.startTransaction().execute()
+    await sql`insert into payments (id, merchant_id, reference, amount_minor, currency, status)
+      values (${randomUUID()}, ${DEFAULT_MERCHANT_ID}, ${held}, 1, 'USD', 'PENDING')`.execute(holder)
+    const waiting = post(api, bodyWith({ reference: held }))
+    const responses = await Promise.all(others.map((reference) => post(api, bodyWith({ reference }))))
+    expect(responses.map(({ status }) => status)).to.deep.equal(others.map(() => 201))
+    await holder.rollback().execute()
+    // 503 where all of this has taken its five seconds.
+    expect((await waiting).status).to.be.oneOf([201, 503])
   })
 
   it('sent 50 times at once is stored once: one 201, and 49 times 409 naming it', async () => {
