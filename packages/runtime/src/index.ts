@@ -1,4 +1,4 @@
-export { v7 as uuidv7 } from 'uuid'
+export { randomUUIDv7 as uuidv7 } from 'node:crypto'
 export { ConfigError, type Env, integer, loadConfig, parseEnv } from './env.ts'
 export { explain } from './explain.ts'
 export { type Part, runUntilSignal } from './lifecycle.ts'

@@ -22,8 +22,10 @@ export async function inTurn<Result>(
   try {
     if (res.closed || res.req.socket.destroyed) leave()
     return await retryTransient(() => queue.run(() => work(leaving.signal), leaving.signal))
+  } catch (error) {
+    leaving.abort(error)
+    throw error
   } finally {
     res.off('close', leave)
-    leave()
   }
 }

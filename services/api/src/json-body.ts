@@ -40,9 +40,11 @@ function isJson(contentType: string | undefined): boolean {
 }
 
 // Bytes that are no UTF-8 are refused, not replaced: two different references would become one.
+const UTF8 = new TextDecoder('utf-8', { fatal: true })
+
 function decode(body: Buffer): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(body)
+    return UTF8.decode(body)
   } catch {
     throw malformed('is not UTF-8')
   }
