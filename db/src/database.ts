@@ -25,6 +25,10 @@ const ANSWER_MARGIN_MS = 3_000
 // A client that stopped reading while the server sends to it is freed by nothing else.
 const UNREAD_MS = 6_000
 const CONNECTION_LIFETIME_S = 1_800
+// Every statement finds its rows by the keys of an index, so one plan fits all its parameters and is kept; and what was
+// planned while a table was small must not scan it when it is large.
+const PLANS_BY_KEY =
+  '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off'
 
 /** A pool whose sessions all have a limit for each way of waiting. It connects when first used. */
 export function createDatabase(options: DatabaseOptions): Kysely<Tables> {
@@ -54,6 +58,6 @@ export function sessionSettings(options: Omit<DatabaseOptions, 'poolMax' | 'logg
     query_timeout: statementMs > 0 ? statementMs + ANSWER_MARGIN_MS : 0,
     lock_timeout: LOCK_MS,
     idle_in_transaction_session_timeout: idleInTransactionMs,
-    options: `-c tcp_user_timeout=${UNREAD_MS}`,
+    options: `-c tcp_user_timeout=${UNREAD_MS} ${PLANS_BY_KEY}`,
   } satisfies pg.ClientConfig
 }

@@ -56,7 +56,7 @@ export function isTransient(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(isTransient)
   const code = codeOf(error)
   if (code === undefined) return CODELESS.test(error.message)
-  return RETRYABLE.has(code) || NETWORK.has(code) || /^08...$/.test(code)
+  return isStalePlan(error) || RETRYABLE.has(code) || NETWORK.has(code) || /^08...$/.test(code)
 }
 
 /**
@@ -69,6 +69,11 @@ export function isFault(error: unknown): boolean {
   if (!(error instanceof Error)) return true
   const code = codeOf(error)
   return code === undefined || /^ERR_/.test(code) || /^(0A|21|22|23|42|P0)...$/.test(code)
+}
+
+/** A prepared statement would return other columns than it did: a migration came between. Its session cannot use it again. */
+export function isStalePlan(error: Error): boolean {
+  return codeOf(error) === '0A000' && error.message.startsWith('cached plan must not change result type')
 }
 
 function codeOf(error: Error): string | undefined {

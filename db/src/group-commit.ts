@@ -5,7 +5,7 @@ export interface GroupCommitOptions<Item extends object, Result> {
   commit(items: readonly Item[]): Promise<readonly Result[]>
   /** Items in one transaction. */
   batchMax: number
-  /** Such transactions at the same time. */
+  /** Such transactions at the same time, at most. */
   writersMax: number
   /** Transactions of a single item at the same time, beside those. */
   aloneMax: number
@@ -21,6 +21,8 @@ export interface GroupCommit<Item extends object, Result> {
   commit(item: Item, signal?: AbortSignal): Promise<Result>
 }
 
+const PATIENCE_MS = 50
+
 interface Waiting<Item, Result> {
   readonly item: Item
   readonly signal: AbortSignal | undefined
@@ -29,8 +31,8 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Concurrent callers share a transaction: whoever comes while the writers are busy joins the batch that gathers. There is
- * no timer, so a lone caller is served at once, and batches grow only as far as the load makes them.
+ * Concurrent callers share a transaction: whoever comes while one is being written joins the batch that gathers. Nobody
+ * waits for others to come: a lone caller is served at once, and batches grow only as far as the load makes them.
  *
  * What one item may have caused, a conflict, a lock or a fault, fails nobody else: each item of that batch is done again
  * in a transaction of its own, and from then on never in a batch.
@@ -83,29 +85,45 @@ function isWanted<Item, Result>({ signal, reject }: Waiting<Item, Result>): bool
   return !signal?.aborted
 }
 
-/** First come, first served, so many at a time. */
+/**
+ * First come, first served. One batch at a time, which makes the largest ones; a further writer joins only when a whole
+ * batch waits, or those at work are held up.
+ */
 function createWriters<Entry>(batchMax: number, writersMax: number, write: (entries: Entry[]) => Promise<() => void>) {
   const waiting: Entry[] = []
-  let busy = 0
+  let writing = 0
+  let slow = 0
   let beginning = false
+
+  const mayBegin = () => writing === slow || waiting.length >= batchMax
 
   function begin(): void {
     beginning = false
-    while (waiting.length > 0 && busy < writersMax) {
-      busy += 1
-      void write(waiting.splice(0, batchMax)).then((tell) => {
-        busy -= 1
-        // The database has its next work before the callers do theirs.
-        begin()
-        tell()
-      })
-    }
+    while (waiting.length > 0 && writing < writersMax && mayBegin()) start(waiting.splice(0, batchMax))
+  }
+
+  function start(entries: Entry[]): void {
+    let isSlow = false
+    const patience = setTimeout(() => {
+      isSlow = true
+      slow += 1
+      begin()
+    }, PATIENCE_MS)
+    writing += 1
+    void write(entries).then((tell) => {
+      clearTimeout(patience)
+      writing -= 1
+      if (isSlow) slow -= 1
+      // The database has its next work before the callers do theirs.
+      begin()
+      tell()
+    })
   }
 
   return {
     add(entry: Entry): void {
       waiting.push(entry)
-      if (beginning || busy === writersMax) return
+      if (beginning) return
       beginning = true
       // After all that has arrived in this turn of the event loop.
       setImmediate(begin)

@@ -40,7 +40,8 @@ export async function insertPayments(
       returning id
     )
     insert into payment_events (payment_id, merchant_id, sequence, type, data, actor, request_id, created_at)
-    select id, merchant_id, sequence, type, data, 'api', request_id, created_at from given join inserted using (id)
+    select id, merchant_id, sequence, type, data, 'api', request_id, created_at from given
+    where (id in (select id from inserted)) is true
     returning payment_id`.execute(tx)
   const inserted = new Set(rows.map(({ payment_id }) => payment_id))
   const others = payments.filter(({ payment }) => !inserted.has(payment.id))

@@ -1,6 +1,8 @@
 import pg from 'pg'
 import { cancelStatement } from './cancel-statement.ts'
-import { CommitInDoubtError, isFault, StandbyError } from './errors.ts'
+import { CommitInDoubtError, isFault, isStalePlan, StandbyError } from './errors.ts'
+
+const STATEMENTS_MAX = 200
 
 /**
  * A session of the pool, with a primary. It is closed after an answer that did not come, here and on the server, and
@@ -44,7 +46,7 @@ export class Session extends pg.Client {
   // biome-ignore lint/suspicious/noExplicitAny: pg's own has eight signatures; what they promise stays as it is.
   override query(...parameters: any[]): any {
     this.#warned = false
-    const answer = Reflect.apply(super.query, this, parameters)
+    const answer = Reflect.apply(super.query, this, named(parameters))
     if (!(answer instanceof Promise)) return answer
     return answer.then(
       (result) => {
@@ -57,10 +59,25 @@ export class Session extends pg.Client {
           cancelStatement(this)
           void this.end()
         }
+        if (isStalePlan(error)) void this.end()
         throw error
       },
     )
   }
+}
+
+const names = new Map<string, string>()
+
+/**
+ * A statement with parameters, prepared under a name of its own: a session then parses and plans it once. Texts that are
+ * made up anew each time would fill its memory, so those that come too late stay unnamed.
+ */
+function named(parameters: unknown[]): unknown[] {
+  const [text, values, ...more] = parameters
+  if (typeof text !== 'string' || !Array.isArray(values) || values.length === 0 || more.length > 0) return parameters
+  if (!names.has(text) && names.size < STATEMENTS_MAX) names.set(text, `cashflow_${names.size}`)
+  const name = names.get(text)
+  return name === undefined ? parameters : [{ name, text, values }]
 }
 
 /** Some errors of pg's and of TLS's would pass for a fault of the statement that was to be sent. */

@@ -1,3 +1,4 @@
+import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createGroupCommit } from '../src/index.ts'
 
@@ -60,7 +61,7 @@ describe('A group commit', () => {
     expect(await Promise.all(second)).to.deep.equal(['d!', 'e!', 'f!'])
   })
 
-  it('has at most so many in a batch, and so many batches at once, in the order of their coming', async () => {
+  it('has at most so many in a batch, and full batches at once, in the order of their coming', async () => {
     const group = create({ batchMax: 2, writersMax: 2 })
     const promises = all('abcdefg', group)
     await nextTurn()
@@ -72,6 +73,18 @@ describe('A group commit', () => {
     await promises[5]
     running[3]?.succeed()
     expect((await Promise.all(promises)).join()).to.equal('a!,b!,c!,d!,e!,f!,g!')
+  })
+
+  it('writes beside a batch that is held up', async () => {
+    const group = create({ writersMax: 2 })
+    const held = all('a', group)
+    await nextTurn()
+    const others = all('bc', group)
+    await eventually(() => expect(begun()).to.deep.equal(['a', 'b,c']))
+    running[1]?.succeed()
+    expect(await Promise.all(others)).to.deep.equal(['b!', 'c!'])
+    running[0]?.succeed()
+    expect(await Promise.all(held)).to.deep.equal(['a!'])
   })
 
   for (const code of ['40P01', '55P03', '57014', '23514']) {

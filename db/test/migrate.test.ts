@@ -30,7 +30,12 @@ describe('migrations', () => {
   it('apply once, however many runners start at the same time', async () => {
     await empty()
     const applied = await Promise.all([migrate(store.db), migrate(store.db), migrate(store.db)])
-    expect(applied.flat()).to.deep.equal(['0001_payments', '0002_outbox', '0003_redrives'])
+    expect(applied.flat()).to.deep.equal([
+      '0001_payments',
+      '0002_outbox',
+      '0003_redrives',
+      '0004_idempotency_key_index',
+    ])
     expect(await refusal()).to.equal(undefined)
   })
 
