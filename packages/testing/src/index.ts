@@ -1,5 +1,7 @@
+export { withDatabase } from './addresses.ts'
 export { eventually } from './eventually.ts'
 export { type Management, management } from './management.ts'
+export { createMigrated } from './migrated.ts'
 export { type Pipeline, postTo, type Role, startPipeline } from './pipeline.ts'
 export { type PrivatePostgres, startPrivatePostgres } from './private-postgres.ts'
 export { readmeSettings } from './readme-settings.ts'

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
-import { addresses, withDatabase } from './addresses.ts'
+import { type Addresses, addresses, withDatabase } from './addresses.ts'
+
+type Server = Pick<Addresses, 'postgresUrl' | 'template'>
 
 export interface TestDatabase {
   url: string
@@ -9,10 +11,10 @@ export interface TestDatabase {
   drop(): Promise<void>
 }
 
-/** A migrated database of one's own, copied from the run's template. */
-export async function createTestDatabase(): Promise<TestDatabase> {
-  const { template, postgresUrl } = addresses()
+/** A migrated database of one's own, copied from the run's template unless another is given. */
+export async function createTestDatabase({ template, postgresUrl }: Server = addresses()): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`
+  const administer = (statement: string) => administerOn(postgresUrl, statement)
   await administer(`create database ${name} template ${template}`)
   return {
     name,
@@ -21,8 +23,8 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   }
 }
 
-async function administer(statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: addresses().postgresUrl })
+async function administerOn(postgresUrl: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: postgresUrl })
   await client.connect()
   try {
     await client.query(statement)
