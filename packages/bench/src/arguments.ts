@@ -1,0 +1,76 @@
+import { parseArgs } from 'node:util'
+import type { Benchmark } from './benchmark.ts'
+import { BENCHMARKS } from './benchmarks/index.ts'
+
+export interface Arguments {
+  /** In the order of the list, whatever the order in which they were named. */
+  benchmarks: readonly Benchmark[]
+  quick: boolean
+  rounds: number
+  list: boolean
+  help: boolean
+}
+
+/** What was typed makes no sense. */
+export class UsageError extends Error {}
+
+export const HELP = `npm run bench -- [name …] [options]      measures Cashflow beside what it is compared with
+
+  name        only these benchmarks (all; the long ones take half an hour together)
+  --rounds N  how often the variants of a benchmark take turns (5)
+  --quick     tiny sizes and one round, to see that everything runs: the figures mean nothing
+  --list      prints the names of all benchmarks, and what they measure
+  --help
+
+Writes .cashflow/bench/<name>.json beside the tables that it prints. Exits with 1 when a benchmark has failed, 2 when it
+was not understood. PostgreSQL and RabbitMQ are its own: it disturbs nothing on this machine but by the load.
+`
+
+const ROUNDS_MAX = 100
+
+/** @throws UsageError that says what is wrong with them */
+export function readArguments(args: readonly string[]): Arguments {
+  const { values, positionals } = parse(args)
+  const quick = values.quick ?? false
+  return {
+    benchmarks: chosen(positionals),
+    quick,
+    rounds: readRounds(values.rounds) ?? (quick ? 1 : 5),
+    list: values.list ?? false,
+    help: values.help ?? false,
+  }
+}
+
+/** What `--list` prints. */
+export function list(): string {
+  const width = Math.max(...BENCHMARKS.map(({ name }) => name.length))
+  return BENCHMARKS.map(({ name, title }) => `${name.padEnd(width)}  ${title}\n`).join('')
+}
+
+function parse(args: readonly string[]) {
+  const flag = { type: 'boolean' } as const
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { quick: flag, list: flag, help: { ...flag, short: 'h' }, rounds: { type: 'string' } },
+    })
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}\n\n${HELP}`)
+  }
+}
+
+function readRounds(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
+  const rounds = /^\d+$/.test(value) ? Number(value) : 0
+  if (rounds < 1 || rounds > ROUNDS_MAX)
+    throw new UsageError(`--rounds must be a number from 1 to ${ROUNDS_MAX}, not ${value}`)
+  return rounds
+}
+
+function chosen(names: readonly string[]): readonly Benchmark[] {
+  if (names.length === 0) return BENCHMARKS
+  const unknown = names.find((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name))
+  if (unknown !== undefined) throw new UsageError(`there is no benchmark "${unknown}". There are:\n${list()}`)
+  return BENCHMARKS.filter(({ name }) => names.includes(name))
+}

@@ -1,0 +1,5 @@
+import type { Benchmark } from '../benchmark.ts'
+import { post } from './post.ts'
+
+/** In the order in which they run. */
+export const BENCHMARKS: readonly Benchmark[] = [post]

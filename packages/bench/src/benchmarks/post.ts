@@ -1,0 +1,53 @@
+import { join } from 'node:path'
+import type { Benchmark, Context } from '../benchmark.ts'
+import { newPayments } from '../client.ts'
+import { closedLoop, type LoadMeasured } from '../load.ts'
+import { startProcess } from '../process.ts'
+import { alternate, compare } from '../rounds.ts'
+import { type Kind, onSystem } from '../system.ts'
+
+const CONNECTIONS = 32
+
+export const post: Benchmark = {
+  name: 'post',
+  title: `POST /payments on ${CONNECTIONS} connections, one process of each API`,
+  async run(context) {
+    const rounds = await alternate(
+      {
+        product: () => measureApi('product', context),
+        'bare express': () => measureBare(context),
+        textbook: () => measureApi('textbook', context),
+      },
+      context,
+    )
+    const ratios = [
+      ['product', 'bare express'],
+      ['product', 'textbook'],
+    ] as const
+    return [
+      ...compare(rounds, { metric: 'rate', what: 'answers', unit: '/s', ratios }),
+      ...compare(rounds, { metric: 'p50Ms', what: 'p50', unit: 'ms', ratios }),
+      ...compare(rounds, { metric: 'p99Ms', what: 'p99', unit: 'ms', ratios }),
+    ]
+  },
+}
+
+function measureApi(kind: Kind, context: Context): Promise<LoadMeasured> {
+  return onSystem(context.servers, kind, ['api'], ({ url }) => measure(url, context))
+}
+
+async function measureBare(context: Context): Promise<LoadMeasured> {
+  const file = join(import.meta.dirname, 'bare-express-main.ts')
+  const place = { databaseUrl: '', brokerUrl: '' } // It has none.
+  const bare = await startProcess({ name: 'bare-express', file, place, dir: context.servers.dir })
+  try {
+    return await measure(bare.url, context)
+  } finally {
+    await bare.stop()
+  }
+}
+
+function measure(url: string, { quick, signal }: Context): Promise<LoadMeasured> {
+  const times = quick ? { warmUpMs: 200, durationMs: 500 } : { warmUpMs: 3_000, durationMs: 10_000 }
+  return closedLoop({ ...times, url, connections: CONNECTIONS, next: newPayments(), signal })
+}

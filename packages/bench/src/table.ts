@@ -1,0 +1,25 @@
+import type { Row } from './benchmark.ts'
+
+const HEAD = ['what', 'value', 'unit', 'spread', 'ratio', 'to']
+const IS_NUMBER = [false, true, false, true, true, false]
+
+/** Aligned text, without a line for what was repeated for another ratio only. */
+export function table(rows: readonly Row[]): string {
+  const cells = [HEAD, ...rows.map((row, index) => cellsOf(row, rows[index - 1]?.what === row.what))]
+  const widths = HEAD.map((_, column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)))
+  const align = (cell: string, column: number) =>
+    IS_NUMBER[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)
+  return cells.map((line) => line.map(align).join('  ').trimEnd()).join('\n')
+}
+
+function cellsOf({ what, value, unit, spread, ratio, ratio_to }: Row, isRepeated: boolean): string[] {
+  const range = spread && spread[0] !== spread[1] ? spread.map(number).join(' – ') : ''
+  const own = isRepeated ? ['', '', '', ''] : [what, number(value), unit, range]
+  return [...own, ratio === undefined ? '' : ratio.toFixed(2), ratio_to ?? '']
+}
+
+/** With as many digits as say something: 12,345, 123, 12.3, 1.23. */
+function number(value: number): string {
+  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2
+  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+}

@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto'
+import express, { type Express } from 'express'
+import type { Kysely } from 'kysely'
+import type { Logger } from 'winston'
+import * as z from 'zod'
+import type { Tables } from './tables.ts'
+
+const UNIQUE_VIOLATION = '23505'
+
+const paymentBody = z.object({
+  amount: z.number().positive().multipleOf(0.01),
+  currency: z.enum(['USD', 'ETB']),
+  reference: z.string().min(1).max(255),
+})
+
+type PaymentBody = z.output<typeof paymentBody>
+
+/** One transaction for each request: the payment and its message, or neither. */
+export function createApp(db: Kysely<Tables>, logger: Logger): Express {
+  const app = express()
+  app.use((req, res, next) => {
+    const startedAt = performance.now()
+    res.on('finish', () =>
+      logger.info('request', {
+        method: req.method,
+        path: req.path,
+        status: res.statusCode,
+        duration_ms: Math.round(performance.now() - startedAt),
+      }),
+    )
+    next()
+  })
+  app.use(express.json())
+
+  app.post('/payments', async (req, res) => {
+    const body = paymentBody.safeParse(req.body)
+    if (!body.success) {
+      res.status(400).json({ errors: body.error.issues })
+      return
+    }
+    try {
+      res.status(201).json(await createPayment(db, body.data))
+    } catch (error) {
+      if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error
+      res.status(409).json({ error: 'a payment with this reference exists' })
+    }
+  })
+
+  app.get('/payments/:id', async (req, res) => {
+    const payment = await db.selectFrom('payments').selectAll().where('id', '=', req.params.id).executeTakeFirst()
+    if (payment) res.json(payment)
+    else res.status(404).json({ error: 'no payment has this id' })
+  })
+  return app
+}
+
+async function createPayment(db: Kysely<Tables>, { amount, currency, reference }: PaymentBody) {
+  return await db.transaction().execute(async (tx) => {
+    const payment = await tx
+      .insertInto('payments')
+      .values({ id: randomUUID(), amount: amount.toFixed(2), currency, reference })
+      .returningAll()
+      .executeTakeFirstOrThrow()
+    await tx
+      .insertInto('outbox')
+      .values({ topic: 'payment.created', payload: { payment_id: payment.id } })
+      .execute()
+    return payment
+  })
+}

@@ -1,0 +1,19 @@
+import amqp, { type Channel, type ChannelModel } from 'amqplib'
+
+export const EXCHANGE = 'payments'
+export const QUEUE = 'payments'
+
+/** A topic exchange, and a queue that keeps messages as safe as the product's does. */
+export async function connect(url: string): Promise<ChannelModel> {
+  const connection = await amqp.connect(url)
+  const channel = await connection.createChannel()
+  await declare(channel)
+  await channel.close()
+  return connection
+}
+
+async function declare(channel: Channel): Promise<void> {
+  await channel.assertExchange(EXCHANGE, 'topic', { durable: true })
+  await channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
+  await channel.bindQueue(QUEUE, EXCHANGE, 'payment.created')
+}

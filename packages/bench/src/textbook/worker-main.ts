@@ -1,0 +1,33 @@
+import { connect, QUEUE } from './broker.ts'
+import { createDatabase } from './database.ts'
+import { createLogger } from './logger.ts'
+import { loadSettings } from './settings.ts'
+import { processPayment } from './worker.ts'
+
+const settings = loadSettings()
+const logger = createLogger('worker')
+const db = createDatabase(settings.DATABASE_URL, 1)
+const connection = await connect(settings.RABBITMQ_URL)
+const channel = await connection.createChannel()
+const options = {
+  db,
+  logger,
+  providerDelayMs: settings.PROVIDER_DELAY_MS,
+  successRate: settings.PROVIDER_SUCCESS_RATE,
+}
+
+// A message is taken when the one before is done: in order, and none is in hand twice.
+await channel.prefetch(1)
+await channel.consume(QUEUE, async (message) => {
+  if (!message) return
+  const { payment_id: paymentId } = JSON.parse(message.content.toString()) as { payment_id: string }
+  await processPayment(paymentId, options)
+  channel.ack(message)
+})
+
+process.once('SIGTERM', async () => {
+  await connection.close()
+  await db.destroy()
+  process.exit(0)
+})
+logger.info('ready')

@@ -1,0 +1,31 @@
+import { expect } from 'chai'
+import { HELP, list, readArguments, UsageError } from '../src/arguments.ts'
+import { BENCHMARKS } from '../src/benchmarks/index.ts'
+
+describe('arguments', () => {
+  it('are all benchmarks and five rounds, unless somebody wants less', () => {
+    expect(readArguments([])).to.include({ benchmarks: BENCHMARKS, quick: false, rounds: 5 })
+    expect(readArguments(['--quick'])).to.include({ quick: true, rounds: 1 })
+    expect(readArguments(['--quick', '--rounds', '3'])).to.include({ quick: true, rounds: 3 })
+  })
+
+  it('name benchmarks, which run in their own order and once', () => {
+    const names = BENCHMARKS.map(({ name }) => name)
+    const { benchmarks } = readArguments([...names.toReversed(), ...names])
+    expect(benchmarks).to.deep.equal(BENCHMARKS)
+    expect(readArguments(['post']).benchmarks.map(({ name }) => name)).to.deep.equal(['post'])
+  })
+
+  it('that make no sense are refused, with what would make sense', () => {
+    expect(() => readArguments(['pots'])).to.throw(UsageError, `no benchmark "pots". There are:\n${list()}`)
+    expect(() => readArguments(['--fast'])).to.throw(UsageError, HELP)
+    for (const rounds of ['0', '101', '1.5', '-1', 'x', ''])
+      expect(() => readArguments([`--rounds=${rounds}`]), rounds).to.throw(UsageError, 'from 1 to 100')
+  })
+
+  it('have names that are those of files', () => {
+    const names = BENCHMARKS.map(({ name }) => name)
+    expect(new Set(names).size).to.equal(names.length)
+    for (const name of names) expect(name).to.match(/^[a-z0-9-]+$/)
+  })
+})

@@ -1,0 +1,44 @@
+import { execFile } from 'node:child_process'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { REPOSITORY } from '@cashflow/testing'
+import { expect } from 'chai'
+import type { Row } from '../src/benchmark.ts'
+import { BENCHMARKS } from '../src/benchmarks/index.ts'
+
+const MAIN = join(import.meta.dirname, '../src/main.ts')
+const run = (...args: string[]) => promisify(execFile)(process.execPath, [MAIN, ...args])
+const fileOf = (name: string) => join(REPOSITORY, '.cashflow/bench', `${name}.json`)
+
+describe('npm run bench', () => {
+  it('runs every benchmark, and writes its rows', async () => {
+    for (const { name } of BENCHMARKS) rmSync(fileOf(name), { force: true })
+    const { stdout } = await run('--quick')
+    for (const { name, title } of BENCHMARKS) {
+      expect(stdout).to.include(`${name}: ${title}`)
+      const written = JSON.parse(readFileSync(fileOf(name), 'utf8')) as { name: string; rows: Row[] }
+      expect(written.name).to.equal(name)
+      expect(written.rows, name).to.not.be.empty
+      expectWellFormed(written.rows)
+    }
+  }).timeout(600_000)
+
+  it('says what is wrong with a name that it does not know', async () => {
+    const failure = await run('pots').catch((error) => error)
+    expect(failure).to.include({ code: 2 })
+    expect(failure.stderr).to.include('there is no benchmark "pots"')
+  })
+})
+
+/** A quick run's figures mean nothing, but they are figures, and what they are compared with is there. */
+function expectWellFormed(rows: readonly Row[]): void {
+  for (const row of rows) {
+    expect(row.what).to.be.a('string').that.is.not.empty
+    expect(row.unit).to.be.a('string')
+    expect(row.value, row.what).to.be.finite
+    expect('ratio' in row, row.what).to.equal('ratio_to' in row)
+    if (row.ratio !== undefined) expect(row.ratio, row.what).to.be.finite
+    if (row.ratio_to !== undefined) expect(rows.map(({ what }) => what)).to.include(row.ratio_to)
+  }
+}
