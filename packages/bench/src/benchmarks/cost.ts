@@ -1,0 +1,82 @@
+import { untilDrained } from '../backlog.ts'
+import type { Benchmark, Context } from '../benchmark.ts'
+import { newPayments } from '../client.ts'
+import { treeCpuMs } from '../cpu-time.ts'
+import { sendAll } from '../load.ts'
+import type { Place } from '../place.ts'
+import { alternate, compare } from '../rounds.ts'
+import type { Servers } from '../servers.ts'
+import { type Kind, onSystem, type System } from '../system.ts'
+
+const CONNECTIONS = 32
+
+/** What has been used up to now. */
+type Bill = Readonly<Record<'wal' | 'services' | 'postgres' | 'rabbitmq', number>>
+
+const ITEMS = [
+  ['wal', 'WAL', 'bytes'],
+  ['commits', 'commits', ''],
+  ['services', 'CPU of the services', 'ms'],
+  ['postgres', 'CPU of PostgreSQL', 'ms'],
+  ['rabbitmq', 'CPU of RabbitMQ', 'ms'],
+] as const
+
+export const cost: Benchmark = {
+  name: 'cost',
+  title: 'what one payment costs from POST /payments to the confirm of its outcome message, thousands going through',
+  async run(context) {
+    const rounds = await alternate(
+      { product: () => measure('product', context), textbook: () => measure('textbook', context) },
+      context,
+    )
+    const ratios = [['product', 'textbook']] as const
+    return ITEMS.flatMap(([metric, what, unit]) => compare(rounds, { metric, what, unit, ratios }))
+  },
+}
+
+function measure(kind: Kind, { servers, quick, signal }: Context) {
+  const count = quick ? 200 : 10_000
+  return onSystem(servers, kind, ['api', 'relay', 'worker'], async (system) => {
+    const { place, url } = system
+    const load = { url, connections: CONNECTIONS, next: newPayments(), signal }
+    // What is loaded and compiled once is not what a payment costs.
+    await sendAll(load, count / 10)
+    await untilDrained(place, kind, signal)
+    // Each page is logged as a whole when it is first changed after a checkpoint: all variants begin with one.
+    await place.query('checkpoint')
+    const commitsBefore = await countCommits(place)
+    const before = await read(servers, system)
+    await sendAll(load, count)
+    await untilDrained(place, kind, signal)
+    const after = await read(servers, system)
+    // A session tells the statistics what it has done when it idles, or ends.
+    await system.halt()
+    const commits = (await countCommits(place)) - commitsBefore
+    const each = (item: keyof Bill) => (after[item] - before[item]) / count
+    return {
+      wal: each('wal'),
+      commits: commits / count,
+      services: each('services'),
+      postgres: each('postgres'),
+      rabbitmq: each('rabbitmq'),
+    }
+  })
+}
+
+async function read({ postgres, rabbitmq }: Servers, { place, processes }: System): Promise<Bill> {
+  const [row] = await place.query<{ wal: number }>(`select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 as wal`)
+  return {
+    wal: row?.wal ?? Number.NaN,
+    services: processes.reduce((total, service) => total + service.cpuMs(), 0),
+    postgres: treeCpuMs(postgres.pid),
+    rabbitmq: treeCpuMs(rabbitmq.pid),
+  }
+}
+
+/** Those of the benchmark's own looks at the backlog as well: ten a second. */
+async function countCommits(place: Place): Promise<number> {
+  const [row] = await place.query<{ count: number }>(
+    'select xact_commit::float8 as count from pg_stat_database where datname = current_database()',
+  )
+  return row?.count ?? Number.NaN
+}

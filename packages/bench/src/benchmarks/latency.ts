@@ -1,0 +1,108 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Benchmark, Context } from '../benchmark.ts'
+import { createClient, newPayments } from '../client.ts'
+import { createListener } from '../listener.ts'
+import { openLoop } from '../load.ts'
+import { alternate, compare } from '../rounds.ts'
+import { percentile } from '../statistics.ts'
+import { type Kind, onSystem, type System } from '../system.ts'
+
+const PER_SECOND = 50
+const CONNECTIONS = 32
+const CREATED = ['payment.created']
+const SETTLED = ['payment.succeeded', 'payment.failed']
+/** For the last payment's messages. */
+const LAST_MS = 60_000
+
+/** When what had happened to one payment, in milliseconds since its request was sent. */
+interface Way {
+  readonly answered: number
+  readonly queued: number
+  readonly settled: number
+  readonly told: number
+}
+
+const STATIONS: readonly [keyof Way, what: string][] = [
+  ['answered', 'sent → 201'],
+  ['queued', 'sent → in a queue'],
+  ['settled', 'sent → settled, by the row'],
+  ['told', 'sent → its outcome in a queue'],
+]
+/** When the row's transaction was about to commit. */
+const SETTLED_AT: Record<Kind, string> = { product: 'settled_at', textbook: 'updated_at' }
+
+export const latency: Benchmark = {
+  name: 'latency',
+  title: `${PER_SECOND} payments/s, evenly spaced, the provider answering at once; each time from the sending of the request`,
+  async run(context) {
+    const rounds = await alternate(
+      { product: () => measure('product', context), textbook: () => measure('textbook', context) },
+      context,
+    )
+    return STATIONS.flatMap(([station, what]) =>
+      [50, 99].flatMap((percent) =>
+        compare(rounds, {
+          metric: `${station} p${percent}`,
+          what: `${what}, p${percent}`,
+          unit: 'ms',
+          ratios: [['product', 'textbook']],
+        }),
+      ),
+    )
+  },
+}
+
+function measure(kind: Kind, context: Context): Promise<Record<string, number>> {
+  return onSystem(context.servers, kind, ['api', 'relay', 'worker'], async (system) => {
+    const { quick } = context
+    // The first ones pay for what is loaded, compiled and connected when it is first used.
+    await follow(system, kind, context, quick ? 200 : 5_000)
+    const ways = await follow(system, kind, context, quick ? 1_000 : 20_000)
+    return Object.fromEntries(
+      STATIONS.flatMap(([station]) => {
+        const times = ways.map((way) => way[station])
+        return [50, 99].map((percent) => [`${station} p${percent}`, percentile(times, percent)])
+      }),
+    )
+  })
+}
+
+async function follow({ place, url }: System, kind: Kind, { signal }: Context, durationMs: number): Promise<Way[]> {
+  const listener = await createListener(place, [...CREATED, ...SETTLED])
+  const client = createClient(url, CONNECTIONS)
+  const next = newPayments()
+  const found: { id: string; sentAt: number; answered: number; queued: number; told: number }[] = []
+  try {
+    const load = openLoop({ perSecond: PER_SECOND, durationMs, signal }, async () => {
+      const sentAt = performance.now()
+      const { id } = JSON.parse(await client.send(next())) as { id: string }
+      const answered = performance.now() - sentAt
+      const queued = (await listener.heard(CREATED, id)) - sentAt
+      const told = (await listener.heard(SETTLED, id)) - sentAt
+      found.push({ id, sentAt, answered, queued, told })
+    })
+    await inTime(load, durationMs + LAST_MS)
+    const rows = await place.query<{ id: string; settled: number }>(
+      `select id, extract(epoch from ${SETTLED_AT[kind]})::float8 * 1000 as settled from payments where id = any($1)`,
+      [found.map(({ id }) => id)],
+    )
+    const settledAt = new Map(rows.map(({ id, settled }) => [id, settled - performance.timeOrigin]))
+    return found.map(({ id, sentAt, ...way }) => ({ ...way, settled: (settledAt.get(id) ?? Number.NaN) - sentAt }))
+  } finally {
+    await client.close()
+    await listener.close()
+  }
+}
+
+async function inTime(work: Promise<void>, ms: number): Promise<void> {
+  const late = new AbortController()
+  const deadline = sleep(ms, undefined, { signal: late.signal }).then(() => {
+    throw new Error(`some messages have not come within ${ms} ms`)
+  })
+  deadline.catch(() => {})
+  try {
+    await Promise.race([work, deadline])
+  } finally {
+    late.abort()
+  }
+}

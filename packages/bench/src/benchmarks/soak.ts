@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Benchmark, Row } from '../benchmark.ts'
+import { createClient, newPayments } from '../client.ts'
+import { openLoop } from '../load.ts'
+import type { Running } from '../process.ts'
+import { median } from '../statistics.ts'
+import { onSystem } from '../system.ts'
+
+const CONNECTIONS = 64
+const MEGABYTE = 2 ** 20
+
+export const soak: Benchmark = {
+  name: 'soak',
+  title:
+    'resident memory of each service under 500 payments/s for 10 minutes, the first minute warmed up, and the last',
+  run: (context) =>
+    onSystem(context.servers, 'product', ['api', 'relay', 'worker'], async ({ url, processes }) => {
+      const sizes = context.quick
+        ? { perSecond: 50, warmUpMs: 500, durationMs: 2_000, sampleMs: 100 }
+        : { perSecond: 500, warmUpMs: 60_000, durationMs: 600_000, sampleMs: 1_000 }
+      const { perSecond, warmUpMs, durationMs, sampleMs } = sizes
+      const { signal } = context
+      const client = createClient(url, CONNECTIONS)
+      const next = newPayments()
+      const create = async () => void (await client.send(next()))
+      try {
+        await openLoop({ perSecond, durationMs: warmUpMs, signal }, create)
+        const samples = watch(processes, sampleMs)
+        await openLoop({ perSecond, durationMs, signal }, create)
+        return rowsOf(await samples.stop(), processes)
+      } finally {
+        await client.close()
+      }
+    }),
+}
+
+/** Resident bytes of each process, once in a while. */
+function watch(processes: readonly Running[], everyMs: number) {
+  const stopping = new AbortController()
+  const samples: number[][] = []
+  async function sample(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      samples.push(processes.map((service) => service.residentBytes()))
+      await sleep(everyMs, undefined, { signal: stopping.signal }).catch(() => {})
+    }
+  }
+  const sampling = sample()
+  return {
+    async stop() {
+      stopping.abort()
+      await sampling
+      return samples
+    },
+  }
+}
+
+function rowsOf(samples: readonly number[][], processes: readonly Running[]): Row[] {
+  const minute = Math.max(1, Math.round(samples.length / 10))
+  return processes.flatMap(({ name }, index): Row[] => {
+    const megabytes = samples.map((sample) => (sample[index] ?? Number.NaN) / MEGABYTE)
+    const first = median(megabytes.slice(0, minute))
+    const last = median(megabytes.slice(-minute))
+    const before = { what: `${name}: first tenth`, value: first, unit: 'MB' }
+    const after = { what: `${name}: last tenth`, value: last, unit: 'MB' }
+    return [before, { ...after, ratio_to: before.what, ratio: last / first }]
+  })
+}

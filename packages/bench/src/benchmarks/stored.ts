@@ -1,0 +1,91 @@
+import type { Benchmark, Context } from '../benchmark.ts'
+import { newPayments, type Request } from '../client.ts'
+import { closedLoop } from '../load.ts'
+import { createPlace, type Place } from '../place.ts'
+import { alternate, compare } from '../rounds.ts'
+import { PRODUCT_TEMPLATE } from '../servers.ts'
+import { startSystem } from '../system.ts'
+
+const CONNECTIONS = 32
+const CHUNK = 250_000
+/** So many different payments are asked for: more than fit into any cache of the API's, were there one. */
+const ASKED_FOR = 20_000
+
+export const stored: Benchmark = {
+  name: 'stored',
+  title: 'POST and GET with 5,000,000 payments stored, and with none',
+  async run(context) {
+    const full = await createPlace(context.servers, PRODUCT_TEMPLATE)
+    try {
+      await store(full, context.quick ? 20_000 : 5_000_000, context)
+      const rounds = await alternate(
+        { full: () => measure(full, context), empty: () => measureEmpty(context) },
+        context,
+      )
+      const ratios = [['full', 'empty']] as const
+      return [
+        ...compare(rounds, { metric: 'posted', what: 'POST', unit: '/s', ratios }),
+        ...compare(rounds, { metric: 'found', what: 'GET', unit: '/s', ratios }),
+      ]
+    } finally {
+      await full.drop()
+    }
+  },
+}
+
+async function measureEmpty(context: Context) {
+  const place = await createPlace(context.servers, PRODUCT_TEMPLATE)
+  try {
+    return await measure(place, context)
+  } finally {
+    await place.drop()
+  }
+}
+
+async function measure(place: Place, { servers, quick, signal }: Context) {
+  const api = await startSystem(servers, 'product', ['api'], { place })
+  try {
+    const times = quick ? { warmUpMs: 100, durationMs: 300 } : { warmUpMs: 3_000, durationMs: 10_000 }
+    const load = { ...times, url: api.url, connections: CONNECTIONS, signal }
+    const posted = await closedLoop({ ...load, next: newPayments() })
+    const found = await closedLoop({ ...load, next: await findPayments(place) })
+    return { posted: posted.rate, found: found.rate }
+  } finally {
+    await api.stop()
+  }
+}
+
+/** Requests for payments from all over the table, of which a large one is not in memory as a whole. */
+async function findPayments(place: Place): Promise<() => Request> {
+  const rows = await place.query<{ id: string }>('select id from payments order by random() limit $1', [ASKED_FOR])
+  let turn = 0
+  return () => {
+    turn += 1
+    return { method: 'GET', path: `/payments/${rows[turn % rows.length]?.id}`, status: 200 }
+  }
+}
+
+/** Settled payments with their events, one a second up to now, as if the system had been running for weeks. */
+async function store(place: Place, count: number, { say, signal }: Context): Promise<void> {
+  for (let from = 0; from < count; from += CHUNK) {
+    signal.throwIfAborted()
+    say(`${from.toLocaleString('en-US')} of ${count.toLocaleString('en-US')} payments stored`)
+    await place.query(
+      `with paid as (
+        insert into payments (id, merchant_id, reference, amount_minor, currency, status, created_at, settled_at)
+        select uuidv7(age), '00000000-0000-7000-8000-000000000001', 'stored-' || md5(n::text), 1 + n, 'USD', 'SUCCESS',
+          now() + age, now() + age + interval '2 s'
+        from (select n, make_interval(secs => n - $3::int) as age from generate_series($1::int, $2::int) as n) as ages
+        returning id, merchant_id, created_at, settled_at
+      )
+      insert into payment_events (payment_id, merchant_id, sequence, type, actor, created_at)
+      select id, merchant_id, 1, 'payment.created', 'api', created_at from paid
+      union all
+      select id, merchant_id, 2, 'payment.succeeded', 'worker', settled_at from paid`,
+      [from, Math.min(from + CHUNK, count) - 1, count],
+    )
+  }
+  say('vacuuming')
+  await place.query('vacuum analyze')
+  await place.query('checkpoint')
+}
