@@ -15,14 +15,16 @@ export const post: Benchmark = {
     const rounds = await alternate(
       {
         product: () => measureApi('product', context),
-        'bare express': () => measureBare(context),
+        empty: () => measureAlone('empty', context),
+        'bare express': () => measureAlone('bare-express', context),
         textbook: () => measureApi('textbook', context),
       },
       context,
     )
     const ratios = [
-      ['product', 'bare express'],
+      ['product', 'empty'],
       ['product', 'textbook'],
+      ['empty', 'bare express'],
     ] as const
     return [
       ...compare(rounds, { metric: 'rate', what: 'answers', unit: '/s', ratios }),
@@ -36,14 +38,15 @@ function measureApi(kind: Kind, context: Context): Promise<LoadMeasured> {
   return onSystem(context.servers, kind, ['api'], ({ url }) => measure(url, context))
 }
 
-async function measureBare(context: Context): Promise<LoadMeasured> {
-  const file = join(import.meta.dirname, 'bare-express-main.ts')
-  const place = { databaseUrl: '', brokerUrl: '' } // It has none.
-  const bare = await startProcess({ name: 'bare-express', file, place, dir: context.servers.dir })
+/** A server without a database. */
+async function measureAlone(name: 'empty' | 'bare-express', context: Context): Promise<LoadMeasured> {
+  const file = join(import.meta.dirname, `${name}-main.ts`)
+  const place = { databaseUrl: 'postgres://127.0.0.1:1/none', brokerUrl: 'amqp://127.0.0.1:1' }
+  const server = await startProcess({ name, file, place, dir: context.servers.dir })
   try {
-    return await measure(bare.url, context)
+    return await measure(server.url, context)
   } finally {
-    await bare.stop()
+    await server.stop()
   }
 }
 
