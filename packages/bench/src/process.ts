@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeExit, startDaemon } from '@cashflow/dev-stack'
-import { cpuMs, residentBytes } from './cpu-time.ts'
 import type { Place } from './place.ts'
+import { cpuMs, residentBytes } from './resources.ts'
 
 export interface Running {
   readonly name: string

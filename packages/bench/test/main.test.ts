@@ -1,8 +1,10 @@
-import { execFile } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { REPOSITORY } from '@cashflow/testing'
+import { descendantsOf } from '@cashflow/dev-stack'
+import { eventually, REPOSITORY } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Row } from '../src/benchmark.ts'
 import { BENCHMARKS } from '../src/benchmarks/index.ts'
@@ -24,12 +26,45 @@ describe('npm run bench', () => {
     }
   }).timeout(600_000)
 
+  it('stops all that it has started when it is interrupted, and leaves nothing behind', async () => {
+    const child = spawn(process.execPath, [MAIN, 'post'], { stdio: ['ignore', 'ignore', 'pipe'] })
+    const pid = child.pid ?? 0
+    let said = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+    })
+    const started = () => descendantsOf(pid).map((each) => each.pid)
+    await eventually(
+      () =>
+        expect(
+          started().some((each) => commandOf(each).includes('services/api')),
+          said,
+        ).to.equal(true),
+      { timeoutMs: 120_000 },
+    )
+    const all = started()
+    child.kill('SIGINT')
+    expect(await once(child, 'close')).to.deep.equal([1, null])
+    expect(said).to.include('stopped by SIGINT')
+    await eventually(() => expect(all.map(commandOf).filter(Boolean)).to.deep.equal([]))
+    expect(existsSync(join(REPOSITORY, '.cashflow/bench', `run-${pid}`))).to.equal(false)
+  }).timeout(300_000)
+
   it('says what is wrong with a name that it does not know', async () => {
     const failure = await run('pots').catch((error) => error)
     expect(failure).to.include({ code: 2 })
     expect(failure.stderr).to.include('there is no benchmark "pots"')
   })
 })
+
+/** Empty once it has ended. */
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
 
 /** A quick run's figures mean nothing, but they are figures, and what they are compared with is there. */
 function expectWellFormed(rows: readonly Row[]): void {

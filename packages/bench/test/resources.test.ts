@@ -1,0 +1,36 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { cpuMs, residentBytes, treeCpuMs } from '../src/resources.ts'
+
+describe('the resources of a process', () => {
+  it('are counted in milliseconds, as Node counts its own', () => {
+    const before = cpuMs(process.pid)
+    const usedBefore = process.cpuUsage()
+    let busy = 0
+    while (process.cpuUsage(usedBefore).user < 100_000) busy += Math.random()
+    const { user, system } = process.cpuUsage(usedBefore)
+    expect(busy).to.be.above(0)
+    // Either clock goes on while the other is read.
+    expect(cpuMs(process.pid) - before).to.be.within(80, (user + system) / 1_000 + 100)
+  })
+
+  it('include those of what it has started, and of what that has', async () => {
+    const loop = 'let i = 0; for (;;) i++'
+    const child = spawn('sh', ['-c', `"${process.execPath}" -e "${loop}" & wait`], { detached: true })
+    try {
+      const pid = child.pid ?? 0
+      await eventually(() => {
+        expect(treeCpuMs(pid) - cpuMs(pid)).to.be.above(50)
+      })
+    } finally {
+      process.kill(-(child.pid ?? 0), 'SIGKILL')
+      await once(child, 'exit')
+    }
+  })
+
+  it('are bytes in memory', () => {
+    expect(residentBytes(process.pid)).to.be.within(process.memoryUsage.rss() / 2, process.memoryUsage.rss() * 2)
+  })
+})
