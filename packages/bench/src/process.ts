@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -39,6 +39,7 @@ const SETTINGS = { NODE_ENV: 'production', APP_ENV: 'production', LOG_LEVEL: 'in
 export async function startProcess({ name, file, place, env = {}, dir }: ProcessOptions): Promise<Running> {
   started += 1
   const logFile = join(dir, 'logs', `${String(started).padStart(4, '0')}-${name}.log`)
+  rmSync(logFile, { force: true }) // Of another run it would say that this one is ready.
   const daemon = await startDaemon({
     file: process.execPath,
     args: [file],

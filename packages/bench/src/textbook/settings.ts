@@ -6,7 +6,7 @@ const settings = z.object({
   PORT: z.coerce.number().default(0),
   PROVIDER_DELAY_MS: z.coerce.number().default(0),
   PROVIDER_SUCCESS_RATE: z.coerce.number().default(0.7),
-  TEXTBOOK_POOL: z.coerce.number().default(10),
+  TEXTBOOK_POOL: z.coerce.number().default(20),
   TEXTBOOK_BATCH: z.coerce.number().default(500),
   TEXTBOOK_POLL_MS: z.coerce.number().default(20),
 })
