@@ -16,7 +16,7 @@ export class UsageError extends Error {}
 
 export const HELP = `npm run bench -- [name …] [options]      measures Cashflow beside what it is compared with
 
-  name        only these benchmarks (all; the long ones take half an hour together)
+  name        only these benchmarks (all, which take three quarters of an hour)
   --rounds N  how often the variants of a benchmark take turns (5)
   --quick     tiny sizes and one round, to see that everything runs: the figures mean nothing
   --list      prints the names of all benchmarks, and what they measure

@@ -3,7 +3,7 @@ import type { Place } from './place.ts'
 
 /** Hears of payments from a queue of its own, bound beside the worker's. */
 export interface Listener {
-  /** Resolves with the time of the next, or the first, such message about the payment, as performance.now() tells it. */
+  /** Resolves with when the first message about the payment on one of these topics came, as performance.now() tells it. */
   heard(topics: readonly string[], paymentId: string): Promise<number>
   close(): Promise<void>
 }

@@ -28,7 +28,7 @@ export interface ProcessOptions {
   dir: string
 }
 
-const START_MS = 60_000
+const START_MS = 120_000
 const STOP_MS = 30_000
 let started = 0
 

@@ -12,7 +12,7 @@ const CONNECTIONS = 32
 const CREATED = ['payment.created']
 const SETTLED = ['payment.succeeded', 'payment.failed']
 /** For the last payment's messages. */
-const LAST_MS = 60_000
+const LAST_MS = 120_000
 
 /** When what had happened to one payment, in milliseconds since its request was sent. */
 interface Way {
@@ -81,7 +81,7 @@ async function follow({ place, url }: System, kind: Kind, { signal }: Context, d
       const told = (await listener.heard(SETTLED, id)) - sentAt
       found.push({ id, sentAt, answered, queued, told })
     })
-    await inTime(load, durationMs + LAST_MS)
+    await inTime(load, durationMs + LAST_MS, signal)
     const rows = await place.query<{ id: string; settled: number }>(
       `select id, extract(epoch from ${SETTLED_AT[kind]})::float8 * 1000 as settled from payments where id = any($1)`,
       [found.map(({ id }) => id)],
@@ -94,9 +94,9 @@ async function follow({ place, url }: System, kind: Kind, { signal }: Context, d
   }
 }
 
-async function inTime(work: Promise<void>, ms: number): Promise<void> {
+async function inTime(work: Promise<void>, ms: number, signal: AbortSignal): Promise<void> {
   const late = new AbortController()
-  const deadline = sleep(ms, undefined, { signal: late.signal }).then(() => {
+  const deadline = sleep(ms, undefined, { signal: AbortSignal.any([late.signal, signal]) }).then(() => {
     throw new Error(`some messages have not come within ${ms} ms`)
   })
   deadline.catch(() => {})

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { countPending } from '../backlog.ts'
 import type { Benchmark, Row } from '../benchmark.ts'
 import { createClient, newPayments } from '../client.ts'
 import { openLoop } from '../load.ts'
@@ -14,7 +15,7 @@ export const soak: Benchmark = {
   title:
     'resident memory of each service under 500 payments/s for 10 minutes, the first minute warmed up, and the last',
   run: (context) =>
-    onSystem(context.servers, 'product', ['api', 'relay', 'worker'], async ({ url, processes }) => {
+    onSystem(context.servers, 'product', ['api', 'relay', 'worker'], async ({ url, place, processes }) => {
       const sizes = context.quick
         ? { perSecond: 50, warmUpMs: 500, durationMs: 2_000, sampleMs: 100 }
         : { perSecond: 500, warmUpMs: 60_000, durationMs: 600_000, sampleMs: 1_000 }
@@ -27,7 +28,9 @@ export const soak: Benchmark = {
         await openLoop({ perSecond, durationMs: warmUpMs, signal }, create)
         const samples = watch(processes, sampleMs)
         await openLoop({ perSecond, durationMs, signal }, create)
-        return rowsOf(await samples.stop(), processes)
+        const rows = rowsOf(await samples.stop(), processes)
+        // What grows here would say that memory was measured under another load than the one that is named.
+        return [...rows, { what: 'pending at the end', value: await countPending(place), unit: 'payments' }]
       } finally {
         await client.close()
       }
