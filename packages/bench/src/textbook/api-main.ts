@@ -12,9 +12,10 @@ const server = createApp(db, logger).listen(settings.PORT, '127.0.0.1', () => {
   logger.info('ready')
 })
 
-process.once('SIGTERM', async () => {
-  server.close()
-  server.closeAllConnections()
-  await db.destroy()
-  process.exit(0)
+process.once('SIGTERM', () => {
+  server.close(async () => {
+    await db.destroy()
+    process.exit(0)
+  })
+  server.closeIdleConnections()
 })

@@ -1,3 +1,4 @@
+import type { ConsumeMessage } from 'amqplib'
 import { connect, QUEUE } from './broker.ts'
 import { createDatabase } from './database.ts'
 import { createLogger } from './logger.ts'
@@ -16,16 +17,22 @@ const options = {
   successRate: settings.PROVIDER_SUCCESS_RATE,
 }
 
-// A message is taken when the one before is done: in order, and none is in hand twice.
-await channel.prefetch(1)
-await channel.consume(QUEUE, async (message) => {
-  if (!message) return
+async function handle(message: ConsumeMessage): Promise<void> {
   const { payment_id: paymentId } = JSON.parse(message.content.toString()) as { payment_id: string }
   await processPayment(paymentId, options)
   channel.ack(message)
+}
+
+// A message is taken when the one before is done: in order, and none is in hand twice.
+await channel.prefetch(1)
+let inHand = Promise.resolve()
+const { consumerTag } = await channel.consume(QUEUE, (message) => {
+  if (message) inHand = handle(message)
 })
 
 process.once('SIGTERM', async () => {
+  await channel.cancel(consumerTag)
+  await inHand
   await connection.close()
   await db.destroy()
   process.exit(0)

@@ -23,11 +23,7 @@ describe('the textbook pipeline', () => {
     await db.query('drop schema public cascade')
     await db.query('create schema public')
     await db.query(await readFile(join(SOURCES, 'schema.sql'), 'utf8'))
-    const place = { databaseUrl: database.url, brokerUrl: vhost.url }
-    for (const name of ['api', 'relay', 'worker']) {
-      const env = { PROVIDER_SUCCESS_RATE: '1' }
-      processes.push(await startProcess({ name, file: join(SOURCES, `${name}-main.ts`), place, env, dir }))
-    }
+    for (const name of ['api', 'relay', 'worker']) processes.push(await start(name))
   })
 
   after(async () => {
@@ -37,6 +33,12 @@ describe('the textbook pipeline', () => {
     await vhost.drop()
     await rm(dir, { recursive: true, force: true })
   })
+
+  function start(name: string, settings: Record<string, string> = {}): Promise<Running> {
+    const place = { databaseUrl: database.url, brokerUrl: vhost.url }
+    const env = { PROVIDER_SUCCESS_RATE: '1', ...settings }
+    return startProcess({ name, file: join(SOURCES, `${name}-main.ts`), place, env, dir })
+  }
 
   async function create(reference: string): Promise<{ status: number; id: string }> {
     const response = await fetch(`${processes[0]?.url}/payments`, {
@@ -92,6 +94,21 @@ describe('the textbook pipeline', () => {
     // One message is taken after the other: behind this one, that one was taken.
     await expectSettled((await create('behind')).id)
     expect(await look()).to.deep.equal(before)
+  })
+
+  it('finishes what it has in hand when it is stopped', async () => {
+    await processes.pop()?.stop()
+    const slow = await start('worker', { PROVIDER_DELAY_MS: '1000' })
+    const { id } = await create('in hand')
+    await eventually(async () => {
+      const { rows } = await db.query(
+        `select 1 from pg_stat_activity where datname = current_database() and state = 'idle in transaction'
+          and query like '%from "payments"%for update'`,
+      )
+      expect(rows).to.have.length(1)
+    })
+    await slow.stop()
+    await expectSettled(id)
   })
 
   async function publish(paymentId: string): Promise<void> {
