@@ -1,0 +1,56 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createTestDatabase, createTestVhost, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
+import { expect } from 'chai'
+import pg from 'pg'
+import { graphileWorker } from '../src/peers/graphile-worker/graphile-worker.ts'
+import { pgBoss } from '../src/peers/pg-boss/pg-boss.ts'
+import { pgTransactionalOutbox } from '../src/peers/pg-transactional-outbox/pg-transactional-outbox.ts'
+import { type Running, startProcess } from '../src/process.ts'
+import { createdMessages } from '../src/queue/messages.ts'
+import { declareProductQueue, openQueue, type Queue } from '../src/queue/queue.ts'
+
+describe('each peer', () => {
+  let dir: string
+  let database: TestDatabase
+  let vhost: TestVhost
+  let client: pg.Client
+  let queue: Queue
+  let running: Running
+
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
+    database = await createTestDatabase()
+    vhost = await createTestVhost()
+    client = new pg.Client({ connectionString: database.url })
+    await client.connect()
+    await declareProductQueue(vhost.url)
+    queue = await openQueue(vhost.url)
+  })
+
+  afterEach(async () => {
+    await running.stop()
+    await queue.close()
+    await client.end()
+    await vhost.drop()
+    await database.drop()
+    await rm(dir, { recursive: true, force: true })
+  })
+
+  for (const { name, program, install } of [pgTransactionalOutbox, pgBoss, graphileWorker])
+    it(`publishes what a transaction has enqueued, and nothing of one that was rolled back: ${name}`, async () => {
+      const producer = await install(database.url)
+      for (const end of ['rollback', 'commit']) {
+        await client.query('begin')
+        for (const messages of createdMessages(20)) await producer.enqueue(client, messages)
+        await client.query(end)
+      }
+      await producer.close()
+      const place = { databaseUrl: database.url, brokerUrl: vhost.url }
+      running = await startProcess({ name, file: program, place, dir })
+      await eventually(async () => expect((await queue.state()).depth).to.be.at.least(20))
+      await running.stop()
+      expect((await queue.state()).depth).to.equal(20)
+    })
+})
