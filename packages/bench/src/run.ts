@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import type { Benchmark, Context, Row } from './benchmark.ts'
 import { table } from './table.ts'
 
@@ -21,7 +22,7 @@ export async function runBenchmarks({ benchmarks, context, print, write }: RunOp
     } catch (error) {
       if (context.signal.aborted) throw context.signal.reason
       failed.push(name)
-      context.say(`${name} has failed: ${error instanceof Error ? error.stack : String(error)}\n`)
+      context.say(`${name} has failed: ${inspect(error)}\n`)
     }
   }
   return failed

@@ -1,10 +1,23 @@
 import type { Benchmark } from '../benchmark.ts'
+import { backlog } from './backlog.ts'
 import { cost } from './cost.ts'
+import { heldSnapshot } from './held-snapshot.ts'
 import { latency } from './latency.ts'
 import { pipeline } from './pipeline.ts'
 import { post } from './post.ts'
+import { relay } from './relay.ts'
 import { soak } from './soak.ts'
 import { stored } from './stored.ts'
 
 /** In the order in which they run. */
-export const BENCHMARKS: readonly Benchmark[] = [post, pipeline, latency, cost, stored, soak]
+export const BENCHMARKS: readonly Benchmark[] = [
+  post,
+  relay,
+  heldSnapshot,
+  backlog,
+  pipeline,
+  latency,
+  stored,
+  cost,
+  soak,
+]

@@ -1,0 +1,47 @@
+import type { Benchmark } from '../benchmark.ts'
+import { drain } from '../drain/drain.ts'
+import { barePublisher, peerRelay } from '../drain/other-relays.ts'
+import { productRelay, textbookRelay } from '../drain/own-relays.ts'
+import type { Relay } from '../drain/relay.ts'
+import { graphileWorker } from '../peers/graphile-worker/graphile-worker.ts'
+import { pgBoss } from '../peers/pg-boss/pg-boss.ts'
+import { pgTransactionalOutbox } from '../peers/pg-transactional-outbox/pg-transactional-outbox.ts'
+import { createdMessages } from '../queue/messages.ts'
+import { alternate, compare } from '../rounds.ts'
+
+const COUNT = 200_000
+const LIMIT_MS = 20_000
+
+export const relay: Benchmark = {
+  name: 'relay',
+  title: `draining ${COUNT.toLocaleString('en-US')} messages, one process of each relay, for ${LIMIT_MS / 1_000} s at most`,
+  async run(context) {
+    const limitMs = context.quick ? 2_000 : LIMIT_MS
+    const count = context.quick ? 1_000 : COUNT
+    const warmUp = context.quick ? 100 : 20_000
+    // Already the warm-up of a slow one takes seconds.
+    const measure =
+      (which: Relay, size = warmUp) =>
+      () =>
+        drain(context, which, { warmUp: size, messages: createdMessages(count), count, limitMs })
+    const rounds = await alternate(
+      {
+        product: measure(productRelay),
+        'bare confirm publisher': measure(barePublisher([warmUp, count])),
+        textbook: measure(textbookRelay),
+        'pg-transactional-outbox': measure(peerRelay(pgTransactionalOutbox), warmUp / 10),
+        'pg-boss': measure(peerRelay(pgBoss)),
+        'graphile-worker': measure(peerRelay(graphileWorker)),
+      },
+      context,
+    )
+    const ratios = [
+      ['product', 'bare confirm publisher'],
+      ['product', 'textbook'],
+      ['product', 'pg-transactional-outbox'],
+      ['product', 'pg-boss'],
+      ['product', 'graphile-worker'],
+    ] as const
+    return compare(rounds, { metric: 'rate', what: 'messages', unit: '/s', ratios })
+  },
+}

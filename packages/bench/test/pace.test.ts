@@ -1,0 +1,59 @@
+import { expect } from 'chai'
+import { measureFall, measureRise } from '../src/queue/pace.ts'
+import type { Queue } from '../src/queue/queue.ts'
+
+const { signal } = new AbortController()
+
+/** Each look finds the next depth, and the last one again and again. */
+function queueOf(...depths: number[]): Queue & { looks: number } {
+  return {
+    looks: 0,
+    async state() {
+      return { depth: depths[Math.min(this.looks++, depths.length - 1)] ?? 0, consumers: 0 }
+    },
+    close: async () => {},
+  }
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<string> {
+  return await promise.then(
+    () => 'none',
+    (error: Error) => error.message,
+  )
+}
+
+describe('the pace of a queue', () => {
+  it('is measured until the last message has come', async () => {
+    const queue = queueOf(0, 0, 10, 40, 100, 100)
+    expect(await measureRise(queue, { from: 0, to: 100, signal })).to.be.greaterThan(0)
+    expect(queue.looks).to.equal(5)
+  })
+
+  it('is measured even if all have come between two looks', async () => {
+    const rate = await measureRise(queueOf(20, 20, 100), { from: 20, to: 100, signal })
+    expect(rate).to.be.greaterThan(0).and.finite
+  })
+
+  it('is measured for a limited time', async () => {
+    const rising = queueOf(...Array.from({ length: 100_000 }, (_, depth) => depth))
+    expect(await measureRise(rising, { from: 0, to: 100_000, limitMs: 50, signal })).to.be.greaterThan(0)
+  })
+
+  it('is none when messages were published twice', async () => {
+    expect(await failureOf(measureRise(queueOf(0, 50, 101), { from: 0, to: 100, signal }))).to.equal(
+      '1 messages were published more than once',
+    )
+  })
+
+  it('is measured until the last message is dealt with, not only taken', async () => {
+    const queue = queueOf(100, 80, 10, 0, 0, 0)
+    const isDone = async () => queue.looks === 6
+    expect(await measureFall(queue, { from: 90, isDone, signal })).to.be.greaterThan(0)
+    expect(queue.looks).to.equal(6)
+  })
+
+  it('is given up when somebody wants to stop', async () => {
+    const stopped = AbortSignal.abort(new Error('stopped'))
+    expect(await failureOf(measureRise(queueOf(0), { from: 0, to: 1, signal: stopped }))).to.equal('stopped')
+  })
+})
