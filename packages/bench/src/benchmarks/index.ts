@@ -3,11 +3,14 @@ import { backlog } from './backlog.ts'
 import { cost } from './cost.ts'
 import { heldSnapshot } from './held-snapshot.ts'
 import { latency } from './latency.ts'
+import { limits } from './limits.ts'
 import { pipeline } from './pipeline.ts'
 import { post } from './post.ts'
 import { relay } from './relay.ts'
+import { scale } from './scale.ts'
 import { soak } from './soak.ts'
 import { stored } from './stored.ts'
+import { worker } from './worker.ts'
 
 /** In the order in which they run. */
 export const BENCHMARKS: readonly Benchmark[] = [
@@ -15,9 +18,12 @@ export const BENCHMARKS: readonly Benchmark[] = [
   relay,
   heldSnapshot,
   backlog,
+  worker,
   pipeline,
   latency,
   stored,
+  scale,
   cost,
   soak,
+  limits,
 ]

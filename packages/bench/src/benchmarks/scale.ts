@@ -1,0 +1,56 @@
+import { uuidv7 } from '@cashflow/runtime'
+import type { Benchmark, Context } from '../benchmark.ts'
+import { drain } from '../drain/drain.ts'
+import { createOrderCheck, type Placed } from '../drain/order.ts'
+import { productRelay } from '../drain/own-relays.ts'
+import { orderedMessages } from '../queue/messages.ts'
+import { takeMessages } from '../queue/take.ts'
+import { alternate, compare } from '../rounds.ts'
+import { work } from '../work/work.ts'
+import { productWorker } from '../work/workers.ts'
+
+const KEYS = 40_000
+const PER_KEY = 5
+const PAYMENTS = 100_000
+
+export const scale: Benchmark = {
+  name: 'scale',
+  title: `2 relays against 1 draining ${KEYS * PER_KEY} messages, ${PER_KEY} of each key in order; 2 workers against 1 settling ${PAYMENTS} payments`,
+  async run(context) {
+    const count = context.quick ? 100 : PAYMENTS
+    const rounds = await alternate(
+      {
+        '1 relay': () => drainInOrder(context, 1),
+        '2 relays': () => drainInOrder(context, 2),
+        '1 worker': () => work(context, productWorker, { count, instances: 1 }),
+        '2 workers': () => work(context, productWorker, { count, instances: 2 }),
+      },
+      context,
+    )
+    const ratios = [
+      ['2 relays', '1 relay'],
+      ['2 workers', '1 worker'],
+    ] as const
+    const rows = compare(rounds, { metric: 'rate', what: 'messages', unit: '/s', ratios })
+    return [...rows, { what: 'messages that overtook an earlier one of their key', value: 0, unit: '' }]
+  },
+}
+
+/** @throws when a message has overtaken an earlier one of its key */
+function drainInOrder(context: Context, instances: number): Promise<{ rate: number }> {
+  const [keys, warmUp] = context.quick ? [200, 100] : [KEYS, 20_000]
+  const ids = Array.from({ length: keys }, () => uuidv7())
+  const count = keys * PER_KEY
+  return drain(context, productRelay, {
+    warmUp,
+    messages: orderedMessages(ids, PER_KEY),
+    count,
+    instances,
+    async check({ place }) {
+      const order = createOrderCheck()
+      await takeMessages<Partial<Placed>>(place.brokerUrl, warmUp + count, order.see)
+      if (order.overtaken > 0) throw new Error(`${order.overtaken} messages have overtaken an earlier one of their key`)
+      if (order.complete(PER_KEY) !== keys) throw new Error('some messages have not come')
+    },
+  })
+}

@@ -1,0 +1,31 @@
+import type { Benchmark } from '../benchmark.ts'
+import { alternate, compare } from '../rounds.ts'
+import { work } from '../work/work.ts'
+import type { Worker } from '../work/worker.ts'
+import { bareConsumer, productWorker, textbookWorker } from '../work/workers.ts'
+
+const COUNT = 100_000
+const LIMIT_MS = 20_000
+
+export const worker: Benchmark = {
+  name: 'worker',
+  title: `settling ${COUNT.toLocaleString('en-US')} payments whose messages wait, without a provider's delay, one process of each worker, for ${LIMIT_MS / 1_000} s at most`,
+  async run(context) {
+    const limitMs = context.quick ? 2_000 : LIMIT_MS
+    const count = context.quick ? 100 : COUNT
+    const measure = (which: Worker) => () => work(context, which, { count, limitMs })
+    const rounds = await alternate(
+      {
+        product: measure(productWorker),
+        'bare consume and ack': measure(bareConsumer),
+        textbook: measure(textbookWorker),
+      },
+      context,
+    )
+    const ratios = [
+      ['product', 'bare consume and ack'],
+      ['product', 'textbook'],
+    ] as const
+    return compare(rounds, { metric: 'rate', what: 'payments', unit: '/s', ratios })
+  },
+}
