@@ -1,7 +1,7 @@
 export { createDatabase, sessionSettings } from './database.ts'
 export { databasePart } from './database-part.ts'
 export { isFault, isTransient } from './errors.ts'
-export { findGivenBack } from './given-back.ts'
+export { findGivenBack, parkPayment, savePostponed } from './given-back.ts'
 export { createGroupCommit, type GroupCommit, type GroupCommitOptions } from './group-commit.ts'
 export { discard, requeue } from './operator/dead-letters.ts'
 export { isParked } from './operator/parked-payments.ts'
@@ -9,14 +9,15 @@ export { settleByHand } from './operator/settle-by-hand.ts'
 export { outcomeMessage } from './outcome-message.ts'
 export {
   type Claim,
-  claimPayment,
+  type ClaimOptions,
+  claimPayments,
   findPayment,
   type Inserted,
   insertPayments,
   lockClaimed,
+  type NewClaim,
   type NewPayment,
-  parkPayment,
-  savePostponed,
+  type Settled,
   saveSettled,
 } from './payment-store.ts'
 export { hasOverdue, hastenRedrive, type Overdue, takeOverdue } from './redrives.ts'

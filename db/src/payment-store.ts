@@ -1,5 +1,6 @@
-import type { Currency, Payment, PaymentEvent, PaymentStatus } from '@cashflow/domain'
+import type { Payment, PaymentEvent, PaymentStatus } from '@cashflow/domain'
 import { type Kysely, type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
+import { toPayment } from './payment-row.ts'
 import { waitForStandby } from './standby.ts'
 import type { PaymentsTable, Tables } from './tables.ts'
 
@@ -87,9 +88,13 @@ export async function findPayment(db: Kysely<Tables>, id: string): Promise<Payme
   return row && toPayment(row)
 }
 
-export interface ClaimOptions {
+export interface NewClaim {
+  readonly id: string
   /** Made for this claim. The same claim made again, after an answer that got lost, finds its own lease. */
-  token: string
+  readonly token: string
+}
+
+export interface ClaimOptions {
   leaseMs: number
   attemptsMax: number
   /** How long after the lease's end the payment is sent through the pipeline again if it is still PENDING. */
@@ -108,40 +113,55 @@ export type Claim =
   | { readonly verdict: 'unknown' }
 
 interface JudgedRow extends Selectable<PaymentsTable> {
+  /** Among the claims, from 1: a bigint, as text. */
+  place: string
   verdict: Exclude<Claim['verdict'], 'unknown'>
   attempts_now: number
   lease_left_ms: number
 }
 
-/** Takes a payment for `leaseMs` milliseconds, unless something speaks against it. A lease that ran out is an attempt. */
-export async function claimPayment(db: Kysely<Tables>, id: string, options: ClaimOptions): Promise<Claim> {
-  const { token, leaseMs, attemptsMax, redriveAfterMs } = options
-  // The row is locked whatever its state, and judged as it was locked. A condition within the locking select would be
-  // judged by the older version, and call a payment free that a peer has just leased.
+/**
+ * Takes each payment for `leaseMs` milliseconds, unless something speaks against it. A lease that ran out is an attempt.
+ *
+ * @returns what became of each claim, in their order
+ */
+export async function claimPayments(
+  db: Kysely<Tables>,
+  claims: readonly NewClaim[],
+  { leaseMs, attemptsMax, redriveAfterMs }: ClaimOptions,
+): Promise<Claim[]> {
+  const ids = claims.map(({ id }) => id)
+  const tokens = claims.map(({ token }) => token)
+  // Every row is locked whatever its state, and judged as it was locked. A condition within the locking select would be
+  // judged by the older version, and call a payment free that a peer has just leased. All who lock several payments do
+  // so in the order of their ids, or they would deadlock. Of several claims of one payment only the first can succeed, or
+  // the one that has. A late claim, run after its repetition, shortens no lease.
   const { rows } = await sql<JudgedRow>`
     with locked as materialized (
-      select * from payments where id = ${id} for update
+      select p.*, token, place from unnest(${ids}::uuid[], ${tokens}::uuid[]) with ordinality as asked (id, token, place)
+      join payments p using (id) order by id for update of p
     ), counted as (
-      select *, attempts + coalesce((claim_token <> ${token} and lease_until <= now())::int, 0) as attempts_now from locked
+      select *, attempts + coalesce((claim_token <> token and lease_until <= now())::int, 0) as attempts_now,
+        row_number() over (partition by id order by claim_token = token desc nulls last, place) as turn from locked
     ), judged as (
       select *, case
         when status <> 'PENDING' then 'settled'
         when parked_at is not null then 'parked'
-        when claim_token = ${token} then 'claimed'
-        when lease_until > now() then 'leased'
+        when claim_token = token then 'claimed'
+        when lease_until > now() or turn > 1 then 'leased'
         when attempts_now >= ${attemptsMax} then 'exhausted'
         else 'claimed'
       end as verdict from counted
     ), claimed as (
       update payments p
-      set claim_token = ${token}, attempts = j.attempts_now,
-        lease_until = now() + ${leaseMs} * interval '1 millisecond',
+      set claim_token = j.token, attempts = j.attempts_now,
+        lease_until = greatest(p.lease_until, now() + ${leaseMs} * interval '1 millisecond'),
         redrive_at = now() + ${leaseMs + redriveAfterMs} * interval '1 millisecond', redrives = 0
       from judged j where p.id = j.id and j.verdict = 'claimed'
     )
     select *, extract(epoch from lease_until - now())::float8 * 1000 as lease_left_ms from judged`.execute(db)
-  const row = rows[0]
-  return row ? toClaim(row) : { verdict: 'unknown' }
+  const made = new Map(rows.map((row) => [Number(row.place), toClaim(row)]))
+  return claims.map((_, index) => made.get(index + 1) ?? { verdict: 'unknown' })
 }
 
 function toClaim(row: JudgedRow): Claim {
@@ -162,117 +182,68 @@ function toClaim(row: JudgedRow): Claim {
 }
 
 /**
- * Locks a payment that this claim holds, or has settled: a payment keeps the token that settled it. Undefined when
- * somebody else claimed it meanwhile.
+ * Locks payments, and returns those that their claims hold, or have settled: a payment keeps the token that settled it.
+ * Undefined in the place of each that somebody else claimed meanwhile.
  */
-export async function lockClaimed(tx: Transaction<Tables>, id: string, token: string): Promise<Payment | undefined> {
-  const row = await tx.selectFrom('payments').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
-  return row?.claim_token === token ? toPayment(row) : undefined
-}
-
-/** Stores the end of a payment that this transaction has locked, and its event. */
-export async function saveSettled(
+export async function lockClaimed(
   tx: Transaction<Tables>,
-  { id, status, failureCode, settledAt }: Payment,
-  event: PaymentEvent,
-  by: { actor: string; requestId: string | undefined },
-): Promise<void> {
-  await tx
-    .updateTable('payments')
-    .set({
-      status,
-      failure_code: failureCode,
-      settled_at: settledAt,
-      lease_until: null,
-      redrive_at: null,
-    })
-    .where('id', '=', id)
-    .where('status', '=', 'PENDING')
-    .returning('id')
-    .executeTakeFirstOrThrow()
-  await insertEvent(tx, event, by)
-}
-
-/** Gives a locked payment back, after an attempt without an answer if `counted`: nobody claims it before the delay ends. */
-export async function savePostponed(
-  tx: Transaction<Tables>,
-  id: string,
-  {
-    delayMsAfter,
-    redriveAfterMs,
-    counted = true,
-  }: { delayMsAfter: (attempts: number) => number; redriveAfterMs: number; counted?: boolean },
-): Promise<{ attempts: number; delayMs: number }> {
-  const { attempts } = await tx
-    .updateTable('payments')
-    .set((eb) => ({ attempts: eb('attempts', '+', counted ? 1 : 0), claim_token: null }))
-    .where('id', '=', id)
-    .returning('attempts')
-    .executeTakeFirstOrThrow()
-  const delayMs = delayMsAfter(attempts)
-  await tx
-    .updateTable('payments')
-    .set({ lease_until: fromNow(delayMs), redrive_at: fromNow(delayMs + redriveAfterMs) })
-    .where('id', '=', id)
+  claims: readonly NewClaim[],
+): Promise<(Payment | undefined)[]> {
+  const locked = await tx
+    .selectFrom('payments')
+    .selectAll()
+    .where('id', '=', sql<string>`any(${claims.map(({ id }) => id)})`)
+    .orderBy('id')
+    .forUpdate()
     .execute()
-  return { attempts, delayMs }
+  const rows = new Map(locked.map((row) => [row.id, row]))
+  return claims.map(({ id, token }) => {
+    const row = rows.get(id)
+    return row?.claim_token === token ? toPayment(row) : undefined
+  })
 }
 
-/**
- * Takes a payment out of the pipeline, PENDING, until an operator decides.
- *
- * @param attempts for which it is parked, a lease that ran out among them
- * @returns false when it is settled, parked or leased by now, or was requeued and has others
- */
-export async function parkPayment(tx: Transaction<Tables>, id: string, attempts: number): Promise<boolean> {
-  const parked = await tx
-    .updateTable('payments')
-    .set({ attempts, parked_at: fromNow(0), claim_token: null, lease_until: null, redrive_at: null })
-    .where('id', '=', id)
-    .where('status', '=', 'PENDING')
-    .where('parked_at', 'is', null)
-    .where((eb) => eb.or([eb('claim_token', 'is', null), eb('lease_until', '<=', sql<Date>`now()`)]))
-    .where(sql<number>`attempts + (claim_token is not null)::int`, '=', attempts)
-    .executeTakeFirst()
-  return parked.numUpdatedRows > 0n
+export interface Settled {
+  readonly payment: Payment
+  readonly event: PaymentEvent
+  readonly actor: string
+  readonly requestId: string | undefined
 }
 
-/** Appends to the payment's history. A sequence that exists already is refused by the database. */
-async function insertEvent(
-  tx: Transaction<Tables>,
-  event: PaymentEvent,
-  { actor, requestId }: { actor: string; requestId: string | undefined },
-): Promise<void> {
-  await tx
-    .insertInto('payment_events')
-    .values({
-      payment_id: event.paymentId,
-      merchant_id: event.merchantId,
-      sequence: event.sequence,
-      type: event.type,
-      data: JSON.stringify(event.data),
-      actor,
-      request_id: requestId ?? null,
-      created_at: event.at,
-    })
-    .execute()
-}
-
-export function toPayment(row: Selectable<PaymentsTable>): Payment {
-  return {
-    id: row.id,
-    merchantId: row.merchant_id,
-    reference: row.reference,
-    amountMinor: BigInt(row.amount_minor),
-    currency: row.currency as Currency,
-    status: row.status,
-    failureCode: row.failure_code,
-    createdAt: row.created_at,
-    settledAt: row.settled_at,
-  }
+/** Stores the ends of payments that this transaction has locked, and their events. */
+export async function saveSettled(tx: Transaction<Tables>, settled: readonly Settled[]): Promise<void> {
+  if (settled.length === 0) return
+  const rows = settled.map(({ payment, event, actor, requestId }) => ({
+    id: payment.id,
+    merchant_id: payment.merchantId,
+    status: payment.status,
+    failure_code: payment.failureCode,
+    settled_at: payment.settledAt,
+    type: event.type,
+    sequence: event.sequence,
+    data: event.data,
+    actor,
+    request_id: requestId,
+    created_at: event.at,
+  }))
+  const { numAffectedRows } = await sql`
+    with given as materialized (
+      select * from json_to_recordset(${JSON.stringify(rows)}::json) as given
+        (id uuid, merchant_id uuid, status text, failure_code text, settled_at timestamptz, type text, sequence int,
+          data jsonb, actor text, request_id text, created_at timestamptz)
+    ), settled as (
+      update payments p
+      set status = g.status, failure_code = g.failure_code, settled_at = g.settled_at, lease_until = null, redrive_at = null
+      from given g where p.id = g.id and p.status = 'PENDING'
+      returning p.id
+    )
+    insert into payment_events (payment_id, merchant_id, sequence, type, data, actor, request_id, created_at)
+    select id, merchant_id, sequence, type, data, actor, request_id, created_at from given
+    where (id in (select id from settled)) is true`.execute(tx)
+  if (numAffectedRows !== BigInt(settled.length)) throw new Error('A payment was settled before, or is not there')
 }
 
 /** A time by the database's clock, the only one that leases and redrives are judged by. */
-function fromNow(delayMs: number) {
+export function fromNow(delayMs: number) {
   return sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`
 }

@@ -3,7 +3,6 @@ import { AMOUNT_MINOR_MAX, settlePayment } from '@cashflow/domain'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import {
-  claimPayment,
   findPayment,
   insertPayments,
   lockClaimed,
@@ -13,7 +12,7 @@ import {
   saveSettled,
 } from '../src/index.ts'
 import { unparkPayment } from '../src/operator/parked-payments.ts'
-import { createTestStore, newPayment, type TestStore } from './test-store.ts'
+import { claimPayment, createTestStore, newPayment, type TestStore } from './test-store.ts'
 
 const OPTIONS = { redriveAfterMs: 60_000 }
 const claimOf = (token: string = randomUUID()) => ({ token, leaseMs: 20_000, attemptsMax: 3, redriveAfterMs: 60_000 })
@@ -159,11 +158,11 @@ describe('the payment store', () => {
   describe('settling', () => {
     async function settle(id: string, token: string): Promise<string> {
       return store.db.transaction().execute(async (tx) => {
-        const locked = await lockClaimed(tx, id, token)
+        const [locked] = await lockClaimed(tx, [{ id, token }])
         if (!locked) return 'lost'
         const settlement = settlePayment(locked, { outcome: 'declined', failureCode: 'card_declined' }, new Date())
         if (!settlement.settled) return 'settled before'
-        await saveSettled(tx, settlement.payment, settlement.event, { actor: 'worker', requestId: 'r-2' })
+        await saveSettled(tx, [{ ...settlement, actor: 'worker', requestId: 'r-2' }])
         return 'settled'
       })
     }

@@ -12,8 +12,8 @@ import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { CommitInDoubtError, StandbyError } from '../src/errors.ts'
-import { claimPayment, createDatabase, insertPayments, isFault, isTransient, type Tables } from '../src/index.ts'
-import { newPayment } from './test-store.ts'
+import { createDatabase, insertPayments, isFault, isTransient, type Tables } from '../src/index.ts'
+import { claimPayment, newPayment } from './test-store.ts'
 
 const logger = createLogger({ service: 'test', level: 'error' })
 const open = (url: string, statementMs?: number) =>

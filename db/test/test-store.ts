@@ -3,7 +3,14 @@ import { createPayment, DEFAULT_MERCHANT_ID, type Money, type Payment } from '@c
 import { createLogger } from '@cashflow/runtime'
 import { createTestDatabase, type TestDatabase } from '@cashflow/testing'
 import type { Kysely } from 'kysely'
-import { createDatabase, insertPayments, type Tables } from '../src/index.ts'
+import {
+  type Claim,
+  type ClaimOptions,
+  claimPayments,
+  createDatabase,
+  insertPayments,
+  type Tables,
+} from '../src/index.ts'
 
 export interface TestStore {
   db: Kysely<Tables>
@@ -36,4 +43,14 @@ export async function createTestStore(poolMax = 20): Promise<TestStore> {
 
 export function newPayment(reference: string = randomUUID(), money: Money = { amountMinor: 10_050n, currency: 'USD' }) {
   return createPayment({ id: randomUUID(), merchantId: DEFAULT_MERCHANT_ID, reference, money, at: new Date() })
+}
+
+/** A claim of its own. */
+export async function claimPayment(
+  db: Kysely<Tables>,
+  id: string,
+  { token, ...options }: ClaimOptions & { token: string },
+): Promise<Claim> {
+  const [claim] = await claimPayments(db, [{ id, token }], options)
+  return claim as Claim
 }

@@ -1,6 +1,6 @@
 import type { Payment } from '@cashflow/domain'
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { toPayment } from '../payment-store.ts'
+import { toPayment } from '../payment-row.ts'
 import type { Tables } from '../tables.ts'
 
 export async function isParked(db: Kysely<Tables>, id: string): Promise<boolean> {

@@ -24,8 +24,8 @@ export function settleByHand(
     if (locked.leased) return { done: false, why: 'A worker is at work on the payment. Try again in a minute.' }
     const { payment, event } = settlement
     await takePayment(tx, payment.id, uuidv7())
-    const data = { ...event.data, reason }
-    await saveSettled(tx, payment, { ...event, data }, { actor: 'operator', requestId: undefined })
+    const reasoned = { ...event, data: { ...event.data, reason } }
+    await saveSettled(tx, [{ payment, event: reasoned, actor: 'operator', requestId: undefined }])
     await appendMessages(tx, [outcomeMessage(payment, event, undefined)])
     await resolveDeadLettersOf(tx, { source: 'worker', key: payment.id }, `settled as ${payment.status}: ${reason}`)
     return { done: true }

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { buryMessage, listDeadLetters } from '@cashflow/outbox'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { claimPayment, discard, parkPayment, requeue, settleByHand } from '../../src/index.ts'
-import { createTestStore, type TestStore } from '../test-store.ts'
+import { discard, parkPayment, requeue, settleByHand } from '../../src/index.ts'
+import { claimPayment, createTestStore, type TestStore } from '../test-store.ts'
 
 const APPROVED = { outcome: 'approved' } as const
 const NOT_WAITING = { done: false, why: 'No unresolved dead letter has this id.' }

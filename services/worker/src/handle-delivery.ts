@@ -1,10 +1,15 @@
 import type { Delivery, Settlement } from '@cashflow/messaging'
 import type { Part } from '@cashflow/runtime'
+import { type BatchOptions, createBatches } from './batches.ts'
 import type { Breaker } from './breaker.ts'
 import { type ProcessOptions, processPayment } from './process-payment.ts'
 import { readDelivery } from './read-delivery.ts'
 
-export interface HandlerOptions extends Omit<ProcessOptions, 'provider'> {
+const ATTEMPTS_MAX = 10
+
+export interface HandlerOptions
+  extends Omit<ProcessOptions, 'provider' | 'batches' | 'attemptsMax'>,
+    Pick<BatchOptions, 'clocks'> {
   breaker: Breaker
 }
 
@@ -17,9 +22,11 @@ export interface Handler extends Part {
 }
 
 /** What the worker does with each delivery. A payment is taken to its end even if the channel is lost after its claim. */
-export function createHandler({ breaker, ...options }: HandlerOptions): Handler {
+export function createHandler({ breaker, clocks, ...given }: HandlerOptions): Handler {
+  const options = { ...given, attemptsMax: ATTEMPTS_MAX }
   const { logger } = options
   const stopping = new AbortController()
+  const batches = createBatches({ ...options, clocks })
   return {
     name: 'handler',
     async start() {},
@@ -40,7 +47,8 @@ export function createHandler({ breaker, ...options }: HandlerOptions): Handler 
       const permit = await breaker.admit(delivery.signal)
       if (!permit) return 'leave'
       try {
-        await processPayment(message, { ...options, provider: permit }, stopping.signal, delivery.signal)
+        const settings = { ...options, batches, provider: permit }
+        await processPayment(message, settings, stopping.signal, delivery.signal)
         return 'ack'
       } catch (error) {
         stopping.signal.throwIfAborted()

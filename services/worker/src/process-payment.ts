@@ -1,17 +1,13 @@
-import { claimPayment, lockClaimed, outcomeMessage, saveSettled, type Tables } from '@cashflow/db'
-import { type Outcome, type PaymentStatus, settlePayment } from '@cashflow/domain'
-import { appendMessages } from '@cashflow/outbox'
+import type { NewClaim, Tables } from '@cashflow/db'
+import type { Outcome, PaymentStatus } from '@cashflow/domain'
 import { type LogFields, type Logger, uuidv7 } from '@cashflow/runtime'
 import type { Kysely, Transaction } from 'kysely'
+import type { Batches, TimedClaim } from './batches.ts'
 import { attemptCharge, type Provider, type ProviderAnswer } from './provider.ts'
 import type { PaymentMessage } from './read-delivery.ts'
-import { persist, transact as transactWith } from './retry.ts'
+import { type PersistOptions, persist, transact as transactWith } from './retry.ts'
 import { buryUnknown, giveBack, park, postpone, putOff } from './set-aside.ts'
-import { type Clock, createTimeLimit } from './time-limit.ts'
 
-const ATTEMPTS_MAX = 10
-// For the claim's answer to arrive, the settling that follows the charge, and clocks that do not run alike.
-const LEASE_MARGIN_MS = 5_000
 const OVERTAKEN_DELAY_MS = 1_000
 // When a payment is looked at again that the provider was not asked about, or did not want to hear of.
 const WITHHELD_DELAY_MS = 1_000
@@ -19,6 +15,7 @@ const MISCONFIGURED_DELAY_MS = 60_000
 
 export interface ProcessOptions {
   db: Kysely<Tables>
+  batches: Batches
   provider: Provider
   logger: Logger
   /** Something was appended to the outbox. */
@@ -26,9 +23,8 @@ export interface ProcessOptions {
   providerDeadlineMs: number
   /** How long a payment may be PENDING past its lease or its retry before it is redriven. */
   redriveAfterMs: number
-  attemptsMax?: number
-  random?: () => number
-  clocks?: readonly Clock[]
+  attemptsMax: number
+  random?: (() => number) | undefined
 }
 
 /** What a delivery came to. Each is a reason to acknowledge it. */
@@ -47,17 +43,15 @@ export async function processPayment(
   signal: AbortSignal,
   unclaimed: AbortSignal = signal,
 ): Promise<Processed> {
-  const { db, logger, provider, providerDeadlineMs, redriveAfterMs, attemptsMax = ATTEMPTS_MAX, random } = options
+  const { db, batches, logger, provider, providerDeadlineMs, redriveAfterMs, attemptsMax, random } = options
   const { paymentId } = message
   const facts = { payment_id: paymentId, message_id: message.messageId, request_id: message.requestId }
-  const transact: Transact = (work) => transactWith(db, work, { signal, logger, random })
+  const persistence = { signal, logger, random }
+  const transact: Transact = (work) => transactWith(db, work, persistence)
 
   const token = uuidv7()
-  const { claim, lease } = await claimInTime(
-    message,
-    { ...options, token, attemptsMax },
-    AbortSignal.any([signal, unclaimed]),
-  )
+  const claiming = { ...persistence, signal: AbortSignal.any([signal, unclaimed]) }
+  const { claim, lease } = await claimInTime(batches, { id: paymentId, token }, claiming)
   switch (claim.verdict) {
     case 'settled':
       logger.info(`Skipping payment ${paymentId} (already ${claim.status})`, facts)
@@ -92,6 +86,10 @@ export async function processPayment(
   const { payment, attempts } = claim
   const answer = await attemptCharge(provider, payment, { attempts, deadlineMs: providerDeadlineMs, lease })
   const processed = await conclude(answer, message, {
+    settle: (outcome) => {
+      const settling = { message, token, outcome }
+      return persist(() => batches.settlements.commit(settling), persistence)
+    },
     token,
     attempts,
     attemptsMax,
@@ -113,6 +111,8 @@ export async function processPayment(
 type Transact = <Result>(work: (tx: Transaction<Tables>, again: boolean) => Promise<Result>) => Promise<Result>
 
 interface Conclusion {
+  /** Undefined when this claim holds the payment no longer. */
+  settle: (outcome: Outcome) => Promise<PaymentStatus | undefined>
   token: string
   attempts: number
   attemptsMax: number
@@ -127,12 +127,12 @@ interface Conclusion {
 async function conclude(
   answer: ProviderAnswer,
   message: PaymentMessage,
-  { token, attempts, attemptsMax, redriveAfterMs, random, transact, logger, facts }: Conclusion,
+  { settle, token, attempts, attemptsMax, redriveAfterMs, random, transact, logger, facts }: Conclusion,
 ): Promise<Processed> {
   switch (answer.outcome) {
     case 'approved':
     case 'declined': {
-      const status = await transact((tx) => settle(tx, message, token, answer))
+      const status = await settle(answer)
       if (!status) return 'overtaken'
       logger.info('payment settled', { ...facts, status })
       return 'settled'
@@ -170,44 +170,9 @@ async function conclude(
 }
 
 /** A claim with enough of its lease left for the provider's deadline: one whose answer came late is made again. */
-async function claimInTime(
-  { paymentId }: PaymentMessage,
-  {
-    db,
-    logger,
-    token,
-    attemptsMax,
-    providerDeadlineMs,
-    redriveAfterMs,
-    random,
-    clocks,
-  }: ProcessOptions & { token: string; attemptsMax: number },
-  signal: AbortSignal,
-) {
-  const leaseMs = providerDeadlineMs + 2 * LEASE_MARGIN_MS
-  const claimOnce = () => claimPayment(db, paymentId, { token, leaseMs, attemptsMax, redriveAfterMs })
+async function claimInTime({ claims }: Batches, claim: NewClaim, options: PersistOptions): Promise<TimedClaim> {
   for (;;) {
-    const lease = createTimeLimit(leaseMs, clocks)
-    const margin = createTimeLimit(LEASE_MARGIN_MS, clocks)
-    const claim = await persist(claimOnce, { signal, logger, random })
-    if (!margin.passed()) return { claim, lease }
+    const timed = await persist(() => claims.commit(claim, options.signal), options)
+    if (!timed.margin.passed()) return timed
   }
-}
-
-/** Status, event and message, or none of them; undefined when this claim holds the payment no longer. */
-async function settle(
-  tx: Transaction<Tables>,
-  message: PaymentMessage,
-  token: string,
-  outcome: Outcome,
-): Promise<PaymentStatus | undefined> {
-  const locked = await lockClaimed(tx, message.paymentId, token)
-  if (!locked) return undefined
-  const settlement = settlePayment(locked, outcome, new Date())
-  // This very claim has settled it: the answer to an earlier COMMIT was lost.
-  if (!settlement.settled) return settlement.status
-  const { payment, event } = settlement
-  await saveSettled(tx, payment, event, { actor: 'worker', requestId: message.requestId })
-  await appendMessages(tx, [outcomeMessage(payment, event, message.requestId)])
-  return payment.status
 }

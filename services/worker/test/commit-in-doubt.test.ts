@@ -3,6 +3,7 @@ import { createDatabase, type Tables } from '@cashflow/db'
 import { startTcpProxy, type TcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Kysely } from 'kysely'
+import { createBatches } from '../src/batches.ts'
 import { type Processed, processPayment } from '../src/process-payment.ts'
 import type { ProviderAnswer } from '../src/provider.ts'
 import { createTestWorker, type TestWorker } from './test-worker.ts'
@@ -33,11 +34,12 @@ describe('a COMMIT whose answer is lost', () => {
   async function process(id: string, answer: ProviderAnswer, attemptsMax = 10): Promise<Processed> {
     const before = proxy.lost
     proxy.loseAnswerTo('commit')
-    const options = { db, logger: payments.logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
+    const shared = { db, providerDeadlineMs: 60_000, redriveAfterMs: 60_000, attemptsMax }
+    const options = { ...shared, batches: createBatches(shared), logger: payments.logger, notify() {} }
     const provider = { charge: async () => answer }
     const message = { paymentId: id, messageId: 'm-1', requestId: 'r-1' }
     const signal = new AbortController().signal
-    const processed = await processPayment(message, { ...options, provider, attemptsMax, random: () => 0 }, signal)
+    const processed = await processPayment(message, { ...options, provider, random: () => 0 }, signal)
     expect(proxy.lost).to.equal(before + 1)
     expect(payments.logged())
       .to.include('database away, trying again')

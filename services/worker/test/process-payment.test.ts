@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { type ProcessOptions, processPayment } from '../src/process-payment.ts'
+import { type BatchOptions, createBatches } from '../src/batches.ts'
+import { processPayment } from '../src/process-payment.ts'
 import type { Provider, ProviderAnswer } from '../src/provider.ts'
 import { createTestWorker, type TestWorker } from './test-worker.ts'
 
@@ -20,16 +21,11 @@ describe('processing a payment', () => {
 
   const provider = (charge: Provider['charge']): Provider => ({ charge })
   const message = (paymentId: string) => ({ paymentId, messageId: 'm-1', requestId: 'r-1' })
-  function process(paymentId: string, charge: Provider['charge'], options: Partial<ProcessOptions> = {}) {
-    const all = {
-      db: payments.db,
-      logger: payments.logger,
-      notify: () => {},
-      provider: provider(charge),
-      providerDeadlineMs: 5_000,
-      redriveAfterMs: 60_000,
-      ...options,
-    }
+  /** In a worker of its own. */
+  function process(paymentId: string, charge: Provider['charge'], options: Partial<BatchOptions> = {}) {
+    const { db, logger } = payments
+    const shared = { db, providerDeadlineMs: 5_000, redriveAfterMs: 60_000, attemptsMax: 10, ...options }
+    const all = { ...shared, batches: createBatches(shared), logger, notify: () => {}, provider: provider(charge) }
     return processPayment(message(paymentId), all, new AbortController().signal)
   }
 

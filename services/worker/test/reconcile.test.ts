@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { claimPayment, parkPayment } from '@cashflow/db'
+import { claimPayments, parkPayment } from '@cashflow/db'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
@@ -69,7 +69,8 @@ describe('reconciling', () => {
       expect(await dueInMs(id)).to.be.closeTo(minutes * 60_000, 10_000)
       await payments.set(id, "redrive_at = now() - interval '1 second'")
     }
-    await claimPayment(payments.db, id, { token: randomUUID(), leaseMs: 1, attemptsMax: 3, redriveAfterMs: 60_000 })
+    const options = { leaseMs: 1, attemptsMax: 3, redriveAfterMs: 60_000 }
+    await claimPayments(payments.db, [{ id, token: randomUUID() }], options)
     await payments.set(id, "redrive_at = now(), lease_until = now() - interval '1 second'")
     expect(await reconcile()).to.deep.include({ redriven: 1 })
     expect(await dueInMs(id)).to.be.closeTo(60_000, 10_000)

@@ -3,6 +3,7 @@ import { insertPayments, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { appendMessages, createFloors, promoteDue, runPass } from '@cashflow/outbox'
 import { type Kysely, sql } from 'kysely'
+import { createBatches } from '../../src/batches.ts'
 import { processPayment } from '../../src/process-payment.ts'
 import type { ProviderAnswer } from '../../src/provider.ts'
 import { createBroker, type Delivery, type Reception } from './broker.ts'
@@ -67,10 +68,11 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
     delivered.push(delivery)
     world.begin('worker', async (database, actor) => {
       const provider = calls.providerFor(actor, world.stage)
-      const options = { db: database, provider, logger: silent, notify() {}, providerDeadlineMs: 60_000 }
-      const retries = { attemptsMax: 3, redriveAfterMs: 60_000, random: () => 0 }
+      const shared = { db: database, providerDeadlineMs: 60_000, attemptsMax: 3, redriveAfterMs: 60_000 }
+      const options = { ...shared, provider, logger: silent, notify() {}, random: () => 0 }
+      const batches = createBatches(shared)
       try {
-        await processPayment({ ...delivery, requestId: 'r' }, { ...options, ...retries }, new AbortController().signal)
+        await processPayment({ ...delivery, requestId: 'r' }, { ...options, batches }, new AbortController().signal)
       } catch {
         broker.queue.push(delivery) // Not acknowledged, so delivered again.
       }
