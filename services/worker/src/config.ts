@@ -36,6 +36,7 @@ export const workerEnv = z
       .transform(Number)
       .default(0.7),
     PROVIDER_DEADLINE_MS: integer({ min: 100, max: 60_000, default: 10_000 }),
+    PROVIDER_CONCURRENCY: integer({ min: 1, max: 1_000, default: 100 }),
     PROVIDER_FAILURES_MAX: integer({ min: 1, max: 1_000, default: 10 }),
     PROVIDER_OPEN_MS: integer({ min: 100, max: 600_000, default: 5_000 }),
   })
@@ -71,6 +72,7 @@ export function workerConfig(env: Env) {
     providerDeadlineMs: settings.PROVIDER_DEADLINE_MS,
     /** How long stopping waits for the charges that are on their way. */
     drainMs: settings.PROVIDER_DEADLINE_MS + SETTLE_MS,
+    providerConcurrency: settings.PROVIDER_CONCURRENCY,
     providerFailuresMax: settings.PROVIDER_FAILURES_MAX,
     providerOpenMs: settings.PROVIDER_OPEN_MS,
     redriveAfterMs: settings.REDRIVE_AFTER_MS,

@@ -7,6 +7,7 @@ import { workerConfig } from './config.ts'
 import { createProvider } from './create-provider.ts'
 import { createDeadDeliveryHandler } from './handle-dead-delivery.ts'
 import { createHandler } from './handle-delivery.ts'
+import { limitCharges } from './provider-slots.ts'
 import { createReconciler } from './reconcile.ts'
 
 const DEAD_PREFETCH = 10
@@ -18,12 +19,8 @@ const logger = createLogger({ service: 'worker', level: config.logLevel })
 const db = createDatabase({ url: config.databaseUrl, applicationName: 'cashflow-worker', poolMax: 10, logger })
 const { notify } = createNotifier(db)
 const provider = createProvider(config.provider)
-const breaker = createBreaker({
-  provider,
-  logger,
-  failuresMax: config.providerFailuresMax,
-  openMs: config.providerOpenMs,
-})
+const { providerFailuresMax: failuresMax, providerOpenMs: openMs } = config
+const breaker = limitCharges(createBreaker({ provider, logger, failuresMax, openMs }), config.providerConcurrency)
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
 const { redriveAfterMs, providerDeadlineMs, reconcileIntervalMs: intervalMs } = config
 const handler = createHandler({ db, breaker, logger, notify, providerDeadlineMs, redriveAfterMs })

@@ -50,6 +50,8 @@ describe("the worker's settings", () => {
     ['PROVIDER_TOKEN', 'né'],
     ['PROVIDER_TOKEN', 'line\r\nbreak'],
     ['PROVIDER_TOKEN', 'x'.repeat(4_097)],
+    ['PROVIDER_CONCURRENCY', '0'],
+    ['PROVIDER_CONCURRENCY', '1001'],
     ['PROVIDER_FAILURES_MAX', '0'],
     ['PROVIDER_OPEN_MS', '99'],
     ['PROVIDER_SUCCESS_RATE', '1.1'],
