@@ -2,10 +2,16 @@ import type { Delivery, Settlement } from '@cashflow/messaging'
 import type { Part } from '@cashflow/runtime'
 import { type BatchOptions, createBatches } from './batches.ts'
 import type { Breaker } from './breaker.ts'
-import { type ProcessOptions, processPayment } from './process-payment.ts'
-import { readDelivery } from './read-delivery.ts'
+import { type Processed, type ProcessOptions, processPayment } from './process-payment.ts'
+import { type PaymentMessage, readDelivery } from './read-delivery.ts'
 
 const ATTEMPTS_MAX = 10
+
+/**
+ * What is good for every delivery of the payment: it is settled, or a message is due for it whatever else is. After all
+ * else each looks for itself, for its message may be the very one that was scheduled, by a COMMIT that was in doubt.
+ */
+const SHARED: ReadonlySet<Processed | undefined> = new Set(['settled', 'put off', 'overtaken'])
 
 export interface HandlerOptions
   extends Omit<ProcessOptions, 'provider' | 'batches' | 'attemptsMax'>,
@@ -21,12 +27,42 @@ export interface Handler extends Part {
   handle(delivery: Delivery): Promise<Settlement>
 }
 
-/** What the worker does with each delivery. A payment is taken to its end even if the channel is lost after its claim. */
+/**
+ * What the worker does with each delivery. A payment is taken to its end even if the channel is lost after its claim.
+ * Several deliveries of a payment share that.
+ */
 export function createHandler({ breaker, clocks, ...given }: HandlerOptions): Handler {
   const options = { ...given, attemptsMax: ATTEMPTS_MAX }
   const { logger } = options
   const stopping = new AbortController()
   const batches = createBatches({ ...options, clocks })
+  /** By payment, one at a time. */
+  const runs = new Map<string, Promise<Processed | undefined>>()
+
+  /** Undefined: nothing was begun. With its channel gone, or the worker stopping, the delivery comes again. */
+  async function run(message: PaymentMessage, delivery: Delivery): Promise<Processed | undefined> {
+    // Before anything is claimed.
+    const permit = await breaker.admit(delivery.signal)
+    if (!permit) return undefined
+    try {
+      const settings = { ...options, batches, provider: permit }
+      return await processPayment(message, settings, stopping.signal, delivery.signal)
+    } finally {
+      permit.release()
+    }
+  }
+
+  async function take(message: PaymentMessage, delivery: Delivery): Promise<Settlement> {
+    const { paymentId } = message
+    for (let other = runs.get(paymentId); other; other = runs.get(paymentId)) {
+      if (SHARED.has(await endOf(other, delivery.signal))) return 'ack'
+      if (delivery.signal.aborted) return 'leave'
+    }
+    const own = run(message, delivery).finally(() => runs.delete(paymentId))
+    runs.set(paymentId, own)
+    return (await own) ? 'ack' : 'leave'
+  }
+
   return {
     name: 'handler',
     async start() {},
@@ -43,13 +79,8 @@ export function createHandler({ breaker, clocks, ...given }: HandlerOptions): Ha
         })
         return 'reject'
       }
-      // Before anything is claimed: with its channel gone, or the worker stopping, the delivery comes again.
-      const permit = await breaker.admit(delivery.signal)
-      if (!permit) return 'leave'
       try {
-        const settings = { ...options, batches, provider: permit }
-        await processPayment(message, settings, stopping.signal, delivery.signal)
-        return 'ack'
+        return await take(message, delivery)
       } catch (error) {
         stopping.signal.throwIfAborted()
         // Its channel is gone and it comes again. Else lost channels would pile up what waits for the database.
@@ -62,9 +93,22 @@ export function createHandler({ breaker, clocks, ...given }: HandlerOptions): Ha
           error,
         })
         return 'reject'
-      } finally {
-        permit.release()
       }
     },
+  }
+}
+
+/** What a run came to; undefined when it failed, or the signal aborts before its end. */
+async function endOf(run: Promise<Processed | undefined>, signal: AbortSignal): Promise<Processed | undefined> {
+  const { promise: gone, resolve } = Promise.withResolvers<undefined>()
+  const leave = () => resolve(undefined)
+  if (signal.aborted) leave()
+  signal.addEventListener('abort', leave)
+  try {
+    return await Promise.race([run, gone])
+  } catch {
+    return undefined // Said by whoever runs it.
+  } finally {
+    signal.removeEventListener('abort', leave)
   }
 }

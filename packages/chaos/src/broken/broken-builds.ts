@@ -9,8 +9,8 @@ export const ACK_BEFORE_COMMIT: BrokenBuild = {
   patches: [
     {
       file: 'services/worker/src/handle-delivery.ts',
-      from: 'await processPayment(message,',
-      to: 'processPayment(message,',
+      from: 'return await processPayment(message,',
+      to: 'return !!processPayment(message,',
     },
   ],
 }

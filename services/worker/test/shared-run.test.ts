@@ -1,0 +1,91 @@
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { createBreaker } from '../src/breaker.ts'
+import { createHandler } from '../src/handle-delivery.ts'
+import type { ProviderAnswer } from '../src/provider.ts'
+import { limitCharges } from '../src/provider-slots.ts'
+import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+
+const APPROVED: ProviderAnswer = { outcome: 'approved' }
+const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
+
+describe('several deliveries of one payment at the same time', () => {
+  let payments: TestWorker
+  let charges: PromiseWithResolvers<ProviderAnswer>[]
+  let handle: ReturnType<typeof createHandler>['handle']
+  let id: string
+
+  before(async () => {
+    payments = await createTestWorker(10)
+  })
+  after(() => payments.drop())
+  beforeEach(async () => {
+    payments.lines.length = 0
+    charges = []
+    const { db, logger } = payments
+    const provider = {
+      charge() {
+        const charge = Promise.withResolvers<ProviderAnswer>()
+        charges.push(charge)
+        return charge.promise
+      },
+    }
+    const breaker = limitCharges(createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 }), 1)
+    const options = { db, breaker, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
+    ;({ handle } = createHandler(options))
+    id = await payments.pending()
+  })
+
+  const handleMany = (count: number) => Array.from({ length: count }, () => handle(delivery(id)))
+  const charged = (times: number) => eventually(() => expect(charges).to.have.length(times))
+  const scheduled = () => payments.db.selectFrom('outbox_scheduled').select('id').where('key', '=', id).execute()
+
+  it('share a claim and a charge, and are acknowledged one by one', async () => {
+    const handled = handleMany(20)
+    await charged(1)
+    handled.push(...handleMany(5))
+    charges[0]?.resolve(APPROVED)
+    expect(await Promise.all(handled)).to.deep.equal(Array.from({ length: 25 }, () => 'ack'))
+    expect(charges).to.have.length(1)
+    expect(payments.logged(), 'nobody else has looked').to.deep.equal(['payment settled'])
+    expect(await payments.row(id)).to.include({ status: 'SUCCESS', attempts: 0 })
+  })
+
+  it('look for themselves when the payment is tried again later, as the message of that may be among them', async () => {
+    const handled = handleMany(3)
+    await charged(1)
+    charges[0]?.resolve(UNKNOWN)
+    expect(await Promise.all(handled)).to.deep.equal(['ack', 'ack', 'ack'])
+    expect(payments.logged()).to.deep.equal([
+      'provider gave no answer, the payment is tried again',
+      'payment is leased, its message is put off',
+    ])
+    expect(await scheduled(), 'one for the next attempt, one for the others').to.have.length(2)
+  })
+
+  it('are taken up by the next one when the first goes with its channel', async () => {
+    const before = handle(delivery(await payments.pending()))
+    await charged(1)
+    const channel = new AbortController()
+    const first = handle(delivery(id, { signal: channel.signal }))
+    const second = handle(delivery(id))
+    channel.abort(new Error('the channel is gone'))
+    expect(await first, 'as nothing was claimed').to.equal('leave')
+    charges[0]?.resolve(APPROVED)
+    await charged(2)
+    charges[1]?.resolve(APPROVED)
+    expect(await Promise.all([before, second])).to.deep.equal(['ack', 'ack'])
+  })
+
+  it('wait for each other only as long as their own channel lasts', async () => {
+    const [first] = handleMany(1)
+    await charged(1)
+    const channel = new AbortController()
+    const second = handle(delivery(id, { signal: channel.signal }))
+    channel.abort(new Error('the channel is gone'))
+    expect(await second).to.equal('leave')
+    expect(await handle(delivery(id, { signal: channel.signal }))).to.equal('leave')
+    charges[0]?.resolve(APPROVED)
+    expect(await first).to.equal('ack')
+  })
+})
