@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { createBreaker } from '../src/breaker.ts'
 import { createHandler } from '../src/handle-delivery.ts'
 import { createHttpProvider } from '../src/http-provider.ts'
+import { limitCharges } from '../src/provider-slots.ts'
 import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const APPROVED = { status: 'approved' }
@@ -21,10 +22,10 @@ describe('handling deliveries with a provider behind HTTP', () => {
   })
   afterEach(() => server.close())
 
-  function createWorker({ openMs = 200, failuresMax = 3 } = {}) {
+  function createWorker({ openMs = 200, failuresMax = 3, chargesMax = 100 } = {}) {
     const { db, logger } = payments
     const provider = createHttpProvider({ url: server.url })
-    const breaker = createBreaker({ provider, logger, failuresMax, openMs })
+    const breaker = limitCharges(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
     const handler = createHandler({
       db,
       breaker,
@@ -110,6 +111,27 @@ describe('handling deliveries with a provider behind HTTP', () => {
     channel.abort(new Error('channel closed'))
     expect(await handled).to.equal('leave')
     expect(await payments.row(id)).to.include({ claim_token: null, lease_until: null })
+  })
+
+  it('claims no more than it may charge at the same time', async () => {
+    const worker = createWorker({ chargesMax: 3 })
+    const ids = await Promise.all(Array.from({ length: 12 }, () => payments.pending()))
+    const answers = Promise.withResolvers<void>()
+    let [open, openMax] = [0, 0]
+    server.script = async (...exchange) => {
+      open += 1
+      openMax = Math.max(openMax, open)
+      await answers.promise
+      open -= 1
+      answer(200, APPROVED)(...exchange)
+    }
+    const handled = ids.map((id) => worker.handle(delivery(id)))
+    await eventually(() => expect(open).to.equal(3))
+    const rows = await Promise.all(ids.map(payments.row))
+    expect(rows.filter(({ claim_token }) => claim_token)).to.have.length(3)
+    answers.resolve()
+    expect(await Promise.all(handled)).to.deep.equal(ids.map(() => 'ack'))
+    expect(openMax).to.equal(3)
   })
 
   it('probes with another payment after one that leads nowhere', async () => {

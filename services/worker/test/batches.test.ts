@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto'
+import { createDatabase, type Tables } from '@cashflow/db'
+import { eventually, startTcpProxy } from '@cashflow/testing'
+import { expect } from 'chai'
+import { type Kysely, sql } from 'kysely'
+import { createBatches } from '../src/batches.ts'
+import { processPayment } from '../src/process-payment.ts'
+import type { ProviderAnswer } from '../src/provider.ts'
+import { createTestWorker, type TestWorker } from './test-worker.ts'
+
+const APPROVED = { outcome: 'approved' } as const
+const DECLINED = { outcome: 'declined', failureCode: 'card_declined' } as const
+const OPTIONS = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000, attemptsMax: 10 }
+
+describe('payments that share their transactions', () => {
+  let payments: TestWorker
+  /** With one session, which soon gives up waiting for a lock. */
+  let db: Kysely<Tables>
+  let ids: string[]
+
+  before(async () => {
+    payments = await createTestWorker(4)
+    db = createDatabase({ ...hasty(), url: payments.database.url })
+    await sql`set lock_timeout = '50ms'`.execute(db)
+  })
+  after(async () => {
+    await db.destroy()
+    await payments.drop()
+  })
+  beforeEach(async () => {
+    ids = await Promise.all(Array.from({ length: 5 }, () => payments.pending()))
+  })
+
+  const hasty = () => ({ applicationName: 'batches', poolMax: 1, logger: payments.logger })
+  const claimsOf = (some: string[]) => some.map((id) => ({ id, token: randomUUID() }))
+  const settlingsOf = (claims: { id: string; token: string }[]) =>
+    claims.map(({ id, token }, index) => ({
+      message: { paymentId: id, messageId: undefined, requestId: 'r-2' },
+      token,
+      outcome: index % 2 === 0 ? APPROVED : DECLINED,
+    }))
+  const outcomeOf = async <Result>(work: Promise<Result>) => work.catch(({ code }: { code: string }) => code)
+  const hold = <Result>(id: string, work: () => Promise<Result>) =>
+    payments.db.transaction().execute(async (tx) => {
+      await sql`select from payments where id = ${id} for update`.execute(tx)
+      return await work()
+    })
+
+  async function ends() {
+    const { rows } = await sql<{ status: string; events: string[]; messages: string[] }>`
+      select status, array(select type || ' ' || coalesce(request_id, '') from payment_events
+          where payment_id = p.id and sequence > 1) as events,
+        array(select topic || ' ' || (headers ->> 'x-request-id') from outbox_messages where key = p.id::text) as messages
+      from payments p where id = any(${ids}) order by array_position(${ids}::uuid[], id)`.execute(payments.db)
+    return rows
+  }
+  const SUCCESS = { status: 'SUCCESS', events: ['payment.succeeded r-2'], messages: ['payment.succeeded r-2'] }
+  const FAILED = { status: 'FAILED', events: ['payment.failed r-2'], messages: ['payment.failed r-2'] }
+  const PENDING = { status: 'PENDING', events: [], messages: [] }
+
+  it('are claimed although somebody else has locked one of them, which is claimed when that is over', async () => {
+    const { claims } = createBatches({ db, ...OPTIONS })
+    const wanted = claimsOf(ids)
+    const verdictOf = async (claim: (typeof wanted)[0]) =>
+      outcomeOf(claims.commit(claim).then((timed) => timed.claim.verdict))
+    const verdicts = await hold(ids[2] as string, () => Promise.all(wanted.map(verdictOf)))
+    expect(verdicts).to.deep.equal(['claimed', 'claimed', '55P03', 'claimed', 'claimed'])
+    expect(await verdictOf(wanted[2] as (typeof wanted)[0])).to.equal('claimed')
+  })
+
+  it('are settled although somebody else has locked one of them, which is settled when that is over', async () => {
+    const { claims, settlements } = createBatches({ db, ...OPTIONS })
+    const claimed = claimsOf(ids)
+    await Promise.all(claimed.map((claim) => claims.commit(claim)))
+    const settlings = settlingsOf(claimed)
+    const settle = (settling: (typeof settlings)[0]) => outcomeOf(settlements.commit(settling))
+    const statuses = await hold(ids[1] as string, () => Promise.all(settlings.map(settle)))
+    expect(statuses).to.deep.equal(['SUCCESS', '55P03', 'SUCCESS', 'FAILED', 'SUCCESS'])
+    expect(await ends()).to.deep.equal([SUCCESS, PENDING, SUCCESS, FAILED, SUCCESS])
+    expect(await settle(settlings[1] as (typeof settlings)[0])).to.equal('FAILED')
+    expect(await ends()).to.deep.equal([SUCCESS, FAILED, SUCCESS, FAILED, SUCCESS])
+  })
+
+  it('are settled although the claim of one of them was lost, which is left alone', async () => {
+    const { claims, settlements } = createBatches({ db, ...OPTIONS })
+    const claimed = claimsOf(ids)
+    await Promise.all(claimed.map((claim) => claims.commit(claim)))
+    await payments.expireLease(ids[0] as string)
+    const [taken = { id: '', token: '' }] = claimsOf(ids)
+    expect((await claims.commit(taken)).claim.verdict).to.equal('claimed')
+    const statuses = await Promise.all(settlingsOf(claimed).map((settling) => settlements.commit(settling)))
+    expect(statuses).to.deep.equal([undefined, 'FAILED', 'SUCCESS', 'FAILED', 'SUCCESS'])
+    expect(await ends()).to.deep.equal([PENDING, FAILED, SUCCESS, FAILED, SUCCESS])
+    expect((await payments.row(ids[0] as string)).claim_token).to.equal(taken.token)
+  })
+
+  it('wait for the standby, once, when one of them may have been settled before', async () => {
+    let waits = 0
+    const watched = db.withPlugin({
+      transformQuery({ node }) {
+        if (node.kind === 'RawNode' && node.sqlFragments.join().includes('pg_logical_emit_message')) waits += 1
+        return node
+      },
+      transformResult: async ({ result }) => result,
+    })
+    const { claims, settlements } = createBatches({ db: watched, ...OPTIONS })
+    const claimed = claimsOf(ids)
+    await Promise.all(claimed.map((claim) => claims.commit(claim)))
+    const [first, ...others] = settlingsOf(claimed)
+    const settle = (some: (typeof first)[]) =>
+      Promise.all(some.map((settling) => settling && settlements.commit(settling)))
+    await settle([first])
+    expect(waits).to.equal(0)
+    expect(await settle([first, ...others])).to.deep.equal(['SUCCESS', 'FAILED', 'SUCCESS', 'FAILED', 'SUCCESS'])
+    expect(waits).to.equal(1)
+    expect(await ends()).to.deep.equal([SUCCESS, FAILED, SUCCESS, FAILED, SUCCESS])
+  })
+
+  it('are settled once, each with one event and one message, when the answer to their COMMIT is lost', async () => {
+    const proxy = await startTcpProxy(payments.database.url)
+    const doubtful = createDatabase({ ...hasty(), url: proxy.url })
+    try {
+      const batches = createBatches({ db: doubtful, ...OPTIONS })
+      const answer = Promise.withResolvers<void>()
+      let asked = 0
+      const provider = {
+        async charge({ id }: { id: string }): Promise<ProviderAnswer> {
+          asked += 1
+          await answer.promise
+          return ids.indexOf(id) % 2 === 0 ? APPROVED : DECLINED
+        },
+      }
+      const options = { db: doubtful, batches, provider, logger: payments.logger, notify() {}, ...OPTIONS }
+      const { signal } = new AbortController()
+      const processed = ids.map((paymentId) =>
+        processPayment({ paymentId, messageId: undefined, requestId: 'r-2' }, options, signal),
+      )
+      await eventually(() => expect(asked).to.equal(5))
+      proxy.loseAnswerTo('commit')
+      answer.resolve()
+      expect(await Promise.all(processed)).to.deep.equal(ids.map(() => 'settled'))
+      expect(proxy.lost).to.equal(1)
+      expect(await ends()).to.deep.equal([SUCCESS, FAILED, SUCCESS, FAILED, SUCCESS])
+    } finally {
+      await doubtful.destroy()
+      await proxy.stop()
+    }
+  })
+})
