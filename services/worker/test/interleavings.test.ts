@@ -17,7 +17,7 @@ const often = <Value>(value: Value, weight: number) => ({ weight, arbitrary: fc.
 const rarely = <Value>(...values: Value[]) => ({ weight: 1, arbitrary: fc.constantFrom(...values) })
 
 const scripts: fc.Arbitrary<Script> = fc.record({
-  payments: fc.integer({ min: 1, max: 2 }),
+  payments: fc.integer({ min: 1, max: 3 }),
   relays: fc.integer({ min: 1, max: 3 }),
   workers: fc.integer({ min: 2, max: 4 }),
   steps: fc.array(

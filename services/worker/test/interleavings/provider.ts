@@ -15,6 +15,15 @@ export interface Calls {
 export function createCalls(next: () => ProviderAnswer): Calls {
   const live = new Map<string, symbol>()
   const violations: string[] = []
+  const arrivals = new Map<Actor, Promise<void>>()
+
+  /** All that a worker is about to be answered arrives at the same time, and is then settled together. */
+  function arrival(actor: Actor, stage: Stage): Promise<void> {
+    const next = arrivals.get(actor) ?? stage.act(actor, async () => {}).finally(() => arrivals.delete(actor))
+    arrivals.set(actor, next)
+    return next
+  }
+
   return {
     providerFor: (actor, stage) => ({
       async charge({ id }) {
@@ -23,7 +32,8 @@ export function createCalls(next: () => ProviderAnswer): Calls {
         live.set(id, call)
         try {
           const answer = await stage.act(actor, async () => next())
-          return await stage.act(actor, async () => answer)
+          await arrival(actor, stage)
+          return answer
         } finally {
           if (!actor.dead && live.get(id) === call) live.delete(id)
         }

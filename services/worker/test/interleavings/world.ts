@@ -23,6 +23,8 @@ export interface Script {
 
 const LIMITS = { lanesMax: 8, messagesPerLaneMax: 3, bytesMax: 1_000_000, confirmDeadlineMs: 60_000 }
 const QUIET_STEPS_MAX = 3_000
+/** Deliveries of a worker that takes several: two of them are settled at once while others gather. */
+const IN_HAND_MAX = 4
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
 /** Plays a script with the product's own passes and workers on a real database, then lets all faults end. */
@@ -42,8 +44,8 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
     const list: (() => Promise<void> | void)[] = []
     if (idle('relay', script.relays)) list.push(() => world.begin('relay', pass))
     if (idle('promoter', 2)) list.push(() => world.begin('promoter', (database) => promoteDue(database)))
-    const next = broker.queue[0]
-    if (next && idle('worker', script.workers)) list.push(() => work(next))
+    if (broker.queue.length > 0 && idle('worker', script.workers)) list.push(() => work(1))
+    if (broker.queue.length > 1 && idle('worker', script.workers)) list.push(() => work(IN_HAND_MAX))
     if (world.stage.blocked === 0) list.push(timePasses, leasesEnd)
     if (quiet) return list
     if (calls.live.size > 0 && world.stage.blocked === 0) list.push(leasesEnd, leasesEnd)
@@ -63,19 +65,22 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
       floors.forget()
     }
   }
-  const work = (delivery: Delivery) => {
-    broker.queue.shift()
-    delivered.push(delivery)
+  const work = (count: number) => {
+    const deliveries = broker.queue.splice(0, count)
+    delivered.push(...deliveries)
     world.begin('worker', async (database, actor) => {
       const provider = calls.providerFor(actor, world.stage)
       const shared = { db: database, providerDeadlineMs: 60_000, attemptsMax: 3, redriveAfterMs: 60_000 }
       const options = { ...shared, provider, logger: silent, notify() {}, random: () => 0 }
       const batches = createBatches(shared)
-      try {
-        await processPayment({ ...delivery, requestId: 'r' }, { ...options, batches }, new AbortController().signal)
-      } catch {
-        broker.queue.push(delivery) // Not acknowledged, so delivered again.
+      const process = async (delivery: Delivery) => {
+        try {
+          await processPayment({ ...delivery, requestId: 'r' }, { ...options, batches }, new AbortController().signal)
+        } catch {
+          broker.queue.push(delivery) // Not acknowledged, so delivered again.
+        }
       }
+      await Promise.all(deliveries.map(process))
     })
   }
   const write = async (database: Kysely<Tables>) => {
