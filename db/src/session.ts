@@ -67,6 +67,8 @@ export class Session extends pg.Client {
 }
 
 const names = new Map<string, string>()
+/** Of the text: a name says what is executed, wherever only that is seen, and has at most 63. */
+const NAME_CHARACTERS = 50
 
 /**
  * A statement with parameters, prepared under a name of its own: a session then parses and plans it once. Texts that are
@@ -75,7 +77,8 @@ const names = new Map<string, string>()
 function named(parameters: unknown[]): unknown[] {
   const [text, values, ...more] = parameters
   if (typeof text !== 'string' || !Array.isArray(values) || values.length === 0 || more.length > 0) return parameters
-  if (!names.has(text) && names.size < STATEMENTS_MAX) names.set(text, `cashflow_${names.size}`)
+  if (!names.has(text) && names.size < STATEMENTS_MAX)
+    names.set(text, `${names.size} ${text.trim().slice(0, NAME_CHARACTERS)}`)
   const name = names.get(text)
   return name === undefined ? parameters : [{ name, text, values }]
 }

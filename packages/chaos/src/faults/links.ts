@@ -18,8 +18,8 @@ type Request = { role: Role; text: string }
 
 /** PostgreSQL's messages end their text with a NUL, which tells COMMIT from `read committed`. */
 const COMMIT = 'commit\0'
-/** The end of the worker's claim, which commits by itself. */
-const CLAIM = 'from judged\0'
+/** The worker's claim, which commits by itself. */
+const CLAIM = 'with locked'
 /** Of a message's body. */
 const PUBLISH = '"payment_id"'
 
