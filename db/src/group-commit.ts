@@ -5,7 +5,7 @@ export interface GroupCommitOptions<Item extends object, Result> {
   commit(items: readonly Item[]): Promise<readonly Result[]>
   /** Items in one transaction. */
   batchMax: number
-  /** Such transactions at the same time, at most. */
+  /** Such transactions at the same time, at most: two, unless they are held up or full batches wait. */
   writersMax: number
   /** Transactions of a single item at the same time, beside those. */
   aloneMax: number
@@ -21,6 +21,8 @@ export interface GroupCommit<Item extends object, Result> {
   commit(item: Item, signal?: AbortSignal): Promise<Result>
 }
 
+// The callers of one batch get their answers while the other is with the database. More would make smaller batches.
+const STEADY_WRITERS = 2
 const PATIENCE_MS = 50
 
 interface Waiting<Item, Result> {
@@ -31,7 +33,7 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Concurrent callers share a transaction: whoever comes while one is being written joins the batch that gathers. Nobody
+ * Concurrent callers share a transaction: whoever comes while they are being written joins the batch that gathers. Nobody
  * waits for others to come: a lone caller is served at once, and batches grow only as far as the load makes them.
  *
  * What one item may have caused, a conflict, a lock or a fault, fails nobody else: each item of that batch is done again
@@ -85,17 +87,14 @@ function isWanted<Item, Result>({ signal, reject }: Waiting<Item, Result>): bool
   return !signal?.aborted
 }
 
-/**
- * First come, first served. One batch at a time, which makes the largest ones; a further writer joins only when a whole
- * batch waits, or those at work are held up.
- */
+/** First come, first served. A writer beyond two joins only when a whole batch waits, or those at work are held up. */
 function createWriters<Entry>(batchMax: number, writersMax: number, write: (entries: Entry[]) => Promise<() => void>) {
   const waiting: Entry[] = []
   let writing = 0
   let slow = 0
   let beginning = false
 
-  const mayBegin = () => writing === slow || waiting.length >= batchMax
+  const mayBegin = () => writing - slow < STEADY_WRITERS || waiting.length >= batchMax
 
   function begin(): void {
     beginning = false

@@ -1,3 +1,4 @@
+export type { Claim } from './claim.ts'
 export { createDatabase, sessionSettings } from './database.ts'
 export { databasePart } from './database-part.ts'
 export { isFault, isTransient } from './errors.ts'
@@ -8,7 +9,6 @@ export { isParked } from './operator/parked-payments.ts'
 export { settleByHand } from './operator/settle-by-hand.ts'
 export { outcomeMessage } from './outcome-message.ts'
 export {
-  type Claim,
   type ClaimOptions,
   claimPayments,
   findPayment,

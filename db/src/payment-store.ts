@@ -1,8 +1,9 @@
-import type { Payment, PaymentEvent, PaymentStatus } from '@cashflow/domain'
-import { type Kysely, type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
+import type { Payment, PaymentEvent } from '@cashflow/domain'
+import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely'
+import { type Claim, type JudgedRow, toClaim } from './claim.ts'
 import { toPayment } from './payment-row.ts'
 import { waitForStandby } from './standby.ts'
-import type { PaymentsTable, Tables } from './tables.ts'
+import type { Tables } from './tables.ts'
 
 /** A payment as it begins. */
 export interface NewPayment {
@@ -97,27 +98,11 @@ export interface NewClaim {
 export interface ClaimOptions {
   leaseMs: number
   attemptsMax: number
-  /** How long after the lease's end the payment is sent through the pipeline again if it is still PENDING. */
+  /**
+   * How long after the lease's end the payment is sent through the pipeline again if it is still PENDING. One whose
+   * redrive is due later than the lease's end keeps it: the row is then updated in place, and no index learns of it.
+   */
   redriveAfterMs: number
-}
-
-export type Claim =
-  | { readonly verdict: 'claimed'; readonly payment: Payment; readonly attempts: number }
-  | { readonly verdict: 'settled'; readonly status: PaymentStatus }
-  /** It waits for an operator. */
-  | { readonly verdict: 'parked' }
-  /** Another worker is at it, or it waits for its next attempt. */
-  | { readonly verdict: 'leased'; readonly leaseLeftMs: number }
-  /** It may not be tried again. */
-  | { readonly verdict: 'exhausted'; readonly attempts: number }
-  | { readonly verdict: 'unknown' }
-
-interface JudgedRow extends Selectable<PaymentsTable> {
-  /** Among the claims, from 1: a bigint, as text. */
-  place: string
-  verdict: Exclude<Claim['verdict'], 'unknown'>
-  attempts_now: number
-  lease_left_ms: number
 }
 
 /**
@@ -156,29 +141,15 @@ export async function claimPayments(
       update payments p
       set claim_token = j.token, attempts = j.attempts_now,
         lease_until = greatest(p.lease_until, now() + ${leaseMs} * interval '1 millisecond'),
-        redrive_at = now() + ${leaseMs + redriveAfterMs} * interval '1 millisecond', redrives = 0
+        redrive_at = case
+          when p.redrive_at > now() + ${leaseMs} * interval '1 millisecond' then p.redrive_at
+          else now() + ${leaseMs + redriveAfterMs} * interval '1 millisecond'
+        end, redrives = 0
       from judged j where p.id = j.id and j.verdict = 'claimed'
     )
     select *, extract(epoch from lease_until - now())::float8 * 1000 as lease_left_ms from judged`.execute(db)
   const made = new Map(rows.map((row) => [Number(row.place), toClaim(row)]))
   return claims.map((_, index) => made.get(index + 1) ?? { verdict: 'unknown' })
-}
-
-function toClaim(row: JudgedRow): Claim {
-  switch (row.verdict) {
-    case 'claimed':
-      return { verdict: 'claimed', payment: toPayment(row), attempts: row.attempts_now }
-    case 'settled':
-      return { verdict: 'settled', status: row.status }
-    case 'parked':
-      return { verdict: 'parked' }
-    case 'leased':
-      return { verdict: 'leased', leaseLeftMs: Math.max(0, row.lease_left_ms) }
-    case 'exhausted':
-      return { verdict: 'exhausted', attempts: row.attempts_now }
-    default:
-      return row.verdict satisfies never
-  }
 }
 
 /**

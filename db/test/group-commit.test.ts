@@ -75,16 +75,19 @@ describe('A group commit', () => {
     expect((await Promise.all(promises)).join()).to.equal('a!,b!,c!,d!,e!,f!,g!')
   })
 
-  it('writes beside a batch that is held up', async () => {
-    const group = create({ writersMax: 2 })
-    const held = all('a', group)
+  it('writes beside two batches that are held up', async () => {
+    const group = create({ writersMax: 3 })
+    const held: Promise<string>[] = []
+    for (const name of 'ab') {
+      held.push(...all(name, group))
+      await nextTurn()
+    }
+    const others = all('cd', group)
     await nextTurn()
-    const others = all('bc', group)
-    await eventually(() => expect(begun()).to.deep.equal(['a', 'b,c']))
-    running[1]?.succeed()
-    expect(await Promise.all(others)).to.deep.equal(['b!', 'c!'])
-    running[0]?.succeed()
-    expect(await Promise.all(held)).to.deep.equal(['a!'])
+    expect(begun()).to.deep.equal(['a', 'b'])
+    await eventually(() => expect(begun()).to.deep.equal(['a', 'b', 'c,d']))
+    for (const { succeed } of running) succeed()
+    expect(await Promise.all([...held, ...others])).to.deep.equal(['a!', 'b!', 'c!', 'd!'])
   })
 
   for (const code of ['40P01', '55P03', '57014', '23514']) {

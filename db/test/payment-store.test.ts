@@ -112,7 +112,14 @@ describe('the payment store', () => {
       const { claim_token, lease_until, redrive_at } = await row(id)
       expect(claim_token).to.equal(options.token)
       expect(Number(lease_until)).to.be.closeTo(Date.now() + 20_000, 5_000)
-      expect(Number(redrive_at)).to.be.closeTo(Date.now() + 80_000, 5_000)
+      // Later than the lease's end, and so left as the insert made it.
+      expect(Number(redrive_at)).to.be.closeTo(Date.now() + 60_000, 5_000)
+    })
+
+    it('moves a redrive behind a lease that would outlast it', async () => {
+      const { id } = await store.insert()
+      await claimPayment(store.db, id, { ...claimOf(), leaseMs: 70_000 })
+      expect(Number((await row(id)).redrive_at)).to.be.closeTo(Date.now() + 130_000, 5_000)
     })
 
     it('gives one payment to one of many workers at once', async () => {
