@@ -26,7 +26,7 @@ const ANSWER_MARGIN_MS = 3_000
 const UNREAD_MS = 6_000
 const CONNECTION_LIFETIME_S = 1_800
 // Every statement finds its rows by the keys of an index, so one plan fits all its parameters and is kept; and what was
-// planned while a table was small must not scan it when it is large.
+// planned while a table was small must not scan it when it is large. For the same reason joins name the keys they look for.
 const PLANS_BY_KEY =
   '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off'
 

@@ -73,7 +73,8 @@ export function isFault(error: unknown): boolean {
 
 /** A prepared statement would return other columns than it did: a migration came between. Its session cannot use it again. */
 export function isStalePlan(error: Error): boolean {
-  return codeOf(error) === '0A000' && error.message.startsWith('cached plan must not change result type')
+  // By its place in PostgreSQL's source: the message is in the server's language.
+  return codeOf(error) === '0A000' && 'routine' in error && error.routine === 'RevalidateCachedQuery'
 }
 
 function codeOf(error: Error): string | undefined {

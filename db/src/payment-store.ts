@@ -57,9 +57,9 @@ async function findHolders(tx: Transaction<Tables>, payments: readonly NewPaymen
   await waitForStandby(tx)
   // A statement of its own, and so with a younger snapshot: those rows have committed by now, or are our own.
   const { rows } = await sql<{ id: string; holder: string }>`
-    select given.id, payments.id as holder from ${newRows(payments)} join payments using (merchant_id, reference)`.execute(
-    tx,
-  )
+    select given.id, payments.id as holder from ${newRows(payments)} join payments using (merchant_id, reference)
+    where payments.merchant_id = any(${payments.map(({ payment }) => payment.merchantId)})
+      and payments.reference = any(${payments.map(({ payment }) => payment.reference)})`.execute(tx)
   if (rows.length < payments.length) throw new Error('A payment was neither inserted nor in the way')
   return new Map(rows.map(({ id, holder }) => [id, holder]))
 }
@@ -99,8 +99,8 @@ export interface ClaimOptions {
   leaseMs: number
   attemptsMax: number
   /**
-   * How long after the lease's end the payment is sent through the pipeline again if it is still PENDING. One whose
-   * redrive is due later than the lease's end keeps it: the row is then updated in place, and no index learns of it.
+   * How long after the lease's end, at most, the payment is sent through the pipeline again if it is still PENDING. One
+   * whose redrive is due between the two keeps it: the row is then updated in place, and no index learns of it.
    */
   redriveAfterMs: number
 }
@@ -124,7 +124,7 @@ export async function claimPayments(
   const { rows } = await sql<JudgedRow>`
     with locked as materialized (
       select p.*, token, place from unnest(${ids}::uuid[], ${tokens}::uuid[]) with ordinality as asked (id, token, place)
-      join payments p using (id) order by id for update of p
+      join payments p using (id) where p.id = any(${ids}) order by id for update of p
     ), counted as (
       select *, attempts + coalesce((claim_token <> token and lease_until <= now())::int, 0) as attempts_now,
         row_number() over (partition by id order by claim_token = token desc nulls last, place) as turn from locked
@@ -142,10 +142,11 @@ export async function claimPayments(
       set claim_token = j.token, attempts = j.attempts_now,
         lease_until = greatest(p.lease_until, now() + ${leaseMs} * interval '1 millisecond'),
         redrive_at = case
-          when p.redrive_at > now() + ${leaseMs} * interval '1 millisecond' then p.redrive_at
+          when p.redrive_at between now() + ${leaseMs} * interval '1 millisecond'
+            and now() + ${leaseMs + redriveAfterMs} * interval '1 millisecond' then p.redrive_at
           else now() + ${leaseMs + redriveAfterMs} * interval '1 millisecond'
         end, redrives = 0
-      from judged j where p.id = j.id and j.verdict = 'claimed'
+      from judged j where p.id = j.id and p.id = any(${ids}) and j.verdict = 'claimed'
     )
     select *, extract(epoch from lease_until - now())::float8 * 1000 as lease_left_ms from judged`.execute(db)
   const made = new Map(rows.map((row) => [Number(row.place), toClaim(row)]))
@@ -205,7 +206,7 @@ export async function saveSettled(tx: Transaction<Tables>, settled: readonly Set
     ), settled as (
       update payments p
       set status = g.status, failure_code = g.failure_code, settled_at = g.settled_at, lease_until = null, redrive_at = null
-      from given g where p.id = g.id and p.status = 'PENDING'
+      from given g where p.id = g.id and p.id = any(${rows.map(({ id }) => id)}) and p.status = 'PENDING'
       returning p.id
     )
     insert into payment_events (payment_id, merchant_id, sequence, type, data, actor, request_id, created_at)

@@ -36,18 +36,18 @@ export async function takeOverdue(
   // Status is a literal: only so is the partial index certain to serve it, whatever the planner knows of parameters.
   const { rows } = await sql<{ id: string; leased: boolean; request_id: string | null }>`
     with due as materialized (
-      select id, coalesce(lease_until > now(), false) as leased from payments
+      select id from payments
       where status = 'PENDING' and parked_at is null and redrive_at <= now()
       order by redrive_at limit ${batchMax} for update skip locked
     )
     update payments p set
-      redrives = case when due.leased then redrives else redrives + 1 end,
+      redrives = case when lease_until > now() then redrives else redrives + 1 end,
       redrive_at = case
-        when due.leased then lease_until + ${redriveAfterMs} * interval '1 millisecond'
+        when lease_until > now() then lease_until + ${redriveAfterMs} * interval '1 millisecond'
         else now() + least(${redriveAfterMs} * power(2, least(redrives, 30)), ${REDRIVE_AFTER_MAX_MS}) * interval '1 millisecond'
       end
-    from due where p.id = due.id
-    returning p.id, due.leased,
+    where id = any(array(select id from due))
+    returning id, coalesce(lease_until > now(), false) as leased,
       (select request_id from payment_events e where e.payment_id = p.id and e.sequence = 1)`.execute(tx)
   const free = rows.filter(({ leased }) => !leased)
   return {

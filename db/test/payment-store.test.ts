@@ -122,6 +122,17 @@ describe('the payment store', () => {
       expect(Number((await row(id)).redrive_at)).to.be.closeTo(Date.now() + 130_000, 5_000)
     })
 
+    it('brings back a redrive that others before it have put off for long', async () => {
+      const { id } = await store.insert()
+      await sql`update payments set redrives = 6, redrive_at = now() + interval '1 hour' where id = ${id}`.execute(
+        store.db,
+      )
+      await claimPayment(store.db, id, claimOf())
+      const { redrive_at, redrives } = await row(id)
+      expect(Number(redrive_at)).to.be.closeTo(Date.now() + 80_000, 5_000)
+      expect(redrives).to.equal(0)
+    })
+
     it('gives one payment to one of many workers at once', async () => {
       for (let round = 0; round < 10; round += 1) {
         const { id } = await store.insert()

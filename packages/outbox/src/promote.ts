@@ -17,7 +17,7 @@ export async function promoteDue<Tables extends OutboxTables>(db: Kysely<Tables>
     with due as materialized (
       select id from outbox_scheduled where due_at <= now() order by due_at limit ${BATCH_MAX} for update skip locked
     ),
-    moved as (delete from outbox_scheduled s using due where s.id = due.id returning s.*)
+    moved as (delete from outbox_scheduled where id = any(array(select id from due)) returning *)
     insert into outbox_messages (lane, message_id, key, topic, payload, headers, mandatory, attempts, created_at)
     select lane, message_id, key, topic, payload, headers, mandatory, attempts, due_at from moved
     order by due_at, id`.execute(db)

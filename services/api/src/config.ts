@@ -20,7 +20,7 @@ export function apiConfig(env: Env) {
     host: settings.HOST,
     /** 0 is any free port. */
     port: settings.PORT,
-    /** Requests that may wait for a connection to PostgreSQL. */
+    /** Requests that may wait to write, and as many to read. */
     queueMax: settings.API_QUEUE_MAX,
   })
 }

@@ -7,12 +7,6 @@ import { type PaymentMessage, readDelivery } from './read-delivery.ts'
 
 const ATTEMPTS_MAX = 10
 
-/**
- * What is good for every delivery of the payment: it is settled, or a message is due for it whatever else is. After all
- * else each looks for itself, for its message may be the very one that was scheduled, by a COMMIT that was in doubt.
- */
-const SHARED: ReadonlySet<Processed | undefined> = new Set(['settled', 'put off', 'overtaken'])
-
 export interface HandlerOptions
   extends Omit<ProcessOptions, 'provider' | 'batches' | 'attemptsMax'>,
     Pick<BatchOptions, 'clocks'> {
@@ -55,7 +49,8 @@ export function createHandler({ breaker, clocks, ...given }: HandlerOptions): Ha
   async function take(message: PaymentMessage, delivery: Delivery): Promise<Settlement> {
     const { paymentId } = message
     for (let other = runs.get(paymentId); other; other = runs.get(paymentId)) {
-      if (SHARED.has(await endOf(other, delivery.signal))) return 'ack'
+      if ((await endOf(other, delivery.signal)) === 'settled') return 'ack'
+      // After all else each looks for itself: its message may be the very one that the other has scheduled.
       if (delivery.signal.aborted) return 'leave'
     }
     const own = run(message, delivery).finally(() => runs.delete(paymentId))

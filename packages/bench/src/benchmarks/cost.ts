@@ -35,7 +35,7 @@ export const cost: Benchmark = {
 }
 
 function measure(kind: Kind, { servers, quick, signal }: Context) {
-  const count = quick ? 200 : 10_000
+  const count = quick ? 50 : 10_000
   return onSystem(servers, kind, ['api', 'relay', 'worker'], async (system) => {
     const { place, url } = system
     const load = { url, connections: CONNECTIONS, next: newPayments(), signal }

@@ -57,7 +57,7 @@ function measure(kind: Kind, context: Context): Promise<Record<string, number>> 
     const { quick } = context
     // The first ones pay for what is loaded, compiled and connected when it is first used.
     await follow(system, kind, context, quick ? 200 : 5_000)
-    const ways = await follow(system, kind, context, quick ? 1_000 : 20_000)
+    const ways = await follow(system, kind, context, quick ? 500 : 20_000)
     return Object.fromEntries(
       STATIONS.flatMap(([station]) => {
         const times = ways.map((way) => way[station])
