@@ -68,7 +68,7 @@ describe('a fault of the links', () => {
   it('loses the answer to a claim, which commits by itself', async () => {
     const client = await connected('database', 'worker')
     const claims = async () => {
-      client.write('select * from judged\0')
+      client.write('0 with locked as materialized (\0')
       await heard(client)
     }
     expect(await during('database-in-doubt', WORKER_CLAIMS, claims)).to.equal(undefined)
