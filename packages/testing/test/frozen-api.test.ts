@@ -43,7 +43,7 @@ describe('an api process that was frozen in the middle of its transactions', () 
   }
 
   it('answers no payment with 201 that is not stored, and goes on by itself', async () => {
-    await postUpTo('insert into "payments"', 'first')
+    await postUpTo('insert into payments', 'first')
     await postUpTo('insert into outbox_messages', 'second')
     await postUpTo('commit', 'third')
     api.kill('SIGSTOP')
