@@ -33,7 +33,7 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Concurrent callers share a transaction: whoever comes while they are being written joins the batch that gathers. Nobody
+ * Concurrent callers share a transaction: whoever comes while others are being written joins the batch that gathers. Nobody
  * waits for others to come: a lone caller is served at once, and batches grow only as far as the load makes them.
  *
  * What one item may have caused, a conflict, a lock or a fault, fails nobody else: each item of that batch is done again

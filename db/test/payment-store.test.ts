@@ -1,20 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { AMOUNT_MINOR_MAX, settlePayment } from '@cashflow/domain'
+import { settlePayment } from '@cashflow/domain'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import {
-  findPayment,
-  insertPayments,
-  lockClaimed,
-  type NewPayment,
-  parkPayment,
-  savePostponed,
-  saveSettled,
-} from '../src/index.ts'
+import { lockClaimed, parkPayment, savePostponed, saveSettled } from '../src/index.ts'
 import { unparkPayment } from '../src/operator/parked-payments.ts'
-import { claimPayment, createTestStore, newPayment, type TestStore } from './test-store.ts'
+import { claimPayment, createTestStore, type TestStore } from './test-store.ts'
 
-const OPTIONS = { redriveAfterMs: 60_000 }
 const claimOf = (token: string = randomUUID()) => ({ token, leaseMs: 20_000, attemptsMax: 3, redriveAfterMs: 60_000 })
 
 describe('the payment store', () => {
@@ -33,75 +24,6 @@ describe('the payment store', () => {
       .set({ lease_until: new Date(0) })
       .where('id', '=', id)
       .execute()
-
-  describe('inserting', () => {
-    const created = (reference?: string) => ({ ...newPayment(reference), requestId: 'r-1' })
-    const insert = (...payments: NewPayment[]) =>
-      store.db.transaction().execute((tx) => insertPayments(tx, payments, OPTIONS))
-
-    it('stores payments with their events, and finds them again', async () => {
-      const [one, two] = [created(), created()]
-      expect(await insert(one, two)).to.deep.equal([
-        { inserted: true, paymentId: one.payment.id },
-        { inserted: true, paymentId: two.payment.id },
-      ])
-      for (const { payment } of [one, two]) {
-        expect(await findPayment(store.db, payment.id)).to.deep.equal(payment)
-        const events = await history(payment.id)
-        expect(events).to.have.length(1)
-        expect(events[0]).to.include({ type: 'payment.created', sequence: 1, actor: 'api', request_id: 'r-1' })
-        expect(Number((await row(payment.id)).redrive_at)).to.be.closeTo(Date.now() + 60_000, 10_000)
-      }
-    })
-
-    it('keeps a reference, an amount and an event as they were given', async () => {
-      const reference = `"\\" ${randomUUID()} {} null é 💶 \u2028 '`
-      const money = { amountMinor: AMOUNT_MINOR_MAX, currency: 'ETB' as const }
-      const { payment, event } = newPayment(reference, money)
-      await insert({ payment, event, requestId: 'r-1' })
-      expect(await findPayment(store.db, payment.id)).to.deep.equal(payment)
-      expect((await history(payment.id))[0]).to.deep.include({ data: event.data, created_at: payment.createdAt })
-    })
-
-    it('names the payment that has the reference, and stores nothing for it', async () => {
-      const first = await store.insert()
-      const [twin, other] = [created(first.reference), created()]
-      expect(await insert(twin, other)).to.deep.equal([
-        { inserted: false, paymentId: first.id },
-        { inserted: true, paymentId: other.payment.id },
-      ])
-      expect(await findPayment(store.db, twin.payment.id)).to.equal(undefined)
-      expect(await history(twin.payment.id)).to.deep.equal([])
-    })
-
-    it('gives a reference to one of several in the same batch, and names it to the others', async () => {
-      const reference = randomUUID()
-      const twins = [created(reference), created(reference), created(reference)]
-      const stored = await insert(...twins)
-      const [winner] = stored.filter(({ inserted }) => inserted)
-      expect(stored.filter(({ inserted }) => inserted)).to.have.length(1)
-      for (const { paymentId } of stored) expect(paymentId).to.equal(winner?.paymentId)
-    })
-
-    it('waits for a twin that has not committed, and finds its own id when the same transaction runs again', async () => {
-      const payment = created()
-      const first = await store.db.startTransaction().execute()
-      await insertPayments(first, [payment], OPTIONS)
-      const second = insert(payment)
-      await first.commit().execute()
-      expect(await second).to.deep.equal([{ inserted: false, paymentId: payment.payment.id }])
-      expect(await history(payment.payment.id)).to.have.length(1)
-    })
-
-    it('never deadlocks with a batch of the same references in another order', async () => {
-      for (let round = 0; round < 10; round++) {
-        const references = Array.from({ length: 40 }, () => randomUUID())
-        const batches = [references, references.toReversed(), references.toSorted()]
-        const stored = await Promise.all(batches.map((batch) => insert(...batch.map(created))))
-        expect(stored.flat().filter(({ inserted }) => inserted)).to.have.length(40)
-      }
-    })
-  })
 
   describe('claiming', () => {
     it('takes a payment that is PENDING, and lends it for the lease', async () => {

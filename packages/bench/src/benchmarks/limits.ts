@@ -5,8 +5,8 @@ import { findPgbench, runPgbench } from '../limits/pgbench.ts'
 import { createPlace } from '../place.ts'
 import { alternate, compare } from '../rounds.ts'
 import { PRODUCT_TEMPLATE } from '../servers.ts'
-import { work } from '../work/work.ts'
-import { bareConsumer } from '../work/workers.ts'
+import { work } from '../workers/work.ts'
+import { bareConsumer } from '../workers/workers.ts'
 
 const COUNT = 200_000
 

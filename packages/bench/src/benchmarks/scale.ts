@@ -6,8 +6,8 @@ import { productRelay } from '../drain/own-relays.ts'
 import { orderedMessages } from '../queue/messages.ts'
 import { takeMessages } from '../queue/take.ts'
 import { alternate, compare } from '../rounds.ts'
-import { work } from '../work/work.ts'
-import { productWorker } from '../work/workers.ts'
+import { work } from '../workers/work.ts'
+import { productWorker } from '../workers/workers.ts'
 
 const KEYS = 40_000
 const PER_KEY = 5

@@ -1,8 +1,8 @@
 import type { Benchmark } from '../benchmark.ts'
 import { alternate, compare } from '../rounds.ts'
-import { work } from '../work/work.ts'
-import type { Worker } from '../work/worker.ts'
-import { bareConsumer, productWorker, textbookWorker } from '../work/workers.ts'
+import { work } from '../workers/work.ts'
+import type { Worker } from '../workers/worker.ts'
+import { bareConsumer, productWorker, textbookWorker } from '../workers/workers.ts'
 
 const COUNT = 100_000
 const LIMIT_MS = 20_000
