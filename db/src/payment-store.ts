@@ -1,4 +1,5 @@
 import type { Payment, PaymentEvent } from '@cashflow/domain'
+import { appendStatement, type NewMessage } from '@cashflow/outbox'
 import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely'
 import { type Claim, type JudgedRow, toClaim } from './claim.ts'
 import { toPayment } from './payment-row.ts'
@@ -10,6 +11,8 @@ export interface NewPayment {
   payment: Payment
   event: PaymentEvent
   requestId: string
+  /** Appended with it. Its key is the payment's id. */
+  message?: NewMessage | undefined
 }
 
 export interface Inserted {
@@ -19,19 +22,20 @@ export interface Inserted {
 }
 
 /**
- * Stores new payments and their events, except those whose reference is taken.
+ * Stores new payments, their events and their messages, except those whose reference is taken. All in one statement, which
+ * is one transaction: nobody who dies or stalls leaves it open, and it costs one round trip.
  *
  * @param redriveAfterMs from now, when a payment that is still PENDING is sent through the pipeline again
- * @returns for each, in their order, the payment that has its reference: another's id is a duplicate, and one's own with
- * `inserted: false` is the answer to a transaction that had committed before
+ * @returns after COMMIT, for each, in their order, the payment that has its reference: another's id is a duplicate, and
+ * one's own with `inserted: false` is the answer to an attempt that had committed before
  */
 export async function insertPayments(
-  tx: Transaction<Tables>,
+  db: Kysely<Tables>,
   payments: readonly NewPayment[],
   { redriveAfterMs }: { redriveAfterMs: number },
 ): Promise<Inserted[]> {
   // Sorted: two transactions that have the same references in different orders would wait for each other.
-  const { rows } = await sql<{ payment_id: string }>`
+  const { rows } = await sql<{ id: string }>`
     with given as materialized (
       select * from ${newRows(payments)}
     ), inserted as (
@@ -40,28 +44,33 @@ export async function insertPayments(
       from given order by merchant_id, reference
       on conflict do nothing
       returning id
+    ), recorded as (
+      insert into payment_events (payment_id, merchant_id, sequence, type, data, actor, request_id, created_at)
+      select id, merchant_id, sequence, type, data, 'api', request_id, created_at from given
+      where (id in (select id from inserted)) is true
+    ), appended as (
+      ${appendStatement(messagesOf(payments), sql`(key in (select id::text from inserted)) is true`)}
     )
-    insert into payment_events (payment_id, merchant_id, sequence, type, data, actor, request_id, created_at)
-    select id, merchant_id, sequence, type, data, 'api', request_id, created_at from given
-    where (id in (select id from inserted)) is true
-    returning payment_id`.execute(tx)
-  const inserted = new Set(rows.map(({ payment_id }) => payment_id))
+    select id from inserted`.execute(db)
+  const inserted = new Set(rows.map(({ id }) => id))
   const others = payments.filter(({ payment }) => !inserted.has(payment.id))
-  const holders = others.length > 0 ? await findHolders(tx, others) : undefined
+  const holders = others.length > 0 ? await findHolders(db, others) : undefined
   return payments.map(({ payment: { id } }) => ({ inserted: inserted.has(id), paymentId: holders?.get(id) ?? id }))
 }
 
 /** Who has the references of payments that were not inserted, by their ids. */
-async function findHolders(tx: Transaction<Tables>, payments: readonly NewPayment[]): Promise<Map<string, string>> {
-  // Whether a standby has the rows that were in the way is not known.
-  await waitForStandby(tx)
-  // A statement of its own, and so with a younger snapshot: those rows have committed by now, or are our own.
-  const { rows } = await sql<{ id: string; holder: string }>`
-    select given.id, payments.id as holder from ${newRows(payments)} join payments using (merchant_id, reference)
-    where payments.merchant_id = any(${payments.map(({ payment }) => payment.merchantId)})
-      and payments.reference = any(${payments.map(({ payment }) => payment.reference)})`.execute(tx)
-  if (rows.length < payments.length) throw new Error('A payment was neither inserted nor in the way')
-  return new Map(rows.map(({ id, holder }) => [id, holder]))
+function findHolders(db: Kysely<Tables>, payments: readonly NewPayment[]): Promise<Map<string, string>> {
+  return db.transaction().execute(async (tx) => {
+    // Whether a standby has the rows that were in the way is not known.
+    await waitForStandby(tx)
+    // With a younger snapshot than the insert's: those rows have committed by now, or are our own.
+    const { rows } = await sql<{ id: string; holder: string }>`
+      select given.id, payments.id as holder from ${newRows(payments)} join payments using (merchant_id, reference)
+      where payments.merchant_id = any(${payments.map(({ payment }) => payment.merchantId)})
+        and payments.reference = any(${payments.map(({ payment }) => payment.reference)})`.execute(tx)
+    if (rows.length < payments.length) throw new Error('A payment was neither inserted nor in the way')
+    return new Map(rows.map(({ id, holder }) => [id, holder]))
+  })
 }
 
 // One parameter, however many rows: Kysely and pg spend their time on each.
@@ -180,9 +189,11 @@ export interface Settled {
   readonly event: PaymentEvent
   readonly actor: string
   readonly requestId: string | undefined
+  /** Appended with it. */
+  readonly message?: NewMessage | undefined
 }
 
-/** Stores the ends of payments that this transaction has locked, and their events. */
+/** Stores the ends of payments that this transaction has locked, their events and their messages. */
 export async function saveSettled(tx: Transaction<Tables>, settled: readonly Settled[]): Promise<void> {
   if (settled.length === 0) return
   const rows = settled.map(({ payment, event, actor, requestId }) => ({
@@ -198,7 +209,7 @@ export async function saveSettled(tx: Transaction<Tables>, settled: readonly Set
     request_id: requestId,
     created_at: event.at,
   }))
-  const { numAffectedRows } = await sql`
+  const { rows: saved } = await sql`
     with given as materialized (
       select * from json_to_recordset(${JSON.stringify(rows)}::json) as given
         (id uuid, merchant_id uuid, status text, failure_code text, settled_at timestamptz, type text, sequence int,
@@ -208,11 +219,18 @@ export async function saveSettled(tx: Transaction<Tables>, settled: readonly Set
       set status = g.status, failure_code = g.failure_code, settled_at = g.settled_at, lease_until = null, redrive_at = null
       from given g where p.id = g.id and p.id = any(${rows.map(({ id }) => id)}) and p.status = 'PENDING'
       returning p.id
+    ), recorded as (
+      insert into payment_events (payment_id, merchant_id, sequence, type, data, actor, request_id, created_at)
+      select id, merchant_id, sequence, type, data, actor, request_id, created_at from given
+    ), appended as (
+      ${appendStatement(messagesOf(settled))}
     )
-    insert into payment_events (payment_id, merchant_id, sequence, type, data, actor, request_id, created_at)
-    select id, merchant_id, sequence, type, data, actor, request_id, created_at from given
-    where (id in (select id from settled)) is true`.execute(tx)
-  if (numAffectedRows !== BigInt(settled.length)) throw new Error('A payment was settled before, or is not there')
+    select id from settled`.execute(tx)
+  if (saved.length !== settled.length) throw new Error('A payment was settled before, or is not there')
+}
+
+function messagesOf(entries: readonly { readonly message?: NewMessage | undefined }[]): NewMessage[] {
+  return entries.flatMap(({ message }) => message ?? [])
 }
 
 /** A time by the database's clock, the only one that leases and redrives are judged by. */

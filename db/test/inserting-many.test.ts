@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { AMOUNT_MINOR_MAX } from '@cashflow/domain'
 import { expect } from 'chai'
+import { sql } from 'kysely'
 import { findPayment, insertPayments, type NewPayment } from '../src/index.ts'
 import { createTestStore, newPayment, type TestStore } from './test-store.ts'
 
@@ -17,8 +18,11 @@ describe('inserting payments together', () => {
   const history = (id: string) =>
     store.db.selectFrom('payment_events').selectAll().where('payment_id', '=', id).orderBy('sequence').execute()
   const created = (reference?: string) => ({ ...newPayment(reference), requestId: 'r-1' })
-  const insert = (...payments: NewPayment[]) =>
-    store.db.transaction().execute((tx) => insertPayments(tx, payments, OPTIONS))
+  const withMessage = (of: NewPayment): NewPayment => {
+    const { id, reference } = of.payment
+    return { ...of, message: { messageId: randomUUID(), key: id, topic: 'payment.created', payload: reference } }
+  }
+  const insert = (...payments: NewPayment[]) => insertPayments(store.db, payments, OPTIONS)
 
   it('stores payments with their events, and finds them again', async () => {
     const [one, two] = [created(), created()]
@@ -53,6 +57,17 @@ describe('inserting payments together', () => {
     ])
     expect(await findPayment(store.db, twin.payment.id)).to.equal(undefined)
     expect(await history(twin.payment.id)).to.deep.equal([])
+  })
+
+  it('appends the messages of those that it stores, and of no others', async () => {
+    const first = await store.insert()
+    const [twin, one, two, silent] = [created(first.reference), created(), created(), created()]
+    await insert(...[twin, one, two].map(withMessage), silent)
+    const { rows } = await sql<{ key: string; payload: unknown }>`
+      select key, payload from outbox_messages order by id`.execute(store.db)
+    expect(rows).to.have.deep.members(
+      [one, two].map(({ payment }) => ({ key: payment.id, payload: payment.reference })),
+    )
   })
 
   it('gives a reference to one of several in the same batch, and names it to the others', async () => {

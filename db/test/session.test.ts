@@ -122,10 +122,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
 
   it('is in doubt when nobody waits for it any longer, and is not answered by finding its own row', async () => {
     const { payment, event } = newPayment()
-    const attempt = () =>
-      db
-        .transaction()
-        .execute((tx) => insertPayments(tx, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 }))
+    const attempt = () => insertPayments(db, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 })
 
     const first = reasonOf(attempt())
     await waitCancelled()
@@ -144,9 +141,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
 
   it('is in doubt as well when it is a statement of its own, such as a claim, which then finds itself', async () => {
     const { payment, event } = newPayment()
-    await db
-      .transaction()
-      .execute((tx) => insertPayments(tx, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 }))
+    await insertPayments(db, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 })
     await waitForStandbys('ANY 1 (absent)')
     const token = randomUUID()
     const claim = () =>
@@ -183,9 +178,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
         expect(rows).to.have.length(count)
       })
     const overdue = reasonOf(
-      impatient
-        .transaction()
-        .execute((tx) => insertPayments(tx, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 })),
+      insertPayments(impatient, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 }),
     )
     await waiting(1)
     expect(isTransient(await overdue)).to.equal(true)

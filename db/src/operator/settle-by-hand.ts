@@ -1,5 +1,5 @@
 import { type Outcome, settlePayment } from '@cashflow/domain'
-import { appendMessages, resolveDeadLettersOf } from '@cashflow/outbox'
+import { resolveDeadLettersOf } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import { outcomeMessage } from '../outcome-message.ts'
@@ -25,8 +25,8 @@ export function settleByHand(
     const { payment, event } = settlement
     await takePayment(tx, payment.id, uuidv7())
     const reasoned = { ...event, data: { ...event.data, reason } }
-    await saveSettled(tx, [{ payment, event: reasoned, actor: 'operator', requestId: undefined }])
-    await appendMessages(tx, [outcomeMessage(payment, event, undefined)])
+    const message = outcomeMessage(payment, event, undefined)
+    await saveSettled(tx, [{ payment, event: reasoned, actor: 'operator', requestId: undefined, message }])
     await resolveDeadLettersOf(tx, { source: 'worker', key: payment.id }, `settled as ${payment.status}: ${reason}`)
     return { done: true }
   })

@@ -12,13 +12,26 @@ export async function appendMessages<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
   messages: readonly NewMessage[],
 ): Promise<void> {
-  if (messages.length === 0) return
+  if (messages.length > 0) await appendStatement(messages).execute(tx)
+}
+
+/**
+ * The statement of `appendMessages`, to stand in a `with` of the one that writes what the messages tell of: one round trip
+ * for both.
+ *
+ * @param condition on the columns of the message: only those that it holds for are appended
+ * @throws PayloadTooLargeError
+ */
+export function appendStatement(
+  messages: readonly NewMessage[],
+  condition: RawBuilder<boolean> = sql<boolean>`true`,
+): RawBuilder<unknown> {
   // Relays conclude from ids that were shown to xids that must have ended (floors.ts), so the xid has to be older than
   // the id. An insert takes its xid only after nextval; this filter is evaluated before the first row, and takes it.
-  await sql`
+  return sql`
     insert into outbox_messages (lane, message_id, key, topic, payload, headers, mandatory)
     select ${COLUMNS} from ${recordset(messages)}
-    where pg_current_xact_id() is not null`.execute(tx)
+    where pg_current_xact_id() is not null and ${condition}`
 }
 
 /**

@@ -1,4 +1,4 @@
-export { appendMessages, scheduleMessages } from './append.ts'
+export { appendMessages, appendStatement, scheduleMessages } from './append.ts'
 export {
   buryMessage,
   type DeadLetter,

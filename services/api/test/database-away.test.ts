@@ -82,9 +82,9 @@ describe('When PostgreSQL is away, the API', () => {
     expect((await post(api, bodyWith())).status).to.equal(201)
   })
 
-  it('answers 201 once, and stores once, when the answer to a COMMIT is lost', async () => {
+  it('answers 201 once, and stores once, when the answer of the database is lost', async () => {
     const reference = newReference()
-    api.proxy.loseAnswerTo('commit')
+    api.proxy.loseAnswerTo('with given')
     const response = await post(api, bodyWith({ reference }))
     expect(response.status, response.text).to.equal(201)
     expect(api.proxy.lost).to.equal(1)
@@ -93,9 +93,9 @@ describe('When PostgreSQL is away, the API', () => {
     expect(found.body).to.include({ id: response.body.id, reference })
   })
 
-  it('answers 201 to all whose COMMIT they shared when its answer is lost, and stores each once', async () => {
+  it('answers 201 to all who shared a transaction when its answer is lost, and stores each once', async () => {
     const references = Array.from({ length: 30 }, newReference)
-    api.proxy.loseAnswerTo('commit')
+    api.proxy.loseAnswerTo('with given')
     const responses = await Promise.all(references.map((reference) => post(api, bodyWith({ reference }))))
     for (const { status, text } of responses) expect(status, text).to.equal(201)
     expect(new Set(responses.map(({ body }) => body.id))).to.have.property('size', 30)
@@ -103,10 +103,10 @@ describe('When PostgreSQL is away, the API', () => {
     expect(await stored(api)).to.deep.equal({ payments: 30, events: 30, messages: 30 })
   })
 
-  it('answers 409 naming the other payment when that one took the reference while a COMMIT was in doubt', async () => {
+  it('answers 409 naming the other payment when that one took the reference while one was in doubt', async () => {
     const reference = newReference()
     const first = await post(api, bodyWith({ reference }))
-    api.proxy.loseAnswerTo('commit')
+    api.proxy.loseAnswerTo('with given')
     const response = await post(api, bodyWith({ reference }))
     expectProblem(response, 409, 'duplicate-reference')
     expect(api.proxy.lost).to.equal(1)

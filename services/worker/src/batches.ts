@@ -12,7 +12,6 @@ import {
   waitForStandby,
 } from '@cashflow/db'
 import { type Outcome, type PaymentStatus, settlePayment } from '@cashflow/domain'
-import { appendMessages } from '@cashflow/outbox'
 import type { Kysely, Transaction } from 'kysely'
 import type { PaymentMessage } from './read-delivery.ts'
 import { type Clock, createTimeLimit, type TimeLimit } from './time-limit.ts'
@@ -94,13 +93,10 @@ async function settle(tx: Transaction<Tables>, settlings: readonly Settling[]): 
     const settlement = settlePayment(payment, outcome, new Date())
     // This very claim has settled it: the answer to an earlier COMMIT was lost.
     if (!settlement.settled) return settlement.status
-    settled.push({ ...settlement, actor: 'worker', requestId })
+    const message = outcomeMessage(settlement.payment, settlement.event, requestId)
+    settled.push({ ...settlement, actor: 'worker', requestId, message })
     return settlement.payment.status
   })
   await saveSettled(tx, settled)
-  await appendMessages(
-    tx,
-    settled.map(({ payment, event, requestId }) => outcomeMessage(payment, event, requestId)),
-  )
   return statuses
 }

@@ -18,7 +18,8 @@ type Request = { role: Role; text: string }
 
 /** PostgreSQL's messages end their text with a NUL, which tells COMMIT from `read committed`. */
 const COMMIT = 'commit\0'
-/** The worker's claim, which commits by itself. */
+/** What commits by itself: the api's insert, and the worker's claim. */
+const INSERT = 'with given'
 const CLAIM = 'with locked'
 /** Of a message's body. */
 const PUBLISH = '"payment_id"'
@@ -30,7 +31,7 @@ const LOST_MAX = 5
 export const LINK_FAULTS: readonly Fault[] = [
   ...TOXICS.map((toxic) => linkFault('database', toxic)),
   inDoubt('database', [
-    { role: 'api', text: COMMIT },
+    { role: 'api', text: INSERT },
     { role: 'relay', text: COMMIT },
     { role: 'worker', text: COMMIT },
     { role: 'worker', text: CLAIM },

@@ -1,9 +1,9 @@
 import { createGroupCommit, insertPayments, type NewPayment, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID, type PaymentEvent } from '@cashflow/domain'
-import { appendMessages, type NewMessage, type Notifier } from '@cashflow/outbox'
+import type { NewMessage, Notifier } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { RequestHandler } from 'express'
-import type { Kysely, Transaction } from 'kysely'
+import type { Kysely } from 'kysely'
 import { inTurn } from '../in-turn.ts'
 import { BATCH_MAX, WRITERS_ALONE_MAX, WRITERS_MAX } from '../limits.ts'
 import { Problem } from '../problem.ts'
@@ -35,11 +35,6 @@ export function createPaymentHandler({ writer, writes }: Pick<PaymentParts, 'wri
   }
 }
 
-/** A payment with all that is stored about it. */
-export interface CreatedPayment extends NewPayment {
-  message: NewMessage
-}
-
 function messageAbout({ type, paymentId }: PaymentEvent, requestId: string): NewMessage {
   return {
     messageId: uuidv7(),
@@ -57,7 +52,7 @@ export interface PaymentWriter {
    *
    * @throws the signal's reason, when it has aborted before the payment's turn
    */
-  write(created: CreatedPayment, signal: AbortSignal): Promise<string>
+  write(created: NewPayment, signal: AbortSignal): Promise<string>
 }
 
 export interface PaymentWriterOptions {
@@ -70,31 +65,16 @@ export interface PaymentWriterOptions {
 /** Requests that come at the same time share a transaction. */
 export function createPaymentWriter({ db, notifier, redriveAfterMs }: PaymentWriterOptions): PaymentWriter {
   const group = createGroupCommit({
-    commit: (batch: readonly CreatedPayment[]) =>
-      db.transaction().execute((tx) => storeAll(tx, batch, { redriveAfterMs })),
+    commit: (batch: readonly NewPayment[]) => insertPayments(db, batch, { redriveAfterMs }),
     batchMax: BATCH_MAX,
     writersMax: WRITERS_MAX,
     aloneMax: WRITERS_ALONE_MAX,
   })
   return {
     async write(created, signal) {
-      const paymentId = await group.commit(created, signal)
+      const { paymentId } = await group.commit(created, signal)
       if (paymentId === created.payment.id) notifier.notify()
       return paymentId
     },
   }
-}
-
-/** The ids of the payments that have the references, in their order. */
-async function storeAll(
-  tx: Transaction<Tables>,
-  batch: readonly CreatedPayment[],
-  options: { redriveAfterMs: number },
-): Promise<string[]> {
-  const stored = await insertPayments(tx, batch, options)
-  await appendMessages(
-    tx,
-    batch.filter((_, index) => stored[index]?.inserted).map(({ message }) => message),
-  )
-  return stored.map(({ paymentId }) => paymentId)
 }

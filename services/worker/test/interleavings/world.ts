@@ -189,9 +189,7 @@ async function storePayment(db: Kysely<Tables>): Promise<string> {
     money: { amountMinor: 100n, currency: 'USD' },
     at: new Date(),
   })
-  await db.transaction().execute(async (tx) => {
-    await insertPayments(tx, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 })
-    await appendMessages(tx, [{ ...retryOf(payment.id), topic: event.type }])
-  })
+  const message = { ...retryOf(payment.id), topic: event.type }
+  await insertPayments(db, [{ payment, event, requestId: 'r', message }], { redriveAfterMs: 60_000 })
   return payment.id
 }
