@@ -209,6 +209,7 @@ export async function saveSettled(tx: Transaction<Tables>, settled: readonly Set
     request_id: requestId,
     created_at: event.at,
   }))
+  // The status is a parameter: of a literal the planner knows that the index of all who wait has them, and may read it whole.
   const { rows: saved } = await sql`
     with given as materialized (
       select * from json_to_recordset(${JSON.stringify(rows)}::json) as given
@@ -217,7 +218,7 @@ export async function saveSettled(tx: Transaction<Tables>, settled: readonly Set
     ), settled as (
       update payments p
       set status = g.status, failure_code = g.failure_code, settled_at = g.settled_at, lease_until = null, redrive_at = null
-      from given g where p.id = g.id and p.id = any(${rows.map(({ id }) => id)}) and p.status = 'PENDING'
+      from given g where p.id = g.id and p.id = any(${rows.map(({ id }) => id)}) and p.status = ${'PENDING'}
       returning p.id
     ), recorded as (
       insert into payment_events (payment_id, merchant_id, sequence, type, data, actor, request_id, created_at)

@@ -3,9 +3,10 @@ import { type Kysely, sql, type Transaction } from 'kysely'
 import { toPayment } from '../payment-row.ts'
 import type { Tables } from '../tables.ts'
 
+// The status is a parameter here for the reason that it is one in saveSettled.
 export async function isParked(db: Kysely<Tables>, id: string): Promise<boolean> {
   const { rows } = await sql`
-    select 1 from payments where id = ${id} and status = 'PENDING' and parked_at is not null`.execute(db)
+    select 1 from payments where id = ${id} and status = ${'PENDING'} and parked_at is not null`.execute(db)
   return rows.length > 0
 }
 
@@ -18,7 +19,7 @@ export async function isParked(db: Kysely<Tables>, id: string): Promise<boolean>
 export async function unparkPayment(tx: Transaction<Tables>, id: string): Promise<boolean> {
   const { numAffectedRows } = await sql`
     update payments set parked_at = null, redrive_at = now(), attempts = 1, redrives = 0
-    where id = ${id} and status = 'PENDING' and parked_at is not null`.execute(tx)
+    where id = ${id} and status = ${'PENDING'} and parked_at is not null`.execute(tx)
   return numAffectedRows === 1n
 }
 

@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto'
+import { type Payment, settlePayment } from '@cashflow/domain'
+import { appendMessages, createFloors, type Publisher, promoteDue, runPass, scheduleMessages } from '@cashflow/outbox'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import {
+  claimPayments,
+  findPayment,
+  insertPayments,
+  lockClaimed,
+  parkPayment,
+  savePostponed,
+  saveSettled,
+  takeOverdue,
+} from '../src/index.ts'
+import { createTestStore, newPayment, type TestStore } from './test-store.ts'
+
+const OTHERS = 20_000
+// What a round below asks for is some ten rows of each table, each found by a few entries of its indexes.
+const READ_MAX = 300
+
+const publisher: Publisher = {
+  publish: async (messages) => messages.map(() => ({ status: 'confirmed' })),
+  redeclare: async () => true,
+}
+const LIMITS = { lanesMax: 4, messagesPerLaneMax: 4, bytesMax: 1_000_000, confirmDeadlineMs: 1_000 }
+
+describe('the statements of a payment’s way', () => {
+  let store: TestStore
+  before(async () => {
+    store = await createTestStore(1)
+  })
+  after(() => store.drop())
+
+  /** All that is done to payments and messages, with a few of them. */
+  async function round(): Promise<void> {
+    const { db } = store
+    const payments = Array.from({ length: 3 }, () => newPayment())
+    const created = payments.map(({ payment, event }) => {
+      const message = { messageId: randomUUID(), key: payment.id, topic: 'payment.created', payload: {} }
+      return { payment, event, requestId: 'r', message }
+    })
+    await insertPayments(db, created, { redriveAfterMs: -1 })
+    await insertPayments(db, created, { redriveAfterMs: -1 })
+    const ids = payments.map(({ payment }) => payment.id) as [string, string, string]
+    await db.transaction().execute((tx) => takeOverdue(tx, { redriveAfterMs: 60_000, batchMax: 3 }))
+    const claims = ids.map((id) => ({ id, token: randomUUID() }))
+    await claimPayments(db, claims, { leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 })
+    await db.transaction().execute(async (tx) => {
+      const [payment] = await lockClaimed(tx, claims)
+      const settlement = settlePayment(payment as Payment, { outcome: 'approved' }, new Date())
+      if (settlement.settled) await saveSettled(tx, [{ ...settlement, actor: 'worker', requestId: 'r' }])
+      await savePostponed(tx, ids[1], { delayMsAfter: () => 1, redriveAfterMs: 60_000 })
+      await parkPayment(tx, ids[1], 1)
+      const later = { messageId: randomUUID(), key: ids[2], topic: 'payment.retry', payload: {} }
+      await scheduleMessages(tx, [later], -1)
+    })
+    expect(await findPayment(db, ids[0])).to.include({ status: 'SUCCESS' })
+    expect(await promoteDue(db)).to.equal(1)
+    const pass = { db, publisher, floors: createFloors(), limits: LIMITS }
+    expect((await runPass(pass, 0)).settlements.length).to.be.within(1, 16)
+  }
+
+  /** Rows and entries of indexes that were read up to now, by table. */
+  async function read(): Promise<Map<string, number>> {
+    await sql`select pg_stat_force_next_flush()`.execute(store.db)
+    const { rows } = await sql<{ table: string; read: number }>`
+      select t.relname as table, (seq_tup_read + sum(idx_tup_read))::int as read
+      from pg_stat_user_tables t join pg_stat_user_indexes using (relid) group by t.relname, seq_tup_read`.execute(
+      store.db,
+    )
+    return new Map(rows.map(({ table, read }) => [table, read]))
+  }
+
+  it('read what they are about, and nothing of the many others that came after they were prepared', async () => {
+    for (let i = 0; i < 6; i++) await round()
+    await fill()
+    const before = await read()
+    await round()
+    const after = await read()
+    for (const table of ['payments', 'payment_events', 'outbox_messages', 'outbox_scheduled'])
+      expect((after.get(table) ?? 0) - (before.get(table) ?? 0), table).to.be.within(1, READ_MAX)
+  })
+
+  /** Others: payments that are settled, and such as wait; messages in all lanes, and such as are scheduled. */
+  async function fill(): Promise<void> {
+    const { db } = store
+    await sql`
+      with others as (
+        insert into payments (id, merchant_id, reference, amount_minor, currency, status, settled_at, redrive_at)
+        select gen_random_uuid(), m.id, n::text, 1, 'USD', case n % 2 when 0 then 'PENDING' else 'SUCCESS' end,
+          case n % 2 when 1 then now() end,          case n % 2 when 0 then now() + interval '1 day' end
+        from generate_series(1, ${sql.lit(OTHERS)}) n, merchants m returning id, merchant_id
+      )
+      insert into payment_events (payment_id, merchant_id, sequence, type, data, actor)
+      select id, merchant_id, 1, 'payment.created', '{}', 'api' from others`.execute(db)
+    const messages = Array.from({ length: OTHERS / 10 }, () => {
+      return { messageId: randomUUID(), key: randomUUID(), topic: 'payment.created', payload: {} }
+    })
+    await db.transaction().execute(async (tx) => {
+      await appendMessages(tx, messages)
+      await scheduleMessages(tx, messages, 86_400_000)
+    })
+  }
+})
