@@ -40,6 +40,8 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
     let refusals = 0
     while (!signal.aborted) {
       const { settlements } = await passOnce()
+      // One pass is woken for what was committed; it has others help where it could not take all lanes that have messages.
+      if (lanesOf(settlements) === limits.lanesMax) wake.wake()
       const left = settlements.filter(({ action }) => action.action === 'leave').length
       refusals = left > 0 ? refusals + 1 : 0
       if (left > 0) await pause(backoffMs(refusals))
@@ -90,6 +92,10 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
       await running
     },
   }
+}
+
+function lanesOf(settlements: PassResult['settlements']): number {
+  return new Set(settlements.map(({ message }) => message.lane)).size
 }
 
 /** Between 50 ms and 5 s, so that relays do not come back all at once and none spins. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface Wake {
-  /** Ends every wait, and the next one too if nobody is waiting. */
+  /** Ends the wait that is the oldest, or the next one if nobody is waiting. */
   wake(): void
   /** Resolves when woken, after `atMostMs`, or when the signal aborts. */
   wait(options: { atMostMs: number; signal: AbortSignal }): Promise<void>
@@ -12,9 +12,10 @@ export function createWake(): Wake {
   const waiting = new Set<() => void>()
   return {
     wake() {
-      pending = waiting.size === 0
-      for (const resolve of waiting) resolve()
-      waiting.clear()
+      const [resolve] = waiting
+      pending = resolve === undefined
+      if (resolve) waiting.delete(resolve)
+      resolve?.()
     },
     async wait({ atMostMs, signal }) {
       if (pending) {

@@ -132,27 +132,51 @@ describe('a relay', () => {
     }
   })
 
+  type Answer = 'confirmed' | 'nacked'
   /** A relay before a broker that answers as the script says. */
-  async function startScripted(answer: (topic: string) => 'confirmed' | 'nacked', passes: number) {
+  async function startScripted(
+    answer: (topic: string) => Answer | Promise<Answer>,
+    passes: number,
+    wake = createWake(),
+  ) {
     const calls: OutboxMessage[][] = []
     const publisher: RelayOptions['publisher'] = {
       whenReady: async () => {},
       redeclare: async () => true,
       async publish(messages) {
         calls.push([...messages])
-        return messages.map(({ topic }) => ({ status: answer(topic) }))
+        return Promise.all(messages.map(async ({ topic }) => ({ status: await answer(topic) })))
       },
     }
-    await run(createRelay({ db, publisher, floors: createFloors(), wake: createWake(), logger, passes }))
+    await run(createRelay({ db, publisher, floors: createFloors(), wake, logger, passes }))
     return calls
   }
 
+  it('has further passes help the one that is woken, where there are more lanes than it takes', async () => {
+    const woken = createWake()
+    let waiting = 0
+    const wait: Wake['wait'] = ({ signal }) => {
+      waiting += 1
+      return woken.wait({ atMostMs: 3_600_000, signal })
+    }
+    const third = Promise.withResolvers<void>()
+    const answer = async () => {
+      if (calls.length === 2) await third.promise // By another pass.
+      if (calls.length === 3) third.resolve()
+      return 'confirmed' as const
+    }
+    const calls = await startScripted(answer, 4, { ...woken, wait })
+    await eventually(() => expect(waiting).to.equal(4))
+    await append(Array.from({ length: 32 }, (_, lane) => ({ ...(news(1)[0] as NewMessage), key: keyIn(lane) })))
+    woken.wake()
+    await eventually(async () => expect(await backlog()).to.equal(0))
+  })
+
   it('goes round all lanes, past those whose messages stay', async () => {
     // As many lanes as a pass locks hold what is refused, and the rotation begins with them.
-    const refused = Array.from({ length: 8 }, (_, lane) => keyIn(lane))
-    await append(refused.map((key) => ({ ...(news(1)[0] as NewMessage), key, topic: 'refused' })))
+    const refused = news(8, { topic: 'refused' }).map((message, lane) => ({ ...message, key: keyIn(lane) }))
     const further = { ...(news(1)[0] as NewMessage), key: keyIn(20) }
-    await append([further])
+    await append([...refused, further])
     const calls = await startScripted((topic) => (topic === 'refused' ? 'nacked' : 'confirmed'), 1)
     await eventually(() => expect(calls.flat().map(({ messageId }) => messageId)).to.include(further.messageId))
     await eventually(async () => expect(await backlog()).to.equal(8))

@@ -7,11 +7,20 @@ const signal = new AbortController().signal
 const LONG_MS = 3_600_000
 
 describe('a wake', () => {
-  it('ends every wait at once', async () => {
+  it('ends one wait, the oldest', async () => {
     const wake = createWake()
-    const waits = [1, 2, 3].map(() => wake.wait({ atMostMs: LONG_MS, signal }))
-    wake.wake()
-    await Promise.all(waits)
+    const ended: number[] = []
+    const waits = [1, 2, 3].map((number) =>
+      wake.wait({ atMostMs: LONG_MS, signal }).then(() => {
+        ended.push(number)
+      }),
+    )
+    for (const number of [1, 2, 3]) {
+      wake.wake()
+      await waits[number - 1]
+      await setImmediate()
+      expect(ended).to.deep.equal(Array.from({ length: number }, (_, index) => index + 1))
+    }
   })
 
   it('is remembered for one who comes a moment later, and only once', async () => {
