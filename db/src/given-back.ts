@@ -1,6 +1,12 @@
 import { sql, type Transaction } from 'kysely'
-import { fromNow } from './payment-store.ts'
+import { fromNow, type NewClaim } from './payment-store.ts'
 import type { Tables } from './tables.ts'
+
+/** Locks a payment, and says whether this claim still holds it. */
+export async function lockClaimed(tx: Transaction<Tables>, { id, token }: NewClaim): Promise<boolean> {
+  const row = await tx.selectFrom('payments').select('claim_token').where('id', '=', id).forUpdate().executeTakeFirst()
+  return row?.claim_token === token
+}
 
 /** Gives a locked payment back, after an attempt without an answer if `counted`: nobody claims it before the delay ends. */
 export async function savePostponed(

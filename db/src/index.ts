@@ -2,7 +2,7 @@ export type { Claim } from './claim.ts'
 export { createDatabase, sessionSettings } from './database.ts'
 export { databasePart } from './database-part.ts'
 export { isFault, isTransient } from './errors.ts'
-export { findGivenBack, parkPayment, savePostponed } from './given-back.ts'
+export { findGivenBack, lockClaimed, parkPayment, savePostponed } from './given-back.ts'
 export { createGroupCommit, type GroupCommit, type GroupCommitOptions } from './group-commit.ts'
 export { discard, requeue } from './operator/dead-letters.ts'
 export { isParked } from './operator/parked-payments.ts'
@@ -12,13 +12,12 @@ export {
   type ClaimOptions,
   claimPayments,
   findPayment,
-  type Inserted,
   insertPayments,
-  lockClaimed,
   type NewClaim,
   type NewPayment,
-  type Settled,
-  saveSettled,
+  type NewPaymentMessage,
+  type Settling,
+  settlePayments,
 } from './payment-store.ts'
 export { hasOverdue, hastenRedrive, type Overdue, takeOverdue } from './redrives.ts'
 export { waitForStandby } from './standby.ts'

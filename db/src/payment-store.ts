@@ -1,9 +1,9 @@
-import type { Payment, PaymentEvent } from '@cashflow/domain'
-import { appendStatement, type NewMessage } from '@cashflow/outbox'
-import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely'
+import type { Payment, PaymentEvent, PaymentStatus } from '@cashflow/domain'
+import { appending, type NewMessage } from '@cashflow/outbox'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { type Claim, type JudgedRow, toClaim } from './claim.ts'
 import { toPayment } from './payment-row.ts'
-import { waitForStandby } from './standby.ts'
+import { standbyMark } from './standby.ts'
 import type { Tables } from './tables.ts'
 
 /** A payment as it begins. */
@@ -11,29 +11,25 @@ export interface NewPayment {
   payment: Payment
   event: PaymentEvent
   requestId: string
-  /** Appended with it. Its key is the payment's id. */
-  message?: NewMessage | undefined
+  messages: readonly NewPaymentMessage[]
 }
 
-export interface Inserted {
-  inserted: boolean
-  /** Of the payment that has the reference. */
-  paymentId: string
-}
+/** Appended with what it is about. Its key is the payment's id. */
+export type NewPaymentMessage = Omit<NewMessage, 'key'>
 
 /**
  * Stores new payments, their events and their messages, except those whose reference is taken. All in one statement, which
  * is one transaction: nobody who dies or stalls leaves it open, and it costs one round trip.
  *
  * @param redriveAfterMs from now, when a payment that is still PENDING is sent through the pipeline again
- * @returns after COMMIT, for each, in their order, the payment that has its reference: another's id is a duplicate, and
- * one's own with `inserted: false` is the answer to an attempt that had committed before
+ * @returns for each, in their order, the id of the payment that has its reference: another's is a duplicate, and one's own
+ * may be the answer to an attempt that had committed before. After COMMIT, outside of a transaction
  */
 export async function insertPayments(
   db: Kysely<Tables>,
   payments: readonly NewPayment[],
   { redriveAfterMs }: { redriveAfterMs: number },
-): Promise<Inserted[]> {
+): Promise<string[]> {
   // Sorted: two transactions that have the same references in different orders would wait for each other.
   const { rows } = await sql<{ id: string }>`
     with given as materialized (
@@ -49,28 +45,27 @@ export async function insertPayments(
       select id, merchant_id, sequence, type, data, 'api', request_id, created_at from given
       where (id in (select id from inserted)) is true
     ), appended as (
-      ${appendStatement(messagesOf(payments), sql`(key in (select id::text from inserted)) is true`)}
+      ${appending(messagesOf(payments), sql`(key in (select id::text from inserted)) is true`)}
     )
     select id from inserted`.execute(db)
   const inserted = new Set(rows.map(({ id }) => id))
   const others = payments.filter(({ payment }) => !inserted.has(payment.id))
   const holders = others.length > 0 ? await findHolders(db, others) : undefined
-  return payments.map(({ payment: { id } }) => ({ inserted: inserted.has(id), paymentId: holders?.get(id) ?? id }))
+  return payments.map(({ payment: { id } }) => holders?.get(id) ?? id)
 }
 
 /** Who has the references of payments that were not inserted, by their ids. */
-function findHolders(db: Kysely<Tables>, payments: readonly NewPayment[]): Promise<Map<string, string>> {
-  return db.transaction().execute(async (tx) => {
-    // Whether a standby has the rows that were in the way is not known.
-    await waitForStandby(tx)
-    // With a younger snapshot than the insert's: those rows have committed by now, or are our own.
-    const { rows } = await sql<{ id: string; holder: string }>`
-      select given.id, payments.id as holder from ${newRows(payments)} join payments using (merchant_id, reference)
-      where payments.merchant_id = any(${payments.map(({ payment }) => payment.merchantId)})
-        and payments.reference = any(${payments.map(({ payment }) => payment.reference)})`.execute(tx)
-    if (rows.length < payments.length) throw new Error('A payment was neither inserted nor in the way')
-    return new Map(rows.map(({ id, holder }) => [id, holder]))
-  })
+async function findHolders(db: Kysely<Tables>, payments: readonly NewPayment[]): Promise<Map<string, string>> {
+  // With a younger snapshot than the insert's: those rows have committed by now, or are our own. Whether a standby has
+  // them is not known, so the answer waits for it.
+  const { rows } = await sql<{ id: string; holder: string }>`
+    with logged as materialized (select ${standbyMark()})
+    select given.id, payments.id as holder
+    from logged, ${newRows(payments)} join payments using (merchant_id, reference)
+    where payments.merchant_id = any(${payments.map(({ payment }) => payment.merchantId)})
+      and payments.reference = any(${payments.map(({ payment }) => payment.reference)})`.execute(db)
+  if (rows.length < payments.length) throw new Error('A payment was neither inserted nor in the way')
+  return new Map(rows.map(({ id, holder }) => [id, holder]))
 }
 
 // One parameter, however many rows: Kysely and pg spend their time on each.
@@ -162,42 +157,33 @@ export async function claimPayments(
   return claims.map((_, index) => made.get(index + 1) ?? { verdict: 'unknown' })
 }
 
-/**
- * Locks payments, and returns those that their claims hold, or have settled: a payment keeps the token that settled it.
- * Undefined in the place of each that somebody else claimed meanwhile.
- */
-export async function lockClaimed(
-  tx: Transaction<Tables>,
-  claims: readonly NewClaim[],
-): Promise<(Payment | undefined)[]> {
-  const locked = await tx
-    .selectFrom('payments')
-    .selectAll()
-    .where('id', '=', sql<string>`any(${claims.map(({ id }) => id)})`)
-    .orderBy('id')
-    .forUpdate()
-    .execute()
-  const rows = new Map(locked.map((row) => [row.id, row]))
-  return claims.map(({ id, token }) => {
-    const row = rows.get(id)
-    return row?.claim_token === token ? toPayment(row) : undefined
-  })
-}
-
-export interface Settled {
+/** The end of a payment, to be stored if its claim still holds it. */
+export interface Settling {
+  /** As it ends. */
   readonly payment: Payment
   readonly event: PaymentEvent
+  /** Of the claim. */
+  readonly token: string
   readonly actor: string
   readonly requestId: string | undefined
-  /** Appended with it. */
-  readonly message?: NewMessage | undefined
+  readonly messages: readonly NewPaymentMessage[]
 }
 
-/** Stores the ends of payments that this transaction has locked, their events and their messages. */
-export async function saveSettled(tx: Transaction<Tables>, settled: readonly Settled[]): Promise<void> {
-  if (settled.length === 0) return
-  const rows = settled.map(({ payment, event, actor, requestId }) => ({
+/**
+ * Locks payments, and stores the ends of those that are PENDING and that their claims hold, with their events and
+ * messages. One statement, as in `insertPayments`.
+ *
+ * @returns after COMMIT, for each, in their order, the status that its claim has brought it to, now or in an earlier
+ * attempt: a payment keeps the token that settled it. Undefined where somebody else has claimed it since
+ */
+export async function settlePayments(
+  db: Kysely<Tables>,
+  settlings: readonly Settling[],
+): Promise<(PaymentStatus | undefined)[]> {
+  const ids = settlings.map(({ payment }) => payment.id)
+  const given = settlings.map(({ payment, event, token, actor, requestId }) => ({
     id: payment.id,
+    token,
     merchant_id: payment.merchantId,
     status: payment.status,
     failure_code: payment.failureCode,
@@ -209,29 +195,38 @@ export async function saveSettled(tx: Transaction<Tables>, settled: readonly Set
     request_id: requestId,
     created_at: event.at,
   }))
-  // The status is a parameter: of a literal the planner knows that the index of all who wait has them, and may read it whole.
-  const { rows: saved } = await sql`
+  // Locked in the order of their ids, whatever their state, and judged as they were locked: see claimPayments.
+  const { rows } = await sql<{ id: string; status: PaymentStatus; claim_token: string | null }>`
     with given as materialized (
-      select * from json_to_recordset(${JSON.stringify(rows)}::json) as given
-        (id uuid, merchant_id uuid, status text, failure_code text, settled_at timestamptz, type text, sequence int,
-          data jsonb, actor text, request_id text, created_at timestamptz)
+      select * from json_to_recordset(${JSON.stringify(given)}::json) as given
+        (id uuid, token uuid, merchant_id uuid, status text, failure_code text, settled_at timestamptz, type text,
+          sequence int, data jsonb, actor text, request_id text, created_at timestamptz)
+    ), locked as materialized (
+      select id, status, claim_token from payments where id = any(${ids}) order by id for update
+    ), held as materialized (
+      select * from given
+      where ((id, token) in (select id, claim_token from locked where status = 'PENDING')) is true
     ), settled as (
       update payments p
-      set status = g.status, failure_code = g.failure_code, settled_at = g.settled_at, lease_until = null, redrive_at = null
-      from given g where p.id = g.id and p.id = any(${rows.map(({ id }) => id)}) and p.status = ${'PENDING'}
-      returning p.id
+      set status = h.status, failure_code = h.failure_code, settled_at = h.settled_at, lease_until = null, redrive_at = null
+      from held h where p.id = h.id and p.id = any(${ids})
     ), recorded as (
       insert into payment_events (payment_id, merchant_id, sequence, type, data, actor, request_id, created_at)
-      select id, merchant_id, sequence, type, data, actor, request_id, created_at from given
+      select id, merchant_id, sequence, type, data, actor, request_id, created_at from held
     ), appended as (
-      ${appendStatement(messagesOf(settled))}
+      ${appending(messagesOf(settlings), sql`(key in (select id::text from held)) is true`)}
     )
-    select id from settled`.execute(tx)
-  if (saved.length !== settled.length) throw new Error('A payment was settled before, or is not there')
+    select * from locked`.execute(db)
+  const found = new Map(rows.map((row) => [row.id, row]))
+  return settlings.map(({ payment, token }) => {
+    const before = found.get(payment.id)
+    if (before?.claim_token !== token) return undefined
+    return before.status === 'PENDING' ? payment.status : before.status
+  })
 }
 
-function messagesOf(entries: readonly { readonly message?: NewMessage | undefined }[]): NewMessage[] {
-  return entries.flatMap(({ message }) => message ?? [])
+function messagesOf(entries: readonly { payment: Payment; messages: readonly NewPaymentMessage[] }[]): NewMessage[] {
+  return entries.flatMap(({ payment, messages }) => messages.map((message) => ({ ...message, key: payment.id })))
 }
 
 /** A time by the database's clock, the only one that leases and redrives are judged by. */

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { settlePayment } from '@cashflow/domain'
+import { type Payment, type Settlement, settlePayment } from '@cashflow/domain'
 import { createLogger } from '@cashflow/runtime'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { claimPayments, createDatabase, lockClaimed, parkPayment, saveSettled } from '../src/index.ts'
+import { claimPayments, createDatabase, findPayment, parkPayment, settlePayments } from '../src/index.ts'
 import { claimPayment, createTestStore, type TestStore } from './test-store.ts'
 
 const OPTIONS = { leaseMs: 20_000, attemptsMax: 3, redriveAfterMs: 60_000 }
@@ -29,12 +29,10 @@ describe('claiming many payments in one statement', () => {
     const token = randomUUID()
     for (const id of [leased, settled, own] as string[])
       await claimPayment(store.db, id, { ...OPTIONS, token: id === leased ? randomUUID() : token })
-    await store.db.transaction().execute(async (tx) => {
-      const [payment] = await lockClaimed(tx, [{ id: settled as string, token }])
-      const settlement = payment && settlePayment(payment, { outcome: 'approved' }, new Date())
-      if (settlement?.settled) await saveSettled(tx, [{ ...settlement, actor: 'worker', requestId: undefined }])
-      await parkPayment(tx, parked as string, 0)
-    })
+    const payment = (await findPayment(store.db, settled as string)) as Payment
+    const settlement = settlePayment(payment, { outcome: 'approved' }, new Date()) as Settlement & { settled: true }
+    await settlePayments(store.db, [{ ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }])
+    await store.db.transaction().execute((tx) => parkPayment(tx, parked as string, 0))
     await set(exhausted as string, 'attempts = 3')
     await set(ranOut as string, `claim_token = '${randomUUID()}', lease_until = now(), attempts = 1`)
     await set(waits as string, `lease_until = now() + interval '1 minute'`)

@@ -1,16 +1,19 @@
 import { randomUUID } from 'node:crypto'
-import { type Payment, settlePayment } from '@cashflow/domain'
+import { type Payment, type Settlement, settlePayment } from '@cashflow/domain'
 import { appendMessages, createFloors, type Publisher, promoteDue, runPass, scheduleMessages } from '@cashflow/outbox'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import {
   claimPayments,
   findPayment,
+  hasOverdue,
   insertPayments,
+  isParked,
   lockClaimed,
+  type NewClaim,
   parkPayment,
   savePostponed,
-  saveSettled,
+  settlePayments,
   takeOverdue,
 } from '../src/index.ts'
 import { createTestStore, newPayment, type TestStore } from './test-store.ts'
@@ -32,29 +35,38 @@ describe('the statements of a payment’s way', () => {
   })
   after(() => store.drop())
 
-  /** All that is done to payments and messages, with a few of them. */
+  /** What services do about payments and messages, with a few of them. */
   async function round(): Promise<void> {
     const { db } = store
     const payments = Array.from({ length: 3 }, () => newPayment())
     const created = payments.map(({ payment, event }) => {
-      const message = { messageId: randomUUID(), key: payment.id, topic: 'payment.created', payload: {} }
-      return { payment, event, requestId: 'r', message }
+      const messages = [{ messageId: randomUUID(), topic: 'payment.created', payload: {} }]
+      return { payment, event, requestId: 'r', messages }
     })
     await insertPayments(db, created, { redriveAfterMs: -1 })
     await insertPayments(db, created, { redriveAfterMs: -1 })
     const ids = payments.map(({ payment }) => payment.id) as [string, string, string]
+    expect(await hasOverdue(db)).to.equal(true)
     await db.transaction().execute((tx) => takeOverdue(tx, { redriveAfterMs: 60_000, batchMax: 3 }))
     const claims = ids.map((id) => ({ id, token: randomUUID() }))
     await claimPayments(db, claims, { leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 })
+    const settlement = settlePayment(created[0]?.payment as Payment, { outcome: 'approved' }, new Date())
+    const settling = {
+      ...(settlement as Settlement & { settled: true }),
+      actor: 'worker',
+      requestId: 'r',
+      messages: [],
+    }
+    const [{ token } = { token: '' }] = claims
+    expect(await settlePayments(db, [{ ...settling, token }])).to.deep.equal(['SUCCESS'])
     await db.transaction().execute(async (tx) => {
-      const [payment] = await lockClaimed(tx, claims)
-      const settlement = settlePayment(payment as Payment, { outcome: 'approved' }, new Date())
-      if (settlement.settled) await saveSettled(tx, [{ ...settlement, actor: 'worker', requestId: 'r' }])
+      expect(await lockClaimed(tx, claims[1] as NewClaim)).to.equal(true)
       await savePostponed(tx, ids[1], { delayMsAfter: () => 1, redriveAfterMs: 60_000 })
       await parkPayment(tx, ids[1], 1)
       const later = { messageId: randomUUID(), key: ids[2], topic: 'payment.retry', payload: {} }
       await scheduleMessages(tx, [later], -1)
     })
+    expect(await isParked(db, ids[2])).to.equal(false)
     expect(await findPayment(db, ids[0])).to.include({ status: 'SUCCESS' })
     expect(await promoteDue(db)).to.equal(1)
     const pass = { db, publisher, floors: createFloors(), limits: LIMITS }
@@ -89,7 +101,7 @@ describe('the statements of a payment’s way', () => {
       with others as (
         insert into payments (id, merchant_id, reference, amount_minor, currency, status, settled_at, redrive_at)
         select gen_random_uuid(), m.id, n::text, 1, 'USD', case n % 2 when 0 then 'PENDING' else 'SUCCESS' end,
-          case n % 2 when 1 then now() end,          case n % 2 when 0 then now() + interval '1 day' end
+          case n % 2 when 1 then now() end, case n % 2 when 0 then now() + interval '1 day' end
         from generate_series(1, ${sql.lit(OTHERS)}) n, merchants m returning id, merchant_id
       )
       insert into payment_events (payment_id, merchant_id, sequence, type, data, actor)

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { settlePayment } from '@cashflow/domain'
+import { type Outcome, type Payment, settlePayment } from '@cashflow/domain'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { lockClaimed, parkPayment, savePostponed, saveSettled } from '../src/index.ts'
+import { parkPayment, savePostponed, settlePayments } from '../src/index.ts'
 import { unparkPayment } from '../src/operator/parked-payments.ts'
 import { claimPayment, createTestStore, type TestStore } from './test-store.ts'
 
+const DECLINED = { outcome: 'declined', failureCode: 'card_declined' } as const
 const claimOf = (token: string = randomUUID()) => ({ token, leaseMs: 20_000, attemptsMax: 3, redriveAfterMs: 60_000 })
 
 describe('the payment store', () => {
@@ -96,24 +97,23 @@ describe('the payment store', () => {
   })
 
   describe('settling', () => {
-    async function settle(id: string, token: string): Promise<string> {
-      return store.db.transaction().execute(async (tx) => {
-        const [locked] = await lockClaimed(tx, [{ id, token }])
-        if (!locked) return 'lost'
-        const settlement = settlePayment(locked, { outcome: 'declined', failureCode: 'card_declined' }, new Date())
-        if (!settlement.settled) return 'settled before'
-        await saveSettled(tx, [{ ...settlement, actor: 'worker', requestId: 'r-2' }])
-        return 'settled'
-      })
+    async function settle(payment: Payment, token: string, outcome: Outcome = DECLINED) {
+      const settlement = settlePayment(payment, outcome, new Date())
+      if (!settlement.settled) throw new Error('A new payment is PENDING')
+      const settling = { ...settlement, token, actor: 'worker', requestId: 'r-2', messages: [] }
+      const [status] = await settlePayments(store.db, [settling])
+      return status
     }
 
     it('stores the end once, whoever tries again', async () => {
-      const { id } = await store.insert()
+      const payment = await store.insert()
+      const { id } = payment
       const { token } = claimOf()
       await claimPayment(store.db, id, claimOf(token))
-      const results = await Promise.all(Array.from({ length: 8 }, () => settle(id, token)))
-      expect(results.filter((result) => result === 'settled')).to.have.length(1)
-      expect(new Set(results)).to.deep.equal(new Set(['settled', 'settled before']))
+      const results = await Promise.all(Array.from({ length: 8 }, () => settle(payment, token)))
+      expect(new Set(results)).to.deep.equal(new Set(['FAILED']))
+      // As it was settled, whatever a later attempt of the same claim would make of it.
+      expect(await settle(payment, token, { outcome: 'approved' })).to.equal('FAILED')
       expect(await row(id)).to.include({
         status: 'FAILED',
         failure_code: 'card_declined',
@@ -129,12 +129,14 @@ describe('the payment store', () => {
     })
 
     it('is refused to a claim that another has replaced', async () => {
-      const { id } = await store.insert()
+      const payment = await store.insert()
+      const { id } = payment
       const { token } = claimOf()
       await claimPayment(store.db, id, claimOf(token))
       await expireLease(id)
       await claimPayment(store.db, id, claimOf())
-      expect(await settle(id, token)).to.equal('lost')
+      expect(await settle(payment, token)).to.equal(undefined)
+      expect(await history(id)).to.have.length(1)
       expect(await row(id)).to.include({ status: 'PENDING' })
     })
 

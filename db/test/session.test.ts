@@ -122,7 +122,8 @@ describe('a COMMIT whose synchronous standby is away', () => {
 
   it('is in doubt when nobody waits for it any longer, and is not answered by finding its own row', async () => {
     const { payment, event } = newPayment()
-    const attempt = () => insertPayments(db, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 })
+    const attempt = () =>
+      insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
 
     const first = reasonOf(attempt())
     await waitCancelled()
@@ -136,12 +137,12 @@ describe('a COMMIT whose synchronous standby is away', () => {
     expect(await second).to.be.instanceOf(CommitInDoubtError)
 
     await waitForStandbys('')
-    expect(await attempt()).to.deep.equal([{ inserted: false, paymentId: payment.id }])
+    expect(await attempt()).to.deep.equal([payment.id])
   }).timeout(180_000)
 
   it('is in doubt as well when it is a statement of its own, such as a claim, which then finds itself', async () => {
     const { payment, event } = newPayment()
-    await insertPayments(db, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 })
+    await insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
     await waitForStandbys('ANY 1 (absent)')
     const token = randomUUID()
     const claim = () =>
@@ -178,7 +179,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
         expect(rows).to.have.length(count)
       })
     const overdue = reasonOf(
-      insertPayments(impatient, [{ payment, event, requestId: 'r' }], { redriveAfterMs: 60_000 }),
+      insertPayments(impatient, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 }),
     )
     await waiting(1)
     expect(isTransient(await overdue)).to.equal(true)

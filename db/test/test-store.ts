@@ -29,7 +29,7 @@ export async function createTestStore(poolMax = 20): Promise<TestStore> {
     database,
     async insert(reference = randomUUID()) {
       const { payment, event } = newPayment(reference)
-      await insertPayments(db, [{ payment, event, requestId: 'r-1' }], { redriveAfterMs: 60_000 })
+      await insertPayments(db, [{ payment, event, requestId: 'r-1', messages: [] }], { redriveAfterMs: 60_000 })
       return payment
     },
     async drop() {

@@ -3,7 +3,7 @@ import { type Kysely, sql, type Transaction } from 'kysely'
 import { toPayment } from '../payment-row.ts'
 import type { Tables } from '../tables.ts'
 
-// The status is a parameter here for the reason that it is one in saveSettled.
+// The status is a parameter: of a literal the planner knows that the index of all who wait has it, and may read it whole.
 export async function isParked(db: Kysely<Tables>, id: string): Promise<boolean> {
   const { rows } = await sql`
     select 1 from payments where id = ${id} and status = ${'PENDING'} and parked_at is not null`.execute(db)

@@ -3,7 +3,7 @@ import { resolveDeadLettersOf } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import { outcomeMessage } from '../outcome-message.ts'
-import { saveSettled } from '../payment-store.ts'
+import { settlePayments } from '../payment-store.ts'
 import type { Tables } from '../tables.ts'
 import type { Done } from './dead-letters.ts'
 import { lockPayment, takePayment } from './parked-payments.ts'
@@ -23,10 +23,13 @@ export function settleByHand(
     if (!settlement.settled) return { done: false, why: `The payment is ${settlement.status} already.` }
     if (locked.leased) return { done: false, why: 'A worker is at work on the payment. Try again in a minute.' }
     const { payment, event } = settlement
-    await takePayment(tx, payment.id, uuidv7())
+    const token = uuidv7()
+    await takePayment(tx, payment.id, token)
     const reasoned = { ...event, data: { ...event.data, reason } }
-    const message = outcomeMessage(payment, event, undefined)
-    await saveSettled(tx, [{ payment, event: reasoned, actor: 'operator', requestId: undefined, message }])
+    const messages = [outcomeMessage(payment, event, undefined)]
+    const settling = { payment, event: reasoned, token, actor: 'operator', requestId: undefined, messages }
+    const [status] = await settlePayments(tx, [settling])
+    if (status !== payment.status) throw new Error('A payment was not settled although it is locked')
     await resolveDeadLettersOf(tx, { source: 'worker', key: payment.id }, `settled as ${payment.status}: ${reason}`)
     return { done: true }
   })

@@ -1,4 +1,4 @@
-import { type RawBuilder, sql, type Transaction } from 'kysely'
+import { type Expression, type RawBuilder, sql, type Transaction } from 'kysely'
 import { laneOf, type NewMessage, PAYLOAD_BYTES_MAX, PayloadTooLargeError } from './message.ts'
 import type { OutboxTables } from './tables.ts'
 
@@ -12,20 +12,21 @@ export async function appendMessages<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
   messages: readonly NewMessage[],
 ): Promise<void> {
-  if (messages.length > 0) await appendStatement(messages).execute(tx)
+  if (messages.length > 0) await insertion(messages, sql`true`).execute(tx)
 }
 
 /**
- * The statement of `appendMessages`, to stand in a `with` of the one that writes what the messages tell of: one round trip
+ * What `appendMessages` does, to stand in a `with` of the statement that writes what the messages tell of: one round trip
  * for both.
  *
- * @param condition on the columns of the message: only those that it holds for are appended
+ * @param condition on the columns of a message: only those that it holds for are appended
  * @throws PayloadTooLargeError
  */
-export function appendStatement(
-  messages: readonly NewMessage[],
-  condition: RawBuilder<boolean> = sql<boolean>`true`,
-): RawBuilder<unknown> {
+export function appending(messages: readonly NewMessage[], condition: RawBuilder<unknown>): Expression<unknown> {
+  return insertion(messages, condition)
+}
+
+function insertion(messages: readonly NewMessage[], condition: RawBuilder<unknown>): RawBuilder<unknown> {
   // Relays conclude from ids that were shown to xids that must have ended (floors.ts), so the xid has to be older than
   // the id. An insert takes its xid only after nextval; this filter is evaluated before the first row, and takes it.
   return sql`

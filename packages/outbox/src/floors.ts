@@ -1,4 +1,7 @@
+import type { Kysely } from 'kysely'
+import { liesBelow } from './lanes.ts'
 import { LANES } from './message.ts'
+import type { OutboxTables } from './tables.ts'
 
 /** What a relay knows of a lane. Never changed, only replaced: an observation applies to the state that it began with. */
 interface LaneState {
@@ -33,6 +36,17 @@ export interface Floors {
   observe(view: FloorsView, lane: number, observation: LaneObservation): void
   /** Reading from the start again is always correct. */
   forget(): void
+}
+
+/**
+ * Looks below each floor, lane by lane, and forgets them all if a message is there: by whatever error, it would wait for
+ * ever. Forgetting them at times would do the same, but each pass would then read again whatever an old snapshot keeps.
+ */
+export async function verifyFloors<Tables extends OutboxTables>(db: Kysely<Tables>, floors: Floors): Promise<void> {
+  // Taken before the look: what lay below these floors was deleted, and that committed.
+  for (const [lane, { floor }] of floors.view().entries()) {
+    if (await liesBelow(db, lane, floor)) return floors.forget()
+  }
 }
 
 const UNKNOWN: readonly LaneState[] = Array.from({ length: LANES }, () => ({ floor: 0n }))

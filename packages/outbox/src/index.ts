@@ -1,4 +1,4 @@
-export { appendMessages, appendStatement, scheduleMessages } from './append.ts'
+export { appending, appendMessages, scheduleMessages } from './append.ts'
 export {
   buryMessage,
   type DeadLetter,
@@ -10,7 +10,7 @@ export {
   type StoredDeadLetter,
 } from './dead-letters.ts'
 export { retryDelayMs } from './decide.ts'
-export { createFloors, type Floors } from './floors.ts'
+export { createFloors, type Floors, verifyFloors } from './floors.ts'
 export { outboxLagMs } from './lag.ts'
 export { type NewMessage, type OutboxMessage, PAYLOAD_BYTES_MAX, PayloadTooLargeError } from './message.ts'
 export { createNotifier, type Notifier, OUTBOX_CHANNEL } from './notifier.ts'

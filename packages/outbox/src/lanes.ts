@@ -40,6 +40,20 @@ export async function lockLanes<Tables extends OutboxTables>(
   return { lanes: rows.map(({ lane }) => lane), xid: BigInt(rows[0]?.xid ?? 0) }
 }
 
+/**
+ * Whether a message lies at or below a lane's floor, where none can be left. Costs what there is below the floor: as good
+ * as nothing, or all dead tuples of the lane that an old snapshot keeps from being vacuumed.
+ */
+export async function liesBelow<Tables extends OutboxTables>(
+  db: Kysely<Tables>,
+  lane: number,
+  floor: bigint,
+): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from outbox_messages where lane = ${lane} and id <= ${floor.toString()} limit 1`.execute(db)
+  return rows.length > 0
+}
+
 interface Row {
   xmin: string
   available: string | null

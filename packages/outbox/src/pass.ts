@@ -27,6 +27,8 @@ export interface PassLimits {
 export interface PassResult {
   /** What the pass found, and what it did with it. */
   settlements: readonly Settlement[]
+  /** How many lanes it had locked. */
+  lanesHeld: number
   /** Where the rotation goes on. */
   nextLane: number
 }
@@ -48,14 +50,14 @@ export async function runPass<Tables extends OutboxTables>(
     const { lanes, xid } = await lockLanes(tx, view, { start: startLane, lanesMax: limits.lanesMax })
     if (lanes.length === 0) {
       await tx.rollback().execute()
-      return { settlements: [], nextLane: startLane }
+      return { settlements: [], lanesHeld: 0, nextLane: startLane }
     }
     const read = await readLanes(tx, lanes, view, limits)
     const settlements = await publishRead(publisher, read.messages, limits.confirmDeadlineMs)
     await settle(tx, settlements)
     await tx.commit().execute()
     observeLanes(floors, view, { lanes, xid, read, settlements, limits })
-    return { settlements, nextLane: ((lanes.at(-1) ?? startLane) + 1) % LANES }
+    return { settlements, lanesHeld: lanes.length, nextLane: ((lanes.at(-1) ?? startLane) + 1) % LANES }
   } catch (error) {
     // Where the session is gone, so is the transaction.
     if (!tx.isCommitted && !tx.isRolledBack)

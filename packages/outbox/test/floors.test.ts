@@ -3,7 +3,7 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { sql } from 'kysely'
-import { appendMessages, createFloors, runPass } from '../src/index.ts'
+import { appendMessages, createFloors, runPass, verifyFloors } from '../src/index.ts'
 import { createWorld, KEYS, type Step } from './late-writers.ts'
 import { createTestOutbox, LIMITS, scriptedPublisher, type TestOutbox } from './test-outbox.ts'
 
@@ -79,6 +79,29 @@ describe('floors', () => {
       },
       { timeoutMs: 90_000 },
     )
+  })
+
+  it('are kept when they are looked below, and forgotten when a message is there', async () => {
+    await sql`truncate outbox_messages`.execute(outbox.db)
+    const floors = createFloors()
+    const lost = { messageId: randomUUID(), key: 'a', topic: 't', payload: 'lost' }
+    await outbox.db.transaction().execute((tx) => appendMessages(tx, [lost]))
+    const { rows } = await sql<{ lane: number; id: string }>`select lane, id from outbox_messages`.execute(outbox.db)
+    const [{ lane, id } = { lane: 0, id: '0' }] = rows
+    const pass = { xmin: 0n, lowestLeft: undefined, cut: false }
+    for (const [xid, xmin] of [[1n], [2n], [3n, 3n]] as const)
+      floors.observe(floors.view(), lane, { ...pass, xid, xmin: xmin ?? 0n, lastRead: BigInt(id) })
+    expect(floors.view()[lane]?.floor).to.equal(BigInt(id))
+    const publisher = scriptedPublisher()
+    await runPass({ db: outbox.db, publisher, floors, limits: LIMITS }, 0)
+    expect(publisher.published, 'below the floor').to.have.length(0)
+
+    await verifyFloors(outbox.db, floors)
+    await runPass({ db: outbox.db, publisher, floors, limits: LIMITS }, 0)
+    expect(publisher.published.map(({ messageId }) => messageId)).to.deep.equal([lost.messageId])
+    const view = floors.view()
+    await verifyFloors(outbox.db, floors)
+    expect(floors.view()).to.equal(view)
   })
 
   it('do not move while a writer that may hold a lower id is still open', async () => {

@@ -103,7 +103,7 @@ describe('When PostgreSQL is away, the API', () => {
     expect(await stored(api)).to.deep.equal({ payments: 30, events: 30, messages: 30 })
   })
 
-  it('answers 409 naming the other payment when that one took the reference while one was in doubt', async () => {
+  it('answers 409 naming the other payment when the answer about a taken reference is lost', async () => {
     const reference = newReference()
     const first = await post(api, bodyWith({ reference }))
     api.proxy.loseAnswerTo('with given')

@@ -1,13 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Tables } from '@cashflow/db'
-import { type Floors, type PassResult, type Publisher, promoteDue, retryDelayMs, runPass } from '@cashflow/outbox'
+import {
+  type Floors,
+  type PassResult,
+  type Publisher,
+  promoteDue,
+  retryDelayMs,
+  runPass,
+  verifyFloors,
+} from '@cashflow/outbox'
 import type { Logger, Part } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import { passLimits } from './limits.ts'
 import type { Wake } from './wake.ts'
 
 const POLL_MS = 200
-const FORGET_FLOORS_MS = 10_000
+const VERIFY_FLOORS_MS = 10_000
+// Looking below the floors is at most a twentieth of what a relay does.
+const VERIFY_REST = 19
+const STEADY_MS = 10_000
 
 export interface RelayOptions {
   db: Kysely<Tables>
@@ -39,9 +50,9 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
   async function passLoop(): Promise<void> {
     let refusals = 0
     while (!signal.aborted) {
-      const { settlements } = await passOnce()
-      // One pass is woken for what was committed; it has others help where it could not take all lanes that have messages.
-      if (lanesOf(settlements) === limits.lanesMax) wake.wake()
+      const { settlements, lanesHeld } = await passOnce()
+      // One pass is woken for what was committed; it has another help where there may be more lanes than it could hold.
+      if (lanesHeld === limits.lanesMax) wake.wake()
       const left = settlements.filter(({ action }) => action.action === 'leave').length
       refusals = left > 0 ? refusals + 1 : 0
       if (left > 0) await pause(backoffMs(refusals))
@@ -57,10 +68,13 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
     }
   }
 
-  async function forgetLoop(): Promise<void> {
+  async function verifyLoop(): Promise<void> {
+    let tookMs = 0
     while (!signal.aborted) {
-      await pause(FORGET_FLOORS_MS)
-      floors.forget()
+      await pause(Math.max(VERIFY_FLOORS_MS, VERIFY_REST * tookMs))
+      const startedAt = performance.now()
+      await verifyFloors(db, floors)
+      tookMs = performance.now() - startedAt
     }
   }
 
@@ -74,7 +88,7 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
         floors.forget()
         logger.warn('pass failed, its messages stay in the outbox', { error })
       })
-      failures = performance.now() - startedAt > FORGET_FLOORS_MS ? 1 : failures + 1
+      failures = performance.now() - startedAt > STEADY_MS ? 1 : failures + 1
       await pause(backoffMs(failures))
     }
   }
@@ -84,7 +98,7 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
   return {
     name: 'relay',
     async start() {
-      const loops = [...Array.from({ length: passes }, () => passLoop), promoteLoop, forgetLoop]
+      const loops = [...Array.from({ length: passes }, () => passLoop), promoteLoop, verifyLoop]
       running ??= Promise.all(loops.map(persist))
     },
     async stop() {
@@ -92,10 +106,6 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
       await running
     },
   }
-}
-
-function lanesOf(settlements: PassResult['settlements']): number {
-  return new Set(settlements.map(({ message }) => message.lane)).size
 }
 
 /** Between 50 ms and 5 s, so that relays do not come back all at once and none spins. */

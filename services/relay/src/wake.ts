@@ -12,10 +12,11 @@ export function createWake(): Wake {
   const waiting = new Set<() => void>()
   return {
     wake() {
-      const [resolve] = waiting
-      pending = resolve === undefined
-      if (resolve) waiting.delete(resolve)
-      resolve?.()
+      const [oldest] = waiting
+      if (oldest) {
+        waiting.delete(oldest)
+        oldest()
+      } else pending = true
     },
     async wait({ atMostMs, signal }) {
       if (pending) {

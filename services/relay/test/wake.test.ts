@@ -35,6 +35,15 @@ describe('a wake', () => {
     await second
   })
 
+  it('is not taken by a wait that is over', async () => {
+    const wake = createWake()
+    await wake.wait({ atMostMs: 1, signal })
+    await wake.wait({ atMostMs: LONG_MS, signal: AbortSignal.timeout(1) })
+    const waiting = wake.wait({ atMostMs: LONG_MS, signal })
+    wake.wake()
+    await waiting
+  })
+
   it('gives up when told to stop', async () => {
     const wake = createWake()
     const stopping = new AbortController()

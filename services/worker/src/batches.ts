@@ -3,17 +3,15 @@ import {
   claimPayments,
   createGroupCommit,
   type GroupCommit,
-  lockClaimed,
   type NewClaim,
   outcomeMessage,
-  type Settled,
-  saveSettled,
+  type Settling,
+  settlePayments,
   type Tables,
   waitForStandby,
 } from '@cashflow/db'
-import { type Outcome, type PaymentStatus, settlePayment } from '@cashflow/domain'
-import type { Kysely, Transaction } from 'kysely'
-import type { PaymentMessage } from './read-delivery.ts'
+import { type Outcome, type Payment, type PaymentStatus, settlePayment } from '@cashflow/domain'
+import type { Kysely } from 'kysely'
 import { type Clock, createTimeLimit, type TimeLimit } from './time-limit.ts'
 
 // For the claim's answer to arrive, the settling that follows the charge, and clocks that do not run alike.
@@ -27,13 +25,6 @@ export interface TimedClaim {
   readonly lease: TimeLimit
   /** Once it has passed, too little of the lease is left to begin with. */
   readonly margin: TimeLimit
-}
-
-export interface Settling {
-  readonly message: PaymentMessage
-  /** Of the claim. */
-  readonly token: string
-  readonly outcome: Outcome
 }
 
 /** What payments in hand at the same time do together. An item is to be repeated as it is after a transient error. */
@@ -52,19 +43,9 @@ export interface BatchOptions {
 }
 
 export function createBatches(options: BatchOptions): Batches {
-  const begun = new WeakSet<Settling>()
   return {
     claims: createGroupCommit({ ...LIMITS, commit: (claims) => claim(claims, options) }),
-    settlements: createGroupCommit({
-      ...LIMITS,
-      commit: (settlings) =>
-        options.db.transaction().execute(async (tx) => {
-          // An earlier run has failed, and may have committed all the same; this one may find nothing to write.
-          if (settlings.some((settling) => begun.has(settling))) await waitForStandby(tx)
-          for (const settling of settlings) begun.add(settling)
-          return await settle(tx, settlings)
-        }),
-    }),
+    settlements: createGroupCommit({ ...LIMITS, commit: settler(options.db) }),
   }
 }
 
@@ -80,23 +61,32 @@ async function claim(
   return made.map((claim) => ({ claim, lease, margin }))
 }
 
-/** Status, event and message of each payment that its claim still holds, or none of them all. */
-async function settle(tx: Transaction<Tables>, settlings: readonly Settling[]): Promise<(PaymentStatus | undefined)[]> {
-  const locked = await lockClaimed(
-    tx,
-    settlings.map(({ message, token }) => ({ id: message.paymentId, token })),
-  )
-  const settled: Settled[] = []
-  const statuses = settlings.map(({ message: { requestId }, outcome }, index) => {
-    const payment = locked[index]
-    if (!payment) return undefined
-    const settlement = settlePayment(payment, outcome, new Date())
-    // This very claim has settled it: the answer to an earlier COMMIT was lost.
-    if (!settlement.settled) return settlement.status
-    const message = outcomeMessage(settlement.payment, settlement.event, requestId)
-    settled.push({ ...settlement, actor: 'worker', requestId, message })
-    return settlement.payment.status
-  })
-  await saveSettled(tx, settled)
-  return statuses
+function settler(db: Kysely<Tables>) {
+  const begun = new WeakSet<Settling>()
+  return (settlings: readonly Settling[]) => {
+    const again = settlings.some((settling) => begun.has(settling))
+    for (const settling of settlings) begun.add(settling)
+    if (!again) return settlePayments(db, settlings)
+    // An earlier attempt has failed, and may have committed all the same; this one may find nothing to write.
+    return db.transaction().execute(async (tx) => {
+      await waitForStandby(tx)
+      return await settlePayments(tx, settlings)
+    })
+  }
+}
+
+/**
+ * The end that an outcome brings a claimed payment to, made once: whatever is repeated finds it.
+ *
+ * @throws Error when the payment was not PENDING, which no claimed one is
+ */
+export function settlingOf(
+  claimed: Payment,
+  outcome: Outcome,
+  { token, requestId }: { token: string; requestId: string | undefined },
+): Settling {
+  const settlement = settlePayment(claimed, outcome, new Date())
+  if (!settlement.settled) throw new Error(`A claimed payment was ${settlement.status}`)
+  const { payment, event } = settlement
+  return { payment, event, token, actor: 'worker', requestId, messages: [outcomeMessage(payment, event, requestId)] }
 }

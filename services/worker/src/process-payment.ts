@@ -2,7 +2,7 @@ import type { NewClaim, Tables } from '@cashflow/db'
 import type { Outcome, PaymentStatus } from '@cashflow/domain'
 import { type LogFields, type Logger, uuidv7 } from '@cashflow/runtime'
 import type { Kysely, Transaction } from 'kysely'
-import type { Batches, TimedClaim } from './batches.ts'
+import { type Batches, settlingOf, type TimedClaim } from './batches.ts'
 import { attemptCharge, type Provider, type ProviderAnswer } from './provider.ts'
 import type { PaymentMessage } from './read-delivery.ts'
 import { type PersistOptions, persist, transact as transactWith } from './retry.ts'
@@ -86,7 +86,7 @@ export async function processPayment(
   const answer = await attemptCharge(provider, payment, { attempts, deadlineMs: providerDeadlineMs, lease })
   const processed = await conclude(answer, message, {
     settle: (outcome) => {
-      const settling = { message, token, outcome }
+      const settling = settlingOf(payment, outcome, { token, requestId: message.requestId })
       return persist(() => batches.settlements.commit(settling), persistence)
     },
     token,

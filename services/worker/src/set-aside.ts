@@ -24,11 +24,6 @@ export function putOff(tx: Transaction<Tables>, message: PaymentMessage, delayMs
   return scheduleMessages(tx, [messageAbout(message, 'payment.retry')], delayMs)
 }
 
-async function isClaimed(tx: Transaction<Tables>, { paymentId: id }: PaymentMessage, { token }: { token: string }) {
-  const [payment] = await lockClaimed(tx, [{ id, token }])
-  return payment !== undefined
-}
-
 export interface Postponed {
   attempts: number
   parked: boolean
@@ -51,7 +46,7 @@ export async function postpone(
     delayMinMs: number
   },
 ): Promise<Postponed | undefined> {
-  if (!(await isClaimed(tx, message, by))) {
+  if (!(await lockClaimed(tx, { id: message.paymentId, token: by.token }))) {
     const attempts = by.attempts + 1
     const done = by.again ? await findGivenBack(tx, message.paymentId, { attempts }) : undefined
     return done && postponed({ ...done, attempts })
@@ -77,7 +72,7 @@ export async function giveBack(
   by: { token: string; attempts: number; again: boolean; delayMs: number; redriveAfterMs: number },
 ): Promise<boolean> {
   const { delayMs, redriveAfterMs } = by
-  if (!(await isClaimed(tx, message, by)))
+  if (!(await lockClaimed(tx, { id: message.paymentId, token: by.token })))
     return by.again && (await findGivenBack(tx, message.paymentId, by)) !== undefined
   await savePostponed(tx, message.paymentId, { delayMsAfter: () => delayMs, redriveAfterMs, counted: false })
   await putOff(tx, message, delayMs)

@@ -3,7 +3,7 @@ import { createDatabase, type Tables } from '@cashflow/db'
 import { eventually, startTcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import { createBatches } from '../src/batches.ts'
+import { type Batches, createBatches, settlingOf } from '../src/batches.ts'
 import { processPayment } from '../src/process-payment.ts'
 import type { ProviderAnswer } from '../src/provider.ts'
 import { createTestWorker, type TestWorker } from './test-worker.ts'
@@ -33,12 +33,16 @@ describe('payments that share their transactions', () => {
 
   const hasty = () => ({ applicationName: 'batches', poolMax: 1, logger: payments.logger })
   const claimsOf = (some: string[]) => some.map((id) => ({ id, token: randomUUID() }))
-  const settlingsOf = (claims: { id: string; token: string }[]) =>
-    claims.map(({ id, token }, index) => ({
-      message: { paymentId: id, messageId: undefined, requestId: 'r-2' },
-      token,
-      outcome: index % 2 === 0 ? APPROVED : DECLINED,
-    }))
+  /** Claims the payments, and has what each of them comes to. */
+  const settlingsOf = (claimed: { id: string; token: string }[], { claims }: Batches) =>
+    Promise.all(
+      claimed.map(async (one, index) => {
+        const { claim } = await claims.commit(one)
+        if (claim.verdict !== 'claimed') throw new Error(claim.verdict)
+        const by = { token: one.token, requestId: 'r-2' }
+        return settlingOf(claim.payment, index % 2 === 0 ? APPROVED : DECLINED, by)
+      }),
+    )
   const outcomeOf = async <Result>(work: Promise<Result>) => work.catch(({ code }: { code: string }) => code)
   const hold = <Result>(id: string, work: () => Promise<Result>) =>
     payments.db.transaction().execute(async (tx) => {
@@ -69,10 +73,9 @@ describe('payments that share their transactions', () => {
   })
 
   it('are settled although somebody else has locked one of them, which is settled when that is over', async () => {
-    const { claims, settlements } = createBatches({ db, ...OPTIONS })
-    const claimed = claimsOf(ids)
-    await Promise.all(claimed.map((claim) => claims.commit(claim)))
-    const settlings = settlingsOf(claimed)
+    const batches = createBatches({ db, ...OPTIONS })
+    const settlings = await settlingsOf(claimsOf(ids), batches)
+    const { settlements } = batches
     const settle = (settling: (typeof settlings)[0]) => outcomeOf(settlements.commit(settling))
     const statuses = await hold(ids[1] as string, () => Promise.all(settlings.map(settle)))
     expect(statuses).to.deep.equal(['SUCCESS', '55P03', 'SUCCESS', 'FAILED', 'SUCCESS'])
@@ -82,13 +85,13 @@ describe('payments that share their transactions', () => {
   })
 
   it('are settled although the claim of one of them was lost, which is left alone', async () => {
-    const { claims, settlements } = createBatches({ db, ...OPTIONS })
-    const claimed = claimsOf(ids)
-    await Promise.all(claimed.map((claim) => claims.commit(claim)))
+    const batches = createBatches({ db, ...OPTIONS })
+    const settlings = await settlingsOf(claimsOf(ids), batches)
+    const { claims, settlements } = batches
     await payments.expireLease(ids[0] as string)
     const [taken = { id: '', token: '' }] = claimsOf(ids)
     expect((await claims.commit(taken)).claim.verdict).to.equal('claimed')
-    const statuses = await Promise.all(settlingsOf(claimed).map((settling) => settlements.commit(settling)))
+    const statuses = await Promise.all(settlings.map((settling) => settlements.commit(settling)))
     expect(statuses).to.deep.equal([undefined, 'FAILED', 'SUCCESS', 'FAILED', 'SUCCESS'])
     expect(await ends()).to.deep.equal([PENDING, FAILED, SUCCESS, FAILED, SUCCESS])
     expect((await payments.row(ids[0] as string)).claim_token).to.equal(taken.token)
@@ -98,15 +101,14 @@ describe('payments that share their transactions', () => {
     let waits = 0
     const watched = db.withPlugin({
       transformQuery({ node }) {
-        if (node.kind === 'RawNode' && node.sqlFragments.join().includes('pg_logical_emit_message')) waits += 1
+        if (JSON.stringify(node).includes('pg_logical_emit_message')) waits += 1
         return node
       },
       transformResult: async ({ result }) => result,
     })
-    const { claims, settlements } = createBatches({ db: watched, ...OPTIONS })
-    const claimed = claimsOf(ids)
-    await Promise.all(claimed.map((claim) => claims.commit(claim)))
-    const [first, ...others] = settlingsOf(claimed)
+    const batches = createBatches({ db: watched, ...OPTIONS })
+    const [first, ...others] = await settlingsOf(claimsOf(ids), batches)
+    const { settlements } = batches
     const settle = (some: (typeof first)[]) =>
       Promise.all(some.map((settling) => settling && settlements.commit(settling)))
     await settle([first])
@@ -116,7 +118,7 @@ describe('payments that share their transactions', () => {
     expect(await ends()).to.deep.equal([SUCCESS, FAILED, SUCCESS, FAILED, SUCCESS])
   })
 
-  it('are settled once, each with one event and one message, when the answer to their COMMIT is lost', async () => {
+  it('are settled once, each with one event and one message, when the answer to their statement is lost', async () => {
     const proxy = await startTcpProxy(payments.database.url)
     const doubtful = createDatabase({ ...hasty(), url: proxy.url })
     try {
@@ -136,7 +138,7 @@ describe('payments that share their transactions', () => {
         processPayment({ paymentId, messageId: undefined, requestId: 'r-2' }, options, signal),
       )
       await eventually(() => expect(asked).to.equal(5))
-      proxy.loseAnswerTo('commit')
+      proxy.loseAnswerTo('with given')
       answer.resolve()
       expect(await Promise.all(processed)).to.deep.equal(ids.map(() => 'settled'))
       expect(proxy.lost).to.equal(1)

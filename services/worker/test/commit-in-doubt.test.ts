@@ -33,7 +33,8 @@ describe('a COMMIT whose answer is lost', () => {
 
   async function process(id: string, answer: ProviderAnswer, attemptsMax = 10): Promise<Processed> {
     const before = proxy.lost
-    proxy.loseAnswerTo('commit')
+    // An outcome is stored by one statement.
+    proxy.loseAnswerTo(answer.outcome === 'approved' ? 'with given' : 'commit')
     const shared = { db, providerDeadlineMs: 60_000, redriveAfterMs: 60_000, attemptsMax }
     const options = { ...shared, batches: createBatches(shared), logger: payments.logger, notify() {} }
     const provider = { charge: async () => answer }

@@ -55,7 +55,7 @@ export async function createTestWorker(poolMax = 20): Promise<TestWorker> {
         money,
         at: new Date(),
       })
-      const created = { payment, event, requestId: 'r-1' }
+      const created = { payment, event, requestId: 'r-1', messages: [] }
       await insertPayments(db, [created], { redriveAfterMs: 60_000 })
       return id
     },

@@ -35,8 +35,13 @@ export const SETTLE_WITHOUT_FENCE: BrokenBuild = {
   patches: [
     {
       file: 'db/src/payment-store.ts',
-      from: 'return row?.claim_token === token ? toPayment(row) : undefined',
-      to: 'return row ? toPayment(row) : undefined',
+      from: '((id, token) in (select id, claim_token from locked',
+      to: '((id) in (select id from locked',
+    },
+    {
+      file: 'db/src/payment-store.ts',
+      from: 'if (before?.claim_token !== token) return undefined',
+      to: 'if (!before) return undefined',
     },
   ],
 }

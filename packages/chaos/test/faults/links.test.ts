@@ -5,6 +5,7 @@ import { expect } from 'chai'
 import { LINK_FAULTS } from '../../src/faults/links.ts'
 import { type Links, startLinks } from '../../src/links.ts'
 import { createRandom } from '../../src/random.ts'
+import type { Role } from '../../src/service.ts'
 import type { System } from '../../src/system.ts'
 
 describe('a fault of the links', () => {
@@ -26,7 +27,7 @@ describe('a fault of the links', () => {
   })
 
   /** To the server by way of a role's link, once a first answer has passed. */
-  async function connected(kind: 'database' | 'broker', role: 'relay' | 'worker'): Promise<Socket> {
+  async function connected(kind: 'database' | 'broker', role: Role): Promise<Socket> {
     const [url] = links[kind].urls(role).split(',')
     const client = connect({ port: Number(new URL(url ?? '').port), host: '127.0.0.1' }).on('error', () => {})
     clients.push(client)
@@ -49,7 +50,7 @@ describe('a fault of the links', () => {
     return await fault?.run({ links } as System, { random, over: act })
   }
 
-  const [RELAY_COMMITS, WORKER_CLAIMS] = [1, 3]
+  const [API_STORES, RELAY_COMMITS, WORKER_CLAIMS] = [0, 1, 3]
 
   it('loses the answer to a COMMIT, and none to the beginning of a transaction', async () => {
     const client = await connected('database', 'relay')
@@ -65,14 +66,19 @@ describe('a fault of the links', () => {
     expect(await during('database-in-doubt', RELAY_COMMITS, commits)).to.equal(undefined)
   })
 
-  it('loses the answer to a claim, which commits by itself', async () => {
-    const client = await connected('database', 'worker')
-    const claims = async () => {
-      client.write('0 with locked as materialized (\0')
-      await heard(client)
-    }
-    expect(await during('database-in-doubt', WORKER_CLAIMS, claims)).to.equal(undefined)
-  })
+  for (const [what, role, place, text] of [
+    ['an insert', 'api', API_STORES, '0 with given as materialized (\0'],
+    ['a claim', 'worker', WORKER_CLAIMS, '0 with locked as materialized (\0'],
+  ] as const) {
+    it(`loses the answer to ${what}, which commits by itself`, async () => {
+      const client = await connected('database', role)
+      const sends = async () => {
+        client.write(text)
+        await heard(client)
+      }
+      expect(await during('database-in-doubt', place, sends)).to.equal(undefined)
+    })
+  }
 
   it('loses the answer to a message, and none to a binding', async () => {
     const client = await connected('broker', 'relay')

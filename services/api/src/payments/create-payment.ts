@@ -1,6 +1,6 @@
-import { createGroupCommit, insertPayments, type NewPayment, type Tables } from '@cashflow/db'
+import { createGroupCommit, insertPayments, type NewPayment, type NewPaymentMessage, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID, type PaymentEvent } from '@cashflow/domain'
-import type { NewMessage, Notifier } from '@cashflow/outbox'
+import type { Notifier } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { RequestHandler } from 'express'
 import type { Kysely } from 'kysely'
@@ -16,7 +16,7 @@ export function createPaymentHandler({ writer, writes }: Pick<PaymentParts, 'wri
   return async (req, res) => {
     const { amount: money, reference } = readPaymentBody(req.body)
     const { requestId } = res.locals
-    // All ids are made before the first attempt: when the answer to a COMMIT is lost, the next one finds its own payment.
+    // All ids are made before the first attempt: when its answer is lost, the next one finds its own payment.
     const { payment, event } = createPayment({
       id: uuidv7(),
       merchantId: DEFAULT_MERCHANT_ID,
@@ -24,7 +24,7 @@ export function createPaymentHandler({ writer, writes }: Pick<PaymentParts, 'wri
       money,
       at: new Date(),
     })
-    const created = { payment, event, requestId, message: messageAbout(event, requestId) }
+    const created = { payment, event, requestId, messages: [messageAbout(event, requestId)] }
     const paymentId = await inTurn(writes, res, (signal) => writer.write(created, signal))
     res.locals.paymentId = paymentId
     if (paymentId !== payment.id)
@@ -35,10 +35,9 @@ export function createPaymentHandler({ writer, writes }: Pick<PaymentParts, 'wri
   }
 }
 
-function messageAbout({ type, paymentId }: PaymentEvent, requestId: string): NewMessage {
+function messageAbout({ type, paymentId }: PaymentEvent, requestId: string): NewPaymentMessage {
   return {
     messageId: uuidv7(),
-    key: paymentId,
     topic: type,
     payload: { payment_id: paymentId },
     headers: { 'x-request-id': requestId },
@@ -72,7 +71,7 @@ export function createPaymentWriter({ db, notifier, redriveAfterMs }: PaymentWri
   })
   return {
     async write(created, signal) {
-      const { paymentId } = await group.commit(created, signal)
+      const paymentId = await group.commit(created, signal)
       if (paymentId === created.payment.id) notifier.notify()
       return paymentId
     },

@@ -189,7 +189,7 @@ async function storePayment(db: Kysely<Tables>): Promise<string> {
     money: { amountMinor: 100n, currency: 'USD' },
     at: new Date(),
   })
-  const message = { ...retryOf(payment.id), topic: event.type }
-  await insertPayments(db, [{ payment, event, requestId: 'r', message }], { redriveAfterMs: 60_000 })
+  const messages = [{ ...retryOf(payment.id), topic: event.type }]
+  await insertPayments(db, [{ payment, event, requestId: 'r', messages }], { redriveAfterMs: 60_000 })
   return payment.id
 }
