@@ -2,7 +2,7 @@ import { sql, type Transaction } from 'kysely'
 import { fromNow, type NewClaim } from './payment-store.ts'
 import type { Tables } from './tables.ts'
 
-/** Locks a payment, and says whether this claim still holds it. */
+/** Locks a payment, and says whether this claim still holds it, or has settled it. */
 export async function lockClaimed(tx: Transaction<Tables>, { id, token }: NewClaim): Promise<boolean> {
   const row = await tx.selectFrom('payments').select('claim_token').where('id', '=', id).forUpdate().executeTakeFirst()
   return row?.claim_token === token

@@ -14,7 +14,7 @@ export interface NewPayment {
   messages: readonly NewPaymentMessage[]
 }
 
-/** Appended with what it is about. Its key is the payment's id. */
+/** Appended with what happens to a payment. Its key is the payment's id. */
 export type NewPaymentMessage = Omit<NewMessage, 'key'>
 
 /**
@@ -173,17 +173,20 @@ export interface Settling {
  * Locks payments, and stores the ends of those that are PENDING and that their claims hold, with their events and
  * messages. One statement, as in `insertPayments`.
  *
- * @returns after COMMIT, for each, in their order, the status that its claim has brought it to, now or in an earlier
- * attempt: a payment keeps the token that settled it. Undefined where somebody else has claimed it since
+ * @returns for each, in their order, the status that its claim has brought it to, now or in an earlier attempt: a payment
+ * keeps the token that settled it. Undefined where the claim does not hold it any longer. After COMMIT, outside of a
+ * transaction
  */
 export async function settlePayments(
   db: Kysely<Tables>,
   settlings: readonly Settling[],
 ): Promise<(PaymentStatus | undefined)[]> {
   const ids = settlings.map(({ payment }) => payment.id)
-  const given = settlings.map(({ payment, event, token, actor, requestId }) => ({
+  const messages = messagesOf(settlings)
+  const given = settlings.map(({ payment, event, token, actor, requestId, messages }) => ({
     id: payment.id,
     token,
+    message_ids: messages.map(({ messageId }) => messageId),
     merchant_id: payment.merchantId,
     status: payment.status,
     failure_code: payment.failureCode,
@@ -196,11 +199,11 @@ export async function settlePayments(
     created_at: event.at,
   }))
   // Locked in the order of their ids, whatever their state, and judged as they were locked: see claimPayments.
-  const { rows } = await sql<{ id: string; status: PaymentStatus; claim_token: string | null }>`
+  const { rows } = await sql<{ id: string; status: PaymentStatus; claim_token: string | null; is_settled: boolean }>`
     with given as materialized (
       select * from json_to_recordset(${JSON.stringify(given)}::json) as given
-        (id uuid, token uuid, merchant_id uuid, status text, failure_code text, settled_at timestamptz, type text,
-          sequence int, data jsonb, actor text, request_id text, created_at timestamptz)
+        (id uuid, token uuid, message_ids uuid[], merchant_id uuid, status text, failure_code text,
+          settled_at timestamptz, type text, sequence int, data jsonb, actor text, request_id text, created_at timestamptz)
     ), locked as materialized (
       select id, status, claim_token from payments where id = any(${ids}) order by id for update
     ), held as materialized (
@@ -210,18 +213,22 @@ export async function settlePayments(
       update payments p
       set status = h.status, failure_code = h.failure_code, settled_at = h.settled_at, lease_until = null, redrive_at = null
       from held h where p.id = h.id and p.id = any(${ids})
+      returning p.id
+    ), ended as materialized (
+      select * from held where (id in (select id from settled)) is true
     ), recorded as (
       insert into payment_events (payment_id, merchant_id, sequence, type, data, actor, request_id, created_at)
-      select id, merchant_id, sequence, type, data, actor, request_id, created_at from held
+      select id, merchant_id, sequence, type, data, actor, request_id, created_at from ended
     ), appended as (
-      ${appending(messagesOf(settlings), sql`(key in (select id::text from held)) is true`)}
+      ${appending(messages, sql`(message_id in (select unnest(message_ids) from ended)) is true`)}
     )
-    select * from locked`.execute(db)
+    select *, id in (select id from settled) as is_settled from locked`.execute(db)
   const found = new Map(rows.map((row) => [row.id, row]))
   return settlings.map(({ payment, token }) => {
     const before = found.get(payment.id)
     if (before?.claim_token !== token) return undefined
-    return before.status === 'PENDING' ? payment.status : before.status
+    if (before.status !== 'PENDING') return before.status
+    return before.is_settled ? payment.status : undefined
   })
 }
 

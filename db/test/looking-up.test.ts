@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { type Payment, type Settlement, settlePayment } from '@cashflow/domain'
-import { appendMessages, createFloors, type Publisher, promoteDue, runPass, scheduleMessages } from '@cashflow/outbox'
+import {
+  appendMessages,
+  createFloors,
+  type Publisher,
+  promoteDue,
+  runPass,
+  scheduleMessages,
+  verifyFloors,
+} from '@cashflow/outbox'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import {
@@ -69,8 +77,10 @@ describe('the statements of a payment’s way', () => {
     expect(await isParked(db, ids[2])).to.equal(false)
     expect(await findPayment(db, ids[0])).to.include({ status: 'SUCCESS' })
     expect(await promoteDue(db)).to.equal(1)
-    const pass = { db, publisher, floors: createFloors(), limits: LIMITS }
+    const floors = createFloors()
+    const pass = { db, publisher, floors, limits: LIMITS }
     expect((await runPass(pass, 0)).settlements.length).to.be.within(1, 16)
+    expect(await verifyFloors(db, floors, new AbortController().signal)).to.equal(undefined)
   }
 
   /** Rows and entries of indexes that were read up to now, by table. */

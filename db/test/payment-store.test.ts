@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type Outcome, type Payment, settlePayment } from '@cashflow/domain'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { parkPayment, savePostponed, settlePayments } from '../src/index.ts'
+import { outcomeMessage, parkPayment, savePostponed, settlePayments } from '../src/index.ts'
 import { unparkPayment } from '../src/operator/parked-payments.ts'
 import { claimPayment, createTestStore, type TestStore } from './test-store.ts'
 
@@ -126,6 +126,31 @@ describe('the payment store', () => {
         ['payment.failed', 2, 'worker'],
       ])
       expect(await claimPayment(store.db, id, claimOf())).to.deep.equal({ verdict: 'settled', status: 'FAILED' })
+    })
+
+    it('goes by the claim where two of them bring their ends of a payment together', async () => {
+      const payment = await store.insert()
+      const [lost, held] = [claimOf(), claimOf()]
+      await claimPayment(store.db, payment.id, lost)
+      await expireLease(payment.id)
+      await claimPayment(store.db, payment.id, held)
+      const settlings = [lost, held].map(({ token }, index) => {
+        const settlement = settlePayment(payment, index === 0 ? DECLINED : { outcome: 'approved' }, new Date())
+        if (!settlement.settled) throw new Error('A new payment is PENDING')
+        const messages = [outcomeMessage(settlement.payment, settlement.event, 'r-2')]
+        return { ...settlement, token, actor: 'worker', requestId: 'r-2', messages }
+      })
+      expect(await settlePayments(store.db, settlings)).to.deep.equal([undefined, 'SUCCESS'])
+      expect((await history(payment.id)).map(({ type }) => type)).to.deep.equal([
+        'payment.created',
+        'payment.succeeded',
+      ])
+      const messages = await store.db
+        .selectFrom('outbox_messages')
+        .select('topic')
+        .where('key', '=', payment.id)
+        .execute()
+      expect(messages).to.deep.equal([{ topic: 'payment.succeeded' }])
     })
 
     it('is refused to a claim that another has replaced', async () => {

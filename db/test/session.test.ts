@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { type Settlement, settlePayment } from '@cashflow/domain'
 import { buryMessage } from '@cashflow/outbox'
 import { createLogger } from '@cashflow/runtime'
 import {
@@ -12,7 +13,7 @@ import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { CommitInDoubtError, StandbyError } from '../src/errors.ts'
-import { createDatabase, insertPayments, isFault, isTransient, type Tables } from '../src/index.ts'
+import { createDatabase, insertPayments, isFault, isTransient, settlePayments, type Tables } from '../src/index.ts'
 import { claimPayment, newPayment } from './test-store.ts'
 
 const logger = createLogger({ service: 'test', level: 'error' })
@@ -140,7 +141,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     expect(await attempt()).to.deep.equal([payment.id])
   }).timeout(180_000)
 
-  it('is in doubt as well when it is a statement of its own, such as a claim, which then finds itself', async () => {
+  it('is in doubt as well when it is a statement of its own, a claim or a settlement, which then finds itself', async () => {
     const { payment, event } = newPayment()
     await insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
     await waitForStandbys('ANY 1 (absent)')
@@ -154,6 +155,18 @@ describe('a COMMIT whose synchronous standby is away', () => {
     }
     await waitForStandbys('')
     expect(await claim()).to.include({ verdict: 'claimed', attempts: 0 })
+
+    await waitForStandbys('ANY 1 (absent)')
+    const settlement = settlePayment(payment, { outcome: 'approved' }, new Date()) as Settlement & { settled: true }
+    const settle = () =>
+      settlePayments(db, [{ ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }])
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const settled = reasonOf(settle())
+      await waitCancelled()
+      expect(await settled).to.be.instanceOf(CommitInDoubtError)
+    }
+    await waitForStandbys('')
+    expect(await settle()).to.deep.equal(['SUCCESS'])
   }).timeout(180_000)
 
   it('is in doubt as well when it found the dead letter of another one', async () => {

@@ -39,14 +39,24 @@ export interface Floors {
 }
 
 /**
- * Looks below each floor, lane by lane, and forgets them all if a message is there: by whatever error, it would wait for
- * ever. Forgetting them at times would do the same, but each pass would then read again whatever an old snapshot keeps.
+ * Looks below each floor, lane by lane, and forgets them all if a message is there: this relay would never read it.
+ * Forgetting them at times would do the same, but each pass would then read again whatever an old snapshot keeps.
+ *
+ * @returns the lane and the floor that were wrong
  */
-export async function verifyFloors<Tables extends OutboxTables>(db: Kysely<Tables>, floors: Floors): Promise<void> {
+export async function verifyFloors<Tables extends OutboxTables>(
+  db: Kysely<Tables>,
+  floors: Floors,
+  signal: AbortSignal,
+): Promise<{ lane: number; floor: bigint } | undefined> {
   // Taken before the look: what lay below these floors was deleted, and that committed.
   for (const [lane, { floor }] of floors.view().entries()) {
-    if (await liesBelow(db, lane, floor)) return floors.forget()
+    if (signal.aborted) return undefined
+    if (!(await liesBelow(db, lane, floor))) continue
+    floors.forget()
+    return { lane, floor }
   }
+  return undefined
 }
 
 const UNKNOWN: readonly LaneState[] = Array.from({ length: LANES }, () => ({ floor: 0n }))

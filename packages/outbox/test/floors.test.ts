@@ -81,7 +81,7 @@ describe('floors', () => {
     )
   })
 
-  it('are kept when they are looked below, and forgotten when a message is there', async () => {
+  it('are forgotten when a message is found below one, and else kept', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const lost = { messageId: randomUUID(), key: 'a', topic: 't', payload: 'lost' }
@@ -96,11 +96,18 @@ describe('floors', () => {
     await runPass({ db: outbox.db, publisher, floors, limits: LIMITS }, 0)
     expect(publisher.published, 'below the floor').to.have.length(0)
 
-    await verifyFloors(outbox.db, floors)
+    const { signal } = new AbortController()
+    expect(await verifyFloors(outbox.db, floors, signal)).to.deep.equal({ lane, floor: BigInt(id) })
     await runPass({ db: outbox.db, publisher, floors, limits: LIMITS }, 0)
     expect(publisher.published.map(({ messageId }) => messageId)).to.deep.equal([lost.messageId])
+
+    // The next one is above the same floor.
+    for (const [xid, xmin] of [[4n], [5n], [6n, 6n]] as const)
+      floors.observe(floors.view(), lane, { ...pass, xid, xmin: xmin ?? 0n, lastRead: BigInt(id) })
     const view = floors.view()
-    await verifyFloors(outbox.db, floors)
+    expect(view[lane]?.floor).to.equal(BigInt(id))
+    await outbox.db.transaction().execute((tx) => appendMessages(tx, [{ ...lost, messageId: randomUUID() }]))
+    expect(await verifyFloors(outbox.db, floors, signal)).to.equal(undefined)
     expect(floors.view()).to.equal(view)
   })
 

@@ -103,13 +103,17 @@ describe('When PostgreSQL is away, the API', () => {
     expect(await stored(api)).to.deep.equal({ payments: 30, events: 30, messages: 30 })
   })
 
-  it('answers 409 naming the other payment when the answer about a taken reference is lost', async () => {
-    const reference = newReference()
-    const first = await post(api, bodyWith({ reference }))
-    api.proxy.loseAnswerTo('with given')
-    const response = await post(api, bodyWith({ reference }))
-    expectProblem(response, 409, 'duplicate-reference')
-    expect(api.proxy.lost).to.equal(1)
-    expect(response.body.payment_id).to.equal(first.body.id)
-  })
+  for (const [what, text] of [
+    ['that a reference is taken', 'with given'],
+    ['who has it', 'with logged'],
+  ] as const)
+    it(`answers 409 naming the other payment when the answer is lost ${what}`, async () => {
+      const reference = newReference()
+      const first = await post(api, bodyWith({ reference }))
+      api.proxy.loseAnswerTo(text)
+      const response = await post(api, bodyWith({ reference }))
+      expectProblem(response, 409, 'duplicate-reference')
+      expect(api.proxy.lost).to.equal(1)
+      expect(response.body.payment_id).to.equal(first.body.id)
+    })
 })

@@ -13,7 +13,7 @@ const logger = createLogger({ service: 'relay', level: config.logLevel })
 const db = createDatabase({
   url: config.databaseUrl,
   applicationName: 'cashflow-relay',
-  poolMax: config.passes + 1,
+  poolMax: config.passes + 2, // For promotion, and for the look below the floors.
   idleInTransactionMs: IDLE_IN_TRANSACTION_MS,
   logger,
 })

@@ -70,10 +70,17 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
 
   async function verifyLoop(): Promise<void> {
     let tookMs = 0
-    while (!signal.aborted) {
+    for (;;) {
       await pause(Math.max(VERIFY_FLOORS_MS, VERIFY_REST * tookMs))
+      if (signal.aborted) return
       const startedAt = performance.now()
-      await verifyFloors(db, floors)
+      try {
+        const wrong = await verifyFloors(db, floors, signal)
+        if (wrong) logger.error('message found below its floor, floors forgotten', wrong)
+      } catch (error) {
+        // It says nothing about the floors. Lost sessions have them forgotten elsewhere.
+        logger.warn('could not look below the floors', { error })
+      }
       tookMs = performance.now() - startedAt
     }
   }

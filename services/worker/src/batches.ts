@@ -8,7 +8,6 @@ import {
   type Settling,
   settlePayments,
   type Tables,
-  waitForStandby,
 } from '@cashflow/db'
 import { type Outcome, type Payment, type PaymentStatus, settlePayment } from '@cashflow/domain'
 import type { Kysely } from 'kysely'
@@ -45,7 +44,7 @@ export interface BatchOptions {
 export function createBatches(options: BatchOptions): Batches {
   return {
     claims: createGroupCommit({ ...LIMITS, commit: (claims) => claim(claims, options) }),
-    settlements: createGroupCommit({ ...LIMITS, commit: settler(options.db) }),
+    settlements: createGroupCommit({ ...LIMITS, commit: (settlings) => settlePayments(options.db, settlings) }),
   }
 }
 
@@ -59,20 +58,6 @@ async function claim(
   const margin = createTimeLimit(LEASE_MARGIN_MS, clocks)
   const made = await claimPayments(db, claims, { leaseMs, attemptsMax, redriveAfterMs })
   return made.map((claim) => ({ claim, lease, margin }))
-}
-
-function settler(db: Kysely<Tables>) {
-  const begun = new WeakSet<Settling>()
-  return (settlings: readonly Settling[]) => {
-    const again = settlings.some((settling) => begun.has(settling))
-    for (const settling of settlings) begun.add(settling)
-    if (!again) return settlePayments(db, settlings)
-    // An earlier attempt has failed, and may have committed all the same; this one may find nothing to write.
-    return db.transaction().execute(async (tx) => {
-      await waitForStandby(tx)
-      return await settlePayments(tx, settlings)
-    })
-  }
 }
 
 /**

@@ -97,27 +97,6 @@ describe('payments that share their transactions', () => {
     expect((await payments.row(ids[0] as string)).claim_token).to.equal(taken.token)
   })
 
-  it('wait for the standby, once, when one of them may have been settled before', async () => {
-    let waits = 0
-    const watched = db.withPlugin({
-      transformQuery({ node }) {
-        if (JSON.stringify(node).includes('pg_logical_emit_message')) waits += 1
-        return node
-      },
-      transformResult: async ({ result }) => result,
-    })
-    const batches = createBatches({ db: watched, ...OPTIONS })
-    const [first, ...others] = await settlingsOf(claimsOf(ids), batches)
-    const { settlements } = batches
-    const settle = (some: (typeof first)[]) =>
-      Promise.all(some.map((settling) => settling && settlements.commit(settling)))
-    await settle([first])
-    expect(waits).to.equal(0)
-    expect(await settle([first, ...others])).to.deep.equal(['SUCCESS', 'FAILED', 'SUCCESS', 'FAILED', 'SUCCESS'])
-    expect(waits).to.equal(1)
-    expect(await ends()).to.deep.equal([SUCCESS, FAILED, SUCCESS, FAILED, SUCCESS])
-  })
-
   it('are settled once, each with one event and one message, when the answer to their statement is lost', async () => {
     const proxy = await startTcpProxy(payments.database.url)
     const doubtful = createDatabase({ ...hasty(), url: proxy.url })
