@@ -182,7 +182,6 @@ export async function settlePayments(
   settlings: readonly Settling[],
 ): Promise<(PaymentStatus | undefined)[]> {
   const ids = settlings.map(({ payment }) => payment.id)
-  const messages = messagesOf(settlings)
   const given = settlings.map(({ payment, event, token, actor, requestId, messages }) => ({
     id: payment.id,
     token,
@@ -220,7 +219,7 @@ export async function settlePayments(
       insert into payment_events (payment_id, merchant_id, sequence, type, data, actor, request_id, created_at)
       select id, merchant_id, sequence, type, data, actor, request_id, created_at from ended
     ), appended as (
-      ${appending(messages, sql`(message_id in (select unnest(message_ids) from ended)) is true`)}
+      ${appending(messagesOf(settlings), sql`(message_id in (select unnest(message_ids) from ended)) is true`)}
     )
     select *, id in (select id from settled) as is_settled from locked`.execute(db)
   const found = new Map(rows.map((row) => [row.id, row]))

@@ -82,6 +82,7 @@ export async function processPayment(
     default:
       return claim satisfies never
   }
+
   const { payment, attempts } = claim
   const answer = await attemptCharge(provider, payment, { attempts, deadlineMs: providerDeadlineMs, lease })
   const processed = await conclude(answer, message, {
