@@ -7,11 +7,20 @@ describe('redact', () => {
     ['amqp://guest:p@ss/word@broker:5672/vhost', 'amqp://guest:***@broker:5672/vhost'],
     ['amqps://:only@host', 'amqps://:***@host'],
     ['see postgres://a:b@c and amqp://d:e@f', 'see postgres://a:***@c and amqp://d:***@f'],
+    ['at https://h/p?next=amqp://a:b@c@d then', 'at https://h/p?next=amqp://a:***@d then'],
     ['http://127.0.0.1:8080/payments', 'http://127.0.0.1:8080/payments'],
     ['nothing to hide', 'nothing to hide'],
   ] as const) {
     it(`shows ${JSON.stringify(clean)}`, () => {
       expect(redact(text)).to.equal(clean)
+    })
+  }
+
+  for (const part of ['a', '://', '://:', '@', ':']) {
+    it(`reads a long text of ${part} once`, function () {
+      this.timeout(2_000)
+      const text = part.repeat(1_000_000)
+      expect(redact(text)).to.have.length.of.at.most(text.length)
     })
   }
 

@@ -30,9 +30,13 @@ function assertJson(req: Request): void {
     })
 }
 
-function isJson(contentType: string | undefined): boolean {
+// MIMEType reads a run of spaces again from each of them: 14,000 take half a second.
+const CONTENT_TYPE_MAX = 255
+
+function isJson(contentType = ''): boolean {
+  if (contentType.length > CONTENT_TYPE_MAX) return false
   try {
-    const { essence, params } = new MIMEType(contentType ?? '')
+    const { essence, params } = new MIMEType(contentType)
     return essence === 'application/json' && (params.get('charset') ?? 'utf-8').toLowerCase() === 'utf-8'
   } catch {
     return false

@@ -85,6 +85,11 @@ describe('A JSON body', () => {
     })
   }
 
+  it('with a type of thousands of characters is refused with 415, whatever it says', async () => {
+    const long = `application/json;${' '.repeat(14_000)}charset=utf-8`
+    expectProblem(await send(long, bodyWith()), 415, 'unsupported-media-type')
+  })
+
   it('without a type is refused with 415', async () => {
     expectProblem(await api.agent.post('/payments').unset('Content-Type'), 415, 'unsupported-media-type')
   })
