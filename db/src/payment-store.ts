@@ -150,7 +150,7 @@ export async function claimPayments(
             and now() + ${leaseMs + redriveAfterMs} * interval '1 millisecond' then p.redrive_at
           else now() + ${leaseMs + redriveAfterMs} * interval '1 millisecond'
         end, redrives = 0
-      from judged j where p.id = j.id and p.id = any(${ids}) and j.verdict = 'claimed'
+      from judged j where p.id = j.id and j.verdict = 'claimed'
     )
     select *, extract(epoch from lease_until - now())::float8 * 1000 as lease_left_ms from judged`.execute(db)
   const made = new Map(rows.map((row) => [Number(row.place), toClaim(row)]))

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createPayment, DEFAULT_MERCHANT_ID, type Money, type Payment } from '@cashflow/domain'
-import { createLogger } from '@cashflow/runtime'
+import { createLogger, uuidv7 } from '@cashflow/runtime'
 import { createTestDatabase, type TestDatabase } from '@cashflow/testing'
 import type { Kysely } from 'kysely'
 import {
@@ -40,7 +40,7 @@ export async function createTestStore(poolMax = 20): Promise<TestStore> {
 }
 
 export function newPayment(reference: string = randomUUID(), money: Money = { amountMinor: 10_050n, currency: 'USD' }) {
-  return createPayment({ id: randomUUID(), merchantId: DEFAULT_MERCHANT_ID, reference, money, at: new Date() })
+  return createPayment({ id: uuidv7(), merchantId: DEFAULT_MERCHANT_ID, reference, money, at: new Date() })
 }
 
 /** A claim of its own. */
