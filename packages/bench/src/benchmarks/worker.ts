@@ -2,7 +2,7 @@ import type { Benchmark } from '../benchmark.ts'
 import { alternate, compare } from '../rounds.ts'
 import { work } from '../workers/work.ts'
 import type { Worker } from '../workers/worker.ts'
-import { bareConsumer, productWorker, textbookWorker } from '../workers/workers.ts'
+import { bareConsumer, productWorker, textbookWorker, wideProductWorker } from '../workers/workers.ts'
 
 const COUNT = 100_000
 const LIMIT_MS = 20_000
@@ -17,6 +17,7 @@ export const worker: Benchmark = {
     const rounds = await alternate(
       {
         product: measure(productWorker),
+        'product, 1,000 in hand': measure(wideProductWorker),
         'bare consume and ack': measure(bareConsumer),
         textbook: measure(textbookWorker),
       },
@@ -25,6 +26,8 @@ export const worker: Benchmark = {
     const ratios = [
       ['product', 'bare consume and ack'],
       ['product', 'textbook'],
+      ['product, 1,000 in hand', 'bare consume and ack'],
+      ['product, 1,000 in hand', 'textbook'],
     ] as const
     return compare(rounds, { metric: 'rate', what: 'payments', unit: '/s', ratios })
   },

@@ -38,7 +38,14 @@ const TEXTBOOK: Preparation = {
     ),
 }
 
+const WIDE = 1_000
+
 export const productWorker = settlingWorker('product', PRODUCT)
+/** As the sizing guide has it for many payments a second: with ten times as many in hand. */
+export const wideProductWorker = settlingWorker('product', PRODUCT, {
+  WORKER_PREFETCH: String(WIDE),
+  PROVIDER_CONCURRENCY: String(WIDE),
+})
 export const textbookWorker = settlingWorker('textbook', TEXTBOOK)
 
 /** The limit of both: it takes messages, and does nothing about them. */
@@ -56,11 +63,11 @@ export const bareConsumer: Worker = {
   isDone: async (_place, { consumers }) => consumers === 0,
 }
 
-function settlingWorker(kind: Kind, preparation: Preparation): Worker {
+function settlingWorker(kind: Kind, preparation: Preparation, more: Readonly<Record<string, string>> = {}): Worker {
   return {
     prepare: (servers, count, signal) => preparePlace(servers, count, signal, preparation),
     async start(servers, place, _count, instances) {
-      const env = { PROVIDER_SUCCESS_RATE: '1' }
+      const env = { PROVIDER_SUCCESS_RATE: '1', ...more }
       const system = await startSystem(servers, kind, Array<'worker'>(instances).fill('worker'), { place, env })
       return { stop: system.halt }
     },
