@@ -59,8 +59,7 @@ function parseObject(text: string): object {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof JsonNumber)
     throw malformed('must be a JSON object')
   const repeated = repeatedNames(text)
-  if (repeated.length > 0)
-    throw validationProblem(repeated.map((name) => ({ pointer: pointerTo(name), detail: 'occurs more than once' })))
+  if (repeated.length > 0) throw validationProblem(repeated.map((name) => memberError(name, 'occurs more than once')))
   return value
 }
 
@@ -97,7 +96,17 @@ function malformed(detail: string): Problem {
   return validationProblem([{ pointer: '#', detail }])
 }
 
+// No member of ours comes near.
+const NAME_MAX = 64
+
+/** What is wrong with an outermost member, which is named unless its name would fill the answer. */
+export function memberError(name: string, detail: string): MemberError {
+  if (name.length > NAME_MAX)
+    return { pointer: '#', detail: `a member with a name of ${name.length} characters ${detail}` }
+  return { pointer: pointerTo(name), detail }
+}
+
 /** RFC 6901 §6. */
-export function pointerTo(name: string): MemberError['pointer'] {
+function pointerTo(name: string): string {
   return `#/${encodeURIComponent(name.toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1'))}`
 }

@@ -63,9 +63,13 @@ export function problemBody({ code, message, members }: Problem, requestId: stri
   }
 }
 
+const ERRORS_MAX = 20
+
+/** @param errors all of them; the answer has the first 20 */
 export function validationProblem(errors: readonly MemberError[]): Problem {
-  const details = errors.map(({ pointer, detail }) => `${pointer} ${detail}`)
+  const shown = errors.slice(0, ERRORS_MAX)
+  const details = shown.map(({ pointer, detail }) => `${pointer} ${detail}`)
   return new Problem('validation-error', `${details.slice(0, 5).join('; ')}${details.length > 5 ? '; …' : '.'}`, {
-    members: { errors },
+    members: { errors: shown },
   })
 }

@@ -14,12 +14,17 @@ export async function readBody(req: IncomingMessage, deadlineMs = DEADLINE_MS): 
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const chunks: Buffer[] = []
   let sizeBytes = 0
-  req.on('data', (chunk: Buffer) => {
+  const keep = (chunk: Buffer) => {
     sizeBytes += chunk.length
-    if (sizeBytes > LIMIT_BYTES) reject(tooLarge())
+    if (sizeBytes > LIMIT_BYTES) {
+      req.off('data', keep).resume()
+      reject(tooLarge())
+      return
+    }
     // A chunk of a byte takes a hundred of them.
-    else if (chunks.push(chunk) === CHUNKS_MAX) chunks.splice(0, CHUNKS_MAX, Buffer.concat(chunks))
-  })
+    if (chunks.push(chunk) === CHUNKS_MAX) chunks.splice(0, CHUNKS_MAX, Buffer.concat(chunks))
+  }
+  req.on('data', keep)
   req.once('end', () => resolve(Buffer.concat(chunks)))
   req.once('error', () => reject(new Problem('bad-request', 'The body ended early.')))
   const timer = setTimeout(() => reject(tooSlow()), deadlineMs)

@@ -1,12 +1,10 @@
-import { uuidv7 } from '@cashflow/runtime'
+import { isRequestId, uuidv7 } from '@cashflow/runtime'
 import type { RequestHandler } from 'express'
 import { Problem } from './problem.ts'
 
-const WELL_FORMED = /^[A-Za-z0-9._-]{1,128}$/
-
-/** The client's own id where it is well-formed, else a new one: it goes into logs, the database and AMQP headers. */
+/** The client's own id where it is well-formed, else a new one. */
 export function requestIdOf(given: string | undefined): string {
-  return given !== undefined && WELL_FORMED.test(given) ? given : uuidv7()
+  return isRequestId(given) ? given : uuidv7()
 }
 
 /** What every answer has. */

@@ -1,9 +1,22 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
 import { Problem } from '../src/problem.ts'
 import { readBody } from '../src/read-body.ts'
+
+describe('A body that is too large', () => {
+  it('is refused once, and the rest of it read off unseen', async () => {
+    const body = new PassThrough()
+    const reading = readBody(Object.assign(body, { headers: {} }) as never).catch((error: unknown) => error)
+    body.write(Buffer.alloc(20_000))
+    expect(await reading).to.have.property('code', 'payload-too-large')
+    expect(body.listenerCount('data')).to.equal(0)
+    body.end(Buffer.alloc(1_000_000))
+    await once(body, 'end')
+  })
+})
 
 describe('A body that does not arrive', () => {
   it('is given up after its deadline, with a connection that ends', async () => {

@@ -1,6 +1,10 @@
 import type { Delivery } from '@cashflow/messaging'
+import { isRequestId } from '@cashflow/runtime'
 
 export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+// Ours have some fifty. Whatever else was published is not parsed, nor kept until its payment is settled.
+const BODY_BYTES_MAX = 4_096
 
 export interface PaymentMessage {
   paymentId: string
@@ -14,6 +18,7 @@ export function readDelivery({
   messageId,
   headers,
 }: Pick<Delivery, 'body' | 'messageId' | 'headers'>): PaymentMessage | undefined {
+  if (body.length > BODY_BYTES_MAX) return undefined
   const text = body.toString('utf8').trim()
   const paymentId = UUID.test(text) ? text : readJson(text)
   if (paymentId === undefined) return undefined
@@ -21,7 +26,7 @@ export function readDelivery({
   return {
     paymentId: paymentId.toLowerCase(),
     messageId,
-    requestId: typeof requestId === 'string' ? requestId : undefined,
+    requestId: isRequestId(requestId) ? requestId : undefined,
   }
 }
 

@@ -79,6 +79,12 @@ describe('a dead delivery', () => {
     expect(await letters(id)).to.have.length(1)
   })
 
+  it('becomes one as well when it carries what PostgreSQL cannot store', async () => {
+    const id = randomUUID()
+    expect(await handle(deliveryOf(id, { headers: { 'x-request-id': 'r\u0000' } }))).to.equal('ack')
+    expect(await letters(id)).to.have.length(1)
+  })
+
   it('waits while the database is away, and ends when it is told to stop or its channel is gone', async () => {
     const { logger, lines } = payments
     const nowhere = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })

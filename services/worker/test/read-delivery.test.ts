@@ -30,14 +30,16 @@ describe('a delivery', () => {
     '{',
     '\u0000',
     `["${ID}"]`,
+    `{"payment_id":"${ID}","more":"${'x'.repeat(4_096)}"}`,
   ]) {
-    it(`is not readable as ${JSON.stringify(body)}`, () => {
+    it(`is not readable as ${JSON.stringify(body).slice(0, 100)}`, () => {
       expect(read(body)).to.equal(undefined)
     })
   }
 
-  it('carries the id of the request that it began with, if that is text', () => {
+  it('carries the id of the request that it began with, if an API could have given it', () => {
     expect(read(ID, { 'x-request-id': 'r-1' })?.requestId).to.equal('r-1')
-    expect(read(ID, { 'x-request-id': 7 })?.requestId).to.equal(undefined)
+    for (const given of [7, '', 'r\u0000', 'r 1', 'x'.repeat(129)])
+      expect(read(ID, { 'x-request-id': given })?.requestId).to.equal(undefined)
   })
 })

@@ -1,6 +1,6 @@
 import { CURRENCIES, type Currency, moneyOf, readJsonNumber, readPlainNumber, readReference } from '@cashflow/domain'
 import * as z from 'zod'
-import { JsonNumber, pointerTo } from '../json-body.ts'
+import { JsonNumber, memberError } from '../json-body.ts'
 import { type MemberError, validationProblem } from '../problem.ts'
 
 const ALL_CURRENCIES = Object.keys(CURRENCIES) as Currency[]
@@ -53,6 +53,6 @@ export function readPaymentBody(body: object): PaymentBody {
 
 function memberErrors(issue: z.core.$ZodIssue): MemberError[] {
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((name) => ({ pointer: pointerTo(name), detail: 'is not a member of a payment' }))
-  return [{ pointer: pointerTo(String(issue.path[0])), detail: issue.message }]
+    return issue.keys.map((name) => memberError(name, 'is not a member of a payment'))
+  return [memberError(String(issue.path[0]), issue.message)]
 }

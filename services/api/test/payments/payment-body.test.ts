@@ -60,6 +60,15 @@ describe('The body of a payment', () => {
     ])
   })
 
+  it('says of few members what is wrong, whatever their names', async () => {
+    const names = Array.from({ length: 1_500 }, (_, index) => `${index}`)
+    const many = await post(api, JSON.stringify(Object.fromEntries(names.map((name) => [name, 1]))))
+    expect(pointers(many)).to.have.length(20)
+    const long = await post(api, `{"${'é'.repeat(8_000)}":1}`)
+    expect(pointers(long)).to.have.members(['#', '#/amount', '#/currency', '#/reference'])
+    expect(Buffer.byteLength(long.text)).to.be.below(1_000)
+  })
+
   for (const reference of [
     'x'.repeat(255),
     '💰'.repeat(255),
