@@ -12,7 +12,7 @@ export {
 export { retryDelayMs } from './decide.ts'
 export { createFloors, type Floors, verifyFloors } from './floors.ts'
 export { outboxLagMs } from './lag.ts'
-export { type NewMessage, type OutboxMessage, PAYLOAD_BYTES_MAX, PayloadTooLargeError } from './message.ts'
+export { LANES, type NewMessage, type OutboxMessage, PAYLOAD_BYTES_MAX, PayloadTooLargeError } from './message.ts'
 export { createNotifier, type Notifier, OUTBOX_CHANNEL } from './notifier.ts'
 export { type PassLimits, type PassOptions, type PassResult, runPass } from './pass.ts'
 export { promoteDue } from './promote.ts'

@@ -20,18 +20,18 @@ export interface LaneRead {
 }
 
 /**
- * Locks up to `lanesMax` lanes that hold messages and that nobody else holds, in the order of the rotation.
- * A lane without messages is not locked: an idle poll takes no xid and writes no WAL.
+ * Locks up to `lanesMax` of the `span` lanes from `start` on that hold messages and that nobody else holds, in the order
+ * of the rotation. A lane without messages is not locked: an idle poll takes no xid and writes no WAL.
  */
 export async function lockLanes<Tables extends OutboxTables>(
   tx: Kysely<Tables>,
   view: FloorsView,
-  { start, lanesMax }: { start: number; lanesMax: number },
+  { start, span, lanesMax }: { start: number; span: number; lanesMax: number },
 ): Promise<{ lanes: number[]; xid: bigint }> {
   const { rows } = await sql<{ lane: number; xid: string }>`
     select l.lane, pg_current_xact_id()::text as xid
     from outbox_lanes l
-    where exists (
+    where (l.lane - ${start}::int + ${LANES}::int) % ${LANES}::int < ${span}::int and exists (
       select from outbox_messages m where m.lane = l.lane and m.id > (${floorsOf(view)}::bigint[])[l.lane + 1]
     )
     order by (l.lane - ${start}::int + ${LANES}::int) % ${LANES}::int

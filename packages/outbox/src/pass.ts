@@ -37,20 +37,22 @@ export interface PassResult {
  * One pass over the outbox: lock free lanes, read, publish, wait for the confirms, settle, commit. A message leaves
  * its lane only in the transaction that follows its confirm, and a pass that dies anywhere leaves it where it was.
  *
+ * @param span how many lanes it looks at, from `startLane` on
  * @throws what the database throws; the messages are then published again by a later pass
  */
 export async function runPass<Tables extends OutboxTables>(
   { db, publisher, floors, limits }: PassOptions<Tables>,
   startLane: number,
+  span = LANES,
 ): Promise<PassResult> {
   const view = floors.view()
   // Each statement has to have a snapshot of its own, whatever the server's default is.
   const tx = await db.startTransaction().setIsolationLevel('read committed').execute()
   try {
-    const { lanes, xid } = await lockLanes(tx, view, { start: startLane, lanesMax: limits.lanesMax })
+    const { lanes, xid } = await lockLanes(tx, view, { start: startLane, span, lanesMax: limits.lanesMax })
     if (lanes.length === 0) {
       await tx.rollback().execute()
-      return { settlements: [], lanesHeld: 0, nextLane: startLane }
+      return { settlements: [], lanesHeld: 0, nextLane: (startLane + span) % LANES }
     }
     const read = await readLanes(tx, lanes, view, limits)
     const settlements = await publishRead(publisher, read.messages, limits.confirmDeadlineMs)

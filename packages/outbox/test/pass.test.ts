@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { appendMessages, createFloors, type NewMessage, promoteDue, runPass } from '../src/index.ts'
 import { lockLanes } from '../src/lanes.ts'
+import { laneOf } from '../src/message.ts'
 import { createTestOutbox, LIMITS, scriptedPublisher, type TestOutbox } from './test-outbox.ts'
 
 function messages(count: number, extra: Partial<NewMessage> = {}): NewMessage[] {
@@ -49,6 +50,16 @@ describe('a pass', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
+  it('looks at as many lanes as it is told to, and the next one goes on behind them', async () => {
+    await append(messages(400))
+    const publisher = scriptedPublisher()
+    const limits = { ...LIMITS, lanesMax: 8 }
+    const options = { db: outbox.db, publisher, floors: createFloors(), limits }
+    expect((await runPass(options, 30, 3)).nextLane).to.equal(1)
+    expect(new Set(publisher.published.map(({ key }) => laneOf(key)))).to.deep.equal(new Set([30, 31, 0]))
+    expect(await runPass(options, 30, 3)).to.deep.equal({ settlements: [], lanesHeld: 0, nextLane: 1 })
+  })
+
   it('holds its rows until the confirm, where nobody else reads them', async () => {
     const one = messages(1)
     await append(one)
@@ -82,7 +93,9 @@ describe('a pass', () => {
     expect(settlements).to.have.length(0)
     expect(nextLane).to.equal(5)
     const tx = await outbox.db.startTransaction().execute()
-    expect(await lockLanes(tx, createFloors().view(), { start: 5, lanesMax: 8 })).to.deep.include({ lanes: [] })
+    expect(await lockLanes(tx, createFloors().view(), { start: 5, span: 32, lanesMax: 8 })).to.deep.include({
+      lanes: [],
+    })
     const { rows } = await sql<{ xid: string | null }>`select pg_current_xact_id_if_assigned()::text as xid`.execute(tx)
     await tx.rollback().execute()
     expect(rows).to.deep.equal([{ xid: null }])

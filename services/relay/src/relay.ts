@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Tables } from '@cashflow/db'
 import {
   type Floors,
+  LANES,
   type PassResult,
   type Publisher,
   promoteDue,
@@ -37,14 +38,26 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
   const limits = passLimits(passes)
   let running: Promise<unknown> | undefined
   let nextLane = 0
+  let span = LANES
 
   async function passOnce(): Promise<PassResult> {
     // Without a broker there is no pass: it would hold lanes and a transaction for nothing.
     await publisher.whenReady(signal)
-    const result = await runPass({ db, publisher, floors, limits }, nextLane)
-    nextLane = result.nextLane
-    report(result, logger)
-    return result
+    const [start, width] = [nextLane, span]
+    try {
+      const result = await runPass({ db, publisher, floors, limits }, start, width)
+      nextLane = result.nextLane
+      span = Math.min(LANES, span + 1)
+      report(result, logger)
+      return result
+    } catch (error) {
+      if (tookTooLong(error)) {
+        // Without floors there may be more dead tuples than a statement has the time to read: in fewer lanes there are not.
+        nextLane = (start + width) % LANES
+        span = Math.max(1, Math.floor(width / 2))
+      }
+      throw error
+    }
   }
 
   async function passLoop(): Promise<void> {
@@ -56,7 +69,7 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
       const left = settlements.filter(({ action }) => action.action === 'leave').length
       refusals = left > 0 ? refusals + 1 : 0
       if (left > 0) await pause(backoffMs(refusals))
-      else if (settlements.length === 0) await wake.wait({ atMostMs: POLL_MS, signal })
+      else if (settlements.length === 0 && span === LANES) await wake.wait({ atMostMs: POLL_MS, signal })
     }
   }
 
@@ -92,7 +105,8 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
       const startedAt = performance.now()
       await loop().catch((error: unknown) => {
         if (signal.aborted) return
-        floors.forget()
+        // Unless it was the server that gave up, this may be another one by now, which takes ids anew.
+        if (!tookTooLong(error)) floors.forget()
         logger.warn('pass failed, its messages stay in the outbox', { error })
       })
       failures = performance.now() - startedAt > STEADY_MS ? 1 : failures + 1
@@ -118,6 +132,11 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
 /** Between 50 ms and 5 s, so that relays do not come back all at once and none spins. */
 function backoffMs(failures: number): number {
   return 50 + Math.min(4_950, retryDelayMs(failures))
+}
+
+/** 57014, query_canceled: the server ended a statement. */
+function tookTooLong(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '57014'
 }
 
 function report({ settlements }: PassResult, logger: Logger): void {

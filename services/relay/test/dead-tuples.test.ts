@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto'
+import { createDatabase } from '@cashflow/db'
+import { createFloors } from '@cashflow/outbox'
+import type { Part } from '@cashflow/runtime'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { createRelay } from '../src/relay.ts'
+import { createWake } from '../src/wake.ts'
+import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
+
+const DEAD = 200_000
+const STATEMENT_MIN_MS = 10
+
+describe('a relay that starts anew while an old snapshot keeps what is dead', () => {
+  let rig: RelayRig
+  let relay: Part | undefined
+  beforeEach(async () => {
+    rig = await createRelayRig()
+  })
+  afterEach(async () => {
+    await relay?.stop()
+    await rig.stop()
+  })
+
+  it('publishes, though no statement has the time to read past it in all lanes', async () => {
+    const { db } = rig
+    let failures = 0
+    const warn = (message: string) => {
+      if (message.startsWith('pass failed')) failures += 1
+    }
+    const logger = { debug() {}, info() {}, warn, error() {} }
+    const old = await db.startTransaction().setIsolationLevel('repeatable read').execute()
+    await sql`set local idle_in_transaction_session_timeout = 0`.execute(old)
+    await sql`select 1`.execute(old)
+    await sql`
+      insert into outbox_messages (lane, message_id, key, topic, payload)
+      select n % 32, ${randomUUID()}, n::text, 'payment.created', '{}'
+      from generate_series(1, ${DEAD}::int) n`.execute(db)
+    await sql`delete from outbox_messages`.execute(db)
+    await rig.append(news(200))
+
+    // The first look also marks what is dead, and takes longer than any later one.
+    await readPast()
+    const statementMs = Math.max(STATEMENT_MIN_MS, Math.floor((await readPast()) / 4))
+    const impatient = createDatabase({
+      url: rig.database.url,
+      applicationName: 'relay',
+      poolMax: 4,
+      logger,
+      statementMs,
+    })
+    const publisher = {
+      whenReady: async () => {},
+      redeclare: async () => true,
+      publish: async (messages: readonly unknown[]) => messages.map(() => ({ status: 'confirmed' as const })),
+    }
+    relay = createRelay({ db: impatient, publisher, floors: createFloors(), wake: createWake(), logger, passes: 2 })
+    try {
+      await relay.start(new AbortController().signal)
+      await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
+      expect(failures).to.be.above(0)
+    } finally {
+      await relay.stop()
+      await impatient.destroy()
+      await old.rollback().execute()
+    }
+
+    /** @returns ms, for all lanes */
+    async function readPast(): Promise<number> {
+      const startedAt = performance.now()
+      await sql`select from outbox_lanes l where exists (
+        select from outbox_messages m where m.lane = l.lane and m.id > 0
+      )`.execute(db)
+      return performance.now() - startedAt
+    }
+  })
+})
