@@ -13,6 +13,7 @@ import {
 import type { Logger, Part } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import { passLimits } from './limits.ts'
+import { afterPass, afterTimeout, FIRST_TURN } from './turn.ts'
 import type { Wake } from './wake.ts'
 
 const POLL_MS = 200
@@ -37,25 +38,19 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
   const { signal } = stopping
   const limits = passLimits(passes)
   let running: Promise<unknown> | undefined
-  let nextLane = 0
-  let span = LANES
+  let turn = FIRST_TURN
 
   async function passOnce(): Promise<PassResult> {
     // Without a broker there is no pass: it would hold lanes and a transaction for nothing.
     await publisher.whenReady(signal)
-    const [start, width] = [nextLane, span]
+    const begun = turn
     try {
-      const result = await runPass({ db, publisher, floors, limits }, start, width)
-      nextLane = result.nextLane
-      span = Math.min(LANES, span + 1)
+      const result = await runPass({ db, publisher, floors, limits }, begun.start, begun.span)
+      turn = afterPass(turn, result.nextLane)
       report(result, logger)
       return result
     } catch (error) {
-      if (tookTooLong(error)) {
-        // Without floors there may be more dead tuples than a statement has the time to read: in fewer lanes there are not.
-        nextLane = (start + width) % LANES
-        span = Math.max(1, Math.floor(width / 2))
-      }
+      if (tookTooLong(error)) turn = afterTimeout(turn, begun)
       throw error
     }
   }
@@ -69,7 +64,8 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
       const left = settlements.filter(({ action }) => action.action === 'leave').length
       refusals = left > 0 ? refusals + 1 : 0
       if (left > 0) await pause(backoffMs(refusals))
-      else if (settlements.length === 0 && span === LANES) await wake.wait({ atMostMs: POLL_MS, signal })
+      // Of as many lanes as it saw: the round that narrow turns make takes as long as a wide one.
+      else if (settlements.length === 0) await wake.wait({ atMostMs: (POLL_MS * turn.span) / LANES, signal })
     }
   }
 
@@ -103,13 +99,17 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
     let failures = 0
     while (!signal.aborted) {
       const startedAt = performance.now()
+      let isLate = false
       await loop().catch((error: unknown) => {
         if (signal.aborted) return
         // Unless it was the server that gave up, this may be another one by now, which takes ids anew.
-        if (!tookTooLong(error)) floors.forget()
+        isLate = tookTooLong(error)
+        if (!isLate) floors.forget()
         logger.warn('pass failed, its messages stay in the outbox', { error })
       })
-      failures = performance.now() - startedAt > STEADY_MS ? 1 : failures + 1
+      // Who waited for a statement has waited already.
+      if (isLate) failures = 0
+      else failures = performance.now() - startedAt > STEADY_MS ? 1 : failures + 1
       await pause(backoffMs(failures))
     }
   }
