@@ -125,6 +125,7 @@ export async function claimPayments(
   // judged by the older version, and call a payment free that a peer has just leased. All who lock several payments do
   // so in the order of their ids, or they would deadlock. Of several claims of one payment only the first can succeed, or
   // the one that has. A late claim, run after its repetition, shortens no lease.
+  // The update names no ids: where they lie in the order of time, each row would be sought among all of them.
   const { rows } = await sql<JudgedRow>`
     with locked as materialized (
       select p.*, token, place from unnest(${ids}::uuid[], ${tokens}::uuid[]) with ordinality as asked (id, token, place)
