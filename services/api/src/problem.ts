@@ -18,7 +18,7 @@ export type ProblemCode = keyof typeof PROBLEMS
 
 /** What is wrong with one member of the body. */
 export interface MemberError {
-  /** A JSON pointer as URI fragment (RFC 6901 §6), such as `#/amount`; `#` is the whole body. */
+  /** A JSON pointer as URI fragment (RFC 6901 §6), such as `#/amount`; `#` is the whole body, or a member with a long name. */
   readonly pointer: string
   readonly detail: string
 }
