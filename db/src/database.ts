@@ -26,9 +26,12 @@ const ANSWER_MARGIN_MS = 3_000
 const UNREAD_MS = 6_000
 const CONNECTION_LIFETIME_S = 1_800
 // Every statement finds its rows by the keys of an index, so one plan fits all its parameters and is kept; and what was
-// planned while a table was small must not scan it when it is large. For the same reason joins name the keys they look for.
-const PLANS_BY_KEY =
-  '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off'
+// planned while a table was small must not scan it when it is large. For the same reason joins name the keys they look
+// for, and a limit is met by the order of an index, not by a bitmap of all that a few rows once were.
+const PLANS_BY_KEY = [
+  '-c plan_cache_mode=force_generic_plan',
+  ...['seqscan', 'bitmapscan', 'hashjoin', 'mergejoin'].map((way) => `-c enable_${way}=off`),
+].join(' ')
 
 /** A pool whose sessions all have a limit for each way of waiting. It connects when first used. */
 export function createDatabase(options: DatabaseOptions): Kysely<Tables> {

@@ -9,11 +9,12 @@ import {
   scheduleMessages,
   verifyFloors,
 } from '@cashflow/outbox'
-import { uuidv7 } from '@cashflow/runtime'
+import { createLogger, uuidv7 } from '@cashflow/runtime'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import {
   claimPayments,
+  createDatabase,
   findPayment,
   hasOverdue,
   insertPayments,
@@ -120,20 +121,40 @@ describe('the statements of a payment’s way', () => {
     expect(await readMost(BATCH)).to.be.at.most(BATCH * 20)
   })
 
+  it('read none of many others, where they were planned for few rows in the place of many', async () => {
+    const { db, database } = store
+    const logger = createLogger({ service: 'test', level: 'error' })
+    const reader = createDatabase({ url: database.url, applicationName: 'test', poolMax: 1, idleInTransactionMs: 0, logger })
+    try {
+      const old = await reader.startTransaction().setIsolationLevel('repeatable read').execute()
+      await sql`select 1`.execute(old)
+      for (const table of TABLES) await sql`delete from ${sql.table(table)}`.execute(db)
+      await fill(40)
+      await sql`vacuum analyze`.execute(db)
+      await round()
+      await old.rollback().execute()
+      await fill()
+      await round() // Marks what is dead, and reads it for the last time.
+      expect(await readMost()).to.be.at.most(READ_MAX)
+    } finally {
+      await reader.destroy()
+    }
+  })
+
   /** Others: payments that are settled, and such as wait; messages in all lanes, and such as are scheduled. */
-  async function fill(): Promise<void> {
+  async function fill(others = OTHERS): Promise<void> {
     const { db } = store
-    const ids = Array.from({ length: OTHERS }, () => uuidv7())
+    const ids = Array.from({ length: others }, () => uuidv7())
     await sql`
       with others as (
         insert into payments (id, merchant_id, reference, amount_minor, currency, status, settled_at, redrive_at)
-        select given.id, m.id, n::text, 1, 'USD', case n % 2 when 0 then 'PENDING' else 'SUCCESS' end,
+        select given.id, m.id, given.id::text, 1, 'USD', case n % 2 when 0 then 'PENDING' else 'SUCCESS' end,
           case n % 2 when 1 then now() end, case n % 2 when 0 then now() + interval '1 day' end
         from unnest(${ids}::uuid[]) with ordinality as given (id, n), merchants m returning id, merchant_id
       )
       insert into payment_events (payment_id, merchant_id, sequence, type, data, actor)
       select id, merchant_id, 1, 'payment.created', '{}', 'api' from others`.execute(db)
-    const messages = Array.from({ length: OTHERS / 10 }, () => {
+    const messages = Array.from({ length: others }, () => {
       return { messageId: randomUUID(), key: randomUUID(), topic: 'payment.created', payload: {} }
     })
     await db.transaction().execute(async (tx) => {

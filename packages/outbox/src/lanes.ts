@@ -28,12 +28,15 @@ export async function lockLanes<Tables extends OutboxTables>(
   view: FloorsView,
   { start, span, lanesMax }: { start: number; span: number; lanesMax: number },
 ): Promise<{ lanes: number[]; xid: bigint }> {
+  // Lateral, with a limit, and not EXISTS: once dead tuples are nearly all there is, the planner would have that join read
+  // the messages of all lanes, from their start.
   const { rows } = await sql<{ lane: number; xid: string }>`
     select l.lane, pg_current_xact_id()::text as xid
-    from outbox_lanes l
-    where (l.lane - ${start}::int + ${LANES}::int) % ${LANES}::int < ${span}::int and exists (
+    from outbox_lanes l cross join lateral (
       select from outbox_messages m where m.lane = l.lane and m.id > (${floorsOf(view)}::bigint[])[l.lane + 1]
-    )
+      order by m.id limit 1
+    ) oldest
+    where (l.lane - ${start}::int + ${LANES}::int) % ${LANES}::int < ${span}::int
     order by (l.lane - ${start}::int + ${LANES}::int) % ${LANES}::int
     limit ${lanesMax}
     for update of l skip locked`.execute(tx)
