@@ -124,7 +124,13 @@ describe('the statements of a payment’s way', () => {
   it('read none of many others, where they were planned for few rows in the place of many', async () => {
     const { db, database } = store
     const logger = createLogger({ service: 'test', level: 'error' })
-    const reader = createDatabase({ url: database.url, applicationName: 'test', poolMax: 1, idleInTransactionMs: 0, logger })
+    const reader = createDatabase({
+      url: database.url,
+      applicationName: 'test',
+      poolMax: 1,
+      idleInTransactionMs: 0,
+      logger,
+    })
     try {
       const old = await reader.startTransaction().setIsolationLevel('repeatable read').execute()
       await sql`select 1`.execute(old)
