@@ -60,10 +60,10 @@ async function findHolders(db: Kysely<Tables>, payments: readonly NewPayment[]):
   // them is not known, so the answer waits for it.
   const { rows } = await sql<{ id: string; holder: string }>`
     with logged as materialized (select ${standbyMark()})
-    select given.id, payments.id as holder
-    from logged, ${newRows(payments)} join payments using (merchant_id, reference)
-    where payments.merchant_id = any(${payments.map(({ payment }) => payment.merchantId)})
-      and payments.reference = any(${payments.map(({ payment }) => payment.reference)})`.execute(db)
+    select given.id, held.id as holder
+    from logged, ${newRows(payments)} cross join lateral (
+      select id from payments p where p.merchant_id = given.merchant_id and p.reference = given.reference offset 0
+    ) held`.execute(db)
   if (rows.length < payments.length) throw new Error('A payment was neither inserted nor in the way')
   return new Map(rows.map(({ id, holder }) => [id, holder]))
 }

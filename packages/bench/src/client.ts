@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 
 export interface Request {
@@ -11,44 +12,59 @@ export interface Request {
 
 /** Keep-alive connections to one server. */
 export interface Client {
-  /** Resolves with the answer's body. @throws Error when the status is another than the expected one */
+  /**
+   * Resolves with the answer's body. After a 503 it sends the same again, as clients are to do, and 409 then names what
+   * was stored before; all of that takes its time, and a refusal never counts as work.
+   *
+   * @throws Error when the status is another than the expected one, or 503 for too long
+   */
   send(request: Request): Promise<string>
   close(): Promise<void>
 }
 
 const HEADERS = { 'content-type': 'application/json' }
+const RETRY_AFTER_MS = 1_000
+const GIVE_UP_AFTER_MS = 60_000
 
 export function createClient(url: string, connections: number): Client {
   const pool = new Pool(url, { connections, pipelining: 1 })
   return {
-    send({ method, path, body = null, status }) {
-      const { promise, resolve, reject } = Promise.withResolvers<string>()
-      let answered = 0
-      let text = ''
-      // Without undici's streams: the less the client costs, the more is left to what it measures.
-      pool.dispatch(
-        { method, path, body, headers: HEADERS },
-        {
-          onRequestStart() {},
-          onResponseStart(_controller, statusCode) {
-            answered = statusCode
-          },
-          onResponseData(_controller, chunk) {
-            text += chunk.toString()
-          },
-          onResponseEnd() {
-            if (answered === status) resolve(text)
-            else reject(new Error(`${method} ${path} was answered with ${answered}, not ${status}: ${text}`))
-          },
-          onResponseError(_controller, error) {
-            reject(error)
-          },
-        },
-      )
-      return promise
+    async send(request) {
+      const giveUpAt = performance.now() + GIVE_UP_AFTER_MS
+      for (let isRepeated = false; ; isRepeated = true) {
+        const { status, text } = await exchange(pool, request)
+        if (status === request.status || (isRepeated && status === 409)) return text
+        if (status !== 503 || performance.now() > giveUpAt)
+          throw new Error(
+            `${request.method} ${request.path} was answered with ${status}, not ${request.status}: ${text}`,
+          )
+        await sleep(RETRY_AFTER_MS)
+      }
     },
     close: () => pool.destroy(),
   }
+}
+
+function exchange(pool: Pool, { method, path, body }: Request): Promise<{ status: number; text: string }> {
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>()
+  let status = 0
+  let text = ''
+  // Without undici's streams: the less the client costs, the more is left to what it measures.
+  pool.dispatch(
+    { method, path, body: body ?? null, headers: HEADERS },
+    {
+      onRequestStart() {},
+      onResponseStart(_controller, statusCode) {
+        status = statusCode
+      },
+      onResponseData(_controller, chunk) {
+        text += chunk.toString()
+      },
+      onResponseEnd: () => resolve({ status, text }),
+      onResponseError: (_controller, error) => reject(error),
+    },
+  )
+  return promise
 }
 
 /** Requests to create payments, each with a reference that nobody else has. */

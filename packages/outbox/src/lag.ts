@@ -14,7 +14,7 @@ export async function outboxLagMs<Tables extends OutboxTables>(db: Kysely<Tables
         cross join lateral (
           select created_at from outbox_messages m where m.lane = lanes.lane::smallint order by m.id limit 1
         ) as head),
-      (select min(due_at) from outbox_scheduled)
+      (select due_at from outbox_scheduled order by due_at limit 1)
     ))::float8 * 1000 as lag_ms`.execute(db)
   return Math.max(0, rows[0]?.lag_ms ?? 0)
 }

@@ -38,7 +38,7 @@ describe('a relay that starts anew while an old snapshot keeps what is dead', ()
     while (readPastMs < READ_PAST_MIN_MS) {
       await addDead()
       await readPast() // The first look also marks what is dead, and takes longer than any later one.
-      readPastMs = await readPast()
+      readPastMs = Math.min(await readPast(), await readPast(), await readPast())
     }
     // As autovacuum does at any time: the planner then knows of next to no rows, in as many pages.
     await sql`analyze outbox_messages`.execute(db)

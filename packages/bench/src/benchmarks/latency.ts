@@ -75,7 +75,8 @@ async function follow({ place, url }: System, kind: Kind, { signal }: Context, d
   try {
     const load = openLoop({ perSecond: PER_SECOND, durationMs, signal }, async () => {
       const sentAt = performance.now()
-      const { id } = JSON.parse(await client.send(next())) as { id: string }
+      const answer = JSON.parse(await client.send(next())) as { id: string } | { payment_id: string }
+      const id = 'id' in answer ? answer.id : answer.payment_id
       const answered = performance.now() - sentAt
       const queued = (await listener.heard(CREATED, id)) - sentAt
       const told = (await listener.heard(SETTLED, id)) - sentAt
