@@ -57,7 +57,8 @@ export async function insertPayments(
 /** Who has the references of payments that were not inserted, by their ids. */
 async function findHolders(db: Kysely<Tables>, payments: readonly NewPayment[]): Promise<Map<string, string>> {
   // With a younger snapshot than the insert's: those rows have committed by now, or are our own. Whether a standby has
-  // them is not known, so the answer waits for it.
+  // them is not known, so the answer waits for it. Each looked up by itself (offset is a fence), or a plan made for few
+  // payments would read all of them.
   const { rows } = await sql<{ id: string; holder: string }>`
     with logged as materialized (select ${standbyMark()})
     select given.id, held.id as holder
