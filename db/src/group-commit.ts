@@ -5,7 +5,7 @@ export interface GroupCommitOptions<Item extends object, Result> {
   commit(items: readonly Item[]): Promise<readonly Result[]>
   /** Items in one transaction. */
   batchMax: number
-  /** Such transactions at the same time, at most: two, unless they are held up or full batches wait. */
+  /** Such transactions at the same time, at most: one, unless it is held up or much more waits than it holds. */
   writersMax: number
   /** Transactions of a single item at the same time, beside those. */
   aloneMax: number
@@ -21,8 +21,9 @@ export interface GroupCommit<Item extends object, Result> {
   commit(item: Item, signal?: AbortSignal): Promise<Result>
 }
 
-// The callers of one batch get their answers while the other is with the database. More would make smaller batches.
-const STEADY_WRITERS = 2
+// The callers of one batch get their answers, and come again, while the next one is with the database. Two at once are
+// smaller, and cost the database more; a second one evens out what has become too unequal.
+const WAITING_TO_WRITTEN = 3
 const PATIENCE_MS = 50
 
 interface Waiting<Item, Result> {
@@ -87,14 +88,15 @@ function isWanted<Item, Result>({ signal, reject }: Waiting<Item, Result>): bool
   return !signal?.aborted
 }
 
-/** First come, first served. A writer beyond two joins only when a whole batch waits, or those at work are held up. */
+/** First come, first served. Another writer joins when a whole batch waits, or thrice what the others hold that are not held up. */
 function createWriters<Entry>(batchMax: number, writersMax: number, write: (entries: Entry[]) => Promise<() => void>) {
   const waiting: Entry[] = []
   let writing = 0
-  let slow = 0
+  /** Entries with writers that are not held up. */
+  let written = 0
   let beginning = false
 
-  const mayBegin = () => writing - slow < STEADY_WRITERS || waiting.length >= batchMax
+  const mayBegin = () => waiting.length >= Math.min(batchMax, WAITING_TO_WRITTEN * written)
 
   function begin(): void {
     beginning = false
@@ -105,14 +107,15 @@ function createWriters<Entry>(batchMax: number, writersMax: number, write: (entr
     let isSlow = false
     const patience = setTimeout(() => {
       isSlow = true
-      slow += 1
+      written -= entries.length
       begin()
     }, PATIENCE_MS)
     writing += 1
+    written += entries.length
     void write(entries).then((tell) => {
       clearTimeout(patience)
       writing -= 1
-      if (isSlow) slow -= 1
+      if (!isSlow) written -= entries.length
       // The database has its next work before the callers do theirs.
       begin()
       tell()

@@ -75,19 +75,32 @@ describe('A group commit', () => {
     expect((await Promise.all(promises)).join()).to.equal('a!,b!,c!,d!,e!,f!,g!')
   })
 
-  it('writes beside two batches that are held up', async () => {
+  it('writes beside batches that are held up', async () => {
     const group = create({ writersMax: 3 })
-    const held: Promise<string>[] = []
-    for (const name of 'ab') {
-      held.push(...all(name, group))
-      await nextTurn()
-    }
-    const others = all('cd', group)
+    const promises = all('a', group)
     await nextTurn()
-    expect(begun()).to.deep.equal(['a', 'b'])
+    promises.push(...all('b', group))
+    await nextTurn()
+    expect(begun()).to.deep.equal(['a'])
+    await eventually(() => expect(begun()).to.deep.equal(['a', 'b']))
+    promises.push(...all('cd', group))
     await eventually(() => expect(begun()).to.deep.equal(['a', 'b', 'c,d']))
     for (const { succeed } of running) succeed()
-    expect(await Promise.all([...held, ...others])).to.deep.equal(['a!', 'b!', 'c!', 'd!'])
+    expect(await Promise.all(promises)).to.deep.equal(['a!', 'b!', 'c!', 'd!'])
+  })
+
+  it('has another writer help where thrice as many wait as are being written', async () => {
+    const group = create({ writersMax: 3 })
+    const promises = all('a', group)
+    await nextTurn()
+    promises.push(...all('bc', group))
+    await nextTurn()
+    expect(begun()).to.deep.equal(['a'])
+    promises.push(...all('d', group))
+    await nextTurn()
+    expect(begun()).to.deep.equal(['a', 'b,c,d'])
+    for (const { succeed } of running) succeed()
+    expect(await Promise.all(promises)).to.deep.equal(['a!', 'b!', 'c!', 'd!'])
   })
 
   for (const code of ['40P01', '55P03', '57014', '23514']) {
