@@ -1,6 +1,7 @@
 import { isFault } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
+import { answerJson } from './answer-json.ts'
 import { DeadlineError } from './deadline.ts'
 import { ClientGoneError } from './in-turn.ts'
 import { PROBLEM_TYPE, PROBLEMS, Problem, problemBody } from './problem.ts'
@@ -30,11 +31,8 @@ export function answerErrors(logger: Logger): ErrorRequestHandler {
     if (problem.code === 'unavailable') logger.warn('database is not available', { error, request_id: requestId })
     if (problem.code === 'internal') logger.error('request failed', { error, request_id: requestId })
     if (res.headersSent) return void req.socket.destroy()
-    res
-      .status(PROBLEMS[problem.code].status)
-      .set(problem.headers)
-      .type(PROBLEM_TYPE)
-      .json(problemBody(problem, requestId))
+    res.set(problem.headers)
+    answerJson(res, PROBLEMS[problem.code].status, problemBody(problem, requestId), PROBLEM_TYPE)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Tables } from '@cashflow/db'
 import { Router } from 'express'
 import { type Kysely, sql } from 'kysely'
+import { answerJson } from './answer-json.ts'
 import { within } from './deadline.ts'
 import { allowOnly } from './errors.ts'
 import { Problem } from './problem.ts'
@@ -20,7 +21,7 @@ export function healthRoutes(db: Kysely<Tables>): Router {
           cause,
         })
       })
-      res.json({ status: 'ok' })
+      answerJson(res, 200, { status: 'ok' })
     })
     .all(allowOnly('GET', 'HEAD'))
   return router

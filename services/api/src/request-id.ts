@@ -9,8 +9,10 @@ export function requestIdOf(given: string | undefined): string {
 
 /** What every answer has. */
 export const identifyRequests: RequestHandler = (req, res, next) => {
-  res.locals.requestId = requestIdOf(req.get('Request-Id'))
-  res.set({ 'Request-Id': res.locals.requestId, 'Cache-Control': 'no-store' })
+  const requestId = requestIdOf(req.get('Request-Id'))
+  res.locals.requestId = requestId
+  res.setHeader('Request-Id', requestId)
+  res.setHeader('Cache-Control', 'no-store')
   // RFC 9112 §3.2. Node's own check is off, because its answer has no Request-Id.
   if (req.httpVersion === '1.1' && req.headers.host === undefined)
     throw new Problem('bad-request', 'HTTP/1.1 needs a Host header.')

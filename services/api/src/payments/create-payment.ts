@@ -4,6 +4,7 @@ import type { Notifier } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { RequestHandler } from 'express'
 import type { Kysely } from 'kysely'
+import { answerJson } from '../answer-json.ts'
 import { inTurn } from '../in-turn.ts'
 import { BATCH_MAX, WRITERS_ALONE_MAX, WRITERS_MAX } from '../limits.ts'
 import { Problem } from '../problem.ts'
@@ -31,7 +32,8 @@ export function createPaymentHandler({ writer, writes }: Pick<PaymentParts, 'wri
       throw new Problem('duplicate-reference', 'A payment with this reference exists; payment_id names it.', {
         members: { payment_id: paymentId },
       })
-    res.status(201).location(`${req.baseUrl}/${paymentId}`).json(paymentView(payment))
+    res.setHeader('Location', `${req.baseUrl}/${paymentId}`)
+    answerJson(res, 201, paymentView(payment))
   }
 }
 

@@ -1,5 +1,6 @@
 import { findPayment } from '@cashflow/db'
 import type { RequestHandler } from 'express'
+import { answerJson } from '../answer-json.ts'
 import { inTurn } from '../in-turn.ts'
 import { Problem } from '../problem.ts'
 import { paymentView } from './payment-view.ts'
@@ -13,6 +14,6 @@ export function getPaymentHandler({ db, reads }: Pick<PaymentParts, 'db' | 'read
     const payment = UUID.test(id) ? await inTurn(reads, res, () => findPayment(db, id)) : undefined
     if (!payment) throw new Problem('not-found', 'No payment has this id.')
     res.locals.paymentId = payment.id
-    res.json(paymentView(payment))
+    answerJson(res, 200, paymentView(payment))
   }
 }
