@@ -3,13 +3,15 @@ import { liesBelow } from './lanes.ts'
 import { LANES } from './message.ts'
 import type { OutboxTables } from './tables.ts'
 
-/** What a relay knows of a lane. Never changed, only replaced: an observation applies to the state that it began with. */
+/** What a relay knows of a lane. Never changed, only replaced. */
 interface LaneState {
+  /** How often the floors had been forgotten: what was seen before that says nothing. */
+  readonly generation: number
   /** Nothing can be left at or below it. */
   readonly floor: bigint
   /** An id that a finished pass has read. Ids below it may still be uncommitted. */
   readonly shown?: bigint
-  /** The xid of a pass that began after that: whoever took an id below `shown` has an older one. */
+  /** The xid of a pass, of whichever lanes, that began after that: whoever took an id below `shown` has an older one. */
   readonly horizon?: bigint
 }
 
@@ -59,41 +61,53 @@ export async function verifyFloors<Tables extends OutboxTables>(
   return undefined
 }
 
-const UNKNOWN: readonly LaneState[] = Array.from({ length: LANES }, () => ({ floor: 0n }))
-
 /**
  * Remembers per lane below which id nothing can be left, so that reads skip the dead tuples of deleted messages.
- * A smaller id may commit late, hence three steps, each by a pass that began after the one before it had ended:
- * ids up to `shown` were read; `horizon`, a pass's own xid, is noted; a statement for which every xid up to
- * `horizon` has ended moves the floor up to `shown`, or to just below what it left or did not reach.
+ * A smaller id may commit late, hence three steps:
+ * a finished pass has read ids up to `shown`; `horizon`, the xid of a pass that began after that, is noted; a statement
+ * for which every xid up to `horizon` has ended moves the floor up to `shown`, or to just below what it left or did not
+ * reach.
  */
 export function createFloors(): Floors {
-  let states: readonly LaneState[] = [...UNKNOWN]
+  let states = unknown(0)
   return {
     view: () => states,
     observe(view, lane, observation) {
-      const state = states[lane]
-      // Replaced meanwhile, by a pass beside this one or by forget(): this pass then began too early to conclude.
-      if (state === undefined || state !== view[lane]) return
-      const next = advance(state, observation)
-      if (next !== state) states = states.with(lane, next)
+      if (view[lane]?.generation !== states[lane]?.generation) return
+      states = states.map((state, index) => {
+        const noted = note(state, view[index], observation.xid)
+        return index === lane ? advance(noted, observation) : noted
+      })
     },
     forget() {
-      states = UNKNOWN.map((state) => ({ ...state }))
+      states = unknown((states[0]?.generation ?? 0) + 1)
     },
   }
 }
 
+function unknown(generation: number): FloorsView {
+  return Array.from({ length: LANES }, () => ({ generation, floor: 0n }))
+}
+
+/** @param begun what a pass of this xid began with */
+function note(state: LaneState, begun: LaneState | undefined, xid: bigint): LaneState {
+  if (state.shown === undefined || state.horizon !== undefined || state.shown !== begun?.shown) return state
+  return { ...state, horizon: xid }
+}
+
 function advance(state: LaneState, seen: LaneObservation): LaneState {
-  if (state.shown === undefined) {
-    return seen.lastRead === undefined ? state : { floor: state.floor, shown: seen.lastRead }
-  }
-  if (state.horizon === undefined) return { ...state, horizon: seen.xid }
-  if (seen.xmin <= state.horizon) return state
-  let floor = state.shown
+  const { generation, shown, horizon } = state
+  if (shown === undefined) return showing(state, seen.lastRead)
+  // It then has read after `shown` was, whatever it began with.
+  if (horizon === undefined || seen.xmin <= horizon) return state
+  let floor = shown
   if (seen.lowestLeft !== undefined && seen.lowestLeft <= floor) floor = seen.lowestLeft - 1n
   const reached = seen.lastRead ?? state.floor
   if (seen.cut && reached < floor) floor = reached
   if (floor < state.floor) floor = state.floor
-  return seen.lastRead !== undefined && seen.lastRead > floor ? { floor, shown: seen.lastRead } : { floor }
+  return showing({ generation, floor }, seen.lastRead)
+}
+
+function showing(state: LaneState, id: bigint | undefined): LaneState {
+  return id !== undefined && id > state.floor ? { ...state, shown: id } : state
 }

@@ -13,9 +13,9 @@ export interface ReadMessage extends OutboxMessage {
 
 export interface LaneRead {
   messages: ReadMessage[]
-  /** The oldest xid still in progress for the statement that read. */
+  /** The oldest xid still in progress for the statement that read; 0 if it found nothing. */
   xmin: bigint
-  /** Whether the size limit kept messages back, of whichever lane. */
+  /** Whether the size limit may have kept messages back, of whichever lane. */
   cutBySize: boolean
 }
 
@@ -28,18 +28,21 @@ export async function lockLanes<Tables extends OutboxTables>(
   view: FloorsView,
   { start, span, lanesMax }: { start: number; span: number; lanesMax: number },
 ): Promise<{ lanes: number[]; xid: bigint }> {
-  // Lateral, with a limit, and not EXISTS: once dead tuples are nearly all there is, the planner would have that join read
-  // the messages of all lanes, from their start.
+  // Lateral all the way, so that no statistics turn the order round: lane by lane as the rotation has it, the lock after the
+  // look, and no further than the limit. An ORDER BY would look for the messages of all lanes before it locks the first.
+  const rotation = Array.from({ length: span }, (_, index) => (start + index) % LANES)
+  const floors = floorsOf(view)
   const { rows } = await sql<{ lane: number; xid: string }>`
-    select l.lane, pg_current_xact_id()::text as xid
-    from outbox_lanes l cross join lateral (
-      select from outbox_messages m where m.lane = l.lane and m.id > (${floorsOf(view)}::bigint[])[l.lane + 1]
+    select held.lane, pg_current_xact_id()::text as xid
+    from unnest(${rotation}::smallint[], ${rotation.map((lane) => floors[lane])}::bigint[]) as rotation (lane, floor)
+    cross join lateral (
+      select m.lane from outbox_messages m where m.lane = rotation.lane and m.id > rotation.floor
       order by m.id limit 1
     ) oldest
-    where (l.lane - ${start}::int + ${LANES}::int) % ${LANES}::int < ${span}::int
-    order by (l.lane - ${start}::int + ${LANES}::int) % ${LANES}::int
-    limit ${lanesMax}
-    for update of l skip locked`.execute(tx)
+    cross join lateral (
+      select l.lane from outbox_lanes l where l.lane = oldest.lane for update skip locked
+    ) held
+    limit ${lanesMax}`.execute(tx)
   return { lanes: rows.map(({ lane }) => lane), xid: BigInt(rows[0]?.xid ?? 0) }
 }
 
@@ -59,7 +62,7 @@ export async function liesBelow<Tables extends OutboxTables>(
 
 interface Row {
   xmin: string
-  available: string | null
+  cut: boolean
   lane: number
   id: string
   message_id: string
@@ -70,7 +73,7 @@ interface Row {
   headers: Record<string, string>
   mandatory: boolean
   attempts: number
-  created_at: Date
+  created_at_ms: number
 }
 
 /**
@@ -86,23 +89,24 @@ export async function readLanes<Tables extends OutboxTables>(
   // Lateral, not lane = ANY(…): the primary key then serves each lane in id order, however long the backlog.
   // The size limit goes round the lanes by rank, so that one lane's large messages do not keep the others back. First
   // by what is stored, compressed, which is known without reading it: up to 512 large bodies would be hundreds of megabytes.
+  // The frames are of rows, as no two have one place; and times are numbers: both cost PostgreSQL and this process less.
   const { rows } = await sql<Row>`
-    select pg_snapshot_xmin(pg_current_snapshot())::text as xmin, m.available, m.lane, m.id, m.message_id, m.key,
-      m.topic, m.headers, m.mandatory, m.attempts, m.created_at, m.bytes,
+    select (select pg_snapshot_xmin(pg_current_snapshot())::text) as xmin,
+      m.stored_through >= ${bytesMax} or m.bytes_through >= ${bytesMax} as cut, m.lane, m.id, m.message_id, m.key,
+      m.topic, m.headers, m.mandatory, m.attempts, m.created_at_ms, m.bytes,
       case when m.bytes <= ${BODY_BYTES_MAX} then m.whole end as body
-    from (select) snapshot
-    left join (
-      select *, sum(bytes) over (order by rank, lane) - bytes as bytes_before
+    from (
+      select *, sum(bytes) over (order by rank, lane rows unbounded preceding) as bytes_through
       from (
         select *, octet_length(whole) as bytes
         from (
           select stored.*, payload::text as whole
           from (
-            select *, sum(pg_column_size(payload)) over (order by rank, lane) - pg_column_size(payload) as stored_before,
-              count(*) over () as available
+            select *, sum(stored_bytes) over (order by rank, lane rows unbounded preceding) as stored_through
             from unnest(${lanes}::smallint[]) as l (lane)
             cross join lateral (
-              select id, message_id, key, topic, payload, headers, mandatory, attempts, created_at,
+              select id, message_id, key, topic, payload, headers, mandatory, attempts,
+                date_part('epoch', created_at) * 1000 as created_at_ms, pg_column_size(payload) as stored_bytes,
                 row_number() over (order by id) as rank
               from outbox_messages
               where outbox_messages.lane = l.lane and id > (${floorsOf(view)}::bigint[])[l.lane + 1]
@@ -110,17 +114,17 @@ export async function readLanes<Tables extends OutboxTables>(
               limit ${messagesPerLaneMax}
             ) oldest
           ) stored
-          where stored_before < ${bytesMax}
+          where stored_through - stored_bytes < ${bytesMax}
           offset 0
         ) rendered
       ) measured
-    ) m on m.bytes_before < ${bytesMax}
+    ) m
+    where m.bytes_through - m.bytes < ${bytesMax}
     order by m.rank, m.lane`.execute(tx)
-  const messages = rows.filter((row) => row.id !== null)
   return {
-    messages: messages.map(toMessage),
+    messages: rows.map(toMessage),
     xmin: BigInt(rows[0]?.xmin ?? 0),
-    cutBySize: messages.length < Number(rows[0]?.available ?? 0),
+    cutBySize: rows.at(-1)?.cut ?? false,
   }
 }
 
@@ -136,7 +140,7 @@ function toMessage(row: Row): ReadMessage {
     headers: row.headers,
     mandatory: row.mandatory,
     attempts: row.attempts,
-    createdAt: row.created_at,
+    createdAt: new Date(row.created_at_ms),
   }
 }
 

@@ -189,7 +189,7 @@ describe('an observation', () => {
     floors.observe(early, 0, { ...seen, xid: 100n, xmin: 100n, lastRead: 10n })
     floors.observe(early, 0, { ...seen, xid: 101n, xmin: 101n, lastRead: 11n })
     const later = floors.view()
-    expect(later[0]).to.deep.equal({ floor: 0n, shown: 10n })
+    expect(later[0]).to.deep.equal({ generation: 0, floor: 0n, shown: 10n })
     floors.observe(later, 0, { ...seen, xid: 110n, xmin: 105n, lastRead: undefined })
     floors.observe(floors.view(), 0, { ...seen, xid: 120n, xmin: 110n, lastRead: undefined })
     expect(floors.view()[0]?.floor, 'xid 110 itself may be open').to.equal(0n)
@@ -197,12 +197,23 @@ describe('an observation', () => {
     expect(floors.view()[0]?.floor).to.equal(10n)
   })
 
+  it('of other lanes is a step as well, and one that began before that counts where its snapshot is younger', () => {
+    const floors = createFloors()
+    floors.observe(floors.view(), 0, { ...seen, xid: 100n, xmin: 100n, lastRead: 10n })
+    const view = floors.view()
+    floors.observe(view, 1, { ...seen, xid: 101n, xmin: 101n, lastRead: 11n })
+    floors.observe(view, 0, { ...seen, xid: 102n, xmin: 101n, lastRead: 20n })
+    expect(floors.view()[0]?.floor, 'xid 101 itself may be open').to.equal(0n)
+    floors.observe(view, 0, { ...seen, xid: 102n, xmin: 102n, lastRead: 20n })
+    expect(floors.view()[0]).to.deep.equal({ generation: 0, floor: 10n, shown: 20n })
+  })
+
   it('does not count once the floors were forgotten', () => {
     const floors = createFloors()
     const view = floors.view()
     floors.forget()
     floors.observe(view, 0, { ...seen, xid: 100n, xmin: 100n, lastRead: 10n })
-    expect(floors.view()[0]).to.deep.equal({ floor: 0n })
+    expect(floors.view()[0]).to.deep.equal({ generation: 1, floor: 0n })
   })
 
   for (const [what, more, floor] of [

@@ -101,6 +101,22 @@ describe('a pass', () => {
     expect(rows).to.deep.equal([{ xid: null }])
   })
 
+  it('looks for messages in no more lanes than it locks', async () => {
+    await append(messages(1_000))
+    const looks = await outbox.db.transaction().execute(async (tx) => {
+      const count = async () => {
+        const { rows } = await sql<{ looks: number }>`
+          select pg_stat_get_xact_numscans('outbox_messages_pkey'::regclass)::int as looks`.execute(tx)
+        return rows[0]?.looks ?? Number.NaN
+      }
+      const before = await count()
+      const { lanes } = await lockLanes(tx, createFloors().view(), { start: 30, span: 32, lanesMax: 4 })
+      expect(lanes).to.deep.equal([30, 31, 0, 1])
+      return (await count()) - before
+    })
+    expect(looks).to.equal(4)
+  })
+
   it('reads a limited number a lane, in order', async () => {
     const news = messages(100, { key: 'one key' })
     await append(news)
