@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import { type Connection as AmqpConnection, connect, credentials, type SocketOptions } from 'amqplib/callback_api'
 import type { Endpoint } from './endpoint.ts'
 import { aborted, within } from './waiting.ts'
@@ -57,6 +58,7 @@ export async function openLink(endpoint: Endpoint, { name, connectTimeoutMs, sig
 
 function superviseLink(endpoint: Endpoint, amqp: AmqpConnection, socket: AbortController): Link {
   let blocked = false
+  writeTogether(amqp)
   const closed = new AbortController()
   const end = (reason: Error) => {
     closed.abort(reason)
@@ -89,5 +91,21 @@ function superviseLink(endpoint: Endpoint, amqp: AmqpConnection, socket: AbortCo
         end(error as Error)
       }
     },
+  }
+}
+
+/**
+ * amqplib hands each message to the socket by itself, which is a system call here and a packet for the broker. What it
+ * writes in one turn goes out as one instead, at the end of that turn.
+ */
+function writeTogether(amqp: AmqpConnection): void {
+  const { stream } = amqp.connection as unknown as { stream: Duplex }
+  const write = stream.write.bind(stream) as (...given: unknown[]) => boolean
+  stream.write = (...given: unknown[]) => {
+    if (stream.writableCorked === 0) {
+      stream.cork()
+      process.nextTick(() => stream.uncork())
+    }
+    return write(...given)
   }
 }

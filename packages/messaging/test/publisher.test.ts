@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
@@ -50,6 +51,23 @@ describe('publisher', () => {
       timestamp: Math.floor(sent.createdAt.getTime() / 1000),
       content_type: 'application/json',
     })
+  })
+
+  it('sends what it is given at once in a few writes, and not each message by itself', async () => {
+    const publisher = rig.publisher()
+    await publisher.whenReady()
+    const { stream } = (await rig.connection.link()).amqp.connection as unknown as { stream: Socket }
+    let writes = 0
+    for (const way of ['_write', '_writev'] as const) {
+      const write = stream[way]?.bind(stream) as (...given: unknown[]) => void
+      stream[way] = (...given: unknown[]) => {
+        writes += 1
+        write(...given)
+      }
+    }
+    const sent = Array.from({ length: 500 }, () => message())
+    expect(await publisher.publish(sent, SOON)).to.deep.equal(sent.map(() => CONFIRMED))
+    expect(writes).to.be.within(1, 100)
   })
 
   it('answers an empty call', async () => {
