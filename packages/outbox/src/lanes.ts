@@ -88,7 +88,7 @@ export async function readLanes<Tables extends OutboxTables>(
 ): Promise<LaneRead> {
   // Lateral, not lane = ANY(…): the primary key then serves each lane in id order, however long the backlog.
   // The size limit goes round the lanes by rank, so that one lane's large messages do not keep the others back. First
-  // by what is stored, compressed, which is known without reading it: up to 512 large bodies would be hundreds of megabytes.
+  // by what is stored, compressed, which is known without reading it: up to 1,024 large bodies would be hundreds of megabytes.
   // The frames are of rows, as no two have one place; and times are numbers: both cost PostgreSQL and this process less.
   const { rows } = await sql<Row>`
     select (select pg_snapshot_xmin(pg_current_snapshot())::text) as xmin,

@@ -3,7 +3,7 @@ import { connectionPart, createConnection, createPublisher, paymentsTopology } f
 import { createFloors } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { relayConfig } from './config.ts'
-import { IDLE_IN_TRANSACTION_MS } from './limits.ts'
+import { IDLE_IN_TRANSACTION_MS, MESSAGES_HELD_MAX } from './limits.ts'
 import { createListener } from './listener.ts'
 import { createRelay } from './relay.ts'
 import { createWake } from './wake.ts'
@@ -18,7 +18,12 @@ const db = createDatabase({
   logger,
 })
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-relay', logger })
-const publisher = createPublisher({ connection, topology: paymentsTopology(config.queue), logger })
+const publisher = createPublisher({
+  connection,
+  topology: paymentsTopology(config.queue),
+  logger,
+  windowMax: MESSAGES_HELD_MAX, // No pass waits for the confirms of another.
+})
 const floors = createFloors()
 const wake = createWake()
 const listener = createListener({
