@@ -1,4 +1,5 @@
 import type { Channel, ConsumeMessage } from 'amqplib/callback_api'
+import { createAcknowledgements } from './acknowledgements.ts'
 import { ask, type Opened } from './channel.ts'
 import { describe } from './errors.ts'
 import type { Logger } from './logger.ts'
@@ -49,12 +50,14 @@ export function createDeliverySession(
   { queue, prefetch, handle, logger }: DeliveryOptions,
 ): DeliverySession {
   const over = new AbortController()
+  const acknowledgements = createAcknowledgements(channel, (error) => over.abort(error))
   const handling = new Set<Promise<void>>()
   let taking = true
   closed.addEventListener('abort', () => over.abort(closed.reason))
 
   function receive(message: ConsumeMessage | null): void {
-    if (!message) over.abort(new Error('the broker cancelled the consumer'))
+    if (message) acknowledgements.came(message)
+    else over.abort(new Error('the broker cancelled the consumer'))
     if (!message || !taking || over.signal.aborted) return
     const handled: Promise<void> = settle(message).finally(() => handling.delete(handled))
     handling.add(handled)
@@ -71,8 +74,8 @@ export function createDeliverySession(
     }
     if (over.signal.aborted) return
     try {
-      if (settlement === 'ack') channel.ack(message)
-      else if (settlement === 'reject') channel.reject(message, false)
+      if (settlement === 'ack') acknowledgements.ack(message)
+      else if (settlement === 'reject') acknowledgements.reject(message)
     } catch (error) {
       // The connection is being closed under it.
       over.abort(error)
@@ -95,7 +98,10 @@ export function createDeliverySession(
         logger.warn('deliveries go back unfinished', { queue, deliveries: handling.size, reason: describe(error) })
       }
     },
-    end: () => over.abort(new Error('the channel is being closed')),
+    end() {
+      acknowledgements.flush()
+      over.abort(new Error('the channel is being closed'))
+    },
   }
 }
 

@@ -1,0 +1,125 @@
+import { once } from 'node:events'
+import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
+import type { Channel, ConsumeMessage } from 'amqplib/callback_api'
+import { expect } from 'chai'
+import { createAcknowledgements } from '../src/acknowledgements.ts'
+import { ask } from '../src/channel.ts'
+import { depth, onChannel } from './rig.ts'
+
+const QUEUE = 'acknowledged'
+
+describe('acknowledgements', () => {
+  let vhost: TestVhost
+  beforeEach(async () => {
+    vhost = await createTestVhost()
+  })
+  afterEach(() => vhost.drop())
+
+  /** Five deliveries in hand, and what is sent about them: `3+` is all up to the third. Then the channel is closed. */
+  async function withFive(work: (context: Five) => Promise<void>): Promise<void> {
+    await onChannel(vhost.url, async (channel) => {
+      await ask((done) => channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } }, done))
+      for (let i = 1; i <= 5; i++) channel.sendToQueue(QUEUE, Buffer.from(String(i)))
+      const sent: string[] = []
+      const failures: unknown[] = []
+      const acknowledgements = createAcknowledgements(recording(channel, sent), (error) => failures.push(error))
+      const messages: ConsumeMessage[] = []
+      const take = (message: ConsumeMessage | null) => {
+        if (!message) return
+        acknowledgements.came(message)
+        messages.push(message)
+      }
+      await ask((done) => channel.consume(QUEUE, take, {}, done))
+      await eventually(() => expect(messages).to.have.length(5))
+      const ack = (...places: number[]) => {
+        for (const place of places) acknowledgements.ack(messages[place - 1] as ConsumeMessage)
+      }
+      const reject = (place: number) => acknowledgements.reject(messages[place - 1] as ConsumeMessage)
+      // A connection's end would overtake what the channel still has to send.
+      const closed = once(channel, 'close')
+      let isOpen = true
+      const close = () => {
+        if (isOpen) channel.close()
+        isOpen = false
+      }
+      await work({ ack, reject, flush: acknowledgements.flush, close, sent, failures })
+      close()
+      await closed
+    })
+  }
+
+  it('sends one for all that is settled in a turn of the event loop, whatever the order', async () => {
+    await withFive(async ({ ack, sent }) => {
+      ack(2, 1)
+      await Promise.resolve()
+      ack(3, 4)
+      await new Promise(setImmediate)
+      expect(sent).to.deep.equal(['4+'])
+    })
+    await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(1))
+  })
+
+  it('acknowledges nothing that is still in hand', async () => {
+    await withFive(async ({ ack, sent }) => {
+      ack(1, 3, 5)
+      await new Promise(setImmediate)
+      expect(sent).to.deep.equal(['1+', '3', '5'])
+      ack(2)
+      await new Promise(setImmediate)
+      expect(sent.slice(3)).to.deep.equal(['2+'])
+    })
+    await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(1))
+  })
+
+  it('takes what is rejected for settled', async () => {
+    await withFive(async ({ ack, reject, sent }) => {
+      reject(2)
+      ack(1, 3)
+      await new Promise(setImmediate)
+      expect(sent).to.deep.equal(['2-', '3+'])
+    })
+    await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(2))
+  })
+
+  it('sends what is due before its channel is closed', async () => {
+    await withFive(async ({ ack, flush, close, sent }) => {
+      ack(1, 2)
+      flush()
+      close()
+      await new Promise(setImmediate)
+      expect(sent).to.deep.equal(['2+'])
+    })
+    await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(3))
+  })
+
+  it('tells of a channel that is closed', async () => {
+    await withFive(async ({ ack, close, failures }) => {
+      close()
+      ack(1)
+      await new Promise(setImmediate)
+      expect(failures.map(String)).to.deep.equal(['IllegalOperationError: Channel closing'])
+    })
+  })
+})
+
+interface Five {
+  ack(...places: number[]): void
+  reject(place: number): void
+  flush(): void
+  close(): void
+  readonly sent: readonly string[]
+  readonly failures: readonly unknown[]
+}
+
+function recording(channel: Channel, sent: string[]): Pick<Channel, 'ack' | 'reject'> {
+  return {
+    ack(message, allUpTo) {
+      sent.push(`${message.content}${allUpTo ? '+' : ''}`)
+      channel.ack(message, allUpTo)
+    },
+    reject(message, requeue) {
+      sent.push(`${message.content}-`)
+      channel.reject(message, requeue)
+    },
+  }
+}
