@@ -1,7 +1,5 @@
 import type { Payment, PaymentStatus } from '@cashflow/domain'
-import type { Selectable } from 'kysely'
-import { toPayment } from './payment-row.ts'
-import type { PaymentsTable } from './tables.ts'
+import { type PaymentRow, toPayment } from './payment-row.ts'
 
 /** What became of a claim. */
 export type Claim =
@@ -16,7 +14,7 @@ export type Claim =
   | { readonly verdict: 'unknown' }
 
 /** A payment as it was locked, with what was decided about it. */
-export interface JudgedRow extends Selectable<PaymentsTable> {
+export interface JudgedRow extends PaymentRow {
   /** Among the claims, from 1: a bigint, as text. */
   place: string
   verdict: Exclude<Claim['verdict'], 'unknown'>

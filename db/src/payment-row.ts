@@ -2,7 +2,21 @@ import type { Currency, Payment } from '@cashflow/domain'
 import type { Selectable } from 'kysely'
 import type { PaymentsTable } from './tables.ts'
 
-export function toPayment(row: Selectable<PaymentsTable>): Payment {
+/** The columns that the domain knows of. */
+export type PaymentRow = Pick<
+  Selectable<PaymentsTable>,
+  | 'id'
+  | 'merchant_id'
+  | 'reference'
+  | 'amount_minor'
+  | 'currency'
+  | 'status'
+  | 'failure_code'
+  | 'created_at'
+  | 'settled_at'
+>
+
+export function toPayment(row: PaymentRow): Payment {
   return {
     id: row.id,
     merchantId: row.merchant_id,

@@ -124,13 +124,19 @@ export async function claimPayments(
   const tokens = claims.map(({ token }) => token)
   // Every row is locked whatever its state, and judged as it was locked. A condition within the locking select would be
   // judged by the older version, and call a payment free that a peer has just leased. All who lock several payments do
-  // so in the order of their ids, or they would deadlock. Of several claims of one payment only the first can succeed, or
-  // the one that has. A late claim, run after its repetition, shortens no lease.
+  // so in the order of their ids, or they would deadlock: one by one as they are asked for, sorted, by a lateral look-up
+  // that no plan turns round. Of several claims of one payment only the first can succeed, or the one that has. A late
+  // claim, run after its repetition, shortens no lease.
   // The update names no ids: where they lie in the order of time, each row would be sought among all of them.
   const { rows } = await sql<JudgedRow>`
     with locked as materialized (
-      select p.*, token, place from unnest(${ids}::uuid[], ${tokens}::uuid[]) with ordinality as asked (id, token, place)
-      join payments p using (id) where p.id = any(${ids}) order by id for update of p
+      select p.*, token, place from (
+        select * from unnest(${ids}::uuid[], ${tokens}::uuid[]) with ordinality as asked (id, token, place) order by id
+      ) asked cross join lateral (
+        select id, merchant_id, reference, amount_minor, currency, status, failure_code, created_at, settled_at,
+          attempts, claim_token, lease_until, parked_at
+        from payments p where p.id = asked.id for update
+      ) p
     ), counted as (
       select *, attempts + coalesce((claim_token <> token and lease_until <= now())::int, 0) as attempts_now,
         row_number() over (partition by id order by claim_token = token desc nulls last, place) as turn from locked
@@ -154,7 +160,9 @@ export async function claimPayments(
         end, redrives = 0
       from judged j where p.id = j.id and j.verdict = 'claimed'
     )
-    select *, extract(epoch from lease_until - now())::float8 * 1000 as lease_left_ms from judged`.execute(db)
+    select place, verdict, attempts_now, extract(epoch from lease_until - now())::float8 * 1000 as lease_left_ms, id,
+      merchant_id, reference, amount_minor, currency, status, failure_code, created_at, settled_at
+    from judged`.execute(db)
   const made = new Map(rows.map((row) => [Number(row.place), toClaim(row)]))
   return claims.map((_, index) => made.get(index + 1) ?? { verdict: 'unknown' })
 }
@@ -183,51 +191,47 @@ export async function settlePayments(
   db: Kysely<Tables>,
   settlings: readonly Settling[],
 ): Promise<(PaymentStatus | undefined)[]> {
-  const ids = settlings.map(({ payment }) => payment.id)
-  const given = settlings.map(({ payment, event, token, actor, requestId, messages }) => ({
-    id: payment.id,
-    token,
-    message_ids: messages.map(({ messageId }) => messageId),
-    merchant_id: payment.merchantId,
-    status: payment.status,
-    failure_code: payment.failureCode,
-    settled_at: payment.settledAt,
-    type: event.type,
-    sequence: event.sequence,
-    data: event.data,
-    actor,
-    request_id: requestId,
-    created_at: event.at,
-  }))
+  const column = <Value>(of: (settling: Settling) => Value) => settlings.map(of)
   // Locked in the order of their ids, whatever their state, and judged as they were locked: see claimPayments.
-  const { rows } = await sql<{ id: string; status: PaymentStatus; claim_token: string | null; is_settled: boolean }>`
+  const { rows } = await sql<{ place: string; status: PaymentStatus; is_held: boolean | null; is_settled: boolean }>`
     with given as materialized (
-      select * from json_to_recordset(${JSON.stringify(given)}::json) as given
-        (id uuid, token uuid, message_ids uuid[], merchant_id uuid, status text, failure_code text,
-          settled_at timestamptz, type text, sequence int, data jsonb, actor text, request_id text, created_at timestamptz)
+      select * from unnest(
+        ${column(({ payment }) => payment.id)}::uuid[],
+        ${column(({ token }) => token)}::uuid[],
+        ${column(({ messages }) => `{${messages.map(({ messageId }) => messageId)}}`)}::text[],
+        ${column(({ payment }) => payment.status)}::text[],
+        ${column(({ payment }) => payment.failureCode)}::text[],
+        ${column(({ payment }) => payment.settledAt?.toISOString())}::timestamptz[],
+        ${column(({ event }) => event.type)}::text[],
+        ${column(({ event }) => event.sequence)}::int[],
+        ${column(({ event }) => JSON.stringify(event.data))}::text[],
+        ${column(({ event }) => event.at.toISOString())}::timestamptz[],
+        ${column(({ actor }) => actor)}::text[],
+        ${column(({ requestId }) => requestId)}::text[]
+      ) with ordinality as given
+        (id, token, message_ids, status, failure_code, settled_at, type, sequence, data, at, actor, request_id, place)
+      order by id
     ), locked as materialized (
-      select id, status, claim_token from payments where id = any(${ids}) order by id for update
-    ), held as materialized (
-      select * from given
-      where ((id, token) in (select id, claim_token from locked where status = 'PENDING')) is true
+      select given.*, p.* from given cross join lateral (
+        select merchant_id, status as status_before, claim_token from payments p where p.id = given.id for update
+      ) p
     ), settled as (
       update payments p
-      set status = h.status, failure_code = h.failure_code, settled_at = h.settled_at, lease_until = null, redrive_at = null
-      from held h where p.id = h.id and p.id = any(${ids})
-      returning p.id
-    ), ended as materialized (
-      select * from held where (id in (select id from settled)) is true
+      set status = l.status, failure_code = l.failure_code, settled_at = l.settled_at, lease_until = null, redrive_at = null
+      from locked l where p.id = l.id and l.claim_token = l.token and l.status_before = 'PENDING'
+      returning l.*
     ), recorded as (
       insert into payment_events (payment_id, merchant_id, sequence, type, data, actor, request_id, created_at)
-      select id, merchant_id, sequence, type, data, actor, request_id, created_at from ended
+      select id, merchant_id, sequence, type, data::jsonb, actor, request_id, at from settled
     ), appended as (
-      ${appending(messagesOf(settlings), sql`(message_id in (select unnest(message_ids) from ended)) is true`)}
+      ${appending(messagesOf(settlings), sql`(message_id in (select unnest(message_ids::uuid[]) from settled)) is true`)}
     )
-    select *, id in (select id from settled) as is_settled from locked`.execute(db)
-  const found = new Map(rows.map((row) => [row.id, row]))
-  return settlings.map(({ payment, token }) => {
-    const before = found.get(payment.id)
-    if (before?.claim_token !== token) return undefined
+    select place, status_before as status, claim_token = token as is_held, place in (select place from settled) as is_settled
+    from locked`.execute(db)
+  const found = new Map(rows.map((row) => [Number(row.place), row]))
+  return settlings.map(({ payment }, index) => {
+    const before = found.get(index + 1)
+    if (!before?.is_held) return undefined
     if (before.status !== 'PENDING') return before.status
     return before.is_settled ? payment.status : undefined
   })
