@@ -16,7 +16,7 @@ export function createSimulatedProvider({
 }: SimulatedProviderOptions): Provider {
   return {
     async charge(_payment, { signal }) {
-      await sleep(delayMs, undefined, { signal })
+      if (delayMs > 0) await sleep(delayMs, undefined, { signal })
       return random() < successRate ? { outcome: 'approved' } : { outcome: 'declined', failureCode: 'card_declined' }
     },
   }

@@ -26,6 +26,13 @@ describe('the simulated provider', () => {
     })
   }
 
+  it('answers at once when it has no delay', async () => {
+    const provider = createSimulatedProvider({ delayMs: 0, successRate: 1 })
+    const deadline = { signal: new AbortController().signal, passed: () => false }
+    const nextTurn = new Promise((resolve) => setImmediate(resolve, 'later'))
+    expect(await Promise.race([provider.charge(payment, deadline, 0), nextTurn])).to.deep.equal({ outcome: 'approved' })
+  })
+
   it('takes its time', async () => {
     const provider = createSimulatedProvider({ delayMs: 60_000, successRate: 1 })
     const answer = await attemptCharge(provider, payment, { attempts: 0, deadlineMs: 50, lease })
