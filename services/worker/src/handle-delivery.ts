@@ -32,6 +32,15 @@ export function createHandler({ breaker, clocks, ...given }: HandlerOptions): Ha
   const batches = createBatches({ ...options, clocks })
   /** By payment, one at a time. */
   const runs = new Map<string, Promise<Processed | undefined>>()
+  /** By the signal of a channel. */
+  const claimings = new WeakMap<AbortSignal, AbortSignal>()
+
+  /** One for all deliveries of a channel: a signal that follows others is dear to make, and to collect. */
+  function claimingOf({ signal }: Delivery): AbortSignal {
+    const claiming = claimings.get(signal) ?? AbortSignal.any([stopping.signal, signal])
+    claimings.set(signal, claiming)
+    return claiming
+  }
 
   /** Undefined: nothing was begun. With its channel gone, or the worker stopping, the delivery comes again. */
   async function run(message: PaymentMessage, delivery: Delivery): Promise<Processed | undefined> {
@@ -40,7 +49,7 @@ export function createHandler({ breaker, clocks, ...given }: HandlerOptions): Ha
     if (!permit) return undefined
     try {
       const settings = { ...options, batches, provider: permit }
-      return await processPayment(message, settings, stopping.signal, delivery.signal)
+      return await processPayment(message, settings, stopping.signal, claimingOf(delivery))
     } finally {
       permit.release()
     }

@@ -34,14 +34,14 @@ export type Processed = 'settled' | 'skipped' | 'put off' | 'postponed' | 'given
  * Takes the payment that a message points at as far as it will go: claim, act, settle. What it returns has been
  * committed. It may run any number of times and beside others: the row decides.
  *
- * @param unclaimed gives up as long as nothing is claimed: the message is no longer ours to settle
+ * @param claiming gives up as long as nothing is claimed, with `signal` or before: the message is no longer ours to settle
  * @throws when a signal aborts, and what repeating does not mend
  */
 export async function processPayment(
   message: PaymentMessage,
   options: ProcessOptions,
   signal: AbortSignal,
-  unclaimed: AbortSignal = signal,
+  claiming: AbortSignal = signal,
 ): Promise<Processed> {
   const { db, batches, logger, provider, providerDeadlineMs, redriveAfterMs, attemptsMax, random } = options
   const { paymentId } = message
@@ -50,8 +50,7 @@ export async function processPayment(
   const transact: Transact = (work) => transactWith(db, work, persistence)
 
   const token = uuidv7()
-  const claiming = { ...persistence, signal: AbortSignal.any([signal, unclaimed]) }
-  const { claim, lease } = await claimInTime(batches, { id: paymentId, token }, claiming)
+  const { claim, lease } = await claimInTime(batches, { id: paymentId, token }, { ...persistence, signal: claiming })
   switch (claim.verdict) {
     case 'settled':
       logger.info(`Skipping payment ${paymentId} (already ${claim.status})`, facts)
