@@ -123,6 +123,24 @@ describe('consumer', () => {
     expect(inHand).to.have.length(4)
   })
 
+  it('acknowledges what ends last, when nothing else keeps it from closing its channel', async () => {
+    const publisher = rig.publisher()
+    await publisher.publish([message(), message()], SOON)
+    const inHand: (() => void)[] = []
+    const consumer = rig.consumer(() => new Promise<Settlement>((resolve) => inHand.push(() => resolve('ack'))))
+    await eventually(() => expect(inHand).to.have.length(2))
+    const stopped = consumer.stop()
+    // It is cancelled when something stays in the queue that it would have taken.
+    await eventually(async () => {
+      await publisher.publish([message({ messageId: 'late' })], SOON)
+      expect(await depth(vhost.url, 'payments')).to.be.above(0)
+    })
+    const others = await depth(vhost.url, 'payments')
+    for (const finish of inHand) finish()
+    await stopped
+    expect(await depth(vhost.url, 'payments')).to.equal(others)
+  })
+
   it('stops at its deadline whatever its handler does', async () => {
     const signals: AbortSignal[] = []
     const consumer = rig.consumer(({ signal }) => {
