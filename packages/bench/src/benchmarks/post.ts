@@ -51,6 +51,7 @@ async function measureAlone(name: 'empty' | 'bare-express', context: Context): P
 }
 
 function measure(url: string, { quick, signal }: Context): Promise<LoadMeasured> {
-  const times = quick ? { warmUpMs: 200, durationMs: 500 } : { warmUpMs: 3_000, durationMs: 10_000 }
+  // After three seconds V8 is still compiling, on the other core: each of them then answers a third less than it will.
+  const times = quick ? { warmUpMs: 200, durationMs: 500 } : { warmUpMs: 10_000, durationMs: 10_000 }
   return closedLoop({ ...times, url, connections: CONNECTIONS, next: newPayments(), signal })
 }
