@@ -59,8 +59,8 @@ export function createAcknowledgements(
       due.add(message)
     },
     reject(message) {
-      unsettled.delete(message)
       channel.reject(message, false)
+      unsettled.delete(message)
     },
     flush,
   }

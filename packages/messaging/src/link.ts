@@ -58,10 +58,11 @@ export async function openLink(endpoint: Endpoint, { name, connectTimeoutMs, sig
 
 function superviseLink(endpoint: Endpoint, amqp: AmqpConnection, socket: AbortController): Link {
   let blocked = false
-  writeTogether(amqp)
+  const stream = writeTogether(amqp)
   const closed = new AbortController()
   const end = (reason: Error) => {
     closed.abort(reason)
+    stream.uncork()
     // amqplib only half-closes its socket, and a black hole never answers that.
     socket.abort(reason)
   }
@@ -96,9 +97,9 @@ function superviseLink(endpoint: Endpoint, amqp: AmqpConnection, socket: AbortCo
 
 /**
  * amqplib hands each message to the socket by itself, which is a system call here and a packet for the broker. What it
- * writes in one turn goes out as one instead, at the end of that turn.
+ * writes in one turn goes out as one instead, at the end of that turn, or when the returned stream is uncorked.
  */
-function writeTogether(amqp: AmqpConnection): void {
+function writeTogether(amqp: AmqpConnection): Duplex {
   const { stream } = amqp.connection as unknown as { stream: Duplex }
   const write = stream.write.bind(stream) as (...given: unknown[]) => boolean
   stream.write = (...given: unknown[]) => {
@@ -108,4 +109,5 @@ function writeTogether(amqp: AmqpConnection): void {
     }
     return write(...given)
   }
+  return stream
 }

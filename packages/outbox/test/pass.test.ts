@@ -1,20 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { appendMessages, createFloors, type NewMessage, promoteDue, runPass } from '../src/index.ts'
-import { lockLanes } from '../src/lanes.ts'
 import { laneOf } from '../src/message.ts'
-import { createTestOutbox, LIMITS, scriptedPublisher, type TestOutbox } from './test-outbox.ts'
-
-function messages(count: number, extra: Partial<NewMessage> = {}): NewMessage[] {
-  return Array.from({ length: count }, (_, index) => ({
-    messageId: randomUUID(),
-    key: `key ${index}`,
-    topic: 'thing.happened',
-    payload: { index },
-    ...extra,
-  }))
-}
+import { createTestOutbox, LIMITS, messages, scriptedPublisher, type TestOutbox } from './test-outbox.ts'
 
 describe('a pass', () => {
   let outbox: TestOutbox
@@ -88,33 +76,10 @@ describe('a pass', () => {
     expect(nextLane).to.equal(4)
   })
 
-  it('locks nothing and takes no xid when there is nothing to do', async () => {
+  it('goes nowhere when there is nothing to do', async () => {
     const { settlements, nextLane } = await pass(scriptedPublisher(), 5)
     expect(settlements).to.have.length(0)
     expect(nextLane).to.equal(5)
-    const tx = await outbox.db.startTransaction().execute()
-    expect(await lockLanes(tx, createFloors().view(), { start: 5, span: 32, lanesMax: 8 })).to.deep.include({
-      lanes: [],
-    })
-    const { rows } = await sql<{ xid: string | null }>`select pg_current_xact_id_if_assigned()::text as xid`.execute(tx)
-    await tx.rollback().execute()
-    expect(rows).to.deep.equal([{ xid: null }])
-  })
-
-  it('looks for messages in no more lanes than it locks', async () => {
-    await append(messages(1_000))
-    const looks = await outbox.db.transaction().execute(async (tx) => {
-      const count = async () => {
-        const { rows } = await sql<{ looks: number }>`
-          select pg_stat_get_xact_numscans('outbox_messages_pkey'::regclass)::int as looks`.execute(tx)
-        return rows[0]?.looks ?? Number.NaN
-      }
-      const before = await count()
-      const { lanes } = await lockLanes(tx, createFloors().view(), { start: 30, span: 32, lanesMax: 4 })
-      expect(lanes).to.deep.equal([30, 31, 0, 1])
-      return (await count()) - before
-    })
-    expect(looks).to.equal(4)
   })
 
   it('reads a limited number a lane, in order', async () => {

@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { createTestDatabase } from '@cashflow/testing'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
-import type { OutboxMessage, OutboxTables, PassLimits, Publisher, PublishOutcome } from '../src/index.ts'
+import type { NewMessage, OutboxMessage, OutboxTables, PassLimits, Publisher, PublishOutcome } from '../src/index.ts'
 
 export interface TestOutbox {
   db: Kysely<OutboxTables>
@@ -63,4 +64,15 @@ export function scriptedPublisher(
       return true
     },
   }
+}
+
+/** Each of a key of its own, unless told otherwise. */
+export function messages(count: number, extra: Partial<NewMessage> = {}): NewMessage[] {
+  return Array.from({ length: count }, (_, index) => ({
+    messageId: randomUUID(),
+    key: `key ${index}`,
+    topic: 'thing.happened',
+    payload: { index },
+    ...extra,
+  }))
 }

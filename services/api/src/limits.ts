@@ -1,7 +1,7 @@
 /** Payments that share a transaction. */
 export const BATCH_MAX = 64
 
-/** Such transactions at the same time: two, and one for when they are held up or a whole batch waits. */
+/** Such transactions at the same time: one, and two for when it is held up or much more waits. */
 export const WRITERS_MAX = 3
 
 /** Payments that are stored each for itself at the same time, because their batch met with a conflict. */

@@ -40,7 +40,7 @@ describe('several deliveries of one payment at the same time', () => {
   const charged = (times: number) => eventually(() => expect(charges).to.have.length(times))
   const scheduled = () => payments.db.selectFrom('outbox_scheduled').select('id').where('key', '=', id).execute()
 
-  it('share a claim and a charge, and are acknowledged one by one', async () => {
+  it('share a claim and a charge, and are all acknowledged', async () => {
     const handled = handleMany(20)
     await charged(1)
     handled.push(...handleMany(5))

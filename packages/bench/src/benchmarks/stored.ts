@@ -45,7 +45,7 @@ async function measureEmpty(context: Context) {
 async function measure(place: Place, { servers, quick, signal }: Context) {
   const api = await startSystem(servers, 'product', ['api'], { place })
   try {
-    const times = quick ? { warmUpMs: 100, durationMs: 300 } : { warmUpMs: 3_000, durationMs: 10_000 }
+    const times = quick ? { warmUpMs: 100, durationMs: 300 } : { warmUpMs: 10_000, durationMs: 10_000 }
     const load = { ...times, url: api.url, connections: CONNECTIONS, signal }
     const posted = await closedLoop({ ...load, next: newPayments() })
     const found = await closedLoop({ ...load, next: await findPayments(place) })

@@ -35,12 +35,12 @@ export const SETTLE_WITHOUT_FENCE: BrokenBuild = {
   patches: [
     {
       file: 'db/src/payment-store.ts',
-      from: '((id, token) in (select id, claim_token from locked',
-      to: '((id) in (select id from locked',
+      from: 'p.id = l.id and l.claim_token = l.token and',
+      to: 'p.id = l.id and',
     },
     {
       file: 'db/src/payment-store.ts',
-      from: 'if (before?.claim_token !== token) return undefined',
+      from: 'if (!before?.is_held) return undefined',
       to: 'if (!before) return undefined',
     },
   ],
