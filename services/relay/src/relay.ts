@@ -18,8 +18,8 @@ import type { Wake } from './wake.ts'
 
 const POLL_MS = 200
 const VERIFY_FLOORS_MS = 10_000
-// Looking below the floors is at most a twentieth of what a relay does.
-const VERIFY_REST = 19
+// Looking below the floors is at most a hundredth of what a relay does.
+const VERIFY_REST = 99
 const STEADY_MS = 10_000
 
 export interface RelayOptions {
