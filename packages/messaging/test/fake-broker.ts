@@ -45,6 +45,7 @@ const NAMES: Readonly<Record<string, string>> = {
   '10.11': 'start-ok',
   '10.40': 'open',
   '10.50': 'connection.close',
+  '10.51': 'connection.close-ok',
   '20.10': 'channel.open',
   '20.40': 'channel.close',
   '40.10': 'exchange.declare',
@@ -62,6 +63,8 @@ export interface FakeBroker {
   readonly struck: boolean
   /** Consumers that it accepted, and did nothing to. */
   readonly consumers: number
+  /** Whether a client has agreed to the end of its connection. */
+  readonly heardCloseOk: boolean
 }
 
 /**
@@ -71,10 +74,12 @@ export interface FakeBroker {
 export async function createFakeBroker(after: string, strike: Method): Promise<FakeBroker> {
   let struck = false
   let consumers = 0
+  let heardCloseOk = false
   const sockets = new Set<Socket>()
   const server = createServer((client) => {
     client.on('error', () => {})
     const answer = (channel: number, name: string, regular: Method | undefined) => {
+      if (name === 'connection.close-ok') heardCloseOk = true
       if (!regular) return
       const strikes = name === after && !struck
       if (strikes) struck = true
@@ -103,6 +108,9 @@ export async function createFakeBroker(after: string, strike: Method): Promise<F
     get consumers() {
       return consumers
     },
+    get heardCloseOk() {
+      return heardCloseOk
+    },
   }
 }
 
@@ -122,8 +130,9 @@ function readFrames(client: Socket, onMethod: (channel: number, name: string) =>
       onMethod(0, 'protocol')
     }
     while (rest.length >= 7 && rest.length >= 8 + rest.readUInt32BE(3)) {
-      const name = NAMES[`${rest.readUInt16BE(7)}.${rest.readUInt16BE(9)}`]
-      if (rest[0] === 1 && name) onMethod(rest.readUInt16BE(1), name)
+      // A heartbeat's frame is empty.
+      const name = rest[0] === 1 && NAMES[`${rest.readUInt16BE(7)}.${rest.readUInt16BE(9)}`]
+      if (name) onMethod(rest.readUInt16BE(1), name)
       rest = rest.subarray(8 + rest.readUInt32BE(3))
     }
   })

@@ -41,6 +41,12 @@ describe('what a broker sends in one segment with its answer', () => {
     })
   }
 
+  it('if it is the end of the connection, is agreed to', async () => {
+    const broker = await createFakeBroker('confirm.select', ends['an internal error (541)'])
+    await createRig([broker.url], { random: now }).publisher().whenReady()
+    await eventually(() => expect(broker.heardCloseOk).to.equal(true))
+  })
+
   it('if it is an alarm, is heard', async () => {
     const broker = await createFakeBroker('open', connectionBlocked('low on memory'))
     const rig = createRig([broker.url])

@@ -15,7 +15,6 @@ import { type Clock, createTimeLimit, type TimeLimit } from './time-limit.ts'
 
 // For the claim's answer to arrive, the settling that follows the charge, and clocks that do not run alike.
 const LEASE_MARGIN_MS = 5_000
-// A batch of claims is with the database while settlements are made ready, and the other way round: larger ones cost less.
 // Eight sessions at the same time, for both: fewer than the pool has, so that the rest is not kept waiting.
 const LIMITS = { batchMax: 100, writersMax: 2, aloneMax: 2 }
 
