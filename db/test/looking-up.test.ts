@@ -91,7 +91,11 @@ describe('the statements of a payment’s way', () => {
     expect(await verifyFloors(db, floors, new AbortController().signal)).to.equal(undefined)
   }
 
-  /** Rows and entries of indexes that a round reads, of the table that it reads most of. */
+  /**
+   * Rows and entries of indexes that a round reads, of the table that it reads most of. Dead ones count too, until
+   * somebody sees that no snapshot needs them and marks them: earlier rounds leave such, and autovacuum's ANALYZE
+   * has a snapshot.
+   */
   async function readMost(count?: number): Promise<number> {
     const before = await read()
     await round(count)
@@ -121,7 +125,7 @@ describe('the statements of a payment’s way', () => {
   it('read each payment of a batch, and none of them for each of the others', async () => {
     await sql`vacuum analyze`.execute(store.db)
     for (let i = 0; i < 6; i++) await round(BATCH)
-    expect(await readMost(BATCH)).to.be.at.most(BATCH * 20)
+    await eventually(async () => expect(await readMost(BATCH)).to.be.at.most(BATCH * 20))
   })
 
   for (const few of [0, 40]) {
@@ -146,7 +150,6 @@ describe('the statements of a payment’s way', () => {
         await reader.destroy()
       }
       await fill()
-      // The first to see what is dead still read it, and mark it.
       await eventually(async () => expect(await readMost()).to.be.at.most(READ_MAX))
     })
   }
