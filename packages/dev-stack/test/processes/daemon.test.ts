@@ -29,7 +29,7 @@ describe('a daemon', () => {
   })
 
   it('rejects when there is no such program', async () => {
-    const failure = await startDaemon({ ...command, file: 'no-such-program', args: [] }).catch((error) => error.code)
+    const failure = await startDaemon({ ...command, file: '/no-such-program', args: [] }).catch((error) => error.code)
     expect(failure).to.equal('ENOENT')
   })
 
