@@ -2,6 +2,8 @@ import type { Channel, ConsumeMessage } from 'amqplib/callback_api'
 
 /** Settles the deliveries of one channel. */
 export interface Acknowledgements {
+  /** Deliveries that the broker waits to hear of: as many of the channel's prefetch are used up. */
+  readonly unsettled: number
   /** To be told of every delivery, in the order in which they come. */
   came(message: ConsumeMessage): void
   /** Sent with all others of this turn of the event loop. */
@@ -52,6 +54,9 @@ export function createAcknowledgements(
   }
 
   return {
+    get unsettled() {
+      return unsettled.size
+    },
     came: (message) => void unsettled.add(message),
     ack(message) {
       // Behind all promises: whatever else the same COMMIT has settled is due by then.

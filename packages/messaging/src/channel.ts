@@ -34,14 +34,15 @@ function open<AnyChannel extends Channel>(
   })
 }
 
-/** Opens a channel and makes it useful. What the broker leaves unanswered for ten seconds loses the connection. */
+/** Opens a channel and makes it useful. What the broker leaves unanswered until the deadline loses the connection. */
 export async function prepareChannel<AnyChannel extends Channel, Session>(
   link: Link,
   opening: (link: Link) => Promise<Opened<AnyChannel>>,
   setUp: (opened: Opened<AnyChannel>) => Promise<Session>,
   signal: AbortSignal,
+  deadlineMs = SETUP_DEADLINE_MS,
 ): Promise<[Opened<AnyChannel>, Session]> {
-  const limits = { deadlineMs: SETUP_DEADLINE_MS, what: 'setting up a channel', signal }
+  const limits = { deadlineMs, what: 'setting up a channel', signal }
   let opened: Opened<AnyChannel> | undefined
   try {
     opened = await within(opening(link), limits)

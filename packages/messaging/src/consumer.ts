@@ -1,7 +1,9 @@
 import type { Channel } from 'amqplib/callback_api'
 import { closeChannel, type Opened, openChannel, prepareChannel } from './channel.ts'
 import type { Connection } from './connection.ts'
-import { createDeliverySession, type DeliveryOptions } from './delivery-session.ts'
+import { createDeliverySession, type DeliveryOptions, type DeliverySession } from './delivery-session.ts'
+import { createDeliveryWatch, type WatchTimes } from './delivery-watch.ts'
+import { createHand } from './hand.ts'
 import { keepChannel } from './keep-channel.ts'
 import type { Link } from './link.ts'
 import { declareTopology, type Topology } from './topology.ts'
@@ -12,6 +14,8 @@ const STOP_DEADLINE_MS = 10_000
 export interface ConsumerOptions extends DeliveryOptions {
   connection: Connection
   topology: Topology
+  /** When to ask whether the broker has forgotten the consumer. */
+  watchTimes?: WatchTimes
 }
 
 export interface Consumer {
@@ -22,27 +26,45 @@ export interface Consumer {
   stop(limits?: { deadlineMs?: number }): Promise<void>
 }
 
-export function createConsumer({ connection, topology, ...options }: ConsumerOptions): Consumer {
+export function createConsumer({ connection, topology, watchTimes, ...options }: ConsumerOptions): Consumer {
   const stopping = new AbortController()
   const name = `consumer of ${options.queue}`
+  const hand = createHand(options.prefetch)
+  const watch = createDeliveryWatch({ ...options, times: watchTimes })
+  /** Channels that the broker delivers nothing to any more, until what is in hand is settled on them. */
+  const retiring = new Set<Promise<void>>()
   let deadlineMs = STOP_DEADLINE_MS
   let running: Promise<void> | undefined
 
   async function setUp(opened: Opened<Channel>) {
     await declareTopology(opened.channel, topology)
-    const session = createDeliverySession(opened, options)
+    const session = createDeliverySession(opened, options, hand)
     await session.consume()
     return session
   }
 
   async function hold(link: Link): Promise<void> {
     const [opened, session] = await prepareChannel(link, openChannel, setUp, stopping.signal)
+    const ended = endWhenOver(link, opened, session)
+    const isForgotten = await Promise.race([
+      watch.isForgotten(link, session, stopping.signal),
+      aborted(session.over, stopping.signal).then(() => false),
+    ])
+    if (isForgotten) {
+      session.retire().then(session.end)
+      retiring.add(ended)
+      ended.then(() => retiring.delete(ended))
+      return
+    }
+    await ended
+    if (!stopping.signal.aborted) throw session.over.reason
+  }
+
+  async function endWhenOver(link: Link, opened: Opened<Channel>, session: DeliverySession): Promise<void> {
     await aborted(session.over, stopping.signal)
     if (!session.over.aborted) await session.drain(deadlineMs)
-    const reason = session.over.reason
     session.end()
     await closeChannel(link, opened)
-    if (!stopping.signal.aborted) throw reason
   }
 
   return {
@@ -54,6 +76,7 @@ export function createConsumer({ connection, topology, ...options }: ConsumerOpt
       deadlineMs = limits.deadlineMs ?? deadlineMs
       if (!stopping.signal.aborted) stopping.abort(new Error('the consumer was stopped'))
       await running
+      await Promise.all(retiring)
     },
   }
 }

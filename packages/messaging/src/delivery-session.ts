@@ -2,6 +2,7 @@ import type { Channel, ConsumeMessage } from 'amqplib/callback_api'
 import { createAcknowledgements } from './acknowledgements.ts'
 import { ask, type Opened } from './channel.ts'
 import { describe } from './errors.ts'
+import type { Hand } from './hand.ts'
 import type { Logger } from './logger.ts'
 import { aborted, within } from './waiting.ts'
 
@@ -34,11 +35,22 @@ export interface DeliveryOptions {
   logger: Logger
 }
 
+const CANCELLING = { deadlineMs: 10_000, what: 'cancelling the consumer' }
+
 /** One channel's deliveries. They are settled on it or not at all: a tag means nothing on the next channel. */
 export interface DeliverySession {
   /** Aborted when it is of no more use: the channel is gone, the broker cancelled, the handler threw. */
   readonly over: AbortSignal
+  /** Deliveries so far. */
+  readonly received: number
+  /** The broker owes it a delivery as soon as its queue has a message: fewer than the prefetch are unsettled. */
+  readonly hasRoom: boolean
   consume(): Promise<void>
+  /**
+   * Asks the broker to deliver no more here. What came before is handled and settled on this channel. Resolves when that is
+   * done, or when the session is over.
+   */
+  retire(): Promise<void>
   /** Takes no more, and waits for what is being handled; logs what did not end in time. */
   drain(deadlineMs: number): Promise<void>
   /** From here on nothing is settled. */
@@ -48,30 +60,44 @@ export interface DeliverySession {
 export function createDeliverySession(
   { channel, closed }: Opened<Channel>,
   { queue, prefetch, handle, logger }: DeliveryOptions,
+  hand: Hand,
 ): DeliverySession {
   const over = new AbortController()
   const acknowledgements = createAcknowledgements(channel, (error) => over.abort(error))
   const handling = new Set<Promise<void>>()
   let taking = true
+  let received = 0
+  let places = 0
+  let cancelled: Promise<unknown> | undefined
   closed.addEventListener('abort', () => over.abort(closed.reason))
+  // Its deliveries come again on the next channel, which need not wait for handlers that may never end.
+  over.signal.addEventListener('abort', () => freePlaces(places))
 
   function receive(message: ConsumeMessage | null): void {
     if (message) acknowledgements.came(message)
     else over.abort(new Error('the broker cancelled the consumer'))
     if (!message || !taking || over.signal.aborted) return
-    const handled: Promise<void> = settle(message).finally(() => handling.delete(handled))
+    received++
+    const handled: Promise<void> = handleInTurn(message).finally(() => handling.delete(handled))
     handling.add(handled)
   }
 
-  async function settle(message: ConsumeMessage): Promise<void> {
-    let settlement: Settlement
+  async function handleInTurn(message: ConsumeMessage): Promise<void> {
+    const turn = hand.take()
+    if (turn) await turn
+    if (over.signal.aborted) return hand.free(1)
+    places++
     try {
-      settlement = await handle(toDelivery(message, over.signal))
+      if (taking) settle(message, await handle(toDelivery(message, over.signal)))
     } catch (error) {
       logger.error('a delivery was not handled', { queue, message_id: message.properties.messageId, error })
       over.abort(new Error('a delivery was not handled'))
-      return
+    } finally {
+      if (!over.signal.aborted) freePlaces(1)
     }
+  }
+
+  function settle(message: ConsumeMessage, settlement: Settlement): void {
     if (over.signal.aborted) return
     try {
       if (settlement === 'ack') acknowledgements.ack(message)
@@ -82,16 +108,41 @@ export function createDeliverySession(
     }
   }
 
+  function freePlaces(count: number): void {
+    places -= count
+    hand.free(count)
+  }
+
+  /** Once: amqplib forgets the consumer at the first answer. */
+  function cancel(): Promise<unknown> {
+    cancelled ??= ask((done) => channel.cancel(queue, done))
+    return cancelled
+  }
+
+  async function handled(): Promise<void> {
+    while (handling.size > 0) await Promise.all(handling)
+  }
+
   return {
     over: over.signal,
+    get received() {
+      return received
+    },
+    get hasRoom() {
+      return acknowledgements.unsettled < prefetch
+    },
     async consume() {
       await ask((done) => channel.prefetch(prefetch, false, done))
       await ask((done) => channel.consume(queue, receive, { consumerTag: queue }, done))
     },
+    async retire() {
+      // A broker that has forgotten the consumer may not answer: then what is in hand is waited for all the same.
+      await within(Promise.race([cancel(), aborted(over.signal)]), CANCELLING).catch(() => {})
+      await Promise.race([handled(), aborted(over.signal)])
+    },
     async drain(deadlineMs) {
       taking = false
-      const cancelled = ask((done) => channel.cancel(queue, done))
-      const drained = cancelled.then(() => Promise.all(handling))
+      const drained = cancel().then(handled)
       try {
         await within(Promise.race([drained, aborted(over.signal)]), { deadlineMs, what: 'draining the consumer' })
       } catch (error) {

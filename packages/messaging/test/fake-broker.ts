@@ -24,15 +24,21 @@ export const channelClose = (code: number, text: string) =>
 
 const START = method(10, 10, bytes(0, 9), long(0), longText('PLAIN'), longText('en_US'))
 
+/** What a queue's declaration is answered with. */
+export const queueDeclared = (ready: number) => method(50, 11, shortText('q'), long(ready), long(0))
+
+type Answers = Readonly<Record<string, Method | undefined>>
+
 /** What a broker answers to each method that a client of ours sends. */
-const ANSWERS: Readonly<Record<string, Method>> = {
+const ANSWERS: Answers = {
   'start-ok': method(10, 30, short(2_047), long(131_072), short(0)),
   open: method(10, 41, shortText('')),
   'connection.close': method(10, 51),
   'channel.open': method(20, 11, long(0)),
   'channel.close': method(20, 41),
   'exchange.declare': method(40, 11),
-  'queue.declare': method(50, 11, shortText('q'), long(0), long(0)),
+  'queue.declare': queueDeclared(0),
+  'queue.look': queueDeclared(0),
   'queue.bind': method(50, 21),
   qos: method(60, 11),
   // The consumer tag, which ours chooses to be the name of its queue.
@@ -63,32 +69,38 @@ export interface FakeBroker {
   readonly struck: boolean
   /** Consumers that it accepted, and did nothing to. */
   readonly consumers: number
+  /** Channels that are open now. */
+  readonly channels: number
   /** Whether a client has agreed to the end of its connection. */
   readonly heardCloseOk: boolean
 }
 
 /**
- * Accepts everything, and with its first answer to one method sends another in the same TCP segment. `protocol` is what
- * a client sends first. Cleaned up after the test.
+ * Accepts everything, and delivers nothing. With its first answer to the method `after` it sends `strike` in the same TCP
+ * segment; `protocol` is what a client sends first. `given` replaces answers. Cleaned up after the test.
  */
-export async function createFakeBroker(after: string, strike: Method): Promise<FakeBroker> {
+export async function createFakeBroker(after?: string, strike?: Method, given: Answers = {}): Promise<FakeBroker> {
+  const answers = { ...ANSWERS, ...given }
   let struck = false
   let consumers = 0
+  let channels = 0
   let heardCloseOk = false
   const sockets = new Set<Socket>()
   const server = createServer((client) => {
     client.on('error', () => {})
     const answer = (channel: number, name: string, regular: Method | undefined) => {
       if (name === 'connection.close-ok') heardCloseOk = true
+      if (name === 'channel.open') channels++
+      if (name === 'channel.close') channels--
       if (!regular) return
       const strikes = name === after && !struck
       if (strikes) struck = true
       else if (name === 'consume') consumers++
-      const onChannel = strike[0] === 10 ? 0 : channel
-      client.write(Buffer.concat([frame(channel, regular), strikes ? frame(onChannel, strike) : bytes()]))
+      const onChannel = strike?.[0] === 10 ? 0 : channel
+      client.write(Buffer.concat([frame(channel, regular), strike && strikes ? frame(onChannel, strike) : bytes()]))
     }
     readFrames(client, (channel, name) =>
-      name === 'protocol' ? answer(0, name, START) : answer(channel, name, ANSWERS[name]),
+      name === 'protocol' ? answer(0, name, START) : answer(channel, name, answers[name]),
     )
     sockets.add(client)
     client.on('close', () => sockets.delete(client))
@@ -108,6 +120,9 @@ export async function createFakeBroker(after: string, strike: Method): Promise<F
     get consumers() {
       return consumers
     },
+    get channels() {
+      return channels
+    },
     get heardCloseOk() {
       return heardCloseOk
     },
@@ -117,6 +132,11 @@ export async function createFakeBroker(after: string, strike: Method): Promise<F
 function frame(channel: number, [classId, methodId, args]: Method): Buffer {
   const payload = Buffer.concat([short(classId), short(methodId), args])
   return Buffer.concat([bytes(1), short(channel), long(payload.length), payload, bytes(0xce)])
+}
+
+/** The first bit behind the queue's name. */
+function isPassive(declare: Buffer): boolean {
+  return ((declare[14 + (declare[13] ?? 0)] ?? 0) & 1) === 1
 }
 
 function readFrames(client: Socket, onMethod: (channel: number, name: string) => void): void {
@@ -132,7 +152,7 @@ function readFrames(client: Socket, onMethod: (channel: number, name: string) =>
     while (rest.length >= 7 && rest.length >= 8 + rest.readUInt32BE(3)) {
       // A heartbeat's frame is empty.
       const name = rest[0] === 1 && NAMES[`${rest.readUInt16BE(7)}.${rest.readUInt16BE(9)}`]
-      if (name) onMethod(rest.readUInt16BE(1), name)
+      if (name) onMethod(rest.readUInt16BE(1), name === 'queue.declare' && isPassive(rest) ? 'queue.look' : name)
       rest = rest.subarray(8 + rest.readUInt32BE(3))
     }
   })

@@ -3,6 +3,7 @@ import { ask } from '../src/channel.ts'
 import {
   type Connection,
   type ConnectionOptions,
+  type ConsumerOptions,
   createConnection,
   createConsumer,
   createPublisher,
@@ -38,8 +39,10 @@ export function createRig(urls: readonly string[], options: Partial<ConnectionOp
     topology,
     publisher: (limits: { windowMax?: number; refusedMaxMs?: number } = {}) =>
       add(createPublisher({ connection, topology, logger, ...limits })),
-    consumer: (handle: (delivery: Delivery) => Promise<Settlement>, { from = queue, prefetch = 10 } = {}) =>
-      add(createConsumer({ connection, topology, queue: from, prefetch, handle, logger })),
+    consumer: (
+      handle: (delivery: Delivery) => Promise<Settlement>,
+      { from = queue, prefetch = 10, ...more }: Partial<ConsumerOptions> & { from?: string } = {},
+    ) => add(createConsumer({ connection, topology, queue: from, prefetch, handle, logger, ...more })),
     stop,
   }
 }
