@@ -22,6 +22,8 @@ const provider = createProvider(config.provider)
 const { providerFailuresMax: failuresMax, providerOpenMs: openMs } = config
 const breaker = limitCharges(createBreaker({ provider, logger, failuresMax, openMs }), config.providerConcurrency)
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
+// What costs this one its connection costs no payment its delivery.
+const deadConnection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker-dead', logger })
 const { redriveAfterMs, providerDeadlineMs, reconcileIntervalMs: intervalMs } = config
 const handler = createHandler({ db, breaker, logger, notify, providerDeadlineMs, redriveAfterMs })
 const deadHandler = createDeadDeliveryHandler({ db, logger })
@@ -38,7 +40,7 @@ const consumer = createConsumer({
 })
 
 const deadConsumer = createConsumer({
-  connection,
+  connection: deadConnection,
   topology,
   queue: topology.deadLetterQueue,
   prefetch: DEAD_PREFETCH,
@@ -53,6 +55,7 @@ const deadConsumerPart = { ...deadConsumer, stop: () => deadConsumer.stop({ dead
 const parts = [
   databasePart(db, logger),
   connectionPart(connection),
+  connectionPart(deadConnection),
   reconciler,
   deadHandler,
   deadConsumerPart,
