@@ -12,8 +12,10 @@ export interface Opened<AnyChannel> {
   readonly closed: AbortSignal
 }
 
-export function openChannel(link: Link): Promise<Opened<Channel>> {
-  return open(link, (done) => link.amqp.createChannel(done))
+/** @param bodyBytesMax how much of a delivery's body is kept; all of it, if undefined */
+export function openChannel(link: Link, bodyBytesMax?: number): Promise<Opened<Channel>> {
+  // `contentMax` is our patch's.
+  return open(link, (done) => link.amqp.createChannel({ contentMax: bodyBytesMax } as object, done))
 }
 
 export function openConfirmChannel(link: Link): Promise<Opened<ConfirmChannel>> {

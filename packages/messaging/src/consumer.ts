@@ -44,7 +44,8 @@ export function createConsumer({ connection, topology, watchTimes, ...options }:
   }
 
   async function hold(link: Link): Promise<void> {
-    const [opened, session] = await prepareChannel(link, openChannel, setUp, stopping.signal)
+    const opening = () => openChannel(link, options.bodyBytesMax)
+    const [opened, session] = await prepareChannel(link, opening, setUp, stopping.signal)
     const ended = endWhenOver(link, opened, session)
     const isForgotten = await Promise.race([
       watch.isForgotten(link, session, stopping.signal),

@@ -13,10 +13,14 @@ import { aborted, within } from './waiting.ts'
 export type Settlement = 'ack' | 'reject' | 'leave'
 
 export interface Delivery {
+  /** At most `bodyBytesMax` of it, from its beginning. */
   body: Buffer
+  /** The size of the whole body. */
+  bytes: number
   messageId: string | undefined
   /** The routing key it was published with. */
   topic: string
+  /** What can be decoded of them, down to 64 levels: a publisher may send any bytes. */
   headers: Readonly<Record<string, unknown>>
   redelivered: boolean
   /** Aborted when its channel is gone: the broker delivers it again, and settling this one is moot. */
@@ -27,6 +31,8 @@ export interface DeliveryOptions {
   queue: string
   /** Deliveries being handled at once. */
   prefetch: number
+  /** How much of a body is kept in memory, in bytes. Default: all of it. */
+  bodyBytesMax?: number
   /**
    * Settles one delivery. A throw is a bug: the delivery stays unacknowledged, and the channel is built anew after a
    * pause, so that the broker delivers it again, until its delivery limit.
@@ -156,9 +162,12 @@ export function createDeliverySession(
   }
 }
 
-function toDelivery({ content, fields, properties }: ConsumeMessage, signal: AbortSignal): Delivery {
+function toDelivery(message: ConsumeMessage, signal: AbortSignal): Delivery {
+  const { content, fields, properties } = message
   return {
     body: content,
+    // From our patch of amqplib, whose types do not know it.
+    bytes: (message as unknown as { contentSize: number }).contentSize,
     messageId: properties.messageId,
     topic: fields.routingKey,
     headers: properties.headers ?? {},

@@ -1,26 +1,33 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { amqp } from '@cashflow/testing'
 import { onCleanUp } from './cleanup.ts'
 
-/** A method of AMQP 0-9-1: its class, its number, and its arguments as bytes. */
-export type Method = readonly [classId: number, methodId: number, args: Buffer]
-
-const bytes = (...values: number[]) => Buffer.from(values)
-const short = (value: number) => bytes(value >> 8, value & 255)
-const long = (value: number) => Buffer.concat([short(value >>> 16), short(value & 65_535)])
-const shortText = (text: string) => Buffer.concat([bytes(text.length), Buffer.from(text)])
-const longText = (text: string) => Buffer.concat([long(text.length), Buffer.from(text)])
-const method = (classId: number, methodId: number, ...args: Buffer[]): Method => [
-  classId,
-  methodId,
-  Buffer.concat(args),
-]
+const { bytes, contentFrames, createMethodReader, long, longLong, longText, method, methodFrame, short, shortText } =
+  amqp
+type Method = amqp.Method
 
 export const connectionClose = (code: number, text: string) =>
   method(10, 50, short(code), shortText(text), short(0), short(0))
 export const connectionBlocked = (reason: string) => method(10, 60, shortText(reason))
 export const channelClose = (code: number, text: string) =>
   method(20, 40, short(code), shortText(text), short(0), short(0))
+
+/** A message of the given properties and body, as it comes to the consumer of `payments`. */
+export const delivered = (properties: Buffer, body: string) => (channel: number) =>
+  Buffer.concat([
+    methodFrame(
+      channel,
+      method(60, 60, shortText('payments'), longLong(1), bytes(0), shortText(''), shortText('payments')),
+    ),
+    contentFrames(channel, properties, Buffer.from(body)),
+  ])
+/** The same as a publisher's own message that no queue takes. */
+export const returned = (properties: Buffer, body: string) => (channel: number) =>
+  Buffer.concat([
+    methodFrame(channel, method(60, 50, short(312), shortText('NO_ROUTE'), shortText(''), shortText('payments'))),
+    contentFrames(channel, properties, Buffer.from(body)),
+  ])
 
 const START = method(10, 10, bytes(0, 9), long(0), longText('PLAIN'), longText('en_US'))
 
@@ -60,6 +67,7 @@ const NAMES: Readonly<Record<string, string>> = {
   '60.10': 'qos',
   '60.20': 'consume',
   '60.30': 'cancel',
+  '60.80': 'ack',
   '85.10': 'confirm.select',
 }
 
@@ -69,6 +77,8 @@ export interface FakeBroker {
   readonly struck: boolean
   /** Consumers that it accepted, and did nothing to. */
   readonly consumers: number
+  /** Acknowledgements that it has had. */
+  readonly acks: number
   /** Channels that are open now. */
   readonly channels: number
   /** Whether a client has agreed to the end of its connection. */
@@ -79,25 +89,32 @@ export interface FakeBroker {
  * Accepts everything, and delivers nothing. With its first answer to the method `after` it sends `strike` in the same TCP
  * segment; `protocol` is what a client sends first. `given` replaces answers. Cleaned up after the test.
  */
-export async function createFakeBroker(after?: string, strike?: Method, given: Answers = {}): Promise<FakeBroker> {
+export async function createFakeBroker(
+  after?: string,
+  strike?: Method | ((channel: number) => Buffer),
+  given: Answers = {},
+): Promise<FakeBroker> {
   const answers = { ...ANSWERS, ...given }
   let struck = false
   let consumers = 0
   let channels = 0
+  let acks = 0
   let heardCloseOk = false
   const sockets = new Set<Socket>()
   const server = createServer((client) => {
     client.on('error', () => {})
     const answer = (channel: number, name: string, regular: Method | undefined) => {
       if (name === 'connection.close-ok') heardCloseOk = true
+      if (name === 'ack') acks++
       if (name === 'channel.open') channels++
       if (name === 'channel.close') channels--
       if (!regular) return
       const strikes = name === after && !struck
       if (strikes) struck = true
       else if (name === 'consume') consumers++
-      const onChannel = strike?.[0] === 10 ? 0 : channel
-      client.write(Buffer.concat([frame(channel, regular), strike && strikes ? frame(onChannel, strike) : bytes()]))
+      client.write(
+        Buffer.concat([methodFrame(channel, regular), strike && strikes ? toFrames(strike, channel) : bytes()]),
+      )
     }
     readFrames(client, (channel, name) =>
       name === 'protocol' ? answer(0, name, START) : answer(channel, name, answers[name]),
@@ -120,6 +137,9 @@ export async function createFakeBroker(after?: string, strike?: Method, given: A
     get consumers() {
       return consumers
     },
+    get acks() {
+      return acks
+    },
     get channels() {
       return channels
     },
@@ -129,9 +149,9 @@ export async function createFakeBroker(after?: string, strike?: Method, given: A
   }
 }
 
-function frame(channel: number, [classId, methodId, args]: Method): Buffer {
-  const payload = Buffer.concat([short(classId), short(methodId), args])
-  return Buffer.concat([bytes(1), short(channel), long(payload.length), payload, bytes(0xce)])
+function toFrames(strike: Method | ((channel: number) => Buffer), channel: number): Buffer {
+  if (typeof strike === 'function') return strike(channel)
+  return methodFrame(strike[0] === 10 ? 0 : channel, strike)
 }
 
 /** The first bit behind the queue's name. */
@@ -140,20 +160,14 @@ function isPassive(declare: Buffer): boolean {
 }
 
 function readFrames(client: Socket, onMethod: (channel: number, name: string) => void): void {
-  let greeted = false
-  let rest = Buffer.alloc(0)
+  let greeting = 8
+  const read = createMethodReader((channel, number, frame) => {
+    const name = NAMES[number]
+    if (name) onMethod(channel, name === 'queue.declare' && isPassive(frame) ? 'queue.look' : name)
+  })
   client.on('data', (data) => {
-    rest = Buffer.concat([rest, data])
-    if (!greeted && rest.length >= 8) {
-      greeted = true
-      rest = rest.subarray(8)
-      onMethod(0, 'protocol')
-    }
-    while (rest.length >= 7 && rest.length >= 8 + rest.readUInt32BE(3)) {
-      // A heartbeat's frame is empty.
-      const name = rest[0] === 1 && NAMES[`${rest.readUInt16BE(7)}.${rest.readUInt16BE(9)}`]
-      if (name) onMethod(rest.readUInt16BE(1), name === 'queue.declare' && isPassive(rest) ? 'queue.look' : name)
-      rest = rest.subarray(8 + rest.readUInt32BE(3))
-    }
+    if (greeting > 0) onMethod(0, 'protocol')
+    read(data.subarray(greeting))
+    greeting = 0
   })
 }

@@ -1,4 +1,7 @@
 export { withDatabase } from './addresses.ts'
+export * as amqp from './amqp/bytes.ts'
+export { HOSTILE_PROPERTIES } from './amqp/hostile-properties.ts'
+export { publishRaw } from './amqp/publish-raw.ts'
 export { eventually } from './eventually.ts'
 export { type Management, management } from './management.ts'
 export { createMigrated } from './migrated.ts'

@@ -79,7 +79,7 @@ export function createHandler({ breaker, clocks, ...given }: HandlerOptions): Ha
       if (!message) {
         logger.error('message is not readable, rejected', {
           message_id: delivery.messageId,
-          bytes: delivery.body.length,
+          bytes: delivery.bytes,
         })
         return 'reject'
       }

@@ -11,6 +11,8 @@ import { limitCharges } from './provider-slots.ts'
 import { createReconciler } from './reconcile.ts'
 
 const DEAD_PREFETCH = 10
+// No message of ours is as large, and 100 of another's may be in hand.
+const BODY_BYTES_MAX = 65_536
 // For all that is not the drain.
 const STOP_MARGIN_MS = 10_000
 
@@ -35,6 +37,7 @@ const consumer = createConsumer({
   topology,
   queue: topology.queue,
   prefetch: config.prefetch,
+  bodyBytesMax: BODY_BYTES_MAX,
   handle: handler.handle,
   logger,
 })
@@ -44,6 +47,7 @@ const deadConsumer = createConsumer({
   topology,
   queue: topology.deadLetterQueue,
   prefetch: DEAD_PREFETCH,
+  bodyBytesMax: BODY_BYTES_MAX,
   handle: deadHandler.handle,
   logger,
 })

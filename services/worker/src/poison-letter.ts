@@ -9,15 +9,19 @@ const BODY_BYTES_MAX = 16_384
 const NUL = '\u0000'
 
 /** An unreadable delivery as a dead letter that PostgreSQL takes, whatever its bytes; the same one has the same key. */
-export function poisonLetter({ body, messageId, topic }: Pick<Delivery, 'body' | 'messageId' | 'topic'>): DeadLetter {
-  const digest = createHash('sha256').update(body).digest('hex')
+export function poisonLetter(delivery: Pick<Delivery, 'body' | 'bytes' | 'messageId' | 'topic'>): DeadLetter {
+  const { body, bytes, messageId, topic } = delivery
+  const hash = createHash('sha256').update(body)
+  // Of a large body only the beginning is here.
+  if (bytes > body.length) hash.update(`${bytes}`)
+  const digest = hash.digest('hex')
   const named = messageId !== undefined && messageId !== '' && !messageId.includes(NUL)
   return {
     messageId: named && UUID.test(messageId) ? messageId : uuidv7(),
     // Two messages may have one id, and each is a letter.
     key: named ? `${messageId} ${digest.slice(0, 16)}` : digest,
     topic: topic.replaceAll(NUL, ''),
-    payload: { ...readable(body), bytes: body.length },
+    payload: { ...readable(body), bytes },
     source: 'queue',
     reason: 'the message is not readable',
     attempts: 0,

@@ -1,8 +1,10 @@
 import { expect } from 'chai'
 import { poisonLetter } from '../src/poison-letter.ts'
 
-const letterOf = (body: Buffer | string, messageId?: string, topic = 'payments') =>
-  poisonLetter({ body: Buffer.from(body as string), messageId, topic })
+function letterOf(given: Buffer | string, messageId?: string, bytes?: number) {
+  const body = Buffer.from(given as string)
+  return poisonLetter({ body, bytes: bytes ?? body.length, messageId, topic: 'payments' })
+}
 
 describe('the dead letter of an unreadable delivery', () => {
   it('shows its text', () => {
@@ -45,6 +47,16 @@ describe('the dead letter of an unreadable delivery', () => {
     expect(letterOf('a').key).to.not.equal(letterOf('b').key)
     expect(letterOf('a', '\u0000').key).to.equal(letterOf('a').key)
     expect(letterOf('a', '').key).to.equal(letterOf('a').key)
+  })
+
+  it('tells apart two bodies of which the same beginning was kept, and says how large they are', () => {
+    const [whole, cut, larger] = [
+      letterOf('a'),
+      letterOf('a', undefined, 100_000_000),
+      letterOf('a', undefined, 100_000_001),
+    ]
+    expect(new Set([whole.key, cut.key, larger.key]).size).to.equal(3)
+    expect(cut.payload).to.deep.equal({ body: 'a', encoding: 'utf8', bytes: 100_000_000 })
   })
 
   it('keeps the id of the message where it is a UUID', () => {

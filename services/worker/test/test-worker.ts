@@ -93,8 +93,10 @@ export function startHttpWorker(
 
 /** A message about a payment, as it comes from the queue: its body is the payment's id. */
 export function delivery(body: string | Buffer, options: Partial<Delivery> = {}): Delivery {
+  const whole = Buffer.from(body as string)
   return {
-    body: Buffer.from(body as string),
+    body: whole,
+    bytes: whole.length,
     messageId: undefined,
     topic: 'payment.created',
     headers: {},
