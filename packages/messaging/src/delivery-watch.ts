@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ask, closeChannel, openChannel, prepareChannel } from './channel.ts'
 import type { DeliverySession } from './delivery-session.ts'
-import { describe } from './errors.ts'
+import { describe, isMissing } from './errors.ts'
 import type { Link } from './link.ts'
 import type { Logger } from './logger.ts'
 
@@ -69,7 +69,7 @@ export function createDeliveryWatch({
       await closeChannel(link, opened)
       return ready.messageCount
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 404) return 'missing'
+      if (isMissing(error)) return 'missing'
       // A lost connection takes the consumer with it, and a process that stops needs none.
       if (!link.closed.aborted && !signal.aborted)
         logger.warn('could not look at a queue that delivers nothing', { queue, reason: describe(error) })

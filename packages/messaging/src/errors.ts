@@ -15,3 +15,8 @@ export function messageBytesMax(error: unknown): number | undefined {
   const [, bytes] = /message size \d+ is larger than .*?max size (\d+)/.exec(describe(error)) ?? []
   return bytes === undefined ? undefined : Number(bytes)
 }
+
+/** What was asked for by a passive declare is not there (404). */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 404
+}

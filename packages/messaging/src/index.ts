@@ -5,4 +5,4 @@ export { type Consumer, type ConsumerOptions, createConsumer } from './consumer.
 export type { Delivery, DeliveryOptions, Settlement } from './delivery-session.ts'
 export type { Logger } from './logger.ts'
 export { createPublisher, type Publisher, type PublisherOptions } from './publisher.ts'
-export { paymentsTopology, type Topology } from './topology.ts'
+export { hasExchange, paymentsTopology, type Topology } from './topology.ts'

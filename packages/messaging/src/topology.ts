@@ -1,5 +1,7 @@
 import type { Channel } from 'amqplib/callback_api'
-import { ask } from './channel.ts'
+import { ask, closeChannel, type Opened, openChannel, prepareChannel } from './channel.ts'
+import type { Connection } from './connection.ts'
+import { isMissing } from './errors.ts'
 
 /** What must exist on the broker. Declaring is idempotent, and every connection does it anew: brokers lose disks. */
 export interface Topology {
@@ -25,20 +27,19 @@ interface QueueDeclaration {
   readonly boundTo: { readonly exchange: string; readonly topics: readonly string[] }
 }
 
-const EXCHANGE = 'payments'
 const DELIVERY_LIMIT = 100
 // Its consumer dying over and over must not drop the last copy. Never -1: 3.10 accepts it and drops at the first requeue.
 const DEAD_DELIVERY_LIMIT = 1_000_000
 
 /** Quorum queues `<queue>` and `<queue>.dead`. The dead one comes first: dead lettering must have somewhere to go. */
-export function paymentsTopology(queue: string): Topology {
+export function paymentsTopology(queue: string, exchange = queue): Topology {
   const dead = `${queue}.dead`
   return {
-    exchange: EXCHANGE,
+    exchange,
     queue,
     deadLetterQueue: dead,
     exchanges: [
-      { name: EXCHANGE, type: 'topic' },
+      { name: exchange, type: 'topic' },
       // Fanout: a poison message arrives whatever its routing key.
       { name: dead, type: 'fanout' },
     ],
@@ -58,7 +59,7 @@ export function paymentsTopology(queue: string): Topology {
           'x-dead-letter-strategy': 'at-least-once',
           'x-overflow': 'reject-publish',
         },
-        boundTo: { exchange: EXCHANGE, topics: ['payment.created', 'payment.retry'] },
+        boundTo: { exchange, topics: ['payment.created', 'payment.retry'] },
       },
     ],
   }
@@ -74,5 +75,19 @@ export async function declareTopology(channel: Channel, topology: Topology): Pro
     for (const topic of queue.boundTo.topics) {
       await ask((done) => channel.bindQueue(queue.name, queue.boundTo.exchange, topic, {}, done))
     }
+  }
+}
+
+/** Whether the broker has an exchange of that name. On a channel of its own, which a missing one closes. */
+export async function hasExchange(connection: Connection, name: string, signal: AbortSignal): Promise<boolean> {
+  const link = await connection.link(signal)
+  try {
+    const look = ({ channel }: Opened<Channel>) => ask((done) => channel.checkExchange(name, done))
+    const [opened] = await prepareChannel(link, openChannel, look, signal)
+    await closeChannel(link, opened)
+    return true
+  } catch (error) {
+    if (isMissing(error)) return false
+    throw error
   }
 }

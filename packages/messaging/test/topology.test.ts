@@ -1,6 +1,7 @@
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
+import type { Delivery } from '../src/index.ts'
 import { cleanUp } from './cleanup.ts'
 import { message } from './message.ts'
 import { createRig, onChannel } from './rig.ts'
@@ -43,6 +44,45 @@ describe('topology', () => {
       'payments payment.retry payments',
       'payments.dead  payments.dead',
     ])
+  })
+
+  it('shares nothing with that of another queue on the same vhost', async () => {
+    const [orders, invoices] = [
+      createRig([vhost.url], { queue: 'orders' }),
+      createRig([vhost.url], { queue: 'invoices' }),
+    ]
+    const heard = { orders: [] as string[], invoices: [] as string[] }
+    const hear = (name: keyof typeof heard) => async (delivery: Delivery) => {
+      heard[name].push(`${delivery.messageId}`)
+      return 'reject' as const
+    }
+    const dead = { orders: [] as string[], invoices: [] as string[] }
+    for (const [name, rig] of [
+      ['orders', orders],
+      ['invoices', invoices],
+    ] as const) {
+      rig.consumer(hear(name))
+      rig.consumer(
+        async ({ messageId }) => {
+          dead[name].push(`${messageId}`)
+          return 'ack'
+        },
+        { from: `${name}.dead` },
+      )
+    }
+    const publish = (rig: typeof orders, ...ids: string[]) =>
+      rig.publisher().publish(
+        ids.flatMap((messageId) => [message({ messageId }), message({ messageId, topic: 'payment.retry' })]),
+        { deadlineMs: 60_000 },
+      )
+    for (const outcomes of await Promise.all([publish(orders, 'o1', 'o2'), publish(invoices, 'i1', 'i2')]))
+      expect(outcomes.every(({ status }) => status === 'confirmed')).to.equal(true)
+    await eventually(() => {
+      expect(dead.orders).to.have.members(['o1', 'o1', 'o2', 'o2'])
+      expect(dead.invoices).to.have.members(['i1', 'i1', 'i2', 'i2'])
+    })
+    expect(heard.orders).to.have.members(dead.orders)
+    expect(heard.invoices).to.have.members(dead.invoices)
   })
 
   it('that is refused is said aloud, by name, and tried again slowly', async () => {

@@ -38,6 +38,14 @@ export function databaseUrl(env: DatabaseEnv): string {
   return `postgres://${login}@${env.DB_HOST}:${env.DB_PORT}/${encodeURIComponent(env.DB_NAME)}`
 }
 
+/** Of a queue or an exchange. `<queue>.dead` is the name of another queue and of another exchange. */
+const brokerName = z
+  .string()
+  .max(200, 'must have at most 200 characters')
+  .regex(/\S/, 'must not be blank')
+  .refine((value) => !value.startsWith('amq.'), 'must not begin with amq., which RabbitMQ keeps for itself')
+  .refine((value) => !value.endsWith('.dead'), 'must not end with .dead, which names what a queue rejects')
+
 export const brokerEnv = {
   RABBITMQ_URL: z
     .string()
@@ -50,10 +58,16 @@ export const brokerEnv = {
   MQ_PORT: port.default('5672'),
   MQ_USER: z.string().default('guest'),
   MQ_PASSWORD: z.string().default('guest'),
-  MQ_QUEUE: z.string().max(200, 'must have at most 200 characters').default('payments'),
+  MQ_QUEUE: brokerName.default('payments'),
+  MQ_EXCHANGE: brokerName.optional(),
 }
 
 type BrokerEnv = z.output<z.ZodObject<typeof brokerEnv>>
+
+/** The exchange that messages are published to: by default it has the queue's name, so that two systems share none. */
+export function exchangeName(env: Pick<BrokerEnv, 'MQ_QUEUE' | 'MQ_EXCHANGE'>): string {
+  return env.MQ_EXCHANGE ?? env.MQ_QUEUE
+}
 
 /** The nodes of `RABBITMQ_URL` where it is given, else one made of the `MQ_` parts. */
 export function brokerUrls(env: BrokerEnv): readonly string[] {

@@ -1,6 +1,15 @@
 import { expect } from 'chai'
 import * as z from 'zod'
-import { brokerEnv, brokerUrls, ConfigError, databaseEnv, databaseUrl, integer, parseEnv } from '../src/index.ts'
+import {
+  brokerEnv,
+  brokerUrls,
+  ConfigError,
+  databaseEnv,
+  databaseUrl,
+  exchangeName,
+  integer,
+  parseEnv,
+} from '../src/index.ts'
 
 const schema = z.object({ ...databaseEnv, ...brokerEnv, PORT: integer({ min: 0, max: 65_535, default: 8080 }) })
 
@@ -20,6 +29,19 @@ describe('settings', () => {
     expect(databaseUrl(settings)).to.equal('postgres://postgres:postgres@localhost:5432/payments')
     expect(brokerUrls(settings)).to.deep.equal(['amqp://guest:guest@localhost:5672/'])
     expect(settings.PORT).to.equal(8080)
+  })
+
+  it('name the exchange as the queue, unless it has a name of its own', () => {
+    expect(exchangeName(parseEnv(schema, {}))).to.equal('payments')
+    expect(exchangeName(parseEnv(schema, { MQ_QUEUE: 'orders', MQ_EXCHANGE: '' }))).to.equal('orders')
+    expect(exchangeName(parseEnv(schema, { MQ_QUEUE: 'orders', MQ_EXCHANGE: 'events' }))).to.equal('events')
+  })
+
+  it('refuse names of queues and exchanges that are RabbitMQ’s own or those of dead letters', () => {
+    for (const name of ['MQ_QUEUE', 'MQ_EXCHANGE']) {
+      for (const value of ['amq.topic', 'amq.', 'payments.dead', ' ', 'x'.repeat(201)])
+        expect(refused({ [name]: value }), value).to.include(`${name}: must `)
+    }
   })
 
   it('are frozen', () => {

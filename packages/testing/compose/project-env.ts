@@ -19,6 +19,7 @@ export async function projectEnv(compose: Command): Promise<NodeJS.ProcessEnv> {
     RABBITMQ_MANAGEMENT_PORT: `${management}`,
     LOG_LEVEL: 'info',
     MQ_QUEUE: 'payments',
+    MQ_EXCHANGE: '',
     PROVIDER_DELAY_MS: '500',
     PROVIDER_SUCCESS_RATE: '0.7',
     WORKER_PREFETCH: '20',

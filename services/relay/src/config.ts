@@ -4,6 +4,7 @@ import {
   databaseEnv,
   databaseUrl,
   type Env,
+  exchangeName,
   integer,
   loggingEnv,
   parseEnv,
@@ -17,6 +18,9 @@ export const relayEnv = z.object({
   RELAY_PASSES: integer({ min: 1, max: 16, default: 2 }),
 })
 
+/** Where all relays published before the exchange had its queue's name. */
+const FORMER_EXCHANGE = 'payments'
+
 export type RelayConfig = ReturnType<typeof relayConfig>
 
 /** @throws ConfigError naming every setting that is not usable */
@@ -26,6 +30,10 @@ export function relayConfig(env: Env) {
     databaseUrl: databaseUrl(settings),
     brokerUrls: brokerUrls(settings),
     queue: settings.MQ_QUEUE,
+    exchange: exchangeName(settings),
+    /** An exchange that listeners may still be bound to, although nothing is published there. */
+    formerExchange:
+      settings.MQ_EXCHANGE === undefined && settings.MQ_QUEUE !== FORMER_EXCHANGE ? FORMER_EXCHANGE : undefined,
     logLevel: settings.LOG_LEVEL,
     passes: settings.RELAY_PASSES,
   })

@@ -3,6 +3,7 @@ import { connectionPart, createConnection, createPublisher, paymentsTopology } f
 import { createFloors } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { relayConfig } from './config.ts'
+import { createFormerExchange } from './former-exchange.ts'
 import { IDLE_IN_TRANSACTION_MS, MESSAGES_HELD_MAX } from './limits.ts'
 import { createListener } from './listener.ts'
 import { createRelay } from './relay.ts'
@@ -20,7 +21,7 @@ const db = createDatabase({
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-relay', logger })
 const publisher = createPublisher({
   connection,
-  topology: paymentsTopology(config.queue),
+  topology: paymentsTopology(config.queue, config.exchange),
   logger,
   windowMax: MESSAGES_HELD_MAX, // No pass waits for the confirms of another.
 })
@@ -33,8 +34,7 @@ const listener = createListener({
   logger,
 })
 const relay = createRelay({ db, publisher, floors, wake, logger, passes: config.passes })
+const formerExchange = createFormerExchange({ connection, logger, ...config })
 
-await runUntilSignal([databasePart(db, logger), connectionPart(connection), publisher, listener, relay], {
-  logger,
-  deadlineMs: 15_000,
-})
+const parts = [databasePart(db, logger), connectionPart(connection), publisher, formerExchange, listener, relay]
+await runUntilSignal(parts, { logger, deadlineMs: 15_000 })

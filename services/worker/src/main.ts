@@ -31,7 +31,7 @@ const handler = createHandler({ db, breaker, logger, notify, providerDeadlineMs,
 const deadHandler = createDeadDeliveryHandler({ db, logger })
 const waiting = () => breaker.waiting
 const reconciler = createReconciler({ db, logger, notify, redriveAfterMs, intervalMs, waiting })
-const topology = paymentsTopology(config.queue)
+const topology = paymentsTopology(config.queue, config.exchange)
 const consumer = createConsumer({
   connection,
   topology,

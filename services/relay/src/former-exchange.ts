@@ -1,0 +1,43 @@
+import { type Connection, hasExchange } from '@cashflow/messaging'
+import { errorMessage, type Logger, type Part } from '@cashflow/runtime'
+
+export interface FormerExchangeOptions {
+  connection: Connection
+  logger: Logger
+  /** Where this relay publishes. */
+  exchange: string
+  formerExchange: string | undefined
+}
+
+/**
+ * Warns at the start where an exchange exists that this relay published to before: AMQP does not show who is bound to it.
+ * Nothing waits for the answer.
+ */
+export function createFormerExchange({ connection, logger, exchange, formerExchange }: FormerExchangeOptions): Part {
+  const stopping = new AbortController()
+  let looking: Promise<void> | undefined
+
+  async function look(former: string): Promise<void> {
+    try {
+      if (!(await hasExchange(connection, former, stopping.signal))) return
+      logger.warn('nothing is published to an exchange that exists, listeners bound to it hear nothing', {
+        exchange: former,
+        published_to: exchange,
+      })
+    } catch (error) {
+      if (!stopping.signal.aborted)
+        logger.warn('could not look for a former exchange', { exchange: former, reason: errorMessage(error) })
+    }
+  }
+
+  return {
+    name: 'former exchange',
+    async start() {
+      if (formerExchange !== undefined) looking ??= look(formerExchange)
+    },
+    async stop() {
+      stopping.abort()
+      await looking
+    },
+  }
+}
