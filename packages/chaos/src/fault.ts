@@ -38,4 +38,6 @@ export interface Course {
   readonly random: Random
   /** Resolves when the fault has lasted long enough. */
   over(): Promise<void>
+  /** Tells what else was done than the fault's name says. */
+  say(line: string): void
 }

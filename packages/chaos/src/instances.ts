@@ -29,6 +29,14 @@ export async function findIdle(system: System, clients: Clients): Promise<string
     await expect(`${relay.name} publishes by itself`, settled)
     await Promise.all(others.map((other) => other.thaw()))
   }
+  for (const worker of services.worker) {
+    // Frozen ones would keep their deliveries.
+    const others = services.worker.filter((other) => other !== worker)
+    await Promise.all(others.map((other) => other.stop()))
+    await expect(`${worker.name} settles by itself`, async () => clients.create(apiUrls[0] ?? ''))
+    await expect(`${worker.name} settles by itself`, settled)
+    await Promise.all(others.map((other) => other.start()))
+  }
   const { length: count } = services.worker
   await expect(`all of ${count} workers consume`, async () => {
     const queues = (await listQueues(broker)).filter(({ name }) => name === WORK_QUEUE || name === DEAD_QUEUE)

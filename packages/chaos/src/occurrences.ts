@@ -37,7 +37,7 @@ export async function keepAppointments(
     const began = Date.now()
     const over = () => pauseUntil(Date.now() + lastsMs, stopping)
     const outcome: Pick<Occurrence, 'noEffect' | 'failure'> = await fault
-      .run(system, { random: createRandom(seed), over })
+      .run(system, { random: createRandom(seed), over, say: (line) => say(`${since()}  ${fault.name}: ${line}`) })
       .then(
         (effect) => (effect === 'no effect' ? { noEffect: true } : {}),
         (error) => ({ failure: (error as Error).message }),

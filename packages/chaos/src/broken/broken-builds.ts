@@ -53,8 +53,21 @@ export const NO_RECONCILER: BrokenBuild = {
   patches: [
     {
       file: 'services/worker/src/main.ts',
-      from: '  connectionPart(connection),\n  reconciler,\n',
-      to: '  connectionPart(connection),\n',
+      from: '  connectionPart(deadConnection),\n  reconciler,\n',
+      to: '  connectionPart(deadConnection),\n',
+    },
+  ],
+}
+
+/** A consumer that RabbitMQ has forgotten waits for its deliveries. */
+export const NO_DELIVERY_WATCH: BrokenBuild = {
+  name: 'no delivery watch',
+  service: 'worker',
+  patches: [
+    {
+      file: 'packages/messaging/src/consumer.ts',
+      from: '      watch.isForgotten(link, session, stopping.signal),\n',
+      to: '',
     },
   ],
 }

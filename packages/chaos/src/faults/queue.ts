@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { RabbitmqCluster } from '@cashflow/dev-stack'
 import { eventually, management } from '@cashflow/testing'
 import type { Fault, Part } from '../fault.ts'
@@ -13,6 +14,19 @@ const PATIENTLY = { timeoutMs: 120_000, intervalMs: 500 }
  */
 const WHO_DECLARES: readonly Part[] = ['broker', 'broker links', 'relay', 'worker']
 
+const DELETIONS = 3
+const BETWEEN_DELETIONS_MS = 400
+/** A queue that nobody has declared by then cannot be declared. */
+const DECLARED_MS = 20_000
+const SHUT_DOWN_MS = 30_000
+
+// The cancel that a channel sends for its consumer, without the channel: that is told nothing.
+const FORGET_CONSUMERS = `
+  {ok, Queue} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"${WORK_QUEUE}">>)),
+  [ra:process_command(amqqueue:get_pid(Queue),
+    rabbit_fifo:make_checkout({element(2, Consumer), element(1, Consumer)}, cancel, #{}))
+    || Consumer <- rabbit_amqqueue:consumers(Queue)].`
+
 /** What the relays and workers have declared is gone. */
 export const QUEUE_FAULTS: readonly Fault[] = [
   {
@@ -24,6 +38,37 @@ export const QUEUE_FAULTS: readonly Fault[] = [
       await consumed(system)
       await askManagement(system, 'DELETE', `/queues/%2F/${WORK_QUEUE}`)
       await consumed(system)
+    },
+  },
+  {
+    // Relays publish, and declare it again, at the same time. RabbitMQ 3.10 then forgets most consumers of the queue, and
+    // sends them no cancel. That these subscribe again is theirs to do, and is seen in the end.
+    name: 'queue-delete-under-load',
+    disturbs: WHO_DECLARES,
+    lastsMs: [0, 0],
+    healsMs: 40_000,
+    async run(system, { say }) {
+      await consumed(system)
+      for (let deletion = 0; deletion < DELETIONS; deletion++) {
+        await deleteQueue(system)
+        await sleep(BETWEEN_DELETIONS_MS)
+      }
+      const declared = () => eventually(() => isDeclared(system), { ...PATIENTLY, timeoutMs: DECLARED_MS })
+      await declared().catch(async (error: Error) => {
+        say(`RabbitMQ takes the name ${WORK_QUEUE} no more, its nodes are restarted: ${error.message}`)
+        await restartNodes(system)
+        await eventually(() => isDeclared(system), PATIENTLY)
+      })
+    },
+  },
+  {
+    name: 'consumers-forgotten',
+    disturbs: WHO_DECLARES,
+    lastsMs: [0, 0],
+    healsMs: 30_000,
+    async run(system) {
+      await consumed(system)
+      await system.broker.nodes[0]?.ctl('eval', FORGET_CONSUMERS)
     },
   },
   {
@@ -65,6 +110,25 @@ async function consumed({ broker, services, links }: System): Promise<void> {
     const connected = links.broker.of('relay').reduce((sum, { open }) => sum + open, 0)
     if (connected < services.relay.length) throw new Error(`${connected} relays are connected`)
   }, PATIENTLY)
+}
+
+/** It may be gone when its deletion comes, as nobody has declared it again yet. */
+async function deleteQueue(system: System): Promise<void> {
+  await askManagement(system, 'DELETE', `/queues/%2F/${WORK_QUEUE}`).catch((error: Error) => {
+    if (!error.message.includes(': 404 ')) throw error
+  })
+}
+
+async function isDeclared({ broker }: System): Promise<void> {
+  if (!(await findQueue(broker))) throw new Error(`there is no queue ${WORK_QUEUE}`)
+}
+
+/** What RabbitMQ's maintainers advise where a name cannot be used. */
+async function restartNodes({ broker }: System): Promise<void> {
+  for (const node of broker.nodes) {
+    await node.shutDown({ patienceMs: SHUT_DOWN_MS })
+    await broker.start()
+  }
 }
 
 /** The payments whose message was still to be published, and what that was read from. */

@@ -47,7 +47,7 @@ describe('a fault of the links', () => {
   async function during(name: string, place: number, act: () => Promise<void>) {
     const fault = LINK_FAULTS.find((each) => each.name === name)
     const random = { ...createRandom(1), pick: <Item>(items: readonly Item[]) => items.at(place) as Item }
-    return await fault?.run({ links } as System, { random, over: act })
+    return await fault?.run({ links } as System, { random, say() {}, over: act })
   }
 
   const [API_STORES, RELAY_COMMITS, WORKER_CLAIMS] = [0, 1, 3]
