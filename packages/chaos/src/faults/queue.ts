@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { RabbitmqCluster } from '@cashflow/dev-stack'
 import { eventually, management } from '@cashflow/testing'
 import type { Fault, Part } from '../fault.ts'
+import { pound } from '../pounding.ts'
 import { listQueues, OBSERVING_QUEUE, type QueueState, WORK_QUEUE } from '../queues.ts'
 import type { System } from '../system.ts'
 
@@ -16,6 +17,7 @@ const WHO_DECLARES: readonly Part[] = ['broker', 'broker links', 'relay', 'worke
 
 const DELETIONS = 3
 const BETWEEN_DELETIONS_MS = 400
+const MESSAGES = 50
 /** A queue that nobody has declared by then cannot be declared. */
 const DECLARED_MS = 20_000
 const SHUT_DOWN_MS = 30_000
@@ -41,24 +43,33 @@ export const QUEUE_FAULTS: readonly Fault[] = [
     },
   },
   {
-    // Relays publish, and declare it again, at the same time. RabbitMQ 3.10 then forgets most consumers of the queue, and
+    // Publishers fill it, and declare it again, at the same time. RabbitMQ 3.10 then forgets most consumers of the queue, and
     // sends them no cancel. That these subscribe again is theirs to do, and is seen in the end.
     name: 'queue-delete-under-load',
     disturbs: WHO_DECLARES,
     lastsMs: [0, 0],
-    healsMs: 40_000,
+    healsMs: 25_000,
     async run(system, { say }) {
       await consumed(system)
+      const again = [...system.observer.sightings.values()].filter(({ topic }) => topic === TOPIC).slice(-MESSAGES)
+      if (again.length === 0) return 'no effect'
+      const ending = new AbortController()
+      const urls = system.broker.nodes.map(({ url }) => url)
+      const pounding = pound(urls, again, ending.signal)
       for (let deletion = 0; deletion < DELETIONS; deletion++) {
-        await deleteQueue(system)
         await sleep(BETWEEN_DELETIONS_MS)
+        await deleteQueue(system)
       }
+      await sleep(BETWEEN_DELETIONS_MS)
+      ending.abort()
+      await pounding
       const declared = () => eventually(() => isDeclared(system), { ...PATIENTLY, timeoutMs: DECLARED_MS })
       await declared().catch(async (error: Error) => {
         say(`RabbitMQ takes the name ${WORK_QUEUE} no more, its nodes are restarted: ${error.message}`)
         await restartNodes(system)
         await eventually(() => isDeclared(system), PATIENTLY)
       })
+      return undefined
     },
   },
   {

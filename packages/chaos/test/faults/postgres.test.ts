@@ -15,6 +15,7 @@ describe('a fault of PostgreSQL', () => {
     let lasted = false
     const course = {
       random: createRandom(1),
+      say() {},
       over: async () => {
         lasted = true
       },
