@@ -48,7 +48,7 @@ export const QUEUE_FAULTS: readonly Fault[] = [
     name: 'queue-delete-under-load',
     disturbs: WHO_DECLARES,
     lastsMs: [0, 0],
-    healsMs: 25_000,
+    healsMs: 15_000,
     async run(system, { say }) {
       await consumed(system)
       const again = [...system.observer.sightings.values()].filter(({ topic }) => topic === TOPIC).slice(-MESSAGES)
@@ -76,7 +76,7 @@ export const QUEUE_FAULTS: readonly Fault[] = [
     name: 'consumers-forgotten',
     disturbs: WHO_DECLARES,
     lastsMs: [0, 0],
-    healsMs: 30_000,
+    healsMs: 15_000,
     async run(system) {
       await consumed(system)
       await system.broker.nodes[0]?.ctl('eval', FORGET_CONSUMERS)
