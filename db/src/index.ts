@@ -20,5 +20,6 @@ export {
   settlePayments,
 } from './payment-store.ts'
 export { hasOverdue, hastenRedrive, type Overdue, takeOverdue } from './redrives.ts'
+export type { ReferenceHolder } from './reference-holder.ts'
 export { waitForStandby } from './standby.ts'
 export type { Tables } from './tables.ts'
