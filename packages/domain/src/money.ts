@@ -30,7 +30,7 @@ export function formatMoney(money: Money): string {
   return formatMinor(money.amountMinor, money.currency)
 }
 
-/** Whether both amounts are the same number, whatever their currencies: 5 of a currency without decimals is 5.00 USD. */
+/** Whether both amounts are the same number. Currencies may differ: 5 of one without decimals is the same as 5.00 USD. */
 export function isSameAmount(one: Money, other: Money): boolean {
   return one.amountMinor * minorUnits(other.currency) === other.amountMinor * minorUnits(one.currency)
 }

@@ -41,7 +41,7 @@ export function trackConnections(
     return isExpecting ? slow : idle
   }
 
-  /** After whatever may have changed its line. It keeps its place in the one in which it stands. */
+  /** Called after each change that may move it. It keeps its place while its line stays the same. */
   function place(connection: Connection): void {
     const line = connection.socket.destroyed ? undefined : lineOf(connection)
     if (line === connection.line) return

@@ -58,14 +58,14 @@ describe('A client that holds all connections of an API', () => {
   const closed = (kind: string) =>
     api.logs.filter(({ message }) => message === LOGGED).reduce((sum, line) => sum + Number(line[kind]), 0)
 
-  it('and idles after one request on each keeps nobody else out', async () => {
+  it('and idles after one request on each does not keep others out', async () => {
     await openUntilClosed('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
     await expectAnswers()
     expect(closed('closed_idle')).to.be.above(0)
     expect(closed('refused')).to.equal(0)
   })
 
-  it('and sends a byte a second of a request on each keeps nobody else out', async () => {
+  it('and sends a byte a second of a request on each does not keep others out', async () => {
     const drip = setInterval(() => {
       for (const socket of sockets) if (socket.writable) socket.write('x')
     }, 1_000)
@@ -79,7 +79,7 @@ describe('A client that holds all connections of an API', () => {
     expect(closed('refused')).to.equal(0)
   })
 
-  it('and says nothing on them keeps nobody else out', async () => {
+  it('and says nothing on them does not keep others out', async () => {
     await openUntilClosed('')
     await expectAnswers()
     expect(closed('closed_slow')).to.be.above(0)
