@@ -40,7 +40,8 @@ export async function untilGone(processes: ProcessIdentity[]): Promise<void> {
   for (const left of processes.filter(isRunning)) kill(left.pid, 'SIGKILL')
 }
 
-function everyProcess(): { pid: number; parent: number }[] {
+/** All of the machine, also those that have ended and that their parents have not waited for. Empty where the system does not tell. */
+export function everyProcess(): { pid: number; parent: number }[] {
   if (process.platform !== 'linux') return []
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
