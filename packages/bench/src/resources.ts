@@ -7,7 +7,7 @@ const TICK_MS = 10
 /** CPU time in milliseconds. */
 interface Times {
   readonly own: number
-  /** That of the children that have ended, once the process has waited for them, and of those that they had waited for. */
+  /** That of ended children that the process has waited for, and of those that they had waited for. */
   readonly waitedFor: number
 }
 
@@ -43,7 +43,7 @@ export function startedCpuMs(root = process.pid): number {
   }
 }
 
-/** Those of a process that has ended, and that its parent has not waited for yet, are there too. */
+/** A zombie has them too. */
 function timesOf(pid: number): Times {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   // Behind the name, which may hold anything: state is field 3, and fields 14 to 17 are utime, stime, cutime, cstime.

@@ -40,7 +40,7 @@ export async function untilGone(processes: ProcessIdentity[]): Promise<void> {
   for (const left of processes.filter(isRunning)) kill(left.pid, 'SIGKILL')
 }
 
-/** All of the machine, also those that have ended and that their parents have not waited for. Empty where the system does not tell. */
+/** All processes of the machine, zombies too. Empty where the system does not tell (it does on Linux). */
 export function everyProcess(): { pid: number; parent: number }[] {
   if (process.platform !== 'linux') return []
   return readdirSync('/proc')
