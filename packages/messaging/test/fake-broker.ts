@@ -21,6 +21,9 @@ export const connectionClose = (code: number, text: string) =>
 export const connectionBlocked = (reason: string) => method(10, 60, shortText(reason))
 export const channelClose = (code: number, text: string) =>
   method(20, 40, short(code), shortText(text), short(0), short(0))
+/** As over a message. */
+export const publishRefused = (code: number, text: string) =>
+  method(20, 40, short(code), shortText(text), short(60), short(40))
 
 const START = method(10, 10, bytes(0, 9), long(0), longText('PLAIN'), longText('en_US'))
 
@@ -41,6 +44,8 @@ const ANSWERS: Readonly<Record<string, Method>> = {
   'confirm.select': method(85, 11),
 }
 
+const ack = (tag: number) => method(60, 80, long(0), long(tag), bytes(0))
+
 const NAMES: Readonly<Record<string, string>> = {
   '10.11': 'start-ok',
   '10.40': 'open',
@@ -54,6 +59,7 @@ const NAMES: Readonly<Record<string, string>> = {
   '60.10': 'qos',
   '60.20': 'consume',
   '60.30': 'cancel',
+  '60.40': 'publish',
   '85.10': 'confirm.select',
 }
 
@@ -75,9 +81,7 @@ export async function createFakeBroker(after: string, strike: Method): Promise<F
   let struck = false
   let consumers = 0
   let heardCloseOk = false
-  const sockets = new Set<Socket>()
-  const server = createServer((client) => {
-    client.on('error', () => {})
+  const url = await listen((client) => {
     const answer = (channel: number, name: string, regular: Method | undefined) => {
       if (name === 'connection.close-ok') heardCloseOk = true
       if (!regular) return
@@ -90,18 +94,9 @@ export async function createFakeBroker(after: string, strike: Method): Promise<F
     readFrames(client, (channel, name) =>
       name === 'protocol' ? answer(0, name, START) : answer(channel, name, ANSWERS[name]),
     )
-    sockets.add(client)
-    client.on('close', () => sockets.delete(client))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onCleanUp(async () => {
-    server.close()
-    for (const socket of sockets) socket.destroy()
-    await once(server, 'close')
   })
   return {
-    url: `amqp://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    url,
     get struck() {
       return struck
     },
@@ -114,12 +109,87 @@ export async function createFakeBroker(after: string, strike: Method): Promise<F
   }
 }
 
+/** What a broker sees of one message as it arrives. */
+export interface Arrival {
+  topic: string
+  /** Messages before it on the same channel that were not answered yet. */
+  unanswered: number
+}
+
+/**
+ * Accepts everything, and answers a message as `answer` says for its topic: with a confirm a little later, with the end of
+ * the channel or the connection, or with the end of the socket. Nothing behind such an end is looked at. Cleaned up after the
+ * test.
+ */
+export async function createPublishingBroker(answer: (topic: string) => Method | 'ack' | 'cut') {
+  const arrivals: Arrival[] = []
+  const url = await listen((client) => {
+    let tag = 0
+    let acked = 0
+    let ended = false
+    const publish = (channel: number, topic: string) => {
+      if (ended) return
+      arrivals.push({ topic, unanswered: tag - acked })
+      const own = ++tag
+      const what = answer(topic)
+      if (what === 'ack') {
+        // Behind what arrived together.
+        setImmediate(() => {
+          if (ended) return
+          acked++
+          client.write(frame(channel, ack(own)))
+        })
+        return
+      }
+      ended = true
+      if (what === 'cut') client.destroy()
+      else client.write(frame(what[0] === 10 ? 0 : channel, what))
+    }
+    readFrames(client, (channel, name, args) => {
+      if (name === 'publish') return publish(channel, topicOf(args))
+      if (name === 'channel.open') {
+        tag = 0
+        acked = 0
+        ended = false
+      }
+      const regular = name === 'protocol' ? START : ANSWERS[name]
+      if (regular) client.write(frame(name === 'protocol' ? 0 : channel, regular))
+    })
+  })
+  return { url, arrivals }
+}
+
+/** Of the arguments of `basic.publish`: two bytes, the exchange, the routing key. */
+function topicOf(args: Buffer): string {
+  const at = 3 + args.readUInt8(2)
+  return args.toString('utf8', at + 1, at + 1 + args.readUInt8(at))
+}
+
+/** On a free port. Cleaned up after the test. */
+async function listen(serve: (client: Socket) => void): Promise<string> {
+  const sockets = new Set<Socket>()
+  const server = createServer((client) => {
+    client.on('error', () => {})
+    sockets.add(client)
+    client.on('close', () => sockets.delete(client))
+    serve(client)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onCleanUp(async () => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+    await once(server, 'close')
+  })
+  return `amqp://127.0.0.1:${(server.address() as AddressInfo).port}/`
+}
+
 function frame(channel: number, [classId, methodId, args]: Method): Buffer {
   const payload = Buffer.concat([short(classId), short(methodId), args])
   return Buffer.concat([bytes(1), short(channel), long(payload.length), payload, bytes(0xce)])
 }
 
-function readFrames(client: Socket, onMethod: (channel: number, name: string) => void): void {
+function readFrames(client: Socket, onMethod: (channel: number, name: string, args: Buffer) => void): void {
   let greeted = false
   let rest = Buffer.alloc(0)
   client.on('data', (data) => {
@@ -127,12 +197,12 @@ function readFrames(client: Socket, onMethod: (channel: number, name: string) =>
     if (!greeted && rest.length >= 8) {
       greeted = true
       rest = rest.subarray(8)
-      onMethod(0, 'protocol')
+      onMethod(0, 'protocol', rest)
     }
     while (rest.length >= 7 && rest.length >= 8 + rest.readUInt32BE(3)) {
       // A heartbeat's frame is empty.
       const name = rest[0] === 1 && NAMES[`${rest.readUInt16BE(7)}.${rest.readUInt16BE(9)}`]
-      if (name) onMethod(rest.readUInt16BE(1), name)
+      if (name) onMethod(rest.readUInt16BE(1), name, rest.subarray(11, 7 + rest.readUInt32BE(3)))
       rest = rest.subarray(8 + rest.readUInt32BE(3))
     }
   })
