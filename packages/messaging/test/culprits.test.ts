@@ -2,7 +2,7 @@ import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { OutboundMessage, Publisher, PublishOutcome } from '../src/index.ts'
 import { cleanUp } from './cleanup.ts'
-import { publishRefused, connectionClose, createPublishingBroker, type Method } from './fake-broker.ts'
+import { connectionClose, createPublishingBroker, type Method, publishRefused } from './fake-broker.ts'
 import { message } from './message.ts'
 import { createRig, depth, type Rig } from './rig.ts'
 
@@ -53,7 +53,10 @@ describe('a message over which RabbitMQ closes the channel', () => {
     const outcomes = await publisher.publish(messages, SOON)
     expect(outcomes[50]).to.include({ status: 'rejected' })
     expect(outcomes[50]).to.have.property('reason').that.matches(REJECTED)
-    expect(outcomes.filter(({ status }) => status === 'confirmed'), 'the call goes on without it').to.have.length(100)
+    expect(
+      outcomes.filter(({ status }) => status === 'confirmed'),
+      'the call goes on without it',
+    ).to.have.length(100)
     expect(rig.logger.said(TOGETHER)).to.have.length(1)
     expect(rig.logger.said('RabbitMQ refuses what this channel needs'), 'no operator is waited for').to.deep.equal([])
     expect(rig.logger.said('connected to RabbitMQ')).to.have.length(1)
@@ -198,7 +201,10 @@ describe('the end of a channel or a connection while messages are in flight', ()
     let sent = 0
     const { publisher } = await against((topic) => (topic === 'bad' && sent++ === 0 ? publishRefused(406, 'P') : 'ack'))
     await eventually(() => expect(publisher.ready).to.equal(true))
-    const [bad, good] = await Promise.all([publishAll(publisher, [message({ topic: 'bad' })]), publishAll(publisher, several(3))])
+    const [bad, good] = await Promise.all([
+      publishAll(publisher, [message({ topic: 'bad' })]),
+      publishAll(publisher, several(3)),
+    ])
     expect([bad, good]).to.deep.equal([['confirmed'], ['confirmed', 'confirmed', 'confirmed']])
   })
 })
