@@ -28,37 +28,43 @@ export type PublishOutcome =
 
 /** The messages of one `publish` call on their way. */
 export interface Batch {
+  /** In the order in which they are sent. */
   readonly messages: readonly OutboundMessage[]
   /** Index of the next message to send. */
   next: number
   /** Sent, and neither confirmed nor refused yet. */
   readonly inFlight: number
   readonly done: boolean
-  /** Until when a message of it may be sent that has to be alone in flight, on the clock of `performance.now()`. */
+  /** Until when a message that has to be alone in flight may be sent, on the clock of `performance.now()`. */
   readonly aloneUntil: number
-  settle(index: number, outcome: PublishOutcome): void
+  settle(place: number, outcome: PublishOutcome): void
   /** Ends the batch: what has no outcome yet is unknown. Nothing later changes that. */
   giveUp(reason: string): void
 }
 
-export function createBatch(
-  messages: readonly OutboundMessage[],
-  aloneUntil: number,
-  finish: (outcomes: PublishOutcome[]) => void,
-): Batch {
-  const outcomes = new Array<PublishOutcome | undefined>(messages.length).fill(undefined)
-  let left = messages.length
+export interface BatchOptions {
+  /** In which the messages are sent, as indexes, if not in that of the call. */
+  order: readonly number[] | undefined
+  aloneUntil: number
+  /** Called once, with the outcomes in the order of the call. */
+  finish(outcomes: PublishOutcome[]): void
+}
+
+export function createBatch(given: readonly OutboundMessage[], { order, aloneUntil, finish }: BatchOptions): Batch {
+  const outcomes = new Array<PublishOutcome | undefined>(given.length).fill(undefined)
+  let left = given.length
   return {
-    messages,
+    messages: order ? order.map((index) => given[index] as OutboundMessage) : given,
     aloneUntil,
     next: 0,
     get inFlight() {
-      return this.next - (messages.length - left)
+      return this.next - (given.length - left)
     },
     get done() {
       return left === 0
     },
-    settle(index, outcome) {
+    settle(place, outcome) {
+      const index = order?.[place] ?? place
       if (outcomes[index]) return
       outcomes[index] = outcome
       if (--left === 0) finish(outcomes as PublishOutcome[])

@@ -19,14 +19,14 @@ export interface ConfirmSession {
   readonly inFlight: number
   /** The socket takes no more at the moment. */
   readonly congested: boolean
-  /** A message is in flight that nothing may be sent beside. */
+  /** The message in flight was sent alone, and nothing may be sent before its answer. */
   readonly holdsLone: boolean
   /**
    * Aborted when nothing but nacks has come for a topic for too long, and nothing is in flight. A channel to which RabbitMQ
    * has once said that a queue is full may never hear that the limit was lifted, and refuses from then on by itself.
    */
   readonly spent: AbortSignal
-  /** Sends the batch's next message, and settles it at once if it cannot be sent. `alone` if nothing else is to be in flight. */
+  /** Sends the batch's next message, and settles it at once if it cannot be sent. `alone`: nothing else is in flight. */
   sendNext(batch: Batch, alone?: boolean): void
   /**
    * Gives up every batch that has a message in flight, but for a culprit's, which is settled. What the broker has ended the
@@ -57,7 +57,7 @@ export function createConfirmSession(
   const inFlight = new Map<number, InFlight>()
   let lastTag = 0
   let congested = false
-  /** What was sent last had nothing beside it. */
+  /** Whether what was sent last was sent alone. */
   let lone = false
 
   function settle(tag: number, outcome: PublishOutcome): void {

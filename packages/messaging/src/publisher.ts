@@ -11,7 +11,7 @@ import { createSuspects } from './suspects.ts'
 import { declareTopology, type Topology } from './topology.ts'
 import { aborted, createGate } from './waiting.ts'
 
-/** What a message that has to be alone in flight is given to be confirmed, in milliseconds, or half of its call's deadline. */
+/** How long a message that is alone in flight has for its confirm, in milliseconds, or half of its call's deadline. */
 const ALONE_MS = 2_000
 
 export interface PublisherOptions {
@@ -37,7 +37,7 @@ export interface Publisher {
   /**
    * One outcome for each message, at its index, no later than the deadline; never rejects. When the channel is lost
    * nothing more of a call is sent that had messages in flight, so that none overtakes an earlier one whose fate is unknown.
-   * A message over which the broker closes the channel or the connection is `rejected`: see `Suspects`.
+   * A message over which the broker closes the channel or the connection becomes `rejected`: see `Suspects`.
    */
   publish(messages: readonly OutboundMessage[], options: { deadlineMs: number }): Promise<PublishOutcome[]>
   /** Declares the topology again, after a return. False when that failed, which is logged; never rejects. */
@@ -108,7 +108,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       return closeChannel(link, opened)
     }
     const { reason } = opened.closed
-    // Without its culprit the next channel may live, and what was not in flight goes on at once.
+    // Without the culprit the next channel may live: it is opened at once, and calls with nothing in flight go on with it.
     if (!session.lose(reason, blamesMessage(reason, link.closed.aborted ? 'connection' : 'channel'))) throw reason
   }
 
@@ -126,25 +126,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
     if (unconfirmed > 0 || current.session.inFlight >= windowMax) current.link.drop('a publisher confirm is overdue')
   }
 
-  function toBatch(
-    messages: readonly OutboundMessage[],
-    deadlineMs: number,
-    finish: (outcomes: PublishOutcome[]) => void,
-  ): Batch {
-    const aloneUntil = performance.now() + deadlineMs - Math.min(ALONE_MS, deadlineMs / 2)
-    if (suspects.size === 0) return createBatch(messages, aloneUntil, finish)
-    const order = suspects.order(messages)
-    const ordered = order.map((index) => messages[index] as OutboundMessage)
-    return createBatch(ordered, aloneUntil, (outcomes) => {
-      const placed = new Array<PublishOutcome>(outcomes.length)
-      for (const [place, index] of order.entries()) placed[index] = outcomes[place] as PublishOutcome
-      finish(placed)
-    })
-  }
-
   function publish(messages: readonly OutboundMessage[], { deadlineMs }: { deadlineMs: number }) {
     const { promise, resolve } = Promise.withResolvers<PublishOutcome[]>()
-    const batch = toBatch(messages, deadlineMs, resolve)
+    const aloneUntil = performance.now() + deadlineMs - Math.min(ALONE_MS, deadlineMs / 2)
+    const order = suspects.size > 0 ? suspects.order(messages) : undefined
+    const batch = createBatch(messages, { order, aloneUntil, finish: resolve })
     if (messages.length === 0) resolve([])
     else if (!taking) batch.giveUp('the publisher was stopped')
     else {

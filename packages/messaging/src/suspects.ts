@@ -13,13 +13,13 @@ const REMEMBERED_MS = 60_000
  * refuses everything.
  */
 export interface Suspects {
-  /** 0 in all but a few seconds of a publisher's life: nothing else of this needs to be asked then. */
+  /** 0 for all but a few seconds of a publisher's life. Nothing else has to be asked then. */
   readonly size: number
   /** Adds what was in flight together when the channel or the connection was lost. */
   add(messages: readonly OutboundMessage[], reason: string): void
   /** Whether nothing else may be in flight with it. True for every message until a neighbour is confirmed. */
   mustBeAlone(message: OutboundMessage): boolean
-  /** What was published alone was answered, or confirmed: it is no culprit. */
+  /** The broker has answered for what was published alone: it is no culprit, and a neighbour if it was confirmed. */
   clear(message: OutboundMessage, answer: { confirmed: boolean }): void
   /** What was published alone has cost the channel or the connection. Returns whether it is a culprit. */
   convict(message: OutboundMessage, reason: string): boolean
@@ -31,7 +31,7 @@ export interface Suspects {
   order(messages: readonly OutboundMessage[]): number[]
 }
 
-export function createSuspects(logger: Logger): Suspects {
+export function createSuspects(logger: Logger, now = () => performance.now()): Suspects {
   /** By message id, whether it has cost a channel alone. */
   const suspects = new Map<string, boolean>()
   let hasNeighbour = false
@@ -48,7 +48,7 @@ export function createSuspects(logger: Logger): Suspects {
       return suspects.size
     },
     add(messages, reason) {
-      lostAt = performance.now()
+      lostAt = now()
       for (const { messageId } of messages) suspects.set(messageId, suspects.get(messageId) ?? false)
       for (const messageId of suspects.keys()) {
         if (suspects.size <= SUSPECTS_MAX) break
@@ -63,7 +63,7 @@ export function createSuspects(logger: Logger): Suspects {
       forget(messageId)
     },
     convict({ messageId, topic, key }, reason) {
-      lostAt = performance.now()
+      lostAt = now()
       const isCulprit = hasNeighbour
       if (isCulprit) forget(messageId)
       else {
@@ -74,7 +74,7 @@ export function createSuspects(logger: Logger): Suspects {
       return isCulprit
     },
     order(messages) {
-      if (performance.now() - lostAt > REMEMBERED_MS) forget()
+      if (now() - lostAt > REMEMBERED_MS) forget()
       // By key, the place of what follows in it.
       const places = new Map<string, { guilt: number; head: number }>()
       const placed = messages.map(({ messageId, key }, index) => {

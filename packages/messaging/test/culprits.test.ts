@@ -1,4 +1,4 @@
-import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
+import { createTestVhost, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { OutboundMessage, Publisher, PublishOutcome } from '../src/index.ts'
 import { cleanUp } from './cleanup.ts'
@@ -141,8 +141,8 @@ describe('a message over which RabbitMQ closes the channel', () => {
 describe('the end of a channel or a connection while messages are in flight', () => {
   afterEach(cleanUp)
 
-  async function against(answer: (topic: string) => Method | 'ack' | 'cut') {
-    const broker = await createPublishingBroker(answer)
+  async function against(...given: Parameters<typeof createPublishingBroker>) {
+    const broker = await createPublishingBroker(...given)
     const rig = createRig([broker.url], { random: () => 0 })
     return { ...broker, rig, publisher: rig.publisher() }
   }
@@ -197,14 +197,22 @@ describe('the end of a channel or a connection while messages are in flight', ()
     expect(await publishAll(publisher, messages)).to.deep.equal(messages.map(() => 'confirmed'))
   }).timeout(60_000)
 
-  it('leaves calls that have nothing in flight to go on', async () => {
-    let sent = 0
-    const { publisher } = await against((topic) => (topic === 'bad' && sent++ === 0 ? publishRefused(406, 'P') : 'ack'))
-    await eventually(() => expect(publisher.ready).to.equal(true))
-    const [bad, good] = await Promise.all([
-      publishAll(publisher, [message({ topic: 'bad' })]),
-      publishAll(publisher, several(3)),
-    ])
-    expect([bad, good]).to.deep.equal([['confirmed'], ['confirmed', 'confirmed', 'confirmed']])
-  })
+  it('has as many published one by one as a call has the time for, and keeps the connection', async () => {
+    const answer = (topic: string) => (topic === 'bad' ? publishRefused(406, 'PRECONDITION_FAILED') : 'ack')
+    const { rig, publisher } = await against(answer, { ackAfterMs: 10 })
+    const messages = [message({ topic: 'bad' }), ...several(200)]
+    const final = new Map<OutboundMessage, string>()
+    const calls: number[] = []
+    while (final.size < messages.length) {
+      const left = messages.filter((one) => !final.has(one))
+      const outcomes = await publisher.publish(left, { deadlineMs: 1_000 })
+      for (const [index, { status }] of outcomes.entries())
+        if (status !== 'unknown') final.set(left[index] as OutboundMessage, status)
+      calls.push(messages.length - final.size)
+    }
+    // 2 s of confirms, and half a second of each call for them.
+    expect(calls).to.have.length.above(3)
+    expect(messages.map((one) => final.get(one))).to.deep.equal(['rejected', ...several(200).map(() => 'confirmed')])
+    expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])
+  }).timeout(60_000)
 })

@@ -121,7 +121,10 @@ export interface Arrival {
  * the channel or the connection, or with the end of the socket. Nothing behind such an end is looked at. Cleaned up after the
  * test.
  */
-export async function createPublishingBroker(answer: (topic: string) => Method | 'ack' | 'cut') {
+export async function createPublishingBroker(
+  answer: (topic: string) => Method | 'ack' | 'cut',
+  { ackAfterMs = 0 }: { ackAfterMs?: number } = {},
+) {
   const arrivals: Arrival[] = []
   const url = await listen((client) => {
     let tag = 0
@@ -134,11 +137,11 @@ export async function createPublishingBroker(answer: (topic: string) => Method |
       const what = answer(topic)
       if (what === 'ack') {
         // Behind what arrived together.
-        setImmediate(() => {
+        setTimeout(() => {
           if (ended) return
           acked++
           client.write(frame(channel, ack(own)))
-        })
+        }, ackAfterMs)
         return
       }
       ended = true
