@@ -5,6 +5,8 @@ import type { Logger } from './logger.ts'
 const SUSPECTS_MAX = 16_384
 /** How long they are remembered after the last loss, in milliseconds. Another relay may have published them. */
 const REMEMBERED_MS = 60_000
+/** How many culprits one neighbour is good for. A broker that refuses everything from then on must not empty the outbox. */
+const CULPRITS_PER_NEIGHBOUR = 100
 
 /**
  * Messages that were in flight when the broker closed a channel or a connection over one of them. Each is published
@@ -34,13 +36,14 @@ export interface Suspects {
 export function createSuspects(logger: Logger, now = () => performance.now()): Suspects {
   /** By message id, whether it has cost a channel alone. */
   const suspects = new Map<string, boolean>()
-  let hasNeighbour = false
+  /** How many culprits there may be before another neighbour is needed. */
+  let culpritsLeft = 0
   let lostAt = 0
 
   function forget(messageId?: string): void {
     if (messageId === undefined) suspects.clear()
     else suspects.delete(messageId)
-    if (suspects.size === 0) hasNeighbour = false
+    if (suspects.size === 0) culpritsLeft = 0
   }
 
   return {
@@ -57,16 +60,18 @@ export function createSuspects(logger: Logger, now = () => performance.now()): S
       const facts = { messages: messages.length, reason }
       logger.warn('RabbitMQ refuses one of the messages in flight, they are published one by one', facts)
     },
-    mustBeAlone: ({ messageId }) => !hasNeighbour || suspects.has(messageId),
+    mustBeAlone: ({ messageId }) => culpritsLeft === 0 || suspects.has(messageId),
     clear({ messageId }, { confirmed }) {
-      if (confirmed) hasNeighbour = true
+      if (confirmed) culpritsLeft = CULPRITS_PER_NEIGHBOUR
       forget(messageId)
     },
     convict({ messageId, topic, key }, reason) {
       lostAt = now()
-      const isCulprit = hasNeighbour
-      if (isCulprit) forget(messageId)
-      else {
+      const isCulprit = culpritsLeft > 0
+      if (isCulprit) {
+        culpritsLeft--
+        forget(messageId)
+      } else {
         suspects.set(messageId, true)
         const facts = { message_id: messageId, topic, key, reason }
         logger.warn('RabbitMQ refuses this message, it stays until another one is confirmed', facts)

@@ -185,6 +185,20 @@ describe('the end of a channel or a connection while messages are in flight', ()
       ends = false
       expect(await publishAll(publisher, [bad])).to.deep.equal(['confirmed'])
     }).timeout(120_000)
+
+    it(`by ${what} rejects no suspect that is alone in flight, after its neighbours were confirmed`, async () => {
+      let answer: Method | 'ack' | 'cut' = publishRefused(406, 'PRECONDITION_FAILED')
+      const { arrivals, rig, publisher } = await against((topic) => (topic === 'bad' ? answer : 'ack'))
+      const messages = [message({ topic: 'bad' }), ...several(3)]
+      expect(await publishAll(publisher, messages, 1)).to.deep.equal(messages.map(() => 'unknown'))
+      expect(rig.logger.said(TOGETHER)).to.have.length(1)
+      answer = end
+      const left = ['unknown', ...several(3).map(() => 'confirmed')]
+      expect(await publishAll(publisher, messages, 1)).to.deep.equal(left)
+      expect(arrivals.at(-1)).to.deep.equal({ topic: 'bad', unanswered: 0 })
+      answer = 'ack'
+      expect(await publishAll(publisher, messages)).to.deep.equal(messages.map(() => 'confirmed'))
+    }).timeout(120_000)
   }
 
   it('over every message rejects none, and all are confirmed when the broker takes messages again', async () => {

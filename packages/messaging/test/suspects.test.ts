@@ -59,6 +59,18 @@ describe('the messages that are suspected of closing a channel', () => {
     expect(suspects.convict(late, '406')).to.equal(false)
   })
 
+  it('are at most 100 culprits before another one has to be confirmed', () => {
+    const suspects = createSuspects(createRecorder())
+    const all = Array.from({ length: 150 }, () => message())
+    suspects.add(all, '406')
+    suspects.clear(message(), { confirmed: true })
+    const culprits = all.filter((one) => suspects.convict(one, '406'))
+    expect(culprits).to.have.length(100)
+    expect(suspects.mustBeAlone(message())).to.equal(true)
+    suspects.clear(message(), { confirmed: true })
+    expect(suspects.convict(all[149] as (typeof all)[number], '406')).to.equal(true)
+  })
+
   it('are forgotten a minute after the last loss, as another relay may have published them', () => {
     let now = 0
     const suspects = createSuspects(createRecorder(), () => now)
