@@ -213,18 +213,18 @@ describe('the end of a channel or a connection while messages are in flight', ()
 
   it('has as many published one by one as a call has the time for, and keeps the connection', async () => {
     const answer = (topic: string) => (topic === 'bad' ? publishRefused(406, 'PRECONDITION_FAILED') : 'ack')
-    const { rig, publisher } = await against(answer, { ackAfterMs: 10 })
+    const { rig, publisher } = await against(answer, { ackAfterMs: 20 })
     const messages = [message({ topic: 'bad' }), ...several(200)]
     const final = new Map<OutboundMessage, string>()
     const calls: number[] = []
     while (final.size < messages.length) {
       const left = messages.filter((one) => !final.has(one))
-      const outcomes = await publisher.publish(left, { deadlineMs: 1_000 })
+      const outcomes = await publisher.publish(left, { deadlineMs: 2_000 })
       for (const [index, { status }] of outcomes.entries())
         if (status !== 'unknown') final.set(left[index] as OutboundMessage, status)
       calls.push(messages.length - final.size)
     }
-    // 2 s of confirms, and half a second of each call for them.
+    // 4 s of confirms, and one second of each call for them.
     expect(calls).to.have.length.above(3)
     expect(messages.map((one) => final.get(one))).to.deep.equal(['rejected', ...several(200).map(() => 'confirmed')])
     expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])

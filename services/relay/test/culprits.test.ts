@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 /** A payment that meets a culprit waits for a few seconds, and not for minutes. */
-const DELAY_MS_MAX = 20_000
+const DELAY_MS_MAX = 30_000
 const BURIED = 'message not publishable, now a dead letter'
 
 describe('a message over which RabbitMQ closes the channel of a relay', () => {
