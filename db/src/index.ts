@@ -1,7 +1,7 @@
 export type { Claim } from './claim.ts'
 export { createDatabase, sessionSettings } from './database.ts'
 export { databasePart } from './database-part.ts'
-export { isFault, isTransient } from './errors.ts'
+export { isAway, isFault, isTransient, mayBeItemsOwn } from './errors.ts'
 export { findGivenBack, lockClaimed, parkPayment, savePostponed } from './given-back.ts'
 export { createGroupCommit, type GroupCommit, type GroupCommitOptions } from './group-commit.ts'
 export { discard, requeue } from './operator/dead-letters.ts'

@@ -1,7 +1,7 @@
 import { createDatabase, type Tables } from '@cashflow/db'
 import { createNotifier } from '@cashflow/outbox'
 import type { Logger } from '@cashflow/runtime'
-import { createTestDatabase, startTcpProxy, type TcpProxy } from '@cashflow/testing'
+import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } from '@cashflow/testing'
 import type { Kysely, KyselyPlugin } from 'kysely'
 import supertest, { type Agent } from 'supertest'
 import { createApp } from '../src/app.ts'
@@ -26,13 +26,14 @@ export interface ApiUnderTest {
   stop(): Promise<void>
 }
 
-/** The whole API on a free port, with a database of its own. */
+/** The whole API on a free port, with a database of its own unless one is given. */
 export async function startApi({
   writesMax = WRITES_MAX,
   queueMax = 1_000,
   waitMaxMs = 60_000,
+  given = undefined as TestDatabase | undefined,
 } = {}): Promise<ApiUnderTest> {
-  const database = await createTestDatabase()
+  const database = given ?? (await createTestDatabase())
   const proxy = await startTcpProxy(database.url)
   const logs: ApiUnderTest['logs'] = []
   const write = (level: string) => (message: string, fields?: object) => void logs.push({ level, message, ...fields })
