@@ -136,7 +136,7 @@ export async function claimPayments(
         select * from unnest(${ids}::uuid[], ${tokens}::uuid[]) with ordinality as asked (id, token, place) order by id
       ) asked cross join lateral (
         select id, merchant_id, reference, amount_minor, currency, status, failure_code, created_at, settled_at,
-          attempts, claim_token, lease_until, parked_at
+          attempts, claim_token, lease_until, parked_at, provider_pending_since
         from payments p where p.id = asked.id for update
       ) p
     ), counted as (
@@ -162,8 +162,9 @@ export async function claimPayments(
         end, redrives = 0
       from judged j where p.id = j.id and j.verdict = 'claimed'
     )
-    select place, verdict, attempts_now, extract(epoch from lease_until - now())::float8 * 1000 as lease_left_ms, id,
-      merchant_id, reference, amount_minor, currency, status, failure_code, created_at, settled_at
+    select place, verdict, attempts_now, extract(epoch from lease_until - now())::float8 * 1000 as lease_left_ms,
+      provider_pending_since is not null as pending, id, merchant_id, reference, amount_minor, currency, status,
+      failure_code, created_at, settled_at
     from judged`.execute(db)
   const made = new Map(rows.map((row) => [Number(row.place), toClaim(row)]))
   return claims.map((_, index) => made.get(index + 1) ?? { verdict: 'unknown' })

@@ -22,8 +22,9 @@ const provider = createProvider(config.provider)
 const { providerFailuresMax: failuresMax, providerOpenMs: openMs } = config
 const breaker = limitCharges(createBreaker({ provider, logger, failuresMax, openMs }), config.providerConcurrency)
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
-const { redriveAfterMs, providerDeadlineMs, reconcileIntervalMs: intervalMs } = config
-const handler = createHandler({ db, breaker, logger, notify, providerDeadlineMs, redriveAfterMs })
+const { redriveAfterMs, providerDeadlineMs, providerPendingMaxMs, reconcileIntervalMs: intervalMs } = config
+const limits = { providerDeadlineMs, redriveAfterMs, pendingMaxMs: providerPendingMaxMs }
+const handler = createHandler({ db, breaker, logger, notify, ...limits })
 const deadHandler = createDeadDeliveryHandler({ db, logger })
 const waiting = () => breaker.waiting
 const reconciler = createReconciler({ db, logger, notify, redriveAfterMs, intervalMs, waiting })
