@@ -3,7 +3,8 @@ import { type PaymentRow, toPayment } from './payment-row.ts'
 
 /** What became of a claim. */
 export type Claim =
-  | { readonly verdict: 'claimed'; readonly payment: Payment; readonly attempts: number }
+  /** `pending`: the provider said once that it has not decided yet, so it may hold a charge. */
+  | { readonly verdict: 'claimed'; readonly payment: Payment; readonly attempts: number; readonly pending: boolean }
   | { readonly verdict: 'settled'; readonly status: PaymentStatus }
   /** It waits for an operator. */
   | { readonly verdict: 'parked' }
@@ -20,12 +21,13 @@ export interface JudgedRow extends PaymentRow {
   verdict: Exclude<Claim['verdict'], 'unknown'>
   attempts_now: number
   lease_left_ms: number
+  pending: boolean
 }
 
 export function toClaim(row: JudgedRow): Claim {
   switch (row.verdict) {
     case 'claimed':
-      return { verdict: 'claimed', payment: toPayment(row), attempts: row.attempts_now }
+      return { verdict: 'claimed', payment: toPayment(row), attempts: row.attempts_now, pending: row.pending }
     case 'settled':
       return { verdict: 'settled', status: row.status }
     case 'parked':

@@ -60,8 +60,8 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * Whether an error is the work's own fault, which no repetition mends: a bug, or a statement that PostgreSQL will always
- * refuse (classes 0A, 21, 22, 23, 42 and P0 of its error codes). All else is weather: a full disk, a changed password, a
+ * Whether an error is the work's own fault, which repeating does not change: a bug, or a statement that PostgreSQL will always
+ * refuse (classes 0A, 21, 22, 23, 42 and P0 of its error codes). All else may pass: a full disk, a changed password, a
  * database that takes no connections, a statement that took too long.
  */
 export function isFault(error: unknown): boolean {
@@ -69,6 +69,33 @@ export function isFault(error: unknown): boolean {
   if (!(error instanceof Error)) return true
   const code = codeOf(error)
   return code === undefined || /^ERR_/.test(code) || /^(0A|21|22|23|42|P0)...$/.test(code)
+}
+
+// What an SQLSTATE says of the server, the session, the load or the disk (08, 25, 26, 28, 3D, 40, 53, 55, 57, 58), or of the
+// statement, whatever rows it meets (0A, 42).
+const NOT_OF_AN_ITEM = /^(08|25|26|28|3D|40|53|55|57|58|0A|42)/
+
+/**
+ * Whether PostgreSQL answered a statement with an error that one item may have caused, by its values or by the rows and
+ * pages that it needs: damaged data and internal errors (XX), a program limit (54), a constraint (23) and the like. The
+ * same statement about another item may succeed.
+ */
+export function mayBeItemsOwn(error: unknown): boolean {
+  const state = sqlStateOf(error)
+  return state !== undefined && !NOT_OF_AN_ITEM.test(state)
+}
+
+/** Whether a statement met no working server, or got no answer. False when PostgreSQL answered that it failed. */
+export function isAway(error: unknown): boolean {
+  const state = sqlStateOf(error)
+  // 55000 is that of a database that takes no connections.
+  return state === undefined ? !isFault(error) : /^(08...|28...|3D...|57P..|53300|55000)$/.test(state)
+}
+
+/** PostgreSQL's code of an error. Node has codes with five letters as well, such as EPIPE. */
+function sqlStateOf(error: unknown): string | undefined {
+  const code = error instanceof Error ? codeOf(error) : undefined
+  return code !== undefined && /^(?!E)[0-9A-Z]{5}$/.test(code) ? code : undefined
 }
 
 /** A prepared statement would return other columns than it did: a migration came between. Its session cannot use it again. */

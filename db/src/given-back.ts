@@ -1,4 +1,4 @@
-import { sql, type Transaction } from 'kysely'
+import { type ExpressionBuilder, sql, type Transaction } from 'kysely'
 import { fromNow, type NewClaim } from './payment-store.ts'
 import type { Tables } from './tables.ts'
 
@@ -8,29 +8,65 @@ export async function lockClaimed(tx: Transaction<Tables>, { id, token }: NewCla
   return row?.claim_token === token
 }
 
-/** Gives a locked payment back, after an attempt without an answer if `counted`: nobody claims it before the delay ends. */
+/**
+ * Why a claim ends although its payment is not settled:
+ * `unanswered`: the attempt got no answer, and counts. `refused`: the provider refused the payment's form, which counts
+ * as a refusal. `pending`: the provider answered that it has not decided yet, which ends the count of refusals. `uncounted`:
+ * none of these.
+ */
+export type Cause = 'unanswered' | 'refused' | 'pending' | 'uncounted'
+
+/** A payment's counts after its claim has ended. */
+export interface Counts {
+  attempts: number
+  refusals: number
+  /** How long ago the provider first said that it has not decided yet. Undefined: it never said so. */
+  pendingMs: number | undefined
+}
+
+/** Ends the claim of a locked payment. No claim succeeds before the delay, which follows from its counts, has passed. */
 export async function savePostponed(
   tx: Transaction<Tables>,
   id: string,
   {
+    cause = 'unanswered',
     delayMsAfter,
     redriveAfterMs,
-    counted = true,
-  }: { delayMsAfter: (attempts: number) => number; redriveAfterMs: number; counted?: boolean },
-): Promise<{ attempts: number; delayMs: number }> {
-  const { attempts } = await tx
+  }: { cause?: Cause; delayMsAfter: (counts: Counts) => number; redriveAfterMs: number },
+): Promise<Counts & { delayMs: number }> {
+  const row = await tx
     .updateTable('payments')
-    .set((eb) => ({ attempts: eb('attempts', '+', counted ? 1 : 0), claim_token: null }))
+    .set((eb) => ({ ...countedFor(cause, eb), claim_token: null }))
     .where('id', '=', id)
-    .returning('attempts')
+    .returning(['attempts', 'refusals'])
+    // The database's clock alone says how long a payment has been pending.
+    .returning(
+      sql<number | null>`extract(epoch from clock_timestamp() - provider_pending_since)::float8 * 1000`.as('pendingMs'),
+    )
     .executeTakeFirstOrThrow()
-  const delayMs = delayMsAfter(attempts)
+  const counts = { ...row, pendingMs: row.pendingMs ?? undefined }
+  const delayMs = delayMsAfter(counts)
   await tx
     .updateTable('payments')
     .set({ lease_until: fromNow(delayMs), redrive_at: fromNow(delayMs + redriveAfterMs) })
     .where('id', '=', id)
     .execute()
-  return { attempts, delayMs }
+  return { ...counts, delayMs }
+}
+
+function countedFor(cause: Cause, eb: ExpressionBuilder<Tables, 'payments'>) {
+  switch (cause) {
+    case 'unanswered':
+      return { attempts: eb('attempts', '+', 1) }
+    case 'refused':
+      return { refusals: eb('refusals', '+', 1) }
+    case 'pending':
+      return { refusals: 0, provider_pending_since: sql<Date>`coalesce(provider_pending_since, clock_timestamp())` }
+    case 'uncounted':
+      return {}
+    default:
+      return cause satisfies never
+  }
 }
 
 /**
@@ -54,6 +90,7 @@ export async function parkPayment(tx: Transaction<Tables>, id: string, attempts:
 
 export interface GivenBack {
   parked: boolean
+  refusals: number
   /** Until it may be claimed again. */
   delayMs: number
 }
@@ -71,6 +108,7 @@ export async function findGivenBack(
     .selectFrom('payments')
     .select([
       sql<boolean>`parked_at is not null`.as('parked'),
+      'refusals',
       sql<number>`greatest(0, coalesce(extract(epoch from lease_until - now()), 0))::float8 * 1000`.as('delayMs'),
     ])
     .where('id', '=', id)

@@ -1,4 +1,4 @@
-import { isFault } from './errors.ts'
+import { isFault, mayBeItemsOwn } from './errors.ts'
 
 export interface GroupCommitOptions<Item extends object, Result> {
   /** Does the work of all items in one transaction, and answers when it has committed: a result each, in their order. */
@@ -37,8 +37,8 @@ interface Waiting<Item, Result> {
  * Concurrent callers share a transaction: whoever comes while others are being written joins the batch that gathers. Nobody
  * waits for others to come: a lone caller is served at once, and batches grow only as far as the load makes them.
  *
- * What one item may have caused, a conflict, a lock or a fault, fails nobody else: each item of that batch is done again
- * in a transaction of its own, and from then on never in a batch.
+ * What one item may have caused, a conflict, a lock, a fault or a damaged row, fails no other item: each item of that batch
+ * is done again in a transaction of its own, and from then on never in a batch.
  */
 export function createGroupCommit<Item extends object, Result>({
   commit,
@@ -67,7 +67,7 @@ export function createGroupCommit<Item extends object, Result>({
   }
 
   function fail(one: Waiting<Item, Result>, error: unknown, count: number): void {
-    const isSuspect = mayBeOnesOwn(error)
+    const isSuspect = isSuspicious(error)
     if (isSuspect) suspects.add(one.item)
     if (isSuspect && count > 1) singles.add(one)
     else one.reject(error)
@@ -140,6 +140,7 @@ const CONFLICTS = new Set([
 ])
 
 /** Whether an error may be due to a single item of many; all else is the server's or the network's matter. */
-function mayBeOnesOwn(error: unknown): boolean {
-  return isFault(error) || (error instanceof Error && 'code' in error && CONFLICTS.has(String(error.code)))
+function isSuspicious(error: unknown): boolean {
+  if (isFault(error) || mayBeItemsOwn(error)) return true
+  return error instanceof Error && 'code' in error && CONFLICTS.has(String(error.code))
 }

@@ -1,8 +1,8 @@
 export type { Claim } from './claim.ts'
 export { createDatabase, sessionSettings } from './database.ts'
 export { databasePart } from './database-part.ts'
-export { isFault, isTransient } from './errors.ts'
-export { findGivenBack, lockClaimed, parkPayment, savePostponed } from './given-back.ts'
+export { isAway, isFault, isTransient, mayBeItemsOwn } from './errors.ts'
+export { type Cause, type Counts, findGivenBack, lockClaimed, parkPayment, savePostponed } from './given-back.ts'
 export { createGroupCommit, type GroupCommit, type GroupCommitOptions } from './group-commit.ts'
 export { discard, requeue } from './operator/dead-letters.ts'
 export { isParked } from './operator/parked-payments.ts'
@@ -19,6 +19,7 @@ export {
   type Settling,
   settlePayments,
 } from './payment-store.ts'
-export { hasOverdue, hastenRedrive, type Overdue, takeOverdue } from './redrives.ts'
+export { hasOverdue, hastenRedrive, nowMicros, type Overdue, type RedriveSpan, takeOverdue } from './redrives.ts'
+export type { ReferenceHolder } from './reference-holder.ts'
 export { waitForStandby } from './standby.ts'
 export type { Tables } from './tables.ts'

@@ -3,6 +3,7 @@ import { appending, type NewMessage } from '@cashflow/outbox'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { type Claim, type JudgedRow, toClaim } from './claim.ts'
 import { toPayment } from './payment-row.ts'
+import { type HolderRow, type ReferenceHolder, toReferenceHolder } from './reference-holder.ts'
 import { standbyMark } from './standby.ts'
 import type { Tables } from './tables.ts'
 
@@ -22,14 +23,14 @@ export type NewPaymentMessage = Omit<NewMessage, 'key'>
  * is one transaction: nobody who dies or stalls leaves it open, and it costs one round trip.
  *
  * @param redriveAfterMs from now, when a payment that is still PENDING is sent through the pipeline again
- * @returns for each, in their order, the id of the payment that has its reference: another's is a duplicate, and one's own
- * may be the answer to an attempt that had committed before. After COMMIT, outside of a transaction
+ * @returns for each, in their order, the payment that has its reference: another one makes it a duplicate, and itself may be
+ * the answer to an attempt that had committed before. After COMMIT, outside of a transaction
  */
 export async function insertPayments(
   db: Kysely<Tables>,
   payments: readonly NewPayment[],
   { redriveAfterMs }: { redriveAfterMs: number },
-): Promise<string[]> {
+): Promise<ReferenceHolder[]> {
   // Sorted: two transactions that have the same references in different orders would wait for each other.
   const { rows } = await sql<{ id: string }>`
     with given as materialized (
@@ -51,22 +52,23 @@ export async function insertPayments(
   const inserted = new Set(rows.map(({ id }) => id))
   const others = payments.filter(({ payment }) => !inserted.has(payment.id))
   const holders = others.length > 0 ? await findHolders(db, others) : undefined
-  return payments.map(({ payment: { id } }) => holders?.get(id) ?? id)
+  return payments.map(({ payment }) => toReferenceHolder(payment, holders?.get(payment.id)))
 }
 
-/** Who has the references of payments that were not inserted, by their ids. */
-async function findHolders(db: Kysely<Tables>, payments: readonly NewPayment[]): Promise<Map<string, string>> {
+/** The payments that have the references of those that were not inserted, by the ids of the latter. */
+async function findHolders(db: Kysely<Tables>, payments: readonly NewPayment[]): Promise<Map<string, HolderRow>> {
   // With a younger snapshot than the insert's: those rows have committed by now, or are our own. Whether a standby has
   // them is not known, so the answer waits for it. Each looked up by itself (offset is a fence), or a plan made for few
   // payments would read all of them.
-  const { rows } = await sql<{ id: string; holder: string }>`
+  const { rows } = await sql<HolderRow>`
     with logged as materialized (select ${standbyMark()})
-    select given.id, held.id as holder
+    select given.id as given_id, held.*
     from logged, ${newRows(payments)} cross join lateral (
-      select id from payments p where p.merchant_id = given.merchant_id and p.reference = given.reference offset 0
+      select id, amount_minor, currency from payments p
+      where p.merchant_id = given.merchant_id and p.reference = given.reference offset 0
     ) held`.execute(db)
   if (rows.length < payments.length) throw new Error('A payment was neither inserted nor in the way')
-  return new Map(rows.map(({ id, holder }) => [id, holder]))
+  return new Map(rows.map((row) => [row.given_id, row]))
 }
 
 // One parameter, however many rows: Kysely and pg spend their time on each.
@@ -134,7 +136,7 @@ export async function claimPayments(
         select * from unnest(${ids}::uuid[], ${tokens}::uuid[]) with ordinality as asked (id, token, place) order by id
       ) asked cross join lateral (
         select id, merchant_id, reference, amount_minor, currency, status, failure_code, created_at, settled_at,
-          attempts, claim_token, lease_until, parked_at
+          attempts, claim_token, lease_until, parked_at, provider_pending_since
         from payments p where p.id = asked.id for update
       ) p
     ), counted as (
@@ -160,8 +162,9 @@ export async function claimPayments(
         end, redrives = 0
       from judged j where p.id = j.id and j.verdict = 'claimed'
     )
-    select place, verdict, attempts_now, extract(epoch from lease_until - now())::float8 * 1000 as lease_left_ms, id,
-      merchant_id, reference, amount_minor, currency, status, failure_code, created_at, settled_at
+    select place, verdict, attempts_now, extract(epoch from lease_until - now())::float8 * 1000 as lease_left_ms,
+      provider_pending_since is not null as pending, id, merchant_id, reference, amount_minor, currency, status,
+      failure_code, created_at, settled_at
     from judged`.execute(db)
   const made = new Map(rows.map((row) => [Number(row.place), toClaim(row)]))
   return claims.map((_, index) => made.get(index + 1) ?? { verdict: 'unknown' })

@@ -4,10 +4,20 @@ import type { Tables } from './tables.ts'
 // However often a payment was redriven: an hour is soon enough for whoever mends the cause.
 const REDRIVE_AFTER_MAX_MS = 3_600_000
 
+/** Times that a redrive may be due at, from `from` to before `to`, in microseconds since 1970; `to` may be Infinity. */
+export interface RedriveSpan {
+  readonly from: number
+  readonly to: number
+}
+
 export interface RedriveOptions {
   /** Until the next redrive; doubled with each one since the payment was last claimed, up to an hour. */
   redriveAfterMs: number
   batchMax: number
+  /** Where to look, in the order of time. No row outside of them is read, so that a damaged one can be left out. */
+  spans: readonly RedriveSpan[]
+  /** Whether to look up who created them. */
+  traced: boolean
 }
 
 export interface Overdue {
@@ -23,6 +33,12 @@ export async function hasOverdue(db: Kysely<Tables>): Promise<boolean> {
   return rows.length > 0
 }
 
+/** The database's time, in microseconds since 1970. */
+export async function nowMicros(db: Kysely<Tables>): Promise<number> {
+  const { rows } = await sql<{ now: string }>`select (extract(epoch from now()) * 1000000)::bigint as now`.execute(db)
+  return Number(rows[0]?.now)
+}
+
 /**
  * Takes payments that are past their redrive, the longest overdue first, and moves their redrive on. Of several
  * callers at once each takes others, and none takes a payment again before its new time.
@@ -31,24 +47,32 @@ export async function hasOverdue(db: Kysely<Tables>): Promise<boolean> {
  */
 export async function takeOverdue(
   tx: Transaction<Tables>,
-  { redriveAfterMs, batchMax }: RedriveOptions,
+  { redriveAfterMs, batchMax, spans, traced }: RedriveOptions,
 ): Promise<{ overdue: Overdue[]; leased: number }> {
   // Status is a literal: only so is the partial index certain to serve it, whatever the planner knows of parameters.
+  // Each of those that are taken gets a microsecond of its own, so that a span can tell it from its neighbours.
+  const requestId = traced
+    ? sql`(select request_id from payment_events e where e.payment_id = p.id and e.sequence = 1)`
+    : sql`null::text`
   const { rows } = await sql<{ id: string; leased: boolean; request_id: string | null }>`
     with due as materialized (
-      select id from payments
-      where status = 'PENDING' and parked_at is null and redrive_at <= now()
-      order by redrive_at limit ${batchMax} for update skip locked
+      select id from unnest(${spans.map(({ from }) => from)}::float8[], ${spans.map(({ to }) => to)}::float8[])
+        as span ("from", "to") cross join lateral (
+          select id from payments
+          where status = 'PENDING' and parked_at is null and redrive_at <= now()
+            and redrive_at >= to_timestamp("from" / 1000000) and redrive_at < to_timestamp("to" / 1000000)
+          order by redrive_at limit ${batchMax} for update skip locked
+        ) due
+      limit ${batchMax}
     )
     update payments p set
       redrives = case when lease_until > now() then redrives else redrives + 1 end,
       redrive_at = case
         when lease_until > now() then lease_until + ${redriveAfterMs} * interval '1 millisecond'
         else now() + least(${redriveAfterMs} * power(2, least(redrives, 30)), ${REDRIVE_AFTER_MAX_MS}) * interval '1 millisecond'
-      end
+      end + (clock_timestamp() - now())
     where id = any(array(select id from due))
-    returning id, coalesce(lease_until > now(), false) as leased,
-      (select request_id from payment_events e where e.payment_id = p.id and e.sequence = 1)`.execute(tx)
+    returning id, coalesce(lease_until > now(), false) as leased, ${requestId} as request_id`.execute(tx)
   const free = rows.filter(({ leased }) => !leased)
   return {
     overdue: free.map(({ id, request_id }) => ({ paymentId: id, requestId: request_id ?? undefined })),
@@ -60,22 +84,42 @@ export async function takeOverdue(
  * Makes a payment overdue now, because its message is known to be lost. One that was redriven since it was last claimed
  * keeps its time: what loses its messages at once must not make it go round at once.
  *
- * @returns what became of it; `waiting` is PENDING and left alone
+ * @param skipLocked whether to leave a payment alone that another session has locked, instead of waiting for it
+ * @returns what became of it; `waiting` and `locked` are left alone, and redriven when their time comes
  */
 export async function hastenRedrive(
   tx: Transaction<Tables>,
   id: string,
-): Promise<'hastened' | 'waiting' | 'parked' | 'settled' | 'unknown'> {
-  const row = await tx
-    .selectFrom('payments')
-    .select(['status', 'parked_at', 'redrives'])
-    .where('id', '=', id)
-    .forUpdate()
-    .executeTakeFirst()
-  if (!row) return 'unknown'
+  { skipLocked = false } = {},
+): Promise<'hastened' | 'waiting' | 'locked' | 'parked' | 'settled' | 'unknown'> {
+  // All columns, as a claim reads them: damage in one of them is to be met here as well.
+  const locking = tx.selectFrom('payments').selectAll().where('id', '=', id).forUpdate()
+  const row = await (skipLocked ? locking.skipLocked() : locking).executeTakeFirst()
+  if (!row) return skipLocked && (await exists(tx, id)) ? 'locked' : 'unknown'
   if (row.status !== 'PENDING') return 'settled'
   if (row.parked_at) return 'parked'
   if (row.redrives > 0) return 'waiting'
   await tx.updateTable('payments').set({ redrive_at: sql<Date>`now()` }).where('id', '=', id).execute()
   return 'hastened'
+}
+
+async function exists(tx: Transaction<Tables>, id: string): Promise<boolean> {
+  return (await tx.selectFrom('payments').select('id').where('id', '=', id).executeTakeFirst()) !== undefined
+}
+
+/**
+ * Has a payment redriven at once that could not be read or written before. An attempt may have been lost with its row, so
+ * that the provider is asked for a charge first.
+ *
+ * @returns false when it is settled, parked or not there
+ */
+export async function redriveNow(tx: Transaction<Tables>, id: string): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('payments')
+    .set({ redrive_at: sql<Date>`now()`, redrives: 0, attempts: sql<number>`greatest(attempts, 1)` })
+    .where('id', '=', id)
+    .where('status', '=', 'PENDING')
+    .where('parked_at', 'is', null)
+    .executeTakeFirstOrThrow()
+  return numUpdatedRows === 1n
 }

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { cancelStatement } from './cancel-statement.ts'
-import { CommitInDoubtError, isFault, isStalePlan, StandbyError } from './errors.ts'
+import { CommitInDoubtError, isFault, isStalePlan, mayBeItemsOwn, StandbyError } from './errors.ts'
 
 const STATEMENTS_MAX = 200
 
@@ -83,7 +83,7 @@ function named(parameters: unknown[]): unknown[] {
   return name === undefined ? parameters : [{ name, text, values }]
 }
 
-/** Some errors of pg's and of TLS's would pass for a fault of the statement that was to be sent. */
+/** Some errors of pg's, of TLS's and of poolers (XX000) would pass for a fault of the statement that was to be sent. */
 function asUnconnected(error: Error): Error {
-  return isFault(error) ? Object.assign(error, { code: '08001' }) : error
+  return isFault(error) || mayBeItemsOwn(error) ? Object.assign(error, { code: '08001' }) : error
 }

@@ -26,6 +26,10 @@ export interface PaymentsTable {
   parked_at: Date | null
   created_at: Generated<Date>
   settled_at: Date | null
+  /** How often the provider refused its form since its last answer, while others got answers. */
+  refusals: Generated<number>
+  /** When the provider first said that it has not decided yet: from then on it is asked for the charge first. */
+  provider_pending_since: Date | null
 }
 
 export interface PaymentEventsTable {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { isFault, isTransient } from '../src/index.ts'
+import { isAway, isFault, isTransient, mayBeItemsOwn } from '../src/index.ts'
 import { createTestStore, type TestStore } from './test-store.ts'
 
 const errorOf = (work: Promise<unknown>) =>
@@ -102,5 +102,43 @@ describe('the database', () => {
       }
       expect(isFault(new Error('Connection terminated unexpectedly'))).to.equal(false)
     })
+  })
+  const errorWith = (code: string) => Object.assign(new Error('x'), { code })
+
+  describe('tells what one item may have caused', () => {
+    it('from damaged data, internal errors, limits, triggers and constraints', () => {
+      for (const code of ['XX001', 'XX000', 'XX002', '54000', '38000', '39P01', '23514', '22003', '21000', 'P0001'])
+        expect(mayBeItemsOwn(errorWith(code)), code).to.equal(true)
+    })
+
+    it('not from the server, the session, the load, the disk, the statement or a bug', () => {
+      const states = [
+        '08006',
+        '25006',
+        '26000',
+        '28P01',
+        '3D000',
+        '40P01',
+        '53100',
+        '55P03',
+        '57014',
+        '58030',
+        '0A000',
+        '42P01',
+      ]
+      for (const code of [...states, 'EPIPE', 'EMFILE', 'commit_in_doubt', 'ERR_INVALID_ARG_TYPE'])
+        expect(mayBeItemsOwn(errorWith(code)), code).to.equal(false)
+      expect(mayBeItemsOwn(new TypeError('x is not a function'))).to.equal(false)
+      expect(mayBeItemsOwn('text')).to.equal(false)
+    })
+  })
+
+  it('calls a server away that gave no answer to a statement, not one that refused it', () => {
+    for (const code of ['08006', '28P01', '3D000', '53300', '55000', '57P01', '57P03', 'EPIPE', 'ECONNREFUSED'])
+      expect(isAway(errorWith(code)), code).to.equal(true)
+    expect(isAway(new Error('Connection terminated unexpectedly'))).to.equal(true)
+    for (const code of ['40P01', '53100', '55P03', '57014', '58030', 'XX001', '23505'])
+      expect(isAway(errorWith(code)), code).to.equal(false)
+    expect(isAway(new TypeError('x is not a function'))).to.equal(false)
   })
 })

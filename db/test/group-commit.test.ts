@@ -103,7 +103,7 @@ describe('A group commit', () => {
     expect(await Promise.all(promises)).to.deep.equal(['a!', 'b!', 'c!', 'd!'])
   })
 
-  for (const code of ['40P01', '55P03', '57014', '23514']) {
+  for (const code of ['40P01', '55P03', '57014', '23514', 'XX001', '54000']) {
     it(`does each for itself after ${code}, which one of them may have caused, and fails that one alone`, async () => {
       const group = create()
       const items = ['a', 'b', 'c'].map((name) => ({ name }))

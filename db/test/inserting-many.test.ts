@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { AMOUNT_MINOR_MAX } from '@cashflow/domain'
+import { AMOUNT_MINOR_MAX, type Currency } from '@cashflow/domain'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { findPayment, insertPayments, type NewPayment } from '../src/index.ts'
@@ -23,10 +23,11 @@ describe('inserting payments together', () => {
     return { ...of, messages: [{ messageId: randomUUID(), topic: 'payment.created', payload: reference }] }
   }
   const insert = (...payments: NewPayment[]) => insertPayments(store.db, payments, OPTIONS)
+  const insertedIds = async (...payments: NewPayment[]) => (await insert(...payments)).map(({ paymentId }) => paymentId)
 
   it('stores payments with their events, and finds them again', async () => {
     const [one, two] = [created(), created()]
-    expect(await insert(one, two)).to.deep.equal([one.payment.id, two.payment.id])
+    expect(await insertedIds(one, two)).to.deep.equal([one.payment.id, two.payment.id])
     for (const { payment } of [one, two]) {
       expect(await findPayment(store.db, payment.id)).to.deep.equal(payment)
       const events = await history(payment.id)
@@ -48,7 +49,7 @@ describe('inserting payments together', () => {
   it('names the payment that has the reference, and stores nothing for it', async () => {
     const first = await store.insert()
     const [twin, other] = [created(first.reference), created()]
-    expect(await insert(twin, other)).to.deep.equal([first.id, other.payment.id])
+    expect(await insertedIds(twin, other)).to.deep.equal([first.id, other.payment.id])
     expect(await findPayment(store.db, twin.payment.id)).to.equal(undefined)
     expect(await history(twin.payment.id)).to.deep.equal([])
   })
@@ -67,10 +68,42 @@ describe('inserting payments together', () => {
   it('gives a reference to one of several in the same batch, and names it to the others', async () => {
     const reference = randomUUID()
     const twins = [created(reference), created(reference), created(reference)]
-    const stored = await insert(...twins)
+    const stored = await insertedIds(...twins)
     expect(new Set(stored)).to.have.property('size', 1)
     expect(twins.map(({ payment }) => payment.id)).to.include(stored[0])
     expect(await findPayment(store.db, stored[0] as string)).to.include({ reference })
+  })
+
+  it('says in what each payment differs from the one that has its reference', async () => {
+    const reference = randomUUID()
+    const like = (amountMinor: bigint, currency: Currency): NewPayment => {
+      return { ...newPayment(reference, { amountMinor, currency }), requestId: 'r-1', messages: [] }
+    }
+    const first = like(10_050n, 'USD')
+    const twins = [like(10_050n, 'USD'), like(10_051n, 'USD'), like(10_050n, 'ETB'), like(1n, 'ETB')]
+    const expected = [[], ['amount'], ['currency'], ['amount', 'currency']]
+    await insert(first)
+    // Once more in the same batch as a payment that is stored: each answer is its own payment's.
+    for (const others of [[], [created()]]) {
+      const holders = await insert(...others, ...twins)
+      expect(holders.slice(others.length)).to.deep.equal(
+        expected.map((mismatch) => ({ paymentId: first.payment.id, mismatch })),
+      )
+    }
+  })
+
+  it('says in what twins of one batch differ from the one of them that is stored', async () => {
+    const reference = randomUUID()
+    const twins = [1n, 1n, 2n].map((amountMinor): NewPayment => {
+      return { ...newPayment(reference, { amountMinor, currency: 'USD' }), requestId: 'r-1', messages: [] }
+    })
+    const holders = await insert(...twins)
+    const stored = twins.find(({ payment }) => payment.id === holders[0]?.paymentId)?.payment
+    expect(holders).to.deep.equal(
+      twins.map(({ payment }) => {
+        return { paymentId: stored?.id, mismatch: payment.amountMinor === stored?.amountMinor ? [] : ['amount'] }
+      }),
+    )
   })
 
   it('waits for a twin that has not committed, and finds its own id when the same transaction runs again', async () => {
@@ -79,7 +112,7 @@ describe('inserting payments together', () => {
     await insertPayments(first, [payment], OPTIONS)
     const second = insert(payment)
     await first.commit().execute()
-    expect(await second).to.deep.equal([payment.payment.id])
+    expect(await second).to.deep.equal([{ paymentId: payment.payment.id, mismatch: [] }])
     expect(await history(payment.payment.id)).to.have.length(1)
   })
 
@@ -87,7 +120,7 @@ describe('inserting payments together', () => {
     for (let round = 0; round < 10; round++) {
       const references = Array.from({ length: 40 }, () => randomUUID())
       const batches = [references, references.toReversed(), references.toSorted()]
-      const stored = await Promise.all(batches.map((batch) => insert(...batch.map(created))))
+      const stored = await Promise.all(batches.map((batch) => insertedIds(...batch.map(created))))
       expect(new Set(stored.flat())).to.have.property('size', 40)
     }
   })

@@ -61,7 +61,10 @@ describe('the statements of a payment’s way', () => {
     await insertPayments(db, created, { redriveAfterMs: -1 })
     const ids = payments.map(({ payment }) => payment.id) as [string, string, string, ...string[]]
     expect(await hasOverdue(db)).to.equal(true)
-    await db.transaction().execute((tx) => takeOverdue(tx, { redriveAfterMs: 60_000, batchMax: count }))
+    const spans = [{ from: 0, to: Number.POSITIVE_INFINITY }]
+    await db
+      .transaction()
+      .execute((tx) => takeOverdue(tx, { redriveAfterMs: 60_000, batchMax: count, spans, traced: true }))
     const claims = ids.map((id) => ({ id, token: randomUUID() }))
     await claimPayments(db, claims, { leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 })
     const settlings = created

@@ -138,7 +138,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     expect(await second).to.be.instanceOf(CommitInDoubtError)
 
     await waitForStandbys('')
-    expect(await attempt()).to.deep.equal([payment.id])
+    expect(await attempt()).to.deep.equal([{ paymentId: payment.id, mismatch: [] }])
   }).timeout(180_000)
 
   it('is in doubt as well when it is a statement of its own, a claim or a settlement, which then finds itself', async () => {

@@ -20,8 +20,8 @@ export interface TestStore {
   drop(): Promise<void>
 }
 
-export async function createTestStore(poolMax = 20): Promise<TestStore> {
-  const database = await createTestDatabase()
+export async function createTestStore(poolMax = 20, given?: TestDatabase): Promise<TestStore> {
+  const database = given ?? (await createTestDatabase())
   const logger = createLogger({ service: 'test', level: 'error' })
   const db = createDatabase({ url: database.url, applicationName: 'test', poolMax, logger })
   return {

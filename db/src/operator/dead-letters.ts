@@ -1,5 +1,7 @@
 import { findDeadLetter, requeueDeadLetter, resolveDeadLetter } from '@cashflow/outbox'
 import type { Kysely } from 'kysely'
+import { mayBeItemsOwn } from '../errors.ts'
+import { redriveNow } from '../redrives.ts'
 import type { Tables } from '../tables.ts'
 import { isParked, unparkPayment } from './parked-payments.ts'
 
@@ -10,7 +12,17 @@ const refused = (why: string): Done => ({ done: false, why })
 const NOT_WAITING = 'No unresolved dead letter has this id.'
 
 /** Sends what a dead letter stopped on its way again, its payment or its message, and resolves it. */
-export function requeue(db: Kysely<Tables>, id: string): Promise<Done> {
+export async function requeue(db: Kysely<Tables>, id: string): Promise<Done> {
+  try {
+    return await requeueOnce(db, id)
+  } catch (error) {
+    if (!mayBeItemsOwn(error)) throw error
+    const { code, message } = error as Error & { code?: string }
+    return refused(`PostgreSQL cannot do this: ${code} ${message}. Repair what it names, then requeue this.`)
+  }
+}
+
+function requeueOnce(db: Kysely<Tables>, id: string): Promise<Done> {
   return db.transaction().execute(async (tx) => {
     const letter = await findDeadLetter(tx, id)
     if (!letter || letter.resolution !== null) return refused(NOT_WAITING)
@@ -19,6 +31,11 @@ export function requeue(db: Kysely<Tables>, id: string): Promise<Done> {
         return (await requeueDeadLetter(tx, id, 'requeued')) ? { done: true } : refused(NOT_WAITING)
       case 'worker':
         if (!(await unparkPayment(tx, letter.key))) return refused(`Payment ${letter.key} is not parked. Discard this.`)
+        await resolveDeadLetter(tx, id, 'requeued')
+        return { done: true }
+      case 'database':
+        if (!(await redriveNow(tx, letter.key)))
+          return refused(`Payment ${letter.key} is settled, parked or not there. Discard this.`)
         await resolveDeadLetter(tx, id, 'requeued')
         return { done: true }
       default:

@@ -12,13 +12,14 @@ export async function isParked(db: Kysely<Tables>, id: string): Promise<boolean>
 
 /**
  * Gives a parked payment back to the pipeline with all its attempts but one: with none made, the provider would not be
- * asked for the charge first that an attempt of before may have left. The next reconciliation redrives it.
+ * asked for the charge first that an attempt of before may have left. Since when the provider has not decided stays, for
+ * the same reason. The next reconciliation redrives it.
  *
  * @returns false when it is not parked
  */
 export async function unparkPayment(tx: Transaction<Tables>, id: string): Promise<boolean> {
   const { numAffectedRows } = await sql`
-    update payments set parked_at = null, redrive_at = now(), attempts = 1, redrives = 0
+    update payments set parked_at = null, redrive_at = now(), attempts = 1, refusals = 0, redrives = 0
     where id = ${id} and status = ${'PENDING'} and parked_at is not null`.execute(tx)
   return numAffectedRows === 1n
 }

@@ -30,7 +30,8 @@ export function settleByHand(
     const settling = { payment, event: reasoned, token, actor: 'operator', requestId: undefined, messages }
     const [status] = await settlePayments(tx, [settling])
     if (status !== payment.status) throw new Error('A payment was not settled although it is locked')
-    await resolveDeadLettersOf(tx, { source: 'worker', key: payment.id }, `settled as ${payment.status}: ${reason}`)
+    for (const source of ['worker', 'database'])
+      await resolveDeadLettersOf(tx, { source, key: payment.id }, `settled as ${payment.status}: ${reason}`)
     return { done: true }
   })
 }

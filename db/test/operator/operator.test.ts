@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { buryMessage, listDeadLetters } from '@cashflow/outbox'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { discard, parkPayment, requeue, settleByHand } from '../../src/index.ts'
+import { discard, parkPayment, requeue, savePostponed, settleByHand } from '../../src/index.ts'
 import { claimPayment, createTestStore, type TestStore } from '../test-store.ts'
 
 const APPROVED = { outcome: 'approved' } as const
@@ -62,6 +62,19 @@ describe("the operator's commands", () => {
       expect((await letters(id))[0]).to.include({ resolution: 'requeued' })
       // The provider is asked for the charge first where attempts were made.
       expect(await claimPayment(store.db, id, claimOf())).to.include({ verdict: 'claimed', attempts: 1 })
+    })
+
+    it('keeps since when the provider has not decided, and begins to count its refusals again', async () => {
+      const id = await parked()
+      await sql`update payments set refusals = 3, provider_pending_since = now() - interval '3 days' where id = ${id}`.execute(
+        store.db,
+      )
+      const { provider_pending_since: since } = await row(id)
+      await requeue(store.db, await letterIdOf(id))
+      const requeued = await row(id)
+      expect(requeued).to.include({ refusals: 0 })
+      expect(requeued.provider_pending_since).to.deep.equal(since)
+      expect(await claimPayment(store.db, id, claimOf())).to.include({ verdict: 'claimed', pending: true })
     })
 
     it('gives it back once, however many operators ask at the same time', async () => {
@@ -171,6 +184,15 @@ describe("the operator's commands", () => {
       await sql`update payments set lease_until = now() - interval '1 second' where id = ${id}`.execute(store.db)
       expect(await settle(id)).to.deep.equal({ done: true })
       expect((await row(id)).claim_token).to.not.equal(claim.token)
+    })
+
+    it('ends a payment that the provider has not decided yet', async () => {
+      const { id } = await store.insert()
+      const release = { cause: 'pending', delayMsAfter: () => 30_000, redriveAfterMs: 60_000 } as const
+      await claimPayment(store.db, id, claimOf())
+      await store.db.transaction().execute((tx) => savePostponed(tx, id, release))
+      expect(await settle(id)).to.deep.equal({ done: true })
+      expect(await row(id)).to.include({ status: 'SUCCESS', lease_until: null, redrive_at: null })
     })
 
     it('ends a payment that only waits for its next attempt', async () => {

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Contender } from './contender.ts'
 import type { Place } from './place.ts'
-import type { Kind } from './system.ts'
 
 const POLL_MS = 100
 
 /** What waits in the outbox: the product deletes what is published, the textbook marks it. */
-const UNPUBLISHED: Record<Kind, string> = {
+const UNPUBLISHED: Record<Contender['kind'], string> = {
   product: 'select count(*)::int as count from outbox_messages',
   textbook: 'select count(*)::int as count from outbox where published_at is null',
 }
@@ -20,7 +20,7 @@ export function countSettled(place: Place): Promise<number> {
 }
 
 /** Until every payment is settled, and every message published. */
-export async function untilDrained(place: Place, kind: Kind, signal: AbortSignal): Promise<void> {
+export async function untilDrained(place: Place, { kind }: Contender, signal: AbortSignal): Promise<void> {
   while ((await countPending(place)) > 0 || (await count(place, UNPUBLISHED[kind])) > 0)
     await sleep(POLL_MS, undefined, { signal })
 }

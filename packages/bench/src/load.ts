@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, createClient, type Request } from './client.ts'
+import { type Pace, startMeter } from './meter.ts'
 import { percentile } from './statistics.ts'
 
 export interface LoadOptions {
@@ -9,8 +10,8 @@ export interface LoadOptions {
   readonly signal: AbortSignal
 }
 
-/** Answers per second, and how long they took, once all was warm. */
-export type LoadMeasured = { readonly rate: number; readonly p50Ms: number; readonly p99Ms: number }
+/** Of the answers, once all was warm, and how long they took. */
+export type LoadMeasured = Pace & { readonly p50Ms: number; readonly p99Ms: number }
 
 /** Each connection does it again and again, until it says that this is enough. @throws the first error of any of them */
 export async function repeat(
@@ -42,20 +43,25 @@ export async function closedLoop(
   options: LoadOptions & { readonly next: () => Request; readonly warmUpMs: number; readonly durationMs: number },
 ): Promise<LoadMeasured> {
   const { next, warmUpMs, durationMs } = options
-  const from = performance.now() + warmUpMs
-  let to = from + durationMs
+  const warmAt = performance.now() + warmUpMs
   const tookMs: number[] = []
+  let window: { readonly until: number; readonly stop: (count: number) => Pace } | undefined
+  const ended: Pace[] = []
   await repeat(options, async (client) => {
     const sentAt = performance.now()
-    if (sentAt >= to && tookMs.length > 0) return 'enough'
     await client.send(next())
     const answeredAt = performance.now()
+    if (ended.length > 0) return 'enough'
+    if (window) tookMs.push(answeredAt - sentAt)
+    else if (answeredAt >= warmAt) window = { until: answeredAt + durationMs, stop: startMeter() }
     // On a machine that stalls, a short time may have no answer at all: it lasts until the first one.
-    if (tookMs.length === 0) to = Math.max(to, answeredAt)
-    if (answeredAt >= from && answeredAt <= to) tookMs.push(answeredAt - sentAt)
-    return 'again'
+    if (!window || answeredAt < window.until || tookMs.length === 0) return 'again'
+    ended.push(window.stop(tookMs.length))
+    return 'enough'
   })
-  return { rate: tookMs.length / ((to - from) / 1_000), p50Ms: percentile(tookMs, 50), p99Ms: percentile(tookMs, 99) }
+  const [pace] = ended
+  if (!pace) throw new Error('the load has ended before it was measured')
+  return { ...pace, p50Ms: percentile(tookMs, 50), p99Ms: percentile(tookMs, 99) }
 }
 
 /** This many requests, and no more. */
@@ -69,7 +75,7 @@ export async function sendAll(options: LoadOptions & { readonly next: () => Requ
   })
 }
 
-export interface Pace {
+export interface Schedule {
   readonly perSecond: number
   readonly durationMs: number
   readonly signal: AbortSignal
@@ -80,7 +86,7 @@ export interface Pace {
  *
  * @throws the first error of any of them
  */
-export async function openLoop({ perSecond, durationMs, signal }: Pace, act: () => Promise<void>): Promise<void> {
+export async function openLoop({ perSecond, durationMs, signal }: Schedule, act: () => Promise<void>): Promise<void> {
   const startedAt = performance.now()
   const count = Math.round((perSecond * durationMs) / 1_000)
   const running = new Set<Promise<void>>()

@@ -2,10 +2,14 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { onStopSignals } from '@cashflow/dev-stack'
 import { REPOSITORY } from '@cashflow/testing'
+import { compareTrees, report } from './against/against.ts'
+import { checkOut } from './against/checkout.ts'
 import { HELP, list, readArguments, UsageError } from './arguments.ts'
+import { THIS_TREE } from './contender.ts'
 import { writeResults } from './results.ts'
-import { runBenchmarks } from './run.ts'
+import { runEach } from './run.ts'
 import { startServers } from './servers.ts'
+import { table } from './table.ts'
 
 const RESULTS = join(REPOSITORY, '.cashflow/bench')
 const print = (text: string) => void process.stdout.write(`${text}\n`)
@@ -30,21 +34,33 @@ async function main(): Promise<number> {
     kill: () => process.exit(1),
   })
   const { signal } = stopping
+  const { against: commit, quick, rounds } = args
+  const opponent =
+    commit === undefined ? undefined : await checkOut({ repository: REPOSITORY, commit, dir: RESULTS, say, signal })
   const dir = join(RESULTS, `run-${process.pid}`)
-  const servers = await startServers(dir, say, signal)
+  const products = [THIS_TREE, ...(opponent ? [opponent.product] : [])]
+  const servers = await startServers({ dir, products, say, signal })
+  const slower: string[] = []
   let failed: string[] = []
   try {
-    failed = await runBenchmarks({
-      benchmarks: args.benchmarks,
-      context: { servers, quick: args.quick, rounds: args.rounds, say, signal },
-      print,
-      write: (benchmark, rows) => writeResults(RESULTS, benchmark, rows),
+    const context = { servers, product: THIS_TREE, quick, rounds, say, signal }
+    failed = await runEach(args.benchmarks, context, async (benchmark, own) => {
+      const { name, title, alone } = benchmark
+      if (opponent && alone) {
+        const comparison = await compareTrees(benchmark, alone, own, opponent)
+        writeResults(RESULTS, `${name}-against`, comparison)
+        print(`\n${name}: ${title}\n\n${report(comparison, opponent)}\n`)
+        if (comparison.keepsSpeed === false) slower.push(name)
+      } else {
+        const rows = await benchmark.run(own)
+        writeResults(RESULTS, name, { name, rows })
+        print(`\n${name}: ${title}\n\n${table(rows)}\n`)
+      }
     })
   } finally {
     await servers.stop()
     if (failed.length === 0) rmSync(dir, { recursive: true, force: true })
   }
-  if (failed.length === 0) return 0
-  print(`${failed.join(', ')} failed; the logs are in ${dir}`)
-  return 1
+  if (failed.length > 0) print(`${failed.join(', ')} failed; the logs are in ${dir}`)
+  return failed.length + slower.length === 0 ? 0 : 1
 }

@@ -13,7 +13,7 @@ export interface Place {
   drop(): Promise<void>
 }
 
-/** @param template the database that it is copied from: PRODUCT_TEMPLATE, or `template1` for an empty one */
+/** @param template the database that it is copied from: a contender's, or `template1` for an empty one */
 export async function createPlace({ postgres, rabbitmq }: Servers, template: string): Promise<Place> {
   const database = await createTestDatabase({ postgresUrl: postgres.url, template })
   const vhost = await createTestVhost({ amqpUrl: rabbitmq.url, managementUrl: rabbitmq.managementUrl })

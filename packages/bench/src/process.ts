@@ -20,6 +20,8 @@ export interface Running {
 export interface ProcessOptions {
   /** Unique in its directory: `textbook-worker`. */
   name: string
+  /** The Node that runs it. Default: the one that runs this. */
+  node?: string
   /** The module that Node runs. It logs JSON lines, `listening` with its `url` where it does, and `ready`. */
   file: string
   place: Pick<Place, 'databaseUrl' | 'brokerUrl'>
@@ -36,12 +38,13 @@ let started = 0
 const SETTINGS = { NODE_ENV: 'production', APP_ENV: 'production', LOG_LEVEL: 'info', PORT: '0', PROVIDER_DELAY_MS: '0' }
 
 /** Starts a process of its own; resolves when it says that it is ready. */
-export async function startProcess({ name, file, place, env = {}, dir }: ProcessOptions): Promise<Running> {
+export async function startProcess(options: ProcessOptions): Promise<Running> {
+  const { name, node = process.execPath, file, place, env = {}, dir } = options
   started += 1
   const logFile = join(dir, 'logs', `${String(started).padStart(4, '0')}-${name}.log`)
   rmSync(logFile, { force: true }) // Of another run it would say that this one is ready.
   const daemon = await startDaemon({
-    file: process.execPath,
+    file: node,
     args: [file],
     cwd: tmpdir(), // Where no .env of the checkout is.
     env: {
@@ -54,7 +57,7 @@ export async function startProcess({ name, file, place, env = {}, dir }: Process
     output: { file: logFile },
   })
   const { pid } = daemon
-  const failed = (what: string) => new Error(`${name} ${what}; the end of ${logFile}:\n${tail(logFile)}`)
+  const failed = (what: string) => new Error(`${name} ${what}; the end of ${logFile}:\n${endOf(logFile)}`)
   async function stop(): Promise<void> {
     const exit = await daemon.stop([{ signal: 'SIGTERM', patienceMs: STOP_MS }])
     if (exit.code !== 0) throw failed(`ended by ${describeExit(exit)}`)
@@ -79,6 +82,7 @@ function find(logFile: string, message: string): { url?: string } | undefined {
   return line === undefined ? undefined : JSON.parse(line)
 }
 
-function tail(logFile: string): string {
+/** The last lines of a log. */
+export function endOf(logFile: string): string {
   return readFileSync(logFile, 'utf8').split('\n').slice(-10).join('\n')
 }

@@ -1,4 +1,4 @@
-import type { Context, Row } from './benchmark.ts'
+import type { Context, Figure, Row } from './benchmark.ts'
 import { median } from './statistics.ts'
 
 /** What one run of a variant has measured, by metric: `{ rate: 1850, p99Ms: 31 }`. */
@@ -10,15 +10,18 @@ export type Rounds<Variant extends string, Metric extends string> = Readonly<Rec
 /**
  * Runs all variants one after the other, and that again for each round, A B C, A B C: what the machine does meanwhile,
  * and what earlier runs leave in its caches, meets all of them alike. Each variant sets up and clears away by itself.
+ *
+ * @param options.mirrored whether every second round runs backwards, A B, B A: a machine that gets slower and slower
+ *   then favours neither
  */
 export async function alternate<Variant extends string, Metric extends string>(
   variants: Readonly<Record<Variant, () => Promise<Measured<Metric>>>>,
-  { rounds, say, signal }: Pick<Context, 'rounds' | 'say' | 'signal'>,
+  { rounds, say, signal, mirrored = false }: Pick<Context, 'rounds' | 'say' | 'signal'> & { mirrored?: boolean },
 ): Promise<Rounds<Variant, Metric>> {
   const names = Object.keys(variants) as Variant[]
   const results = Object.fromEntries(names.map((name) => [name, []])) as unknown as Rounds<Variant, Metric>
   for (let round = 1; round <= rounds; round++)
-    for (const name of names) {
+    for (const name of mirrored && round % 2 === 0 ? names.toReversed() : names) {
       signal.throwIfAborted()
       say(`round ${round} of ${rounds}: ${name}`)
       results[name].push(await variants[name]())
@@ -26,11 +29,7 @@ export async function alternate<Variant extends string, Metric extends string>(
   return results
 }
 
-export interface Comparison<Variant extends string, Metric extends string> {
-  readonly metric: Metric
-  /** What the metric is called in the table: `requests`. */
-  readonly what: string
-  readonly unit: string
+export interface Comparison<Variant extends string, Metric extends string> extends Figure<Metric> {
   /** Pairs whose medians are divided: the first one's by the second one's. */
   readonly ratios?: readonly (readonly [of: Variant, to: Variant])[]
 }

@@ -1,24 +1,17 @@
 import { inspect } from 'node:util'
-import type { Benchmark, Context, Row } from './benchmark.ts'
-import { table } from './table.ts'
-
-export interface RunOptions {
-  readonly benchmarks: readonly Benchmark[]
-  readonly context: Context
-  /** Told each table as soon as there is one. */
-  readonly print: (text: string) => void
-  readonly write: (benchmark: Benchmark, rows: readonly Row[]) => void
-}
+import type { Benchmark, Context } from './benchmark.ts'
 
 /** One after the other. One that fails does not keep the others from running. @returns the names of those that failed */
-export async function runBenchmarks({ benchmarks, context, print, write }: RunOptions): Promise<string[]> {
+export async function runEach(
+  benchmarks: readonly Benchmark[],
+  context: Context,
+  run: (benchmark: Benchmark, context: Context) => Promise<void>,
+): Promise<string[]> {
   const failed: string[] = []
   for (const benchmark of benchmarks) {
-    const { name, title } = benchmark
+    const { name } = benchmark
     try {
-      const rows = await benchmark.run({ ...context, say: (line) => context.say(`${name}: ${line}`) })
-      write(benchmark, rows)
-      print(`\n${name}: ${title}\n\n${table(rows)}\n`)
+      await run(benchmark, { ...context, say: (line) => context.say(`${name}: ${line}`) })
     } catch (error) {
       if (context.signal.aborted) throw context.signal.reason
       failed.push(name)

@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type PostgresServer, type RabbitmqServer, startPostgres, startRabbitmq } from '@cashflow/dev-stack'
 import { createMigrated } from '@cashflow/testing'
+import type { Product } from './contender.ts'
 import { createTextbookTemplate } from './textbook/template.ts'
 
 /** The PostgreSQL and the RabbitMQ that all variants of a run share, each with databases and a vhost of its own. */
@@ -12,9 +13,6 @@ export interface Servers {
   readonly dir: string
   stop(): Promise<void>
 }
-
-/** The database that every one with the product's tables is copied from. */
-export const PRODUCT_TEMPLATE = 'bench_product'
 
 /**
  * What whoever runs PostgreSQL for payments sets on a small machine, and what is the same for every variant. All that
@@ -32,8 +30,16 @@ const POSTGRES_SETTINGS = {
   autovacuum_naptime: '10s',
 }
 
-/** @param dir is created; data go when the servers stop, logs stay */
-export async function startServers(dir: string, say: (line: string) => void, signal: AbortSignal): Promise<Servers> {
+export interface ServersOptions {
+  /** Is created. Data go when the servers stop, logs stay. */
+  readonly dir: string
+  /** Those whose template databases are made, each by its own migrations. */
+  readonly products: readonly Product[]
+  readonly say: (line: string) => void
+  readonly signal: AbortSignal
+}
+
+export async function startServers({ dir, products, say, signal }: ServersOptions): Promise<Servers> {
   await mkdir(dir, { recursive: true })
   const brokerDir = join(dir, 'rabbitmq')
   const starting = [
@@ -47,7 +53,7 @@ export async function startServers(dir: string, say: (line: string) => void, sig
   }
   try {
     const [postgres, rabbitmq] = await Promise.all(starting)
-    await createMigrated(postgres.url, PRODUCT_TEMPLATE)
+    for (const { root, template } of products) await createMigrated(postgres.url, template, root)
     await createTextbookTemplate(postgres.url)
     return { postgres, rabbitmq, dir, stop }
   } catch (error) {

@@ -14,3 +14,35 @@ export function percentile(values: readonly number[], percent: number): number {
   if (value === undefined) throw new RangeError('there is no percentile of nothing')
   return value
 }
+
+export interface Interval {
+  readonly low: number
+  readonly high: number
+  /** Probability that it holds the true median, from 0 to 1. It assumes nothing about the values' distribution. */
+  readonly confidence: number
+}
+
+/**
+ * The narrowest interval between two of the values, the same number from either end, that holds the true median with
+ * 95 % confidence or more. Fewer than six values give less: then it is the least and the greatest.
+ *
+ * By order statistics: each value is below the true median with a probability of one half, like the toss of a coin.
+ *
+ * @throws RangeError when there is no value
+ */
+export function medianInterval(values: readonly number[]): Interval {
+  const sorted = values.toSorted((one, other) => one - other)
+  const count = sorted.length
+  let best: Interval | undefined
+  let ways = 1 // To choose `rank` of them.
+  let outside = 0
+  for (let rank = 0; rank < count / 2; rank++) {
+    outside += 2 * ways * 0.5 ** count
+    ways = (ways * (count - rank)) / (rank + 1)
+    if (best && outside > 0.05) break
+    const [low, high] = [sorted[rank], sorted[count - 1 - rank]]
+    if (low !== undefined && high !== undefined) best = { low, high, confidence: Math.max(0, 1 - outside) }
+  }
+  if (!best) throw new RangeError('there is no median of nothing')
+  return best
+}

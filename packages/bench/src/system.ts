@@ -1,12 +1,7 @@
-import { join } from 'node:path'
-import { REPOSITORY } from '@cashflow/testing'
+import type { Contender, Role } from './contender.ts'
 import { createPlace, type Place } from './place.ts'
 import { type Running, startProcess } from './process.ts'
-import { PRODUCT_TEMPLATE, type Servers } from './servers.ts'
-import { TEXTBOOK_TEMPLATE } from './textbook/template.ts'
-
-export type Role = 'api' | 'relay' | 'worker'
-export type Kind = 'product' | 'textbook'
+import type { Servers } from './servers.ts'
 
 /** A whole pipeline, or a part of one, at a place of its own. */
 export interface System {
@@ -21,22 +16,17 @@ export interface System {
   stop(): Promise<void>
 }
 
-const TEMPLATES: Record<Kind, string> = { product: PRODUCT_TEMPLATE, textbook: TEXTBOOK_TEMPLATE }
-const FILES: Record<Kind, (role: Role) => string> = {
-  product: (role) => join(REPOSITORY, 'services', role, 'src/main.ts'),
-  textbook: (role) => join(import.meta.dirname, 'textbook', `${role}-main.ts`),
-}
-
 /** @param place of its own unless one is given, which is then not dropped */
 export async function startSystem(
   servers: Servers,
-  kind: Kind,
+  contender: Contender,
   roles: readonly Role[],
   { place: given, env = {} }: { place?: Place; env?: Readonly<Record<string, string>> } = {},
 ): Promise<System> {
-  const place = given ?? (await createPlace(servers, TEMPLATES[kind]))
+  const place = given ?? (await createPlace(servers, contender.template))
+  const { kind, node } = contender
   const starting = roles.map((role) =>
-    startProcess({ name: `${kind}-${role}`, file: FILES[kind](role), place, env, dir: servers.dir }),
+    startProcess({ name: `${kind}-${role}`, node, file: contender.fileOf(role), place, env, dir: servers.dir }),
   )
   let halted: Promise<unknown> | undefined
   async function halt(): Promise<void> {
@@ -64,11 +54,11 @@ export async function startSystem(
 /** Runs the work on a system of its own, and clears the system away whatever happens. */
 export async function onSystem<Result>(
   servers: Servers,
-  kind: Kind,
+  contender: Contender,
   roles: readonly Role[],
   work: (system: System) => Promise<Result>,
 ): Promise<Result> {
-  const system = await startSystem(servers, kind, roles)
+  const system = await startSystem(servers, contender, roles)
   try {
     return await work(system)
   } finally {

@@ -23,6 +23,22 @@ describe('arguments', () => {
       expect(() => readArguments([`--rounds=${rounds}`]), rounds).to.throw(UsageError, 'from 1 to 100')
   })
 
+  it('compare two commits in seven rounds, by benchmarks that are named and can', () => {
+    expect(readArguments(['post', 'worker', '--against', 'HEAD~3'])).to.deep.include({ against: 'HEAD~3', rounds: 7 })
+    expect(readArguments(['post', '--against=main', '--quick'])).to.include({ rounds: 1 })
+    expect(readArguments(['post', '--against=main', '--rounds=9'])).to.include({ rounds: 9 })
+    for (const name of ['post', 'relay', 'worker', 'pipeline'])
+      expect(readArguments([name, '--against=main']).benchmarks.map((benchmark) => benchmark.name)).to.deep.equal([
+        name,
+      ])
+    expect(() => readArguments(['--against=main'])).to.throw(UsageError, 'names of benchmarks: post, relay,')
+    expect(() => readArguments(['post', 'limits', '--against=main'])).to.throw(
+      UsageError,
+      'limits cannot compare two commits',
+    )
+    expect(() => readArguments(['post', '--against'])).to.throw(UsageError, HELP)
+  })
+
   it('have names that are those of files', () => {
     const names = BENCHMARKS.map(({ name }) => name)
     expect(new Set(names).size).to.equal(names.length)

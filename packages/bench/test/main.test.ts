@@ -50,6 +50,12 @@ describe('npm run bench', () => {
     expect(existsSync(join(REPOSITORY, '.cashflow/bench', `run-${pid}`))).to.equal(false)
   }).timeout(300_000)
 
+  it('exits with 2 when there is no commit to compare with', async () => {
+    const failure = await run('post', '--quick', '--against', 'no-such-commit').catch((error) => error)
+    expect(failure).to.include({ code: 2 })
+    expect(failure.stderr).to.include('there is no commit "no-such-commit"')
+  })
+
   it('says what is wrong with a name that it does not know', async () => {
     const failure = await run('pots').catch((error) => error)
     expect(failure).to.include({ code: 2 })

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { descendantsOf } from '@cashflow/dev-stack'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { cpuMs, residentBytes, treeCpuMs } from '../src/resources.ts'
+import { cpuMs, residentBytes, startedCpuMs, treeCpuMs } from '../src/resources.ts'
 
 describe('the resources of a process', () => {
   it('are counted in milliseconds, as Node counts its own', () => {
@@ -29,6 +30,29 @@ describe('the resources of a process', () => {
       await once(child, 'exit')
     }
   })
+
+  for (const [waits, link] of [
+    ['has waited for', ';'],
+    ['has not waited for yet', '&'],
+  ])
+    it(`include those of a child that has ended, which its parent ${waits}`, async () => {
+      const burn = 'while (process.cpuUsage().user < 200000); console.log("done")'
+      const command = `"$0" -e '${burn}' ${link} exec sleep 1000`
+      const parent = spawn('sh', ['-c', command, process.execPath], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+        detached: true,
+      })
+      const pid = parent.pid ?? 0
+      try {
+        await once(parent.stdout, 'data')
+        await eventually(() => expect(descendantsOf(pid)).to.be.empty)
+        expect(startedCpuMs(pid)).to.be.at.least(180)
+        expect(treeCpuMs(pid)).to.be.at.least(startedCpuMs(pid))
+      } finally {
+        process.kill(-pid, 'SIGKILL')
+        await once(parent, 'exit')
+      }
+    })
 
   it('are bytes in memory', () => {
     expect(residentBytes(process.pid)).to.be.within(process.memoryUsage.rss() / 2, process.memoryUsage.rss() * 2)

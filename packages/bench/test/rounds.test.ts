@@ -17,6 +17,15 @@ describe('rounds', () => {
     })
   })
 
+  it('run backwards every second time where they are mirrored', async () => {
+    const order: string[] = []
+    const variant = (name: string) => async () => ({ turn: order.push(name) })
+    const options = { rounds: 3, say, signal, mirrored: true }
+    const rounds = await alternate({ a: variant('a'), b: variant('b') }, options)
+    expect(order).to.deep.equal(['a', 'b', 'b', 'a', 'a', 'b'])
+    expect(rounds.a).to.deep.equal([{ turn: 1 }, { turn: 4 }, { turn: 5 }])
+  })
+
   it('begin no turn once somebody wants to stop', async () => {
     const stopping = new AbortController()
     const begun: string[] = []

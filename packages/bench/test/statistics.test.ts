@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { median, percentile } from '../src/statistics.ts'
+import { median, medianInterval, percentile } from '../src/statistics.ts'
 
 describe('statistics', () => {
   it('take the value in the middle, or the mean of the two there, in whatever order they came', () => {
@@ -15,8 +15,31 @@ describe('statistics', () => {
     expect(percentile([3, 1, 2], 0)).to.equal(1)
   })
 
+  it('hold the median in the narrowest interval of values with 95 % confidence, and say how much it is', () => {
+    const upTo = (count: number) => medianInterval(Array.from({ length: count }, (_, index) => count - index))
+    const expected = [
+      [1, 1, 1, 0],
+      [5, 1, 5, 0.9375],
+      [6, 1, 6, 0.96875],
+      [7, 1, 7, 0.984375],
+      [8, 1, 8, 0.9921875],
+      // Tables of the sign test have these ranks.
+      [9, 2, 8, 0.9609375],
+      [12, 3, 10, 0.96142578125],
+      [15, 4, 12, 0.96484375],
+      [25, 8, 18, 0.9567],
+      [100, 40, 61, 0.9648],
+    ] as const
+    for (const [count, low, high, confidence] of expected) {
+      const interval = upTo(count)
+      expect([interval.low, interval.high], `${count}`).to.deep.equal([low, high])
+      expect(interval.confidence, `${count}`).to.be.closeTo(confidence, 0.0001)
+    }
+  })
+
   it('have nothing to say about nothing', () => {
     expect(() => median([])).to.throw(RangeError)
     expect(() => percentile([], 50)).to.throw(RangeError)
+    expect(() => medianInterval([])).to.throw(RangeError)
   })
 })

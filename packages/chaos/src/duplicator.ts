@@ -28,7 +28,7 @@ export async function createDuplicator(urls: readonly string[]): Promise<Duplica
     async publish(messages, copies) {
       await publisher.whenReady(AbortSignal.timeout(READY_MS)).catch(() => {})
       const outgoing = messages.map(({ messageId, topic, paymentId }) => ({
-        ...{ messageId, topic, headers: {}, mandatory: false, createdAt: new Date() },
+        ...{ messageId, key: paymentId, topic, headers: {}, mandatory: false, createdAt: new Date() },
         body: JSON.stringify({ payment_id: paymentId }),
       }))
       const storm = Array.from({ length: copies }, () => outgoing).flat()

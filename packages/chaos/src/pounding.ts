@@ -14,7 +14,8 @@ const CONFIRMED_MS = 2_000
 export async function pound(urls: readonly string[], messages: readonly Sighting[], signal: AbortSignal) {
   const batch = Array.from({ length: BATCH }, (_, index) => {
     const { messageId, topic, paymentId } = messages[index % messages.length] as Sighting
-    return { messageId, topic, body: JSON.stringify({ payment_id: paymentId }), ...{ headers: {}, mandatory: true } }
+    const body = JSON.stringify({ payment_id: paymentId })
+    return { messageId, key: paymentId, topic, body, headers: {}, mandatory: true }
   })
   const publishing = Array.from({ length: PUBLISHERS }, async () => {
     const connection = createConnection({ urls, name: 'chaos-pounder', logger: SILENT })

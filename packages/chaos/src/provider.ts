@@ -6,8 +6,11 @@ import type { Random } from './random.ts'
 
 export type Verdict = 'approved' | 'declined'
 
-/** `failing` says 503, `hanging` says nothing, `lying` says what nobody can read; half of the time the money moved. */
-export type Mood = 'well' | 'slow' | 'failing' | 'hanging' | 'lying'
+/**
+ * `failing` says 503, `hanging` says nothing, `lying` says what cannot be read; half of the time the money moved.
+ * `undecided` takes charges and says 202, but only of keys of which it tells the truth later.
+ */
+export type Mood = 'well' | 'slow' | 'undecided' | 'failing' | 'hanging' | 'lying'
 
 /** One request, whatever it holds, as its head arrived. */
 export interface ProviderRequest {
@@ -65,7 +68,7 @@ export async function startProvider(random: Random): Promise<Provider> {
 
   async function charge(request: IncomingMessage, { key, beganAt }: ProviderRequest): Promise<Verdict> {
     const body = (await json(request)) as { payment_id: string; amount_minor: number; currency: string }
-    const hasMoved = mood === 'well' || mood === 'slow' || random.chance(0.5)
+    const hasMoved = ['well', 'slow', 'undecided'].includes(mood) || random.chance(0.5)
     const verdict = random.chance(0.7) ? 'approved' : 'declined'
     const known = isKnown(key)
     if (hasMoved && known) found.set(key, verdict)
@@ -79,8 +82,11 @@ export async function startProvider(random: Random): Promise<Provider> {
     requests.push(arrived)
     const { key, method } = arrived
     const verdict = method === 'GET' ? found.get(key) : await charge(request, arrived)
+    const isUndecided = mood === 'undecided' && found.has(key)
+    if (isUndecided) return say(response, 202, '{"status":"pending"}', { 'retry-after': '1' })
     switch (mood) {
       case 'well':
+      case 'undecided':
       case 'slow':
         await later(random.int(...answersAfterMs(mood)))
         if (verdict && !response.destroyed) told.push({ key, verdict })
@@ -134,14 +140,14 @@ function isKnown(key: string): boolean {
   return Number.parseInt(key.at(-1) ?? '', 16) < 8
 }
 
-function answersAfterMs(mood: 'well' | 'slow'): [min: number, max: number] {
-  return mood === 'well' ? [1, 60] : [500, 5_000]
+function answersAfterMs(mood: Mood): [min: number, max: number] {
+  return mood === 'slow' ? [500, 5_000] : [1, 60]
 }
 
 function later(delayMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, delayMs).unref())
 }
 
-function say(response: ServerResponse, status: number, body: string | Buffer): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(body)
+function say(response: ServerResponse, status: number, body: string | Buffer, headers = {}): void {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body)
 }

@@ -41,4 +41,21 @@ describe('the provider', () => {
     ])
     expect(asked()).to.have.length(2)
   })
+
+  it('says 202 while it is undecided about a charge that it will tell of, and what it decided afterwards', async () => {
+    const body = JSON.stringify({ payment_id: KEY, amount_minor: 100, currency: 'USD' })
+    const look = () => fetch(`${provider.url}/${KEY}`)
+    provider.mood = 'undecided'
+    expect((await look()).status).to.equal(404)
+    const posted = await fetch(provider.url, { method: 'POST', headers: { 'idempotency-key': KEY }, body })
+    for (const response of [posted, await look()]) {
+      expect(response.status).to.equal(202)
+      expect(response.headers.get('retry-after')).to.equal('1')
+    }
+    expect(provider.told).to.deep.equal([])
+    provider.mood = 'well'
+    const decided = (await (await look()).json()) as { status: string }
+    expect(provider.told).to.deep.equal([{ key: KEY, verdict: decided.status }])
+    expect(provider.charges).to.have.length(1)
+  })
 })

@@ -1,7 +1,7 @@
 export { fetchLibfaketime } from './libfaketime.ts'
 export { freePorts } from './ports.ts'
 export { type Daemon, describeExit, type Exit, startDaemon } from './processes/daemon.ts'
-export { descendantsOf, killTree } from './processes/descendants.ts'
+export { descendantsOf, everyProcess, killTree } from './processes/descendants.ts'
 export { type PostgresOptions, type PostgresServer, startPostgres } from './servers/postgres.ts'
 export { copyForStandby } from './servers/postgres-standby.ts'
 export { type RabbitmqOptions, type RabbitmqServer, startRabbitmq } from './servers/rabbitmq.ts'

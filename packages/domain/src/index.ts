@@ -1,7 +1,7 @@
 export { CURRENCIES, type Currency } from './currency.ts'
 export { type Decimal, readJsonNumber, readPlainNumber } from './decimal.ts'
 export type { PaymentEvent } from './events.ts'
-export { AMOUNT_MINOR_MAX, type AmountCode, formatMoney, type Money, moneyOf } from './money.ts'
+export { AMOUNT_MINOR_MAX, type AmountCode, formatMoney, isSameAmount, type Money, moneyOf } from './money.ts'
 export {
   createPayment,
   DEFAULT_MERCHANT_ID,

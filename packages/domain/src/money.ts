@@ -30,6 +30,15 @@ export function formatMoney(money: Money): string {
   return formatMinor(money.amountMinor, money.currency)
 }
 
+/** Whether both amounts are the same number. Currencies may differ: 5 of one without decimals is the same as 5.00 USD. */
+export function isSameAmount(one: Money, other: Money): boolean {
+  return one.amountMinor * minorUnits(other.currency) === other.amountMinor * minorUnits(one.currency)
+}
+
+function minorUnits(currency: Currency): bigint {
+  return 10n ** BigInt(CURRENCIES[currency])
+}
+
 function formatMinor(amountMinor: bigint, currency: Currency): string {
   const decimals: number = CURRENCIES[currency]
   const digits = amountMinor.toString().padStart(decimals + 1, '0')

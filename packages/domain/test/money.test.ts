@@ -5,6 +5,7 @@ import {
   CURRENCIES,
   type Currency,
   formatMoney,
+  isSameAmount,
   moneyOf,
   readJsonNumber,
   readPlainNumber,
@@ -163,5 +164,13 @@ describe('Money', () => {
   it('has all of its currency’s decimals when written', () => {
     expect(formatMoney({ amountMinor: 10000n, currency: 'USD' })).to.equal('100.00')
     expect(formatMoney({ amountMinor: 7n, currency: 'ETB' })).to.equal('0.07')
+  })
+
+  it('is the same amount as the same number of another currency, and as no other number', () => {
+    const dollars = { amountMinor: 10_050n, currency: 'USD' } as const
+    expect(isSameAmount(dollars, { amountMinor: 10_050n, currency: 'USD' })).to.equal(true)
+    expect(isSameAmount(dollars, { amountMinor: 10_050n, currency: 'ETB' })).to.equal(true)
+    expect(isSameAmount(dollars, { amountMinor: 10_051n, currency: 'USD' })).to.equal(false)
+    expect(isSameAmount(dollars, { amountMinor: 1_005_000n, currency: 'USD' })).to.equal(false)
   })
 })

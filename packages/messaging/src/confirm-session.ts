@@ -2,6 +2,7 @@ import { type ConfirmChannel, IllegalOperationError } from 'amqplib/callback_api
 import type { Batch, OutboundMessage, PublishOutcome } from './batch.ts'
 import type { Opened } from './channel.ts'
 import { describe, messageBytesMax } from './errors.ts'
+import type { Suspects } from './suspects.ts'
 
 const CONFIRMED: PublishOutcome = { status: 'confirmed' }
 const NACKED: PublishOutcome = { status: 'nacked' }
@@ -18,28 +19,36 @@ export interface ConfirmSession {
   readonly inFlight: number
   /** The socket takes no more at the moment. */
   readonly congested: boolean
+  /** The message in flight was sent alone, and nothing may be sent before its answer. */
+  readonly holdsLone: boolean
   /**
    * Aborted when nothing but nacks has come for a topic for too long, and nothing is in flight. A channel to which RabbitMQ
    * has once said that a queue is full may never hear that the limit was lifted, and refuses from then on by itself.
    */
   readonly spent: AbortSignal
-  /** Sends the batch's next message, and settles it at once if it cannot be sent. */
-  sendNext(batch: Batch): void
-  /** Gives up every batch that has a message in flight. What the broker has ended the channel for is oversized. */
-  lose(cause: unknown): void
+  /** Sends the batch's next message, and settles it at once if it cannot be sent. `alone`: nothing else is in flight. */
+  sendNext(batch: Batch, alone?: boolean): void
+  /**
+   * Gives up every batch that has a message in flight, but for a culprit's, which is settled. What the broker has ended the
+   * channel for is oversized, rejected or suspect. Returns whether there was a culprit.
+   *
+   * @param blamed whether the cause lies in what was sent
+   */
+  lose(cause: unknown, blamed: boolean): boolean
 }
 
 export interface ConfirmSessionOptions {
   exchange: string
   /** How long the broker may refuse all of a topic, in milliseconds, before the channel is spent. */
   refusedMaxMs: number
+  suspects: Suspects
   /** Called after each confirm, when there is room again. */
   progressed: () => void
 }
 
 export function createConfirmSession(
   { channel }: Opened<ConfirmChannel>,
-  { exchange, refusedMaxMs, progressed }: ConfirmSessionOptions,
+  { exchange, refusedMaxMs, suspects, progressed }: ConfirmSessionOptions,
 ): ConfirmSession {
   const spent = new AbortController()
   // By topic, the oldest first: another one's queues may have room.
@@ -48,12 +57,16 @@ export function createConfirmSession(
   const inFlight = new Map<number, InFlight>()
   let lastTag = 0
   let congested = false
+  /** Whether what was sent last was sent alone. */
+  let lone = false
 
   function settle(tag: number, outcome: PublishOutcome): void {
     const sent = inFlight.get(tag)
     if (!sent) return
     inFlight.delete(tag)
-    const topic = sent.batch.messages[sent.index]?.topic ?? ''
+    const message = messageOf(sent)
+    const { topic } = message
+    if (lone) suspects.clear(message, { confirmed: outcome === CONFIRMED })
     if (outcome !== NACKED) refusedSince.delete(topic)
     else if (!refusedSince.has(topic)) refusedSince.set(topic, performance.now())
     // An unroutable message is returned, and then confirmed all the same.
@@ -86,6 +99,18 @@ export function createConfirmSession(
     progressed()
   })
 
+  function accuse(reason: string): boolean {
+    const [first, ...others] = inFlight.values()
+    if (!first) return false
+    if (!lone) suspects.add([first, ...others].map(messageOf), reason)
+    else if (suspects.convict(messageOf(first), reason)) {
+      inFlight.clear()
+      first.batch.settle(first.index, { status: 'rejected', reason })
+      return true
+    }
+    return false
+  }
+
   return {
     get inFlight() {
       return inFlight.size
@@ -93,8 +118,11 @@ export function createConfirmSession(
     get congested() {
       return congested
     },
+    get holdsLone() {
+      return lone && inFlight.size > 0
+    },
     spent: spent.signal,
-    sendNext(batch) {
+    sendNext(batch, alone = false) {
       const index = batch.next++
       const message = batch.messages[index] as OutboundMessage
       try {
@@ -102,21 +130,28 @@ export function createConfirmSession(
         congested = !channel.publish(exchange, message.topic, Buffer.from(message.body), propertiesOf(message, tag))
         inFlight.set(tag, { batch, index, returned: undefined })
         lastTag = tag
+        lone = alone
       } catch (error) {
         if (error instanceof IllegalOperationError) batch.giveUp(describe(error))
         // No frame holds it (64 KiB of headers, 255 bytes of topic): nothing was written, and nothing ever will be.
         else batch.settle(index, { status: 'oversized', reason: describe(error) })
       }
     },
-    lose(cause) {
+    lose(cause, blamed) {
       const limit = messageBytesMax(cause)
+      const culprit = blamed && limit === undefined && accuse(describe(cause))
       for (const { batch } of inFlight.values()) {
         if (limit !== undefined) settleOversized(batch, limit)
         batch.giveUp(describe(cause))
       }
       inFlight.clear()
+      return culprit
     },
   }
+}
+
+function messageOf({ batch, index }: InFlight): OutboundMessage {
+  return batch.messages[index] as OutboundMessage
 }
 
 /** Also what was not sent yet: it would cost the next channel. */

@@ -4,10 +4,33 @@ export function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
+/** AMQP's `basic.publish`, by its class and its method. */
+const PUBLISH = { classId: 60, methodId: 40 }
+
 /** No right (403), locked (405), another queue by that name (406): asking again does not help, an operator does. */
 export function isRefusal(error: unknown): boolean {
-  if (messageBytesMax(error) !== undefined) return false
-  return error instanceof Error && 'code' in error && [403, 405, 406].includes(error.code as number)
+  return [403, 405, 406].includes(closeOf(error).code ?? 0) && !isOverPublish(error)
+}
+
+/** The channel was closed over what was published on it (406), and not over a declaration. */
+export function isOverPublish(error: unknown): boolean {
+  const { code, classId, methodId } = closeOf(error)
+  return code === 406 && classId === PUBLISH.classId && methodId === PUBLISH.methodId
+}
+
+/**
+ * Whether the broker says that what it was sent is wrong: 406 for a channel; 501 FRAME_ERROR, 502 SYNTAX_ERROR, 505
+ * UNEXPECTED_FRAME or 540 NOT_IMPLEMENTED for a connection. A missing right (403), a missing exchange (404), a failure of its own (541)
+ * and a loss without a code say nothing of a message.
+ */
+export function blamesMessage(error: unknown, lost: 'channel' | 'connection'): boolean {
+  const { code = 0 } = closeOf(error)
+  return lost === 'channel' ? code === 406 : [501, 502, 505, 540].includes(code)
+}
+
+/** What amqplib keeps of the broker's `channel.close` or `connection.close`. */
+function closeOf(error: unknown): { code?: number; classId?: number; methodId?: number } {
+  return error instanceof Error ? (error as ReturnType<typeof closeOf>) : {}
 }
 
 /** The broker's `max_message_size`, where it ended a channel over a message that is larger: 406, and only text tells. */

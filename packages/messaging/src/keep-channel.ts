@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BACKOFF_MAX_MS, backoffMs } from './backoff.ts'
 import type { Connection } from './connection.ts'
-import { describe, isRefusal } from './errors.ts'
+import { describe, isOverPublish, isRefusal } from './errors.ts'
 import type { Link } from './link.ts'
 import type { Logger } from './logger.ts'
 
@@ -30,7 +30,9 @@ export async function keepChannel(options: KeepChannelOptions, stopping: AbortSi
     } catch (error) {
       // Without its connection no channel lives, and how soon there is another is the connection's to say.
       if (stopping.aborted || link.closed.aborted) continue
-      failures = performance.now() - startedAt > BACKOFF_MAX_MS ? 0 : failures + 1
+      // A message that costs its channel must not keep the others waiting: how soon it comes again is its sender's to say.
+      const isSteady = performance.now() - startedAt > BACKOFF_MAX_MS || isOverPublish(error)
+      failures = isSteady ? 0 : failures + 1
       const waitMs = Math.round(backoffMs(failures) + (isRefusal(error) ? REFUSED_WAIT_MS : 0))
       const facts = { channel: name, host: link.endpoint.name, reason: describe(error), retry_ms: waitMs }
       if (isRefusal(error)) logger.error('RabbitMQ refuses what this channel needs', facts)

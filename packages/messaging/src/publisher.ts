@@ -3,12 +3,16 @@ import { type Batch, createBatch, type OutboundMessage, type PublishOutcome } fr
 import { closeChannel, type Opened, openChannel, openConfirmChannel, prepareChannel } from './channel.ts'
 import { type ConfirmSession, createConfirmSession } from './confirm-session.ts'
 import type { Connection } from './connection.ts'
-import { describe } from './errors.ts'
+import { blamesMessage, describe } from './errors.ts'
 import { keepChannel } from './keep-channel.ts'
 import type { Link } from './link.ts'
 import type { Logger } from './logger.ts'
+import { createSuspects } from './suspects.ts'
 import { declareTopology, type Topology } from './topology.ts'
 import { aborted, createGate } from './waiting.ts'
+
+/** How long a message that is alone in flight has for its confirm, in milliseconds, or half of its call's deadline. */
+const ALONE_MS = 2_000
 
 export interface PublisherOptions {
   connection: Connection
@@ -32,7 +36,8 @@ export interface Publisher {
   whenReady(signal?: AbortSignal): Promise<void>
   /**
    * One outcome for each message, at its index, no later than the deadline; never rejects. When the channel is lost
-   * nothing more of a call is sent that had begun, so that a message never overtakes an earlier one whose fate is unknown.
+   * nothing more of a call is sent that had messages in flight, so that none overtakes an earlier one whose fate is unknown.
+   * A message over which the broker closes the channel or the connection becomes `rejected`: see `Suspects`.
    */
   publish(messages: readonly OutboundMessage[], options: { deadlineMs: number }): Promise<PublishOutcome[]>
   /** Declares the topology again, after a return. False when that failed, which is logged; never rejects. */
@@ -45,6 +50,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const ready = createGate<ConfirmSession>(stopping.signal)
   /** Calls that have something left to send, in order. */
   const waiting = new Set<Batch>()
+  const suspects = createSuspects(logger)
   const unfinished = new Set<Promise<unknown>>()
   let current: { link: Link; session: ConfirmSession } | undefined
   let running: Promise<void> | undefined
@@ -54,7 +60,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   async function setUp(opened: Opened<ConfirmChannel>): Promise<ConfirmSession> {
     await declare(opened)
-    return createConfirmSession(opened, { exchange: topology.exchange, refusedMaxMs, progressed: pump })
+    return createConfirmSession(opened, { exchange: topology.exchange, refusedMaxMs, suspects, progressed: pump })
   }
 
   function pump(): void {
@@ -62,10 +68,20 @@ export function createPublisher(options: PublisherOptions): Publisher {
       while (!batch.done && batch.next < batch.messages.length) {
         const session = ready.value
         if (!session || session.congested || session.inFlight >= windowMax) return
-        session.sendNext(batch)
+        if (suspects.size === 0) session.sendNext(batch)
+        else if (!sendCarefully(session, batch)) return
       }
       waiting.delete(batch)
     }
+  }
+
+  /** Returns false while something in flight has to be answered first. */
+  function sendCarefully(session: ConfirmSession, batch: Batch): boolean {
+    const alone = suspects.mustBeAlone(batch.messages[batch.next] as OutboundMessage)
+    if (session.holdsLone || (alone && session.inFlight > 0)) return false
+    if (alone && performance.now() > batch.aloneUntil) batch.giveUp('no time left to publish it alone')
+    else session.sendNext(batch, alone)
+    return true
   }
 
   async function hold(link: Link): Promise<void> {
@@ -91,18 +107,14 @@ export function createPublisher(options: PublisherOptions): Publisher {
       if (session.spent.aborted) logRefused(link, session)
       return closeChannel(link, opened)
     }
-    lose(session, opened.closed.reason)
-    throw opened.closed.reason
+    const { reason } = opened.closed
+    // Without the culprit the next channel may live: it is opened at once, and calls with nothing in flight go on with it.
+    if (!session.lose(reason, blamesMessage(reason, link.closed.aborted ? 'connection' : 'channel'))) throw reason
   }
 
   function logRefused(link: Link, { spent }: ConfirmSession): void {
     const facts = { host: link.endpoint.name, reason: describe(spent.reason) }
     logger.warn('RabbitMQ goes on refusing, asking on a new channel', facts)
-  }
-
-  function lose(session: ConfirmSession, cause: unknown): void {
-    session.lose(cause)
-    for (const batch of waiting) if (batch.next > 0) batch.giveUp(describe(cause))
   }
 
   function expire(batch: Batch, deadlineMs: number): void {
@@ -116,7 +128,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   function publish(messages: readonly OutboundMessage[], { deadlineMs }: { deadlineMs: number }) {
     const { promise, resolve } = Promise.withResolvers<PublishOutcome[]>()
-    const batch = createBatch(messages, resolve)
+    const aloneUntil = performance.now() + deadlineMs - Math.min(ALONE_MS, deadlineMs / 2)
+    const order = suspects.size > 0 ? suspects.order(messages) : undefined
+    const batch = createBatch(messages, { order, aloneUntil, finish: resolve })
     if (messages.length === 0) resolve([])
     else if (!taking) batch.giveUp('the publisher was stopped')
     else {

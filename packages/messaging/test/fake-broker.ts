@@ -5,13 +5,16 @@ import { onCleanUp } from './cleanup.ts'
 
 const { bytes, contentFrames, createMethodReader, long, longLong, longText, method, methodFrame, short, shortText } =
   amqp
-type Method = amqp.Method
+export type Method = amqp.Method
 
 export const connectionClose = (code: number, text: string) =>
   method(10, 50, short(code), shortText(text), short(0), short(0))
 export const connectionBlocked = (reason: string) => method(10, 60, shortText(reason))
 export const channelClose = (code: number, text: string) =>
   method(20, 40, short(code), shortText(text), short(0), short(0))
+/** As over a message. */
+export const publishRefused = (code: number, text: string) =>
+  method(20, 40, short(code), shortText(text), short(60), short(40))
 
 /** A message of the given properties and body, as it comes to the consumer of `payments`. */
 export const delivered = (properties: Buffer, body: string) => (channel: number) =>
@@ -54,6 +57,8 @@ const ANSWERS: Answers = {
   'confirm.select': method(85, 11),
 }
 
+const ack = (tag: number) => method(60, 80, long(0), long(tag), bytes(0))
+
 const NAMES: Readonly<Record<string, string>> = {
   '10.11': 'start-ok',
   '10.40': 'open',
@@ -67,6 +72,7 @@ const NAMES: Readonly<Record<string, string>> = {
   '60.10': 'qos',
   '60.20': 'consume',
   '60.30': 'cancel',
+  '60.40': 'publish',
   '60.80': 'ack',
   '85.10': 'confirm.select',
 }
@@ -100,9 +106,7 @@ export async function createFakeBroker(
   let channels = 0
   let acks = 0
   let heardCloseOk = false
-  const sockets = new Set<Socket>()
-  const server = createServer((client) => {
-    client.on('error', () => {})
+  const url = await listen((client) => {
     const answer = (channel: number, name: string, regular: Method | undefined) => {
       if (name === 'connection.close-ok') heardCloseOk = true
       if (name === 'ack') acks++
@@ -119,18 +123,9 @@ export async function createFakeBroker(
     readFrames(client, (channel, name) =>
       name === 'protocol' ? answer(0, name, START) : answer(channel, name, answers[name]),
     )
-    sockets.add(client)
-    client.on('close', () => sockets.delete(client))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onCleanUp(async () => {
-    server.close()
-    for (const socket of sockets) socket.destroy()
-    await once(server, 'close')
   })
   return {
-    url: `amqp://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    url,
     get struck() {
       return struck
     },
@@ -149,6 +144,84 @@ export async function createFakeBroker(
   }
 }
 
+/** What a broker sees of one message as it arrives. */
+export interface Arrival {
+  topic: string
+  /** Messages before it on the same channel that were not answered yet. */
+  unanswered: number
+}
+
+/**
+ * Accepts everything, and answers a message as `answer` says for its topic: with a confirm a little later, with the end of
+ * the channel or the connection, or with the end of the socket. Nothing behind such an end is looked at. Cleaned up after the
+ * test.
+ */
+export async function createPublishingBroker(
+  answer: (topic: string) => Method | 'ack' | 'cut',
+  { ackAfterMs = 0 }: { ackAfterMs?: number } = {},
+) {
+  const arrivals: Arrival[] = []
+  const url = await listen((client) => {
+    let tag = 0
+    let acked = 0
+    let ended = false
+    const publish = (channel: number, topic: string) => {
+      if (ended) return
+      arrivals.push({ topic, unanswered: tag - acked })
+      const own = ++tag
+      const what = answer(topic)
+      if (what === 'ack') {
+        // Behind what arrived together.
+        setTimeout(() => {
+          if (ended) return
+          acked++
+          client.write(methodFrame(channel, ack(own)))
+        }, ackAfterMs)
+        return
+      }
+      ended = true
+      if (what === 'cut') client.destroy()
+      else client.write(methodFrame(what[0] === 10 ? 0 : channel, what))
+    }
+    readFrames(client, (channel, name, args) => {
+      if (name === 'publish') return publish(channel, topicOf(args))
+      if (name === 'channel.open') {
+        tag = 0
+        acked = 0
+        ended = false
+      }
+      const regular = name === 'protocol' ? START : ANSWERS[name]
+      if (regular) client.write(methodFrame(name === 'protocol' ? 0 : channel, regular))
+    })
+  })
+  return { url, arrivals }
+}
+
+/** Of the arguments of `basic.publish`: two bytes, the exchange, the routing key. */
+function topicOf(args: Buffer): string {
+  const at = 3 + args.readUInt8(2)
+  return args.toString('utf8', at + 1, at + 1 + args.readUInt8(at))
+}
+
+/** On a free port. Cleaned up after the test. */
+async function listen(serve: (client: Socket) => void): Promise<string> {
+  const sockets = new Set<Socket>()
+  const server = createServer((client) => {
+    client.on('error', () => {})
+    sockets.add(client)
+    client.on('close', () => sockets.delete(client))
+    serve(client)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onCleanUp(async () => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+    await once(server, 'close')
+  })
+  return `amqp://127.0.0.1:${(server.address() as AddressInfo).port}/`
+}
+
 function toFrames(strike: Method | ((channel: number) => Buffer), channel: number): Buffer {
   if (typeof strike === 'function') return strike(channel)
   return methodFrame(strike[0] === 10 ? 0 : channel, strike)
@@ -159,14 +232,14 @@ function isPassive(declare: Buffer): boolean {
   return ((declare[14 + (declare[13] ?? 0)] ?? 0) & 1) === 1
 }
 
-function readFrames(client: Socket, onMethod: (channel: number, name: string) => void): void {
+function readFrames(client: Socket, onMethod: (channel: number, name: string, args: Buffer) => void): void {
   let greeting = 8
   const read = createMethodReader((channel, number, frame) => {
     const name = NAMES[number]
-    if (name) onMethod(channel, name === 'queue.declare' && isPassive(frame) ? 'queue.look' : name)
+    if (name) onMethod(channel, name === 'queue.declare' && isPassive(frame) ? 'queue.look' : name, frame.subarray(11))
   })
   client.on('data', (data) => {
-    if (greeting > 0) onMethod(0, 'protocol')
+    if (greeting > 0) onMethod(0, 'protocol', data)
     read(data.subarray(greeting))
     greeting = 0
   })

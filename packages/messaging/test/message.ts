@@ -4,6 +4,7 @@ import type { OutboundMessage } from '../src/index.ts'
 export function message(changes: Partial<OutboundMessage> = {}): OutboundMessage {
   return {
     messageId: randomUUID(),
+    key: randomUUID(),
     topic: 'payment.created',
     body: '{"payment_id":"0199b6a0-0000-7000-8000-000000000000"}',
     headers: {},

@@ -33,6 +33,7 @@ export function decide(message: OutboxMessage, outcome: PublishOutcome, random =
       if (attempts >= ATTEMPTS_MAX) return { action: 'bury', reason: outcome.reason }
       return { action: 'delay', delayMs: retryDelayMs(attempts, random), reason: 'unroutable' }
     }
+    case 'rejected':
     case 'oversized': // It stays so, and each attempt costs those beside it their channel.
       return { action: 'bury', reason: outcome.reason }
     default:

@@ -10,6 +10,8 @@ export type PublishOutcome =
   | { readonly status: 'returned'; readonly reason: string }
   /** It is more than the broker takes, or can be sent. */
   | { readonly status: 'oversized'; readonly reason: string }
+  /** The broker closes the channel or the connection over it alone, and takes other messages. */
+  | { readonly status: 'rejected'; readonly reason: string }
   /** The deadline passed or the connection was lost: the broker may have it or not. */
   | { readonly status: 'unknown'; readonly reason: string }
 

@@ -120,6 +120,19 @@ describe('a pass', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
+  it('makes a message that the broker rejects a dead letter with its reason, and publishes what is behind it', async () => {
+    const [bad, next] = messages(2, { key: 'k' })
+    await append([bad as NewMessage, next as NewMessage])
+    await pass(
+      scriptedPublisher(({ messageId }) =>
+        messageId === bad?.messageId ? { status: 'rejected', reason: '406 invalid message' } : { status: 'confirmed' },
+      ),
+    )
+    const dead = await outbox.db.selectFrom('dead_letters').select(['message_id', 'source', 'reason']).execute()
+    expect(dead).to.deep.equal([{ message_id: bad?.messageId, source: 'outbox', reason: '406 invalid message' }])
+    expect(await outbox.backlog()).to.equal(0)
+  })
+
   it('leaves what was nacked or is unknown, uncharged and in its order', async () => {
     const news = messages(3, { key: 'k' })
     await append(news)

@@ -6,14 +6,18 @@ import pg from 'pg'
 import { withDatabase } from './addresses.ts'
 import { REPOSITORY } from './repository.ts'
 
-/** Creates a database with all tables on a server. */
-export async function createMigrated(postgresUrl: string, database: string): Promise<void> {
+/**
+ * Creates a database with all tables on a server.
+ *
+ * @param root the checkout whose migrations run; its packages are installed
+ */
+export async function createMigrated(postgresUrl: string, database: string, root = REPOSITORY): Promise<void> {
   const client = new pg.Client({ connectionString: postgresUrl })
   await client.connect()
   await client.query(`create database ${database}`)
   await client.end()
   // As a process of its own: the migrations are under test as they are run, and this package needs no other of ours.
-  await promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/bin.ts')], {
+  await promisify(execFile)(process.execPath, [join(root, 'db/src/bin.ts')], {
     cwd: tmpdir(),
     env: { ...process.env, DATABASE_URL: withDatabase(postgresUrl, database) },
   })

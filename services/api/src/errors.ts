@@ -1,4 +1,4 @@
-import { isFault } from '@cashflow/db'
+import { isFault, mayBeItemsOwn } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
 import { answerJson } from './answer-json.ts'
@@ -49,7 +49,9 @@ function toProblem(error: unknown): Problem {
   return new Problem('internal', 'The request could not be handled. It was recorded under its request_id.')
 }
 
-// Whatever is wrong with the database is no reason to believe that the request was at fault.
+// Whatever is wrong with the database is no reason to believe that the request was at fault. But a damaged row is not
+// repaired by sending the request again: that is `internal`, and an error line.
 function isUnavailable(error: unknown): boolean {
-  return error instanceof DeadlineError || (error instanceof Error && !isFault(error))
+  if (error instanceof DeadlineError) return true
+  return error instanceof Error && !isFault(error) && !mayBeItemsOwn(error)
 }

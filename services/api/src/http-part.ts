@@ -1,8 +1,10 @@
 import { once } from 'node:events'
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Logger, Part } from '@cashflow/runtime'
 import { answerBrokenRequest } from './broken-request.ts'
+import { type Connections, trackConnections } from './connections.ts'
+import { connectionsMax } from './connections-max.ts'
 import { readInSlices } from './read-in-slices.ts'
 
 export interface HttpOptions {
@@ -13,7 +15,7 @@ export interface HttpOptions {
   unreadMs?: number
   /** How long a request's headers may take. */
   headersMs?: number
-  /** Connections at the same time; one more is closed at once. */
+  /** Connections at the same time. One more is taken, and another one closed for it. */
   connectionsMax?: number
 }
 
@@ -22,14 +24,11 @@ export interface HttpPart extends Part {
   readonly url: string
 }
 
-type Connections = ReadonlyMap<Socket, ReadonlySet<ServerResponse>>
-
 const DRAIN_MS = 15_000
 // Longer than a body and a turn at PostgreSQL may take together.
 const UNREAD_MS = 20_000
 // A client that sends requests and reads no answers is cut here.
 const UNANSWERED_MAX = 32
-const CONNECTIONS_MAX = 4_096
 const HEADERS_MS = 10_000
 
 /** Listens while started. Stopping answers what is in flight, then closes. */
@@ -43,16 +42,17 @@ export function httpPart(app: RequestListener, options: HttpOptions): HttpPart {
     requireHostHeader: false, // The app's own answer has a Request-Id.
   })
   server.timeout = unreadMs
-  server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX
   readInSlices(server)
-  const connections = trackConnections(server)
+  // Not server.maxConnections, which closes the new connection and keeps those that idle.
+  const max = options.connectionsMax ?? connectionsMax()
+  const connections = trackConnections(server, { connectionsMax: max, logger })
   server.on('clientError', (error, socket) => {
-    answerBrokenRequest(error, socket as Socket, [...(connections.get(socket as Socket) ?? [])])
+    answerBrokenRequest(error, socket as Socket, [...(connections.open.get(socket as Socket)?.exchanges ?? [])])
   })
   let starting: Promise<unknown> | undefined
   let stopping: Promise<void> | undefined
   server.on('request', (req, res) => {
-    const unanswered = connections.get(req.socket)?.size ?? 0
+    const unanswered = connections.open.get(req.socket)?.exchanges.size ?? 0
     if (unanswered > UNANSWERED_MAX) req.socket.destroy()
     if (req.socket.destroyed) return
     if (stopping) res.setHeader('Connection', 'close')
@@ -70,37 +70,22 @@ export function httpPart(app: RequestListener, options: HttpOptions): HttpPart {
       if (stopping) return
       starting ??= once(server.listen({ host, port, backlog: 1_024 }), 'listening')
       await starting
-      logger.info('listening', { url: this.url })
+      logger.info('listening', { url: this.url, connections_max: max })
     },
     async stop() {
       await starting?.catch(() => {})
       stopping ??= drain(server, connections)
       await stopping
+      connections.stop()
     },
   }
-}
-
-/** Each connection with its exchanges. One lasts until its answer is sent and its request has arrived, were it unread. */
-function trackConnections(server: Server): Connections {
-  const connections = new Map<Socket, Set<ServerResponse>>()
-  server.on('connection', (socket) => {
-    connections.set(socket, new Set())
-    socket.once('close', () => connections.delete(socket))
-  })
-  server.on('request', (req, res) => {
-    const exchanges = connections.get(req.socket)
-    const end = () => exchanges?.delete(res)
-    exchanges?.add(res)
-    res.once('close', () => (req.complete ? end() : req.once('close', end)))
-  })
-  return connections
 }
 
 async function drain(server: Server, connections: Connections): Promise<void> {
   if (!server.listening) return
   const closed = once(server, 'close')
   server.close()
-  for (const [socket, exchanges] of connections) {
+  for (const { socket, exchanges } of connections.open.values()) {
     const unanswered = [...exchanges].filter((res) => !res.writableFinished)
     if (unanswered.length === 0) socket.destroy()
     // Else it would be kept alive after its answer.

@@ -6,6 +6,7 @@ export const PROBLEMS = {
   'method-not-allowed': { status: 405, title: 'Method not allowed' },
   'request-timeout': { status: 408, title: 'Request timeout' },
   'duplicate-reference': { status: 409, title: 'The reference is taken' },
+  'reference-mismatch': { status: 409, title: 'The reference is taken by a different payment' },
   'payload-too-large': { status: 413, title: 'The request body is too large' },
   'unsupported-media-type': { status: 415, title: 'Unsupported media type' },
   'headers-too-large': { status: 431, title: 'The request headers are too large' },
@@ -26,6 +27,8 @@ export interface MemberError {
 export interface ProblemMembers {
   readonly errors?: readonly MemberError[]
   readonly payment_id?: string
+  /** Names of members, never values. */
+  readonly mismatch?: readonly string[]
   readonly failing?: readonly string[]
 }
 

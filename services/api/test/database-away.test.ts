@@ -106,7 +106,7 @@ describe('When PostgreSQL is away, the API', () => {
   for (const [what, text] of [
     ['that a reference is taken', 'with given'],
     ['who has it', 'with logged'],
-  ] as const)
+  ] as const) {
     it(`answers 409 naming the other payment when the answer is lost ${what}`, async () => {
       const reference = newReference()
       const first = await post(api, bodyWith({ reference }))
@@ -116,4 +116,15 @@ describe('When PostgreSQL is away, the API', () => {
       expect(api.proxy.lost).to.equal(1)
       expect(response.body.payment_id).to.equal(first.body.id)
     })
+
+    it(`answers 409 saying in what the other payment differs when the answer is lost ${what}`, async () => {
+      const reference = newReference()
+      const first = await post(api, bodyWith({ reference }))
+      api.proxy.loseAnswerTo(text)
+      const response = await post(api, bodyWith({ reference, amount: '7' }))
+      expectProblem(response, 409, 'reference-mismatch')
+      expect(api.proxy.lost).to.equal(1)
+      expect(response.body).to.deep.include({ payment_id: first.body.id, mismatch: ['amount'] })
+    })
+  }
 })

@@ -1,12 +1,19 @@
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
+import { bodyWith, expectProblem, post } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
+
+const GET = 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n'
+const LAST = 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
 
 describe('GET /health', () => {
   let api: ApiUnderTest
-  before(async () => {
+  beforeEach(async () => {
     api = await startApi()
   })
-  after(() => api.stop())
+  afterEach(() => api.stop())
 
   it('answers 200 {"status":"ok"}', async () => {
     const response = await api.agent.get('/health')
@@ -17,5 +24,47 @@ describe('GET /health', () => {
 
   it('answers HEAD', async () => {
     expect((await api.agent.head('/health')).status).to.equal(200)
+  })
+
+  /** How many of `count` pipelined requests on a connection of their own are answered with 200. */
+  async function pipeline(count: number): Promise<number> {
+    const { hostname, port } = new URL(api.http.url)
+    const socket = connect(Number(port), hostname)
+    socket.write(GET.repeat(count - 1) + LAST)
+    return (await text(socket)).split('HTTP/1.1 200 ').length - 1
+  }
+
+  it('keeps no payment waiting, however many ask: PostgreSQL is asked once for all who ask at the time', async () => {
+    const flood = Array.from({ length: 150 }, () => pipeline(30))
+    const payments = await Promise.all(Array.from({ length: 55 }, () => post(api, bodyWith())))
+    expect(payments.map(({ status }) => status)).to.deep.equal(payments.map(() => 201))
+    expect(await Promise.all(flood)).to.deep.equal(flood.map(() => 30))
+    expect(api.healthQueries).to.include({ running: 0, runningMax: 1 })
+    expect(api.healthQueries.total).to.be.below(1_500) // 4,500 asked.
+    expect(api.logs.filter(({ level }) => level !== 'info')).to.deep.equal([])
+  })
+
+  it('answers 503 within its time to each who asks while PostgreSQL is silent, and asks it once', async () => {
+    expect((await api.agent.get('/health')).status).to.equal(200)
+    api.proxy.freeze()
+    const startedAt = performance.now()
+    for (let i = 0; i < 2; i++) {
+      const responses = await Promise.all(Array.from({ length: 20 }, () => api.agent.get('/health')))
+      for (const response of responses) expectProblem(response, 503, 'unavailable')
+    }
+    expect(performance.now() - startedAt).to.be.within(3_900, 8_000) // 2 s each: no later one waits for the first.
+    expect(api.healthQueries).to.include({ total: 2, running: 1 })
+    api.proxy.restore()
+    await eventually(async () => expect((await api.agent.get('/health')).status).to.equal(200))
+  })
+
+  it('asks PostgreSQL again for the next who ask, after an answer and after a failure', async () => {
+    for (const status of [200, 200]) expect((await api.agent.get('/health')).status).to.equal(status)
+    expect(api.healthQueries.total).to.equal(2)
+    api.proxy.cut()
+    expectProblem(await api.agent.get('/health'), 503, 'unavailable')
+    api.proxy.restore()
+    expect((await api.agent.get('/health')).status).to.equal(200)
+    expect(api.healthQueries.total).to.equal(4)
   })
 })

@@ -1,11 +1,8 @@
-import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type HttpOptions, type HttpPart, httpPart } from '../src/http-part.ts'
 
-const GET = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
 const logger = { debug() {}, info() {}, warn() {}, error() {} }
 
 describe('The HTTP server’s limits', () => {
@@ -42,13 +39,4 @@ describe('The HTTP server’s limits', () => {
     expect(head).to.match(/^HTTP\/1.1 408 /)
     expect(JSON.parse(body)).to.include({ status: 408, code: 'request-timeout' })
   }).timeout(20_000) // A request as a whole has 30 s.
-
-  it('close one connection too many at once, and take another when one has ended', async () => {
-    await serve({ connectionsMax: 2 })
-    const [first] = [open(), open()]
-    await Promise.all(clients.map((client) => once(client, 'connect')))
-    expect(await exchange(GET)).to.equal('')
-    first.destroy()
-    await eventually(async () => expect(await exchange(GET)).to.match(/served$/))
-  })
 })

@@ -1,8 +1,8 @@
 import { createDatabase, type Tables } from '@cashflow/db'
 import { createNotifier } from '@cashflow/outbox'
 import type { Logger } from '@cashflow/runtime'
-import { createTestDatabase, startTcpProxy, type TcpProxy } from '@cashflow/testing'
-import type { Kysely } from 'kysely'
+import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } from '@cashflow/testing'
+import type { Kysely, KyselyPlugin } from 'kysely'
 import supertest, { type Agent } from 'supertest'
 import { createApp } from '../src/app.ts'
 import { type HttpPart, httpPart } from '../src/http-part.ts'
@@ -20,17 +20,20 @@ export interface ApiUnderTest {
   db: Kysely<Tables>
   /** What stands between it and PostgreSQL. */
   proxy: TcpProxy
+  /** What it asks of PostgreSQL for /health: how often by now, and how often at the same time. */
+  healthQueries: { total: number; running: number; runningMax: number }
   logs: { level: string; message: string; [field: string]: unknown }[]
   stop(): Promise<void>
 }
 
-/** The whole API on a free port, with a database of its own. */
+/** The whole API on a free port, with a database of its own unless one is given. */
 export async function startApi({
   writesMax = WRITES_MAX,
   queueMax = 1_000,
   waitMaxMs = 60_000,
+  given = undefined as TestDatabase | undefined,
 } = {}): Promise<ApiUnderTest> {
-  const database = await createTestDatabase()
+  const database = given ?? (await createTestDatabase())
   const proxy = await startTcpProxy(database.url)
   const logs: ApiUnderTest['logs'] = []
   const write = (level: string) => (message: string, fields?: object) => void logs.push({ level, message, ...fields })
@@ -40,7 +43,8 @@ export async function startApi({
   const writer = createPaymentWriter({ db: proxied, notifier: createNotifier(proxied), redriveAfterMs: 60_000 })
   const writes = createQueue({ name: 'writes', runningMax: writesMax, waitingMax: queueMax, waitMaxMs, logger })
   const reads = createQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, waitMaxMs, logger })
-  const app = createApp({ db: proxied, writer, writes, reads, logger })
+  const healthQueries = { total: 0, running: 0, runningMax: 0 }
+  const app = createApp({ db: proxied.withPlugin(counting(healthQueries)), writer, writes, reads, logger })
   const http = httpPart(app, { host: '127.0.0.1', port: 0, logger })
   await http.start(new AbortController().signal)
   return {
@@ -50,12 +54,31 @@ export async function startApi({
     agent: supertest.agent(http.url),
     db,
     proxy,
+    healthQueries,
     logs,
     async stop() {
       await http.stop()
       await Promise.all([db.destroy(), proxied.destroy()])
       await proxy.stop()
       await database.drop()
+    },
+  }
+}
+
+function counting(counts: ApiUnderTest['healthQueries']): KyselyPlugin {
+  const mine = new WeakSet<object>()
+  return {
+    transformQuery({ node, queryId }) {
+      if (node.kind !== 'RawNode' || !node.sqlFragments.join('').startsWith('select 1')) return node
+      mine.add(queryId)
+      counts.total += 1
+      counts.running += 1
+      counts.runningMax = Math.max(counts.runningMax, counts.running)
+      return node
+    },
+    async transformResult({ result, queryId }) {
+      if (mine.has(queryId)) counts.running -= 1
+      return result
     },
   }
 }

@@ -1,24 +1,8 @@
-import { EventEmitter, once } from 'node:events'
-import type { Logger, Part } from '@cashflow/runtime'
-import {
-  CircuitState,
-  ConsecutiveBreaker,
-  circuitBreaker,
-  DelegateBackoff,
-  handleWhenResult,
-  type IHalfOpenAfterBackoffContext,
-} from 'cockatiel'
-import { answerOf, type Provider, type ProviderAnswer } from './provider.ts'
+import type { Part } from '@cashflow/runtime'
+import { type CircuitOptions, createCircuit } from './circuit.ts'
+import type { Provider } from './provider.ts'
 
-const OPEN_MAX_MS = 60_000
-
-export interface BreakerOptions {
-  provider: Provider
-  logger: Logger
-  /** Attempts without an answer, one after the other, that open it. */
-  failuresMax: number
-  /** How long it stays open before the first probe; twice as long after each probe that fails, up to a minute. */
-  openMs: number
+export interface BreakerOptions extends CircuitOptions {
   /** How long a probe may take to claim its payment before another one may be made. Default 10,000. */
   probeClaimMs?: number
 }
@@ -37,47 +21,36 @@ export interface Breaker extends Part {
    * Resolves when a payment may be claimed to be charged: at once, or when the provider is back, or is to be probed.
    * Undefined: not at all, as the signal has aborted or the worker stops.
    */
-  admit(signal: AbortSignal): Promise<Permit | undefined>
+  admit(signal: AbortSignal, paymentId: string): Promise<Permit | undefined>
+}
+
+interface Waiter {
+  readonly paymentId: string
+  leave(permit: Permit | undefined): void
 }
 
 /**
- * Keeps the worker from claiming while the provider is away, so that no payment spends its attempts on that. While open
- * nobody is admitted; then one at a time, until one gets an answer.
+ * Keeps the worker from claiming while the provider is away, or refuses every payment, so that no payment spends its
+ * attempts on that. While the circuit is open no payment is admitted, then one at a time, until one gets an answer.
  */
-export function createBreaker(options: BreakerOptions): Breaker {
-  const { provider, logger, failuresMax, openMs, probeClaimMs = 10_000 } = options
-  const changes = new EventEmitter().setMaxListeners(0)
-  const failures = new ConsecutiveBreaker(failuresMax)
-  let waitMs = openMs
-  const halfOpenAfter = new DelegateBackoff((context: IHalfOpenAfterBackoffContext) => {
-    waitMs = waitMsAfter(context, openMs)
-    // The wait is kept by the timer below: the circuit would go by the wall clock, which may be set back.
-    return Number.NEGATIVE_INFINITY
-  })
-  const policy = circuitBreaker(handleWhenResult(isFailure), { breaker: failures, halfOpenAfter })
-  let probeDue = false
+export function createBreaker({ probeClaimMs = 10_000, ...options }: BreakerOptions): Breaker {
+  const circuit = createCircuit(options, admitNext)
+  const line = new Set<Waiter>()
   let probing = false
   let stopped = false
-  let waiting = 0
-  let wakeUp: NodeJS.Timeout | undefined
 
-  policy.onBreak((failure) => {
-    logOpened(failure, waitMs, logger)
-    rest()
-  })
-  policy.onReset(() => {
-    logger.info('provider is back')
-    changes.emit('change')
-  })
+  function admitNext(): void {
+    if (circuit.isClosed) for (const waiter of line) waiter.leave(permit(false))
+    else if (circuit.isProbeDue && !probing && line.size > 0) {
+      probing = true
+      nextProbe([...line]).leave(permit(true))
+    }
+  }
 
-  /** The next probe is due after the wait. */
-  function rest(): void {
-    probeDue = false
-    clearTimeout(wakeUp)
-    wakeUp = setTimeout(() => {
-      probeDue = true
-      changes.emit('change')
-    }, waitMs).unref()
+  /** One that was not refused since the last answer, or else the one whose refusal is the longest ago. */
+  function nextProbe(waiters: readonly Waiter[]): Waiter {
+    const refusedAs = ({ paymentId }: Waiter) => circuit.refusedAs(paymentId)
+    return waiters.reduce((best, waiter) => (refusedAs(waiter) < refusedAs(best) ? waiter : best))
   }
 
   function permit(isProbe: boolean): Permit {
@@ -91,20 +64,13 @@ export function createBreaker(options: BreakerOptions): Breaker {
       released = true
       if (!isProbe) return
       probing = false
-      changes.emit('change')
+      admitNext()
     }
 
     return {
-      async charge(payment, deadline, attempts) {
+      async charge(...charge) {
         clearTimeout(unused)
-        // It has opened since, and now it allows probes only.
-        if ((!isProbe || released) && policy.state !== CircuitState.Closed) return { outcome: 'withheld' }
-        return await policy.execute(async () => {
-          const answer = await answerOf(provider, payment, deadline, attempts)
-          // One is enough: what is refused for its form is refused every time.
-          if (answer.outcome === 'misconfigured') failures.state = failuresMax
-          return answer
-        })
+        return await circuit.charge(isProbe && !released, ...charge)
       },
       release,
     }
@@ -113,48 +79,38 @@ export function createBreaker(options: BreakerOptions): Breaker {
   return {
     name: 'breaker',
     get waiting() {
-      return waiting
+      return line.size
     },
     async start() {},
     async stop() {
       stopped = true
-      clearTimeout(wakeUp)
-      changes.emit('change')
+      circuit.stop()
+      for (const waiter of line) waiter.leave(undefined)
     },
-    async admit(signal) {
-      waiting += 1
-      try {
-        while (!stopped && !signal.aborted) {
-          if (policy.state === CircuitState.Closed) return permit(false)
-          if (probeDue && !probing) {
-            probing = true
-            return permit(true)
-          }
-          // Rejects when the signal aborts, and nothing else.
-          await once(changes, 'change', { signal }).catch(() => {})
-        }
-        return undefined
-      } finally {
-        waiting -= 1
-      }
+    async admit(signal, paymentId) {
+      if (stopped || signal.aborted) return undefined
+      if (circuit.isClosed) return permit(false)
+      const admitted = waitIn(line, signal, paymentId)
+      admitNext()
+      return await admitted
     },
   }
 }
 
-function isFailure(answer: unknown): boolean {
-  const { outcome } = answer as ProviderAnswer
-  return outcome === 'unknown' || outcome === 'misconfigured'
-}
-
-function waitMsAfter({ attempt, result }: IHalfOpenAfterBackoffContext, openMs: number): number {
-  const answer = 'value' in result ? (result.value as ProviderAnswer) : undefined
-  const askedMs = answer?.outcome === 'unknown' ? (answer.retryAfterMs ?? 0) : 0
-  return Math.min(Math.max(openMs, OPEN_MAX_MS), Math.max(askedMs, openMs * 2 ** (attempt - 1)))
-}
-
-function logOpened(failure: object, waitMs: number, logger: Logger): void {
-  const answer = 'value' in failure ? (failure.value as ProviderAnswer) : undefined
-  const facts = { reason: answer && 'reason' in answer ? answer.reason : undefined, wait_ms: waitMs }
-  if (answer?.outcome === 'misconfigured') logger.error('provider refuses our requests, nothing is claimed', facts)
-  else logger.error('provider is away, nothing is claimed', facts)
+/** Undefined when the signal aborts first. */
+function waitIn(line: Set<Waiter>, signal: AbortSignal, paymentId: string): Promise<Permit | undefined> {
+  return new Promise((resolve) => {
+    const goAway = () => waiter.leave(undefined)
+    const waiter: Waiter = {
+      paymentId,
+      // In the same tick: no other waiter may be taken for this one, nor this one admitted twice.
+      leave(permit) {
+        line.delete(waiter)
+        signal.removeEventListener('abort', goAway)
+        resolve(permit)
+      },
+    }
+    line.add(waiter)
+    signal.addEventListener('abort', goAway)
+  })
 }

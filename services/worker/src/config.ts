@@ -12,6 +12,7 @@ import {
 } from '@cashflow/runtime'
 import * as z from 'zod'
 import type { ProviderSettings } from './create-provider.ts'
+import { PENDING_MAX_MS } from './release-plan.ts'
 
 export const workerEnv = z
   .object({
@@ -40,6 +41,7 @@ export const workerEnv = z
     PROVIDER_CONCURRENCY: integer({ min: 1, max: 1_000, default: 100 }),
     PROVIDER_FAILURES_MAX: integer({ min: 1, max: 1_000, default: 10 }),
     PROVIDER_OPEN_MS: integer({ min: 100, max: 600_000, default: 5_000 }),
+    PROVIDER_PENDING_MAX_MS: integer({ min: 1_000, max: 2_592_000_000, default: PENDING_MAX_MS }),
   })
   .refine((env) => env.PROVIDER !== 'simulated' || env.PROVIDER_DELAY_MS < env.PROVIDER_DEADLINE_MS, {
     path: ['PROVIDER_DELAY_MS'],
@@ -77,6 +79,7 @@ export function workerConfig(env: Env) {
     providerConcurrency: settings.PROVIDER_CONCURRENCY,
     providerFailuresMax: settings.PROVIDER_FAILURES_MAX,
     providerOpenMs: settings.PROVIDER_OPEN_MS,
+    providerPendingMaxMs: settings.PROVIDER_PENDING_MAX_MS,
     redriveAfterMs: settings.REDRIVE_AFTER_MS,
     reconcileIntervalMs: settings.RECONCILE_INTERVAL_MS,
   })

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { hastenRedrive, type Tables } from '@cashflow/db'
+import { hastenRedrive, mayBeItemsOwn, type Tables } from '@cashflow/db'
 import type { Delivery } from '@cashflow/messaging'
 import { buryMessage } from '@cashflow/outbox'
 import type { Kysely, Transaction } from 'kysely'
 import type { Handler } from './handle-delivery.ts'
-import { poisonLetter } from './poison-letter.ts'
-import { readDelivery } from './read-delivery.ts'
+import { damagedLetter, poisonLetter } from './poison-letter.ts'
+import { type PaymentMessage, readDelivery } from './read-delivery.ts'
 import { type PersistOptions, transact } from './retry.ts'
 import { buryUnknown } from './set-aside.ts'
 
@@ -14,7 +14,7 @@ const UNSTORABLE_PAUSE_MS = 10_000
 /**
  * What the worker does with a delivery that was rejected, or that the delivery limit struck. One that nobody can read
  * becomes a dead letter. One that names a payment may have been struck by workers that died of something else: it is
- * dropped, and its payment redriven.
+ * dropped, and its payment redriven. Where PostgreSQL cannot use the payment's row, a dead letter says why.
  */
 export function createDeadDeliveryHandler({
   db,
@@ -32,18 +32,25 @@ export function createDeadDeliveryHandler({
       else logger.info('unreadable message is a dead letter already', facts)
       return
     }
-    const decide = async (tx: Transaction<Tables>) => {
-      const became = await hastenRedrive(tx, message.paymentId)
+    try {
+      await redrive(message, signal)
+    } catch (error) {
+      if (!mayBeItemsOwn(error)) throw error
+      const letter = damagedLetter(message, error as Error)
+      await transact(db, (tx) => buryMessage(tx, letter), { signal, logger })
+      logger.error('payment has an unusable row, it is now a dead letter', { ...factsOf(message), error })
+    }
+  }
+
+  async function redrive(message: PaymentMessage, signal: AbortSignal): Promise<void> {
+    // One that is locked is left to its own redrive, when waiting for it has failed.
+    const decide = async (tx: Transaction<Tables>, again: boolean) => {
+      const became = await hastenRedrive(tx, message.paymentId, { skipLocked: again })
       if (became === 'unknown') await buryUnknown(tx, message)
       return became
     }
-    const redrive = await transact(db, decide, { signal, logger })
-    logger.warn('message died in the queue, its payment decides', {
-      payment_id: message.paymentId,
-      message_id: message.messageId,
-      request_id: message.requestId,
-      redrive,
-    })
+    const became = await transact(db, decide, { signal, logger })
+    logger.warn('message died in the queue, its payment decides', { ...factsOf(message), redrive: became })
   }
 
   return {
@@ -69,4 +76,8 @@ export function createDeadDeliveryHandler({
       }
     },
   }
+}
+
+function factsOf({ paymentId, messageId, requestId }: PaymentMessage) {
+  return { payment_id: paymentId, message_id: messageId, request_id: requestId }
 }

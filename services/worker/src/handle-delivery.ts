@@ -45,7 +45,7 @@ export function createHandler({ breaker, clocks, ...given }: HandlerOptions): Ha
   /** Undefined: nothing was begun. With its channel gone, or the worker stopping, the delivery comes again. */
   async function run(message: PaymentMessage, delivery: Delivery): Promise<Processed | undefined> {
     // Before anything is claimed.
-    const permit = await breaker.admit(delivery.signal)
+    const permit = await breaker.admit(delivery.signal, message.paymentId)
     if (!permit) return undefined
     try {
       const settings = { ...options, batches, provider: permit }

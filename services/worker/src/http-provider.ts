@@ -3,30 +3,36 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import { formatMoney, type Payment } from '@cashflow/domain'
-import type { Deadline, Provider } from './provider.ts'
+import type { Deadline, Provider, ProviderAnswer } from './provider.ts'
 import { type HttpAnswer, readCharge } from './read-charge.ts'
 
 const BODY_BYTES_MAX = 65_536
 
 /**
- * A provider behind HTTP, as docs/provider.md describes it. One POST an attempt; after an attempt that came to nothing
- * it first asks for the charge, and charges only when there is none.
+ * A provider behind HTTP, as docs/provider.md describes it. At most one POST an attempt. Where the charge may exist already
+ * it first asks for it, and charges only when there is none.
  */
 export function createHttpProvider({ url, token }: { url: string; token?: string | undefined }): Provider {
   const charges = url.replace(/\/+$/, '')
   const authorization = token === undefined ? undefined : { authorization: `Bearer ${token}` }
   return {
-    async charge(payment, deadline, attempts) {
-      if (attempts > 0) {
+    async charge(payment, deadline, { attempts, pending }) {
+      if (attempts > 0 || pending) {
         const found = await ask(`${charges}/${payment.id}`, { method: 'GET', headers: { ...authorization }, deadline })
         // Asked for a key, 404 is an answer about the key.
-        if (found.status !== 404) return readCharge(found)
+        if (found.status !== 404) return readFound(found)
       }
       const body = JSON.stringify(describe(payment))
       const headers = { ...authorization, 'content-type': 'application/json', 'idempotency-key': payment.id }
       return readCharge(await ask(charges, { method: 'POST', headers, body, deadline }))
     },
   }
+}
+
+/** The charge as a look-up found it. A refused look-up says nothing about the charge, and its reason has to show that. */
+function readFound(found: HttpAnswer): ProviderAnswer {
+  const answer = readCharge(found)
+  return answer.outcome === 'refused' ? { ...answer, reason: `${answer.reason} to the look-up` } : answer
 }
 
 function describe(payment: Payment) {

@@ -26,8 +26,9 @@ const breaker = limitCharges(createBreaker({ provider, logger, failuresMax, open
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
 // What costs this one its connection costs no payment its delivery.
 const deadConnection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker-dead', logger })
-const { redriveAfterMs, providerDeadlineMs, reconcileIntervalMs: intervalMs } = config
-const handler = createHandler({ db, breaker, logger, notify, providerDeadlineMs, redriveAfterMs })
+const { redriveAfterMs, providerDeadlineMs, providerPendingMaxMs, reconcileIntervalMs: intervalMs } = config
+const limits = { providerDeadlineMs, redriveAfterMs, pendingMaxMs: providerPendingMaxMs }
+const handler = createHandler({ db, breaker, logger, notify, ...limits })
 const deadHandler = createDeadDeliveryHandler({ db, logger })
 const waiting = () => breaker.waiting
 const reconciler = createReconciler({ db, logger, notify, redriveAfterMs, intervalMs, waiting })

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import type { Delivery } from '@cashflow/messaging'
 import type { DeadLetter } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
-import { UUID } from './read-delivery.ts'
+import { type PaymentMessage, UUID } from './read-delivery.ts'
+import { messageAbout } from './set-aside.ts'
 
 const BODY_BYTES_MAX = 16_384
 // PostgreSQL's text has no place for it.
@@ -26,6 +27,12 @@ export function poisonLetter(delivery: Pick<Delivery, 'body' | 'bytes' | 'messag
     reason: 'the message is not readable',
     attempts: 0,
   }
+}
+
+/** A delivery whose payment PostgreSQL cannot read or write. Its payment is not parked: its row cannot say so. */
+export function damagedLetter(message: PaymentMessage, error: Error & { code?: unknown }): DeadLetter {
+  const reason = `PostgreSQL cannot use the payment's row: ${error.code} ${error.message}`
+  return { ...messageAbout(message, 'payment.retry'), source: 'database', reason, attempts: 0 }
 }
 
 /** The beginning of a body as text, or in base64 where it is none. */

@@ -3,17 +3,15 @@ import type { Outcome, PaymentStatus } from '@cashflow/domain'
 import { type LogFields, type Logger, uuidv7 } from '@cashflow/runtime'
 import type { Kysely, Transaction } from 'kysely'
 import { type Batches, settlingOf, type TimedClaim } from './batches.ts'
-import { attemptCharge, type Provider, type ProviderAnswer } from './provider.ts'
+import { attemptCharge, type Earlier, type Provider, type ProviderAnswer } from './provider.ts'
 import type { PaymentMessage } from './read-delivery.ts'
+import { planRelease, type ReleaseLimits } from './release-plan.ts'
 import { type PersistOptions, persist, transact as transactWith } from './retry.ts'
-import { buryUnknown, giveBack, park, postpone, putOff } from './set-aside.ts'
+import { buryUnknown, park, putOff, release } from './set-aside.ts'
 
 const OVERTAKEN_DELAY_MS = 1_000
-// When a payment is looked at again that the provider was not asked about, or did not want to hear of.
-const WITHHELD_DELAY_MS = 1_000
-const MISCONFIGURED_DELAY_MS = 60_000
 
-export interface ProcessOptions {
+export interface ProcessOptions extends ReleaseLimits {
   db: Kysely<Tables>
   batches: Batches
   provider: Provider
@@ -23,12 +21,19 @@ export interface ProcessOptions {
   providerDeadlineMs: number
   /** How long a payment may be PENDING past its lease or its retry before it is redriven. */
   redriveAfterMs: number
-  attemptsMax: number
-  random?: (() => number) | undefined
 }
 
 /** What a delivery came to. Each is a reason to acknowledge it. */
-export type Processed = 'settled' | 'skipped' | 'put off' | 'postponed' | 'given back' | 'parked' | 'overtaken'
+export type Processed =
+  | 'settled'
+  | 'skipped'
+  | 'put off'
+  | 'postponed'
+  | 'pending'
+  | 'refused'
+  | 'given back'
+  | 'parked'
+  | 'overtaken'
 
 /**
  * Takes the payment that a message points at as far as it will go: claim, act, settle. What it returns has been
@@ -43,7 +48,7 @@ export async function processPayment(
   signal: AbortSignal,
   claiming: AbortSignal = signal,
 ): Promise<Processed> {
-  const { db, batches, logger, provider, providerDeadlineMs, redriveAfterMs, attemptsMax, random } = options
+  const { db, batches, logger, provider, providerDeadlineMs, redriveAfterMs, random } = options
   const { paymentId } = message
   const facts = { payment_id: paymentId, message_id: message.messageId, request_id: message.requestId }
   const persistence = { signal, logger, random }
@@ -82,18 +87,18 @@ export async function processPayment(
       return claim satisfies never
   }
 
-  const { payment, attempts } = claim
-  const answer = await attemptCharge(provider, payment, { attempts, deadlineMs: providerDeadlineMs, lease })
+  const { payment, attempts, pending } = claim
+  const earlier = { attempts, pending }
+  const answer = await attemptCharge(provider, payment, { ...earlier, deadlineMs: providerDeadlineMs, lease })
   const processed = await conclude(answer, message, {
     settle: (outcome) => {
       const settling = settlingOf(payment, outcome, { token, requestId: message.requestId })
       return persist(() => batches.settlements.commit(settling), persistence)
     },
     token,
-    attempts,
-    attemptsMax,
+    earlier,
+    limits: options,
     redriveAfterMs,
-    random,
     transact,
     logger,
     facts,
@@ -113,10 +118,9 @@ interface Conclusion {
   /** Undefined when this claim holds the payment no longer. */
   settle: (outcome: Outcome) => Promise<PaymentStatus | undefined>
   token: string
-  attempts: number
-  attemptsMax: number
+  earlier: Earlier
+  limits: ReleaseLimits
   redriveAfterMs: number
-  random: (() => number) | undefined
   transact: Transact
   logger: Logger
   facts: LogFields
@@ -126,47 +130,39 @@ interface Conclusion {
 async function conclude(
   answer: ProviderAnswer,
   message: PaymentMessage,
-  { settle, token, attempts, attemptsMax, redriveAfterMs, random, transact, logger, facts }: Conclusion,
+  { settle, token, earlier, limits, redriveAfterMs, transact, logger, facts }: Conclusion,
 ): Promise<Processed> {
-  switch (answer.outcome) {
-    case 'approved':
-    case 'declined': {
-      const status = await settle(answer)
-      if (!status) return 'overtaken'
-      logger.info('payment settled', { ...facts, status })
-      return 'settled'
-    }
-    case 'unknown': {
-      const { reason, retryAfterMs: delayMinMs = 0 } = answer
-      const by = { token, attempts, reason, attemptsMax, redriveAfterMs, random, delayMinMs }
-      const postponed = await transact((tx, again) => postpone(tx, message, { ...by, again }))
-      if (!postponed) return 'overtaken'
-      if (postponed.parked) logger.error('payment parked', { ...facts, ...postponed, reason })
-      else logger.warn('provider gave no answer, the payment is tried again', { ...facts, ...postponed, reason })
-      return postponed.parked ? 'parked' : 'postponed'
-    }
-    case 'misconfigured': {
-      const delayMs = MISCONFIGURED_DELAY_MS
-      const by = { token, attempts, delayMs, redriveAfterMs }
-      if (!(await transact((tx, again) => giveBack(tx, message, { ...by, again })))) return 'overtaken'
-      logger.error('provider refused the request, the payment waits', {
-        ...facts,
-        delay_ms: delayMs,
-        reason: answer.reason,
-      })
-      return 'given back'
-    }
-    case 'withheld': {
-      const delayMs = WITHHELD_DELAY_MS
-      const by = { token, attempts, delayMs, redriveAfterMs }
-      if (!(await transact((tx, again) => giveBack(tx, message, { ...by, again })))) return 'overtaken'
-      logger.info('provider is away, the payment waits', { ...facts, delay_ms: delayMs })
-      return 'given back'
-    }
-    default:
-      return answer satisfies never
+  if (answer.outcome === 'approved' || answer.outcome === 'declined') {
+    const status = await settle(answer)
+    if (!status) return 'overtaken'
+    logger.info('payment settled', { ...facts, status })
+    return 'settled'
   }
+  const by = { ...planRelease(answer, earlier, limits), token, attempts: earlier.attempts, redriveAfterMs }
+  const released = await transact((tx, again) => release(tx, message, { ...by, again }))
+  if (!released) return 'overtaken'
+  const { attempts, refusals, parked, delayMs } = released
+  const counts = { ...facts, attempts, refusals }
+  if (parked) {
+    logger.error('payment parked', { ...counts, reason: by.parkReason })
+    return 'parked'
+  }
+  const [level, line, processed] = RELEASES[answer.outcome]
+  const reason = 'reason' in answer ? answer.reason : undefined
+  logger[level](line, { ...counts, delay_ms: delayMs, ...(reason !== undefined && { reason }) })
+  return processed
 }
+
+const RELEASES = {
+  unknown: ['warn', 'provider gave no answer, the payment is tried again', 'postponed'],
+  pending: ['info', 'provider has not decided yet, it is asked again', 'pending'],
+  refused: ['error', 'provider refused the request, the payment waits', 'refused'],
+  misconfigured: ['error', 'provider refused the request, the payment waits', 'given back'],
+  withheld: ['info', 'provider is away, the payment waits', 'given back'],
+} as const satisfies Record<
+  Exclude<ProviderAnswer, Outcome>['outcome'],
+  [level: keyof Logger, line: string, processed: Processed]
+>
 
 /** A claim with enough of its lease left for the provider's deadline: one whose answer came late is made again. */
 async function claimInTime({ claims }: Batches, claim: NewClaim, options: PersistOptions): Promise<TimedClaim> {

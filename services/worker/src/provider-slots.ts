@@ -16,9 +16,9 @@ export function limitCharges(breaker: Breaker, chargesMax: number): Breaker {
       slots.close()
       await breaker.stop()
     },
-    async admit(signal) {
+    async admit(signal, paymentId) {
       if (!(await slots.take(signal))) return undefined
-      const permit = await breaker.admit(signal)
+      const permit = await breaker.admit(signal, paymentId)
       if (!permit) slots.give()
       return permit && inSlot(permit, slots.give)
     },

@@ -6,7 +6,11 @@ export type ProviderAnswer =
   | Outcome
   /** No answer: the payment may have been charged or not. `retryAfterMs`: it asked not to be tried again before. */
   | { readonly outcome: 'unknown'; readonly reason: string; readonly retryAfterMs?: number }
-  /** It does not take requests like ours. Nothing was charged, and nothing will be until somebody mends the settings. */
+  /** It has the charge and will decide later. `retryAfterMs`: it asked not to be asked again before. */
+  | { readonly outcome: 'pending'; readonly retryAfterMs?: number }
+  /** It refuses this payment's form. `othersAnswered`: shortly before it answered another one, so the settings are right. */
+  | { readonly outcome: 'refused'; readonly reason: string; readonly othersAnswered?: boolean }
+  /** It refuses all requests of this worker: credentials or rights are wrong until an operator corrects them. */
   | { readonly outcome: 'misconfigured'; readonly reason: string }
   /** It was not asked: it is known to be away. */
   | { readonly outcome: 'withheld' }
@@ -19,20 +23,28 @@ export interface Deadline extends TimeLimit {
   passed(): boolean
 }
 
+/** What is known of a payment's earlier requests. The charge may exist already with `attempts` above 0, or `pending`. */
+export interface Earlier {
+  /** Attempts without an answer. */
+  readonly attempts: number
+  /** The provider once answered that it has not decided yet. */
+  readonly pending: boolean
+}
+
 /** The port to whoever moves the money. */
 export interface Provider {
   /**
-   * Charges a payment. It is asked again after an unknown answer, always with the payment's id as idempotency key, so
-   * it must charge a key at most once. `attempts` is how many came to nothing before: with more than 0, the charge may
-   * exist already. A rejection counts as unknown. Nothing may be sent once the deadline has passed.
+   * Charges a payment. It is asked again after any answer but approved and declined, always with the payment's id as
+   * idempotency key, so it must charge a key at most once. A rejection counts as unknown. Nothing may be sent once the
+   * deadline has passed.
    */
-  charge(payment: Payment, deadline: Deadline, attempts: number): Promise<ProviderAnswer>
+  charge(payment: Payment, deadline: Deadline, earlier: Earlier): Promise<ProviderAnswer>
 }
 
 /** Never rejects, and ends at the deadline whatever the provider does. */
 export async function answerOf(
   provider: Provider,
-  ...[payment, deadline, attempts]: Parameters<Provider['charge']>
+  ...[payment, deadline, earlier]: Parameters<Provider['charge']>
 ): Promise<ProviderAnswer> {
   const { signal } = deadline
   const { promise: aborted, resolve } = Promise.withResolvers<ProviderAnswer>()
@@ -40,7 +52,7 @@ export async function answerOf(
   if (signal.aborted) onAbort()
   signal.addEventListener('abort', onAbort, { once: true })
   try {
-    return await Promise.race([provider.charge(payment, deadline, attempts), aborted])
+    return await Promise.race([provider.charge(payment, deadline, earlier), aborted])
   } catch (error) {
     return { outcome: 'unknown', reason: errorText(error) }
   } finally {
@@ -52,14 +64,14 @@ export async function answerOf(
 export async function attemptCharge(
   provider: Provider,
   payment: Payment,
-  { attempts, deadlineMs, lease }: { attempts: number; deadlineMs: number; lease: TimeLimit },
+  { attempts, pending, deadlineMs, lease }: Earlier & { deadlineMs: number; lease: TimeLimit },
 ): Promise<ProviderAnswer> {
   const ownTime = createTimeLimit(deadlineMs)
   const over = new AbortController()
   const timer = setTimeout(() => over.abort(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs)
   const deadline = { signal: over.signal, passed: () => ownTime.passed() || lease.passed() }
   try {
-    return await answerOf(provider, payment, deadline, attempts)
+    return await answerOf(provider, payment, deadline, { attempts, pending })
   } finally {
     clearTimeout(timer)
   }

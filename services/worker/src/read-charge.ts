@@ -4,6 +4,7 @@ import { readRetryAfter } from './retry-after.ts'
 
 const charge = z.discriminatedUnion('status', [
   z.object({ status: z.literal('approved') }),
+  z.object({ status: z.literal('pending') }),
   z.object({
     status: z.literal('declined'),
     failure_code: z
@@ -13,8 +14,9 @@ const charge = z.discriminatedUnion('status', [
   }),
 ])
 
-const CONFIGURATION_ERRORS: readonly number[] = [400, 401, 403, 404]
-const REFUSALS: readonly number[] = [402, 422]
+const CONFIGURATION_ERRORS: readonly number[] = [401, 403]
+const DECLINES: readonly number[] = [402, 422]
+const REFUSALS: readonly number[] = [400, 404, 422]
 
 export interface HttpAnswer {
   readonly status: number
@@ -27,18 +29,18 @@ export interface HttpAnswer {
 export function readCharge({ status, retryAfter, body }: HttpAnswer): ProviderAnswer {
   if (CONFIGURATION_ERRORS.includes(status)) return { outcome: 'misconfigured', reason: `HTTP ${status}` }
   const isSuccess = status >= 200 && status <= 299
-  if (isSuccess || REFUSALS.includes(status)) {
-    const read = charge.safeParse(readJson(body))
-    if (read.success && read.data.status === 'declined')
-      return { outcome: 'declined', failureCode: read.data.failure_code ?? 'declined' }
-    if (read.success && isSuccess) return { outcome: 'approved' }
-    return unknown(`HTTP ${status} with a body that does not say what became of the charge`)
-  }
-  return unknown(`HTTP ${status}`)
+  const read = isSuccess || DECLINES.includes(status) ? charge.safeParse(readJson(body)) : undefined
+  const said = read?.success ? read.data : undefined
+  if (said?.status === 'declined') return { outcome: 'declined', failureCode: said.failure_code ?? 'declined' }
+  if (said?.status === 'approved' && isSuccess) return { outcome: 'approved' }
+  if (status === 202 || (said?.status === 'pending' && isSuccess)) return { outcome: 'pending', ...askedFor() }
+  if (REFUSALS.includes(status)) return { outcome: 'refused', reason: `HTTP ${status}` }
+  const unreadable = read ? ' with a body that does not say what became of the charge' : ''
+  return { outcome: 'unknown', reason: `HTTP ${status}${unreadable}`, ...askedFor() }
 
-  function unknown(reason: string): ProviderAnswer {
+  function askedFor(): { retryAfterMs?: number } {
     const retryAfterMs = readRetryAfter(retryAfter)
-    return { outcome: 'unknown', reason, ...(retryAfterMs !== undefined && { retryAfterMs }) }
+    return retryAfterMs === undefined ? {} : { retryAfterMs }
   }
 }
 

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { hasOverdue, type Tables, takeOverdue } from '@cashflow/db'
+import { hasOverdue, mayBeItemsOwn, nowMicros, type Tables, takeOverdue } from '@cashflow/db'
 import { appendMessages, outboxLagMs } from '@cashflow/outbox'
 import type { Logger, Part } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
+import { createOverdueSearch, type OverdueSearch, type SearchOptions } from './overdue-search.ts'
 import { messageAbout } from './set-aside.ts'
 
 const BATCH_MAX = 100
+const UNREADABLE_LINE_MS = 60_000
 
 export interface ReconcileOptions {
   db: Kysely<Tables>
@@ -33,27 +35,56 @@ const NOTHING: Reconciled = { redriven: 0, leased: 0, lagMs: 0, waiting: 0 }
 /**
  * Published is not done: brokers lose queues. Sends payments that are PENDING for too long through the pipeline again,
  * at most a hundred. Processing is idempotent, so one too many does no harm.
+ *
+ * @param search what it remembers of payments that cannot be read
+ * @param onUnreadable told what PostgreSQL says of a row that it cannot read
  */
-export async function reconcileOnce(options: ReconcileOptions): Promise<Reconciled> {
+export async function reconcileOnce(
+  options: ReconcileOptions,
+  search: OverdueSearch = createOverdueSearch(),
+  onUnreadable: (error: unknown) => void = () => {},
+): Promise<Reconciled> {
   const { db, notify, redriveAfterMs } = options
-  if (!(await hasOverdue(db))) return NOTHING
+  const isOverdue = await hasOverdue(db).catch(orUnreadable(true))
+  if (!isOverdue && search.blindSpots === 0) return NOTHING
   // Theirs are among the overdue, and more wait in the queue. Not while the breaker is merely open: with the queue lost,
   // nothing but a redrive brings the payment that probes the provider.
   const waiting = options.waiting()
   if (waiting > 0) return { ...NOTHING, waiting }
   // Its message may still be in the outbox then, and another would wait behind it.
-  const lagMs = await outboxLagMs(db)
+  const lagMs = await outboxLagMs(db).catch(orUnreadable(0, onUnreadable))
   if (lagMs >= redriveAfterMs) return { ...NOTHING, lagMs }
-  const { overdue, leased } = await db.transaction().execute(async (tx) => {
-    const taken = await takeOverdue(tx, { redriveAfterMs, batchMax: BATCH_MAX })
-    await appendMessages(
-      tx,
-      taken.overdue.map((payment) => messageAbout({ ...payment, messageId: undefined }, 'payment.retry')),
-    )
-    return taken
-  })
-  if (overdue.length > 0) notify()
-  return { ...NOTHING, redriven: overdue.length, leased }
+  let redriven = 0
+  let leased = 0
+  const take: SearchOptions['take'] = (spans, batchMax, traced) =>
+    db
+      .transaction()
+      .execute(async (tx) => {
+        const taken = await takeOverdue(tx, { redriveAfterMs, batchMax, spans, traced })
+        await appendMessages(
+          tx,
+          taken.overdue.map((payment) => messageAbout({ ...payment, messageId: undefined }, 'payment.retry')),
+        )
+        return taken
+      })
+      .then((taken) => {
+        redriven += taken.overdue.length
+        leased += taken.leased
+        return taken.overdue.length + taken.leased
+      })
+      .catch(orUnreadable(undefined, onUnreadable))
+  await search.run({ take, now: () => nowMicros(db), batchMax: BATCH_MAX })
+  if (redriven > 0) notify()
+  return { ...NOTHING, redriven, leased }
+}
+
+/** Takes the place of an answer that PostgreSQL could not give because of some row. */
+function orUnreadable<Value>(value: Value, onUnreadable: (error: unknown) => void = () => {}) {
+  return (error: unknown): Value => {
+    if (!mayBeItemsOwn(error)) throw error
+    onUnreadable(error)
+    return value
+  }
 }
 
 /** Reconciles every `intervalMs`, and at once while there is more to do. */
@@ -63,11 +94,17 @@ export function createReconciler(options: ReconcileOptions & { intervalMs: numbe
   const { signal } = stopping
   let lagging = false
   let held = false
+  const search = createOverdueSearch()
+  let unreadable: unknown
+  let saidAt = Number.NEGATIVE_INFINITY
   let running: Promise<void> | undefined
 
   /** Whether more is waiting. */
   async function reconcile(): Promise<boolean> {
-    const { redriven, leased, lagMs, waiting } = await reconcileOnce(options)
+    const { redriven, leased, lagMs, waiting } = await reconcileOnce(options, search, (error) => {
+      unreadable = error
+    })
+    sayUnreadable()
     if (lagMs > 0 && !lagging)
       logger.warn('payments are overdue because messages wait in the outbox, none is redriven', { lag_ms: lagMs })
     lagging = lagMs > 0
@@ -76,6 +113,14 @@ export function createReconciler(options: ReconcileOptions & { intervalMs: numbe
     held = waiting > 0
     if (redriven + leased > 0) logger.warn('overdue payments redriven', { redriven, leased })
     return redriven + leased === BATCH_MAX
+  }
+
+  function sayUnreadable(): void {
+    if (unreadable === undefined || performance.now() - saidAt < UNREADABLE_LINE_MS) return
+    const facts = { spots: search.blindSpots, error: unreadable }
+    logger.error('PostgreSQL cannot use some rows, the other overdue payments are redriven', facts)
+    unreadable = undefined
+    saidAt = performance.now()
   }
 
   async function run(): Promise<void> {

@@ -1,8 +1,9 @@
 import { findGivenBack, isParked, lockClaimed, parkPayment, savePostponed, type Tables } from '@cashflow/db'
-import { buryMessage, type NewMessage, retryDelayMs, scheduleMessages } from '@cashflow/outbox'
+import { buryMessage, type NewMessage, scheduleMessages } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { Transaction } from 'kysely'
 import type { PaymentMessage } from './read-delivery.ts'
+import type { ReleasePlan } from './release-plan.ts'
 
 /**
  * What becomes of a message whose payment cannot be settled now. Each is done within the caller's transaction, and finds
@@ -24,59 +25,42 @@ export function putOff(tx: Transaction<Tables>, message: PaymentMessage, delayMs
   return scheduleMessages(tx, [messageAbout(message, 'payment.retry')], delayMs)
 }
 
-export interface Postponed {
+export interface Released {
   attempts: number
+  refusals: number
   parked: boolean
-  delay_ms?: number
+  delayMs: number
 }
 
-/** After an attempt without an answer: the next one is scheduled, or the payment parked. Undefined: the claim is lost. */
-export async function postpone(
+/** Ends a claim as planned: the payment is tried again later, or parked. Undefined: the claim is lost. */
+export async function release(
   tx: Transaction<Tables>,
   message: PaymentMessage,
-  by: {
+  {
+    cause,
+    delayMsAfter,
+    isOver,
+    parkReason,
+    ...by
+  }: ReleasePlan & {
     token: string
     /** Before this one. */
     attempts: number
     again: boolean
-    reason: string
-    attemptsMax: number
     redriveAfterMs: number
-    random: (() => number) | undefined
-    delayMinMs: number
   },
-): Promise<Postponed | undefined> {
-  if (!(await lockClaimed(tx, { id: message.paymentId, token: by.token }))) {
-    const attempts = by.attempts + 1
-    const done = by.again ? await findGivenBack(tx, message.paymentId, { attempts }) : undefined
-    return done && postponed({ ...done, attempts })
+): Promise<Released | undefined> {
+  const { paymentId } = message
+  if (!(await lockClaimed(tx, { id: paymentId, token: by.token }))) {
+    const attempts = cause === 'unanswered' ? by.attempts + 1 : by.attempts
+    const done = by.again ? await findGivenBack(tx, paymentId, { attempts }) : undefined
+    return done && { ...done, attempts }
   }
-  const { attempts, delayMs } = await savePostponed(tx, message.paymentId, {
-    delayMsAfter: (made) => Math.max(by.delayMinMs, retryDelayMs(made, by.random)),
-    redriveAfterMs: by.redriveAfterMs,
-  })
-  const parked = attempts >= by.attemptsMax
-  if (parked) await park(tx, message, { attempts, reason: by.reason, again: by.again })
-  else await putOff(tx, message, delayMs)
-  return postponed({ attempts, parked, delayMs })
-}
-
-function postponed({ attempts, parked, delayMs }: { attempts: number; parked: boolean; delayMs: number }): Postponed {
-  return parked ? { attempts, parked } : { attempts, parked, delay_ms: delayMs }
-}
-
-/** Ends a claim without an attempt: nothing was charged, so nothing is counted. False: the claim is lost. */
-export async function giveBack(
-  tx: Transaction<Tables>,
-  message: PaymentMessage,
-  by: { token: string; attempts: number; again: boolean; delayMs: number; redriveAfterMs: number },
-): Promise<boolean> {
-  const { delayMs, redriveAfterMs } = by
-  if (!(await lockClaimed(tx, { id: message.paymentId, token: by.token })))
-    return by.again && (await findGivenBack(tx, message.paymentId, by)) !== undefined
-  await savePostponed(tx, message.paymentId, { delayMsAfter: () => delayMs, redriveAfterMs, counted: false })
-  await putOff(tx, message, delayMs)
-  return true
+  const saved = await savePostponed(tx, paymentId, { cause, delayMsAfter, redriveAfterMs: by.redriveAfterMs })
+  const parked = isOver(saved)
+  if (parked) await park(tx, message, { attempts: saved.attempts, reason: parkReason, again: by.again })
+  else await putOff(tx, message, saved.delayMs)
+  return { ...saved, parked }
 }
 
 /** Out of the pipeline, with a dead letter that says why. False: nothing was done, somebody was faster. */

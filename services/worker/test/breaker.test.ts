@@ -18,6 +18,7 @@ const DECLINED: ProviderAnswer = { outcome: 'declined', failureCode: 'no' }
 const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
 const REFUSED: ProviderAnswer = { outcome: 'misconfigured', reason: 'HTTP 401' }
 const OPEN_MS = 150
+const FIRST = { attempts: 0, pending: false }
 
 describe('the breaker', () => {
   let lines: { message: string; fields: LogFields }[]
@@ -40,12 +41,12 @@ describe('the breaker', () => {
   })
 
   async function admit(): Promise<Permit> {
-    const permit = await breaker.admit(never)
+    const permit = await breaker.admit(never, payment.id)
     if (!permit) throw new Error('It was stopped')
     return permit
   }
   const use = (permit: Permit, signal = never) =>
-    permit.charge(payment, { ...untimed, signal }, 0).finally(() => permit.release())
+    permit.charge(payment, { ...untimed, signal }, FIRST).finally(() => permit.release())
   async function attempt(answer: ProviderAnswer): Promise<ProviderAnswer> {
     charge = async () => answer
     return use(await admit())
@@ -211,7 +212,7 @@ describe('the breaker', () => {
   it('lets go of who waits with a signal that aborts', async () => {
     await open()
     const channel = new AbortController()
-    const waiting = breaker.admit(channel.signal)
+    const waiting = breaker.admit(channel.signal, payment.id)
     channel.abort()
     expect(await waiting).to.equal(undefined)
     // And the probe is somebody else's.
@@ -223,7 +224,7 @@ describe('the breaker', () => {
     expect(breaker.waiting).to.equal(0)
     await open()
     const channel = new AbortController()
-    const gone = [breaker.admit(channel.signal), breaker.admit(channel.signal)]
+    const gone = [breaker.admit(channel.signal, payment.id), breaker.admit(channel.signal, payment.id)]
     expect(breaker.waiting).to.equal(2)
     channel.abort()
     await Promise.all(gone)
@@ -235,8 +236,12 @@ describe('the breaker', () => {
 
   it('admits nobody from when it is stopped', async () => {
     await open()
-    const waiting = [breaker.admit(never), breaker.admit(never)]
+    const waiting = [breaker.admit(never, payment.id), breaker.admit(never, payment.id)]
     await breaker.stop()
-    expect(await Promise.all([...waiting, breaker.admit(never)])).to.deep.equal([undefined, undefined, undefined])
+    expect(await Promise.all([...waiting, breaker.admit(never, payment.id)])).to.deep.equal([
+      undefined,
+      undefined,
+      undefined,
+    ])
   })
 })

@@ -9,6 +9,8 @@ import type { ProviderAnswer } from '../src/provider.ts'
 import { createTestWorker, type TestWorker } from './test-worker.ts'
 
 const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
+const PENDING: ProviderAnswer = { outcome: 'pending' }
+const REFUSED: ProviderAnswer = { outcome: 'refused', reason: 'HTTP 400', othersAnswered: true }
 
 describe('a COMMIT whose answer is lost', () => {
   let payments: TestWorker
@@ -57,6 +59,8 @@ describe('a COMMIT whose answer is lost', () => {
       0,
       'provider refused the request, the payment waits',
     ],
+    [PENDING, 'pending', 0, 'provider has not decided yet, it is asked again'],
+    [REFUSED, 'refused', 0, 'provider refused the request, the payment waits'],
   ] as const) {
     it(`after a charge that is ${answer.outcome} leaves the payment ${processed}, once`, async () => {
       const id = await payments.pending()
@@ -65,6 +69,24 @@ describe('a COMMIT whose answer is lost', () => {
       expect(await count('outbox_scheduled', id)).to.equal(1)
       expect(payments.lines.at(-1)?.message).to.equal(line)
       expect(payments.lines.at(-1)?.fields.delay_ms).to.be.a('number')
+      const { refusals, provider_pending_since } = await payments.row(id)
+      expect(refusals).to.equal(answer === REFUSED ? 1 : 0)
+      expect(provider_pending_since !== null).to.equal(answer === PENDING)
+    })
+  }
+
+  for (const [answer, assignments] of [
+    [REFUSED, 'refusals = 2'],
+    [PENDING, "attempts = 3, provider_pending_since = now() - interval '100 hours'"],
+  ] as const) {
+    it(`leaves a payment parked by a last answer that is ${answer.outcome}, once, and says so`, async () => {
+      const id = await payments.pending()
+      await payments.set(id, assignments)
+      expect(await process(id, answer)).to.equal('parked')
+      expect((await payments.row(id)).parked_at).to.be.instanceOf(Date)
+      expect(await count('dead_letters', id)).to.equal(1)
+      expect(await count('outbox_scheduled', id)).to.equal(0)
+      expect(payments.lines.at(-1)?.message).to.equal('payment parked')
     })
   }
 

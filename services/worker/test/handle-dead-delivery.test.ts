@@ -73,6 +73,18 @@ describe('a dead delivery', () => {
     }
   })
 
+  it('waits for no payment that another session has locked for long: that one keeps its time', async () => {
+    const id = await payments.pending()
+    const before = await payments.row(id)
+    const other = await payments.db.startTransaction().execute()
+    await sql`select 1 from payments where id = ${id} for update`.execute(other)
+    expect(await handle(deliveryOf(id))).to.equal('ack')
+    await other.rollback().execute()
+    expect(await payments.row(id)).to.deep.equal(before)
+    expect(payments.lines.at(-1)?.fields).to.include({ payment_id: id, redrive: 'locked' })
+    expect(await letters(id)).to.deep.equal([])
+  })
+
   it('becomes a dead letter when it names no payment', async () => {
     const id = randomUUID()
     expect(await handle(deliveryOf(id))).to.equal('ack')

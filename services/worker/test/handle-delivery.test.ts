@@ -1,4 +1,4 @@
-import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
+import { answer, eventually, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createBreaker } from '../src/breaker.ts'
 import { createHandler } from '../src/handle-delivery.ts'
@@ -132,20 +132,5 @@ describe('handling deliveries with a provider behind HTTP', () => {
     answers.resolve()
     expect(await Promise.all(handled)).to.deep.equal(ids.map(() => 'ack'))
     expect(openMax).to.equal(3)
-  })
-
-  it('probes with another payment after one that leads nowhere', async () => {
-    const worker = createWorker({ failuresMax: 1 })
-    const [poison, healthy] = [await payments.pending(), await payments.pending()]
-    const script: Script = (request, response) =>
-      answer(request.body.includes(poison) ? 400 : 200, APPROVED)(request, response)
-    server.script = script
-    await worker.handle(delivery(poison))
-    await worker.handle(delivery(healthy))
-    // It is delivered again, and is not due.
-    await worker.handle(delivery(poison))
-    expect(await payments.row(poison)).to.include({ status: 'PENDING', attempts: 0 })
-    expect(await payments.row(healthy)).to.include({ status: 'SUCCESS' })
-    expect(payments.logged()).to.include('provider is back')
   })
 })

@@ -151,7 +151,7 @@ describe('processing a payment', () => {
   it('tells the provider of the attempts that came to nothing', async () => {
     const id = await payments.pending()
     const seen: number[] = []
-    const charge: Provider['charge'] = async (_payment, _signal, attempts) => {
+    const charge: Provider['charge'] = async (_payment, _signal, { attempts }) => {
       seen.push(attempts)
       return seen.length < 3 ? { outcome: 'unknown', reason: 'HTTP 503' } : APPROVED
     }

@@ -54,7 +54,12 @@ describe('the adapter in docs/provider.md', () => {
       const payment = paymentOf(amountMinor)
       for (const attempts of [1, 0, 1]) {
         const lease = createTimeLimit(60_000)
-        const charge = attemptCharge(createHttpProvider({ url }), payment, { attempts, deadlineMs: 5_000, lease })
+        const charge = attemptCharge(createHttpProvider({ url }), payment, {
+          attempts,
+          pending: false,
+          deadlineMs: 5_000,
+          lease,
+        })
         expect(await charge).to.deep.equal(expected)
       }
     })

@@ -34,11 +34,12 @@ describe('a limit of two charges at the same time', () => {
   })
 
   async function admit(name: string, signal = never): Promise<Permit> {
-    const permit = await breaker.admit(signal)
+    const permit = await breaker.admit(signal, payment.id)
     admitted.push(permit ? name : `${name} not`)
     return permit as Permit
   }
-  const charge = (permit: Permit) => permit.charge(payment, { signal: never, passed: () => false }, 0)
+  const charge = (permit: Permit) =>
+    permit.charge(payment, { signal: never, passed: () => false }, { attempts: 0, pending: false })
 
   it('lets the others wait in their order, and in when a charge is over, settled or not', async () => {
     const [a, b] = await Promise.all([admit('a'), admit('b')])

@@ -1,6 +1,6 @@
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { expect } from 'chai'
-import { attemptCharge, type Provider } from '../src/provider.ts'
+import { attemptCharge, type Earlier, type Provider } from '../src/provider.ts'
 import { createSimulatedProvider } from '../src/simulated-provider.ts'
 import { createTimeLimit } from '../src/time-limit.ts'
 
@@ -12,6 +12,7 @@ const { payment } = createPayment({
   at: new Date(),
 })
 const lease = createTimeLimit(60_000)
+const FIRST = { attempts: 0, pending: false }
 
 describe('the simulated provider', () => {
   for (const [chance, outcome] of [
@@ -22,7 +23,7 @@ describe('the simulated provider', () => {
   ] as const) {
     it(`has ${outcome} when chance says ${chance} and seven of ten succeed`, async () => {
       const provider = createSimulatedProvider({ delayMs: 0, successRate: 0.7, random: () => chance })
-      expect(await attemptCharge(provider, payment, { attempts: 0, deadlineMs: 1_000, lease })).to.include({ outcome })
+      expect(await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 1_000, lease })).to.include({ outcome })
     })
   }
 
@@ -30,12 +31,14 @@ describe('the simulated provider', () => {
     const provider = createSimulatedProvider({ delayMs: 0, successRate: 1 })
     const deadline = { signal: new AbortController().signal, passed: () => false }
     const nextTurn = new Promise((resolve) => setImmediate(resolve, 'later'))
-    expect(await Promise.race([provider.charge(payment, deadline, 0), nextTurn])).to.deep.equal({ outcome: 'approved' })
+    expect(
+      await Promise.race([provider.charge(payment, deadline, { attempts: 0, pending: false }), nextTurn]),
+    ).to.deep.equal({ outcome: 'approved' })
   })
 
   it('takes its time', async () => {
     const provider = createSimulatedProvider({ delayMs: 60_000, successRate: 1 })
-    const answer = await attemptCharge(provider, payment, { attempts: 0, deadlineMs: 50, lease })
+    const answer = await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 50, lease })
     expect(answer).to.deep.equal({ outcome: 'unknown', reason: 'no answer within 50 ms' })
   })
 })
@@ -43,7 +46,7 @@ describe('the simulated provider', () => {
 describe('an attempt', () => {
   it('is unknown at its deadline, whatever the provider does', async () => {
     const deaf = { charge: () => new Promise<never>(() => {}) }
-    expect(await attemptCharge(deaf, payment, { attempts: 0, deadlineMs: 30, lease })).to.deep.equal({
+    expect(await attemptCharge(deaf, payment, { ...FIRST, deadlineMs: 30, lease })).to.deep.equal({
       outcome: 'unknown',
       reason: 'no answer within 30 ms',
     })
@@ -58,20 +61,21 @@ describe('an attempt', () => {
       },
     }
     for (const over of [true, false])
-      await attemptCharge(looking, payment, { attempts: 0, deadlineMs: 60_000, lease: { passed: () => over } })
+      await attemptCharge(looking, payment, { ...FIRST, deadlineMs: 60_000, lease: { passed: () => over } })
     expect(passed).to.deep.equal([true, false])
   })
 
-  it('says how many attempts there were before', async () => {
-    const seen: number[] = []
+  it('says how many attempts there were before, and whether the provider has not decided yet', async () => {
+    const seen: Earlier[] = []
     const counting: Provider = {
-      async charge(_payment, _signal, attempts) {
-        seen.push(attempts)
+      async charge(_payment, _signal, earlier) {
+        seen.push(earlier)
         return { outcome: 'approved' }
       },
     }
-    await attemptCharge(counting, payment, { attempts: 3, deadlineMs: 1_000, lease })
-    expect(seen).to.deep.equal([3])
+    const earlier = { attempts: 3, pending: true }
+    await attemptCharge(counting, payment, { ...earlier, deadlineMs: 1_000, lease })
+    expect(seen).to.deep.equal([earlier])
   })
 
   it('is unknown when the provider throws before it has begun', async () => {
@@ -80,7 +84,7 @@ describe('an attempt', () => {
         throw new TypeError('not a function')
       },
     }
-    expect(await attemptCharge(throwing, payment, { attempts: 0, deadlineMs: 1_000, lease })).to.deep.equal({
+    expect(await attemptCharge(throwing, payment, { ...FIRST, deadlineMs: 1_000, lease })).to.deep.equal({
       outcome: 'unknown',
       reason: 'not a function',
     })
@@ -88,7 +92,7 @@ describe('an attempt', () => {
 
   it('is unknown when the provider fails', async () => {
     const failing = { charge: () => Promise.reject(new Error('socket hang up')) }
-    expect(await attemptCharge(failing, payment, { attempts: 0, deadlineMs: 1_000, lease })).to.deep.equal({
+    expect(await attemptCharge(failing, payment, { ...FIRST, deadlineMs: 1_000, lease })).to.deep.equal({
       outcome: 'unknown',
       reason: 'socket hang up',
     })

@@ -54,6 +54,8 @@ describe("the worker's settings", () => {
     ['PROVIDER_CONCURRENCY', '1001'],
     ['PROVIDER_FAILURES_MAX', '0'],
     ['PROVIDER_OPEN_MS', '99'],
+    ['PROVIDER_PENDING_MAX_MS', '999'],
+    ['PROVIDER_PENDING_MAX_MS', '2592000001'],
     ['PROVIDER_SUCCESS_RATE', '1.1'],
     ['PROVIDER_SUCCESS_RATE', '-0.1'],
     ['PROVIDER_SUCCESS_RATE', 'most'],

@@ -33,8 +33,8 @@ export interface TestWorker {
 }
 
 /** What a worker works with: payments in a database of their own, and a logger that collects lines. */
-export async function createTestWorker(poolMax = 20): Promise<TestWorker> {
-  const database = await createTestDatabase()
+export async function createTestWorker(poolMax = 20, given?: TestDatabase): Promise<TestWorker> {
+  const database = given ?? (await createTestDatabase())
   const lines: TestWorker['lines'] = []
   const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
   const logger = { debug: write, info: write, warn: write, error: write }

@@ -1,59 +1,65 @@
 import { untilDrained } from '../backlog.ts'
-import type { Benchmark, Context } from '../benchmark.ts'
+import type { Benchmark, Context, Figure } from '../benchmark.ts'
 import { newPayments } from '../client.ts'
+import { type Contender, TEXTBOOK } from '../contender.ts'
 import { sendAll } from '../load.ts'
+import { startMeter } from '../meter.ts'
 import type { Place } from '../place.ts'
 import { treeCpuMs } from '../resources.ts'
 import { alternate, compare } from '../rounds.ts'
 import type { Servers } from '../servers.ts'
-import { type Kind, onSystem, type System } from '../system.ts'
+import { onSystem, type System } from '../system.ts'
 
 const CONNECTIONS = 32
 
 /** What has been used up to now. */
 type Bill = Readonly<Record<'wal' | 'services' | 'postgres' | 'rabbitmq', number>>
 
-const ITEMS = [
-  ['wal', 'WAL', 'bytes'],
-  ['commits', 'commits', ''],
-  ['services', 'CPU of the services', 'ms'],
-  ['postgres', 'CPU of PostgreSQL', 'ms'],
-  ['rabbitmq', 'CPU of RabbitMQ', 'ms'],
-] as const
+const ITEMS: readonly Figure<keyof Bill | 'commits'>[] = [
+  { metric: 'wal', what: 'WAL', unit: 'bytes' },
+  { metric: 'commits', what: 'commits', unit: '' },
+  { metric: 'services', what: 'CPU of the services', unit: 'ms' },
+  { metric: 'postgres', what: 'CPU of PostgreSQL', unit: 'ms' },
+  { metric: 'rabbitmq', what: 'CPU of RabbitMQ', unit: 'ms' },
+]
 
 export const cost: Benchmark = {
   name: 'cost',
   title: 'what one payment costs from POST /payments to the confirm of its outcome message, thousands going through',
   async run(context) {
     const rounds = await alternate(
-      { product: () => measure('product', context), textbook: () => measure('textbook', context) },
+      { product: () => measure(context.product, context), textbook: () => measure(TEXTBOOK, context) },
       context,
     )
     const ratios = [['product', 'textbook']] as const
-    return ITEMS.flatMap(([metric, what, unit]) => compare(rounds, { metric, what, unit, ratios }))
+    return ITEMS.flatMap((figure) => compare(rounds, { ...figure, ratios }))
   },
+  alone: { items: 'payments', more: ITEMS, measure: (context) => measure(context.product, context) },
 }
 
-function measure(kind: Kind, { servers, quick, signal }: Context) {
+function measure(contender: Contender, { servers, quick, signal }: Context) {
   const count = quick ? 50 : 10_000
-  return onSystem(servers, kind, ['api', 'relay', 'worker'], async (system) => {
+  return onSystem(servers, contender, ['api', 'relay', 'worker'], async (system) => {
     const { place, url } = system
     const load = { url, connections: CONNECTIONS, next: newPayments(), signal }
     // What is loaded and compiled once is not what a payment costs.
     await sendAll(load, count / 10)
-    await untilDrained(place, kind, signal)
+    await untilDrained(place, contender, signal)
     // Each page is logged as a whole when it is first changed after a checkpoint: all variants begin with one.
     await place.query('checkpoint')
     const commitsBefore = await countCommits(place)
     const before = await read(servers, system)
+    const stop = startMeter()
     await sendAll(load, count)
-    await untilDrained(place, kind, signal)
+    await untilDrained(place, contender, signal)
+    const pace = stop(count)
     const after = await read(servers, system)
     // A session tells the statistics what it has done when it idles, or ends.
     await system.halt()
     const commits = (await countCommits(place)) - commitsBefore
     const each = (item: keyof Bill) => (after[item] - before[item]) / count
     return {
+      ...pace,
       wal: each('wal'),
       commits: commits / count,
       services: each('services'),

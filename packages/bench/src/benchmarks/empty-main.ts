@@ -6,7 +6,7 @@ import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 const { databaseUrl, logLevel, host, port, queueMax } = loadConfig(apiConfig)
 const logger = createLogger({ service: 'api', level: logLevel })
 const db = createDatabase({ url: databaseUrl, applicationName: 'empty', poolMax: 1, logger }) // Never connected.
-const writer = { write: async ({ payment }: { payment: { id: string } }) => payment.id }
+const writer = { write: async ({ payment }: { payment: { id: string } }) => ({ paymentId: payment.id, mismatch: [] }) }
 const writes = createQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax: queueMax, logger })
 const reads = createQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })
 const app = createApp({ db, writer, writes, reads, logger })

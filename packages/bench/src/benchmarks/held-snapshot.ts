@@ -1,5 +1,5 @@
-import type { Benchmark } from '../benchmark.ts'
-import { drain } from '../drain/drain.ts'
+import type { Benchmark, Context } from '../benchmark.ts'
+import { type Drain, drain } from '../drain/drain.ts'
 import { productRelay, textbookRelay } from '../drain/own-relays.ts'
 import type { Relay } from '../drain/relay.ts'
 import { createdMessages } from '../queue/messages.ts'
@@ -15,17 +15,14 @@ export const heldSnapshot: Benchmark = {
   name: 'held-snapshot',
   title: `draining ${COUNT.toLocaleString('en-US')} messages while an old reader's snapshot is held, and without; the textbook for ${TEXTBOOK_LIMIT_MS / 1_000} s after ${TEXTBOOK_SKIP.toLocaleString('en-US')}`,
   async run(context) {
-    const [count, warmUp, skip] = context.quick ? [1_000, 100, 200] : [COUNT, 20_000, TEXTBOOK_SKIP]
-    const measure = (relay: Relay, snapshot: boolean, part = {}) => {
-      return () => drain(context, relay, { warmUp, messages: createdMessages(count), count, snapshot, ...part })
-    }
-    const part = { skip, limitMs: TEXTBOOK_LIMIT_MS }
+    const product = productRelay(context.product)
+    const part = { skip: context.quick ? 200 : TEXTBOOK_SKIP, limitMs: TEXTBOOK_LIMIT_MS }
     const rounds = await alternate(
       {
-        'product, free': measure(productRelay, false),
-        'product, held': measure(productRelay, true),
-        'textbook, free': measure(textbookRelay, false, part),
-        'textbook, held': measure(textbookRelay, true, part),
+        'product, free': () => measure(context, product, false),
+        'product, held': () => measure(context, product, true),
+        'textbook, free': () => measure(context, textbookRelay, false, part),
+        'textbook, held': () => measure(context, textbookRelay, true, part),
       },
       { ...context, rounds: Math.min(context.rounds, ROUNDS_MAX) },
     )
@@ -35,4 +32,13 @@ export const heldSnapshot: Benchmark = {
     ] as const
     return compare(rounds, { metric: 'rate', what: 'messages', unit: '/s', ratios })
   },
+  alone: {
+    items: 'messages, held',
+    measure: (context) => measure(context, productRelay(context.product), true),
+  },
+}
+
+function measure(context: Context, relay: Relay, snapshot: boolean, part: Pick<Drain, 'skip' | 'limitMs'> = {}) {
+  const [count, warmUp] = context.quick ? [1_000, 100] : [COUNT, 20_000]
+  return drain(context, relay, { warmUp, messages: createdMessages(count), count, snapshot, ...part })
 }

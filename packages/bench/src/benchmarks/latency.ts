@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Benchmark, Context } from '../benchmark.ts'
+import type { Benchmark, Context, Figure } from '../benchmark.ts'
 import { createClient, newPayments } from '../client.ts'
+import { type Contender, TEXTBOOK } from '../contender.ts'
 import { createListener } from '../listener.ts'
 import { openLoop } from '../load.ts'
-import { alternate, compare } from '../rounds.ts'
+import { type Pace, startMeter } from '../meter.ts'
+import { alternate, compare, type Measured } from '../rounds.ts'
 import { percentile } from '../statistics.ts'
-import { type Kind, onSystem, type System } from '../system.ts'
+import { onSystem, type System } from '../system.ts'
 
 const PER_SECOND = 50
 const CONNECTIONS = 32
@@ -28,46 +30,48 @@ const STATIONS: readonly [keyof Way, what: string][] = [
   ['settled', 'created → settled, by the row'],
   ['told', 'created → its outcome in a queue'],
 ]
+const PERCENTS = [50, 99]
+const FIGURES: readonly Figure[] = STATIONS.flatMap(([station, what]) =>
+  PERCENTS.map((percent) => ({ metric: `${station} p${percent}`, what: `${what}, p${percent}`, unit: 'ms' })),
+)
 /** When the row's transaction was about to commit. */
-const SETTLED_AT: Record<Kind, string> = { product: 'settled_at', textbook: 'updated_at' }
+const SETTLED_AT: Record<Contender['kind'], string> = { product: 'settled_at', textbook: 'updated_at' }
 
 export const latency: Benchmark = {
   name: 'latency',
   title: `${PER_SECOND} payments/s, evenly spaced, the provider answering at once`,
   async run(context) {
     const rounds = await alternate(
-      { product: () => measure('product', context), textbook: () => measure('textbook', context) },
+      { product: () => measure(context.product, context), textbook: () => measure(TEXTBOOK, context) },
       context,
     )
-    return STATIONS.flatMap(([station, what]) =>
-      [50, 99].flatMap((percent) =>
-        compare(rounds, {
-          metric: `${station} p${percent}`,
-          what: `${what}, p${percent}`,
-          unit: 'ms',
-          ratios: [['product', 'textbook']],
-        }),
-      ),
-    )
+    return FIGURES.flatMap((figure) => compare(rounds, { ...figure, ratios: [['product', 'textbook']] }))
   },
+  alone: { items: 'payments', more: FIGURES, measure: (context) => measure(context.product, context) },
 }
 
-function measure(kind: Kind, context: Context): Promise<Record<string, number>> {
-  return onSystem(context.servers, kind, ['api', 'relay', 'worker'], async (system) => {
+function measure(contender: Contender, context: Context): Promise<Pace & Measured> {
+  return onSystem(context.servers, contender, ['api', 'relay', 'worker'], async (system) => {
     const { quick } = context
     // The first ones pay for what is loaded, compiled and connected when it is first used.
-    await follow(system, kind, context, quick ? 200 : 5_000)
-    const ways = await follow(system, kind, context, quick ? 500 : 20_000)
-    return Object.fromEntries(
-      STATIONS.flatMap(([station]) => {
-        const times = ways.map((way) => way[station])
-        return [50, 99].map((percent) => [`${station} p${percent}`, percentile(times, percent)])
-      }),
-    )
+    await follow(system, contender, context, quick ? 200 : 5_000)
+    const stop = startMeter()
+    const ways = await follow(system, contender, context, quick ? 500 : 20_000)
+    const pace = stop(ways.length)
+    const times = STATIONS.flatMap(([station]) => {
+      const all = ways.map((way) => way[station])
+      return PERCENTS.map((percent) => [`${station} p${percent}`, percentile(all, percent)])
+    })
+    return { ...pace, ...Object.fromEntries(times) }
   })
 }
 
-async function follow({ place, url }: System, kind: Kind, { signal }: Context, durationMs: number): Promise<Way[]> {
+async function follow(
+  { place, url }: System,
+  { kind }: Contender,
+  { signal }: Context,
+  durationMs: number,
+): Promise<Way[]> {
   const listener = await createListener(place, [...CREATED, ...SETTLED])
   const client = createClient(url, CONNECTIONS)
   const next = newPayments()

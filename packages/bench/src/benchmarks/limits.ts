@@ -4,7 +4,6 @@ import { barePublisher } from '../drain/other-relays.ts'
 import { findPgbench, runPgbench } from '../limits/pgbench.ts'
 import { createPlace } from '../place.ts'
 import { alternate, compare } from '../rounds.ts'
-import { PRODUCT_TEMPLATE } from '../servers.ts'
 import { work } from '../workers/work.ts'
 import { bareConsumer } from '../workers/workers.ts'
 
@@ -26,8 +25,8 @@ export const limits: Benchmark = {
   },
 }
 
-async function measurePgbench({ servers, quick }: Context, program: string): Promise<{ rate: number }> {
-  const place = await createPlace(servers, PRODUCT_TEMPLATE)
+async function measurePgbench({ servers, product, quick }: Context, program: string): Promise<{ rate: number }> {
+  const place = await createPlace(servers, product.template)
   try {
     return { rate: await runPgbench(program, place.databaseUrl, quick ? { paymentsPerSession: 5 } : { seconds: 20 }) }
   } finally {

@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { backlogGate, countSettled } from '../backlog.ts'
 import type { Benchmark, Context } from '../benchmark.ts'
 import { newPayments } from '../client.ts'
+import { type Contender, TEXTBOOK } from '../contender.ts'
 import { repeat } from '../load.ts'
+import { type Pace, startMeter } from '../meter.ts'
 import type { Place } from '../place.ts'
 import { alternate, compare } from '../rounds.ts'
-import { type Kind, onSystem, type System } from '../system.ts'
+import { onSystem, type System } from '../system.ts'
 
 const CONNECTIONS = 32
 /**
@@ -20,18 +22,19 @@ export const pipeline: Benchmark = {
   title: `from POST /payments to SUCCESS or FAILED, never more than ${PENDING_MAX} pending, one process of each service`,
   async run(context) {
     const rounds = await alternate(
-      { product: () => measure('product', context), textbook: () => measure('textbook', context) },
+      { product: () => measure(context.product, context), textbook: () => measure(TEXTBOOK, context) },
       context,
     )
     return compare(rounds, { metric: 'rate', what: 'settled', unit: '/s', ratios: [['product', 'textbook']] })
   },
+  alone: { items: 'payments settled', measure: (context) => measure(context.product, context) },
 }
 
-function measure(kind: Kind, context: Context): Promise<{ rate: number }> {
-  return onSystem(context.servers, kind, ['api', 'relay', 'worker'], (system) => measureSettled(system, context))
+function measure(contender: Contender, context: Context): Promise<Pace> {
+  return onSystem(context.servers, contender, ['api', 'relay', 'worker'], (system) => measureSettled(system, context))
 }
 
-async function measureSettled({ url, place }: System, { quick, signal }: Context): Promise<{ rate: number }> {
+async function measureSettled({ url, place }: System, { quick, signal }: Context): Promise<Pace> {
   const { warmUpMs, durationMs } = quick
     ? { warmUpMs: 500, durationMs: 1_000 }
     : { warmUpMs: 10_000, durationMs: 20_000 }
@@ -44,10 +47,9 @@ async function measureSettled({ url, place }: System, { quick, signal }: Context
     return isOver ? 'enough' : 'again'
   })
   try {
-    const steady = sleep(warmUpMs, undefined, { signal }).then(() => settledRate(place, durationMs, signal))
+    const steady = sleep(warmUpMs, undefined, { signal }).then(() => settledPace(place, durationMs, signal))
     // The load does not end by itself, unless it fails.
-    const rate = await Promise.race([steady, load.then(() => steady)])
-    return { rate }
+    return await Promise.race([steady, load.then(() => steady)])
   } finally {
     isOver = true
     await gate.close()
@@ -56,13 +58,12 @@ async function measureSettled({ url, place }: System, { quick, signal }: Context
 }
 
 /** Over at least that time, and at least one payment: a machine may stall. */
-async function settledRate(place: Place, durationMs: number, signal: AbortSignal): Promise<number> {
-  const from = performance.now()
+async function settledPace(place: Place, durationMs: number, signal: AbortSignal): Promise<Pace> {
   const before = await countSettled(place)
+  const stop = startMeter()
   for (let waitMs = durationMs; ; waitMs = POLL_MS) {
     await sleep(waitMs, undefined, { signal })
-    const to = performance.now()
     const settled = (await countSettled(place)) - before
-    if (settled > 0) return settled / ((to - from) / 1_000)
+    if (settled > 0) return stop(settled)
   }
 }

@@ -1,12 +1,17 @@
 import { join } from 'node:path'
-import type { Benchmark, Context } from '../benchmark.ts'
+import type { Benchmark, Context, Figure } from '../benchmark.ts'
 import { newPayments } from '../client.ts'
+import { type Contender, TEXTBOOK } from '../contender.ts'
 import { closedLoop, type LoadMeasured } from '../load.ts'
 import { startProcess } from '../process.ts'
 import { alternate, compare } from '../rounds.ts'
-import { type Kind, onSystem } from '../system.ts'
+import { onSystem } from '../system.ts'
 
 const CONNECTIONS = 32
+const TIMES: readonly Figure<'p50Ms' | 'p99Ms'>[] = [
+  { metric: 'p50Ms', what: 'p50', unit: 'ms' },
+  { metric: 'p99Ms', what: 'p99', unit: 'ms' },
+]
 
 export const post: Benchmark = {
   name: 'post',
@@ -14,10 +19,10 @@ export const post: Benchmark = {
   async run(context) {
     const rounds = await alternate(
       {
-        product: () => measureApi('product', context),
+        product: () => measureApi(context.product, context),
         empty: () => measureAlone('empty', context),
         'bare express': () => measureAlone('bare-express', context),
-        textbook: () => measureApi('textbook', context),
+        textbook: () => measureApi(TEXTBOOK, context),
       },
       context,
     )
@@ -28,14 +33,14 @@ export const post: Benchmark = {
     ] as const
     return [
       ...compare(rounds, { metric: 'rate', what: 'answers', unit: '/s', ratios }),
-      ...compare(rounds, { metric: 'p50Ms', what: 'p50', unit: 'ms', ratios }),
-      ...compare(rounds, { metric: 'p99Ms', what: 'p99', unit: 'ms', ratios }),
+      ...TIMES.flatMap((figure) => compare(rounds, { ...figure, ratios })),
     ]
   },
+  alone: { items: 'answers', more: TIMES, measure: (context) => measureApi(context.product, context) },
 }
 
-function measureApi(kind: Kind, context: Context): Promise<LoadMeasured> {
-  return onSystem(context.servers, kind, ['api'], ({ url }) => measure(url, context))
+function measureApi(contender: Contender, context: Context): Promise<LoadMeasured> {
+  return onSystem(context.servers, contender, ['api'], ({ url }) => measure(url, context))
 }
 
 /** A server without a database. */

@@ -1,4 +1,4 @@
-import type { Benchmark } from '../benchmark.ts'
+import type { Benchmark, Context } from '../benchmark.ts'
 import { drain } from '../drain/drain.ts'
 import { barePublisher, peerRelay } from '../drain/other-relays.ts'
 import { productRelay, textbookRelay } from '../drain/own-relays.ts'
@@ -16,19 +16,14 @@ export const relay: Benchmark = {
   name: 'relay',
   title: `draining ${COUNT.toLocaleString('en-US')} messages, one process of each relay, for ${LIMIT_MS / 1_000} s at most`,
   async run(context) {
-    const limitMs = context.quick ? 2_000 : LIMIT_MS
-    const count = context.quick ? 300 : COUNT
-    const warmUp = context.quick ? 100 : 20_000
-    // Already the warm-up of a slow one takes seconds.
-    const measure =
-      (which: Relay, size = warmUp) =>
-      () =>
-        drain(context, which, { warmUp: size, messages: createdMessages(count), count, limitMs })
+    const { warmUp, count } = sizes(context)
+    const measure = (which: Relay, size?: number) => () => measureRelay(context, which, size)
     const rounds = await alternate(
       {
-        product: measure(productRelay),
+        product: measure(productRelay(context.product)),
         'bare confirm publisher': measure(barePublisher([warmUp, count])),
         textbook: measure(textbookRelay),
+        // Already its warm-up takes seconds.
         'pg-transactional-outbox': measure(peerRelay(pgTransactionalOutbox), warmUp / 10),
         'pg-boss': measure(peerRelay(pgBoss)),
         'graphile-worker': measure(peerRelay(graphileWorker)),
@@ -44,4 +39,14 @@ export const relay: Benchmark = {
     ] as const
     return compare(rounds, { metric: 'rate', what: 'messages', unit: '/s', ratios })
   },
+  alone: { items: 'messages', measure: (context) => measureRelay(context, productRelay(context.product)) },
+}
+
+function sizes({ quick }: Context) {
+  return quick ? { warmUp: 100, count: 300, limitMs: 2_000 } : { warmUp: 20_000, count: COUNT, limitMs: LIMIT_MS }
+}
+
+function measureRelay(context: Context, which: Relay, warmUp = sizes(context).warmUp) {
+  const { count, limitMs } = sizes(context)
+  return drain(context, which, { warmUp, messages: createdMessages(count), count, limitMs })
 }

@@ -3,6 +3,7 @@ import type { Benchmark, Context } from '../benchmark.ts'
 import { drain } from '../drain/drain.ts'
 import { createOrderCheck, type Placed } from '../drain/order.ts'
 import { productRelay } from '../drain/own-relays.ts'
+import type { Pace } from '../meter.ts'
 import { orderedMessages } from '../queue/messages.ts'
 import { takeMessages } from '../queue/take.ts'
 import { alternate, compare } from '../rounds.ts'
@@ -18,12 +19,13 @@ export const scale: Benchmark = {
   title: `2 relays against 1 draining ${KEYS * PER_KEY} messages, ${PER_KEY} of each key in order; 2 workers against 1 settling ${PAYMENTS} payments`,
   async run(context) {
     const count = context.quick ? 100 : PAYMENTS
+    const worker = productWorker(context.product)
     const rounds = await alternate(
       {
         '1 relay': () => drainInOrder(context, 1),
         '2 relays': () => drainInOrder(context, 2),
-        '1 worker': () => work(context, productWorker, { count, instances: 1 }),
-        '2 workers': () => work(context, productWorker, { count, instances: 2 }),
+        '1 worker': () => work(context, worker, { count, instances: 1 }),
+        '2 workers': () => work(context, worker, { count, instances: 2 }),
       },
       context,
     )
@@ -34,14 +36,15 @@ export const scale: Benchmark = {
     const rows = compare(rounds, { metric: 'rate', what: 'messages', unit: '/s', ratios })
     return [...rows, { what: 'messages that overtook an earlier one of their key', value: 0, unit: '' }]
   },
+  alone: { items: 'messages by 2 relays', measure: (context) => drainInOrder(context, 2) },
 }
 
 /** @throws when a message has overtaken an earlier one of its key */
-function drainInOrder(context: Context, instances: number): Promise<{ rate: number }> {
+function drainInOrder(context: Context, instances: number): Promise<Pace> {
   const [keys, warmUp] = context.quick ? [200, 100] : [KEYS, 20_000]
   const ids = Array.from({ length: keys }, () => uuidv7())
   const count = keys * PER_KEY
-  return drain(context, productRelay, {
+  return drain(context, productRelay(context.product), {
     warmUp,
     messages: orderedMessages(ids, PER_KEY),
     count,

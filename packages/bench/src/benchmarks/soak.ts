@@ -15,7 +15,7 @@ export const soak: Benchmark = {
   title:
     'resident memory of each service under 500 payments/s for 10 minutes, the first minute warmed up, and the last',
   run: (context) =>
-    onSystem(context.servers, 'product', ['api', 'relay', 'worker'], async ({ url, place, processes }) => {
+    onSystem(context.servers, context.product, ['api', 'relay', 'worker'], async ({ url, place, processes }) => {
       const sizes = context.quick
         ? { perSecond: 50, warmUpMs: 500, durationMs: 2_000, sampleMs: 100 }
         : { perSecond: 500, warmUpMs: 60_000, durationMs: 600_000, sampleMs: 1_000 }

@@ -3,7 +3,6 @@ import { newPayments, type Request } from '../client.ts'
 import { closedLoop } from '../load.ts'
 import { createPlace, type Place } from '../place.ts'
 import { alternate, compare } from '../rounds.ts'
-import { PRODUCT_TEMPLATE } from '../servers.ts'
 import { startSystem } from '../system.ts'
 
 const CONNECTIONS = 32
@@ -15,7 +14,7 @@ export const stored: Benchmark = {
   name: 'stored',
   title: 'POST and GET with 5,000,000 payments stored, and with none',
   async run(context) {
-    const full = await createPlace(context.servers, PRODUCT_TEMPLATE)
+    const full = await createPlace(context.servers, context.product.template)
     try {
       await store(full, context.quick ? 20_000 : 5_000_000, context)
       const rounds = await alternate(
@@ -34,7 +33,7 @@ export const stored: Benchmark = {
 }
 
 async function measureEmpty(context: Context) {
-  const place = await createPlace(context.servers, PRODUCT_TEMPLATE)
+  const place = await createPlace(context.servers, context.product.template)
   try {
     return await measure(place, context)
   } finally {
@@ -42,8 +41,8 @@ async function measureEmpty(context: Context) {
   }
 }
 
-async function measure(place: Place, { servers, quick, signal }: Context) {
-  const api = await startSystem(servers, 'product', ['api'], { place })
+async function measure(place: Place, { servers, product, quick, signal }: Context) {
+  const api = await startSystem(servers, product, ['api'], { place })
   try {
     const times = quick ? { warmUpMs: 100, durationMs: 300 } : { warmUpMs: 10_000, durationMs: 10_000 }
     const load = { ...times, url: api.url, connections: CONNECTIONS, signal }

@@ -1,4 +1,4 @@
-import type { Benchmark } from '../benchmark.ts'
+import type { Benchmark, Context } from '../benchmark.ts'
 import { alternate, compare } from '../rounds.ts'
 import { work } from '../workers/work.ts'
 import type { Worker } from '../workers/worker.ts'
@@ -11,15 +11,12 @@ export const worker: Benchmark = {
   name: 'worker',
   title: `settling ${COUNT.toLocaleString('en-US')} payments whose messages wait, without a provider's delay, one process of each worker, for ${LIMIT_MS / 1_000} s at most`,
   async run(context) {
-    const limitMs = context.quick ? 2_000 : LIMIT_MS
-    const count = context.quick ? 100 : COUNT
-    const measure = (which: Worker) => () => work(context, which, { count, limitMs })
     const rounds = await alternate(
       {
-        product: measure(productWorker),
-        'product, 1,000 in hand': measure(wideProductWorker),
-        'bare consume and ack': measure(bareConsumer),
-        textbook: measure(textbookWorker),
+        product: () => measure(context, productWorker(context.product)),
+        'product, 1,000 in hand': () => measure(context, wideProductWorker(context.product)),
+        'bare consume and ack': () => measure(context, bareConsumer),
+        textbook: () => measure(context, textbookWorker),
       },
       context,
     )
@@ -31,4 +28,9 @@ export const worker: Benchmark = {
     ] as const
     return compare(rounds, { metric: 'rate', what: 'payments', unit: '/s', ratios })
   },
+  alone: { items: 'payments settled', measure: (context) => measure(context, productWorker(context.product)) },
+}
+
+function measure(context: Context, which: Worker) {
+  return work(context, which, context.quick ? { count: 100, limitMs: 2_000 } : { count: COUNT, limitMs: LIMIT_MS })
 }

@@ -1,6 +1,7 @@
 import type { NewMessage } from '@cashflow/outbox'
 import pg from 'pg'
 import type { Context } from '../benchmark.ts'
+import type { Pace } from '../meter.ts'
 import { createdMessages } from '../queue/messages.ts'
 import { measureRise, type Rise } from '../queue/pace.ts'
 import { openQueue } from '../queue/queue.ts'
@@ -25,20 +26,20 @@ export interface Drain {
   readonly check?: (started: StartedRelay) => Promise<void>
 }
 
-/** Has a relay drain a backlog. @returns messages/s, from the first one to the last one in the queue */
+/** Has a relay drain a backlog. @returns the pace from the first message to the last one in the queue */
 export async function drain(
   { servers, signal }: Pick<Context, 'servers' | 'signal'>,
   relay: Relay,
   { warmUp, messages, count, skip = 0, limitMs, snapshot = false, instances = 1, check }: Drain,
-): Promise<{ rate: number }> {
+): Promise<Pace> {
   await using cleanup = new AsyncDisposableStack()
   const started = cleanup.adopt(await relay.start(servers, instances), ({ stop }) => stop())
   const queue = cleanup.adopt(await openQueue(started.place.brokerUrl), ({ close }) => close())
   const measure = async (given: Chunks, rise: Omit<Rise, 'signal'>) => {
     const giving = started.give(untilAborted(given, signal))
     try {
-      const [rate] = await Promise.all([measureRise(queue, { ...rise, signal }), giving])
-      return rate
+      const [pace] = await Promise.all([measureRise(queue, { ...rise, signal }), giving])
+      return pace
     } finally {
       await giving.catch(() => {}) // It is thrown above.
     }
@@ -46,9 +47,9 @@ export async function drain(
   await measure(createdMessages(warmUp), { from: 0, to: warmUp })
   if (snapshot) await holdSnapshot(started.place.databaseUrl, cleanup)
   const limit = limitMs === undefined ? {} : { limitMs }
-  const rate = await measure(messages, { from: warmUp + skip, to: warmUp + count, ...limit })
+  const pace = await measure(messages, { from: warmUp + skip, to: warmUp + count, ...limit })
   await check?.(started)
-  return { rate }
+  return pace
 }
 
 /** As a long report does, or a dump. */

@@ -1,21 +1,28 @@
-import { appendMessages, type NewMessage, type OutboxTables } from '@cashflow/outbox'
+import { join } from 'node:path'
+import type { appendMessages, NewMessage, OutboxTables } from '@cashflow/outbox'
 import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
 import pg from 'pg'
+import { type Contender, type Product, TEXTBOOK } from '../contender.ts'
 import { createPlace } from '../place.ts'
 import { declareProductQueue } from '../queue/queue.ts'
-import { PRODUCT_TEMPLATE } from '../servers.ts'
 import { startSystem } from '../system.ts'
 import { connect } from '../textbook/broker.ts'
-import { TEXTBOOK_TEMPLATE } from '../textbook/template.ts'
 import type { Chunks, Relay } from './relay.ts'
 
-type Tx = Transaction<OutboxTables>
+type Append = (tx: Transaction<OutboxTables>, messages: readonly NewMessage[]) => Promise<void>
 
-export const productRelay = ownRelay('product', PRODUCT_TEMPLATE, declareProductQueue, appendMessages)
+export function productRelay(product: Product): Relay {
+  return ownRelay(product, declareProductQueue, async (tx, messages) => {
+    // The tree's own, which knows the tree's tables. A second import of it costs nothing.
+    const outbox: { appendMessages: typeof appendMessages } = await import(
+      join(product.root, 'packages/outbox/src/index.ts')
+    )
+    await outbox.appendMessages(tx, messages)
+  })
+}
 
 export const textbookRelay = ownRelay(
-  'textbook',
-  TEXTBOOK_TEMPLATE,
+  TEXTBOOK,
   async (url) => (await connect(url)).close(),
   async (tx, messages) => {
     await sql`insert into outbox (topic, payload) select topic, payload
@@ -23,19 +30,14 @@ export const textbookRelay = ownRelay(
   },
 )
 
-function ownRelay(
-  kind: 'product' | 'textbook',
-  template: string,
-  declare: (brokerUrl: string) => Promise<void>,
-  append: (tx: Tx, messages: readonly NewMessage[]) => Promise<void>,
-): Relay {
+function ownRelay(contender: Contender, declare: (brokerUrl: string) => Promise<void>, append: Append): Relay {
   return {
     async start(servers, instances) {
       await using cleanup = new AsyncDisposableStack()
-      const place = cleanup.adopt(await createPlace(servers, template), ({ drop }) => drop())
+      const place = cleanup.adopt(await createPlace(servers, contender.template), ({ drop }) => drop())
       await declare(place.brokerUrl)
       const roles = Array<'relay'>(instances).fill('relay')
-      cleanup.adopt(await startSystem(servers, kind, roles, { place }), ({ halt }) => halt())
+      cleanup.adopt(await startSystem(servers, contender, roles, { place }), ({ halt }) => halt())
       const kept = cleanup.move()
       return {
         place,
@@ -47,11 +49,7 @@ function ownRelay(
 }
 
 /** In one transaction, in which the planner is told how many there are now. */
-async function appendAll(
-  databaseUrl: string,
-  messages: Chunks,
-  append: (tx: Tx, messages: readonly NewMessage[]) => Promise<void>,
-): Promise<void> {
+async function appendAll(databaseUrl: string, messages: Chunks, append: Append): Promise<void> {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 1 })
   const db = new Kysely<OutboxTables>({ dialect: new PostgresDialect({ pool }) })
   try {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Pace, startMeter } from '../meter.ts'
 import type { Queue, QueueState } from './queue.ts'
 
 // Each look costs the broker and this process something that those who are measured go without.
@@ -26,11 +27,12 @@ export interface Fall extends Course {
 }
 
 /**
- * Resolves with the messages/s that come into a queue that nobody consumes, once it has risen from one depth to another.
+ * Resolves with the pace at which messages come into a queue without consumers, once it has risen from one depth to
+ * another.
  *
  * @throws when nothing comes any more, or more than should
  */
-export async function measureRise(queue: Queue, { to, ...course }: Rise): Promise<number> {
+export async function measureRise(queue: Queue, { to, ...course }: Rise): Promise<Pace> {
   return await measure(queue, course, {
     hasBegun: ({ depth }) => depth > course.from,
     async hasEnded({ depth }) {
@@ -40,8 +42,8 @@ export async function measureRise(queue: Queue, { to, ...course }: Rise): Promis
   })
 }
 
-/** Resolves with the messages/s that are taken out of a queue into which nothing comes, and dealt with. */
-export async function measureFall(queue: Queue, { isDone, ...course }: Fall): Promise<number> {
+/** Resolves with the pace at which messages are taken out of a queue into which nothing comes, and dealt with. */
+export async function measureFall(queue: Queue, { isDone, ...course }: Fall): Promise<Pace> {
   return await measure(queue, course, {
     hasBegun: ({ depth }) => depth < course.from,
     // The last ones are taken, and perhaps not dealt with.
@@ -63,20 +65,23 @@ async function measure(
   queue: Queue,
   { limitMs = Number.POSITIVE_INFINITY, signal }: Course,
   { hasBegun, hasEnded }: Ends,
-): Promise<number> {
-  let before = await look(queue)
-  let first: Look | undefined
+): Promise<Pace> {
+  const before = await look(queue)
+  const stopAll = startMeter()
+  let first: { readonly look: Look; readonly stop: (count: number) => Pace } | undefined
   let moved = before
   for (;;) {
     signal.throwIfAborted()
     const now = await look(queue)
     if (now.state.depth !== moved.state.depth) moved = now
-    if (hasBegun(now.state)) first ??= now
-    if (first && ((await hasEnded(now.state)) || now.at - first.at >= limitMs))
-      return rate(first.state.depth === now.state.depth ? before : first, { ...now, at: performance.now() })
+    if (hasBegun(now.state)) first ??= { look: now, stop: startMeter() }
+    if (first && ((await hasEnded(now.state)) || now.at - first.look.at >= limitMs)) {
+      const count = distance(first.look, now)
+      // All may come between two looks: then the time before that is measured as well.
+      return count > 0 ? first.stop(count) : stopAll(distance(before, now))
+    }
     if (now.at - moved.at > (first ? STALLED_MS : COME_MS))
       throw new Error(`nothing moves, with ${now.state.depth} messages in the queue`)
-    if (!first) before = now
     await sleep(LOOK_MS)
   }
 }
@@ -86,6 +91,6 @@ async function look(queue: Queue): Promise<Look> {
   return { at: performance.now(), state }
 }
 
-function rate(from: Look, to: Look): number {
-  return (Math.abs(to.state.depth - from.state.depth) / (to.at - from.at)) * 1_000
+function distance(from: Look, to: Look): number {
+  return Math.abs(to.state.depth - from.state.depth)
 }

@@ -1,4 +1,5 @@
 import type { Context } from '../benchmark.ts'
+import type { Pace } from '../meter.ts'
 import { measureFall } from '../queue/pace.ts'
 import { openQueue, type QueueState } from '../queue/queue.ts'
 import type { Worker } from './worker.ts'
@@ -15,12 +16,12 @@ export interface Work {
 /** Of the messages, that no process is measured while it warms up. */
 const WARM_UP_SHARE = 0.2
 
-/** Has a worker empty the queue. @returns payments/s, until the last one is settled */
+/** Has a worker empty the queue. @returns the pace, until the last payment is settled */
 export async function work(
   { servers, signal }: Pick<Context, 'servers' | 'signal'>,
   worker: Worker,
   { count, limitMs, instances = 1 }: Work,
-): Promise<{ rate: number }> {
+): Promise<Pace> {
   await using cleanup = new AsyncDisposableStack()
   const place = cleanup.adopt(await worker.prepare(servers, count, signal), ({ drop }) => drop())
   const queue = cleanup.adopt(await openQueue(place.brokerUrl), ({ close }) => close())
@@ -33,6 +34,6 @@ export async function work(
     signal,
     ...(limitMs !== undefined && { limitMs }),
   }
-  const [rate] = await Promise.all([measureFall(queue, fall), starting])
-  return { rate }
+  const [pace] = await Promise.all([measureFall(queue, fall), starting])
+  return pace
 }

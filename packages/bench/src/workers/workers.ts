@@ -1,17 +1,16 @@
 import { join } from 'node:path'
 import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { type Contender, type Product, TEXTBOOK } from '../contender.ts'
 import type { Place } from '../place.ts'
 import { startProcess } from '../process.ts'
 import { declareProductQueue } from '../queue/queue.ts'
-import { PRODUCT_TEMPLATE } from '../servers.ts'
-import { type Kind, startSystem } from '../system.ts'
+import { startSystem } from '../system.ts'
 import { connect } from '../textbook/broker.ts'
-import { TEXTBOOK_TEMPLATE } from '../textbook/template.ts'
 import { type Preparation, preparePlace } from './prepare.ts'
 import type { Worker } from './worker.ts'
 
-const PRODUCT: Preparation = {
-  template: PRODUCT_TEMPLATE,
+// Columns that every tree has: the product may be that of another commit.
+const PRODUCT_PAYMENTS: Omit<Preparation, 'template'> = {
   declare: declareProductQueue,
   async store(place, ids) {
     await place.query(
@@ -28,8 +27,7 @@ const PRODUCT: Preparation = {
   },
 }
 
-const TEXTBOOK: Preparation = {
-  template: TEXTBOOK_TEMPLATE,
+const TEXTBOOK_PAYMENTS: Omit<Preparation, 'template'> = {
   declare: async (url) => (await connect(url)).close(),
   store: (place, ids) =>
     place.query(
@@ -40,17 +38,19 @@ const TEXTBOOK: Preparation = {
 
 const WIDE = 1_000
 
-export const productWorker = settlingWorker('product', PRODUCT)
+export const productWorker = (product: Product) => settlingWorker(product, PRODUCT_PAYMENTS)
 /** As the sizing guide has it for many payments a second: with ten times as many in hand. */
-export const wideProductWorker = settlingWorker('product', PRODUCT, {
-  WORKER_PREFETCH: String(WIDE),
-  PROVIDER_CONCURRENCY: String(WIDE),
-})
-export const textbookWorker = settlingWorker('textbook', TEXTBOOK)
+export const wideProductWorker = (product: Product) =>
+  settlingWorker(product, PRODUCT_PAYMENTS, {
+    WORKER_PREFETCH: String(WIDE),
+    PROVIDER_CONCURRENCY: String(WIDE),
+  })
+export const textbookWorker = settlingWorker(TEXTBOOK, TEXTBOOK_PAYMENTS)
 
 /** The limit of both: it takes messages, and does nothing about them. */
 export const bareConsumer: Worker = {
-  prepare: (servers, count, signal) => preparePlace(servers, count, signal, { ...PRODUCT, store: async () => {} }),
+  prepare: (servers, count, signal) =>
+    preparePlace(servers, count, signal, { ...PRODUCT_PAYMENTS, template: 'template1', store: async () => {} }),
   start: (servers, place, count) =>
     startProcess({
       name: 'bare-consumer',
@@ -63,12 +63,17 @@ export const bareConsumer: Worker = {
   isDone: async (_place, { consumers }) => consumers === 0,
 }
 
-function settlingWorker(kind: Kind, preparation: Preparation, more: Readonly<Record<string, string>> = {}): Worker {
+function settlingWorker(
+  contender: Contender,
+  preparation: Omit<Preparation, 'template'>,
+  more: Readonly<Record<string, string>> = {},
+): Worker {
+  const { template } = contender
   return {
-    prepare: (servers, count, signal) => preparePlace(servers, count, signal, preparation),
+    prepare: (servers, count, signal) => preparePlace(servers, count, signal, { ...preparation, template }),
     async start(servers, place, _count, instances) {
       const env = { PROVIDER_SUCCESS_RATE: '1', ...more }
-      const system = await startSystem(servers, kind, Array<'worker'>(instances).fill('worker'), { place, env })
+      const system = await startSystem(servers, contender, Array<'worker'>(instances).fill('worker'), { place, env })
       return { stop: system.halt }
     },
     isDone: allSettled,

@@ -1,7 +1,7 @@
 import type { Fault } from '../fault.ts'
 import type { Mood } from '../provider.ts'
 
-const MOODS: readonly Mood[] = ['slow', 'failing', 'hanging', 'lying']
+const MOODS: readonly Mood[] = ['slow', 'undecided', 'failing', 'hanging', 'lying']
 
 export const PROVIDER_FAULTS: readonly Fault[] = MOODS.map((mood) => ({
   name: `provider-${mood}`,

@@ -40,7 +40,8 @@ export async function untilGone(processes: ProcessIdentity[]): Promise<void> {
   for (const left of processes.filter(isRunning)) kill(left.pid, 'SIGKILL')
 }
 
-function everyProcess(): { pid: number; parent: number }[] {
+/** All processes of the machine, zombies too. Empty where the system does not tell (it does on Linux). */
+export function everyProcess(): { pid: number; parent: number }[] {
   if (process.platform !== 'linux') return []
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

@@ -1,4 +1,11 @@
-import { createGroupCommit, insertPayments, type NewPayment, type NewPaymentMessage, type Tables } from '@cashflow/db'
+import {
+  createGroupCommit,
+  insertPayments,
+  type NewPayment,
+  type NewPaymentMessage,
+  type ReferenceHolder,
+  type Tables,
+} from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID, type PaymentEvent } from '@cashflow/domain'
 import type { Notifier } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
@@ -26,15 +33,21 @@ export function createPaymentHandler({ writer, writes }: Pick<PaymentParts, 'wri
       at: new Date(),
     })
     const created = { payment, event, requestId, messages: [messageAbout(event, requestId)] }
-    const paymentId = await inTurn(writes, res, (signal) => writer.write(created, signal))
-    res.locals.paymentId = paymentId
-    if (paymentId !== payment.id)
-      throw new Problem('duplicate-reference', 'A payment with this reference exists; payment_id names it.', {
-        members: { payment_id: paymentId },
-      })
-    res.setHeader('Location', `${req.baseUrl}/${paymentId}`)
+    const holder = await inTurn(writes, res, (signal) => writer.write(created, signal))
+    res.locals.paymentId = holder.paymentId
+    if (holder.paymentId !== payment.id) throw takenProblem(holder)
+    res.setHeader('Location', `${req.baseUrl}/${payment.id}`)
     answerJson(res, 201, paymentView(payment))
   }
+}
+
+function takenProblem({ paymentId, mismatch }: ReferenceHolder): Problem {
+  if (mismatch.length === 0)
+    return new Problem('duplicate-reference', 'A payment with this reference exists; payment_id names it.', {
+      members: { payment_id: paymentId },
+    })
+  const detail = `The payment that has this reference differs in ${mismatch.join(' and ')}; payment_id names it.`
+  return new Problem('reference-mismatch', detail, { members: { payment_id: paymentId, mismatch } })
 }
 
 function messageAbout({ type, paymentId }: PaymentEvent, requestId: string): NewPaymentMessage {
@@ -49,11 +62,11 @@ function messageAbout({ type, paymentId }: PaymentEvent, requestId: string): New
 export interface PaymentWriter {
   /**
    * Stores a payment, its event and its message, or none of them where the reference is taken. Answers after COMMIT, with
-   * the id of the payment that has the reference. Done again with the same payment, it finds what it did.
+   * the payment that has the reference. Done again with the same payment, it finds what it did.
    *
    * @throws the signal's reason, when it has aborted before the payment's turn
    */
-  write(created: NewPayment, signal: AbortSignal): Promise<string>
+  write(created: NewPayment, signal: AbortSignal): Promise<ReferenceHolder>
 }
 
 export interface PaymentWriterOptions {
@@ -73,9 +86,9 @@ export function createPaymentWriter({ db, notifier, redriveAfterMs }: PaymentWri
   })
   return {
     async write(created, signal) {
-      const paymentId = await group.commit(created, signal)
-      if (paymentId === created.payment.id) notifier.notify()
-      return paymentId
+      const holder = await group.commit(created, signal)
+      if (holder.paymentId === created.payment.id) notifier.notify()
+      return holder
     },
   }
 }

@@ -58,14 +58,51 @@ describe('POST a payment', () => {
     })
   })
 
-  it('of a reference that exists is answered with 409 and the id of that payment', async () => {
+  const SAME = ['100.50', '100.5', '"100.500"', '1005e-1']
+  for (const amount of SAME) {
+    it(`of ${amount} where 100.50 is stored is the same payment: 409 duplicate-reference and its id`, async () => {
+      const reference = newReference()
+      const first = await post(api, bodyWith({ reference }))
+      const before = await stored(api)
+      const second = await post(api, bodyWith({ reference, amount }), '/api/v1/payments')
+      expectProblem(second, 409, 'duplicate-reference')
+      expect(second.body.payment_id).to.equal(first.body.id)
+      expect(second.body).not.to.have.property('mismatch')
+      expect(await stored(api)).to.deep.equal(before)
+    })
+  }
+
+  const DIFFERENT: [name: string, other: { amount?: string; currency?: string }, mismatch: string[]][] = [
+    ['another amount', { amount: '999.99' }, ['amount']],
+    ['another currency', { currency: 'ETB' }, ['currency']],
+    ['another amount and currency', { amount: '999.99', currency: 'ETB' }, ['amount', 'currency']],
+  ]
+  for (const [name, other, mismatch] of DIFFERENT) {
+    it(`of a stored reference with ${name} is answered with 409 reference-mismatch, and no stored value`, async () => {
+      const reference = newReference()
+      const first = await post(api, bodyWith({ reference, amount: '8765.43' }))
+      const before = await stored(api)
+      const second = await post(api, bodyWith({ reference, amount: '8765.43', ...other }))
+      expectProblem(second, 409, 'reference-mismatch')
+      expect(second.body).to.include({ payment_id: first.body.id }).and.to.deep.include({ mismatch })
+      expect(second.text).not.to.match(/8765\.43|USD/)
+      expect(await stored(api)).to.deep.equal(before)
+    })
+  }
+
+  it('sent at once with 25 amounts, twice each, is stored once, and all others are told whether theirs is that one', async () => {
     const reference = newReference()
-    const first = await post(api, bodyWith({ reference }))
-    const before = await stored(api)
-    const second = await post(api, bodyWith({ reference, amount: '7' }), '/api/v1/payments')
-    expectProblem(second, 409, 'duplicate-reference')
-    expect(second.body.payment_id).to.equal(first.body.id)
-    expect(await stored(api)).to.deep.equal(before)
+    const bodies = Array.from({ length: 25 }, (_, i) => bodyWith({ reference, amount: `${i + 1}` }))
+    const responses = await Promise.all([...bodies, ...bodies].map((body) => post(api, body)))
+    const codes = responses.map(({ status, body }) => (status === 201 ? 'created' : body.code))
+    const count = (code: string) => codes.filter((given) => given === code).length
+    expect([count('created'), count('duplicate-reference'), count('reference-mismatch')]).to.deep.equal([1, 1, 48])
+    const created = codes.indexOf('created')
+    expect(codes.indexOf('duplicate-reference')).to.equal((created + 25) % 50)
+    for (const { status, body } of responses) {
+      if (status === 409) expect(body.payment_id).to.equal(responses[created]?.body.id)
+      if (body.code === 'reference-mismatch') expect(body.mismatch).to.deep.equal(['amount'])
+    }
   })
 
   it('of a reference that another transaction is about to take holds up nobody else', async () => {

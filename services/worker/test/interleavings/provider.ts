@@ -1,8 +1,10 @@
-import type { ProviderAnswer } from '../../src/provider.ts'
+import type { Provider, ProviderAnswer } from '../../src/provider.ts'
 import type { Actor, Stage } from './stage.ts'
 
 export interface Calls {
-  providerFor(actor: Actor, stage: Stage): { charge(payment: { id: string }): Promise<ProviderAnswer> }
+  providerFor(actor: Actor, stage: Stage): Provider
+  /** A worker has stored that the provider has not decided about the payment: each one has to ask for the charge first. */
+  pendingStored(paymentId: string): void
   /** Payments that a provider is being asked about, under a lease that has not ended. */
   readonly live: ReadonlySet<string>
   /** The payment's lease has ended: others may ask now. */
@@ -14,6 +16,7 @@ export interface Calls {
 /** A provider that is asked in turns, and remembers who may ask. A worker that dies asks on until its lease ends. */
 export function createCalls(next: () => ProviderAnswer): Calls {
   const live = new Map<string, symbol>()
+  const undecided = new Set<string>()
   const violations: string[] = []
   const arrivals = new Map<Actor, Promise<void>>()
 
@@ -26,7 +29,8 @@ export function createCalls(next: () => ProviderAnswer): Calls {
 
   return {
     providerFor: (actor, stage) => ({
-      async charge({ id }) {
+      async charge({ id }, _deadline, { pending }) {
+        if (undecided.has(id) && !pending) violations.push(`${actor.name} charges ${id} without asking for its charge`)
         const call = Symbol(id)
         if (live.has(id)) violations.push(`${actor.name} asks about ${id} while another does`)
         live.set(id, call)
@@ -43,6 +47,7 @@ export function createCalls(next: () => ProviderAnswer): Calls {
       return new Set(live.keys())
     },
     leaseEnded: (paymentId) => void live.delete(paymentId),
+    pendingStored: (paymentId) => void undecided.add(paymentId),
     violations,
   }
 }

@@ -75,7 +75,9 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
       const batches = createBatches(shared)
       const process = async (delivery: Delivery) => {
         try {
-          await processPayment({ ...delivery, requestId: 'r' }, { ...options, batches }, new AbortController().signal)
+          const { signal } = new AbortController()
+          const processed = await processPayment({ ...delivery, requestId: 'r' }, { ...options, batches }, signal)
+          if (processed === 'pending') calls.pendingStored(delivery.paymentId)
         } catch {
           broker.queue.push(delivery) // Not acknowledged, so delivered again.
         }

@@ -1,0 +1,69 @@
+import { buryMessage, listDeadLetters } from '@cashflow/outbox'
+import { type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
+import { expect } from 'chai'
+import { discard, requeue, settleByHand } from '../../src/index.ts'
+import { createTestStore, newPayment, type TestStore } from '../test-store.ts'
+
+describe('the dead letter of a payment whose row is on a damaged page', function () {
+  this.timeout(60_000)
+  let server: PrivatePostgres
+  let store: TestStore
+  let repair: () => Promise<void>
+  let paymentId: string
+
+  beforeEach(async () => {
+    server = await startPrivatePostgres()
+    store = await createTestStore(2, { url: server.url, name: 'payments', drop: () => server.stop() })
+    paymentId = (await store.insert()).id
+    const letter = { key: paymentId, topic: 'payment.retry', source: 'database', reason: 'XX001', attempts: 0 }
+    await store.db
+      .transaction()
+      .execute((tx) => buryMessage(tx, { ...letter, messageId: newPayment().payment.id, payload: {} }))
+    repair = await server.damage('payments', [0])
+  })
+  afterEach(() => store.drop())
+
+  const letters = () => listDeadLetters(store.db, { limit: 10 })
+  const letterId = async () => (await letters())[0]?.id ?? ''
+  const row = () => store.db.selectFrom('payments').selectAll().where('id', '=', paymentId).executeTakeFirstOrThrow()
+
+  it('is listed, and discarded without a look at the row', async () => {
+    expect((await letters()).map(({ key }) => key)).to.deep.equal([paymentId])
+    expect(await discard(store.db, await letterId(), 'lost, and paid by hand')).to.deep.equal({ done: true })
+    expect(await letters()).to.deep.equal([])
+  })
+
+  it('is requeued once the page is repaired, and before that says what PostgreSQL says', async () => {
+    const id = await letterId()
+    const refused = await requeue(store.db, id)
+    expect(refused).to.include({ done: false })
+    expect(refused)
+      .to.have.property('why')
+      .that.matches(/XX001 .*block 0/)
+    expect(await letters()).to.have.length(1)
+    await repair()
+    expect(await requeue(store.db, id)).to.deep.equal({ done: true })
+    expect(await letters()).to.deep.equal([])
+    const requeued = await row()
+    expect(Number(requeued.redrive_at)).to.be.at.most(Date.now())
+    expect(requeued.attempts, 'so that the provider is asked for a charge first').to.equal(1)
+  })
+
+  it('ends with the payment, when the operator settles that after the repair', async () => {
+    const settle = () =>
+      settleByHand(store.db, { paymentId, outcome: { outcome: 'approved' }, reason: 'the bank says so' })
+    expect(await settle().catch((error: Error) => error.message)).to.match(/block 0/)
+    await repair()
+    expect(await settle()).to.deep.equal({ done: true })
+    expect(await letters()).to.deep.equal([])
+    expect(await row()).to.include({ status: 'SUCCESS' })
+  })
+
+  it('is not requeued when its payment is settled by then', async () => {
+    const id = await letterId()
+    await repair()
+    await store.db.updateTable('payments').set({ status: 'SUCCESS', settled_at: new Date() }).execute()
+    expect(await requeue(store.db, id)).to.include({ done: false })
+    expect(await letters()).to.have.length(1)
+  })
+})

@@ -1,0 +1,43 @@
+import { join } from 'node:path'
+import { REPOSITORY } from '@cashflow/testing'
+import { TEXTBOOK_TEMPLATE } from './textbook/template.ts'
+
+export type Role = 'api' | 'relay' | 'worker'
+
+/** A pipeline that can be started: its code, and the database that it expects. */
+export interface Contender {
+  readonly kind: 'product' | 'textbook'
+  /** The database that those of its places are copied from. */
+  readonly template: string
+  /** The Node that runs it. */
+  readonly node: string
+  /** The module of one of its processes. */
+  fileOf(role: Role): string
+}
+
+/** Cashflow, as one tree of files has it. */
+export interface Product extends Contender {
+  readonly kind: 'product'
+  /** The folder of the tree, with its packages installed. */
+  readonly root: string
+}
+
+export const TEXTBOOK: Contender = {
+  kind: 'textbook',
+  template: TEXTBOOK_TEMPLATE,
+  node: process.execPath,
+  fileOf: (role) => join(import.meta.dirname, 'textbook', `${role}-main.ts`),
+}
+
+/** The checkout that this file is in, as it is now. */
+export const THIS_TREE = productIn(REPOSITORY, 'bench_product')
+
+export function productIn(root: string, template: string): Product {
+  return {
+    kind: 'product',
+    root,
+    template,
+    node: join(root, 'node_modules/node/bin/node'), // The root's package.json pins it.
+    fileOf: (role) => join(root, 'services', role, 'src/main.ts'),
+  }
+}

@@ -1,0 +1,232 @@
+import { createTestVhost, type TestVhost } from '@cashflow/testing'
+import { expect } from 'chai'
+import type { OutboundMessage, Publisher, PublishOutcome } from '../src/index.ts'
+import { cleanUp } from './cleanup.ts'
+import { connectionClose, createPublishingBroker, type Method, publishRefused } from './fake-broker.ts'
+import { message } from './message.ts'
+import { createRig, depth, type Rig } from './rig.ts'
+
+/** For what succeeds: a busy machine takes its time. */
+const SOON = { deadlineMs: 60_000 }
+const REJECTED = /406 .*unacceptable_type_in_header,"CC"/
+const ALONE = 'RabbitMQ refuses this message, it stays until another one is confirmed'
+const TOGETHER = 'RabbitMQ refuses one of the messages in flight, they are published one by one'
+
+/** Sender-selected distribution wants an array: RabbitMQ closes the channel over this one. */
+const culprit = (changes: Partial<OutboundMessage> = {}) => message({ headers: { CC: 'audit' }, ...changes })
+const several = (count: number) => Array.from({ length: count }, () => message())
+
+/** What an outbox does: publishes what has no final outcome again, in its order. Returns the outcomes by message. */
+async function publishAll(publisher: Publisher, messages: readonly OutboundMessage[], calls = 40) {
+  const final = new Map<OutboundMessage, PublishOutcome>()
+  for (let call = 0; call < calls; call++) {
+    const left = messages.filter((one) => !final.has(one))
+    const outcomes = await publisher.publish(left, SOON)
+    for (const [index, one] of left.entries()) {
+      const outcome = outcomes[index] as PublishOutcome
+      if (outcome.status !== 'unknown') final.set(one, outcome)
+    }
+    if (final.size === messages.length) break
+  }
+  return messages.map((one) => final.get(one)?.status ?? 'unknown')
+}
+
+describe('a message over which RabbitMQ closes the channel', () => {
+  let vhost: TestVhost
+  let rig: Rig
+  let publisher: Publisher
+  beforeEach(async () => {
+    vhost = await createTestVhost()
+    rig = createRig([vhost.url])
+    publisher = rig.publisher()
+    await publisher.whenReady()
+  })
+  afterEach(async () => {
+    await cleanUp()
+    await vhost.drop()
+  })
+
+  it('is rejected with what the broker says, and all published with it are confirmed', async () => {
+    const messages = [...several(50), culprit(), ...several(50)]
+    const [first] = await publisher.publish([messages[50] as OutboundMessage, ...several(1)], SOON)
+    expect(first, 'the broker said it of one of two').to.include({ status: 'unknown' })
+    const outcomes = await publisher.publish(messages, SOON)
+    expect(outcomes[50]).to.include({ status: 'rejected' })
+    expect(outcomes[50]).to.have.property('reason').that.matches(REJECTED)
+    expect(
+      outcomes.filter(({ status }) => status === 'confirmed'),
+      'the call goes on without it',
+    ).to.have.length(100)
+    expect(rig.logger.said(TOGETHER)).to.have.length(1)
+    expect(rig.logger.said('RabbitMQ refuses what this channel needs'), 'no operator is waited for').to.deep.equal([])
+    expect(rig.logger.said('connected to RabbitMQ')).to.have.length(1)
+  })
+
+  it('is not rejected before another message was confirmed, and is named by the log', async () => {
+    const alone = culprit({ topic: 'payment.retry' })
+    expect(await publishAll(publisher, [alone], 5)).to.deep.equal(['unknown'])
+    expect(rig.logger.said(ALONE)[0]?.fields).to.include({
+      message_id: alone.messageId,
+      topic: 'payment.retry',
+      key: alone.key,
+    })
+    expect(rig.logger.said(ALONE)[0]?.fields.reason).to.match(REJECTED)
+    expect(await publisher.publish([message()], SOON)).to.deep.equal([{ status: 'confirmed' }])
+    expect(await publishAll(publisher, [alone])).to.deep.equal(['rejected'])
+  })
+
+  it('lets messages of other keys go first, and none of its own', async () => {
+    const [before, bad, after] = [message({ key: 'k' }), culprit({ key: 'k' }), message({ key: 'k' })]
+    const others = several(20)
+    const messages = [before, bad, after, ...others] as OutboundMessage[]
+    await publishAll(publisher, [bad], 3)
+    // Only what was not sent at all, or was sent before it, is known after a loss.
+    const outcomes = await publisher.publish(messages, SOON)
+    expect(outcomes.map(({ status }) => status)).to.deep.equal([
+      'confirmed',
+      'rejected',
+      'confirmed',
+      ...others.map(() => 'confirmed'),
+    ])
+    const got = (await vhost.management.request('POST', `/queues/${vhost.name}/payments/get`, {
+      count: 1_000,
+      ackmode: 'ack_requeue_false',
+      encoding: 'auto',
+    })) as { properties: { message_id: string } }[]
+    expect(got.map(({ properties }) => properties.message_id)).to.deep.equal(
+      [before, ...others, after].map(({ messageId }) => messageId),
+    )
+  })
+
+  it('may be one of several, of one key and at the head of a call', async () => {
+    const heads = Array.from({ length: 8 }, () => culprit())
+    const ofOneKey = [culprit({ key: 'k' }), message({ key: 'k' }), culprit({ key: 'k' }), message({ key: 'k' })]
+    const messages = [...heads, ...ofOneKey, ...several(200)]
+    const statuses = await publishAll(publisher, messages)
+    expect(statuses).to.deep.equal(messages.map(({ headers }) => (headers.CC ? 'rejected' : 'confirmed')))
+  }).timeout(60_000)
+
+  it('costs calls of others a delay, and nothing is slower when it is gone', async () => {
+    const bad = [culprit(), ...several(1_000)]
+    const good = several(1_000)
+    const calls = await Promise.all([publishAll(publisher, bad), publishAll(publisher, good)])
+    expect(calls[0]).to.deep.equal(bad.map((_, index) => (index ? 'confirmed' : 'rejected')))
+    expect(calls[1]).to.deep.equal(good.map(() => 'confirmed'))
+    const losses = rig.logger.said('lost a channel of RabbitMQ').length
+    const { channel } = await writesOf(publisher)
+    expect(channel, 'again in a few writes').to.be.below(100)
+    expect(rig.logger.said('lost a channel of RabbitMQ')).to.have.length(losses)
+    expect(await depth(vhost.url, 'payments')).to.be.at.least(2_500)
+  }).timeout(60_000)
+
+  /** How often the socket is written to for 500 messages. */
+  async function writesOf(of: Publisher): Promise<{ channel: number }> {
+    const { stream } = (await rig.connection.link()).amqp.connection as unknown as { stream: import('node:net').Socket }
+    const before = stream.bytesWritten
+    let writes = 0
+    for (const way of ['_write', '_writev'] as const) {
+      const write = stream[way]?.bind(stream) as (...given: unknown[]) => void
+      stream[way] = (...given: unknown[]) => {
+        writes += 1
+        write(...given)
+      }
+    }
+    const sent = several(500)
+    expect(await of.publish(sent, SOON)).to.deep.equal(sent.map(() => ({ status: 'confirmed' })))
+    expect(stream.bytesWritten).to.be.above(before)
+    return { channel: writes }
+  }
+})
+
+describe('the end of a channel or a connection while messages are in flight', () => {
+  afterEach(cleanUp)
+
+  async function against(...given: Parameters<typeof createPublishingBroker>) {
+    const broker = await createPublishingBroker(...given)
+    const rig = createRig([broker.url], { random: () => 0 })
+    return { ...broker, rig, publisher: rig.publisher() }
+  }
+
+  const codes = { 501: 'FRAME_ERROR', 502: 'SYNTAX_ERROR', 505: 'UNEXPECTED_FRAME', 540: 'NOT_IMPLEMENTED' }
+  for (const [code, text] of Object.entries(codes)) {
+    it(`by ${code} of the connection has them published one by one, and rejects the one that is left`, async () => {
+      const { arrivals, publisher } = await against((topic) =>
+        topic === 'bad' ? connectionClose(Number(code), text) : 'ack',
+      )
+      const messages = [...several(5), message({ topic: 'bad' }), ...several(5)]
+      expect(await publishAll(publisher, messages)).to.deep.equal(
+        messages.map(({ topic }) => (topic === 'bad' ? 'rejected' : 'confirmed')),
+      )
+      const firstLoss = arrivals.findIndex(({ topic }) => topic === 'bad')
+      expect(arrivals[firstLoss]?.unanswered).to.be.above(0)
+      expect(arrivals.slice(firstLoss + 1).map(({ unanswered }) => unanswered)).to.deep.equal(
+        arrivals.slice(firstLoss + 1).map(() => 0),
+      )
+    })
+  }
+
+  const silent: Record<string, Method | 'cut'> = {
+    'a missing right (403)': publishRefused(403, 'ACCESS_REFUSED'),
+    'a missing exchange (404)': publishRefused(404, 'NOT_FOUND'),
+    'a lock (405)': publishRefused(405, 'RESOURCE_LOCKED'),
+    'an internal error (541)': connectionClose(541, 'INTERNAL_ERROR'),
+    'a forced close (320)': connectionClose(320, 'CONNECTION_FORCED'),
+    'a cut': 'cut',
+  }
+  for (const [what, end] of Object.entries(silent)) {
+    it(`by ${what} rejects nothing, alone or not, with neighbours or without`, async () => {
+      let ends = true
+      const { rig, publisher } = await against((topic) => (topic === 'bad' && ends ? end : 'ack'))
+      const bad = message({ topic: 'bad' })
+      expect(await publishAll(publisher, [bad], 1)).to.deep.equal(['unknown'])
+      expect(await publishAll(publisher, [message()])).to.deep.equal(['confirmed'])
+      expect((await publishAll(publisher, [message(), bad, message()], 1))[1]).to.equal('unknown')
+      expect([...rig.logger.said(ALONE), ...rig.logger.said(TOGETHER)]).to.deep.equal([])
+      ends = false
+      expect(await publishAll(publisher, [bad])).to.deep.equal(['confirmed'])
+    }).timeout(120_000)
+
+    it(`by ${what} rejects no suspect that is alone in flight, after its neighbours were confirmed`, async () => {
+      let answer: Method | 'ack' | 'cut' = publishRefused(406, 'PRECONDITION_FAILED')
+      const { arrivals, rig, publisher } = await against((topic) => (topic === 'bad' ? answer : 'ack'))
+      const messages = [message({ topic: 'bad' }), ...several(3)]
+      expect(await publishAll(publisher, messages, 1)).to.deep.equal(messages.map(() => 'unknown'))
+      expect(rig.logger.said(TOGETHER)).to.have.length(1)
+      answer = end
+      const left = ['unknown', ...several(3).map(() => 'confirmed')]
+      expect(await publishAll(publisher, messages, 1)).to.deep.equal(left)
+      expect(arrivals.at(-1)).to.deep.equal({ topic: 'bad', unanswered: 0 })
+      answer = 'ack'
+      expect(await publishAll(publisher, messages)).to.deep.equal(messages.map(() => 'confirmed'))
+    }).timeout(120_000)
+  }
+
+  it('over every message rejects none, and all are confirmed when the broker takes messages again', async () => {
+    let refuses = true
+    const { rig, publisher } = await against(() => (refuses ? publishRefused(406, 'PRECONDITION_FAILED') : 'ack'))
+    const messages = several(4)
+    expect(await publishAll(publisher, messages, 6)).to.deep.equal(messages.map(() => 'unknown'))
+    expect(rig.logger.said(ALONE)).to.have.length.above(1)
+    refuses = false
+    expect(await publishAll(publisher, messages)).to.deep.equal(messages.map(() => 'confirmed'))
+  }).timeout(60_000)
+
+  it('has as many published one by one as a call has the time for, and keeps the connection', async () => {
+    const answer = (topic: string) => (topic === 'bad' ? publishRefused(406, 'PRECONDITION_FAILED') : 'ack')
+    const { rig, publisher } = await against(answer, { ackAfterMs: 20 })
+    const messages = [message({ topic: 'bad' }), ...several(200)]
+    const final = new Map<OutboundMessage, string>()
+    const calls: number[] = []
+    while (final.size < messages.length) {
+      const left = messages.filter((one) => !final.has(one))
+      const outcomes = await publisher.publish(left, { deadlineMs: 2_000 })
+      for (const [index, { status }] of outcomes.entries())
+        if (status !== 'unknown') final.set(left[index] as OutboundMessage, status)
+      calls.push(messages.length - final.size)
+    }
+    // 4 s of confirms, and one second of each call for them.
+    expect(calls).to.have.length.above(3)
+    expect(messages.map((one) => final.get(one))).to.deep.equal(['rejected', ...several(200).map(() => 'confirmed')])
+    expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])
+  }).timeout(60_000)
+})

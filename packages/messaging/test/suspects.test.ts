@@ -1,0 +1,95 @@
+import { expect } from 'chai'
+import { createSuspects } from '../src/suspects.ts'
+import { message } from './message.ts'
+import { createRecorder } from './recorder.ts'
+
+describe('the messages that are suspected of closing a channel', () => {
+  type Guilt = 'none' | 'suspected' | 'cost a channel alone'
+  const GUILTS: readonly Guilt[] = ['none', 'suspected', 'cost a channel alone']
+
+  function suspecting(guilts: readonly Guilt[]) {
+    const suspects = createSuspects(createRecorder())
+    const messages = guilts.map((_, index) => message({ messageId: `${index}`, key: 'abc'.charAt(index % 3) }))
+    for (const [index, one] of messages.entries()) {
+      if (guilts[index] === 'suspected') suspects.add([one], '406')
+      if (guilts[index] === 'cost a channel alone') suspects.convict(one, '406')
+    }
+    return { suspects, messages }
+  }
+
+  it('are sent each once, and in the order of each key, whichever of them are suspected', () => {
+    for (let combination = 0; combination < GUILTS.length ** 6; combination++) {
+      const guilts = Array.from({ length: 6 }, (_, at) => GUILTS[Math.floor(combination / 3 ** at) % 3] as Guilt)
+      const { suspects, messages } = suspecting(guilts)
+      const order = suspects.order(messages)
+      for (const key of [0, 1, 2])
+        expect(
+          order.filter((index) => index % 3 === key),
+          `${guilts}`,
+        ).to.deep.equal([key, key + 3])
+    }
+  })
+
+  it('are sent behind those that are not, the last first, and behind them what has cost a channel alone', () => {
+    const { suspects, messages } = suspecting([
+      'cost a channel alone',
+      'suspected',
+      'suspected',
+      'none',
+      'none',
+      'none',
+    ])
+    expect(suspects.order(messages)).to.deep.equal([2, 5, 1, 4, 0, 3])
+    const others = [message(), message()]
+    expect(suspects.order([...messages.slice(0, 3), ...others])).to.deep.equal([3, 4, 2, 1, 0])
+  })
+
+  it('are culprits only after another one was confirmed, which ends with the last of them', () => {
+    const suspects = createSuspects(createRecorder())
+    const [bad, good, late] = [message(), message(), message()]
+    suspects.add([bad, good], '406')
+    expect(suspects.convict(bad, '406')).to.equal(false)
+    suspects.clear(good, { confirmed: false })
+    expect(suspects.convict(bad, '406'), 'a refusal is no confirm').to.equal(false)
+    suspects.clear(late, { confirmed: true })
+    expect(suspects.mustBeAlone(late)).to.equal(false)
+    expect(suspects.convict(bad, '406')).to.equal(true)
+    expect(suspects.size).to.equal(0)
+    suspects.add([late], '406')
+    expect(suspects.convict(late, '406')).to.equal(false)
+  })
+
+  it('are at most 100 culprits before another one has to be confirmed', () => {
+    const suspects = createSuspects(createRecorder())
+    const all = Array.from({ length: 150 }, () => message())
+    suspects.add(all, '406')
+    suspects.clear(message(), { confirmed: true })
+    const culprits = all.filter((one) => suspects.convict(one, '406'))
+    expect(culprits).to.have.length(100)
+    expect(suspects.mustBeAlone(message())).to.equal(true)
+    suspects.clear(message(), { confirmed: true })
+    expect(suspects.convict(all[149] as (typeof all)[number], '406')).to.equal(true)
+  })
+
+  it('are forgotten a minute after the last loss, as another relay may have published them', () => {
+    let now = 0
+    const suspects = createSuspects(createRecorder(), () => now)
+    suspects.add([message()], '406')
+    now = 60_000
+    suspects.order([])
+    expect(suspects.size).to.equal(1)
+    now += 1
+    suspects.order([])
+    expect(suspects.size).to.equal(0)
+  })
+
+  it('are remembered in a number that is limited', () => {
+    const suspects = createSuspects(createRecorder())
+    for (let round = 0; round < 30; round++)
+      suspects.add(
+        Array.from({ length: 2_000 }, () => message()),
+        '406',
+      )
+    expect(suspects.size).to.equal(16_384)
+  })
+})

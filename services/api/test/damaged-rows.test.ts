@@ -1,0 +1,46 @@
+import { type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { bodyWith, expectProblem, newReference, post } from './requests.ts'
+import { type ApiUnderTest, startApi } from './start-api.ts'
+
+describe('A payment whose row is on a damaged page, at the API,', function () {
+  this.timeout(60_000)
+  let server: PrivatePostgres
+  let api: ApiUnderTest
+  let damaged: { id: string; reference: string }
+
+  before(async () => {
+    server = await startPrivatePostgres()
+    api = await startApi({ given: { url: server.url, name: 'payments', drop: () => server.stop() } })
+    // Enough to fill the first page, so that PostgreSQL stores no new payment there.
+    const references = Array.from({ length: 150 }, newReference)
+    await Promise.all(references.map((reference) => post(api, bodyWith({ reference }))))
+    const { rows } = await sql<typeof damaged>`
+      select id, reference from payments where ctid < '(1,0)'::tid limit 1`.execute(api.db)
+    damaged = rows[0] as typeof damaged
+    await server.damage('payments', [0])
+    // The sessions of before are gone.
+    await api.agent.get('/health').retry(5)
+  })
+  after(() => api.stop())
+
+  it('is answered with 500, and the log says what PostgreSQL said', async () => {
+    api.logs.length = 0
+    const response = await api.agent.get(`/payments/${damaged.id}`)
+    expectProblem(response, 500, 'internal')
+    expect(response.headers).to.not.have.property('retry-after')
+    const [line] = api.logs.filter(({ level }) => level === 'error')
+    expect(line).to.include({ message: 'request failed' })
+    expect(line?.error).to.include({ code: 'XX001' })
+    expect((await api.agent.get('/health')).status).to.equal(200)
+  })
+
+  it('fails no other request that shares a transaction with one for its reference', async () => {
+    const references = Array.from({ length: 20 }, newReference)
+    references[7] = damaged.reference
+    const responses = await Promise.all(references.map((reference) => post(api, bodyWith({ reference }))))
+    const statuses = responses.map(({ status }) => status)
+    expect(statuses).to.deep.equal(references.map((reference) => (reference === damaged.reference ? 500 : 201)))
+  })
+})

@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { createTestDatabase, eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { connectionsMax } from '../src/connections-max.ts'
+import { bodyWith } from './requests.ts'
+
+const FILES_MAX = 200
+const MAIN = new URL('../src/main.ts', import.meta.url).pathname
+
+describe('The limit of connections', () => {
+  const limits = (files: string) =>
+    `Limit                     Soft Limit           Hard Limit           Units     
+Max processes             9                    9                    processes 
+Max open files            ${files.padEnd(21)}${files.padEnd(21)}files     `
+
+  it('is 4,096, and lower where the process may open fewer files', () => {
+    expect(connectionsMax(limits('1048576'))).to.equal(4_096)
+    expect(connectionsMax(limits('unlimited'))).to.equal(4_096)
+    expect(connectionsMax('')).to.equal(4_096)
+    expect(connectionsMax(limits('1024'))).to.equal(960)
+    expect(connectionsMax(limits('10'))).to.equal(1)
+  })
+
+  it('is one that an API with few files keeps: more connections than files shut out neither clients nor PostgreSQL', async () => {
+    const database = await createTestDatabase()
+    const env = { PATH: process.env.PATH, APP_ENV: 'production', DATABASE_URL: database.url, PORT: '0' }
+    const command = `ulimit -n ${FILES_MAX}; exec "$0" "$@"`
+    const api = spawn('sh', ['-c', command, process.execPath, MAIN], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const sockets: Socket[] = []
+    try {
+      const lines = createInterface({ input: api.stdout })
+      const { promise, resolve } = Promise.withResolvers<string>()
+      lines.on('line', (line) => line.includes('"listening"') && resolve(JSON.parse(line).url))
+      const url = await promise
+      for (let i = 0; i < 2 * FILES_MAX; i++) {
+        const socket = connect(Number(new URL(url).port), '127.0.0.1')
+        sockets.push(socket.on('error', () => {}))
+        await once(socket, 'connect')
+      }
+      const bodies = Array.from({ length: 20 }, () => bodyWith())
+      const headers = { 'Content-Type': 'application/json', Connection: 'close' }
+      const post = (body: string) => fetch(`${url}/payments`, { method: 'POST', headers, body })
+      const responses = await Promise.all(bodies.map(post))
+      expect(responses.map(({ status }) => status)).to.deep.equal(bodies.map(() => 201))
+    } finally {
+      for (const socket of sockets) socket.destroy()
+      api.kill('SIGKILL')
+      await once(api, 'close')
+      await eventually(() => database.drop()) // Its sessions end after it.
+    }
+  })
+})

@@ -1,0 +1,76 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { createOverdueSearch, type OverdueSearch } from '../src/overdue-search.ts'
+
+/** Overdue payments by the time of their redrive. */
+interface Table {
+  sound: number[]
+  damaged: Set<number>
+}
+
+const NOW = 2 ** 50
+
+describe('the search for overdue payments', () => {
+  let statements = 0
+
+  /** Takes as `takeOverdue` does: the oldest first, and nothing when a damaged one comes before the limit. */
+  function searchOnce(search: OverdueSearch, table: Table, batchMax: number): Promise<void> {
+    statements = 0
+    return search.run({
+      batchMax,
+      now: async () => NOW,
+      async take(spans, max) {
+        statements += 1
+        const due = [...table.sound, ...table.damaged].sort((one, other) => one - other)
+        const found = spans.flatMap(({ from, to }) => due.filter((at) => at >= from && at < to)).slice(0, max)
+        if (found.some((at) => table.damaged.has(at))) return undefined
+        table.sound = table.sound.filter((at) => !found.includes(at))
+        return found.length
+      },
+    })
+  }
+
+  const times = (maxLength: number) => fc.uniqueArray(fc.integer({ min: 0, max: 10_000 }), { maxLength })
+
+  it('takes all that can be read, wherever the damaged ones lie, and these when they are repaired', async () => {
+    await fc.assert(
+      fc.asyncProperty(times(60), times(20), fc.integer({ min: 1, max: 50 }), async (sound, damaged, batchMax) => {
+        const both = new Set(damaged)
+        const table = { sound: sound.filter((at) => !both.has(at)), damaged: both }
+        const search = createOverdueSearch()
+        for (let turn = 0; turn < 200 && (table.sound.length > 0 || turn === 0); turn += 1) {
+          await searchOnce(search, table, batchMax)
+          expect(statements).to.be.at.most(100)
+        }
+        expect(table.sound).to.deep.equal([])
+        table.sound = [...both]
+        table.damaged = new Set()
+        for (let turn = 0; turn < 200 && table.sound.length > 0; turn += 1) await searchOnce(search, table, batchMax)
+        expect(table.sound).to.deep.equal([])
+        await searchOnce(search, table, batchMax)
+        expect(search.blindSpots).to.equal(0)
+      }),
+    )
+  })
+
+  it('makes a single statement when all can be read', async () => {
+    const search = createOverdueSearch()
+    await searchOnce(search, { sound: [1, 2, 3], damaged: new Set() }, 100)
+    expect(statements).to.equal(1)
+    expect(search.blindSpots).to.equal(0)
+  })
+
+  it('remembers what cannot be read, so that it makes two statements from then on', async () => {
+    const search = createOverdueSearch()
+    const table = { sound: [], damaged: new Set([5, 5_000]) }
+    for (let turn = 0; turn < 10; turn += 1) await searchOnce(search, table, 100)
+    expect(search.blindSpots).to.equal(2)
+    expect(statements, 'all else, and one of the two again').to.equal(2)
+  })
+
+  it('takes no more than it may at a time', async () => {
+    const table = { sound: Array.from({ length: 95 }, (_, at) => at * 2), damaged: new Set([191]) }
+    await searchOnce(createOverdueSearch(), table, 10)
+    expect(table.sound).to.have.length(85)
+  })
+})

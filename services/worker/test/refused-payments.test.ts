@@ -1,0 +1,180 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { requeue } from '@cashflow/db'
+import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
+import { expect } from 'chai'
+import { createBreaker } from '../src/breaker.ts'
+import { createHandler } from '../src/handle-delivery.ts'
+import { createHttpProvider } from '../src/http-provider.ts'
+import { limitCharges } from '../src/provider-slots.ts'
+import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+
+const OPEN_MS = 10_000
+const GOOD_EVERY_MS = 20
+const REFUSES = 'provider refuses our requests, nothing is claimed'
+const WAITS = 'provider refused the request, the payment waits'
+
+describe('payments that the provider refuses for their form', () => {
+  let payments: TestWorker
+  let server: ScriptedServer
+  let handle: ReturnType<typeof createHandler>['handle']
+  const bad = new Set<string>()
+
+  before(async () => {
+    payments = await createTestWorker(10)
+  })
+  after(() => payments.drop())
+  beforeEach(async () => {
+    payments.lines.length = 0
+    bad.clear()
+    server = await startScriptedServer()
+    server.script = refuseBad
+    handle = createWorker()
+  })
+  afterEach(() => server.close())
+
+  const refuseBad: Script = (request, response) => {
+    const { reference } = JSON.parse(request.body) as { reference: string }
+    answer(bad.has(reference) ? 400 : 200, { status: 'approved' })(request, response)
+  }
+
+  function createWorker({ openMs = OPEN_MS, chargesMax = 100 } = {}) {
+    const { db, logger } = payments
+    const provider = createHttpProvider({ url: server.url })
+    const breaker = limitCharges(createBreaker({ provider, logger, failuresMax: 10, openMs }), chargesMax)
+    const options = { db, breaker, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
+    return createHandler(options).handle
+  }
+
+  async function createMany(count: number): Promise<string[]> {
+    return await Promise.all(Array.from({ length: count }, () => payments.pending()))
+  }
+  async function createBad(count: number): Promise<string[]> {
+    const ids = await createMany(count)
+    for (const id of ids) bad.add(id)
+    return ids
+  }
+  const handleAll = (ids: readonly string[]) => Promise.all(ids.map((id) => handle(delivery(id))))
+  /** Of the payments that it was asked to charge, in their order. */
+  const references = () => server.seen.map(({ body }) => (JSON.parse(body) as { reference: string }).reference)
+  /** Handles payments again, as if they were due. Parked ones are skipped. */
+  async function handleDue(ids: readonly string[]): Promise<void> {
+    for (const id of ids) await payments.set(id, 'lease_until = now()')
+    await handleAll(ids)
+  }
+  const rows = (ids: readonly string[]) => Promise.all(ids.map(payments.row))
+  const letters = (ids: readonly string[]) =>
+    payments.db.selectFrom('dead_letters').select(['key', 'source', 'reason']).where('key', 'in', ids).execute()
+
+  /** Handles a payment, and again whenever its next attempt is due, until it is settled. */
+  async function settled(id: string): Promise<void> {
+    await handle(delivery(id))
+    for (let row = await payments.row(id); row.status === 'PENDING'; row = await payments.row(id)) {
+      await sleep(Math.max(0, Number(row.lease_until) - Date.now()))
+      await handle(delivery(id))
+    }
+  }
+
+  /** Good payments, one after the other without waiting for each other, until it is stopped: how long each took to be settled. */
+  function createStream() {
+    const handled: Promise<number>[] = []
+    let stopped = false
+    async function run(): Promise<void> {
+      while (!stopped) {
+        const id = await payments.pending()
+        const startedAt = performance.now()
+        handled.push(settled(id).then(() => performance.now() - startedAt))
+        await sleep(GOOD_EVERY_MS)
+      }
+    }
+    const running = run()
+    return {
+      handled,
+      async stop(): Promise<number[]> {
+        stopped = true
+        await running
+        return await Promise.all(handled)
+      },
+    }
+  }
+  const p99 = (durations: readonly number[]) =>
+    durations.toSorted((a, b) => a - b)[Math.floor(durations.length * 0.99)] as number
+
+  it('are parked after three refusals each, twenty of them, and leave good payments as fast as before', async () => {
+    const alone = createStream()
+    await eventually(() => expect(alone.handled.length).to.be.at.least(150))
+    const before = p99(await alone.stop())
+
+    const stream = createStream()
+    await eventually(() => expect(stream.handled.length).to.be.at.least(5))
+    const ids = await createBad(20)
+    for (const refusals of [1, 2]) {
+      await handleDue(ids)
+      for (const row of await rows(ids)) expect(row).to.include({ refusals, attempts: 0, parked_at: null })
+    }
+    await handleDue(ids)
+    for (const row of await rows(ids)) {
+      expect(row).to.include({ status: 'PENDING', refusals: 3, attempts: 0, redrive_at: null })
+      expect(row.parked_at).to.be.instanceOf(Date)
+    }
+    await eventually(() => expect(stream.handled.length).to.be.at.least(150))
+    const beside = p99(await stream.stop())
+    const found = await letters(ids)
+    expect(found.map(({ key }) => key)).to.have.members(ids)
+    for (const { source, reason } of found) {
+      expect(source).to.equal('worker')
+      expect(reason).to.equal('the provider refused the payment 3 times: HTTP 400')
+    }
+    expect(beside, 'p99 in ms').to.be.below(before + OPEN_MS / 5)
+  }).timeout(60_000)
+
+  it('are not parked while it refuses everything: claiming stops, and all settle once it takes payments again', async () => {
+    handle = createWorker({ openMs: 500 })
+    const ids = await createMany(10)
+    server.script = answer(404)
+    for (let round = 0; round < 3; round += 1) await handleDue(ids)
+    for (const row of await rows(ids)) expect(row).to.include({ refusals: 0, attempts: 0, parked_at: null })
+    expect(payments.logged()).to.include(REFUSES).and.not.include('provider is back')
+    server.script = refuseBad
+    await handleDue(ids)
+    for (const row of await rows(ids)) expect(row).to.include({ status: 'SUCCESS', attempts: 0 })
+    expect(payments.logged()).to.include('provider is back')
+  })
+
+  it('wait, with an error line each time, as long as there is no other payment to compare with', async () => {
+    const ids = await createBad(1)
+    for (let round = 0; round < 5; round += 1) await handleDue(ids)
+    for (const row of await rows(ids)) expect(row).to.include({ refusals: 0, attempts: 0, parked_at: null })
+    expect(payments.logged()).to.deep.equal(Array.from({ length: 5 }, () => WAITS))
+  })
+
+  it('do not probe it while a good payment waits, although they are delivered first', async () => {
+    // The first probe is due after a fiftieth of this, when all are delivered.
+    handle = createWorker({ openMs: 150_000 })
+    const [good] = (await createMany(1)) as [string]
+    const ids = await createBad(3)
+    await handleAll(ids)
+    expect(payments.logged()).to.include(REFUSES)
+    for (const id of ids) await payments.set(id, 'lease_until = now()')
+    const handled = [...ids.toReversed(), good].map((id) => handle(delivery(id)))
+    expect(await Promise.all(handled)).to.deep.equal(handled.map(() => 'ack'))
+    expect(await payments.row(good)).to.include({ status: 'SUCCESS' })
+    expect(references().slice(0, 4)).to.have.members([...ids, good])
+    expect(references()[3]).to.equal(good)
+  })
+
+  it('are charged again after a requeue, which begins the count of refusals again', async () => {
+    const [id] = (await createBad(1)) as [string]
+    for (let refusals = 1; refusals <= 3; refusals += 1) {
+      await handleAll(await createMany(1))
+      await handleDue([id])
+    }
+    const letter = await payments.db.selectFrom('dead_letters').select('id').where('key', '=', id).executeTakeFirst()
+    expect(await requeue(payments.db, letter?.id ?? '')).to.deep.equal({ done: true })
+    expect(await payments.row(id)).to.include({ refusals: 0, attempts: 1, parked_at: null })
+    // It has no charge under this key, so it is charged.
+    server.script = (request, response) => (request.method === 'GET' ? answer(404) : refuseBad)(request, response)
+    bad.clear()
+    await handleDue([id])
+    expect(await payments.row(id)).to.include({ status: 'SUCCESS' })
+  })
+})
