@@ -35,6 +35,7 @@ describe('migrations', () => {
       '0002_outbox',
       '0003_redrives',
       '0004_idempotency_key_index',
+      '0006_refused_topics',
     ])
     expect(await refusal()).to.equal(undefined)
   })

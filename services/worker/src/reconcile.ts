@@ -7,6 +7,9 @@ import { messageAbout } from './set-aside.ts'
 
 const BATCH_MAX = 100
 
+/** What sends a payment to a worker. That messages of other topics wait says nothing of its own. */
+const TOPICS = ['payment.created', 'payment.retry']
+
 export interface ReconcileOptions {
   db: Kysely<Tables>
   logger: Logger
@@ -22,7 +25,7 @@ export interface Reconciled {
   redriven: number
   /** Overdue payments that somebody holds: put behind the lease. */
   leased: number
-  /** Above 0: nothing was done, because messages wait this long in the outbox. */
+  /** Above 0: nothing was done, because messages of payments wait this long in the outbox. */
   lagMs: number
   /** Above 0: nothing was done, because this many deliveries wait for the provider. */
   waiting: number
@@ -42,7 +45,7 @@ export async function reconcileOnce(options: ReconcileOptions): Promise<Reconcil
   const waiting = options.waiting()
   if (waiting > 0) return { ...NOTHING, waiting }
   // Its message may still be in the outbox then, and another would wait behind it.
-  const lagMs = await outboxLagMs(db)
+  const lagMs = await outboxLagMs(db, TOPICS)
   if (lagMs >= redriveAfterMs) return { ...NOTHING, lagMs }
   const { overdue, leased } = await db.transaction().execute(async (tx) => {
     const taken = await takeOverdue(tx, { redriveAfterMs, batchMax: BATCH_MAX })
