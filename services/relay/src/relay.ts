@@ -15,7 +15,7 @@ import type { Logger, Part } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import { passLimits } from './limits.ts'
 import { createReport, isLeft } from './report.ts'
-import { afterPass, afterTimeout, FIRST_TURN } from './turn.ts'
+import { afterFailure, afterPass, FIRST_TURN, nextPass } from './turn.ts'
 import { createWake, type Wake } from './wake.ts'
 
 const POLL_MS = 200
@@ -48,26 +48,35 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
   let running: Promise<unknown> | undefined
   let turn = FIRST_TURN
 
-  async function passOnce(): Promise<PassResult & { tookMs: number }> {
+  /** @returns undefined after a failure that concerns the messages of a lane: others are next */
+  async function passOnce(): Promise<(PassResult & { tookMs: number }) | undefined> {
     // Without a broker there is no pass: it would hold lanes and a transaction for nothing.
     await publisher.whenReady(signal)
     const startedAt = performance.now()
-    const begun = turn
+    const begun = nextPass(turn, startedAt)
     try {
-      const result = await runPass({ db, publisher, floors, topics, limits }, begun.start, begun.span)
-      turn = afterPass(turn, result.nextLane)
+      const own = { ...limits, messagesPerLaneMax: begun.messagesMax }
+      const result = await runPass({ db, publisher, floors, topics, limits: own }, begun.start, begun.span)
+      turn = afterPass(turn, begun, result)
       report(result)
       return { ...result, tookMs: performance.now() - startedAt }
     } catch (error) {
-      if (tookTooLong(error)) turn = afterTimeout(turn, begun)
-      throw error
+      if (!concernsMessages(error)) throw error
+      turn = afterFailure(turn, begun, performance.now())
+      const facts = { lane: begun.start, lanes: begun.span, messages_max: begun.messagesMax, error }
+      if (begun.span > 1 || begun.messagesMax > 1) logger.warn('pass failed, its messages stay in the outbox', facts)
+      else logger.error('lane cannot be read, all others go on', facts)
+      await pause(backoffMs(0))
+      return undefined
     }
   }
 
   async function passLoop(): Promise<void> {
     let failures = 0
     while (!signal.aborted) {
-      const { settlements, lanesHeld, tookMs } = await passOnce()
+      const result = await passOnce()
+      if (!result) continue
+      const { settlements, lanesHeld, tookMs } = result
       const isFull = lanesHeld === limits.lanesMax
       // One pass is woken for what was committed; it has another help where there may be more lanes than it could hold.
       if (isFull && settlements.length > 0) wake.wake()
@@ -147,5 +156,14 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
 
 /** 57014, query_canceled: the server ended a statement. */
 function tookTooLong(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === '57014'
+  return codeOf(error) === '57014'
+}
+
+/** So may what is stored: class XX is a damaged page, or more than the server can handle, and 54 is a limit of it. */
+function concernsMessages(error: unknown): boolean {
+  return tookTooLong(error) || /^(XX|54)/.test(codeOf(error))
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
