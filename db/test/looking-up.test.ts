@@ -3,6 +3,8 @@ import { type Settlement, settlePayment } from '@cashflow/domain'
 import {
   appendMessages,
   createFloors,
+  createTopics,
+  type OutboxMessage,
   outboxLagMs,
   type Publisher,
   promoteDue,
@@ -32,9 +34,11 @@ import { createTestStore, newPayment, type TestStore } from './test-store.ts'
 
 const TABLES = ['payments', 'payment_events', 'outbox_messages', 'outbox_scheduled']
 const OTHERS = 20_000
+const REFUSED = 'receipt.requested'
 const BATCH = 100
-// What a round below asks for is some ten rows of each table, each found by a few entries of its indexes.
-const READ_MAX = 300
+// What a round below asks for is some ten rows of each table, each found by a few entries of its indexes; and for the
+// outbox's lag 16 messages of each of 32 lanes.
+const READ_MAX = 300 + 16 * 32
 
 const publisher: Publisher = {
   publish: async (messages) => messages.map(() => ({ status: 'confirmed' })),
@@ -85,12 +89,19 @@ describe('the statements of a payment’s way', () => {
       await scheduleMessages(tx, [later], -1)
     })
     expect(await isParked(db, ids[2])).to.equal(false)
-    expect(await outboxLagMs(db)).to.be.above(0)
+    await sql`
+      insert into outbox_scheduled (lane, message_id, key, topic, payload, created_at, due_at, refused)
+      values (0, gen_random_uuid(), 'k', ${REFUSED}, '{}', now(), now(), true)`.execute(db)
+    expect(await outboxLagMs(db, ['payment.created', REFUSED])).to.be.above(0)
     expect(await findPayment(db, ids[0])).to.include({ status: 'SUCCESS' })
-    expect(await promoteDue(db)).to.equal(1)
+    const topics = createTopics()
+    expect(await promoteDue(db, topics)).to.equal(2)
     const floors = createFloors()
-    const pass = { db, publisher, floors, limits: LIMITS }
+    const pass = { db, publisher, floors, topics, limits: LIMITS }
     expect((await runPass(pass, 0)).settlements.length).to.be.within(1, 16)
+    topics.judge([{ topic: REFUSED } as OutboxMessage], [{ status: 'nacked' }])
+    expect(topics.sparing().topics).to.deep.equal([REFUSED])
+    expect((await runPass(pass, 0)).settlements.length).to.be.at.most(16)
     expect(await verifyFloors(db, floors, new AbortController().signal)).to.equal(undefined)
   }
 
@@ -170,7 +181,7 @@ describe('the statements of a payment’s way', () => {
     for (let i = 0; i < 6; i++) await round()
   }
 
-  /** Others: payments that are settled, and such as wait; messages in all lanes, and such as are scheduled. */
+  /** Others: payments that are settled, and such as wait; messages in all lanes, and such as are scheduled or refused. */
   async function fill(others = OTHERS): Promise<void> {
     const { db } = store
     const ids = Array.from({ length: others }, () => uuidv7())
@@ -189,6 +200,10 @@ describe('the statements of a payment’s way', () => {
     await db.transaction().execute(async (tx) => {
       await appendMessages(tx, messages)
       await scheduleMessages(tx, messages, 86_400_000)
+      await sql`
+        insert into outbox_scheduled (lane, message_id, key, topic, payload, due_at, refused)
+        select 0, gen_random_uuid(), n::text, 'another.refused', '{}', now() + interval '1 day', true
+        from generate_series(1, ${others}::int) n`.execute(tx)
     })
   }
 })

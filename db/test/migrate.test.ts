@@ -36,6 +36,7 @@ describe('migrations', () => {
       '0003_redrives',
       '0004_idempotency_key_index',
       '0005_provider_answers',
+      '0006_refused_topics',
     ])
     expect(await refusal()).to.equal(undefined)
   })

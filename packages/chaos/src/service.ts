@@ -42,8 +42,8 @@ export interface Service {
 /** Longer than any service's own deadline, which is the worker's: PROVIDER_DEADLINE_MS and 15 seconds. */
 const STOP_PATIENCE_MS = 60_000
 const RESTART_AFTER_MS = 500
-/** Of a relay. */
-const REFUSED = 'messages refused, tried again later'
+/** Of a relay. Between the latter two it says no more of a topic that it refuses. */
+const REFUSED = ['messages refused, tried again later', 'topic refused', 'topic accepted again']
 /** Code 1 says that a deadline has passed, as it may in bad weather. */
 const STOPPED_CODES: readonly (number | null)[] = [0, 1]
 
@@ -62,7 +62,7 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
     log.write(`${line}\n`)
     const { level, message } = parse(line)
     if (level === 'error') errors.set(message, (errors.get(message) ?? 0) + 1)
-    if (message === REFUSED) refusals.push(Date.now())
+    if (REFUSED.includes(message)) refusals.push(Date.now())
   }
 
   async function launch(extra: Readonly<Record<string, string>>): Promise<Daemon> {

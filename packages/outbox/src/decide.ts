@@ -5,7 +5,9 @@ export type Action =
   | { action: 'delete' }
   | { action: 'leave'; reason: 'refused' | 'unanswered' }
   /** Published again later, out of its order. */
-  | { action: 'delay'; delayMs: number; reason: 'refused' | 'unroutable' }
+  | { action: 'delay'; delayMs: number; reason: 'unroutable' }
+  /** The same, uncharged: its topic is refused, and messages of other topics get past it. */
+  | { action: 'move'; delayMs: number }
   | { action: 'bury'; reason: string }
 
 /** How often a message may come back unroutable before it becomes a dead letter: half an hour of trying on average. */
@@ -14,17 +16,23 @@ const ATTEMPTS_MAX = 20
 const DELAY_FIRST_MS = 1_000
 const DELAY_MAX_MS = 300_000
 
-/** What the outbox does with a message. Only what the broker says of the message itself is charged to it. */
-export function decide(message: OutboxMessage, outcome: PublishOutcome, random = Math.random): Action {
+/**
+ * What the outbox does with a message. Only what the broker says of the message itself is charged to it.
+ *
+ * @param moveMs how long messages of its topic that were nacked are moved out of the way, if they are
+ */
+export function decide(
+  message: OutboxMessage,
+  outcome: PublishOutcome,
+  moveMs: number | undefined,
+  random = Math.random,
+): Action {
   switch (outcome.status) {
     case 'confirmed':
       return { action: 'delete' }
     case 'nacked':
-      // The queue of whoever listens is full: what concerns only him must not hold up what is behind it.
-      if (!message.mandatory)
-        return { action: 'delay', delayMs: retryDelayMs(message.attempts + 1, random), reason: 'refused' }
-      // The broker is full or failing, whatever the message.
-      return { action: 'leave', reason: 'refused' }
+      // A full queue says nothing of the message, nor of other topics. A full broker refuses them all.
+      return moveMs === undefined ? { action: 'leave', reason: 'refused' } : { action: 'move', delayMs: moveMs }
     case 'unknown': // It may be there already, and is published again: receivers know duplicates by their id.
       return { action: 'leave', reason: 'unanswered' }
     case 'returned': {

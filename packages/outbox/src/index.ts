@@ -18,3 +18,4 @@ export { type PassLimits, type PassOptions, type PassResult, runPass } from './p
 export { promoteDue } from './promote.ts'
 export type { Publisher, PublishOutcome } from './publisher.ts'
 export type { OutboxTables } from './tables.ts'
+export { backoffMs, createTopics, type TopicChange, type Topics } from './topics.ts'

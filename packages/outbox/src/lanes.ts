@@ -1,7 +1,8 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { FloorsView } from './floors.ts'
 import { BODY_BYTES_MAX, LANES, type OutboxMessage } from './message.ts'
 import type { OutboxTables } from './tables.ts'
+import type { Sparing } from './topics.ts'
 
 export interface ReadMessage extends OutboxMessage {
   readonly lane: number
@@ -77,15 +78,24 @@ interface Row {
 }
 
 /**
- * Reads the oldest messages of each lane in id order. Has to be a statement after the one that locked: its snapshot is
- * then younger than the locks, and shows all that their last holder has done.
+ * Reads the oldest messages of each lane in id order; of topics that are to be read sparingly only some, and past them the
+ * oldest of others. Has to be a statement after the one that locked: its snapshot is then younger than the locks, and
+ * shows all that their last holder has done.
  */
 export async function readLanes<Tables extends OutboxTables>(
   tx: Kysely<Tables>,
   lanes: readonly number[],
   view: FloorsView,
   { messagesPerLaneMax, bytesMax }: { messagesPerLaneMax: number; bytesMax: number },
+  sparing: Sparing,
 ): Promise<LaneRead> {
+  const isSparing = sparing.topics.length > 0
+  const above = sql`outbox_messages.lane = l.lane and id > (${floorsOf(view)}::bigint[])[l.lane + 1]`
+  const oldest = isSparing ? oldestSparing(above, messagesPerLaneMax, sparing) : oldestOf(above, messagesPerLaneMax)
+  // What is spared comes last into the size limit, or its bodies would keep the others back; and is published in its
+  // place all the same.
+  const order = isSparing ? sql`spared, rank, lane` : sql`rank, lane`
+  const published = isSparing ? sql`m.id` : sql`m.rank, m.lane`
   // Lateral, not lane = ANY(…): the primary key then serves each lane in id order, however long the backlog.
   // The size limit goes round the lanes by rank, so that one lane's large messages do not keep the others back. First
   // by what is stored, compressed, which is known without reading it: up to 1,024 large bodies would be hundreds of megabytes.
@@ -93,26 +103,18 @@ export async function readLanes<Tables extends OutboxTables>(
   const { rows } = await sql<Row>`
     select (select pg_snapshot_xmin(pg_current_snapshot())::text) as xmin,
       m.stored_through >= ${bytesMax} or m.bytes_through >= ${bytesMax} as cut, m.lane, m.id, m.message_id, m.key,
-      m.topic, m.headers, m.mandatory, m.attempts, m.created_at_ms, m.bytes,
-      case when m.bytes <= ${BODY_BYTES_MAX} then m.whole end as body
+      m.topic, m.headers, m.mandatory, m.attempts, m.created_at_ms, m.bytes, m.body
     from (
-      select *, sum(bytes) over (order by rank, lane rows unbounded preceding) as bytes_through
+      select *, sum(bytes) over (order by ${order} rows unbounded preceding) as bytes_through
       from (
-        select *, octet_length(whole) as bytes
+        select *, octet_length(whole) as bytes,
+          case when octet_length(whole) <= ${BODY_BYTES_MAX} then whole end as body
         from (
           select stored.*, payload::text as whole
           from (
-            select *, sum(stored_bytes) over (order by rank, lane rows unbounded preceding) as stored_through
+            select *, sum(stored_bytes) over (order by ${order} rows unbounded preceding) as stored_through
             from unnest(${lanes}::smallint[]) as l (lane)
-            cross join lateral (
-              select id, message_id, key, topic, payload, headers, mandatory, attempts,
-                date_part('epoch', created_at) * 1000 as created_at_ms, pg_column_size(payload) as stored_bytes,
-                row_number() over (order by id) as rank
-              from outbox_messages
-              where outbox_messages.lane = l.lane and id > (${floorsOf(view)}::bigint[])[l.lane + 1]
-              order by id
-              limit ${messagesPerLaneMax}
-            ) oldest
+            cross join lateral (${oldest}) oldest
           ) stored
           where stored_through - stored_bytes < ${bytesMax}
           offset 0
@@ -120,13 +122,43 @@ export async function readLanes<Tables extends OutboxTables>(
       ) measured
     ) m
     where m.bytes_through - m.bytes < ${bytesMax}
-    order by m.rank, m.lane`.execute(tx)
+    order by ${published}`.execute(tx)
   return {
     messages: rows.map(toMessage),
     xmin: BigInt(rows[0]?.xmin ?? 0),
-    cutBySize: rows.at(-1)?.cut ?? false,
+    cutBySize: rows.some(({ cut }) => cut),
   }
 }
+
+const COLUMNS = sql`id, message_id, key, topic, payload, headers, mandatory, attempts,
+  date_part('epoch', created_at) * 1000 as created_at_ms, pg_column_size(payload) as stored_bytes`
+
+function oldestOf(above: RawBuilder<unknown>, max: number): RawBuilder<unknown> {
+  return sql`
+    select ${COLUMNS}, row_number() over (order by id) as rank
+    from outbox_messages where ${above} order by id limit ${max}`
+}
+
+/**
+ * Two walks along the primary key: past all that is spared to the others, of which there may be few; and to what is read
+ * of the former, no further than the last of the others.
+ */
+function oldestSparing(above: RawBuilder<unknown>, max: number, { topics, perLaneMax }: Sparing): RawBuilder<unknown> {
+  return sql`
+    with others as materialized (
+      select *, false as spared from outbox_messages where ${above} and topic <> all(${topics}::text[])
+      order by id limit ${max}
+    ),
+    spared as (
+      select *, true as spared from outbox_messages where ${above} and topic = any(${topics}::text[])
+        and id <= (select case when count(*) < ${max} then ${ID_MAX}::bigint else max(id) end from others)
+      order by id limit ${perLaneMax}
+    )
+    select ${COLUMNS}, spared, row_number() over (order by spared, id) as rank
+    from (select * from (select * from others union all select * from spared) found order by id limit ${max}) chosen`
+}
+
+const ID_MAX = '9223372036854775807'
 
 function toMessage(row: Row): ReadMessage {
   return {

@@ -23,7 +23,7 @@ export interface OutboxMessage {
   readonly body: string
   readonly headers: Readonly<Record<string, string>>
   readonly mandatory: boolean
-  /** How often it came back unroutable, or was refused though it is not mandatory. */
+  /** How often it came back unroutable. */
   readonly attempts: number
   /** When it was appended, or due. */
   readonly createdAt: Date

@@ -7,11 +7,13 @@ import { publishRouted } from './publish-routed.ts'
 import type { Publisher, PublishOutcome } from './publisher.ts'
 import { type Settlement, settle } from './settle.ts'
 import type { OutboxTables } from './tables.ts'
+import type { Sparing, TopicChange, Topics } from './topics.ts'
 
 export interface PassOptions<Tables extends OutboxTables> {
   db: Kysely<Tables>
   publisher: Publisher
   floors: Floors
+  topics: Topics
   limits: PassLimits
 }
 
@@ -27,8 +29,12 @@ export interface PassLimits {
 export interface PassResult {
   /** What the pass found, and what it did with it. */
   settlements: readonly Settlement[]
+  /** Topics that are refused now, or no longer. */
+  changes: readonly TopicChange[]
   /** How many lanes it had locked. */
   lanesHeld: number
+  /** Whether it read less than it might have because of the size limit. */
+  cutBySize: boolean
   /** Where the rotation goes on. */
   nextLane: number
 }
@@ -41,25 +47,32 @@ export interface PassResult {
  * @throws what the database throws; the messages are then published again by a later pass
  */
 export async function runPass<Tables extends OutboxTables>(
-  { db, publisher, floors, limits }: PassOptions<Tables>,
+  { db, publisher, floors, topics, limits }: PassOptions<Tables>,
   startLane: number,
   span = LANES,
 ): Promise<PassResult> {
   const view = floors.view()
+  const sparing = topics.sparing()
   // Each statement has to have a snapshot of its own, whatever the server's default is.
   const tx = await db.startTransaction().setIsolationLevel('read committed').execute()
   try {
     const { lanes, xid } = await lockLanes(tx, view, { start: startLane, span, lanesMax: limits.lanesMax })
     if (lanes.length === 0) {
       await tx.rollback().execute()
-      return { settlements: [], lanesHeld: 0, nextLane: (startLane + span) % LANES }
+      return { settlements: [], changes: [], lanesHeld: 0, cutBySize: false, nextLane: (startLane + span) % LANES }
     }
-    const read = await readLanes(tx, lanes, view, limits)
-    const settlements = await publishRead(publisher, read.messages, limits.confirmDeadlineMs)
+    const read = await readLanes(tx, lanes, view, limits, sparing)
+    const outcomes = await publishRead(publisher, read.messages, limits.confirmDeadlineMs)
+    const { changes, moveMs } = topics.judge(read.messages, outcomes)
+    const settlements = read.messages.map((message, index): Settlement => {
+      const outcome = outcomes[index] ?? NO_OUTCOME
+      return { message, action: decide(message, outcome, moveMs(message.topic)) }
+    })
     await settle(tx, settlements)
     await tx.commit().execute()
-    observeLanes(floors, view, { lanes, xid, read, settlements, limits })
-    return { settlements, lanesHeld: lanes.length, nextLane: ((lanes.at(-1) ?? startLane) + 1) % LANES }
+    observeLanes(floors, view, { lanes, xid, read, settlements, limits, sparing })
+    const nextLane = ((lanes.at(-1) ?? startLane) + 1) % LANES
+    return { settlements, changes, lanesHeld: lanes.length, cutBySize: read.cutBySize, nextLane }
   } catch (error) {
     // Where the session is gone, so is the transaction.
     if (!tx.isCommitted && !tx.isRolledBack)
@@ -71,16 +84,18 @@ export async function runPass<Tables extends OutboxTables>(
   }
 }
 
-/** Publishes what can be, and decides on all of it. */
+const NO_OUTCOME: PublishOutcome = { status: 'unknown', reason: 'no outcome' }
+
+/** Publishes what can be. One outcome for each that was read, in their order. */
 async function publishRead(publisher: Publisher, read: readonly ReadMessage[], deadlineMs: number) {
   const messages = read.filter(({ bytes }) => bytes <= BODY_BYTES_MAX)
   const outcomes = await publishRouted(publisher, messages, deadlineMs)
-  const byMessage = new Map(messages.map((message, index) => [message, outcomes[index]]))
-  const outcomeOf = (message: ReadMessage): PublishOutcome =>
-    message.bytes > BODY_BYTES_MAX
-      ? { status: 'oversized', reason: `${message.bytes} bytes, more than ${BODY_BYTES_MAX}` }
-      : (byMessage.get(message) ?? { status: 'unknown', reason: 'no outcome' })
-  return read.map((message): Settlement => ({ message, action: decide(message, outcomeOf(message)) }))
+  if (messages.length === read.length) return outcomes
+  let next = 0
+  return read.map(({ bytes }): PublishOutcome => {
+    if (bytes <= BODY_BYTES_MAX) return outcomes[next++] ?? NO_OUTCOME
+    return { status: 'oversized', reason: `${bytes} bytes, more than ${BODY_BYTES_MAX}` }
+  })
 }
 
 interface PassFacts {
@@ -89,20 +104,25 @@ interface PassFacts {
   read: LaneRead
   settlements: readonly Settlement[]
   limits: PassLimits
+  sparing: Sparing
 }
 
-function observeLanes(floors: Floors, view: FloorsView, { lanes, xid, read, settlements, limits }: PassFacts): void {
+function observeLanes(floors: Floors, view: FloorsView, facts: PassFacts): void {
+  const { lanes, xid, read, settlements, limits, sparing } = facts
   const byLane = Map.groupBy(settlements, ({ message }) => message.lane)
   for (const lane of lanes) {
     const own = byLane.get(lane) ?? []
-    const lastRead = own.at(-1)?.message.id
+    const spared = own.filter(({ message }) => sparing.topics.includes(message.topic))
+    // Past the last of those that were spared there may be more of them, which were not read.
+    const isFiltered = sparing.topics.length > 0 && (read.cutBySize || spared.length >= sparing.perLaneMax)
+    const lastRead = (isFiltered ? spared : own).at(-1)?.message.id
     const lowestLeft = own.find(({ action }) => action.action === 'leave')?.message.id
     floors.observe(view, lane, {
       xid,
       xmin: read.xmin,
       lastRead: lastRead === undefined ? undefined : BigInt(lastRead),
       lowestLeft: lowestLeft === undefined ? undefined : BigInt(lowestLeft),
-      cut: read.cutBySize || own.length === limits.messagesPerLaneMax,
+      cut: isFiltered || read.cutBySize || own.length === limits.messagesPerLaneMax,
     })
   }
 }

@@ -18,6 +18,8 @@ export interface OutboxMessagesTable extends MessageColumns {}
 
 export interface OutboxScheduledTable extends MessageColumns {
   due_at: Date
+  /** Moved out of the way of other topics, because the broker refused its own. */
+  refused: Generated<boolean>
 }
 
 export interface DeadLettersTable extends MessageColumns {

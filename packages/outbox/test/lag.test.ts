@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { appendMessages, outboxLagMs, promoteDue, scheduleMessages } from '../src/index.ts'
+import { appendMessages, createTopics, outboxLagMs, promoteDue, scheduleMessages } from '../src/index.ts'
 import { createTestOutbox, type TestOutbox } from './test-outbox.ts'
 
 const MINUTE_MS = 60_000
@@ -24,9 +24,9 @@ describe("the outbox's lag", () => {
     outbox.db.transaction().execute((tx) => scheduleMessages(tx, messages(3), delayMs))
 
   it('is nothing while nothing waits, whatever is scheduled for later', async () => {
-    expect(await outboxLagMs(outbox.db)).to.equal(0)
+    expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.equal(0)
     await schedule(60 * MINUTE_MS)
-    expect(await outboxLagMs(outbox.db)).to.equal(0)
+    expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.equal(0)
   })
 
   it('is the age of the oldest message, in whichever lane', async () => {
@@ -36,15 +36,32 @@ describe("the outbox's lag", () => {
       where message_id = ${news[37]?.messageId}`.execute(outbox.db)
     await sql`delete from outbox_messages m using outbox_messages oldest
       where oldest.message_id = ${news[37]?.messageId} and m.lane = oldest.lane and m.id < oldest.id`.execute(outbox.db)
-    expect(await outboxLagMs(outbox.db)).to.be.within(5 * MINUTE_MS, 60 * MINUTE_MS)
+    expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.be.within(5 * MINUTE_MS, 60 * MINUTE_MS)
   })
 
   it('counts a scheduled message from when it is due, before and after it is promoted', async () => {
     await schedule(0)
     await sql`update outbox_scheduled
       set created_at = now() - interval '1 day', due_at = now() - interval '5 minutes'`.execute(outbox.db)
-    expect(await outboxLagMs(outbox.db)).to.be.within(5 * MINUTE_MS, 60 * MINUTE_MS)
-    expect(await promoteDue(outbox.db)).to.equal(3)
-    expect(await outboxLagMs(outbox.db)).to.be.within(5 * MINUTE_MS, 60 * MINUTE_MS)
+    expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.be.within(5 * MINUTE_MS, 60 * MINUTE_MS)
+    expect(await promoteDue(outbox.db, createTopics())).to.equal(3)
+    expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.be.within(5 * MINUTE_MS, 60 * MINUTE_MS)
+  })
+
+  it('counts a refused message from when it was appended, due or not, and among younger ones when it is back', async () => {
+    await schedule(60_000)
+    await sql`update outbox_scheduled set refused = true, created_at = now() - interval '5 minutes'`.execute(outbox.db)
+    expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.be.within(5 * MINUTE_MS, 60 * MINUTE_MS)
+    await outbox.db.transaction().execute((tx) => appendMessages(tx, messages(40)))
+    await sql`update outbox_scheduled set due_at = now() - interval '1 second'`.execute(outbox.db)
+    expect(await promoteDue(outbox.db, createTopics())).to.equal(3)
+    expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.be.within(5 * MINUTE_MS, 60 * MINUTE_MS)
+  })
+
+  it('is nothing to those whose topics do not wait', async () => {
+    await outbox.db.transaction().execute((tx) => appendMessages(tx, messages(3)))
+    await schedule(0)
+    await sql`update outbox_scheduled set refused = true`.execute(outbox.db)
+    expect(await outboxLagMs(outbox.db, ['another', 'a.third'])).to.equal(0)
   })
 })

@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import type { ControlledTransaction } from 'kysely'
-import { appendMessages, createFloors, type Floors, type OutboxTables, runPass } from '../src/index.ts'
+import { type ControlledTransaction, sql } from 'kysely'
+import {
+  appendMessages,
+  createFloors,
+  createTopics,
+  type Floors,
+  type OutboxTables,
+  promoteDue,
+  runPass,
+  type Topics,
+} from '../src/index.ts'
 import { laneOf } from '../src/message.ts'
 import { LIMITS, scriptedPublisher, type TestOutbox } from './test-outbox.ts'
 
@@ -9,11 +18,15 @@ export const KEYS = Array.from({ length: 1_000 }, (_, index) => `key ${index}`)
   .filter((key) => laneOf(key) < 2)
   .slice(0, 8)
 
+/** Those whose topic the broker refuses at times: a refused message loses its place. */
+export const REFUSABLE: ReadonlySet<string> = new Set(KEYS.filter((_, index) => index % 2 === 1))
+
 /** What may happen next; numbers choose among what is there at the time. */
 export type Step =
   | { do: 'append'; writer: number; key: number; count: number }
   | { do: 'commit' | 'rollback'; writer: number }
-  | { do: 'pass' | 'hold'; relay: number; verdicts: number[] }
+  | { do: 'pass' | 'hold'; relay: number; verdicts: number[]; refuses: boolean }
+  | { do: 'promote'; relay: number }
   | { do: 'release'; which: number }
   | { do: 'forget'; relay: number }
 
@@ -22,11 +35,13 @@ interface Writer {
   appended: { messageId: string; key: string }[]
 }
 
-/** Two relays with floors of their own, and writers that hold the row lock of each key that they write. */
+/** Two relays that know nothing of each other, and writers that hold the row lock of each key that they write. */
 export function createWorld({ db, backlog }: TestOutbox) {
   const writers = new Map<number, Writer>()
   const holders = new Map<string, number>()
-  const relays: Floors[] = [createFloors(), createFloors()]
+  let clock = 0
+  const createRelay = () => ({ floors: createFloors(), topics: createTopics({ now: () => clock, perLaneMax: 1 }) })
+  const relays: { floors: Floors; topics: Topics }[] = [createRelay(), createRelay()]
   const committed: { messageId: string; key: string }[] = []
   const firstDeliveries: { messageId: string; key: string }[] = []
   const seen = new Set<string>()
@@ -40,7 +55,8 @@ export function createWorld({ db, backlog }: TestOutbox) {
     holders.set(key, id)
     const writer = writers.get(id) ?? { tx: await db.startTransaction().execute(), appended: [] }
     writers.set(id, writer)
-    const news = Array.from({ length: count }, () => ({ messageId: randomUUID(), key, topic: 't', payload: null }))
+    const topic = REFUSABLE.has(key) ? 'refusable' : 'taken'
+    const news = Array.from({ length: count }, () => ({ messageId: randomUUID(), key, topic, payload: null }))
     await appendMessages(writer.tx, news)
     writer.appended.push(...news)
   }
@@ -57,10 +73,19 @@ export function createWorld({ db, backlog }: TestOutbox) {
   }
 
   /** Resolves once the pass is over, or, when it is held, once it waits for its confirms. */
-  async function pass(relay: number, verdicts: readonly number[], held?: Promise<void>): Promise<void> {
+  async function pass(
+    { relay, verdicts, refuses }: { relay: number; verdicts: readonly number[]; refuses: boolean },
+    held?: Promise<void>,
+  ): Promise<void> {
+    clock += 100
     let index = 0
     const publishing = Promise.withResolvers<void>()
     const publisher = scriptedPublisher(async (message) => {
+      if (refuses && message.topic === 'refusable') {
+        publishing.resolve()
+        await held
+        return { status: 'nacked' }
+      }
       if (!seen.has(message.messageId)) firstDeliveries.push(message)
       seen.add(message.messageId)
       const verdict = verdicts[index % verdicts.length]
@@ -70,14 +95,20 @@ export function createWorld({ db, backlog }: TestOutbox) {
       // Unknown stays in place, though the broker has it: it is delivered again later, as a duplicate.
       return verdict === 0 ? { status: 'unknown', reason: 'deadline' } : { status: 'confirmed' }
     })
-    const floors = relays[relay] as Floors
     const limits = { ...LIMITS, lanesMax: 2, messagesPerLaneMax: 3 }
-    const over = runPass({ db, publisher, floors, limits }, lane).then((result) => {
+    const over = runPass({ db, publisher, ...(relays[relay] as (typeof relays)[0]), limits }, lane).then((result) => {
       lane = result.nextLane
     })
     running.add(over)
     void over.finally(() => running.delete(over))
     await (held ? Promise.race([publishing.promise, over]) : over)
+  }
+
+  /** As if all that was refused were due. */
+  async function promote(relay: number): Promise<void> {
+    clock += 60_000
+    await sql`update outbox_scheduled set due_at = now()`.execute(db)
+    await promoteDue(db, (relays[relay] as (typeof relays)[0]).topics)
   }
 
   return {
@@ -91,17 +122,19 @@ export function createWorld({ db, backlog }: TestOutbox) {
         case 'rollback':
           return end(next.writer, next.do)
         case 'pass':
-          return pass(next.relay, next.verdicts)
+          return pass(next)
         case 'hold': {
           if (holds.length >= 4) return
           const { promise, resolve } = Promise.withResolvers<void>()
           holds.push(resolve)
-          return pass(next.relay, next.verdicts, promise)
+          return pass(next, promise)
         }
         case 'release':
           return holds.splice(next.which % Math.max(1, holds.length), 1)[0]?.()
+        case 'promote':
+          return promote(next.relay)
         case 'forget':
-          return relays[next.relay]?.forget()
+          return relays[next.relay]?.floors.forget()
         default:
           return next satisfies never
       }
@@ -112,9 +145,14 @@ export function createWorld({ db, backlog }: TestOutbox) {
       for (const id of [...writers.keys()]) await end(id, 'commit')
     },
     async drain(): Promise<void> {
-      for (let left = await backlog(), idle = 0; left > 0 && idle < 3; ) {
-        for (const relay of [0, 1]) await pass(relay, [1])
-        const now = await backlog()
+      const waiting = async () => {
+        const { rows } = await sql<{ count: string }>`select count(*) from outbox_scheduled`.execute(db)
+        return (await backlog()) + Number(rows[0]?.count)
+      }
+      for (let left = await waiting(), idle = 0; left > 0 && idle < 6; ) {
+        for (const relay of [0, 1]) await promote(relay)
+        for (const relay of [0, 1]) await pass({ relay, verdicts: [1], refuses: false })
+        const now = await waiting()
         idle = now === left ? idle + 1 : 0
         left = now
       }

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { appendMessages, createFloors, type NewMessage, promoteDue, runPass } from '../src/index.ts'
+import { appendMessages, createFloors, createTopics, type NewMessage, promoteDue, runPass } from '../src/index.ts'
 import { laneOf } from '../src/message.ts'
 import { createTestOutbox, LIMITS, messages, scriptedPublisher, type TestOutbox } from './test-outbox.ts'
 
@@ -13,14 +13,15 @@ describe('a pass', () => {
 
   const append = (news: readonly NewMessage[]) => outbox.db.transaction().execute((tx) => appendMessages(tx, news))
   const pass = (publisher = scriptedPublisher(), startLane = 0, limits = LIMITS) =>
-    runPass({ db: outbox.db, publisher, floors: createFloors(), limits }, startLane)
+    runPass({ db: outbox.db, publisher, floors: createFloors(), topics: createTopics(), limits }, startLane)
 
   /** A full round: passes until one finds nothing. */
   async function drain(publisher = scriptedPublisher(), limits = LIMITS) {
     const floors = createFloors()
+    const topics = createTopics()
     let lane = 0
     for (;;) {
-      const result = await runPass({ db: outbox.db, publisher, floors, limits }, lane)
+      const result = await runPass({ db: outbox.db, publisher, floors, topics, limits }, lane)
       if (result.settlements.length === 0) return publisher
       lane = result.nextLane
     }
@@ -42,10 +43,16 @@ describe('a pass', () => {
     await append(messages(400))
     const publisher = scriptedPublisher()
     const limits = { ...LIMITS, lanesMax: 8 }
-    const options = { db: outbox.db, publisher, floors: createFloors(), limits }
+    const options = { db: outbox.db, publisher, floors: createFloors(), topics: createTopics(), limits }
     expect((await runPass(options, 30, 3)).nextLane).to.equal(1)
     expect(new Set(publisher.published.map(({ key }) => laneOf(key)))).to.deep.equal(new Set([30, 31, 0]))
-    expect(await runPass(options, 30, 3)).to.deep.equal({ settlements: [], lanesHeld: 0, nextLane: 1 })
+    expect(await runPass(options, 30, 3)).to.deep.equal({
+      settlements: [],
+      changes: [],
+      lanesHeld: 0,
+      cutBySize: false,
+      nextLane: 1,
+    })
   })
 
   it('holds its rows until the confirm, where nobody else reads them', async () => {
@@ -102,7 +109,9 @@ describe('a pass', () => {
     const sizes: number[] = []
     const floors = createFloors()
     for (let read = -1; read !== 0; ) {
-      read = (await runPass({ db: outbox.db, publisher: scriptedPublisher(), floors, limits }, 0)).settlements.length
+      read = (
+        await runPass({ db: outbox.db, publisher: scriptedPublisher(), floors, topics: createTopics(), limits }, 0)
+      ).settlements.length
       sizes.push(read)
     }
     expect(sizes).to.deep.equal([3, 3, 3, 2, 0])
@@ -154,18 +163,6 @@ describe('a pass', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
-  it('puts off what was nacked and nobody need take, again and again, so that it holds nothing up', async () => {
-    await append(messages(200, { key: 'k', topic: 'news', mandatory: false }))
-    await sql`update outbox_messages set attempts = 1000`.execute(outbox.db)
-    const [behind] = messages(1, { key: 'k' })
-    await append([behind as NewMessage])
-    const publisher = scriptedPublisher(({ mandatory }) => ({ status: mandatory ? 'confirmed' : 'nacked' }))
-    for (let passes = 0; passes < 4; passes++) await pass(publisher)
-    expect(publisher.published.map(({ messageId }) => messageId)).to.include(behind?.messageId)
-    const later = await outbox.db.selectFrom('outbox_scheduled').select('attempts').execute()
-    expect(later.map(({ attempts }) => attempts)).to.deep.equal(Array.from({ length: 200 }, () => 1_001))
-  })
-
   it('declares the routing again for what was returned, and publishes it once more', async () => {
     await append(messages(2))
     const publisher = scriptedPublisher((_, attempt) =>
@@ -199,7 +196,7 @@ describe('a pass', () => {
         .updateTable('outbox_scheduled')
         .set({ due_at: new Date(0) })
         .execute()
-      expect(await promoteDue(outbox.db)).to.equal(1)
+      expect(await promoteDue(outbox.db, createTopics())).to.equal(1)
     }
     await pass(publisher)
     expect(await outbox.backlog()).to.equal(0)

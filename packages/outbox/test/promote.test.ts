@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { type NewMessage, promoteDue, scheduleMessages } from '../src/index.ts'
+import { createTopics, type NewMessage, type OutboxMessage, promoteDue, scheduleMessages } from '../src/index.ts'
 import { laneOf } from '../src/message.ts'
 import { createTestOutbox, type TestOutbox } from './test-outbox.ts'
 
@@ -28,9 +28,9 @@ describe('a promotion', () => {
     const news = messages(1_200)
     await schedule(news.slice(0, 1_190), 0)
     await schedule(news.slice(1_190), 60_000)
-    const moved = await Promise.all(Array.from({ length: 6 }, () => promoteDue(outbox.db)))
+    const moved = await Promise.all(Array.from({ length: 6 }, () => promoteDue(outbox.db, createTopics())))
     let sum = moved.reduce((total, count) => total + count, 0)
-    for (let more = -1; more !== 0; sum += more) more = await promoteDue(outbox.db)
+    for (let more = -1; more !== 0; sum += more) more = await promoteDue(outbox.db, createTopics())
     expect(sum).to.equal(1_190)
     expect(await outbox.backlog()).to.equal(1_190)
     const lanes = await outbox.db.selectFrom('outbox_messages').select(['lane', 'key']).execute()
@@ -40,7 +40,7 @@ describe('a promotion', () => {
   it('takes no xid when nothing is due', async () => {
     await schedule(messages(3), 60_000)
     const tx = await outbox.db.startTransaction().execute()
-    expect(await promoteDue(tx)).to.equal(0)
+    expect(await promoteDue(tx, createTopics())).to.equal(0)
     const { rows } = await sql<{ xid: string | null }>`select pg_current_xact_id_if_assigned()::text as xid`.execute(tx)
     await tx.rollback().execute()
     expect(rows).to.deep.equal([{ xid: null }])
@@ -53,8 +53,68 @@ describe('a promotion', () => {
     // nextval takes an xid itself each time it logs, for 32 ids at once.
     await sql`select nextval(pg_get_serial_sequence('outbox_messages', 'id'))`.execute(outbox.db)
     await schedule(messages(20), 0)
-    expect(await promoteDue(outbox.db)).to.equal(20)
+    expect(await promoteDue(outbox.db, createTopics())).to.equal(20)
     const { rows } = await sql`select had_xid, count(*)::int from outbox_messages group by 1`.execute(outbox.db)
     expect(rows).to.deep.equal([{ had_xid: true, count: 20 }])
+  })
+
+  describe('of refused messages', () => {
+    const REFUSED = 300
+    let now = 0
+    const createRelay = () => createTopics({ now: () => now })
+    beforeEach(async () => {
+      now = 0
+      await schedule(messages(REFUSED), 0)
+      // Scheduled in another order than that of their age.
+      await sql`update outbox_scheduled set refused = true, attempts = 3, due_at = now() - interval '1 second',
+        topic = case when id % 3 = 0 then 'b' else 'a' end,
+        created_at = now() - interval '1 hour' - ((id * 7919) % 1009) * interval '1 second'`.execute(outbox.db)
+    })
+    const rows = async (table: 'outbox_messages' | 'outbox_scheduled', topic: string) => {
+      const { rows: found } = await sql<{ age: number; attempts: number }>`
+        select extract(epoch from created_at)::float8 as age, attempts from ${sql.table(table)}
+        where topic = ${topic} order by id`.execute(outbox.db)
+      return found
+    }
+
+    it('brings the oldest of each topic back, at most 128, and keeps their age and attempts', async () => {
+      const all = (await rows('outbox_scheduled', 'a')).map(({ age }) => age).sort((x, y) => x - y)
+      expect(await promoteDue(outbox.db, createRelay())).to.equal(128 + REFUSED / 3)
+      const back = await rows('outbox_messages', 'a')
+      expect(back.map(({ age }) => age)).to.deep.equal(all.slice(0, 128))
+      expect(new Set(back.map(({ attempts }) => attempts))).to.deep.equal(new Set([3]))
+    })
+
+    it('brings no more of them back until the wait is over, by one relay or by each of two', async () => {
+      const relays = [createRelay(), createRelay()]
+      await sql`update outbox_scheduled set topic = 'a'`.execute(outbox.db)
+      for (const topics of relays) expect(await promoteDue(outbox.db, topics)).to.equal(128)
+      for (const topics of relays) expect(await promoteDue(outbox.db, topics)).to.equal(0)
+      now += 1_000
+      for (const topics of relays) expect(await promoteDue(outbox.db, topics)).to.be.at.most(REFUSED - 256)
+      expect(await outbox.backlog()).to.equal(REFUSED)
+    })
+
+    it('waits until the oldest of a topic is due, unless its topic is accepted again', async () => {
+      await sql`update outbox_scheduled set due_at = now() + interval '1 hour'
+        where id = (select id from outbox_scheduled where topic = 'a' order by created_at, id limit 1)`.execute(
+        outbox.db,
+      )
+      const topics = createRelay()
+      expect(await promoteDue(outbox.db, topics)).to.equal(REFUSED / 3)
+      const [message] = messages(1) as [NewMessage]
+      topics.judge([{ ...message, topic: 'a' } as unknown as OutboxMessage], [{ status: 'confirmed' }])
+      expect(await promoteDue(outbox.db, topics)).to.equal(128)
+      expect(await promoteDue(outbox.db, topics)).to.equal(0)
+    })
+
+    it('takes no xid while none of them is to be tried', async () => {
+      await sql`update outbox_scheduled set due_at = now() + interval '1 hour'`.execute(outbox.db)
+      const tx = await outbox.db.startTransaction().execute()
+      expect(await promoteDue(tx, createRelay())).to.equal(0)
+      const { rows: xids } = await sql`select pg_current_xact_id_if_assigned()::text as xid`.execute(tx)
+      await tx.rollback().execute()
+      expect(xids).to.deep.equal([{ xid: null }])
+    })
   })
 })

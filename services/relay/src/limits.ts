@@ -6,7 +6,7 @@ export const CONFIRM_DEADLINE_MS = 5_000
 export const IDLE_IN_TRANSACTION_MS = CONFIRM_DEADLINE_MS + 2_000
 
 const LANES_HELD_MAX = 16
-const MESSAGES_PER_LANE_MAX = 128
+export const MESSAGES_PER_LANE_MAX = 128
 
 /** What the passes of one relay have on its way together at most. */
 export const MESSAGES_HELD_MAX = LANES_HELD_MAX * MESSAGES_PER_LANE_MAX

@@ -1,25 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Tables } from '@cashflow/db'
 import {
+  backoffMs,
+  createTopics,
   type Floors,
   LANES,
   type PassResult,
   type Publisher,
   promoteDue,
-  retryDelayMs,
   runPass,
   verifyFloors,
 } from '@cashflow/outbox'
 import type { Logger, Part } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import { passLimits } from './limits.ts'
-import { afterPass, afterTimeout, FIRST_TURN } from './turn.ts'
-import type { Wake } from './wake.ts'
+import { createReport, isLeft } from './report.ts'
+import { afterFailure, afterPass, FIRST_TURN, nextPass } from './turn.ts'
+import { createWake, type Wake } from './wake.ts'
 
 const POLL_MS = 200
 const VERIFY_FLOORS_MS = 10_000
 // Looking below the floors is at most a hundredth of what a relay does.
 const VERIFY_REST = 99
+// Nor is looking past refused messages, of which there may be a million, more than a quarter of what a pass loop does.
+const LOOK_PAST_REST = 3
 const STEADY_MS = 10_000
 
 export interface RelayOptions {
@@ -37,43 +41,64 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
   const stopping = new AbortController()
   const { signal } = stopping
   const limits = passLimits(passes)
+  const topics = createTopics()
+  const report = createReport(logger)
+  /** Ends the promotion's wait. */
+  const reopened = createWake()
   let running: Promise<unknown> | undefined
   let turn = FIRST_TURN
 
-  async function passOnce(): Promise<PassResult> {
+  /** @returns undefined after a failure that concerns the messages of a lane: others are next */
+  async function passOnce(): Promise<(PassResult & { tookMs: number }) | undefined> {
     // Without a broker there is no pass: it would hold lanes and a transaction for nothing.
     await publisher.whenReady(signal)
-    const begun = turn
+    const startedAt = performance.now()
+    const begun = nextPass(turn, startedAt)
     try {
-      const result = await runPass({ db, publisher, floors, limits }, begun.start, begun.span)
-      turn = afterPass(turn, result.nextLane)
-      report(result, logger)
-      return result
+      const own = { ...limits, messagesPerLaneMax: begun.messagesMax }
+      const result = await runPass({ db, publisher, floors, topics, limits: own }, begun.start, begun.span)
+      turn = afterPass(turn, begun, result)
+      report(result)
+      return { ...result, tookMs: performance.now() - startedAt }
     } catch (error) {
-      if (tookTooLong(error)) turn = afterTimeout(turn, begun)
-      throw error
+      if (!concernsMessages(error)) throw error
+      turn = afterFailure(turn, begun, performance.now())
+      const facts = { lane: begun.start, lanes: begun.span, messages_max: begun.messagesMax, error }
+      if (begun.span > 1 || begun.messagesMax > 1) logger.warn('pass failed, its messages stay in the outbox', facts)
+      else logger.error('lane cannot be read, all others go on', facts)
+      await pause(backoffMs(0))
+      return undefined
     }
   }
 
   async function passLoop(): Promise<void> {
-    let refusals = 0
+    let failures = 0
     while (!signal.aborted) {
-      const { settlements, lanesHeld } = await passOnce()
+      const result = await passOnce()
+      if (!result) continue
+      const { settlements, lanesHeld, tookMs } = result
+      const isFull = lanesHeld === limits.lanesMax
       // One pass is woken for what was committed; it has another help where there may be more lanes than it could hold.
-      if (lanesHeld === limits.lanesMax) wake.wake()
-      const left = settlements.filter(({ action }) => action.action === 'leave').length
-      refusals = left > 0 ? refusals + 1 : 0
-      if (left > 0) await pause(backoffMs(refusals))
-      // Of as many lanes as it saw: the round that narrow turns make takes as long as a wide one.
-      else if (settlements.length === 0) await wake.wait({ atMostMs: (POLL_MS * turn.span) / LANES, signal })
+      if (isFull && settlements.length > 0) wake.wake()
+      if (topics.reopened) reopened.wake()
+      const isUnanswered = settlements.some(({ action }) => isLeft(action, 'unanswered'))
+      failures = isUnanswered ? failures + 1 : 0
+      if (isUnanswered) await pause(backoffMs(failures))
+      else if (settlements.length === 0) {
+        // What it holds, and did not read, are messages of refused topics.
+        if (lanesHeld > 0) await pause(LOOK_PAST_REST * tookMs)
+        // Of as many lanes as it saw: the round that narrow turns make takes as long as a wide one.
+        const lanesSeen = isFull ? lanesHeld : turn.span
+        await wake.wait({ atMostMs: (POLL_MS * lanesSeen) / LANES, signal })
+      }
     }
   }
 
   async function promoteLoop(): Promise<void> {
     while (!signal.aborted) {
-      const promoted = await promoteDue(db)
+      const promoted = await promoteDue(db, topics)
       if (promoted > 0) wake.wake()
-      else await pause(POLL_MS)
+      else await reopened.wait({ atMostMs: POLL_MS, signal })
     }
   }
 
@@ -129,34 +154,16 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
   }
 }
 
-/** Between 50 ms and 5 s, so that relays do not come back all at once and none spins. */
-function backoffMs(failures: number): number {
-  return 50 + Math.min(4_950, retryDelayMs(failures))
-}
-
 /** 57014, query_canceled: the server ended a statement. */
 function tookTooLong(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === '57014'
+  return codeOf(error) === '57014'
 }
 
-function report({ settlements }: PassResult, logger: Logger): void {
-  for (const { message, action } of settlements) {
-    const fields = {
-      message_id: message.messageId,
-      key: message.key,
-      topic: message.topic,
-      request_id: message.headers['x-request-id'],
-    }
-    if (action.action === 'delete') logger.debug('message published', fields)
-    else if (action.action === 'delay' && action.reason === 'unroutable')
-      logger.warn('message unroutable, tried again later', { ...fields, delay_ms: action.delayMs })
-    else if (action.action === 'bury')
-      logger.error('message not publishable, now a dead letter', { ...fields, reason: action.reason })
-  }
-  // A broker that is full refuses many at once, and again and again.
-  const reasons = settlements.map(({ action }) => ('reason' in action ? action.reason : undefined))
-  const refused = reasons.filter((reason) => reason === 'refused').length
-  if (refused > 0) logger.warn('messages refused, tried again later', { messages: refused })
-  const unanswered = reasons.filter((reason) => reason === 'unanswered').length
-  if (unanswered > 0) logger.warn('messages not confirmed, they stay in the outbox', { messages: unanswered })
+/** So may what is stored: class XX is a damaged page, or more than the server can handle, and 54 is a limit of it. */
+function concernsMessages(error: unknown): boolean {
+  return tookTooLong(error) || /^(XX|54)/.test(codeOf(error))
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }

@@ -1,29 +1,51 @@
-import { LANES } from '@cashflow/outbox'
+import { LANES, type PassResult } from '@cashflow/outbox'
 import { expect } from 'chai'
-import { afterPass, afterTimeout, FIRST_TURN, type Turn } from '../src/turn.ts'
+import { MESSAGES_PER_LANE_MAX } from '../src/limits.ts'
+import { afterFailure, afterPass, FIRST_TURN, nextPass, type PassTurn, type Turn } from '../src/turn.ts'
 
 const PASSES = 1_000
+const PASS_MS = 100
+const READ = { settlements: [], lanesHeld: 1, cutBySize: false, nextLane: 8 }
 
-/** Goes on as relays do where reading each lane costs a share of the time that a statement has. */
-function visits(costOf: (lane: number) => number): { read: Set<number>; tried: Set<number>; last: Turn } {
+interface Visits {
+  /** Lanes that a pass had the time for. */
+  read: Set<number>
+  /** Lanes that were tried alone, and failed. */
+  tried: PassTurn[]
+  last: Turn
+  /** The longest time between two reads of a lane, by lane. */
+  longestMs: number[]
+}
+
+/** Goes on as relays do where reading a number of a lane's messages costs a share of the time that a statement has. */
+function visits(costOf: (lane: number, messages: number) => number): Visits {
   const read = new Set<number>()
-  const tried = new Set<number>()
+  const tried: PassTurn[] = []
+  const readAt = Array.from({ length: LANES }, () => 0)
+  const longestMs = [...readAt]
   let turn = FIRST_TURN
   for (let pass = 0; pass < PASSES; pass += 1) {
-    const lanes = Array.from({ length: turn.span }, (_, index) => (turn.start + index) % LANES)
-    if (lanes.reduce((sum, lane) => sum + costOf(lane), 0) > 1) {
-      if (turn.span === 1) tried.add(turn.start)
-      turn = afterTimeout(turn, turn)
+    const now = pass * PASS_MS
+    const begun = nextPass(turn, now)
+    const lanes = Array.from({ length: begun.span }, (_, index) => (begun.start + index) % LANES)
+    if (lanes.reduce((sum, lane) => sum + costOf(lane, begun.messagesMax), 0) > 1) {
+      if (begun.span === 1) tried.push(begun)
+      turn = afterFailure(turn, begun, now)
       continue
     }
-    for (const lane of lanes) read.add(lane)
-    turn = afterPass(turn, (turn.start + turn.span) % LANES)
+    for (const lane of lanes) {
+      read.add(lane)
+      longestMs[lane] = Math.max(longestMs[lane] ?? 0, now - (readAt[lane] ?? 0))
+      readAt[lane] = now
+    }
+    turn = afterPass(turn, begun, { ...READ, lanesHeld: lanes.length, nextLane: (begun.start + begun.span) % LANES })
   }
-  return { read, tried, last: turn }
+  return { read, tried, last: turn, longestMs }
 }
 
 describe('the turns of a relay', () => {
   const ALL = Array.from({ length: LANES }, (_, lane) => lane)
+  const OTHERS = ALL.filter((lane) => lane !== 7)
 
   it('look at all lanes, where there is time for all', () => {
     expect(visits(() => 0)).to.deep.include({ read: new Set(ALL), last: FIRST_TURN })
@@ -39,13 +61,48 @@ describe('the turns of a relay', () => {
     })
   }
 
-  it('try a lane alone that takes too long by itself, and come to all others', () => {
-    const { read, tried } = visits((lane) => (lane === 7 ? 2 : 0.3))
-    expect([...read]).to.have.members(ALL.filter((lane) => lane !== 7))
-    expect([...tried]).to.deep.equal([7])
+  it('read a lane that takes too long alone in smaller steps until it moves, and in larger ones again', () => {
+    const { read, tried, last } = visits((lane, messages) => (lane === 7 ? messages / 5 : 0))
+    expect([...read]).to.have.members(ALL)
+    expect(tried.slice(0, 6).map(({ messagesMax }) => messagesMax)).to.deep.equal([128, 64, 32, 16, 8, 8])
+    expect([...last.slow.keys()]).to.deep.equal([7])
+  })
+
+  it('forget that a lane was slow, once it is read in full steps', () => {
+    let turn = afterFailure({ ...FIRST_TURN, span: 1 }, { start: 7, span: 1, messagesMax: MESSAGES_PER_LANE_MAX }, 0)
+    for (let round = 0; turn.slow.size > 0; round += 1) {
+      const begun = nextPass({ ...turn, start: 7 }, 0)
+      turn = afterPass(turn, begun, READ)
+      expect(round).to.be.below(8)
+    }
+  })
+
+  it('read no more of a slow lane than the size limit lets through', () => {
+    const begun = { start: 7, span: 1, messagesMax: 16 }
+    const slow = new Map([[7, { messagesMax: 16, failures: 0, retryAt: 0 }]])
+    const settlements = Array.from({ length: 3 }) as PassResult['settlements']
+    const after = afterPass({ start: 7, span: 1, slow }, begun, { ...READ, settlements, cutBySize: true })
+    expect(nextPass({ ...after, start: 7 }, 0)).to.deep.equal({ start: 7, span: 1, messagesMax: 3 })
+  })
+
+  it('try a lane of which nothing can be read less and less often, a minute apart at last, and come to all others', () => {
+    const { read, tried, longestMs } = visits((lane) => (lane === 7 ? 2 : 0))
+    expect([...read]).to.have.members(OTHERS)
+    expect(new Set(tried.map(({ start }) => start))).to.deep.equal(new Set([7]))
+    expect(tried.map(({ messagesMax }) => messagesMax).slice(0, 9)).to.deep.equal([128, 64, 32, 16, 8, 4, 2, 1, 1])
+    // 1 + 2 + … + 32 s, and then a minute each: of 100 s.
+    expect(tried.length).to.be.at.most(8 + 7)
+    for (const lane of OTHERS) expect(longestMs[lane]).to.be.at.most(LANES * PASS_MS)
+  })
+
+  it('go nowhere while each lane waits for its retry', () => {
+    const slow = new Map(ALL.map((lane) => [lane, { messagesMax: 1, failures: 1, retryAt: 1_000 }]))
+    expect(nextPass({ start: 3, span: 1, slow }, 999)).to.deep.include({ start: 3, span: 0 })
+    expect(nextPass({ start: 3, span: 1, slow }, 1_000)).to.deep.equal({ start: 3, span: 1, messagesMax: 1 })
   })
 
   it('do not widen for a pass that ends later than narrower ones', () => {
-    expect(afterTimeout({ start: 3, span: 2 }, FIRST_TURN)).to.deep.equal({ start: 0, span: 2 })
+    const wide = nextPass(FIRST_TURN, 0)
+    expect(afterFailure({ ...FIRST_TURN, start: 3, span: 2 }, wide, 0)).to.deep.include({ start: 0, span: 2 })
   })
 })

@@ -9,6 +9,9 @@ import { messageAbout } from './set-aside.ts'
 const BATCH_MAX = 100
 const UNREADABLE_LINE_MS = 60_000
 
+/** What sends a payment to a worker. That messages of other topics wait says nothing of its own. */
+const TOPICS = ['payment.created', 'payment.retry']
+
 export interface ReconcileOptions {
   db: Kysely<Tables>
   logger: Logger
@@ -24,7 +27,7 @@ export interface Reconciled {
   redriven: number
   /** Overdue payments that somebody holds: put behind the lease. */
   leased: number
-  /** Above 0: nothing was done, because messages wait this long in the outbox. */
+  /** Above 0: nothing was done, because messages of payments wait this long in the outbox. */
   lagMs: number
   /** Above 0: nothing was done, because this many deliveries wait for the provider. */
   waiting: number
@@ -52,7 +55,7 @@ export async function reconcileOnce(
   const waiting = options.waiting()
   if (waiting > 0) return { ...NOTHING, waiting }
   // Its message may still be in the outbox then, and another would wait behind it.
-  const lagMs = await outboxLagMs(db).catch(orUnreadable(0, onUnreadable))
+  const lagMs = await outboxLagMs(db, TOPICS).catch(orUnreadable(0, onUnreadable))
   if (lagMs >= redriveAfterMs) return { ...NOTHING, lagMs }
   let redriven = 0
   let leased = 0

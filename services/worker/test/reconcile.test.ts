@@ -133,6 +133,23 @@ describe('reconciling', () => {
     })
   }
 
+  it('pauses while a message of a payment waits because its queue is full, and not for those of other topics', async () => {
+    await overdue(1)
+    await reconcile()
+    await sql`
+      with moved as (delete from outbox_messages returning *)
+      insert into outbox_scheduled (lane, message_id, key, topic, payload, created_at, due_at, refused)
+      select lane, message_id, key, 'payment.created', payload, now() - interval '61 seconds',
+        now() + interval '10 seconds', true from moved`.execute(payments.db)
+    await overdue(1)
+    expect((await reconcile()).lagMs).to.be.within(61_000, 70_000)
+    await sql`
+      with copied as (update outbox_scheduled set topic = 'receipt.requested' returning *)
+      insert into outbox_messages (lane, message_id, key, topic, payload, created_at)
+      select lane, gen_random_uuid(), key, topic, payload, created_at from copied`.execute(payments.db)
+    expect(await reconcile()).to.deep.equal({ ...NOTHING, redriven: 2 })
+  })
+
   it('pauses while deliveries wait for the provider, says so once, and goes on when none does', async () => {
     const ids = await overdue(2)
     waiting = 7

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { insertPayments, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
-import { appendMessages, createFloors, promoteDue, runPass } from '@cashflow/outbox'
+import { appendMessages, createFloors, createTopics, promoteDue, runPass } from '@cashflow/outbox'
 import { type Kysely, sql } from 'kysely'
 import { createBatches } from '../../src/batches.ts'
 import { processPayment } from '../../src/process-payment.ts'
@@ -34,6 +34,10 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
   const world = createWorld(url)
   const payments = await Promise.all(Array.from({ length: script.payments }, () => storePayment(db)))
   const delivered: Delivery[] = []
+  const floors = createFloors()
+  // Each look a minute after the last: what is refused is tried again whenever it is due in the database.
+  let clock = 0
+  const topics = createTopics({ now: () => (clock += 60_001) })
   const check = (lines: string[]) => {
     if (lines.length > 0) throw new Error(lines.join('\n'))
   }
@@ -43,7 +47,7 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
     const idle = (role: string, count: number) => world.busy(role) < count
     const list: (() => Promise<void> | void)[] = []
     if (idle('relay', script.relays)) list.push(() => world.begin('relay', pass))
-    if (idle('promoter', 2)) list.push(() => world.begin('promoter', (database) => promoteDue(database)))
+    if (idle('promoter', 2)) list.push(() => world.begin('promoter', (database) => promoteDue(database, topics)))
     if (broker.queue.length > 0 && idle('worker', script.workers)) list.push(() => work(1))
     if (broker.queue.length > 1 && idle('worker', script.workers)) list.push(() => work(IN_HAND_MAX))
     if (world.stage.blocked === 0) list.push(timePasses, leasesEnd)
@@ -55,12 +59,11 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
     return list
   }
 
-  const floors = createFloors()
   let lane = 0
   const pass = async (database: Kysely<Tables>, actor: Actor) => {
     try {
       const publisher = broker.publisherFor(actor, world.stage)
-      lane = (await runPass({ db: database, publisher, floors, limits: LIMITS }, lane)).nextLane
+      lane = (await runPass({ db: database, publisher, floors, topics, limits: LIMITS }, lane)).nextLane
     } catch {
       floors.forget()
     }

@@ -1,0 +1,118 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { createDatabase, type Tables } from '@cashflow/db'
+import { createFloors, LANES, type OutboxMessage } from '@cashflow/outbox'
+import type { LogFields, Part } from '@cashflow/runtime'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { type Kysely, sql } from 'kysely'
+import { createRelay } from '../src/relay.ts'
+import { createWake } from '../src/wake.ts'
+import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
+
+describe('a lane whose messages a relay cannot read as it reads others', () => {
+  let rig: RelayRig
+  let relay: Part | undefined
+  let own: Kysely<Tables> | undefined
+  let published: OutboxMessage[]
+  const lines: { message: string; fields: LogFields }[] = []
+  const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
+  const logger = { debug() {}, info: write, warn: write, error: write }
+  beforeEach(async () => {
+    rig = await createRelayRig()
+    published = []
+    lines.length = 0
+  })
+  afterEach(async () => {
+    await relay?.stop()
+    await own?.destroy()
+    await rig.stop()
+  })
+
+  async function start(url: string, statementMs: number): Promise<void> {
+    own = createDatabase({ url, applicationName: 'relay', poolMax: 4, logger, statementMs })
+    const publisher = {
+      whenReady: async () => {},
+      redeclare: async () => true,
+      async publish(messages: readonly OutboxMessage[]) {
+        published.push(...messages)
+        return messages.map(() => ({ status: 'confirmed' as const }))
+      },
+    }
+    relay = createRelay({ db: own, publisher, floors: createFloors(), wake: createWake(), logger, passes: 2 })
+    await relay.start(new AbortController().signal)
+  }
+
+  it('is read in smaller steps where it takes too long, until it moves', async () => {
+    // 980,001 bytes as they are appended, some 20 kB as they are stored, and 10.4 MB as PostgreSQL writes them.
+    const payload = [...Array.from({ length: 32_000 }, () => 1e300), 'x'.repeat(755_997)]
+    expect(JSON.stringify(payload)).to.have.length(980_001)
+    const large = news(60, { key: 'k', payload })
+    for (let at = 0; at < large.length; at += 10) await rig.append(large.slice(at, at + 10))
+    const behind = news(10, { key: 'k' })
+    await rig.append([...behind, ...news(200)])
+    await start(rig.database.url, 1_500)
+    await eventually(async () => expect(await rig.backlog()).to.equal(0), { timeoutMs: 200_000 })
+    expect(published.map(({ messageId }) => messageId)).to.include.members(behind.map(({ messageId }) => messageId))
+    const dead = await rig.db.selectFrom('dead_letters').select(['message_id', 'reason']).execute()
+    // Letters of one key and topic share one: the others wait in outbox_scheduled.
+    const later = await rig.db.selectFrom('outbox_scheduled').select('message_id').execute()
+    expect([...dead, ...later].map(({ message_id }) => message_id)).to.have.members(
+      large.map(({ messageId }) => messageId),
+    )
+    expect(dead[0]?.reason).to.match(/ bytes, more than 10000000$/)
+    const steps = lines.filter(({ message }) => message.startsWith('pass failed')).map(({ fields }) => fields)
+    expect(steps.filter(({ lanes }) => lanes === 1).map(({ messages_max }) => messages_max)).to.include.members([128])
+  }).timeout(240_000)
+
+  it('stops no other lane where PostgreSQL cannot read a message of it, and the log names it', async () => {
+    const role = `relay_${randomBytes(6).toString('hex')}`
+    const { db } = rig
+    const ahead = news(3, { key: 'k' })
+    const damaged = randomUUID()
+    const behind = news(3, { key: 'k' })
+    await rig.append([...ahead, { ...(behind[0] as (typeof behind)[0]), messageId: damaged }, ...behind])
+    // What reads the message meets what it would meet on a damaged page.
+    await sql`
+      create role ${sql.raw(role)} login password 'relay';
+      grant all on all tables in schema public to ${sql.raw(role)};
+      create function readable(id uuid) returns boolean language plpgsql as $$ begin
+        if id = '${sql.raw(damaged)}' then
+          raise exception 'invalid page in block 0' using errcode = 'XX001';
+        end if;
+        return true;
+      end $$;
+      create policy damage on outbox_messages using (readable(message_id)) with check (true);
+      alter table outbox_messages enable row level security`.execute(db)
+    const url = new URL(rig.database.url)
+    url.username = role
+    url.password = 'relay'
+    try {
+      await start(url.href, 5_000)
+      const laneOf = (key: string) => crc32(key) % LANES
+      const others = news(400).filter(({ key }) => laneOf(key) !== laneOf('k'))
+      await rig.append(others)
+      const isPublished = (message: { messageId: string }) =>
+        published.some(({ messageId }) => messageId === message.messageId)
+      await eventually(() => {
+        expect([...ahead, ...others].filter((it) => !isPublished(it))).to.have.length(0)
+      }, PATIENTLY)
+      const [told] = await eventually(() => {
+        const found = lines.filter(({ message }) => message === 'lane cannot be read, all others go on')
+        expect(found).to.not.have.length(0)
+        return found
+      }, PATIENTLY)
+      const { rows } = await sql<{ lane: number }>`select lane from outbox_messages limit 1`.execute(db)
+      expect(told?.fields).to.include({ lane: rows[0]?.lane, lanes: 1, messages_max: 1 })
+      expect(String(told?.fields.error)).to.equal('error: invalid page in block 0')
+      expect(await rig.backlog()).to.equal(1 + behind.length)
+      await sql`drop policy damage on outbox_messages; create policy healed on outbox_messages using (true)`.execute(db)
+      await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
+    } finally {
+      await relay?.stop()
+      await own?.destroy()
+      relay = own = undefined
+      await sql`drop owned by ${sql.raw(role)}; drop role ${sql.raw(role)}`.execute(db)
+    }
+  }).timeout(180_000)
+})
