@@ -72,13 +72,13 @@ export function isFault(error: unknown): boolean {
 }
 
 // What an SQLSTATE says of the server, the session, the load or the disk (08, 25, 26, 28, 3D, 40, 53, 55, 57, 58), or of the
-// statement, whatever rows it meets (0A, 42).
-const NOT_OF_AN_ITEM = /^(08|25|26|28|3D|40|53|55|57|58|0A|42)/
+// statement, whatever rows it meets (0A, 42). But 58030 is what PostgreSQL says of a single page that the disk cannot read.
+const NOT_OF_AN_ITEM = /^(08|25|26|28|3D|40|53|55|57|58(?!030)|0A|42)/
 
 /**
  * Whether PostgreSQL answered a statement with an error that one item may have caused, by its values or by the rows and
- * pages that it needs: damaged data and internal errors (XX), a program limit (54), a constraint (23) and the like. The
- * same statement about another item may succeed.
+ * pages that it needs: damaged data and internal errors (XX), an unreadable page (58030), a program limit (54), a
+ * constraint (23) and the like. The same statement about another item may succeed.
  */
 export function mayBeItemsOwn(error: unknown): boolean {
   const state = sqlStateOf(error)

@@ -107,7 +107,19 @@ describe('the database', () => {
 
   describe('tells what one item may have caused', () => {
     it('from damaged data, internal errors, limits, triggers and constraints', () => {
-      for (const code of ['XX001', 'XX000', 'XX002', '54000', '38000', '39P01', '23514', '22003', '21000', 'P0001'])
+      for (const code of [
+        'XX001',
+        'XX000',
+        'XX002',
+        '58030',
+        '54000',
+        '38000',
+        '39P01',
+        '23514',
+        '22003',
+        '21000',
+        'P0001',
+      ])
         expect(mayBeItemsOwn(errorWith(code)), code).to.equal(true)
     })
 
@@ -122,7 +134,7 @@ describe('the database', () => {
         '53100',
         '55P03',
         '57014',
-        '58030',
+        '58P01',
         '0A000',
         '42P01',
       ]

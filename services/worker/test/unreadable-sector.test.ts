@@ -1,0 +1,50 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { createBreaker } from '../src/breaker.ts'
+import { createHandler } from '../src/handle-delivery.ts'
+import { reconcileOnce } from '../src/reconcile.ts'
+import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+
+describe('a payment whose page the disk cannot read (58030)', () => {
+  let payments: TestWorker
+  let bad: string
+  let sound: string[]
+
+  beforeEach(async () => {
+    payments = await createTestWorker()
+    bad = await payments.pending()
+    sound = await Promise.all(Array.from({ length: 5 }, () => payments.pending()))
+    // A disk does not fail on demand: a trigger says what PostgreSQL says of EIO.
+    await sql`create function fail() returns trigger language plpgsql as $$ begin
+      raise exception 'could not read block 3 in file "base/5/16384": Input/output error' using errcode = '58030';
+    end $$`.execute(payments.db)
+    await sql`create trigger fail before update on payments for each row when (old.id = ${sql.lit(bad)})
+      execute function fail()`.execute(payments.db)
+  })
+  afterEach(() => payments.drop())
+
+  it('is rejected, and fails no other payment of its batch', async () => {
+    const { db, logger } = payments
+    const provider = { charge: async () => ({ outcome: 'approved' }) as const }
+    const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
+    const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
+    const handler = createHandler({ db, breaker, logger, notify() {}, ...times })
+    const settlements = [bad, ...sound].map((id) => handler.handle(delivery(id)))
+    try {
+      expect(await Promise.all(settlements)).to.deep.equal(['reject', ...sound.map(() => 'ack')])
+    } finally {
+      await handler.stop()
+      await Promise.allSettled(settlements)
+    }
+  })
+
+  it('is looked past by the reconciler, which redrives the others', async () => {
+    const { db, logger } = payments
+    await sql`alter table payments disable trigger fail`.execute(db)
+    await sql`update payments set redrive_at = clock_timestamp() - interval '1 minute'`.execute(db)
+    await sql`alter table payments enable trigger fail`.execute(db)
+    await reconcileOnce({ db, logger, notify() {}, redriveAfterMs: 600_000, waiting: () => 0 })
+    const messages = await db.selectFrom('outbox_messages').select('key').orderBy('key').execute()
+    expect(messages.map(({ key }) => key)).to.deep.equal(sound.toSorted())
+  })
+})
