@@ -11,8 +11,8 @@ export async function lockClaimed(tx: Transaction<Tables>, { id, token }: NewCla
 /**
  * Why a claim ends although its payment is not settled:
  * `unanswered`: the attempt got no answer, and counts. `refused`: the provider refused the payment's form, which counts
- * as a refusal. `pending`: the provider answered that it has not decided yet, which ends the count of refusals. `uncounted`:
- * none of these.
+ * as a refusal. `pending`: the provider answered that it has not decided yet, which ends both counts. `uncounted`: none of
+ * these.
  */
 export type Cause = 'unanswered' | 'refused' | 'pending' | 'uncounted'
 
@@ -54,6 +54,12 @@ export async function savePostponed(
   return { ...counts, delayMs }
 }
 
+/** The attempts of a payment after its claim has ended. */
+export function attemptsAfter(cause: Cause, attempts: number): number {
+  if (cause === 'pending') return 0
+  return cause === 'unanswered' ? attempts + 1 : attempts
+}
+
 function countedFor(cause: Cause, eb: ExpressionBuilder<Tables, 'payments'>) {
   switch (cause) {
     case 'unanswered':
@@ -61,7 +67,12 @@ function countedFor(cause: Cause, eb: ExpressionBuilder<Tables, 'payments'>) {
     case 'refused':
       return { refusals: eb('refusals', '+', 1) }
     case 'pending':
-      return { refusals: 0, provider_pending_since: sql<Date>`coalesce(provider_pending_since, clock_timestamp())` }
+      // From then on the provider is asked for the charge first, without an attempt that says so.
+      return {
+        attempts: 0,
+        refusals: 0,
+        provider_pending_since: sql<Date>`coalesce(provider_pending_since, clock_timestamp())`,
+      }
     case 'uncounted':
       return {}
     default:

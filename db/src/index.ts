@@ -2,7 +2,15 @@ export type { Claim } from './claim.ts'
 export { createDatabase, sessionSettings } from './database.ts'
 export { databasePart } from './database-part.ts'
 export { isAway, isFault, isTransient, mayBeItemsOwn } from './errors.ts'
-export { type Cause, type Counts, findGivenBack, lockClaimed, parkPayment, savePostponed } from './given-back.ts'
+export {
+  attemptsAfter,
+  type Cause,
+  type Counts,
+  findGivenBack,
+  lockClaimed,
+  parkPayment,
+  savePostponed,
+} from './given-back.ts'
 export { createGroupCommit, type GroupCommit, type GroupCommitOptions } from './group-commit.ts'
 export { discard, requeue } from './operator/dead-letters.ts'
 export { isParked } from './operator/parked-payments.ts'

@@ -1,4 +1,12 @@
-import { findGivenBack, isParked, lockClaimed, parkPayment, savePostponed, type Tables } from '@cashflow/db'
+import {
+  attemptsAfter,
+  findGivenBack,
+  isParked,
+  lockClaimed,
+  parkPayment,
+  savePostponed,
+  type Tables,
+} from '@cashflow/db'
 import { buryMessage, type NewMessage, scheduleMessages } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { Transaction } from 'kysely'
@@ -52,7 +60,7 @@ export async function release(
 ): Promise<Released | undefined> {
   const { paymentId } = message
   if (!(await lockClaimed(tx, { id: paymentId, token: by.token }))) {
-    const attempts = cause === 'unanswered' ? by.attempts + 1 : by.attempts
+    const attempts = attemptsAfter(cause, by.attempts)
     const done = by.again ? await findGivenBack(tx, paymentId, { attempts }) : undefined
     return done && { ...done, attempts }
   }

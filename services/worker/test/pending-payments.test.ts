@@ -148,8 +148,7 @@ describe('payments that the provider has not decided yet', () => {
     for (const looks of [1, 2]) {
       expect(await handle(delivery(id))).to.equal('ack')
       const row = await payments.row(id)
-      // A requeue leaves all attempts but one.
-      expect(row).to.include({ status: 'PENDING', attempts: looks - 1, redrive_at: null })
+      expect(row).to.include({ status: 'PENDING', attempts: 0, redrive_at: null })
       expect(row.parked_at).to.be.instanceOf(Date)
       const letters = await unresolved(id)
       expect(letters.map(({ reason }) => reason)).to.deep.equal([
@@ -164,14 +163,30 @@ describe('payments that the provider has not decided yet', () => {
     expect(await payments.row(id)).to.include({ status: 'SUCCESS' })
   })
 
-  it('keep their attempts, and have no refusals, after a pending answer', async () => {
+  it('have no attempts and no refusals after a pending answer, and are still asked for first', async () => {
     const handle = createWorker()
     const id = await payments.pending()
     await payments.set(id, 'attempts = 9, refusals = 2')
     undecided.add(id)
     await handle(delivery(id))
-    expect(await payments.row(id)).to.include({ status: 'PENDING', attempts: 9, refusals: 0, parked_at: null })
-    expect(asked.get(id)).to.have.nested.property('[0].method', 'GET')
+    expect(await payments.row(id)).to.include({ status: 'PENDING', attempts: 0, refusals: 0, parked_at: null })
+    await payments.set(id, 'lease_until = now()')
+    await handle(delivery(id))
+    expect(asked.get(id)?.map(({ method }) => method)).to.deep.equal(['GET', 'GET'])
+  })
+
+  it('are not parked when ten look-ups of many got no answer, while the others were answered', async () => {
+    const handle = createWorker({ failuresMax: 1_000 })
+    const id = await payments.pending()
+    server.script = answer(202, {})
+    await handle(delivery(id))
+    for (let look = 1; look <= 20; look += 1) {
+      await payments.set(id, 'lease_until = now()')
+      server.script = look % 2 === 1 ? answer(503, {}) : answer(202, {})
+      await handle(delivery(id))
+    }
+    expect(await payments.row(id)).to.include({ status: 'PENDING', attempts: 0, parked_at: null })
+    expect(await unresolved(id)).to.deep.equal([])
   })
 
   it('are parked after PROVIDER_PENDING_MAX_MS by a worker process', async () => {
