@@ -82,12 +82,26 @@ const NOT_OF_AN_ITEM = /^(08|25|26|28|3D|40|53|55|57|58(?!030)|0A|42)/
  */
 export function mayBeItemsOwn(error: unknown): boolean {
   const state = sqlStateOf(error)
-  return state !== undefined && !NOT_OF_AN_ITEM.test(state)
+  return state !== undefined && !NOT_OF_AN_ITEM.test(state) && !isOfAll(error as Error)
+}
+
+/** Whether an error meets every statement, although its SQLSTATE may be that of one: XX000 from a pooler, and 54000. */
+function isOfAll(error: Error): boolean {
+  return endsSession(error) || ('routine' in error && OUT_OF_IDS.has(String(error.routine)))
+}
+
+// By their place in PostgreSQL's source. It takes no writes until VACUUM has freed ids of transactions.
+const OUT_OF_IDS = new Set(['GetNewTransactionId', 'GetNewMultiXactId'])
+
+/** It is not about a statement. Poolers always say it in English, PostgreSQL in most languages. */
+function endsSession(error: Error): boolean {
+  return 'severity' in error && (error.severity === 'FATAL' || error.severity === 'PANIC')
 }
 
 /** Whether a statement met no working server, or got no answer. False when PostgreSQL answered that it failed. */
 export function isAway(error: unknown): boolean {
   const state = sqlStateOf(error)
+  if (state !== undefined && endsSession(error as Error)) return true
   // 55000 is that of a database that takes no connections.
   return state === undefined ? !isFault(error) : /^(08...|28...|3D...|57P..|53300|55000)$/.test(state)
 }

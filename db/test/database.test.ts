@@ -140,6 +140,9 @@ describe('the database', () => {
       ]
       for (const code of [...states, 'EPIPE', 'EMFILE', 'commit_in_doubt', 'ERR_INVALID_ARG_TYPE'])
         expect(mayBeItemsOwn(errorWith(code)), code).to.equal(false)
+      // No transaction ids are left.
+      const noIds = Object.assign(errorWith('54000'), { routine: 'GetNewTransactionId' })
+      expect(mayBeItemsOwn(noIds)).to.equal(false)
       expect(mayBeItemsOwn(new TypeError('x is not a function'))).to.equal(false)
       expect(mayBeItemsOwn('text')).to.equal(false)
     })
