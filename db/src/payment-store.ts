@@ -158,7 +158,7 @@ export async function claimPayments(
         redrive_at = case
           when p.redrive_at between now() + ${leaseMs} * interval '1 millisecond'
             and now() + ${leaseMs + redriveAfterMs} * interval '1 millisecond' then p.redrive_at
-          else now() + ${leaseMs + redriveAfterMs} * interval '1 millisecond'
+          else ${fromNow(leaseMs + redriveAfterMs)}
         end, redrives = 0
       from judged j where p.id = j.id and j.verdict = 'claimed'
     )

@@ -26,9 +26,9 @@ export interface OverdueSearch {
 /**
  * Looks past payments that PostgreSQL cannot read. An index leads to them by the time of their redrive, and one damaged
  * page among a hundred payments fails the statement for all of them. So a span of time that fails is halved, the widest
- * first, until it is a microsecond: the rest of it can be read. What is left is remembered as a blind spot, and tried
- * again, one in each search, as an operator may have repaired it. A search has a limited number of statements; the next
- * one goes on.
+ * first, until it is a microsecond: the rest of it can be read. So payments that one statement claims or redrives must not
+ * get the same time: see `fromNow`. What is left is remembered as a blind spot, and tried again, one in each search, as an
+ * operator may have repaired it. A search has a limited number of statements; the next one goes on.
  */
 export function createOverdueSearch(): OverdueSearch {
   /** In the order of time. */

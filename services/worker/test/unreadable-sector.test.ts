@@ -1,7 +1,11 @@
+import { randomUUID } from 'node:crypto'
+import { claimPayments } from '@cashflow/db'
+import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createBreaker } from '../src/breaker.ts'
 import { createHandler } from '../src/handle-delivery.ts'
+import { createOverdueSearch } from '../src/overdue-search.ts'
 import { reconcileOnce } from '../src/reconcile.ts'
 import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
@@ -40,11 +44,33 @@ describe('a payment whose page the disk cannot read (58030)', () => {
 
   it('is looked past by the reconciler, which redrives the others', async () => {
     const { db, logger } = payments
-    await sql`alter table payments disable trigger fail`.execute(db)
-    await sql`update payments set redrive_at = clock_timestamp() - interval '1 minute'`.execute(db)
-    await sql`alter table payments enable trigger fail`.execute(db)
+    await whileReadable(() => sql`update payments set redrive_at = clock_timestamp() - interval '1 minute'`.execute(db))
     await reconcileOnce({ db, logger, notify() {}, redriveAfterMs: 600_000, waiting: () => 0 })
-    const messages = await db.selectFrom('outbox_messages').select('key').orderBy('key').execute()
-    expect(messages.map(({ key }) => key)).to.deep.equal(sound.toSorted())
+    expect(await redriven()).to.deep.equal(sound.toSorted())
   })
+
+  it('is told apart by the reconciler from payments that were claimed in the same statement', async () => {
+    const { db, logger } = payments
+    const claims = [bad, ...sound].map((id) => ({ id, token: randomUUID() }))
+    await whileReadable(async () => {
+      await sql`update payments set redrive_at = now() + interval '1 hour'`.execute(db)
+      await claimPayments(db, claims, { leaseMs: 10, redriveAfterMs: 10, attemptsMax: 10 })
+    })
+    const search = createOverdueSearch()
+    await eventually(async () => {
+      await reconcileOnce({ db, logger, notify() {}, redriveAfterMs: 600_000, waiting: () => 0 }, search)
+      expect(await redriven()).to.deep.equal(sound.toSorted())
+    })
+  })
+
+  const redriven = async () => {
+    const messages = await payments.db.selectFrom('outbox_messages').select('key').orderBy('key').execute()
+    return messages.map(({ key }) => key)
+  }
+
+  async function whileReadable(work: () => Promise<unknown>): Promise<void> {
+    await sql`alter table payments disable trigger fail`.execute(payments.db)
+    await work()
+    await sql`alter table payments enable trigger fail`.execute(payments.db)
+  }
 })
