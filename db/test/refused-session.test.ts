@@ -24,8 +24,8 @@ describe('a session that a pooler ends with an internal error', () => {
         const left = [...answers]
         socket.on('data', () => {
           const next = left.shift()
-          if (left.length === 0) socket.end(next)
-          else if (next) socket.write(next)
+          if (next) socket.write(next)
+          if (left.length === 0) socket.end()
         })
       })
       await new Promise<void>((resolve) => void pooler.listen(0, '127.0.0.1', resolve))

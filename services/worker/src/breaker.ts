@@ -41,16 +41,18 @@ export function createBreaker({ probeClaimMs = 10_000, ...options }: BreakerOpti
 
   function admitNext(): void {
     if (circuit.isClosed) for (const waiter of line) waiter.leave(permit(false))
-    else if (circuit.isProbeDue && !probing && line.size > 0) {
-      probing = true
-      nextProbe([...line]).leave(permit(true))
+    else if (!probing) {
+      const probe = nextProbe()
+      probing = probe !== undefined
+      probe?.leave(permit(true))
     }
   }
 
   /** One that was not refused since the last answer, or else the one whose refusal is the longest ago. */
-  function nextProbe(waiters: readonly Waiter[]): Waiter {
+  function nextProbe(): Waiter | undefined {
     const refusedAs = ({ paymentId }: Waiter) => circuit.refusedAs(paymentId)
-    return waiters.reduce((best, waiter) => (refusedAs(waiter) < refusedAs(best) ? waiter : best))
+    const waiters = [...line].filter(({ paymentId }) => circuit.mayProbe(paymentId))
+    return waiters.toSorted((one, other) => refusedAs(one) - refusedAs(other))[0]
   }
 
   function permit(isProbe: boolean): Permit {

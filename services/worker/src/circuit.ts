@@ -4,8 +4,9 @@ import { answerOf, type Provider, type ProviderAnswer } from './provider.ts'
 import { createProviderRecord } from './provider-record.ts'
 
 const OPEN_MAX_MS = 60_000
-// A refused probe shows little: bad payments may have come together. So the next ones follow at a fraction of the wait.
-const QUICK_PROBES_MAX = 32
+// A refused probe shows little: bad payments may have come together. So the next one follows at a fraction of the wait; with
+// payments that were refused already, which cannot hold up good ones, only so often.
+const QUICK_REPEATS_MAX = 32
 const QUICK_FRACTION = 50
 
 export interface CircuitOptions {
@@ -15,7 +16,7 @@ export interface CircuitOptions {
   failuresMax: number
   /**
    * How long it stays open before the first probe; twice as long after each probe that fails, up to a minute. A fiftieth
-   * of it while payments are refused, for the first 32 probes.
+   * of it while payments are refused: before each probe with one that was not refused yet, and the first 32 with others.
    */
   openMs: number
 }
@@ -23,8 +24,8 @@ export interface CircuitOptions {
 /** Closed as long as the provider gives answers. */
 export interface Circuit {
   readonly isClosed: boolean
-  /** While it is open: whether its wait is over, so that one payment may probe the provider. */
-  readonly isProbeDue: boolean
+  /** While it is open: whether the wait is over for this payment, so that it may probe the provider. */
+  mayProbe(paymentId: string): boolean
   /**
    * Charges, and opens or closes by what the answer shows. Never rejects. While it is open, only the answer to a probe
    * does, and another charge, admitted before, is withheld; but not where refusals have opened it: to be refused costs
@@ -40,6 +41,8 @@ export interface Circuit {
 interface Judged {
   readonly answer: ProviderAnswer
   readonly opens: boolean
+  /** Refused, and not for the first time since the last answer. */
+  readonly isRepeated: boolean
 }
 
 /** @param onChange called when it has closed, and when a probe is due */
@@ -51,22 +54,19 @@ export function createCircuit(
   const waits = createWaits(openMs)
   const opens = handleWhenResult((judged) => (judged as Judged).opens)
   const policy = circuitBreaker(opens, { breaker: AS_JUDGED, halfOpenAfter: NO_WAIT })
-  let isProbeDue = false
   let isRefusing = false
-  let wait: NodeJS.Timeout | undefined
+  const probes = createTimer(onChange)
+  /** With payments that were not refused since the last answer. */
+  const firstProbes = createTimer(onChange)
   const isClosed = () => policy.state === CircuitState.Closed
 
   policy.onBreak((failure) => {
-    const { answer } = (failure as { value: Judged }).value
-    const { waitMs, isTold } = waits.next(answer)
+    const { answer, isRepeated } = (failure as { value: Judged }).value
+    const { waitMs, isTold } = waits.next(answer, isRepeated)
     isRefusing = answer.outcome === 'refused'
     if (isTold) logOpened(answer, waitMs, logger)
-    isProbeDue = false
-    clearTimeout(wait)
-    wait = setTimeout(() => {
-      isProbeDue = true
-      onChange()
-    }, waitMs).unref()
+    probes.start(waitMs)
+    firstProbes.start(isRefusing ? openMs / QUICK_FRACTION : waitMs)
   })
   policy.onReset(() => {
     waits.reset()
@@ -75,22 +75,22 @@ export function createCircuit(
   })
 
   function judge(answer: ProviderAnswer, paymentId: string, isProbe: boolean): Judged {
+    const isRepeated = record.refusedAs(paymentId) > 0
     const finding = record.note(answer, paymentId)
     if (answer.outcome === 'refused') {
       const refused = { ...answer, othersAnswered: record.othersAnswered(paymentId) }
       // A late refusal, of a charge from before the circuit opened, must not hold up the probe.
-      return { answer: refused, opens: isProbe || (finding === 'refusing' && isClosed()) }
+      return { answer: refused, opens: isProbe || (finding === 'refusing' && isClosed()), isRepeated }
     }
-    return { answer, opens: finding === 'silent' || finding === 'refusing' || (isProbe && finding !== 'answered') }
+    const opens = finding === 'silent' || finding === 'refusing' || (isProbe && finding !== 'answered')
+    return { answer, opens, isRepeated }
   }
 
   return {
     get isClosed() {
       return isClosed()
     },
-    get isProbeDue() {
-      return isProbeDue
-    },
+    mayProbe: (paymentId) => probes.isOver || (firstProbes.isOver && record.refusedAs(paymentId) === 0),
     async charge(isProbe, ...charge) {
       const [{ id }] = charge
       const judged = async () => judge(await answerOf(provider, ...charge), id, isProbe)
@@ -99,7 +99,29 @@ export function createCircuit(
     },
     refusedAs: record.refusedAs,
     stop() {
-      clearTimeout(wait)
+      probes.stop()
+      firstProbes.stop()
+    },
+  }
+}
+
+function createTimer(onOver: () => void) {
+  let isOver = false
+  let timer: NodeJS.Timeout | undefined
+  return {
+    get isOver() {
+      return isOver
+    },
+    start(ms: number): void {
+      clearTimeout(timer)
+      isOver = false
+      timer = setTimeout(() => {
+        isOver = true
+        onOver()
+      }, ms).unref()
+    },
+    stop(): void {
+      clearTimeout(timer)
     },
   }
 }
@@ -111,23 +133,27 @@ const NO_WAIT = new DelegateBackoff(() => Number.NEGATIVE_INFINITY)
 
 /** How long the circuit stays open, by what opened it, and by how often that did since it was last closed. */
 function createWaits(openMs: number) {
-  let refused = 0
+  let isRefusing = false
+  let repeated = 0
   let failed = 0
   const bounded = (waitMs: number) => Math.min(Math.max(openMs, OPEN_MAX_MS), waitMs)
   return {
     /** `isTold`: worth a line in the log. Of quick probes only the first is. */
-    next(answer: ProviderAnswer): { waitMs: number; isTold: boolean } {
+    next(answer: ProviderAnswer, isRepeated: boolean): { waitMs: number; isTold: boolean } {
       if (answer.outcome === 'refused') {
-        refused += 1
-        if (refused <= QUICK_PROBES_MAX) return { waitMs: openMs / QUICK_FRACTION, isTold: refused === 1 }
-        return { waitMs: bounded(openMs * 2 ** (refused - QUICK_PROBES_MAX - 1)), isTold: true }
+        const isFirst = !isRefusing
+        isRefusing = true
+        if (isRepeated) repeated += 1
+        if (repeated <= QUICK_REPEATS_MAX) return { waitMs: openMs / QUICK_FRACTION, isTold: isFirst }
+        return { waitMs: bounded(openMs * 2 ** (repeated - QUICK_REPEATS_MAX - 1)), isTold: isRepeated }
       }
       failed += 1
       const askedMs = answer.outcome === 'unknown' ? (answer.retryAfterMs ?? 0) : 0
       return { waitMs: bounded(Math.max(askedMs, openMs * 2 ** (failed - 1))), isTold: true }
     },
     reset(): void {
-      refused = 0
+      isRefusing = false
+      repeated = 0
       failed = 0
     },
   }

@@ -1,5 +1,7 @@
 import type { ProviderAnswer } from './provider.ts'
 
+/** Refused payments that are remembered. */
+const REMEMBERED_MAX = 10_000
 /** Payments that are refused one after the other until the settings are suspected, not the payments. */
 const REFUSED_MAX = 3
 
@@ -43,7 +45,10 @@ export function createProviderRecord(failuresMax: number, now = () => performanc
 
   function noteRefusal(paymentId: string): void {
     refusals += 1
+    refused.delete(paymentId)
     refused.set(paymentId, refusals)
+    const [longestAgo] = refused.keys()
+    if (refused.size > REMEMBERED_MAX && longestAgo !== undefined) refused.delete(longestAgo)
   }
 
   return {

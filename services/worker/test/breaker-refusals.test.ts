@@ -121,13 +121,24 @@ describe('the breaker of a provider that refuses payments', () => {
     expect(await waiting).to.equal(undefined)
   })
 
-  it('follows a refused probe by the next one fifty times sooner, but waits as for others after 32 of them', async () => {
-    for (let refusals = 0; refusals < 3 + 33; refusals += 1) await attempt(REFUSED)
+  it('follows a refused probe by the next one fifty times sooner, but waits as for others after 32 payments refused again', async () => {
+    const refused = Array.from({ length: 33 }, newPayment)
+    for (const payment of [...refused, ...refused, newPayment(), refused[0]]) await attempt(REFUSED, payment)
     expect(lines.map(({ fields }) => fields.wait_ms)).to.deep.equal([OPEN_MS / 50, OPEN_MS, 2 * OPEN_MS])
     await attempt(APPROVED)
     for (let refusals = 0; refusals < 3; refusals += 1) await attempt(REFUSED)
     expect(lines.at(-1)?.fields.wait_ms).to.equal(OPEN_MS / 50)
   })
+
+  it('keeps a good payment from its turn no longer than each of a hundred bad ones before it takes', async () => {
+    for (let refusals = 0; refusals < 3; refusals += 1) await attempt(REFUSED)
+    const good = newPayment()
+    answers = ({ id }) => (id === good.id ? APPROVED : REFUSED)
+    const payments = [...Array.from({ length: 100 }, newPayment), good]
+    const outcomes = payments.map(async (payment) => use(await breaker.admit(never, payment.id), payment))
+    expect((await Promise.all(outcomes)).at(-1)).to.deep.equal(APPROVED)
+    expect(logged()).to.deep.equal([REFUSES, 'provider is back'])
+  }).timeout(5_000)
 
   it('lets a probe decide although payments are refused late that were charged before it opened', async () => {
     const late = Array.from({ length: 10 }, newPayment)
