@@ -69,7 +69,7 @@ export async function processPayment(
       return 'put off'
     case 'exhausted': {
       const { attempts } = claim
-      const reason = 'the worker died at each attempt'
+      const reason = 'its last claim ran out: a worker died, or PostgreSQL did not store what the provider had answered'
       if (await transact((tx, again) => park(tx, message, { attempts, reason, again }))) {
         logger.error('payment parked', { ...facts, attempts })
         return 'parked'

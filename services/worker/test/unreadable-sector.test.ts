@@ -28,11 +28,7 @@ describe('a payment whose page the disk cannot read (58030)', () => {
   afterEach(() => payments.drop())
 
   it('is rejected, and fails no other payment of its batch', async () => {
-    const { db, logger } = payments
-    const provider = { charge: async () => ({ outcome: 'approved' }) as const }
-    const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-    const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    const handler = createHandler({ db, breaker, logger, notify() {}, ...times })
+    const handler = createWorker()
     const settlements = [bad, ...sound].map((id) => handler.handle(delivery(id)))
     try {
       expect(await Promise.all(settlements)).to.deep.equal(['reject', ...sound.map(() => 'ack')])
@@ -62,6 +58,28 @@ describe('a payment whose page the disk cannot read (58030)', () => {
       expect(await redriven()).to.deep.equal(sound.toSorted())
     })
   })
+
+  it('gets a dead letter that does not call a worker dead which could not store the end of the payment', async () => {
+    await sql`drop trigger fail on payments`.execute(payments.db)
+    await sql`create trigger fail before insert on payment_events for each row when (new.payment_id = ${sql.lit(bad)})
+      execute function fail()`.execute(payments.db)
+    await payments.set(bad, 'attempts = 9')
+    const { handle } = createWorker()
+    expect(await handle(delivery(bad))).to.equal('reject')
+    await payments.expireLease(bad)
+    expect(await handle(delivery(bad))).to.equal('ack')
+    const letters = await payments.db.selectFrom('dead_letters').select('reason').where('key', '=', bad).execute()
+    const reason = 'its last claim ran out: a worker died, or PostgreSQL did not store what the provider had answered'
+    expect(letters).to.deep.equal([{ reason }])
+  })
+
+  function createWorker() {
+    const { db, logger } = payments
+    const provider = { charge: async () => ({ outcome: 'approved' }) as const }
+    const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
+    const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
+    return createHandler({ db, breaker, logger, notify() {}, ...times })
+  }
 
   const redriven = async () => {
     const messages = await payments.db.selectFrom('outbox_messages').select('key').orderBy('key').execute()
