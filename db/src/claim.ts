@@ -13,12 +13,14 @@ export type Claim =
   /** It may not be tried again. */
   | { readonly verdict: 'exhausted'; readonly attempts: number }
   | { readonly verdict: 'unknown' }
+  /** Another session has locked it, and its lock was not waited for. It may be unknown as well. */
+  | { readonly verdict: 'locked' }
 
 /** A payment as it was locked, with what was decided about it. */
 export interface JudgedRow extends PaymentRow {
   /** Among the claims, from 1: a bigint, as text. */
   place: string
-  verdict: Exclude<Claim['verdict'], 'unknown'>
+  verdict: Exclude<Claim['verdict'], 'unknown' | 'locked'>
   attempts_now: number
   lease_left_ms: number
   pending: boolean

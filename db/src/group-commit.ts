@@ -1,8 +1,14 @@
 import { isFault, mayBeItemsOwn } from './errors.ts'
 
+/** The result of an item that has to be done alone: another session has locked its row. */
+export const ALONE = Symbol('alone')
+
 export interface GroupCommitOptions<Item extends object, Result> {
-  /** Does the work of all items in one transaction, and answers when it has committed: a result each, in their order. */
-  commit(items: readonly Item[]): Promise<readonly Result[]>
+  /**
+   * Does the work of all items in one transaction, and answers when it has committed: a result each, in their order. Where
+   * the item is not `alone` it should wait for no lock, and answer `ALONE` for an item whose row is locked.
+   */
+  commit(items: readonly Item[], alone: boolean): Promise<readonly (Result | typeof ALONE)[]>
   /** Items in one transaction. */
   batchMax: number
   /** Such transactions at the same time, at most: one, unless it is held up or much more waits than it holds. */
@@ -37,8 +43,8 @@ interface Waiting<Item, Result> {
  * Concurrent callers share a transaction: whoever comes while others are being written joins the batch that gathers. Nobody
  * waits for others to come: a lone caller is served at once, and batches grow only as far as the load makes them.
  *
- * What one item may have caused, a conflict, a lock, a fault or a damaged row, fails no other item: each item of that batch
- * is done again in a transaction of its own, and from then on never in a batch.
+ * What one item may have caused, a conflict, a fault or a damaged row, fails no other item: each item of that batch is done
+ * again in a transaction of its own, and from then on never in a batch. So is an item whose row is locked, and it alone.
  */
 export function createGroupCommit<Item extends object, Result>({
   commit,
@@ -46,18 +52,27 @@ export function createGroupCommit<Item extends object, Result>({
   writersMax,
   aloneMax,
 }: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
+  type Entry = Waiting<Item, Result>
   const suspects = new WeakSet<Item>()
-  const batches = createWriters(batchMax, writersMax, write)
-  const singles = createWriters(1, aloneMax, write)
+  const batches = createWriters<Entry>(batchMax, writersMax, (waiting) => write(waiting, false))
+  const singles = createWriters<Entry>(1, aloneMax, (waiting) => write(waiting, true))
 
   /** Answers with what is left to do: to tell the callers. */
-  async function write(waiting: readonly Waiting<Item, Result>[]): Promise<() => void> {
+  async function write(waiting: readonly Entry[], alone: boolean): Promise<() => void> {
     const wanted = waiting.filter(isWanted)
     if (wanted.length === 0) return () => {}
     try {
-      const results = await commit(wanted.map(({ item }) => item))
+      const items = wanted.map(({ item }) => item)
+      const results = await commit(items, alone)
       return () => {
-        for (const [index, { resolve }] of wanted.entries()) resolve(results[index] as Result)
+        for (const [index, one] of wanted.entries()) {
+          const result = results[index] as Result | typeof ALONE
+          if (result !== ALONE) one.resolve(result)
+          else {
+            suspects.add(one.item)
+            singles.add(one)
+          }
+        }
       }
     } catch (error) {
       return () => {
@@ -66,7 +81,7 @@ export function createGroupCommit<Item extends object, Result>({
     }
   }
 
-  function fail(one: Waiting<Item, Result>, error: unknown, count: number): void {
+  function fail(one: Entry, error: unknown, count: number): void {
     const isSuspect = isSuspicious(error)
     if (isSuspect) suspects.add(one.item)
     if (isSuspect && count > 1) singles.add(one)

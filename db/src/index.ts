@@ -11,15 +11,15 @@ export {
   parkPayment,
   savePostponed,
 } from './given-back.ts'
-export { createGroupCommit, type GroupCommit, type GroupCommitOptions } from './group-commit.ts'
+export { ALONE, createGroupCommit, type GroupCommit, type GroupCommitOptions } from './group-commit.ts'
 export { discard, requeue } from './operator/dead-letters.ts'
 export { isParked } from './operator/parked-payments.ts'
 export { settleByHand } from './operator/settle-by-hand.ts'
 export { outcomeMessage } from './outcome-message.ts'
+export { findPayment } from './payment-row.ts'
 export {
   type ClaimOptions,
   claimPayments,
-  findPayment,
   insertPayments,
   type NewClaim,
   type NewPayment,

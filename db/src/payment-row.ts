@@ -1,6 +1,6 @@
 import type { Currency, Payment } from '@cashflow/domain'
-import type { Selectable } from 'kysely'
-import type { PaymentsTable } from './tables.ts'
+import type { Kysely, Selectable } from 'kysely'
+import type { PaymentsTable, Tables } from './tables.ts'
 
 /** The columns that the domain knows of. */
 export type PaymentRow = Pick<
@@ -28,4 +28,9 @@ export function toPayment(row: PaymentRow): Payment {
     createdAt: row.created_at,
     settledAt: row.settled_at,
   }
+}
+
+export async function findPayment(db: Kysely<Tables>, id: string): Promise<Payment | undefined> {
+  const row = await db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirst()
+  return row && toPayment(row)
 }

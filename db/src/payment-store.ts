@@ -2,10 +2,12 @@ import type { Payment, PaymentEvent, PaymentStatus } from '@cashflow/domain'
 import { appending, type NewMessage } from '@cashflow/outbox'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { type Claim, type JudgedRow, toClaim } from './claim.ts'
-import { toPayment } from './payment-row.ts'
+import { ALONE } from './group-commit.ts'
 import { type HolderRow, type ReferenceHolder, toReferenceHolder } from './reference-holder.ts'
 import { standbyMark } from './standby.ts'
 import type { Tables } from './tables.ts'
+
+const SKIP_LOCKED = sql`skip locked`
 
 /** A payment as it begins. */
 export interface NewPayment {
@@ -91,11 +93,6 @@ function newRows(payments: readonly NewPayment[]): RawBuilder<unknown> {
       data jsonb, request_id text, created_at timestamptz)`
 }
 
-export async function findPayment(db: Kysely<Tables>, id: string): Promise<Payment | undefined> {
-  const row = await db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirst()
-  return row && toPayment(row)
-}
-
 export interface NewClaim {
   readonly id: string
   /** Made for this claim. The same claim made again, after an answer that got lost, finds its own lease. */
@@ -115,29 +112,30 @@ export interface ClaimOptions {
 /**
  * Takes each payment for `leaseMs` milliseconds, unless something speaks against it. A lease that ran out is an attempt.
  *
+ * @param waits whether to wait for the locks of other sessions
  * @returns what became of each claim, in their order
  */
 export async function claimPayments(
   db: Kysely<Tables>,
   claims: readonly NewClaim[],
   { leaseMs, attemptsMax, redriveAfterMs }: ClaimOptions,
+  waits = true,
 ): Promise<Claim[]> {
-  const ids = claims.map(({ id }) => id)
-  const tokens = claims.map(({ token }) => token)
   // Every row is locked whatever its state, and judged as it was locked. A condition within the locking select would be
   // judged by the older version, and call a payment free that a peer has just leased. All who lock several payments do
-  // so in the order of their ids, or they would deadlock: one by one as they are asked for, sorted, by a lateral look-up
-  // that no plan turns round. Of several claims of one payment only the first can succeed, or the one that has. A late
-  // claim, run after its repetition, shortens no lease.
+  // so in the order of their ids, or they would deadlock: one by one, sorted, by a lateral look-up that no plan turns
+  // round. Of several claims of one payment only the first can succeed, or the one that has. A late claim, run after its
+  // repetition, shortens no lease.
   // The update names no ids: where they lie in the order of time, each row would be sought among all of them.
   const { rows } = await sql<JudgedRow>`
     with locked as materialized (
       select p.*, token, place from (
-        select * from unnest(${ids}::uuid[], ${tokens}::uuid[]) with ordinality as asked (id, token, place) order by id
+        select * from unnest(${claims.map(({ id }) => id)}::uuid[], ${claims.map(({ token }) => token)}::uuid[])
+          with ordinality as asked (id, token, place) order by id
       ) asked cross join lateral (
         select id, merchant_id, reference, amount_minor, currency, status, failure_code, created_at, settled_at,
           attempts, claim_token, lease_until, parked_at, provider_pending_since
-        from payments p where p.id = asked.id for update
+        from payments p where p.id = asked.id for update ${waits ? sql`` : SKIP_LOCKED}
       ) p
     ), counted as (
       select *, attempts + coalesce((claim_token <> token and lease_until <= now())::int, 0) as attempts_now,
@@ -167,7 +165,7 @@ export async function claimPayments(
       failure_code, created_at, settled_at
     from judged`.execute(db)
   const made = new Map(rows.map((row) => [Number(row.place), toClaim(row)]))
-  return claims.map((_, index) => made.get(index + 1) ?? { verdict: 'unknown' })
+  return claims.map((_, index) => made.get(index + 1) ?? { verdict: waits ? 'unknown' : 'locked' })
 }
 
 /** The end of a payment, to be stored if its claim still holds it. */
@@ -187,13 +185,13 @@ export interface Settling {
  * messages. One statement, as in `insertPayments`.
  *
  * @returns for each, in their order, the status that its claim has brought it to, now or in an earlier attempt: a payment
- * keeps the token that settled it. Undefined where the claim does not hold it any longer. After COMMIT, outside of a
- * transaction
+ * keeps the token that settled it. Undefined where the claim does not hold it. After COMMIT, outside of a transaction
  */
 export async function settlePayments(
   db: Kysely<Tables>,
   settlings: readonly Settling[],
-): Promise<(PaymentStatus | undefined)[]> {
+  waits = true,
+): Promise<(PaymentStatus | typeof ALONE | undefined)[]> {
   const column = <Value>(of: (settling: Settling) => Value) => settlings.map(of)
   // Locked in the order of their ids, whatever their state, and judged as they were locked: see claimPayments.
   const { rows } = await sql<{ place: string; status: PaymentStatus; is_held: boolean | null; is_settled: boolean }>`
@@ -216,7 +214,8 @@ export async function settlePayments(
       order by id
     ), locked as materialized (
       select given.*, p.* from given cross join lateral (
-        select merchant_id, status as status_before, claim_token from payments p where p.id = given.id for update
+        select merchant_id, status as status_before, claim_token from payments p where p.id = given.id
+        for update ${waits ? sql`` : SKIP_LOCKED}
       ) p
     ), settled as (
       update payments p
@@ -234,6 +233,7 @@ export async function settlePayments(
   const found = new Map(rows.map((row) => [Number(row.place), row]))
   return settlings.map(({ payment }, index) => {
     const before = found.get(index + 1)
+    if (!before && !waits) return ALONE
     if (!before?.is_held) return undefined
     if (before.status !== 'PENDING') return before.status
     return before.is_settled ? payment.status : undefined

@@ -1,6 +1,6 @@
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createGroupCommit } from '../src/index.ts'
+import { ALONE, createGroupCommit } from '../src/index.ts'
 
 interface Item {
   readonly name: string
@@ -130,6 +130,27 @@ describe('A group commit', () => {
       expect(await again).to.deep.equal(['b!', 'z!'])
     })
   }
+
+  it('does alone what the transaction says is locked, and has the results of the others', async () => {
+    const begun: string[] = []
+    const group = createGroupCommit<Item, string>({
+      batchMax: 10,
+      writersMax: 1,
+      aloneMax: 1,
+      async commit(items, alone) {
+        begun.push(`${items.map(({ name }) => name).join()}${alone ? ' alone' : ''}`)
+        return items.map(({ name }) => (name === 'b' && !alone ? ALONE : `${name}!`))
+      },
+    })
+    const b = { name: 'b' }
+    expect(await Promise.all([{ name: 'a' }, b, { name: 'c' }].map((item) => group.commit(item)))).to.deep.equal([
+      'a!',
+      'b!',
+      'c!',
+    ])
+    expect(await group.commit(b)).to.equal('b!')
+    expect(begun).to.deep.equal(['a,b,c', 'b alone', 'b alone'])
+  })
 
   it('fails the whole batch when the server is away, and takes it in a batch again', async () => {
     const group = create()

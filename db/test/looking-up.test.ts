@@ -70,7 +70,7 @@ describe('the statements of a payment’s way', () => {
       .transaction()
       .execute((tx) => takeOverdue(tx, { redriveAfterMs: 60_000, batchMax: count, spans, traced: true }))
     const claims = ids.map((id) => ({ id, token: randomUUID() }))
-    await claimPayments(db, claims, { leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 })
+    await claimPayments(db, claims, { leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 }, false)
     const settlings = created
       .map(({ payment }, index) => ({
         ...(settlePayment(payment, { outcome: 'approved' }, new Date()) as Settlement & { settled: true }),
@@ -80,7 +80,7 @@ describe('the statements of a payment’s way', () => {
         messages: [{ messageId: randomUUID(), topic: 'payment.succeeded', payload: {} }],
       }))
       .filter((_, index) => index !== 1 && index !== 2)
-    expect(await settlePayments(db, settlings)).to.deep.equal(settlings.map(() => 'SUCCESS'))
+    expect(await settlePayments(db, settlings, false)).to.deep.equal(settlings.map(() => 'SUCCESS'))
     await db.transaction().execute(async (tx) => {
       expect(await lockClaimed(tx, claims[1] as NewClaim)).to.equal(true)
       await savePostponed(tx, ids[1], { delayMsAfter: () => 1, redriveAfterMs: 60_000 })

@@ -1,4 +1,5 @@
 import {
+  ALONE,
   type Claim,
   claimPayments,
   createGroupCommit,
@@ -19,7 +20,7 @@ const LEASE_MARGIN_MS = 5_000
 const LIMITS = { batchMax: 100, writersMax: 2, aloneMax: 2 }
 
 export interface TimedClaim {
-  readonly claim: Claim
+  readonly claim: Exclude<Claim, { verdict: 'locked' }>
   /** The claim has to be over before. */
   readonly lease: TimeLimit
   /** Once it has passed, too little of the lease is left to begin with. */
@@ -43,21 +44,25 @@ export interface BatchOptions {
 
 export function createBatches(options: BatchOptions): Batches {
   return {
-    claims: createGroupCommit({ ...LIMITS, commit: (claims) => claim(claims, options) }),
-    settlements: createGroupCommit({ ...LIMITS, commit: (settlings) => settlePayments(options.db, settlings) }),
+    claims: createGroupCommit({ ...LIMITS, commit: (claims, alone) => claim(claims, alone, options) }),
+    settlements: createGroupCommit({
+      ...LIMITS,
+      commit: (settlings, alone) => settlePayments(options.db, settlings, alone),
+    }),
   }
 }
 
 async function claim(
   claims: readonly NewClaim[],
+  alone: boolean,
   { db, providerDeadlineMs, redriveAfterMs, attemptsMax, clocks }: BatchOptions,
-): Promise<TimedClaim[]> {
+): Promise<(TimedClaim | typeof ALONE)[]> {
   const leaseMs = providerDeadlineMs + 2 * LEASE_MARGIN_MS
   // From before the statement is sent: here the lease never ends later than in the database.
   const lease = createTimeLimit(leaseMs, clocks)
   const margin = createTimeLimit(LEASE_MARGIN_MS, clocks)
-  const made = await claimPayments(db, claims, { leaseMs, attemptsMax, redriveAfterMs })
-  return made.map((claim) => ({ claim, lease, margin }))
+  const made = await claimPayments(db, claims, { leaseMs, attemptsMax, redriveAfterMs }, alone)
+  return made.map((claim) => (claim.verdict === 'locked' ? ALONE : { claim, lease, margin }))
 }
 
 /**

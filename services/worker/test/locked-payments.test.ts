@@ -1,0 +1,52 @@
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { createBreaker } from '../src/breaker.ts'
+import { createHandler } from '../src/handle-delivery.ts'
+import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+
+const LOCKED = 20
+
+describe('payments that another session has locked', () => {
+  let payments: TestWorker
+  beforeEach(async () => {
+    payments = await createTestWorker()
+  })
+  afterEach(() => payments.drop())
+
+  for (const when of ['claim', 'settlement'] as const)
+    it(`hold up no others of the same batch before their ${when}`, async () => {
+      const { db, logger } = payments
+      const locked = await Promise.all(Array.from({ length: LOCKED }, () => payments.pending()))
+      const others = await Promise.all(Array.from({ length: LOCKED }, () => payments.pending()))
+      const session = await db.startTransaction().execute()
+      await sql`set local idle_in_transaction_session_timeout = 0`.execute(session)
+      const lock = () => sql`select from payments where id = any(${locked}::uuid[]) for update`.execute(session)
+      const charged = Promise.withResolvers<void>()
+      let charges = 0
+      const provider = {
+        async charge() {
+          charges += 1
+          await charged.promise
+          return { outcome: 'approved' } as const
+        },
+      }
+      const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
+      const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
+      const { handle } = createHandler({ db, breaker, logger, notify() {}, ...times })
+      if (when === 'claim') await lock()
+      const held = locked.map((id) => handle(delivery(id)))
+      const free = others.map((id) => handle(delivery(id)))
+      if (when === 'settlement') {
+        await eventually(() => expect(charges).to.equal(2 * LOCKED))
+        await lock()
+      }
+      charged.resolve()
+      expect(await Promise.all(free)).to.deep.equal(others.map(() => 'ack'))
+      const waits = payments.logged().filter((line) => line === 'statement failed, trying again').length
+      expect(waits, 'how many locks were waited for by then').to.be.below(LOCKED / 2)
+      await session.rollback().execute()
+      expect(await Promise.all(held)).to.deep.equal(locked.map(() => 'ack'))
+      for (const id of [...locked, ...others]) expect(await payments.row(id)).to.include({ status: 'SUCCESS' })
+    })
+})
