@@ -98,9 +98,11 @@ export async function hastenRedrive(
   if (!row) return skipLocked && (await exists(tx, id)) ? 'locked' : 'unknown'
   if (row.status !== 'PENDING') return 'settled'
   if (row.parked_at) return 'parked'
-  if (row.redrives > 0) return 'waiting'
-  await tx.updateTable('payments').set({ redrive_at: sql<Date>`now()` }).where('id', '=', id).execute()
-  return 'hastened'
+  const waits = row.redrives > 0
+  // Written to in any case, to row and index: what keeps a claim from writing is to be met here as well.
+  const redriveAt = waits ? sql<Date>`redrive_at + interval '1 microsecond'` : sql<Date>`now()`
+  await tx.updateTable('payments').set({ redrive_at: redriveAt }).where('id', '=', id).execute()
+  return waits ? 'waiting' : 'hastened'
 }
 
 async function exists(tx: Transaction<Tables>, id: string): Promise<boolean> {

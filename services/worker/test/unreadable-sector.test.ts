@@ -4,6 +4,7 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createBreaker } from '../src/breaker.ts'
+import { createDeadDeliveryHandler } from '../src/handle-dead-delivery.ts'
 import { createHandler } from '../src/handle-delivery.ts'
 import { createOverdueSearch } from '../src/overdue-search.ts'
 import { reconcileOnce } from '../src/reconcile.ts'
@@ -57,6 +58,13 @@ describe('a payment whose page the disk cannot read (58030)', () => {
       await reconcileOnce({ db, logger, notify() {}, redriveAfterMs: 600_000, waiting: () => 0 }, search)
       expect(await redriven()).to.deep.equal(sound.toSorted())
     })
+  })
+
+  it('gets a dead letter although it was redriven before, and only writing to its row fails', async () => {
+    await whileReadable(() => payments.set(bad, 'redrives = 1'))
+    expect(await createDeadDeliveryHandler(payments).handle(delivery(bad))).to.equal('ack')
+    const letters = await payments.db.selectFrom('dead_letters').select(['source', 'key']).execute()
+    expect(letters).to.deep.equal([{ source: 'database', key: bad }])
   })
 
   it('gets a dead letter that does not call a worker dead which could not store the end of the payment', async () => {
