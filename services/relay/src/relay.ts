@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Tables } from '@cashflow/db'
+import { mayBeItemsOwn, type Tables } from '@cashflow/db'
 import {
   backoffMs,
   createTopics,
@@ -156,14 +156,10 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
 
 /** 57014, query_canceled: the server ended a statement. */
 function tookTooLong(error: unknown): boolean {
-  return codeOf(error) === '57014'
+  return error instanceof Error && 'code' in error && error.code === '57014'
 }
 
-/** So may what is stored: class XX is a damaged page, or more than the server can handle, and 54 is a limit of it. */
+/** What is stored in one lane may have caused it: a damaged or unreadable page, a limit of the server, a bug in its rendering. */
 function concernsMessages(error: unknown): boolean {
-  return tookTooLong(error) || /^(XX|54)/.test(codeOf(error))
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+  return tookTooLong(error) || mayBeItemsOwn(error)
 }
