@@ -5,7 +5,7 @@ export type Action =
   | { action: 'delete' }
   | { action: 'leave'; reason: 'refused' | 'unanswered' }
   /** Published again later, out of its order. */
-  | { action: 'delay'; delayMs: number; reason: 'unroutable' }
+  | { action: 'delay'; delayMs: number }
   /** The same, uncharged: its topic is refused, and messages of other topics get past it. */
   | { action: 'move'; delayMs: number }
   | { action: 'bury'; reason: string }
@@ -39,7 +39,7 @@ export function decide(
       // Unroutable now may be a binding declared a second later.
       const attempts = message.attempts + 1
       if (attempts >= ATTEMPTS_MAX) return { action: 'bury', reason: outcome.reason }
-      return { action: 'delay', delayMs: retryDelayMs(attempts, random), reason: 'unroutable' }
+      return { action: 'delay', delayMs: retryDelayMs(attempts, random) }
     }
     case 'rejected':
     case 'oversized': // It stays so, and each attempt costs those beside it their channel.
