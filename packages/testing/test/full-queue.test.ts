@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { eventually } from '../src/index.ts'
 import { type Pipeline, startPipeline } from '../src/pipeline.ts'
@@ -58,8 +59,13 @@ describe('payments whose queue is full while outcomes are confirmed', () => {
       })
       const worker = await pipeline.start('worker', { PROVIDER_DELAY_MS: '200' })
       await worker.logged('payments are overdue because messages wait in the outbox, none is redriven')
-      for (let at = await look(); at.inLanes + at.moved > 2; at = await look())
+      const redriven = () => worker.logs.filter(({ message }) => message === 'overdue payments redriven')
+      for (let at = await look(); at.inLanes + at.moved > 2; at = await look()) {
         expect(at.redrives, JSON.stringify(at)).to.equal(0)
+        // A claim sets `redrives` to 0 again.
+        expect(redriven()).to.deep.equal([])
+        await sleep(20)
+      }
     } finally {
       outcomes = false
       await newsOfOthers

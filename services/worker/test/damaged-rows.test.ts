@@ -121,6 +121,7 @@ describe('payments whose rows are on damaged pages', function () {
     const [vhost, provider] = await Promise.all([createTestVhost(), startScriptedServer()])
     provider.script = answer(200, { status: 'approved' })
     const bodies = damaged.slice(0, BEHIND)
+    expect(bodies).to.have.length(BEHIND)
     const worker = startHttpWorker({ payments, vhost, server: provider }, { WORKER_PREFETCH: '10' })
     try {
       await worker.logged('ready', { timeoutMs: 60_000 })

@@ -30,6 +30,8 @@ describe('a delivery', () => {
     '{',
     '\u0000',
     `["${ID}"]`,
+    `${'['.repeat(2_000)}${']'.repeat(2_000)}`,
+    `{"payment_id":${'['.repeat(2_000)}${']'.repeat(2_000)}}`,
     `{"payment_id":"${ID}","more":"${'x'.repeat(4_096)}"}`,
   ]) {
     it(`is not readable as ${JSON.stringify(body).slice(0, 100)}`, () => {
