@@ -72,7 +72,7 @@ export function isFault(error: unknown): boolean {
 }
 
 // What an SQLSTATE says of the server, the session, the load or the disk (08, 25, 26, 28, 3D, 40, 53, 55, 57, 58), or of the
-// statement, whatever rows it meets (0A, 42). But 58030 is what PostgreSQL says of a single page that the disk cannot read.
+// statement, with any rows (0A, 42). But 58030 is what PostgreSQL says of a single page that the disk cannot read.
 const NOT_OF_AN_ITEM = /^(08|25|26|28|3D|40|53|55|57|58(?!030)|0A|42)/
 
 /**

@@ -12,8 +12,8 @@ export async function isParked(db: Kysely<Tables>, id: string): Promise<boolean>
 
 /**
  * Gives a parked payment back to the pipeline with all its attempts but one: with none made, the provider would not be
- * asked for the charge first that an attempt of before may have left. Since when the provider has not decided stays, for
- * the same reason. The next reconciliation redrives it.
+ * asked for the charge first that an attempt of before may have left. `provider_pending_since` stays, for the same
+ * reason. The next reconciliation redrives it.
  *
  * @returns false when it is not parked
  */

@@ -2,7 +2,7 @@ import type { Channel, ConsumeMessage } from 'amqplib/callback_api'
 
 /** Settles the deliveries of one channel. */
 export interface Acknowledgements {
-  /** Deliveries that the broker waits to hear of: as many of the channel's prefetch are used up. */
+  /** Deliveries that are not settled yet. Each takes one place of the channel's prefetch. */
   readonly unsettled: number
   /** To be told of every delivery, in the order in which they come. */
   came(message: ConsumeMessage): void

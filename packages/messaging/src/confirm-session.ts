@@ -29,8 +29,8 @@ export interface ConfirmSession {
   /** Sends the batch's next message, and settles it at once if it cannot be sent. `alone`: nothing else is in flight. */
   sendNext(batch: Batch, alone?: boolean): void
   /**
-   * Gives up every batch that has a message in flight, but for a culprit's, which is settled. What the broker has ended the
-   * channel for is oversized, rejected or suspect. Returns whether there was a culprit.
+   * Gives up every batch that has a message in flight. Only a culprit's batch goes on: the culprit is settled as rejected.
+   * A message that is larger than the broker takes is settled as oversized. Returns whether there was a culprit.
    *
    * @param blamed whether the cause lies in what was sent
    */

@@ -45,7 +45,7 @@ export function createDeliveryWatch({
   let attempts = 0
   let deliveredAt = performance.now()
 
-  /** Whether the session has room for as long as that, and is delivered nothing. */
+  /** Whether the session has room for `ms`, and is delivered nothing in that time. */
   async function isQuiet(session: DeliverySession, ms: number): Promise<boolean> {
     // Without a delivery its room only grows.
     const { received, hasRoom } = session

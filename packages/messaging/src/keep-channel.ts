@@ -30,7 +30,7 @@ export async function keepChannel(options: KeepChannelOptions, stopping: AbortSi
     } catch (error) {
       // Without its connection no channel lives, and how soon there is another is the connection's to say.
       if (stopping.aborted || link.closed.aborted) continue
-      // A message that costs its channel must not keep the others waiting: how soon it comes again is its sender's to say.
+      // A message that costs the channel must not delay the others. When it is sent again is the sender's decision.
       const isSteady = performance.now() - startedAt > BACKOFF_MAX_MS || isOverPublish(error)
       failures = isSteady ? 0 : failures + 1
       const waitMs = Math.round(backoffMs(failures) + (isRefusal(error) ? REFUSED_WAIT_MS : 0))

@@ -92,8 +92,8 @@ export async function readLanes<Tables extends OutboxTables>(
   const isSparing = sparing.topics.length > 0
   const above = sql`outbox_messages.lane = l.lane and id > (${floorsOf(view)}::bigint[])[l.lane + 1]`
   const oldest = isSparing ? oldestSparing(above, messagesPerLaneMax, sparing) : oldestOf(above, messagesPerLaneMax)
-  // What is spared comes last into the size limit, or its bodies would keep the others back; and is published in its
-  // place all the same.
+  // Spared messages count last towards the size limit, or their bodies would keep the others back. They are published in
+  // the order of their ids all the same.
   const order = isSparing ? sql`spared, rank, lane` : sql`rank, lane`
   const published = isSparing ? sql`m.id` : sql`m.rank, m.lane`
   // Lateral, not lane = ANY(…): the primary key then serves each lane in id order, however long the backlog.

@@ -16,7 +16,7 @@ export async function promoteDue<Tables extends OutboxTables>(db: Kysely<Tables>
   // An id must not be older than its transaction's xid (floors.ts). Each id is taken for a row that has been deleted, which
   // took the xid; a filter that takes it in any case would cost an xid and WAL at each of five empty polls a second.
   // Materialized is a fence: inlined, the planner may run the locking select more than once.
-  // The order in the last line is the index's of refused ones: an EXISTS might walk through all others.
+  // The last line has the order of the index of refused messages: an EXISTS might walk through all the others.
   const { rows } = await sql<{ moved: number; refused: string | null }>`
     with due as materialized (
       select id from outbox_scheduled where not refused and due_at <= now()

@@ -49,7 +49,7 @@ function toProblem(error: unknown): Problem {
   return new Problem('internal', 'The request could not be handled. It was recorded under its request_id.')
 }
 
-// Whatever is wrong with the database is no reason to believe that the request was at fault. But a damaged row is not
+// An error of the database is no reason to believe that the request was at fault. But a damaged row is not
 // repaired by sending the request again: that is `internal`, and an error line.
 function isUnavailable(error: unknown): boolean {
   if (error instanceof DeadlineError) return true

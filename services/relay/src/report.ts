@@ -33,7 +33,7 @@ export function createReport(logger: Logger): (result: PassResult) => void {
         logger.warn('topic accepted again', { topic, refused_ms: change.refusedMs })
       }
     }
-    // A broker that is full refuses many at once, and again and again. Of a topic that makes way enough was said.
+    // A broker that is full refuses many at once, and again and again. Of a topic that makes way, `topic refused` has told.
     refused += settlements.filter(({ message, action }) =>
       action.action === 'move' ? !refusedTopics.has(message.topic) : isLeft(action, 'refused'),
     ).length

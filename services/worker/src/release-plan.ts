@@ -61,7 +61,7 @@ export function planRelease(
       return { cause: 'pending', delayMsAfter, isOver, parkReason }
     }
     case 'refused': {
-      // Refused together, payments must not come back together: each comes between answers to others then.
+      // Payments that were refused together come back at different times, each between answers to other payments.
       const delayMs = ANSWER_SHOWS_MS * (1 + random())
       if (!answer.othersAnswered) return uncounted(delayMs)
       const doubt = earlier.attempts > 0 || earlier.pending ? '; an earlier request may have charged it' : ''

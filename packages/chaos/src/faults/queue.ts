@@ -18,7 +18,7 @@ const WHO_DECLARES: readonly Part[] = ['broker', 'broker links', 'relay', 'worke
 const DELETIONS = 3
 const BETWEEN_DELETIONS_MS = 400
 const MESSAGES = 50
-/** A queue that nobody has declared by then cannot be declared. */
+/** If the queue is not declared by then, RabbitMQ does not let it be declared. */
 const DECLARED_MS = 20_000
 const SHUT_DOWN_MS = 30_000
 
@@ -44,7 +44,7 @@ export const QUEUE_FAULTS: readonly Fault[] = [
   },
   {
     // Publishers fill it, and declare it again, at the same time. RabbitMQ 3.10 then forgets most consumers of the queue, and
-    // sends them no cancel. That these subscribe again is theirs to do, and is seen in the end.
+    // sends them no cancel. The workers have to subscribe again by themselves: the checks at the end show whether they did.
     name: 'queue-delete-under-load',
     disturbs: WHO_DECLARES,
     lastsMs: [0, 0],
@@ -123,7 +123,7 @@ async function consumed({ broker, services, links }: System): Promise<void> {
   }, PATIENTLY)
 }
 
-/** It may be gone when its deletion comes, as nobody has declared it again yet. */
+/** It may be gone already: the publishers have not declared it again yet. */
 async function deleteQueue(system: System): Promise<void> {
   await askManagement(system, 'DELETE', `/queues/%2F/${WORK_QUEUE}`).catch((error: Error) => {
     if (!error.message.includes(': 404 ')) throw error
