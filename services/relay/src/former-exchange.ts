@@ -20,9 +20,10 @@ export function createFormerExchange({ connection, logger, exchange, formerExcha
   async function look(former: string): Promise<void> {
     try {
       if (!(await hasExchange(connection, former, stopping.signal))) return
-      logger.warn('nothing is published to an exchange that exists, listeners bound to it hear nothing', {
+      logger.warn('this relay publishes to another exchange, listeners bound to this one hear nothing from it', {
         exchange: former,
         published_to: exchange,
+        setting: 'MQ_EXCHANGE',
       })
     } catch (error) {
       if (!stopping.signal.aborted)

@@ -2,7 +2,7 @@ import type { TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createRelayRig, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
-const HEAR_NOTHING = 'nothing is published to an exchange that exists, listeners bound to it hear nothing'
+const HEAR_NOTHING = 'this relay publishes to another exchange, listeners bound to this one hear nothing from it'
 
 describe('a relay whose queue is not `payments`', function () {
   this.timeout(180_000)
@@ -27,7 +27,7 @@ describe('a relay whose queue is not `payments`', function () {
     await declareFormer()
     const relay = rig.start({ MQ_QUEUE: 'orders' })
     const line = await relay.logged(HEAR_NOTHING, PATIENTLY)
-    expect(line).to.include({ level: 'warn', exchange: 'payments', published_to: 'orders' })
+    expect(line).to.include({ level: 'warn', exchange: 'payments', published_to: 'orders', setting: 'MQ_EXCHANGE' })
     await relay.logged('ready', PATIENTLY)
     expect(relay.logs.filter(({ message }) => message.startsWith('lost'))).to.deep.equal([])
     expect(await relay.stop()).to.equal(0)

@@ -46,20 +46,20 @@ export const workerEnv = z
   .refine((env) => env.PROVIDER !== 'simulated' || env.PROVIDER_DELAY_MS < env.PROVIDER_DEADLINE_MS, {
     path: ['PROVIDER_DELAY_MS'],
     message: 'must be less than PROVIDER_DEADLINE_MS',
-    when: isProviderReadable,
+    when: areReadable('PROVIDER', 'PROVIDER_DELAY_MS', 'PROVIDER_DEADLINE_MS'),
   })
   .refine((env) => env.PROVIDER !== 'http' || env.PROVIDER_URL !== undefined, {
     path: ['PROVIDER_URL'],
     message: 'is needed with PROVIDER=http',
-    when: isProviderReadable,
+    when: areReadable('PROVIDER', 'PROVIDER_URL'),
   })
 
 // For what was charged last before a stop to be settled.
 const SETTLE_MS = 5_000
 
 /** Whether these settings can be compared, whatever is wrong with others: one message names all. */
-function isProviderReadable({ issues }: z.core.ParsePayload): boolean {
-  return issues.every(({ path }) => !String(path?.[0]).startsWith('PROVIDER'))
+function areReadable(...names: string[]) {
+  return ({ issues }: z.core.ParsePayload) => issues.every(({ path }) => !names.includes(String(path?.[0])))
 }
 
 /** @throws ConfigError naming every setting that is not usable */

@@ -149,7 +149,7 @@ async function conclude(
   }
   const [level, line, processed] = RELEASES[answer.outcome]
   const reason = 'reason' in answer ? answer.reason : undefined
-  logger[level](line, { ...counts, delay_ms: delayMs, ...(reason !== undefined && { reason }) })
+  logger[level](line, { ...counts, delay_ms: Math.ceil(delayMs), ...(reason !== undefined && { reason }) })
   return processed
 }
 

@@ -38,6 +38,7 @@ describe("the worker's settings", () => {
 
   it('want a URL with PROVIDER=http', () => {
     expect(() => workerConfig({ PROVIDER: 'http' })).to.throw('PROVIDER_URL')
+    expect(() => workerConfig({ PROVIDER: 'http', PROVIDER_PENDING_MAX_MS: '5' })).to.throw('PROVIDER_URL: is needed')
   })
 
   for (const [name, value] of [
