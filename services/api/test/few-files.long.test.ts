@@ -4,26 +4,12 @@ import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { createTestDatabase, eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { connectionsMax } from '../src/connections-max.ts'
 import { bodyWith } from './requests.ts'
 
 const FILES_MAX = 200
 const MAIN = new URL('../src/main.ts', import.meta.url).pathname
 
 describe('The limit of connections', () => {
-  const limits = (files: string) =>
-    `Limit                     Soft Limit           Hard Limit           Units     
-Max processes             9                    9                    processes 
-Max open files            ${files.padEnd(21)}${files.padEnd(21)}files     `
-
-  it('is 4,096, and lower where the process may open fewer files', () => {
-    expect(connectionsMax(limits('1048576'))).to.equal(4_096)
-    expect(connectionsMax(limits('unlimited'))).to.equal(4_096)
-    expect(connectionsMax('')).to.equal(4_096)
-    expect(connectionsMax(limits('1024'))).to.equal(960)
-    expect(connectionsMax(limits('10'))).to.equal(1)
-  })
-
   it('is one that an API with few files keeps: more connections than files shut out neither clients nor PostgreSQL', async () => {
     const database = await createTestDatabase()
     const env = { PATH: process.env.PATH, APP_ENV: 'production', DATABASE_URL: database.url, PORT: '0' }

@@ -1,20 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { requeue } from '@cashflow/db'
-import {
-  answer,
-  createTestVhost,
-  eventually,
-  type Script,
-  type ScriptedServer,
-  startScriptedServer,
-} from '@cashflow/testing'
+import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createBreaker } from '../src/breaker.ts'
 import { createHandler } from '../src/handle-delivery.ts'
 import { createHttpProvider } from '../src/http-provider.ts'
 import { limitCharges } from '../src/provider-slots.ts'
-import { createTestWorker, delivery, publish, startHttpWorker, type TestWorker } from './test-worker.ts'
+import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 describe('payments that the provider has not decided yet', () => {
   let payments: TestWorker
@@ -188,23 +181,4 @@ describe('payments that the provider has not decided yet', () => {
     expect(await payments.row(id)).to.include({ status: 'PENDING', attempts: 0, parked_at: null })
     expect(await unresolved(id)).to.deep.equal([])
   })
-
-  it('are parked after PROVIDER_PENDING_MAX_MS by a worker process', async () => {
-    const vhost = await createTestVhost()
-    const worker = startHttpWorker({ payments, vhost, server }, { PROVIDER_PENDING_MAX_MS: '1000' })
-    try {
-      const id = await payments.pending()
-      undecided.add(id)
-      await payments.set(id, "provider_pending_since = now() - interval '2 seconds'")
-      await publish(vhost, id)
-      expect(await worker.logged('payment parked')).to.deep.include({
-        payment_id: id,
-        reason: 'the provider has not decided within PROVIDER_PENDING_MAX_MS (1000)',
-      })
-      expect(await worker.stop()).to.equal(0)
-    } finally {
-      worker.kill('SIGKILL')
-      await vhost.drop()
-    }
-  }).timeout(60_000)
 })
