@@ -5,13 +5,15 @@ import { createLogger } from '@cashflow/runtime'
 import {
   createTestDatabase,
   eventually,
+  openClient,
   type PrivatePostgres,
+  query as queryOn,
   startPrivatePostgres,
   startTcpProxy,
 } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import pg from 'pg'
+import type pg from 'pg'
 import { CommitInDoubtError, StandbyError } from '../src/errors.ts'
 import { createDatabase, insertPayments, isFault, isTransient, settlePayments, type Tables } from '../src/index.ts'
 import { claimPayment, newPayment } from './test-store.ts'
@@ -78,8 +80,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
   before(async () => {
     server = await startPrivatePostgres()
     db = open(server.url)
-    admin = new pg.Client(server.url)
-    await admin.connect()
+    admin = await openClient(server.url)
     await waitForStandbys('ANY 1 (absent)')
   }).timeout(180_000)
   after(async () => {
@@ -96,8 +97,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
 
   /** Sessions read the setting for themselves, but wait only when the checkpointer has read it as well. */
   async function commitWaits(): Promise<boolean> {
-    const client = new pg.Client(server.url)
-    await client.connect()
+    const client = await openClient(server.url)
     let committed = false
     const commit = client.query("select pg_logical_emit_message(true, 'a test', '')").then(() => {
       committed = true
@@ -213,15 +213,7 @@ describe('a session with a standby', () => {
   }).timeout(180_000)
   after(() => server.stop())
 
-  async function query(text: string): Promise<Record<string, unknown>[]> {
-    const client = new pg.Client(server.url)
-    await client.connect()
-    try {
-      return (await client.query(text)).rows
-    } finally {
-      await client.end()
-    }
-  }
+  const query = (text: string) => queryOn(server.url, text)
 
   it('is refused, which is no fault, and leaves its place to another and nothing open', async () => {
     const db = open(server.url)

@@ -1,5 +1,4 @@
-import { createTestDatabase, createTestVhost } from '@cashflow/testing'
-import pg from 'pg'
+import { createTestDatabase, createTestVhost, openPool } from '@cashflow/testing'
 import type { Servers } from './servers.ts'
 
 /** A database and a vhost of one run of one variant, so that none meets what another has left. */
@@ -17,8 +16,7 @@ export interface Place {
 export async function createPlace({ postgres, rabbitmq }: Servers, template: string): Promise<Place> {
   const database = await createTestDatabase({ postgresUrl: postgres.url, template })
   const vhost = await createTestVhost({ amqpUrl: rabbitmq.url, managementUrl: rabbitmq.managementUrl })
-  const pool = new pg.Pool({ connectionString: database.url, max: 2 })
-  pool.on('error', () => {}) // The drop ends what idles.
+  const pool = openPool(database.url, { max: 2 })
   return {
     databaseUrl: database.url,
     brokerUrl: vhost.url,

@@ -1,9 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createTestDatabase, createTestVhost, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
+import {
+  createTestDatabase,
+  createTestVhost,
+  eventually,
+  openClient,
+  type TestDatabase,
+  type TestVhost,
+} from '@cashflow/testing'
 import { expect } from 'chai'
-import pg from 'pg'
+import type pg from 'pg'
 import { graphileWorker } from '../src/peers/graphile-worker/graphile-worker.ts'
 import { pgBoss } from '../src/peers/pg-boss/pg-boss.ts'
 import { pgTransactionalOutbox } from '../src/peers/pg-transactional-outbox/pg-transactional-outbox.ts'
@@ -23,8 +30,7 @@ describe('each peer', () => {
     dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
     database = await createTestDatabase()
     vhost = await createTestVhost()
-    client = new pg.Client({ connectionString: database.url })
-    await client.connect()
+    client = await openClient(database.url)
     await declareProductQueue(vhost.url)
     queue = await openQueue(vhost.url)
   })

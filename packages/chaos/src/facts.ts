@@ -1,4 +1,4 @@
-import pg from 'pg'
+import { openClient } from '@cashflow/testing'
 import type { Sighting, Unobserved } from './observer.ts'
 import type { Charge, ProviderRequest, Told } from './provider.ts'
 import type { Wish } from './wish.ts'
@@ -74,8 +74,7 @@ export type StoredFacts = Pick<Facts, 'payments' | 'events' | 'letters'>
 
 /** What PostgreSQL holds, all at one moment. */
 export async function readStored(databaseUrl: string): Promise<StoredFacts> {
-  const client = new pg.Client(databaseUrl)
-  await client.connect()
+  const client = await openClient(databaseUrl)
   try {
     await client.query('begin isolation level repeatable read read only')
     const all = async <Row extends object>(text: string): Promise<Row[]> => (await client.query<Row>(text)).rows

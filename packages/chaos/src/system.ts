@@ -1,8 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fetchLibfaketime, freePorts, type RabbitmqCluster, startRabbitmqCluster } from '@cashflow/dev-stack'
-import { eventually, type ReplicatedPostgres, startReplicatedPostgres } from '@cashflow/testing'
-import pg from 'pg'
+import { eventually, query as queryOnce, type ReplicatedPostgres, startReplicatedPostgres } from '@cashflow/testing'
 import { createDuplicator, type Duplicator } from './duplicator.ts'
 import type { RowCounts } from './facts.ts'
 import type { Need } from './fault.ts'
@@ -102,7 +101,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const apiUrls = ports.map((port) => `http://127.0.0.1:${port}`)
     await eventually(() => Promise.all(apiUrls.map(expectHealthy)), { timeoutMs: 60_000 })
 
-    const query: System['query'] = (text) => eventually(() => ask(postgres.url, text), { timeoutMs: QUERY_MS })
+    const query: System['query'] = (text) =>
+      eventually(() => queryOnce(postgres.url, text, { connectionTimeoutMillis: 5_000 }), { timeoutMs: QUERY_MS })
     const libfaketime = needs.has('libfaketime') ? await fetchLibfaketime() : undefined
     return {
       ...{ apiUrls, services, postgres, broker, links, provider, observer, duplicator, libfaketime },
@@ -140,17 +140,6 @@ function createServices(
 async function expectHealthy(apiUrl: string): Promise<void> {
   const { status } = await fetch(`${apiUrl}/health`)
   if (status !== 200) throw new Error(`${apiUrl} answers ${status}`)
-}
-
-async function ask<Row extends object>(url: string, text: string): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
-  client.on('error', () => {})
-  await client.connect()
-  try {
-    return (await client.query<Row>(text)).rows
-  } finally {
-    await client.end()
-  }
 }
 
 async function countRows(query: System['query']): Promise<RowCounts> {

@@ -1,7 +1,7 @@
-import { eventually } from '@cashflow/testing'
+import { eventually, openClient } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import pg from 'pg'
+import type pg from 'pg'
 import { createNotifier, OUTBOX_CHANNEL } from '../src/index.ts'
 import { createTestOutbox, type TestOutbox } from './test-outbox.ts'
 
@@ -11,8 +11,7 @@ describe('a notifier', () => {
   const heard: (string | undefined)[] = []
   before(async () => {
     outbox = await createTestOutbox()
-    listener = new pg.Client({ connectionString: outbox.url })
-    await listener.connect()
+    listener = await openClient(outbox.url)
     listener.on('notification', ({ payload }) => heard.push(payload))
     await listener.query(`listen ${OUTBOX_CHANNEL}`)
   })

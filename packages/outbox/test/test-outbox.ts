@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { createTestDatabase } from '@cashflow/testing'
+import { createTestDatabase, openPool } from '@cashflow/testing'
 import { Kysely, PostgresDialect, sql } from 'kysely'
-import pg from 'pg'
 import type { NewMessage, OutboxMessage, OutboxTables, PassLimits, Publisher, PublishOutcome } from '../src/index.ts'
 
 export interface TestOutbox {
@@ -13,10 +12,9 @@ export interface TestOutbox {
 
 export async function createTestOutbox(): Promise<TestOutbox> {
   const database = await createTestDatabase()
-  const pool = new pg.Pool({ connectionString: database.url, max: 20 })
-  pool.on('error', () => {}) // The drop ends what idles.
-  pool.on('connect', (client) => client.on('error', () => {}))
-  const db = new Kysely<OutboxTables>({ dialect: new PostgresDialect({ pool }) })
+  const db = new Kysely<OutboxTables>({
+    dialect: new PostgresDialect({ pool: openPool(database.url, { max: 20 }) }),
+  })
   return {
     db,
     url: database.url,

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import pg from 'pg'
+import { query as queryOn } from '@cashflow/dev-stack'
 import { REPOSITORY } from '../src/repository.ts'
 import type { Command } from './engine.ts'
 
@@ -74,15 +74,7 @@ export async function publishByHand(queue: string, body: string): Promise<void> 
   if (!result.routed) throw new Error(`${body} did not reach ${queue}: ${answer.status} ${JSON.stringify(result)}`)
 }
 
-export async function query<Row extends pg.QueryResultRow>(sql: string): Promise<Row[]> {
-  const client = new pg.Client({
-    connectionString: `postgres://postgres:postgres@127.0.0.1:${env.POSTGRES_PORT}/payments`,
-    query_timeout: 10_000,
-  })
-  await client.connect()
-  try {
-    return (await client.query<Row>(sql)).rows
-  } finally {
-    await client.end()
-  }
+export function query<Row extends object>(sql: string): Promise<Row[]> {
+  const url = `postgres://postgres:postgres@127.0.0.1:${env.POSTGRES_PORT}/payments`
+  return queryOn<Row>(url, sql, { query_timeout: 10_000 })
 }

@@ -1,3 +1,4 @@
+export { openClient, openPool, query } from '@cashflow/dev-stack'
 export { withDatabase } from './addresses.ts'
 export * as amqp from './amqp/bytes.ts'
 export { HOSTILE_PROPERTIES } from './amqp/hostile-properties.ts'

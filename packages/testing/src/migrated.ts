@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import pg from 'pg'
+import { query } from '@cashflow/dev-stack'
 import { withDatabase } from './addresses.ts'
 import { REPOSITORY } from './repository.ts'
 
@@ -12,10 +12,7 @@ import { REPOSITORY } from './repository.ts'
  * @param root the checkout whose migrations run; its packages are installed
  */
 export async function createMigrated(postgresUrl: string, database: string, root = REPOSITORY): Promise<void> {
-  const client = new pg.Client({ connectionString: postgresUrl })
-  await client.connect()
-  await client.query(`create database ${database}`)
-  await client.end()
+  await query(postgresUrl, `create database ${database}`)
   // As a process of its own: the migrations are under test as they are run, and this package needs no other of ours.
   await promisify(execFile)(process.execPath, [join(root, 'db/src/bin.ts')], {
     cwd: tmpdir(),

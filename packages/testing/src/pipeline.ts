@@ -1,4 +1,5 @@
-import pg from 'pg'
+import { openPool } from '@cashflow/dev-stack'
+import type pg from 'pg'
 import { eventually } from './eventually.ts'
 import { type ServiceProcess, startService } from './service-process.ts'
 import { createTestDatabase, type TestDatabase } from './test-database.ts'
@@ -31,8 +32,7 @@ export async function startPipeline(
   servers: { database?: Pick<TestDatabase, 'url' | 'drop'>; vhost?: TestVhost } = {},
 ): Promise<Pipeline> {
   const { database = await createTestDatabase(), vhost = await createTestVhost() } = servers
-  const db = new pg.Pool({ connectionString: database.url, max: 4 })
-  db.on('error', () => {}) // The drop ends what idles.
+  const db = openPool(database.url, { max: 4 })
   const env = { DATABASE_URL: database.url, RABBITMQ_URL: vhost.url, PORT: '0', PROVIDER_DELAY_MS: '0', ...settings }
   const processes: Record<Role, ServiceProcess[]> = { api: [], relay: [], worker: [] }
   const urls: string[] = []

@@ -1,8 +1,7 @@
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startPostgres } from '@cashflow/dev-stack'
-import pg from 'pg'
+import { query, startPostgres } from '@cashflow/dev-stack'
 import { withDatabase } from './addresses.ts'
 import { createMigrated } from './migrated.ts'
 
@@ -74,15 +73,7 @@ export async function startPrivatePostgres(): Promise<PrivatePostgres> {
 }
 
 async function fileOf(url: string, relation: string): Promise<string> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    const { rows } = await client.query(
-      `select current_setting('data_directory') || '/' || pg_relation_filepath($1::regclass) as file`,
-      [relation],
-    )
-    return rows[0].file
-  } finally {
-    await client.end()
-  }
+  const text = "select current_setting('data_directory') || '/' || pg_relation_filepath($1::regclass) as file"
+  const [row] = await query<{ file: string }>(url, text, { values: [relation] })
+  return row?.file ?? ''
 }

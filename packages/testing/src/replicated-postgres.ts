@@ -1,8 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { copyForStandby, killTree, type PostgresServer, startPostgres } from '@cashflow/dev-stack'
-import pg from 'pg'
+import { copyForStandby, killTree, type PostgresServer, query, startPostgres } from '@cashflow/dev-stack'
 import { withDatabase } from './addresses.ts'
 import { eventually } from './eventually.ts'
 import { createMigrated } from './migrated.ts'
@@ -204,14 +203,4 @@ async function killForGood(server: PostgresServer): Promise<void> {
   killTree(server.pid)
   await server.exited
   await server.stop() // Removes its data.
-}
-
-async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    return (await client.query(text)).rows
-  } finally {
-    await client.end()
-  }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import pg from 'pg'
+import { query } from '@cashflow/dev-stack'
 import { type Addresses, addresses, withDatabase } from './addresses.ts'
 
 type Server = Pick<Addresses, 'postgresUrl' | 'template'>
@@ -14,21 +14,11 @@ export interface TestDatabase {
 /** A migrated database of one's own, copied from the run's template unless another is given. */
 export async function createTestDatabase({ template, postgresUrl }: Server = addresses()): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`
-  const administer = (statement: string) => administerOn(postgresUrl, statement)
+  const administer = async (statement: string) => void (await query(postgresUrl, statement))
   await administer(`create database ${name} template ${template}`)
   return {
     name,
     url: withDatabase(postgresUrl, name),
     drop: () => administer(`drop database if exists ${name} with (force)`),
-  }
-}
-
-async function administerOn(postgresUrl: string, statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: postgresUrl })
-  await client.connect()
-  try {
-    await client.query(statement)
-  } finally {
-    await client.end()
   }
 }

@@ -1,8 +1,9 @@
 import { expect } from 'chai'
-import pg from 'pg'
+import type pg from 'pg'
 import {
   answer,
   eventually,
+  openClient,
   type ReplicatedPostgres,
   startReplicatedPostgres,
   startScriptedServer,
@@ -25,9 +26,7 @@ describe('a primary that is lost for good, with what its synchronous standby did
     cleanUps.push(() => postgres.stop())
     proxy = await startTcpProxy(postgres.url)
     cleanUps.push(() => proxy.stop())
-    primary = new pg.Client(postgres.url)
-    primary.on('error', () => {}) // It ends with its server.
-    await primary.connect()
+    primary = await openClient(postgres.url)
     cleanUps.push(() => primary.end())
   })
   afterEach(async () => {

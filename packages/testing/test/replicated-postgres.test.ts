@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import pg from 'pg'
 import {
   eventually,
+  openClient,
+  query as queryOn,
   type ReplicatedPostgres,
   type ReplicatedPostgresOptions,
   startReplicatedPostgres,
@@ -19,10 +20,9 @@ function startWriter(postgres: ReplicatedPostgres) {
   let stopping = false
   let next = 0
   async function write(): Promise<void> {
-    const client = new pg.Client({ connectionString: postgres.url, query_timeout: 5_000 })
-    client.on('error', () => {})
+    let client: Awaited<ReturnType<typeof openClient>> | undefined
     try {
-      await client.connect()
+      client = await openClient(postgres.url, { query_timeout: 5_000 })
       while (!stopping) {
         const number = next++
         await client.query('insert into kept values ($1)', [number])
@@ -32,7 +32,7 @@ function startWriter(postgres: ReplicatedPostgres) {
       errors += 1
       await sleep(20) // Between tries.
     } finally {
-      await client.end().catch(() => {})
+      await client?.end().catch(() => {})
     }
   }
   const over = (async () => {
@@ -67,15 +67,7 @@ describe('a replicated PostgreSQL', () => {
     await query("create table kept (number int primary key, padding text default repeat('x', 1000))")
   }
 
-  async function query(text: string): Promise<Record<string, unknown>[]> {
-    const client = new pg.Client({ connectionString: postgres.url })
-    await client.connect()
-    try {
-      return (await client.query(text)).rows
-    } finally {
-      await client.end()
-    }
-  }
+  const query = (text: string) => queryOn(postgres.url, text)
 
   /** For the standby, which gets nothing any more. */
   const writesWait = () =>
@@ -85,13 +77,11 @@ describe('a replicated PostgreSQL', () => {
 
   /** One that does nothing, and tells whether it is over. */
   async function openSession() {
-    const client = new pg.Client({ connectionString: postgres.url })
+    const client = await openClient(postgres.url)
     const session = { isOver: false }
-    client.on('error', () => {})
     client.on('end', () => {
       session.isOver = true
     })
-    await client.connect()
     return session
   }
 

@@ -1,5 +1,5 @@
 import type { NewMessage } from '@cashflow/outbox'
-import pg from 'pg'
+import { openClient } from '@cashflow/testing'
 import type { Context } from '../benchmark.ts'
 import type { Pace } from '../meter.ts'
 import { createdMessages } from '../queue/messages.ts'
@@ -54,8 +54,7 @@ export async function drain(
 
 /** As a long report does, or a dump. */
 async function holdSnapshot(databaseUrl: string, cleanup: AsyncDisposableStack): Promise<void> {
-  const reader = cleanup.adopt(new pg.Client({ connectionString: databaseUrl }), (own) => own.end())
-  await reader.connect()
+  const reader = cleanup.adopt(await openClient(databaseUrl), (own) => own.end())
   await reader.query('begin isolation level repeatable read')
   await reader.query('select count(*) from pg_class')
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import pg from 'pg'
+import { openClient } from '@cashflow/testing'
 import type { Peer } from '../peers/peer.ts'
 import { createPlace } from '../place.ts'
 import { startProcess } from '../process.ts'
@@ -15,8 +15,7 @@ export function peerRelay({ name, program, install }: Peer): Relay {
       await using cleanup = new AsyncDisposableStack()
       const place = await emptyPlace(servers, cleanup)
       const producer = cleanup.adopt(await install(place.databaseUrl), ({ close }) => close())
-      const client = cleanup.adopt(new pg.Client({ connectionString: place.databaseUrl }), (own) => own.end())
-      await client.connect()
+      const client = cleanup.adopt(await openClient(place.databaseUrl), (own) => own.end())
       const running = await startProcess({ name, file: program, place, dir: servers.dir })
       cleanup.defer(running.stop)
       const kept = cleanup.move()

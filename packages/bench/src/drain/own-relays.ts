@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { appendMessages, NewMessage, OutboxTables } from '@cashflow/outbox'
+import { openPool } from '@cashflow/testing'
 import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
-import pg from 'pg'
 import { type Contender, type Product, TEXTBOOK } from '../contender.ts'
 import { createPlace } from '../place.ts'
 import { declareProductQueue } from '../queue/queue.ts'
@@ -50,7 +50,7 @@ function ownRelay(contender: Contender, declare: (brokerUrl: string) => Promise<
 
 /** In one transaction, in which the planner is told how many there are now. */
 async function appendAll(databaseUrl: string, messages: Chunks, append: Append): Promise<void> {
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: 1 })
+  const pool = openPool(databaseUrl, { max: 1 })
   const db = new Kysely<OutboxTables>({ dialect: new PostgresDialect({ pool }) })
   try {
     await db.transaction().execute(async (tx) => {

@@ -1,9 +1,16 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createTestDatabase, createTestVhost, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
+import {
+  createTestDatabase,
+  createTestVhost,
+  eventually,
+  openPool,
+  type TestDatabase,
+  type TestVhost,
+} from '@cashflow/testing'
 import { expect } from 'chai'
-import pg from 'pg'
+import type pg from 'pg'
 import { type Running, startProcess } from '../../src/process.ts'
 
 const SOURCES = join(import.meta.dirname, '../../src/textbook')
@@ -18,8 +25,7 @@ describe('the textbook pipeline', () => {
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
     ;[database, vhost] = await Promise.all([createTestDatabase(), createTestVhost()])
-    db = new pg.Pool({ connectionString: database.url })
-    db.on('error', () => {}) // The drop ends what idles.
+    db = openPool(database.url)
     await db.query('drop schema public cascade')
     await db.query('create schema public')
     await db.query(await readFile(join(SOURCES, 'schema.sql'), 'utf8'))

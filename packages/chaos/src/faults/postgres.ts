@@ -1,4 +1,5 @@
-import pg from 'pg'
+import { openClient } from '@cashflow/testing'
+import type pg from 'pg'
 import type { Effect, Fault } from '../fault.ts'
 import type { System } from '../system.ts'
 
@@ -67,7 +68,7 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
         // Those of the services, in whose place others could come.
         await terminateSessions(system)
         while (taken.length < CONNECTIONS_MAX) {
-          const attempts = await Promise.allSettled(Array.from({ length: 10 }, () => connect(system)))
+          const attempts = await Promise.allSettled(Array.from({ length: 10 }, () => openClient(system.postgres.url)))
           taken.push(...attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? attempt.value : [])))
           const refused = attempts.filter((attempt) => attempt.status === 'rejected')
           exhausted = refused.some(({ reason }) => reason.code === '53300') // too_many_connections
@@ -103,18 +104,11 @@ async function terminateSessions({ query }: System): Promise<Effect> {
 }
 
 async function holding(system: System, statements: readonly string[], over: () => Promise<void>): Promise<undefined> {
-  const client = await connect(system)
+  const client = await openClient(system.postgres.url)
   try {
     for (const statement of statements) await client.query(statement)
     await over()
   } finally {
     await client.end()
   }
-}
-
-async function connect({ postgres }: System): Promise<pg.Client> {
-  const client = new pg.Client(postgres.url)
-  client.on('error', () => {}) // It ends with its server.
-  await client.connect()
-  return client
 }

@@ -1,7 +1,7 @@
 import { chownSync, writeFileSync } from 'node:fs'
 import { copyFile, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import pg from 'pg'
+import { openClient } from './postgres-client.ts'
 import { dataFolder } from './postgres-cluster.ts'
 import { type PostgresHome, postgresHome } from './postgres-home.ts'
 import { claimFiles } from './postgres-owner.ts'
@@ -31,8 +31,7 @@ export async function copyForStandby({ url, from, to, slot, ...disk }: StandbyCo
   const [source, copy] = [postgresHome(from), postgresHome(to)]
   const data = dataFolder(copy)
   claimFiles(copy, disk)
-  const primary = new pg.Client({ connectionString: url })
-  await primary.connect()
+  const primary = await openClient(url)
   try {
     await primary.query('select pg_create_physical_replication_slot($1, true)', [slot])
     await primary.query("select pg_backup_start('standby', true)")

@@ -1,10 +1,10 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import { freePort } from '../ports.ts'
 import { type Daemon, type Exit, startDaemon } from '../processes/daemon.ts'
 import { PortTakenError, StartError } from '../start-error.ts'
+import { openClient } from './postgres-client.ts'
 import { createCluster, dataFolder, forgetForeignPid, POSTGRES_ENV, POSTGRES_LOGIN } from './postgres-cluster.ts'
 import type { SmallDisk } from './postgres-disk.ts'
 import { installPrograms, type PostgresHome, postgresHome } from './postgres-home.ts'
@@ -135,15 +135,12 @@ function saysReady(home: PostgresHome, pid: number): boolean {
 }
 
 async function answers(port: number): Promise<boolean> {
-  const client = new pg.Client({ connectionString: urlOf(port), connectionTimeoutMillis: 2000 })
-  client.on('error', () => {})
   try {
-    await client.connect()
+    const client = await openClient(urlOf(port), { connectionTimeoutMillis: 2000 })
+    await client.end()
     return true
   } catch {
     return false
-  } finally {
-    await client.end().catch(() => {})
   }
 }
 

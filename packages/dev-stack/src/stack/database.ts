@@ -1,5 +1,5 @@
-import pg from 'pg'
 import { removePostgresData, startPostgres } from '../servers/postgres.ts'
+import { openClient } from '../servers/postgres-client.ts'
 import { choosePort, onPorts } from './choose-port.ts'
 import type { StackContext } from './stack.ts'
 
@@ -37,9 +37,7 @@ export async function startDatabase(context: StackContext, signal: AbortSignal):
 }
 
 async function createDatabase(url: string, name: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  client.on('error', () => {}) // The query in flight rejects with it.
-  await client.connect()
+  const client = await openClient(url)
   try {
     const { rowCount } = await client.query('select from pg_database where datname = $1', [name])
     if (rowCount === 0) await client.query(`create database ${client.escapeIdentifier(name)}`)

@@ -12,9 +12,9 @@ import {
   removePostgresData,
   startPostgres,
 } from '../../src/servers/postgres.ts'
+import { query } from '../../src/servers/postgres-client.ts'
 import { postgresHome } from '../../src/servers/postgres-home.ts'
 import { eventually } from '../support/eventually.ts'
-import { query } from '../support/query.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const POSTGRES_MODULE = join(import.meta.dirname, '../../src/servers/postgres.ts')

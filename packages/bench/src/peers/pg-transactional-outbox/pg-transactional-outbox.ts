@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import pg from 'pg'
+import { query } from '@cashflow/testing'
 import { DatabaseSetupExporter } from 'pg-transactional-outbox'
 import type { Peer } from '../peer.ts'
 
@@ -9,9 +9,8 @@ export const pgTransactionalOutbox: Peer = {
   name: 'pg-transactional-outbox',
   program: join(import.meta.dirname, 'main.ts'),
   async install(databaseUrl) {
-    const client = new pg.Client({ connectionString: databaseUrl })
-    await client.connect()
-    await client.query(
+    await query(
+      databaseUrl,
       DatabaseSetupExporter.createPollingScript(
         {
           outboxOrInbox: 'outbox',
@@ -24,7 +23,6 @@ export const pgTransactionalOutbox: Peer = {
         true,
       ),
     )
-    await client.end()
     return {
       async enqueue(writer, messages) {
         // What its own function writes, one row at a time. Parallel: in order it takes one message of a segment at a time.

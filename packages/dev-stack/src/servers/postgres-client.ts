@@ -1,0 +1,35 @@
+import pg from 'pg'
+
+/**
+ * Opens a connection for one user of it. A statement in flight rejects when the server ends. Between statements the end
+ * of the server is an `error` event of the client, and without a listener that event would end this process.
+ */
+export async function openClient(url: string, options: pg.ClientConfig = {}): Promise<pg.Client> {
+  const client = new pg.Client({ ...options, connectionString: url })
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
+
+/** Opens a pool of such connections: the end of the server ends neither an idle nor a taken one loudly. */
+export function openPool(url: string, options: pg.PoolConfig = {}): pg.Pool {
+  const pool = new pg.Pool({ ...options, connectionString: url })
+  pool.on('error', () => {})
+  pool.on('connect', (client) => client.on('error', () => {}))
+  return pool
+}
+
+/** Runs one statement on a connection of its own, and returns its rows. */
+export async function query<Row extends object = Record<string, unknown>>(
+  url: string,
+  text: string,
+  { values = [], ...options }: pg.ClientConfig & { values?: unknown[] } = {},
+): Promise<Row[]> {
+  const client = await openClient(url, options)
+  try {
+    const { rows } = values.length > 0 ? await client.query<Row>(text, values) : await client.query<Row>(text)
+    return rows
+  } finally {
+    await client.end()
+  }
+}
