@@ -66,13 +66,6 @@ describe('the database', () => {
       expect(isTransient(refused)).to.equal(true)
       expect(isTransient(new AggregateError([refused, refused]))).to.equal(true)
     })
-
-    it('a pool that is empty for too long', async () => {
-      const held = await Promise.all([1, 2, 3].map(() => store.db.startTransaction().execute()))
-      const error = await errorOf(sql`select 1`.execute(store.db))
-      expect(isTransient(error), error?.message).to.equal(true)
-      await Promise.all(held.map((tx) => tx.rollback().execute()))
-    })
   })
 
   describe('calls a fault', () => {

@@ -1,10 +1,9 @@
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
-import { ask } from '../src/channel.ts'
 import type { Delivery } from '../src/index.ts'
 import { cleanUp } from './cleanup.ts'
 import { message } from './message.ts'
-import { createRig, onChannel } from './rig.ts'
+import { createRig } from './rig.ts'
 
 const SOON = { deadlineMs: 60_000 }
 
@@ -88,23 +87,5 @@ describe('topology', () => {
     })
     expect(new Set(heard.orders)).to.deep.equal(new Set(dead.orders))
     expect(new Set(heard.invoices)).to.deep.equal(new Set(dead.invoices))
-  })
-
-  it('that is refused is said aloud, by name, and tried again slowly', async () => {
-    await onChannel(vhost.url, (channel) =>
-      ask((done) => channel.assertQueue('payments', { durable: true, arguments: { 'x-queue-type': 'quorum' } }, done)),
-    )
-    const rig = createRig([vhost.url])
-    const publisher = rig.publisher()
-    const refusals = () => rig.logger.said('RabbitMQ refuses what this channel needs')
-    await eventually(() => expect(refusals()).to.have.length(1))
-    const { level, fields } = refusals()[0] ?? {}
-    expect(level).to.equal('error')
-    expect(fields?.reason).to.match(/406.*inequivalent arg 'x-.*' for queue 'payments'/)
-    expect(fields?.retry_ms).to.be.at.least(5_000)
-    expect(publisher.ready).to.equal(false)
-    expect(rig.connection.ready).to.equal(true)
-    await onChannel(vhost.url, (channel) => ask((done) => channel.deleteQueue('payments', {}, done)))
-    expect(await publisher.publish([message()], { deadlineMs: 60_000 })).to.deep.equal([{ status: 'confirmed' }])
   })
 })

@@ -4,33 +4,8 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { appendMessages, createFloors, createTopics, runPass, verifyFloors } from '../src/index.ts'
-import { createWorld, KEYS, REFUSABLE, type Step } from './late-writers.ts'
+import { floorsHold } from './floors-hold.ts'
 import { createTestOutbox, LIMITS, scriptedPublisher, type TestOutbox } from './test-outbox.ts'
-
-const verdicts = fc.array(fc.nat(5), { minLength: 1, maxLength: 6 })
-const relay = fc.nat(1)
-// Whether the broker refuses what it may, all of it.
-const refuses = fc.boolean()
-const writer = fc.nat(3)
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      do: fc.constant('append' as const),
-      writer,
-      key: fc.nat(KEYS.length - 1),
-      count: fc.integer({ min: 1, max: 4 }),
-    }),
-  },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('commit' as const), writer }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('rollback' as const), writer }) },
-  { weight: 10, arbitrary: fc.record({ do: fc.constant('pass' as const), relay, verdicts, refuses }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('hold' as const), relay, verdicts, refuses }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('promote' as const), relay }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const), which: fc.nat(3) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('forget' as const), relay }) },
-)
 
 describe('floors', () => {
   let outbox: TestOutbox
@@ -40,30 +15,8 @@ describe('floors', () => {
   after(() => outbox.drop())
 
   it('leave nothing behind and keep each key in order, however late writers commit', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 100, size: 'max' }), async (steps) => {
-        await sql`truncate outbox_messages, outbox_scheduled`.execute(outbox.db)
-        const world = createWorld(outbox)
-        try {
-          for (const next of steps) await world.run(next)
-        } finally {
-          await world.end()
-        }
-        // Nothing behind: with the floors that they have by now, the relays find all that was committed.
-        await world.drain()
-        expect(await outbox.backlog(), 'left behind a floor').to.equal(0)
-        expect(world.firstDeliveries.map(({ messageId }) => messageId)).to.have.members(
-          world.committed.map(({ messageId }) => messageId),
-        )
-        for (const key of KEYS.filter((it) => !REFUSABLE.has(it))) {
-          const inOrder = (list: { messageId: string; key: string }[]) =>
-            list.filter((entry) => entry.key === key).map(({ messageId }) => messageId)
-          expect(inOrder(world.firstDeliveries), `order of key ${key}`).to.deep.equal(inOrder(world.committed))
-        }
-      }),
-      { numRuns: Number(process.env.PROPERTY_RUNS ?? 150) },
-    )
-  }).timeout(180_000)
+    await fc.assert(floorsHold(outbox), { numRuns: 15 })
+  })
 
   it('move past deleted messages, so that old ones are not read again', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)

@@ -13,19 +13,27 @@ const SERVICE = { turn: 0, signal: 'SIGTERM' } as const
 
 const PATIENCE_MS = 5_000
 
-/** Stops what a killed stack left running: services first, the database last. */
-export async function stopLeftovers(leftovers: RegisteredProcess[], log: (line: string) => void): Promise<void> {
+/**
+ * Stops what a killed stack left running: services first, the database last.
+ *
+ * @param patienceMs how long each of them has until SIGKILL
+ */
+export async function stopLeftovers(
+  leftovers: RegisteredProcess[],
+  log: (line: string) => void,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
   const turns = Map.groupBy(leftovers, ({ role }) => (SERVERS[role] ?? SERVICE).turn)
   for (const [, processes] of [...turns].sort(([a], [b]) => a - b)) {
-    await Promise.all(processes.map((left) => stopLeftover(left, log)))
+    await Promise.all(processes.map((left) => stopLeftover(left, log, patienceMs)))
   }
 }
 
-async function stopLeftover(left: RegisteredProcess, log: (line: string) => void): Promise<void> {
+async function stopLeftover(left: RegisteredProcess, log: (line: string) => void, patienceMs: number): Promise<void> {
   log(`stopping ${left.role} (pid ${left.pid}), which an earlier run left behind`)
   const helpers = descendantsOf(left.pid)
   send(left, (SERVERS[left.role] ?? SERVICE).signal, left.pid)
-  const deadline = Date.now() + PATIENCE_MS
+  const deadline = Date.now() + patienceMs
   while (isRunning(left) && Date.now() < deadline) await sleep(20)
   send(left, 'SIGKILL', -left.pid)
   while (isRunning(left)) await sleep(20)

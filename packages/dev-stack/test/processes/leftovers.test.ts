@@ -60,7 +60,7 @@ describe('what a killed stack left behind', () => {
     children.push(child)
     await once(child.stdout, 'data')
     const ended = once(child, 'exit')
-    await stopLeftovers([{ role: 'worker', ...identified(child) }], () => {})
+    await stopLeftovers([{ role: 'worker', ...identified(child) }], () => {}, 300)
     expect(await ended).to.deep.equal([null, 'SIGKILL'])
   })
 

@@ -1,0 +1,35 @@
+import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
+import { expect } from 'chai'
+import { ask } from '../src/channel.ts'
+import { cleanUp } from './cleanup.ts'
+import { message } from './message.ts'
+import { createRig, onChannel } from './rig.ts'
+
+describe('topology', () => {
+  let vhost: TestVhost
+  before(async () => {
+    vhost = await createTestVhost()
+  })
+  after(async () => {
+    await cleanUp()
+    await vhost.drop()
+  })
+
+  it('that is refused is said aloud, by name, and tried again slowly', async () => {
+    await onChannel(vhost.url, (channel) =>
+      ask((done) => channel.assertQueue('payments', { durable: true, arguments: { 'x-queue-type': 'quorum' } }, done)),
+    )
+    const rig = createRig([vhost.url])
+    const publisher = rig.publisher()
+    const refusals = () => rig.logger.said('RabbitMQ refuses what this channel needs')
+    await eventually(() => expect(refusals()).to.have.length(1))
+    const { level, fields } = refusals()[0] ?? {}
+    expect(level).to.equal('error')
+    expect(fields?.reason).to.match(/406.*inequivalent arg 'x-.*' for queue 'payments'/)
+    expect(fields?.retry_ms).to.be.at.least(5_000)
+    expect(publisher.ready).to.equal(false)
+    expect(rig.connection.ready).to.equal(true)
+    await onChannel(vhost.url, (channel) => ask((done) => channel.deleteQueue('payments', {}, done)))
+    expect(await publisher.publish([message()], { deadlineMs: 60_000 })).to.deep.equal([{ status: 'confirmed' }])
+  })
+})
