@@ -1,27 +1,46 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { REPOSITORY } from './repository.ts'
+import { readReports, summary } from './run-report.ts'
 import { startServers } from './start-servers.ts'
 
-/** The two halves take about as long as each other. What no list names, such as a new package, is in the second. */
-const FIRST_HALF = ['@cashflow/testing', '@cashflow/relay', '@cashflow/db', '@cashflow/outbox', '@cashflow/messaging']
+/** For each task, half of its work, by measured durations. A package that is not named here is in the other half. */
+const FIRST_HALF: Readonly<Record<string, readonly string[]>> = {
+  test: ['@cashflow/messaging', '@cashflow/api', '@cashflow/dev-stack', '@cashflow/testing', '@cashflow/chaos'],
+  'test:long': ['@cashflow/testing', '@cashflow/relay', '@cashflow/db', '@cashflow/outbox', '@cashflow/messaging'],
+}
 
 /**
- * `npm test`: one PostgreSQL and one RabbitMQ for the run, then every package's tests, two packages at a time.
- * Arguments go to turbo, such as `--filter=@cashflow/db`.
+ * `npm test` and `npm run test:long`: one PostgreSQL and one RabbitMQ for the run, then that script of every package,
+ * two packages at a time. Arguments after the task go to turbo, such as `--filter=@cashflow/db`.
  */
-const args = process.argv.slice(2)
+const [task = '', ...args] = process.argv.slice(2)
+const firstHalf = FIRST_HALF[task]
+if (!firstHalf) throw new Error(`There is no task "${task}", only ${Object.keys(FIRST_HALF).join(' and ')}`)
 // Turbo takes packages in an order of its own, different each time, and might leave the longest to the end.
-const halves = [FIRST_HALF.map((name) => `--filter=${name}`), FIRST_HALF.map((name) => `--filter=!${name}`)]
+const halves = [firstHalf.map((name) => `--filter=${name}`), firstHalf.map((name) => `--filter=!${name}`)]
 const runs = args.length > 0 ? [['--concurrency=2', ...args]] : halves.map((filters) => ['--concurrency=1', ...filters])
 
+const startedAt = performance.now()
+const reports = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
 const servers = await startServers()
-const env = { ...process.env, CASHFLOW_TEST_SERVERS: JSON.stringify(servers.addresses), TURBO_TELEMETRY_DISABLED: '1' }
+const env = {
+  ...process.env,
+  CASHFLOW_TEST_SERVERS: JSON.stringify(servers.addresses),
+  CASHFLOW_TEST_REPORTS: reports,
+  MOCHA_OPTIONS: `--reporter ${join(import.meta.dirname, 'run-reporter.ts')}`,
+  TURBO_TELEMETRY_DISABLED: '1',
+}
 const turbos = runs.map((options) =>
-  spawn('turbo', ['run', 'test', '--continue=always', ...options], { cwd: REPOSITORY, stdio: 'inherit', env }),
+  spawn('turbo', ['run', task, '--continue=always', ...options], { cwd: REPOSITORY, stdio: 'inherit', env }),
 )
 // Ctrl-C reaches them as well; this process ends after them, when its servers have stopped.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => turbos.map((turbo) => turbo.kill(signal)))
 const codes = await Promise.all(turbos.map(async (turbo) => ((await once(turbo, 'exit')) as [number | null])[0]))
 await servers.stop()
+process.stdout.write(summary(`npm run ${task}`, readReports(reports), performance.now() - startedAt))
+await rm(reports, { recursive: true, force: true })
 process.exitCode = codes.every((code) => code === 0) ? 0 : 1
