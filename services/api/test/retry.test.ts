@@ -36,7 +36,8 @@ describe('Work for PostgreSQL', () => {
     let attempts = 0
     const work = async () => {
       attempts += 1
-      setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300))
+      // Older than the timer of the pause after this attempt, so it fires before that one.
+      setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300))
       throw failure('40001')
     }
     const error = await retryTransient(work, { ...withoutDelay, deadlineMs: 200 }).catch((reason: unknown) => reason)
