@@ -1,0 +1,75 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { REPOSITORY } from '../src/repository.ts'
+
+/** Packages for development only: what they export may start services. */
+const DEVELOPMENT = /^packages\/(bench|chaos|dev-stack|testing)\/src\//
+
+/** The program of a service. */
+const MAIN = /src\/main\.ts/
+
+/** A client of pg, which needs a listener. */
+const CLIENT = /new pg\.(Client|Pool)\(|^import \{[^}]*\b(Client|Pool)\b[^}]*\} from 'pg'/m
+
+/** The only files that make one: each adds the listeners itself. */
+const HEARD = [
+  'packages/bench/src/textbook/database.ts', // Reads as a tutorial does, so it uses no function of ours.
+  'packages/dev-stack/src/servers/postgres-client.ts',
+  'services/worker/test/interleavings/faulty-database.ts',
+]
+
+const files = globSync('{db,packages/*,services/*}/{src,test,compose}/**/*.ts', { cwd: REPOSITORY })
+const read = (file: string) => readFileSync(join(REPOSITORY, file), 'utf8')
+const tests = files.filter((file) => /\/test\/.*\.test\.ts$/.test(file))
+const packageOf = (file: string) => file.slice(0, file.indexOf('/test/'))
+const isLong = (file: string) => file.endsWith('.long.test.ts')
+
+/** The text of each exported function, with what follows it up to the next one. */
+function exportedFunctions(file: string): { name: string; text: string }[] {
+  const parts = read(file).split(/^export (?:async )?function /m)
+  return parts.slice(1).map((text) => ({ name: /^\w+/.exec(text)?.[0] ?? '', text }))
+}
+
+/** Names of functions that start a service as a process, directly or through one another, as a package's tests see them. */
+function starters(ownPackage: string): Set<string> {
+  const isOwnSupport = (file: string) => file.startsWith(`${ownPackage}/test/`) && !tests.includes(file)
+  const functions = files.filter((file) => DEVELOPMENT.test(file) || isOwnSupport(file)).flatMap(exportedFunctions)
+  const found = new Set<string>()
+  for (let before = -1; before < found.size; ) {
+    before = found.size
+    for (const { name, text } of functions) if (startsService(text, found)) found.add(name)
+  }
+  return found
+}
+
+function startsService(text: string, known: ReadonlySet<string>): boolean {
+  return MAIN.test(text) || [...text.matchAll(/\b(\w+)\(/g)].some(([, name = '']) => known.has(name))
+}
+
+describe('test files', () => {
+  it('that start services as processes are named *.long.test.ts', () => {
+    expect([...starters('services/relay')]).to.include.members(['startService', 'startPipeline', 'createRelayRig'])
+    const misnamed = [...Map.groupBy(tests, packageOf)].flatMap(([name, own]) => {
+      const known = starters(name)
+      return own.filter((file) => !isLong(file) && startsService(read(file), known))
+    })
+    expect(misnamed).to.deep.equal([])
+  })
+
+  it('have a script in their package that runs them, and no script has none to run', () => {
+    for (const [name, own] of Map.groupBy(tests, packageOf)) {
+      const { scripts } = JSON.parse(read(`${name}/package.json`)) as { scripts: Record<string, string> }
+      expect('test' in scripts, `${name}: test`).to.equal(own.some((file) => !isLong(file)))
+      expect('test:long' in scripts, `${name}: test:long`).to.equal(own.some(isLong))
+    }
+  })
+
+  it('connect to PostgreSQL only with a listener for errors, and so does all that serves development', () => {
+    const unheard = files
+      .filter((file) => DEVELOPMENT.test(file) || /\/(test|compose)\//.test(file))
+      .filter((file) => CLIENT.test(read(file)) && !HEARD.includes(file))
+    expect(unheard, 'use openClient, openPool or query of @cashflow/testing').to.deep.equal([])
+    for (const file of HEARD) expect(read(file), file).to.include("on('error', () => {})")
+  })
+})
