@@ -22,6 +22,7 @@ describe('a session that a pooler ends with an internal error', () => {
     it(`${when} is no sign of a damaged row, but of a database that is away`, async () => {
       const pooler = createServer((socket) => {
         const left = [...answers]
+        socket.on('error', () => {})
         socket.on('data', () => {
           const next = left.shift()
           if (next) socket.write(next)

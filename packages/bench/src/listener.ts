@@ -1,5 +1,6 @@
-import amqp from 'amqplib'
+import type amqp from 'amqplib'
 import type { Place } from './place.ts'
+import { heard, openConnection } from './queue/connection.ts'
 
 /** Hears of payments from a queue of its own, bound beside the worker's. */
 export interface Listener {
@@ -11,8 +12,8 @@ export interface Listener {
 const EXCHANGE = 'payments'
 
 export async function createListener({ brokerUrl }: Pick<Place, 'brokerUrl'>, topics: string[]): Promise<Listener> {
-  const connection = await amqp.connect(brokerUrl)
-  const channel = await connection.createChannel()
+  const connection = await openConnection(brokerUrl)
+  const channel = heard(await connection.createChannel())
   await channel.assertExchange(EXCHANGE, 'topic', { durable: true })
   const { queue } = await channel.assertQueue('', { exclusive: true })
   for (const topic of topics) await channel.bindQueue(queue, EXCHANGE, topic)

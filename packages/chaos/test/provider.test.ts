@@ -1,5 +1,4 @@
-import { connect } from 'node:net'
-import { eventually } from '@cashflow/testing'
+import { eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Provider, startProvider } from '../src/provider.ts'
 import { createRandom } from '../src/random.ts'
@@ -16,8 +15,8 @@ describe('the provider', () => {
   const asked = () => provider.requests.map(({ method, key }) => ({ method, key }))
 
   it('books a request to charge whose body never comes', async () => {
-    const { hostname, port, pathname } = new URL(provider.url)
-    const socket = connect(Number(port), hostname)
+    const { hostname, pathname } = new URL(provider.url)
+    const socket = openSocket(provider.url)
     socket.write(
       `POST ${pathname} HTTP/1.1\r\nhost: ${hostname}\r\nidempotency-key: ${KEY}\r\ncontent-length: 100\r\n\r\n{`,
     )

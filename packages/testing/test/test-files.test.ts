@@ -9,13 +9,19 @@ const DEVELOPMENT = /^packages\/(bench|chaos|dev-stack|testing)\/src\//
 /** The program of a service. */
 const MAIN = /src\/main\.ts/
 
-/** A client of pg, which needs a listener. */
+/** A client of pg, or a plain socket: each needs a listener for its errors. */
 const CLIENT = /new pg\.(Client|Pool)\(|^import \{[^}]*\b(Client|Pool)\b[^}]*\} from 'pg'/m
+const SOCKET = /^import \{[^}]*\bconnect\b[^}]*\} from 'node:net'/m
 
 /** The only files that make one: each adds the listeners itself. */
 const HEARD = [
   'packages/bench/src/textbook/database.ts', // Reads as a tutorial does, so it uses no function of ours.
+  'packages/chaos/test/faults/links.test.ts',
   'packages/dev-stack/src/servers/postgres-client.ts',
+  'packages/dev-stack/src/servers/rabbitmq-ready.ts',
+  'packages/testing/src/open-socket.ts',
+  'packages/testing/src/tcp-proxy/tcp-proxy.ts', // Its links do.
+  'packages/testing/test/tcp-proxy/plain-sockets.ts',
   'services/worker/test/interleavings/faulty-database.ts',
 ]
 
@@ -65,11 +71,10 @@ describe('test files', () => {
     }
   })
 
-  it('connect to PostgreSQL only with a listener for errors, and so does all that serves development', () => {
+  it('connect only with a listener for errors, to PostgreSQL and by plain sockets, and so does what serves development', () => {
     const unheard = files
       .filter((file) => DEVELOPMENT.test(file) || /\/(test|compose)\//.test(file))
-      .filter((file) => CLIENT.test(read(file)) && !HEARD.includes(file))
-    expect(unheard, 'use openClient, openPool or query of @cashflow/testing').to.deep.equal([])
-    for (const file of HEARD) expect(read(file), file).to.include("on('error', () => {})")
+      .filter((file) => CLIENT.test(read(file)) || SOCKET.test(read(file)))
+    expect(unheard, 'use openClient, openPool, query or openSocket of @cashflow/testing').to.have.members(HEARD)
   })
 })

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import type { RequestListener, ServerResponse } from 'node:http'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { Logger } from '@cashflow/runtime'
-import { eventually } from '@cashflow/testing'
+import { eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type HttpPart, httpPart } from '../src/http-part.ts'
 
@@ -53,17 +53,15 @@ describe('At its limit of connections, the HTTP server', () => {
   }
 
   async function open(bytes = ''): Promise<Client> {
-    const socket = connect(Number(new URL(http.url).port), '127.0.0.1')
+    const socket = openSocket(http.url)
     const client: Client = { socket, received: '', closed: false }
     clients.push(client)
     socket.on('data', (chunk) => {
       client.received += chunk
     })
-    socket
-      .on('error', () => {})
-      .on('close', () => {
-        client.closed = true
-      })
+    socket.on('close', () => {
+      client.closed = true
+    })
     await once(socket, 'connect')
     socket.write(bytes)
     return client
@@ -71,7 +69,7 @@ describe('At its limit of connections, the HTTP server', () => {
 
   /** What the server says to a request on a connection of its own; nothing where it closes the connection. */
   async function exchange(bytes = LAST): Promise<string> {
-    const socket = connect(Number(new URL(http.url).port), '127.0.0.1')
+    const socket = openSocket(http.url)
     socket.write(bytes)
     return await text(socket).catch(() => '')
   }

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
-import { createTestDatabase, eventually } from '@cashflow/testing'
+import { createTestDatabase, eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
 import { bodyWith } from './requests.ts'
 
@@ -22,8 +22,8 @@ describe('The limit of connections', () => {
       lines.on('line', (line) => line.includes('"listening"') && resolve(JSON.parse(line).url))
       const url = await promise
       for (let i = 0; i < 2 * FILES_MAX; i++) {
-        const socket = connect(Number(new URL(url).port), '127.0.0.1')
-        sockets.push(socket.on('error', () => {}))
+        const socket = openSocket(url)
+        sockets.push(socket)
         await once(socket, 'connect')
       }
       const bodies = Array.from({ length: 20 }, () => bodyWith())

@@ -1,6 +1,5 @@
-import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { eventually } from '@cashflow/testing'
+import { eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
 import { bodyWith, expectProblem, post } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
@@ -28,8 +27,7 @@ describe('GET /health', () => {
 
   /** How many of `count` pipelined requests on a connection of their own are answered with 200. */
   async function pipeline(count: number): Promise<number> {
-    const { hostname, port } = new URL(api.http.url)
-    const socket = connect(Number(port), hostname)
+    const socket = openSocket(api.http.url)
     socket.write(GET.repeat(count - 1) + LAST)
     return (await text(socket)).split('HTTP/1.1 200 ').length - 1
   }

@@ -1,6 +1,13 @@
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
-import { createTestDatabase, eventually, type ServiceProcess, startService, type TestDatabase } from '@cashflow/testing'
+import type { Socket } from 'node:net'
+import {
+  createTestDatabase,
+  eventually,
+  openSocket,
+  type ServiceProcess,
+  startService,
+  type TestDatabase,
+} from '@cashflow/testing'
 import { expect } from 'chai'
 import { bodyWith } from './requests.ts'
 
@@ -32,11 +39,11 @@ describe('A client that holds all connections of an API', () => {
   async function openUntilClosed(bytes: string): Promise<void> {
     while (!api.logs.some(({ message }) => message === LOGGED)) {
       expect(sockets.length).to.be.below(2 * connectionsMax)
-      const opened = Array.from({ length: OPENED_AT_ONCE }, () => connect(Number(new URL(url).port), '127.0.0.1'))
+      const opened = Array.from({ length: OPENED_AT_ONCE }, () => openSocket(url))
       sockets.push(...opened)
       await Promise.all(
         opened.map(async (socket) => {
-          socket.on('error', () => {}).resume()
+          socket.resume()
           await once(socket, 'connect').catch(() => {})
           socket.write(bytes)
         }),

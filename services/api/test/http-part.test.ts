@@ -1,8 +1,7 @@
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
-import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { eventually } from '@cashflow/testing'
+import { eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { bodyWith, newReference, post } from './requests.ts'
@@ -17,8 +16,7 @@ describe('The HTTP server', () => {
 
   /** All that the server says to these bytes, until it ends the connection. */
   async function exchange(bytes: string): Promise<string> {
-    const { hostname, port } = new URL(api.http.url)
-    const socket = connect(Number(port), hostname)
+    const socket = openSocket(api.http.url)
     socket.write(bytes)
     return await text(socket)
   }
@@ -72,8 +70,7 @@ describe('The HTTP server', () => {
   })
 
   it('goes on after a client that leaves in the middle of its body', async () => {
-    const { hostname, port } = new URL(api.http.url)
-    const socket = connect(Number(port), hostname)
+    const socket = openSocket(api.http.url)
     socket.end('POST /payments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{')
     await eventually(() => {
       expect(api.logs.map(({ message }) => message)).to.include('request abandoned by its client')
@@ -104,14 +101,13 @@ describe('The HTTP server', () => {
     response.resume()
     await stopped.stop
     agent.destroy()
-    const refused = await once(connect(Number(new URL(url).port), '127.0.0.1'), 'connect').catch((error) => error.code)
+    const refused = await once(openSocket(url), 'connect').catch((error) => error.code)
     expect(refused).to.equal('ECONNREFUSED')
   })
 
   it('does not wait, when it stops, for a client that has not sent its request', async () => {
-    const { hostname, port } = new URL(api.http.url)
     const sockets = ['', 'GET /health HTTP/1.1\r\nHost'].map((bytes) => {
-      const socket = connect(Number(port), hostname)
+      const socket = openSocket(api.http.url)
       socket.write(bytes)
       return socket
     })

@@ -1,5 +1,6 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type HttpOptions, type HttpPart, httpPart } from '../src/http-part.ts'
 
@@ -20,8 +21,7 @@ describe('The HTTP server’s limits', () => {
   }
 
   function open(): Socket {
-    const client = connect(Number(new URL(http.url).port), '127.0.0.1')
-    client.on('error', () => {})
+    const client = openSocket(http.url)
     clients.push(client)
     return client
   }

@@ -1,7 +1,14 @@
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
-import { connect, type Socket } from 'node:net'
-import { createTestDatabase, eventually, type ServiceProcess, startService, type TestDatabase } from '@cashflow/testing'
+import type { Socket } from 'node:net'
+import {
+  createTestDatabase,
+  eventually,
+  openSocket,
+  type ServiceProcess,
+  startService,
+  type TestDatabase,
+} from '@cashflow/testing'
 import { expect } from 'chai'
 
 const CONNECTIONS = 300
@@ -43,8 +50,8 @@ describe("the API's memory", () => {
 
   /** Sends the same on many connections at once, and never reads what is answered. */
   async function flood(bytes: Buffer): Promise<void> {
-    clients = Array.from({ length: CONNECTIONS }, () => connect(Number(url.port), url.hostname).pause())
-    for (const client of clients) client.on('error', () => {}).write(bytes)
+    clients = Array.from({ length: CONNECTIONS }, () => openSocket(url.href).pause())
+    for (const client of clients) client.write(bytes)
     await Promise.all(clients.map((client) => client.connecting && once(client, 'connect')))
     await expectAnswer()
   }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
 import { buffer } from 'node:stream/consumers'
+import { openSocket } from '@cashflow/testing'
 
 export interface Answer {
   status: number
@@ -14,8 +14,7 @@ export interface Answer {
 
 /** Sends bytes on a connection of their own, and reads until the server ends it: it has to answer once, and in HTTP. */
 export async function sendRaw(url: string, { bytes }: { bytes: Buffer }): Promise<Answer> {
-  const { hostname, port } = new URL(url)
-  const socket = connect(Number(port), hostname)
+  const socket = openSocket(url)
   await once(socket, 'connect')
   const answered = buffer(socket)
   socket.write(bytes)

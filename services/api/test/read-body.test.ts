@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
+import { openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
 import { Problem } from '../src/problem.ts'
 import { readBody } from '../src/read-body.ts'
@@ -23,7 +24,7 @@ describe('A body that does not arrive', () => {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
-    const client = connect(port, '127.0.0.1')
+    const client = openSocket(`http://127.0.0.1:${port}`)
     client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"a"')
     const [req] = await once(server, 'request')
     const error = await readBody(req, 50).catch((reason: unknown) => reason)

@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http'
-import { connect, type Socket } from 'node:net'
-import { eventually } from '@cashflow/testing'
+import type { Socket } from 'node:net'
+import { eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type HttpPart, httpPart } from '../src/http-part.ts'
 
@@ -18,8 +18,7 @@ describe('A client that does not read its answers', () => {
   async function serve(app: RequestListener, options: { unreadMs?: number } = {}): Promise<void> {
     http = httpPart(app, { host: '127.0.0.1', port: 0, logger, ...options })
     await http.start(new AbortController().signal)
-    client = connect(Number(new URL(http.url).port), '127.0.0.1').pause()
-    client.on('error', () => {})
+    client = openSocket(http.url).pause()
   }
 
   it('is cut when nothing moves any more', async () => {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { openSocket } from '@cashflow/testing'
 import type { Clock } from '../src/time-limit.ts'
 
 /** As if this very process were frozen, as by SIGSTOP, while its events wait; but only its clock moves on. */
@@ -14,8 +15,9 @@ export async function createFreezer(frozenMs: number): Promise<Freezer> {
   let now = 0
   const listener = createServer().listen(0, '127.0.0.1')
   await once(listener, 'listening')
-  const bystander = connect((listener.address() as AddressInfo).port, '127.0.0.1')
+  const bystander = openSocket(`tcp://127.0.0.1:${(listener.address() as AddressInfo).port}`)
   const [socket] = (await once(listener, 'connection')) as [Socket]
+  socket.on('error', () => {})
   socket.once('data', () => {
     now += frozenMs
   })

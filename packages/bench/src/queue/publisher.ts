@@ -1,5 +1,5 @@
 import type { NewMessage } from '@cashflow/outbox'
-import { connect } from 'amqplib'
+import { heard, openConnection } from './connection.ts'
 import { bodyOf, propertiesOf } from './properties.ts'
 import { TOPOLOGY } from './queue.ts'
 
@@ -11,8 +11,8 @@ export type PublishConfirmed = (messages: readonly NewMessage[]) => Promise<void
 
 /** How peers and the textbook's messages reach the broker: as persistent as the product's, and confirmed. */
 export async function openPublisher(url: string): Promise<{ publish: PublishConfirmed; close(): Promise<void> }> {
-  const connection = await connect(url, { noDelay: true })
-  const channel = await connection.createConfirmChannel()
+  const connection = await openConnection(url)
+  const channel = heard(await connection.createConfirmChannel())
   return {
     publish(messages) {
       return new Promise((resolve, reject) => {

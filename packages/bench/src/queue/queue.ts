@@ -1,5 +1,6 @@
 import { paymentsTopology, type Topology } from '@cashflow/messaging'
-import { type Channel, connect } from 'amqplib'
+import type { Channel } from 'amqplib'
+import { heard, openConnection } from './connection.ts'
 
 export const TOPOLOGY: Topology = paymentsTopology('payments')
 
@@ -18,8 +19,8 @@ export interface QueueState {
 
 /** The queue has to exist. */
 export async function openQueue(url: string): Promise<Queue> {
-  const connection = await connect(url, { noDelay: true })
-  const channel = await connection.createChannel()
+  const connection = await openConnection(url)
+  const channel = heard(await connection.createChannel())
   return {
     async state() {
       const { messageCount, consumerCount } = await channel.checkQueue(TOPOLOGY.queue)
@@ -31,8 +32,8 @@ export async function openQueue(url: string): Promise<Queue> {
 
 /** Declares what the product declares. */
 export async function declareProductQueue(url: string): Promise<void> {
-  const connection = await connect(url)
-  await declare(await connection.createChannel())
+  const connection = await openConnection(url)
+  await declare(heard(await connection.createChannel()))
   await connection.close()
 }
 

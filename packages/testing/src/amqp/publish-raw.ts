@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { openSocket } from '../open-socket.ts'
 import {
   bytes,
   contentFrames,
@@ -18,8 +18,8 @@ import {
  * @returns `taken` when the broker confirms it, else what it closes the connection with
  */
 export async function publishRaw(url: string, queue: string, properties: Buffer, body: string): Promise<string> {
-  const { hostname, port, pathname, username, password } = new URL(url)
-  const socket = connect(Number(port), hostname)
+  const { pathname, username, password } = new URL(url)
+  const socket = openSocket(url)
   const ended = Promise.withResolvers<string>()
   const send = (channel: number, ...given: Parameters<typeof method>) =>
     socket.write(methodFrame(channel, method(...given)))
@@ -45,7 +45,6 @@ export async function publishRaw(url: string, queue: string, properties: Buffer,
     'data',
     createMethodReader((_, name, frame) => next[name]?.(frame)),
   )
-  socket.on('error', () => {})
   socket.on('close', () => ended.resolve('cut'))
   try {
     await once(socket, 'connect')
