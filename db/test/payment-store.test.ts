@@ -69,7 +69,7 @@ describe('the payment store', () => {
       const { id } = await store.insert()
       await claimPayment(store.db, id, claimOf())
       const claim = await claimPayment(store.db, id, claimOf())
-      expect(claim.verdict === 'leased' && claim.leaseLeftMs).to.be.within(10_000, 20_000)
+      expect(claim.verdict === 'leased' && claim.leaseLeftMs).to.be.within(1, 20_000)
     })
 
     it('finds its own lease when the same claim is made again', async () => {
@@ -186,11 +186,11 @@ describe('the payment store', () => {
       const postponed = await store.db
         .transaction()
         .execute((tx) =>
-          savePostponed(tx, id, { delayMsAfter: ({ attempts }) => attempts * 5_000, redriveAfterMs: 60_000 }),
+          savePostponed(tx, id, { delayMsAfter: ({ attempts }) => attempts * 60_000, redriveAfterMs: 60_000 }),
         )
-      expect(postponed).to.include({ attempts: 1, refusals: 0, delayMs: 5_000 })
+      expect(postponed).to.include({ attempts: 1, refusals: 0, delayMs: 60_000 })
       const claim = await claimPayment(store.db, id, claimOf())
-      expect(claim.verdict === 'leased' && claim.leaseLeftMs).to.be.within(1, 5_000)
+      expect(claim.verdict === 'leased' && claim.leaseLeftMs).to.be.within(1, 60_000)
       await expireLease(id)
       expect(await claimPayment(store.db, id, claimOf())).to.deep.include({ verdict: 'claimed', attempts: 1 })
     })

@@ -1,4 +1,4 @@
-import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
+import { createTestVhost, eventually, startStopwatch, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createConnection } from '../src/index.ts'
 import { cleanUp } from './cleanup.ts'
@@ -9,18 +9,6 @@ import { createRig } from './rig.ts'
 
 const CONFIRMED = { status: 'confirmed' }
 const now = () => 0
-
-/** Milliseconds that count only while this process runs: a timer that comes late does not make up for it. */
-function countTicks() {
-  let ticks = 0
-  const timer = setInterval(() => ticks++, 20)
-  return {
-    stop() {
-      clearInterval(timer)
-      return ticks * 20
-    },
-  }
-}
 
 describe('connection', () => {
   let vhost: TestVhost
@@ -86,7 +74,7 @@ describe('connection', () => {
     const publisher = rig.publisher()
     await publisher.whenReady()
     proxy.freeze()
-    const silence = countTicks()
+    const silence = startStopwatch()
     await eventually(() =>
       expect(rig.logger.said('lost RabbitMQ')[0]?.fields).to.include({ reason: 'Heartbeat timeout' }),
     )

@@ -18,6 +18,7 @@ export {
 export { REPOSITORY } from './repository.ts'
 export { answer, type Script, type ScriptedServer, type SeenRequest, startScriptedServer } from './scripted-server.ts'
 export { type LogLine, type ServiceProcess, startService } from './service-process.ts'
+export { startStopwatch } from './stopwatch.ts'
 export { startTcpProxy, type TcpProxy } from './tcp-proxy/tcp-proxy.ts'
 export { createTestDatabase, type TestDatabase } from './test-database.ts'
 export { createTestVhost, type TestVhost } from './test-vhost.ts'

@@ -1,4 +1,4 @@
-import { eventually } from '@cashflow/testing'
+import { eventually, startStopwatch } from '@cashflow/testing'
 import { expect } from 'chai'
 import { bodyWith, expectProblem, post } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
@@ -27,13 +27,13 @@ describe('When PostgreSQL is away, the API', () => {
   it('answers 503 in bounded time while the network swallows everything, and recovers', async () => {
     expect((await post(api, bodyWith())).status).to.equal(201)
     api.proxy.freeze()
-    const startedAt = performance.now()
+    const stopwatch = startStopwatch()
     const responses = await Promise.all([
       post(api, bodyWith()),
       api.agent.get(`/payments/${ID}`),
       api.agent.get('/health'),
     ])
-    expect(performance.now() - startedAt).to.be.lessThan(8_000)
+    expect(stopwatch.stop()).to.be.lessThan(8_000)
     for (const response of responses) expectUnavailable(response)
     api.proxy.restore()
     await expectRecovery()

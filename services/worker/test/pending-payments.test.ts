@@ -125,7 +125,7 @@ describe('payments that the provider has not decided yet', () => {
         from payments p where id = ${id}`.execute(payments.db)
       for (const [name, at] of Object.entries(rows[0] ?? {}))
         expect(at, name).to.be.within(
-          delayS - 5 + (name === 'redrive' ? 60 : 0),
+          delayS - 20 + (name === 'redrive' ? 60 : 0),
           delayS + (name === 'redrive' ? 60 : 0),
         )
     }
