@@ -7,7 +7,7 @@ export type ReportLine =
   | { kind: 'file began'; file: string }
   | { kind: 'file ended'; file: string; ms: number }
   | { kind: 'passed' }
-  | { kind: 'failed'; file: string; title: string }
+  | { kind: 'failed'; file: string; title: string; reason: string }
   | { kind: 'ended' }
 
 /** Files that take longer than this on an idle machine are named `*.long.test.ts`. */
@@ -16,7 +16,7 @@ const FAST_FILE_MS_MAX = 5_000
 interface PackageReport {
   name: string
   passed: number
-  /** Titles of failed tests by file. */
+  /** Failed tests by file: their titles and reasons. */
   failed: Map<string, string[]>
   /** The file in which the process ended, where it ended before its tests were over. */
   diedIn: string | undefined
@@ -39,7 +39,8 @@ function toReport(lines: readonly ReportLine[]): PackageReport {
     // A file may have several suites.
     else if (line.kind === 'file ended') report.fileMs.set(line.file, (report.fileMs.get(line.file) ?? 0) + line.ms)
     else if (line.kind === 'passed') report.passed += 1
-    else if (line.kind === 'failed') report.failed.set(line.file, [...(report.failed.get(line.file) ?? []), line.title])
+    else if (line.kind === 'failed')
+      report.failed.set(line.file, [...(report.failed.get(line.file) ?? []), `${line.title}: ${line.reason}`])
     else report.diedIn = undefined
   }
   return report
@@ -49,8 +50,8 @@ function toReport(lines: readonly ReportLine[]): PackageReport {
 export function summary(command: string, reports: readonly PackageReport[], durationMs: number): string {
   const lines: string[] = []
   for (const { name, failed, diedIn } of reports) {
-    for (const [file, titles] of failed) {
-      lines.push(`Failed in ${file}:`, ...titles.map((title) => `  ${title}`), `  ${commandFor(name, file)}`, '')
+    for (const [file, tests] of failed) {
+      lines.push(`Failed in ${file}:`, ...tests.map((test) => `  ${test}`), `  ${commandFor(name, file)}`, '')
     }
     if (diedIn) lines.push(`${name} ended before its tests were over, in ${diedIn}.`, '')
   }

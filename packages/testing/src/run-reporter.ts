@@ -30,7 +30,9 @@ export default class RunReporter extends Mocha.reporters.Spec {
       if (suite.parent?.root) write({ kind: 'file ended', file, ms: Math.round(performance.now() - startedAt) })
     })
     runner.on('pass', () => write({ kind: 'passed' }))
-    runner.on('fail', (test) => write({ kind: 'failed', file, title: test.fullTitle() }))
+    runner.on('fail', (test, { message = '' }: Error) => {
+      write({ kind: 'failed', file, title: test.fullTitle(), reason: message.split('\n')[0] ?? '' })
+    })
     runner.on('end', () => write({ kind: 'ended' }))
   }
 }

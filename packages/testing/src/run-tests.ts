@@ -25,8 +25,8 @@ const halves = [firstHalf.map((name) => `--filter=${name}`), firstHalf.map((name
 const runs = args.length > 0 ? [['--concurrency=2', ...args]] : halves.map((filters) => ['--concurrency=1', ...filters])
 
 const startedAt = performance.now()
-const reports = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
 const servers = await startServers()
+const reports = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
 const env = {
   ...process.env,
   CASHFLOW_TEST_SERVERS: JSON.stringify(servers.addresses),
@@ -43,4 +43,7 @@ const codes = await Promise.all(turbos.map(async (turbo) => ((await once(turbo, 
 await servers.stop()
 process.stdout.write(summary(`npm run ${task}`, readReports(reports), performance.now() - startedAt))
 await rm(reports, { recursive: true, force: true })
-process.exitCode = codes.every((code) => code === 0) ? 0 : 1
+const failed = codes.some((code) => code !== 0)
+// Such as a file that cannot be loaded: mocha reports nothing then.
+if (failed) process.stdout.write('The run failed. Turbo names the packages above, after "Failed:".\n')
+process.exitCode = failed ? 1 : 0
