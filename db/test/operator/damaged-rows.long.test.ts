@@ -5,7 +5,7 @@ import { discard, requeue, settleByHand } from '../../src/index.ts'
 import { createTestStore, newPayment, type TestStore } from '../test-store.ts'
 
 describe('the dead letter of a payment whose row is on a damaged page', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   let server: PrivatePostgres
   let store: TestStore
   let repair: () => Promise<void>

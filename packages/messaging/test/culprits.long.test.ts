@@ -104,7 +104,7 @@ describe('a message over which RabbitMQ closes the channel', () => {
     const messages = [...heads, ...ofOneKey, ...several(200)]
     const statuses = await publishAll(publisher, messages)
     expect(statuses).to.deep.equal(messages.map(({ headers }) => (headers.CC ? 'rejected' : 'confirmed')))
-  }).timeout(60_000)
+  })
 
   it('costs calls of others a delay, and nothing is slower when it is gone', async () => {
     const bad = [culprit(), ...several(1_000)]
@@ -117,7 +117,7 @@ describe('a message over which RabbitMQ closes the channel', () => {
     expect(channel, 'again in a few writes').to.be.below(100)
     expect(rig.logger.said('lost a channel of RabbitMQ')).to.have.length(losses)
     expect(await depth(vhost.url, 'payments')).to.be.at.least(2_500)
-  }).timeout(60_000)
+  })
 
   /** How often the socket is written to for 500 messages. */
   async function writesOf(of: Publisher): Promise<{ channel: number }> {
@@ -209,7 +209,7 @@ describe('the end of a channel or a connection while messages are in flight', ()
     expect(rig.logger.said(ALONE)).to.have.length.above(1)
     refuses = false
     expect(await publishAll(publisher, messages)).to.deep.equal(messages.map(() => 'confirmed'))
-  }).timeout(60_000)
+  })
 
   it('has as many published one by one as a call has the time for, and keeps the connection', async () => {
     const answer = (topic: string) => (topic === 'bad' ? publishRefused(406, 'PRECONDITION_FAILED') : 'ack')
@@ -228,5 +228,5 @@ describe('the end of a channel or a connection while messages are in flight', ()
     expect(calls).to.have.length.above(3)
     expect(messages.map((one) => final.get(one))).to.deep.equal(['rejected', ...several(200).map(() => 'confirmed')])
     expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])
-  }).timeout(60_000)
+  })
 })

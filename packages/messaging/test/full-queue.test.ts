@@ -66,7 +66,7 @@ describe('a queue that is full', () => {
     expect(performance.now() - startedAt).to.be.at.least(2 * REFUSED_MAX_MS)
     expect(rig.logger.said('connected to RabbitMQ')).to.have.length(1)
     expect(rig.logger.said('lost a channel of RabbitMQ')).to.have.length(0)
-  }).timeout(60_000)
+  })
 
   it('takes messages again, in order, once its limit is lifted', async () => {
     // RabbitMQ 3.10 does not tell a channel that it has refused.
@@ -90,5 +90,5 @@ describe('a queue that is full', () => {
     expect(got.map(({ properties }) => properties.message_id)).to.deep.equal(
       confirmed.map(({ messageId }) => messageId),
     )
-  }).timeout(60_000)
+  })
 })

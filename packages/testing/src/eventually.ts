@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /**
  * Tries an assertion until it holds.
  *
- * @throws the assertion's own error once it has failed for `timeoutMs` (30,000 by default)
+ * @throws the assertion's own error once it has failed for `timeoutMs` (60,000 by default)
  */
 export async function eventually<Result>(
   assertion: () => Promise<Result> | Result,
-  { timeoutMs = 30_000, intervalMs = 25 } = {},
+  { timeoutMs = 60_000, intervalMs = 25 } = {},
 ): Promise<Result> {
   const giveUpAt = performance.now() + timeoutMs
   for (;;) {

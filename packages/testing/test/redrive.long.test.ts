@@ -79,6 +79,6 @@ describe('a message that RabbitMQ lost', () => {
     const worker = await pipeline.start('worker')
     expect(await worker.logged('message died in the queue, its payment decides')).to.include({ redrive: 'hastened' })
     await expectAllSettledOnce(1)
-    await eventually(async () => expect(await pipeline.queueDepth('payments.dead')).to.equal(0), { timeoutMs: 20_000 })
+    await eventually(async () => expect(await pipeline.queueDepth('payments.dead')).to.equal(0))
   }).timeout(180_000)
 })

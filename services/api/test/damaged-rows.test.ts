@@ -5,7 +5,7 @@ import { bodyWith, expectProblem, newReference, post } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
 
 describe('A payment whose row is on a damaged page, at the API,', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   let server: PrivatePostgres
   let api: ApiUnderTest
   let damaged: { id: string; reference: string }

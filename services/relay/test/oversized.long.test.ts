@@ -18,7 +18,7 @@ describe('a broker that takes smaller messages than the outbox', () => {
     rig = await createRelayRig({ amqpUrl: broker.url, managementUrl: broker.managementUrl })
   })
   after(async function () {
-    this.timeout(60_000)
+    this.timeout(180_000)
     await rig?.stop()
     await broker?.stop()
     await rm(dir, { recursive: true, force: true })

@@ -128,8 +128,8 @@ describe('payments whose rows are on damaged pages', function () {
       for (const body of bodies) await publish(vhost, body)
       await publish(vhost, 'no payment')
       await publish(vhost, sound[0] as string)
-      const within10s = { timeoutMs: 10_000 }
-      await eventually(async () => expect((await letters()).map(({ source }) => source)).to.include('queue'), within10s)
+      const soon = { timeoutMs: 30_000 }
+      await eventually(async () => expect((await letters()).map(({ source }) => source)).to.include('queue'), soon)
       await eventually(async () => expect((await payments.row(sound[0] as string)).status).to.equal('SUCCESS'))
       await eventually(async () => {
         const keys = (await letters()).filter(({ source }) => source === 'database').map(({ key }) => key)

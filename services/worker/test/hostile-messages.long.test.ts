@@ -33,8 +33,7 @@ describe('a worker that is sent hostile messages', function () {
 
   const letters = () => payments.db.selectFrom('dead_letters').select(['source', 'payload']).orderBy('id').execute()
   const bodies = async () => (await letters()).map(({ payload }) => (payload as { body: string }).body)
-  const settled = (id: string) =>
-    eventually(async () => expect((await payments.row(id)).status).to.equal('SUCCESS'), { timeoutMs: 10_000 })
+  const settled = (id: string) => eventually(async () => expect((await payments.row(id)).status).to.equal('SUCCESS'))
 
   for (const queue of ['payments', 'payments.dead']) {
     it(`makes one dead letter of each in ${queue}, keeps its connections, and settles payments`, async () => {

@@ -22,5 +22,5 @@ describe('payments that the provider has not decided within the limit', () => {
       await vhost.drop()
       await payments.drop()
     }
-  }).timeout(60_000)
+  })
 })

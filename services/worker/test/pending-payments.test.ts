@@ -100,7 +100,7 @@ describe('payments that the provider has not decided yet', () => {
       }
     }
     expect(payments.logged()).not.to.include('provider is away, nothing is claimed')
-  }).timeout(30_000)
+  })
 
   it('are asked for again after 30 s, 1 min, 2 min and 5 min, by the age of the first pending answer', async () => {
     const handle = createWorker({ pendingMaxMs: 600_000 })

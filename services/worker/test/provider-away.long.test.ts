@@ -30,7 +30,7 @@ describe('a worker whose provider is away', () => {
   async function startWorker(): Promise<void> {
     const settings = { PROVIDER_FAILURES_MAX: '2', PROVIDER_OPEN_MS: '60000' }
     worker = startHttpWorker({ payments, vhost, server }, settings)
-    await worker.logged('ready', { timeoutMs: 20_000 })
+    await worker.logged('ready')
   }
 
   async function createAndPublish(): Promise<string> {
@@ -54,7 +54,7 @@ describe('a worker whose provider is away', () => {
       const queue = await vhost.management.request('GET', `/queues/${vhost.name}/payments`)
       return (queue as { messages_unacknowledged?: number }).messages_unacknowledged
     }
-    await eventually(async () => expect(await unacknowledged()).to.equal(5), { timeoutMs: 20_000 })
+    await eventually(async () => expect(await unacknowledged()).to.equal(5))
     expect(await attempts()).to.have.length(2)
     expect(server.seen).to.have.length(2)
 
@@ -65,13 +65,10 @@ describe('a worker whose provider is away', () => {
 
     server.script = answer(200, { status: 'approved' })
     await startWorker()
-    await eventually(
-      async () => {
-        const rows = await payments.db.selectFrom('payments').select('status').where('id', 'in', waiting).execute()
-        expect(rows.map(({ status }) => status)).to.deep.equal(waiting.map(() => 'SUCCESS'))
-      },
-      { timeoutMs: 20_000 },
-    )
+    await eventually(async () => {
+      const rows = await payments.db.selectFrom('payments').select('status').where('id', 'in', waiting).execute()
+      expect(rows.map(({ status }) => status)).to.deep.equal(waiting.map(() => 'SUCCESS'))
+    })
     expect(await worker.stop()).to.equal(0)
   }).timeout(180_000)
 })
