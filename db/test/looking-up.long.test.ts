@@ -49,7 +49,7 @@ const LIMITS = { lanesMax: 4, messagesPerLaneMax: 4, bytesMax: 1_000_000, confir
 describe('the statements of a payment’s way', () => {
   let store: TestStore
   before(async () => {
-    store = await createTestStore(1)
+    store = await createTestStore(1, undefined, 120_000)
   })
   after(() => store.drop())
 

@@ -1,5 +1,5 @@
 import { createLogger } from '@cashflow/runtime'
-import { createTestDatabase } from '@cashflow/testing'
+import { createTestDatabase, query } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createDatabase, isTransient } from '../src/index.ts'
@@ -21,7 +21,7 @@ describe('a session that keeps its statements', () => {
     expect(rows).to.have.length(1)
     expect(rows[0]).to.deep.include({ generic: true }).and.have.property('statement').that.includes('from unnest($1')
 
-    await sql`insert into things select n, n::text from generate_series(1, 200000) n`.execute(db)
+    await query(database.url, 'insert into things select n, n::text from generate_series(1, 200000) n')
     expect((await find([7])).rows).to.deep.equal([{ name: '7' }])
     // Not planned anew, and no scan of what was empty when it was planned.
     const { rows: scans } = await sql`

@@ -20,10 +20,11 @@ export interface TestStore {
   drop(): Promise<void>
 }
 
-export async function createTestStore(poolMax = 20, given?: TestDatabase): Promise<TestStore> {
+/** @param statementMs limit of a statement, where a test writes more than the services do */
+export async function createTestStore(poolMax = 20, given?: TestDatabase, statementMs = 5_000): Promise<TestStore> {
   const database = given ?? (await createTestDatabase())
   const logger = createLogger({ service: 'test', level: 'error' })
-  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax, logger })
+  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax, logger, statementMs })
   return {
     db,
     database,

@@ -32,7 +32,9 @@ export interface RelayRig {
 export async function createRelayRig(broker?: Parameters<typeof createTestVhost>[0]): Promise<RelayRig> {
   const [database, vhost] = await Promise.all([createTestDatabase(), createTestVhost(broker)])
   const logger = { debug() {}, info() {}, warn() {}, error() {} }
-  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 4, logger })
+  // The rig writes large backlogs, which take their time on a busy machine.
+  const statementMs = 120_000
+  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 4, logger, statementMs })
   const relays: ServiceProcess[] = []
   return {
     database,
