@@ -1,4 +1,4 @@
-import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
+import { createTestVhost, eventually, startStopwatch, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
 import type { Delivery, Settlement } from '../src/index.ts'
@@ -66,9 +66,9 @@ describe('consumer', () => {
     const sent = message()
     await rig.publisher().publish([sent], SOON)
     await eventually(() => expect(left).to.have.length(1))
-    const startedAt = performance.now()
+    const stopwatch = startStopwatch()
     await first.stop()
-    expect(performance.now() - startedAt, 'its deadline').to.be.below(10_000)
+    expect(stopwatch.stop(), 'its deadline').to.be.below(10_000)
     expect(left).to.have.length(1)
 
     const again: Delivery[] = []
@@ -148,12 +148,13 @@ describe('consumer', () => {
   })
 
   it('stops at its deadline whatever its handler does', async () => {
+    // Before there is a consumer: else its delivery may be seen in the moment in which it is still being set up.
+    await rig.publisher().publish([message()], SOON)
     const signals: AbortSignal[] = []
     const consumer = rig.consumer(({ signal }) => {
       signals.push(signal)
       return new Promise(() => {})
     })
-    await rig.publisher().publish([message()], SOON)
     await eventually(() => expect(signals).to.have.length(1))
     await consumer.stop({ deadlineMs: 100 })
     expect(signals[0]?.aborted).to.equal(true)
