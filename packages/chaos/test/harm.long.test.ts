@@ -31,17 +31,17 @@ describe('harm that is done under load', () => {
     expect(lost, said).not.to.be.empty
     expect(said).to.include('payment.created')
     for (const { paymentId } of lost.slice(0, 3)) expect(said).to.include(paymentId)
-  }).timeout(600_000)
+  }).timeout(1_200_000)
 
   it('is seen where RabbitMQ forgets consumers that do not find it out by themselves', async () => {
     // Longer than a consumer takes to find out.
     const { said, lost } = await runOne('consumers-forgotten', NO_DELIVERY_WATCH, 30_000)
     expect(lost, said).not.to.be.empty
-  }).timeout(600_000)
+  }).timeout(1_200_000)
 
   it('is not done where RabbitMQ forgets consumers of ours', async () => {
     const { run, said } = await runOne('consumers-forgotten')
     expect(run.violations, said).to.deep.equal([])
     expect(run.occurrences, said).to.not.be.empty
-  }).timeout(600_000)
+  }).timeout(1_200_000)
 })
