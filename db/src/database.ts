@@ -15,14 +15,17 @@ export interface DatabaseOptions extends SessionOptions {
 const CONNECTION_LIFETIME_S = 1_800
 const REFUSALS_EVERY_MS = 10_000
 
-/**
- * A pool whose sessions all have a limit for each way of waiting. It connects when first used, and only where sessions
- * keep what they set: see `refuseTransactionPooler`.
- */
+/** A pool whose sessions all have a limit for each way of waiting. It is opened when first used. */
 export function createDatabase(options: DatabaseOptions): Kysely<Tables> {
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: () => openPool(options) }) })
+}
+
+/** @throws DatabaseSettingError, or what keeps sessions from being opened: the next use tries again */
+async function openPool(options: DatabaseOptions): Promise<pg.Pool> {
   const { logger, url, poolMax } = options
   const refusals = createRefusals(logger)
   const config: SessionConfig = { ...sessionConfig(options), onRefused: refusals.report }
+  await refuseTransactionPooler(config)
   const pool = new pg.Pool({ ...config, Client: Session, max: poolMax, maxLifetimeSeconds: CONNECTION_LIFETIME_S })
   const report = (error: Error) => logger.warn('database connection lost', { error })
   pool.on('error', report)
@@ -32,14 +35,7 @@ export function createDatabase(options: DatabaseOptions): Kysely<Tables> {
     refusals.begin()
     warn(logger, url, client as Session)
   })
-  return new Kysely<Tables>({
-    dialect: new PostgresDialect({
-      pool: async () => {
-        await refuseTransactionPooler(config)
-        return pool
-      },
-    }),
-  })
+  return pool
 }
 
 /** A session outside the pool, for LISTEN, with all that those in it have. It has to be connected. */

@@ -1,6 +1,7 @@
+import { errorMessage } from '@cashflow/runtime'
 import type pg from 'pg'
 import { parseIntoClientConfig } from 'pg-connection-string'
-import type { DatabaseSettingError, ReadOnlyError } from './errors.ts'
+import { DatabaseSettingError, type ReadOnlyError } from './errors.ts'
 import { SET_BY_SESSION, type SessionLimits } from './session-settings.ts'
 
 export interface SessionOptions {
@@ -25,17 +26,29 @@ const STATEMENT_MS = 5_000
 // On top of the server's own limit: for the server that never answers.
 const ANSWER_MARGIN_MS = 3_000
 
-/** How to connect, with a limit for each way of waiting, whatever the URL says about them. */
+/**
+ * How to connect, with a limit for each way of waiting, whatever the URL says about them.
+ *
+ * @throws DatabaseSettingError when the URL cannot be read, or a file that it names
+ */
 export function sessionConfig(options: SessionOptions): SessionConfig {
   const { url, applicationName, idleInTransactionMs = 10_000, statementMs = STATEMENT_MS } = options
   return {
     application_name: applicationName,
-    ...parseIntoClientConfig(withParameters(url, usable)),
+    ...read(url),
     connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     query_timeout: statementMs > 0 ? statementMs + ANSWER_MARGIN_MS : 0,
     limits: { statementMs, idleInTransactionMs },
+  }
+}
+
+function read(url: string): pg.ClientConfig {
+  try {
+    return parseIntoClientConfig(withParameters(url, usable))
+  } catch (error) {
+    throw new DatabaseSettingError(`DATABASE_URL cannot be used: ${errorMessage(error)}`)
   }
 }
 

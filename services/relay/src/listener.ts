@@ -32,10 +32,7 @@ export function createListener({ databaseUrl, onNotify, onLost, logger }: Listen
       await client.query(`listen ${OUTBOX_CHANNEL}`)
       onNotify() // Whatever was committed before LISTEN took effect.
       await Promise.race([lost, lookAfter(client)])
-    } catch (error) {
-      logger.debug('cannot listen to the database', { error })
     } finally {
-      onLost()
       // Not awaited: a server that has fallen silent does not answer the farewell either.
       client.end().catch(() => {})
     }
@@ -54,7 +51,8 @@ export function createListener({ databaseUrl, onNotify, onLost, logger }: Listen
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      await listen()
+      await listen().catch((error) => logger.debug('cannot listen to the database', { error }))
+      onLost()
       await pause(RECONNECT_MS)
     }
   }
