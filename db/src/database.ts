@@ -33,17 +33,17 @@ async function openPool(options: DatabaseOptions): Promise<pg.Pool> {
   pool.on('connect', (client) => client.on('error', report))
   pool.once('connect', (client) => {
     refusals.begin()
-    warn(logger, url, client as Session)
+    warnOfNoEffect(logger, url, client as Session)
   })
   return pool
 }
 
-/** A session outside the pool, for LISTEN, with all that those in it have. It has to be connected. */
+/** A session outside the pool, for LISTEN, with the same limits and checks. The caller connects it. */
 export function createSession(options: SessionOptions): Session {
   return new Session(sessionConfig(options))
 }
 
-/** Why sessions are refused, once in a while. Before the first session whoever starts the process tells it. */
+/** Logs why sessions are refused, at most every 10 seconds. Before the first session it says nothing: the start fails. */
 function createRefusals(logger: Logger) {
   let nextAt = Number.POSITIVE_INFINITY
   return {
@@ -61,8 +61,8 @@ function createRefusals(logger: Logger) {
   }
 }
 
-/** Once per process, as its first session tells. */
-function warn(logger: Logger, url: string, { found }: Session): void {
+/** Tells the operator once, when the first session is there, what has no effect. */
+function warnOfNoEffect(logger: Logger, url: string, { found }: Session): void {
   const parameters = ineffectiveParameters(url)
   if (parameters.length > 0)
     logger.warn('parameters of DATABASE_URL have no effect, each session sets them itself', { parameters })

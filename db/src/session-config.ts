@@ -17,7 +17,7 @@ export interface SessionOptions {
 export interface SessionConfig extends pg.ClientConfig {
   /** Without them the session neither sets nor checks anything. */
   limits?: SessionLimits
-  /** Told why a session was refused, as well as who asked for it. */
+  /** Called with the reason when a session is refused. The caller of `connect` gets it as well. */
   onRefused?: (reason: ReadOnlyError | DatabaseSettingError) => void
 }
 
@@ -33,9 +33,10 @@ const ANSWER_MARGIN_MS = 3_000
  */
 export function sessionConfig(options: SessionOptions): SessionConfig {
   const { url, applicationName, idleInTransactionMs = 10_000, statementMs = STATEMENT_MS } = options
+  const given = read(url)
   return {
-    application_name: applicationName,
-    ...read(url),
+    ...given,
+    application_name: given.application_name ?? applicationName,
     connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
@@ -44,9 +45,12 @@ export function sessionConfig(options: SessionOptions): SessionConfig {
   }
 }
 
-function read(url: string): pg.ClientConfig {
+/** Only these: pg's client and pool have options by which a URL could turn off what we rely on. */
+function read(url: string) {
   try {
-    return parseIntoClientConfig(withParameters(url, usable))
+    const parsed = parseIntoClientConfig(withParameters(url, sayVerifyFull))
+    const { host, port, user, password, database, ssl, sslnegotiation, options, application_name } = parsed
+    return { host, port, user, password, database, ssl, sslnegotiation, options, application_name }
   } catch (error) {
     throw new DatabaseSettingError(`DATABASE_URL cannot be used: ${errorMessage(error)}`)
   }
@@ -65,9 +69,8 @@ export function ineffectiveParameters(url: string): string[] {
 
 const OURS = new Set([...SET_BY_SESSION, 'query_timeout'])
 
-function usable(parameters: URLSearchParams): void {
-  for (const name of [...parameters.keys()]) if (OURS.has(name)) parameters.delete(name)
-  // To pg these are other names of verify-full, which it warns of in six lines on stderr.
+/** To pg these are other names of verify-full, which it warns of in six lines on stderr. */
+function sayVerifyFull(parameters: URLSearchParams): void {
   const mode = parameters.get('sslmode') ?? ''
   if (['prefer', 'require', 'verify-ca'].includes(mode) && parameters.get('uselibpqcompat') !== 'true')
     parameters.set('sslmode', 'verify-full')

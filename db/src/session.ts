@@ -34,7 +34,7 @@ export class Session extends pg.Client {
     super(config)
     this.#limits = config.limits
     this.#onRefused = config.onRefused
-    // Whoever waits for an answer is told of a lost connection by that. Without a listener it would end the process.
+    // A statement that waits for its answer is rejected anyway. Without a listener the error would end the process.
     this.on('error', () => {})
     // By its place in PostgreSQL's source, as 01000 is the code of every warning that has no other.
     this.on('notice', ({ code, routine }) => {

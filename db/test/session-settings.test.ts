@@ -88,7 +88,9 @@ describe('what each session relies on', () => {
     await administer('create schema app')
     const options = '-c search_path=app,public -c statement_timeout=0 --enable-seqscan=on -cplan_cache_mode=auto'
     const { logger, lines } = recorder()
-    const parameters = new URLSearchParams({ options, lock_timeout: '0', query_timeout: '0', sslmode: 'disable' })
+    // The last three are options of pg's client and pool.
+    const others = { sslmode: 'disable', pipeline: 'true', verify: 'x', log: 'x' }
+    const parameters = new URLSearchParams({ options, lock_timeout: '0', query_timeout: '0', ...others })
     const db = open(`${database.url}?${parameters}`, logger)
     expect(
       await inForce(
