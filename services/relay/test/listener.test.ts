@@ -25,8 +25,12 @@ describe('the listener of a relay', () => {
     let lost = 0
     const listener = createListener({
       databaseUrl: server.url,
-      onNotify: () => void (notified += 1),
-      onLost: () => void (lost += 1),
+      onNotify: () => {
+        notified += 1
+      },
+      onLost: () => {
+        lost += 1
+      },
       logger,
     })
     await listener.start(new AbortController().signal)
