@@ -1,7 +1,7 @@
 import { createLogger, databaseUrl, explain, loadConfig, parseEnv, waitFor } from '@cashflow/runtime'
 import { migrateEnv } from './config.ts'
 import { createDatabase } from './database.ts'
-import { isTransient } from './errors.ts'
+import { DatabaseSettingError, isTransient } from './errors.ts'
 import { migrate } from './migrate.ts'
 
 const config = loadConfig((env) => parseEnv(migrateEnv, env))
@@ -20,7 +20,7 @@ try {
   const applied = await waitFor('PostgreSQL', () => migrate(db), {
     logger,
     signal: stopping.signal,
-    isHopeless: (error) => !isTransient(error),
+    isHopeless: (error) => error instanceof DatabaseSettingError || !isTransient(error),
   })
   logger.info(applied.length > 0 ? 'schema migrated' : 'schema is up to date', { applied })
 } catch (error) {

@@ -1,5 +1,6 @@
 import { type Logger, type Part, waitFor } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
+import { DatabaseSettingError } from './errors.ts'
 import { ensureSchema, SchemaError } from './migrate.ts'
 import type { Tables } from './tables.ts'
 
@@ -8,7 +9,7 @@ export function databasePart(db: Kysely<Tables>, logger: Logger): Part {
   return {
     name: 'database',
     async start(signal) {
-      const isHopeless = (error: unknown) => error instanceof SchemaError
+      const isHopeless = (error: unknown) => error instanceof SchemaError || error instanceof DatabaseSettingError
       await waitFor('PostgreSQL', () => ensureSchema(db), { logger, signal, isHopeless })
     },
     stop: () => db.destroy(),

@@ -1,66 +1,74 @@
 import type { Logger } from '@cashflow/runtime'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
+import { DatabaseSettingError, type ReadOnlyError } from './errors.ts'
 import { Session } from './session.ts'
+import { ineffectiveParameters, type SessionConfig, type SessionOptions, sessionConfig } from './session-config.ts'
 import type { Tables } from './tables.ts'
+import { refuseTransactionPooler } from './transaction-pooler.ts'
 
-export interface DatabaseOptions {
-  url: string
-  /** Shown in pg_stat_activity. */
-  applicationName: string
+export interface DatabaseOptions extends SessionOptions {
   poolMax: number
   logger: Logger
-  /** After how long the server ends a session that idles in a transaction. */
-  idleInTransactionMs?: number
-  /** How long one statement may run; 0 is for ever, as migrations need it. */
-  statementMs?: number
 }
 
-const CONNECT_MS = 5_000
-const STATEMENT_MS = 5_000
-// Not deadlock_timeout's 1 s: a deadlock is then found as one, and not as a lock that takes long.
-const LOCK_MS = 2_000
-// On top of the server's own limit: for the server that never answers.
-const ANSWER_MARGIN_MS = 3_000
-// A client that stopped reading while the server sends to it is freed by nothing else.
-const UNREAD_MS = 6_000
 const CONNECTION_LIFETIME_S = 1_800
-// Every statement finds its rows by the keys of an index, so one plan fits all its parameters and is kept; and what was
-// planned while a table was small must not scan it when it is large. For the same reason joins name the keys they look
-// for, and a limit is met by the order of an index, not by a bitmap of all that a few rows once were.
-const PLANS_BY_KEY = [
-  '-c plan_cache_mode=force_generic_plan',
-  ...['seqscan', 'bitmapscan', 'hashjoin', 'mergejoin'].map((way) => `-c enable_${way}=off`),
-].join(' ')
+const REFUSALS_EVERY_MS = 10_000
 
-/** A pool whose sessions all have a limit for each way of waiting. It connects when first used. */
+/** A pool whose sessions all have a limit for each way of waiting. It is opened when first used. */
 export function createDatabase(options: DatabaseOptions): Kysely<Tables> {
-  const pool = new pg.Pool({
-    ...sessionSettings(options),
-    Client: Session,
-    max: options.poolMax,
-    maxLifetimeSeconds: CONNECTION_LIFETIME_S,
-  })
-  const report = (error: Error) => options.logger.warn('database connection lost', { error })
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: () => openPool(options) }) })
+}
+
+/** @throws DatabaseSettingError, or what keeps sessions from being opened: the next use tries again */
+async function openPool(options: DatabaseOptions): Promise<pg.Pool> {
+  const { logger, url, poolMax } = options
+  const refusals = createRefusals(logger)
+  const config: SessionConfig = { ...sessionConfig(options), onRefused: refusals.report }
+  await refuseTransactionPooler(config)
+  const pool = new pg.Pool({ ...config, Client: Session, max: poolMax, maxLifetimeSeconds: CONNECTION_LIFETIME_S })
+  const report = (error: Error) => logger.warn('database connection lost', { error })
   pool.on('error', report)
   // Without a listener of its own a checked-out client that the server ends would end the process.
   pool.on('connect', (client) => client.on('error', report))
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+  pool.once('connect', (client) => {
+    refusals.begin()
+    warnOfNoEffect(logger, url, client as Session)
+  })
+  return pool
 }
 
-/** What a session outside the pool shares with those in it. */
-export function sessionSettings(options: Omit<DatabaseOptions, 'poolMax' | 'logger'>) {
-  const { url, applicationName, idleInTransactionMs = 10_000, statementMs = STATEMENT_MS } = options
+/** A session outside the pool, for LISTEN, with the same limits and checks. The caller connects it. */
+export function createSession(options: SessionOptions): Session {
+  return new Session(sessionConfig(options))
+}
+
+/** Logs why sessions are refused, at most every 10 seconds. Before the first session it says nothing: the start fails. */
+function createRefusals(logger: Logger) {
+  let nextAt = Number.POSITIVE_INFINITY
   return {
-    connectionString: url,
-    application_name: applicationName,
-    connectionTimeoutMillis: CONNECT_MS,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: 10_000,
-    statement_timeout: statementMs,
-    query_timeout: statementMs > 0 ? statementMs + ANSWER_MARGIN_MS : 0,
-    lock_timeout: LOCK_MS,
-    idle_in_transaction_session_timeout: idleInTransactionMs,
-    options: `-c tcp_user_timeout=${UNREAD_MS} ${PLANS_BY_KEY}`,
-  } satisfies pg.ClientConfig
+    begin() {
+      nextAt = 0
+    },
+    report(reason: ReadOnlyError | DatabaseSettingError) {
+      if (performance.now() < nextAt) return
+      nextAt = performance.now() + REFUSALS_EVERY_MS
+      logger[reason instanceof DatabaseSettingError ? 'error' : 'warn']('database session refused', {
+        reason: reason.message,
+        code: reason.code,
+      })
+    },
+  }
+}
+
+/** Tells the operator once, when the first session is there, what has no effect. */
+function warnOfNoEffect(logger: Logger, url: string, { found }: Session): void {
+  const parameters = ineffectiveParameters(url)
+  if (parameters.length > 0)
+    logger.warn('parameters of DATABASE_URL have no effect, each session sets them itself', { parameters })
+  if (found?.ends_unread) return
+  logger.warn('a relay that freezes while it receives keeps its lanes: tcp_user_timeout has no effect', {
+    reason: found?.by_tcp ? 'the server has no such limit' : 'PostgreSQL is reached by a Unix socket',
+    promise: 11,
+  })
 }

@@ -10,17 +10,22 @@ export class CommitInDoubtError extends Error {
   }
 }
 
-/** A standby may be behind what it has received: what the primary has committed may be missing, or older. */
-export class StandbyError extends Error {
+/**
+ * The server takes no writes: a standby, or a primary that was told to. It may be behind what another server has
+ * committed, so nothing is read from it either.
+ */
+export class ReadOnlyError extends Error {
   readonly code = '57P03'
+}
 
-  constructor() {
-    super('The server is a standby')
-  }
+/** A setting of the server, the database, the role or a pooler that breaks a guarantee. The message says what to do. */
+export class DatabaseSettingError extends Error {
+  readonly code = 'database_setting'
 }
 
 const RETRYABLE = new Set([
   'commit_in_doubt',
+  'database_setting', // An operator may correct it at any time.
   '40001', // serialization_failure
   '40P01', // deadlock_detected
   '55P03', // lock_not_available
@@ -103,7 +108,7 @@ export function isAway(error: unknown): boolean {
   const state = sqlStateOf(error)
   if (state !== undefined && endsSession(error as Error)) return true
   // 55000 is that of a database that takes no connections.
-  return state === undefined ? !isFault(error) : /^(08...|28...|3D...|57P..|53300|55000)$/.test(state)
+  return state === undefined ? !isFault(error) : /^(08...|25006|28...|3D...|57P..|53300|55000)$/.test(state)
 }
 
 /** PostgreSQL's code of an error. Node has codes with five letters as well, such as EPIPE. */
@@ -116,6 +121,11 @@ function sqlStateOf(error: unknown): string | undefined {
 export function isStalePlan(error: Error): boolean {
   // By its place in PostgreSQL's source: the message is in the server's language.
   return codeOf(error) === '0A000' && 'routine' in error && error.routine === 'RevalidateCachedQuery'
+}
+
+/** The session's server takes no writes (any longer): another one may be the primary now. */
+export function isReadOnly(error: Error): boolean {
+  return codeOf(error) === '25006'
 }
 
 function codeOf(error: Error): string | undefined {

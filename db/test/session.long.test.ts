@@ -14,7 +14,7 @@ import {
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import type pg from 'pg'
-import { CommitInDoubtError, StandbyError } from '../src/errors.ts'
+import { CommitInDoubtError, ReadOnlyError } from '../src/errors.ts'
 import { createDatabase, insertPayments, isFault, isTransient, settlePayments, type Tables } from '../src/index.ts'
 import { claimPayment, newPayment } from './test-store.ts'
 
@@ -220,7 +220,7 @@ describe('a session with a standby', () => {
     const ask = () => sql`select 1 as one`.execute(db)
     for (let attempt = 0; attempt < 2; attempt++) {
       const refused = await reasonOf(ask())
-      expect(refused).to.be.instanceOf(StandbyError)
+      expect(refused).to.be.instanceOf(ReadOnlyError)
       expect(isTransient(refused)).to.equal(true)
     }
     await eventually(async () =>

@@ -1,4 +1,5 @@
 export { fetchLibfaketime } from './libfaketime.ts'
+export { fetchPgbouncer } from './pgbouncer.ts'
 export { freePorts } from './ports.ts'
 export { type Daemon, describeExit, type Exit, startDaemon } from './processes/daemon.ts'
 export { descendantsOf, everyProcess, killTree } from './processes/descendants.ts'

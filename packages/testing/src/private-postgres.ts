@@ -25,14 +25,18 @@ export interface PrivatePostgres {
 const PAGE_BYTES = 8_192
 const HEADER = Buffer.alloc(24, 0xff)
 
-/** A PostgreSQL of the test's own, to be crashed or set up otherwise. Its commits reach the disk. */
-export async function startPrivatePostgres(): Promise<PrivatePostgres> {
+/**
+ * A PostgreSQL of the test's own, to be crashed or set up otherwise. Its commits reach the disk.
+ *
+ * @param settings of the server, by name
+ */
+export async function startPrivatePostgres(settings: Record<string, string> = {}): Promise<PrivatePostgres> {
   const dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
-  let server = await startPostgres({ dir })
+  let server = await startPostgres({ dir, settings })
   const { port, url } = server
   const databaseUrl = withDatabase(url, 'payments')
   const start = async () => {
-    server = await startPostgres({ dir, port })
+    server = await startPostgres({ dir, port, settings })
   }
   const end = async (signal: NodeJS.Signals) => {
     process.kill(server.pid, signal)

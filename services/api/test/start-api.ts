@@ -1,4 +1,4 @@
-import { createDatabase, type Tables } from '@cashflow/db'
+import { createDatabase, databasePart, type Tables } from '@cashflow/db'
 import { createNotifier } from '@cashflow/outbox'
 import type { Logger } from '@cashflow/runtime'
 import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } from '@cashflow/testing'
@@ -46,7 +46,7 @@ export async function startApi({
   const healthQueries = { total: 0, running: 0, runningMax: 0 }
   const app = createApp({ db: proxied.withPlugin(counting(healthQueries)), writer, writes, reads, logger })
   const http = httpPart(app, { host: '127.0.0.1', port: 0, logger })
-  await http.start(new AbortController().signal)
+  for (const part of [databasePart(proxied, logger), http]) await part.start(new AbortController().signal)
   return {
     http,
     writes,

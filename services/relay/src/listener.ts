@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { sessionSettings } from '@cashflow/db'
+import { createSession } from '@cashflow/db'
 import { OUTBOX_CHANNEL } from '@cashflow/outbox'
 import type { Logger, Part } from '@cashflow/runtime'
-import pg from 'pg'
 
 const RECONNECT_MS = 1_000
+/** How often the session is used: only an answer tells that its server turned read-only, or that it is gone. */
+const LOOK_EVERY_MS = 2_000
 
 export interface ListenerOptions {
   databaseUrl: string
@@ -20,7 +21,7 @@ export function createListener({ databaseUrl, onNotify, onLost, logger }: Listen
   let running: Promise<void> | undefined
 
   async function listen(): Promise<void> {
-    const client = new pg.Client(sessionSettings({ url: databaseUrl, applicationName: 'cashflow-relay-listen' }))
+    const client = createSession({ url: databaseUrl, applicationName: 'cashflow-relay-listen' })
     const lost = new Promise<void>((resolve) => {
       client.on('error', () => resolve())
       client.on('end', () => resolve())
@@ -30,20 +31,29 @@ export function createListener({ databaseUrl, onNotify, onLost, logger }: Listen
       await client.connect()
       await client.query(`listen ${OUTBOX_CHANNEL}`)
       onNotify() // Whatever was committed before LISTEN took effect.
-      await Promise.race([lost, aborted(stopping.signal)])
-    } catch (error) {
-      logger.debug('cannot listen to the database', { error })
+      await Promise.race([lost, lookAfter(client)])
     } finally {
-      onLost()
       // Not awaited: a server that has fallen silent does not answer the farewell either.
       client.end().catch(() => {})
     }
   }
 
+  /** Until the relay stops, or an answer says that the session is of no use. */
+  async function lookAfter(client: ReturnType<typeof createSession>): Promise<void> {
+    for (;;) {
+      await pause(LOOK_EVERY_MS)
+      if (stopping.signal.aborted) return
+      await client.query('select 1')
+    }
+  }
+
+  const pause = (ms: number) => sleep(ms, undefined, { signal: stopping.signal }).catch(() => {}) // Only abort rejects.
+
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      await listen()
-      await sleep(RECONNECT_MS, undefined, { signal: stopping.signal }).catch(() => {}) // Only abort rejects.
+      await listen().catch((error) => logger.debug('cannot listen to the database', { error }))
+      onLost()
+      await pause(RECONNECT_MS)
     }
   }
 
@@ -57,9 +67,4 @@ export function createListener({ databaseUrl, onNotify, onLost, logger }: Listen
       await running
     },
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { eventually, startTcpProxy, type TcpProxy } from '@cashflow/testing'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { eventually, startPgbouncer, startPrivatePostgres, startTcpProxy, type TcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
@@ -103,13 +106,13 @@ describe('a relay process that freezes', () => {
     await takeOver(messages, relay)
   }).timeout(180_000)
 
-  it('gives its lanes up while it receives a large result', async () => {
+  async function freezeWhileReceiving(databaseUrl: string): Promise<void> {
     // What append lets through fits into the buffers of both kernels, where PostgreSQL does not notice who reads it.
     const messages = news(10, { key: 'k' })
     await rig.append(messages)
     await sql`update outbox_messages set payload = to_jsonb(${randomBytes(7_000_000).toString('base64')}::text)
       where message_id = ${messages[0]?.messageId}`.execute(rig.db)
-    const database = await proxied(rig.database.url)
+    const database = await proxied(databaseUrl)
     database.holdAnswerTo('octet_length(whole)')
     const relay = rig.start({ DATABASE_URL: database.url, RELAY_PASSES: '1' })
     await eventually(
@@ -118,5 +121,33 @@ describe('a relay process that freezes', () => {
     )
     expect(await freeze(relay, 'octet_length(whole)')).to.be.below(GIVEN_UP_WITHIN_MS)
     await takeOver(messages, relay)
+  }
+
+  it('gives its lanes up while it receives a large result', async () => {
+    await freezeWhileReceiving(rig.database.url)
+  }).timeout(180_000)
+
+  // Its own buffers would hold the whole result otherwise.
+  const SMALL_BUFFERS = { tcp_socket_buffer: '65536' }
+
+  it('relay: gives its lanes up while it receives a large result through PgBouncer', async () => {
+    const pgbouncer = await startPgbouncer(rig.database.url, { poolMode: 'session', settings: SMALL_BUFFERS })
+    await freezeWhileReceiving(pgbouncer.url)
+    await pgbouncer.stop()
+  }).timeout(180_000)
+
+  it("relay: gives its lanes up while it receives through PgBouncer on PostgreSQL's Unix socket, with a query_timeout", async () => {
+    const socketFolder = await mkdtemp(join(tmpdir(), 'cashflow-socket-'))
+    await chmod(socketFolder, 0o777) // As root, other users run the servers.
+    const postgres = await startPrivatePostgres({ unix_socket_directories: socketFolder })
+    await rig.stop()
+    rig = await createRelayRig(undefined, { url: postgres.url, drop: postgres.stop })
+    const pgbouncer = await startPgbouncer(`${postgres.url}?host=${socketFolder}`, {
+      poolMode: 'session',
+      settings: { ...SMALL_BUFFERS, query_timeout: '6' },
+    })
+    await freezeWhileReceiving(pgbouncer.url)
+    await pgbouncer.stop()
+    await rm(socketFolder, { recursive: true })
   }).timeout(180_000)
 })

@@ -16,7 +16,7 @@ export const PATIENTLY = { timeoutMs: 90_000 }
 
 /** A database, a vhost, and relays as processes of their own between them. */
 export interface RelayRig {
-  readonly database: TestDatabase
+  readonly database: Pick<TestDatabase, 'url' | 'drop'>
   readonly vhost: TestVhost
   readonly db: Kysely<Tables>
   start(settings?: Record<string, string>): ServiceProcess
@@ -28,9 +28,12 @@ export interface RelayRig {
   stop(): Promise<void>
 }
 
-/** @param broker the run's, unless another is given */
-export async function createRelayRig(broker?: Parameters<typeof createTestVhost>[0]): Promise<RelayRig> {
-  const [database, vhost] = await Promise.all([createTestDatabase(), createTestVhost(broker)])
+/** On the run's servers, unless others are given. */
+export async function createRelayRig(
+  broker?: Parameters<typeof createTestVhost>[0],
+  ownDatabase?: Pick<TestDatabase, 'url' | 'drop'>,
+): Promise<RelayRig> {
+  const [database, vhost] = await Promise.all([ownDatabase ?? createTestDatabase(), createTestVhost(broker)])
   const logger = { debug() {}, info() {}, warn() {}, error() {} }
   // The rig writes large backlogs, which take their time on a busy machine.
   const statementMs = 120_000

@@ -42,19 +42,27 @@ export function aptIn(work: string, signal?: AbortSignal): Apt {
   }
 }
 
+const DEPENDENCIES_ONLY = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
+  (kind) => `--no-${kind}`,
+)
+
 /** RabbitMQ, the Erlang that it needs, and the libraries that Erlang needs and this machine lacks. Empty if unknown to apt. */
 export async function neededPackages(apt: Apt): Promise<string[]> {
-  const hard = ['--no-recommends', '--no-suggests', '--no-conflicts', '--no-breaks', '--no-replaces', '--no-enhances']
   const { stdout: known } = await apt('apt-cache', ['pkgnames', 'rabbitmq-server'])
   if (!known.split('\n').includes('rabbitmq-server')) return []
-  const { stdout: all } = await apt('apt-cache', ['depends', '--recurse', ...hard, 'rabbitmq-server'])
+  const { stdout: all } = await apt('apt-cache', ['depends', '--recurse', ...DEPENDENCIES_ONLY, 'rabbitmq-server'])
   const wanted = [...new Set(all.match(/^(rabbitmq-server|erlang-[a-z0-9-]+)$/gm) ?? [])]
-  const { stdout: direct } = await apt('apt-cache', ['depends', ...hard, ...wanted])
+  return [...wanted, ...(await missingLibraries(apt, wanted))]
+}
+
+/** The libraries that these packages depend on, directly, and that this machine lacks. */
+export async function missingLibraries(apt: Apt, packages: readonly string[]): Promise<string[]> {
+  const { stdout: direct } = await apt('apt-cache', ['depends', ...DEPENDENCIES_ONLY, ...packages])
   const libraries = [
     ...new Set([...direct.matchAll(/Depends: (lib[a-z0-9.+-]+|zlib1g)$/gm)].map(([, name]) => name as string)),
   ]
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's placeholders, not ours
   const { stdout: status } = await run('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n'])
   const installed = new Set([...status.matchAll(/^(\S+) installed$/gm)].map(([, name]) => name))
-  return [...wanted, ...libraries.filter((name) => !installed.has(name))]
+  return libraries.filter((name) => !installed.has(name))
 }

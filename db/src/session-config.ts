@@ -1,0 +1,86 @@
+import { errorMessage } from '@cashflow/runtime'
+import type pg from 'pg'
+import { parseIntoClientConfig } from 'pg-connection-string'
+import { DatabaseSettingError, type ReadOnlyError } from './errors.ts'
+import { SET_BY_SESSION, type SessionLimits } from './session-settings.ts'
+
+export interface SessionOptions {
+  url: string
+  /** Shown in pg_stat_activity. */
+  applicationName: string
+  /** After how long the server ends a session that idles in a transaction. */
+  idleInTransactionMs?: number
+  /** How long one statement may run; 0 is forever, as migrations need it. */
+  statementMs?: number
+}
+
+export interface SessionConfig extends pg.ClientConfig {
+  /** Without them the session neither sets nor checks anything. */
+  limits?: SessionLimits
+  /** Called with the reason when a session is refused. The caller of `connect` gets it as well. */
+  onRefused?: (reason: ReadOnlyError | DatabaseSettingError) => void
+}
+
+export const CONNECT_MS = 5_000
+const STATEMENT_MS = 5_000
+// On top of the server's own limit: for the server that never answers.
+const ANSWER_MARGIN_MS = 3_000
+
+/**
+ * How to connect, with a limit for each way of waiting, whatever the URL says about them.
+ *
+ * @throws DatabaseSettingError when the URL cannot be read, or a file that it names
+ */
+export function sessionConfig(options: SessionOptions): SessionConfig {
+  const { url, applicationName, idleInTransactionMs = 10_000, statementMs = STATEMENT_MS } = options
+  const given = read(url)
+  return {
+    ...given,
+    application_name: given.application_name ?? applicationName,
+    connectionTimeoutMillis: CONNECT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    query_timeout: statementMs > 0 ? statementMs + ANSWER_MARGIN_MS : 0,
+    limits: { statementMs, idleInTransactionMs },
+  }
+}
+
+/** Only these: pg's client and pool have options by which a URL could turn off what we rely on. */
+function read(url: string) {
+  try {
+    const parsed = parseIntoClientConfig(withParameters(url, sayVerifyFull))
+    const { host, port, user, password, database, ssl, sslnegotiation, options, application_name } = parsed
+    return { host, port, user, password, database, ssl, sslnegotiation, options, application_name }
+  } catch (error) {
+    throw new DatabaseSettingError(`DATABASE_URL cannot be used: ${errorMessage(error)}`)
+  }
+}
+
+/** The parameters of a URL, and those within its `options`, that have no effect since each session sets them itself. */
+export function ineffectiveParameters(url: string): string[] {
+  const names = new Set<string>()
+  withParameters(url, (parameters) => {
+    const options = [...(parameters.get('options') ?? '').matchAll(/(?:^|\s)(?:-c\s*|--)([\w-]+)\s*=/g)]
+    const given = [...parameters.keys(), ...options.map(([, name = '']) => name.replaceAll('-', '_'))]
+    for (const name of given) if (OURS.has(name.toLowerCase())) names.add(name.toLowerCase())
+  })
+  return [...names]
+}
+
+const OURS = new Set([...SET_BY_SESSION, 'query_timeout'])
+
+/** To pg these are other names of verify-full, which it warns of in six lines on stderr. */
+function sayVerifyFull(parameters: URLSearchParams): void {
+  const mode = parameters.get('sslmode') ?? ''
+  if (['prefer', 'require', 'verify-ca'].includes(mode) && parameters.get('uselibpqcompat') !== 'true')
+    parameters.set('sslmode', 'verify-full')
+}
+
+/** Not by way of `URL`, which takes no Unix socket and only one host. */
+function withParameters(url: string, change: (parameters: URLSearchParams) => void): string {
+  const at = url.indexOf('?')
+  if (at < 0) return url
+  const parameters = new URLSearchParams(url.slice(at + 1))
+  change(parameters)
+  return `${url.slice(0, at)}?${parameters}`
+}
