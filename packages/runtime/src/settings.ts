@@ -1,13 +1,10 @@
 import * as z from 'zod'
-import { AddressError, isPort, parseHosts, withPorts } from './address.ts'
+import { AddressError, formatAddress, isPort, parseHosts, withPorts } from './address.ts'
+import { readBrokerHosts, readBrokerUrls } from './broker-url.ts'
 import { checkDatabaseName, formatDatabaseUrl, readDatabaseUrl } from './database-url.ts'
 import { integer } from './env.ts'
 
 /** The settings that several services share, as zod shapes to spread into a service's own schema. */
-
-function isUrl(value: string, protocols: readonly string[]): boolean {
-  return URL.canParse(value) && protocols.includes(new URL(value).protocol)
-}
 
 export const loggingEnv = {
   LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug').default('info'),
@@ -62,14 +59,8 @@ const brokerName = z
   .refine((value) => !value.endsWith('.dead'), 'must not end with .dead, which names what a queue rejects')
 
 export const brokerEnv = {
-  RABBITMQ_URL: z
-    .string()
-    .refine(
-      (value) => value.split(',').every((url) => isUrl(url.trim(), ['amqp:', 'amqps:'])),
-      'must be amqp:// URLs, separated by commas',
-    )
-    .optional(),
-  MQ_HOST: z.string().default('localhost'),
+  RABBITMQ_URL: readable(readBrokerUrls).optional(),
+  MQ_HOST: readable(readBrokerHosts).default('localhost'),
   MQ_PORT: port.default('5672'),
   MQ_USER: z.string().default('guest'),
   MQ_PASSWORD: z.string().default('guest'),
@@ -84,9 +75,11 @@ export function exchangeName(env: Pick<BrokerEnv, 'MQ_QUEUE' | 'MQ_EXCHANGE'>): 
   return env.MQ_EXCHANGE ?? env.MQ_QUEUE
 }
 
-/** The nodes of `RABBITMQ_URL` where it is given, else one made of the `MQ_` parts. */
+/** One URL for each broker: of `RABBITMQ_URL` where it is given, else made of the `MQ_` parts. */
 export function brokerUrls(env: BrokerEnv): readonly string[] {
-  if (env.RABBITMQ_URL) return env.RABBITMQ_URL.split(',').map((url) => url.trim())
-  const login = `${encodeURIComponent(env.MQ_USER)}:${encodeURIComponent(env.MQ_PASSWORD)}`
-  return [`amqp://${login}@${env.MQ_HOST}:${env.MQ_PORT}/`]
+  if (env.RABBITMQ_URL) return readBrokerUrls(env.RABBITMQ_URL).map((address) => formatAddress(address))
+  const { MQ_USER: user, MQ_PASSWORD: password } = env
+  const hosts = withPorts(readBrokerHosts(env.MQ_HOST), env.MQ_PORT)
+  const rest = { scheme: 'amqp', user, password, path: '', query: new URLSearchParams() }
+  return hosts.map((host) => formatAddress({ ...rest, hosts: [host] }))
 }
