@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import * as z from 'zod'
 import { AddressError, formatAddress, isPort, parseHosts, withPorts } from './address.ts'
 import { readBrokerHosts, readBrokerUrls } from './broker-url.ts'
@@ -5,6 +6,16 @@ import { checkDatabaseName, formatDatabaseUrl, readDatabaseUrl } from './databas
 import { integer } from './env.ts'
 
 /** The settings that several services share, as zod shapes to spread into a service's own schema. */
+
+/** An address that a server listens on, without the brackets of an IPv6 address. */
+export const listenHost = z
+  .string()
+  .trim()
+  .transform((value) => value.replace(/^\[(.*)\]$/, '$1'))
+  .refine(
+    (value) => isIP(value) !== 0 || /^[a-z0-9_.-]+$/i.test(value),
+    'must be an address of this machine without a port, such as 127.0.0.1, 0.0.0.0 or ::',
+  )
 
 export const loggingEnv = {
   LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug').default('info'),

@@ -67,7 +67,9 @@ describe('the address of RabbitMQ', () => {
   ] as const) {
     it(`is refused in one line, by name and without its value: ${JSON.stringify(env)}`, () => {
       const message = refusal(env as Record<string, string>)
-      expect(message).to.match(reason).and.not.to.match(/hunter2/)
+      expect(message)
+        .to.match(reason)
+        .and.not.to.match(/hunter2/)
       expect(message.split('\n')).to.have.length(2)
     })
   }
