@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { ConfigError } from './config-error.ts'
 import { readEnvFile } from './env-file.ts'
+import { outliveOutput } from './log-output.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -13,6 +14,7 @@ export function isProduction({ APP_ENV }: Env): boolean {
 
 /** A process's configuration, read once. One that is not usable ends the process with one message and no stack trace. */
 export function loadConfig<Config>(parse: (env: Env) => Config): Config {
+  outliveOutput()
   try {
     // Variables that are set already win.
     if (!isProduction(process.env)) Object.assign(process.env, { ...readEnvFile('.env'), ...process.env })
