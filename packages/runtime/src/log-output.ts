@@ -53,7 +53,7 @@ export function createLogOutput(stream: Writable, options: LogOutputOptions): Wr
 
   function isAccepting(): boolean {
     if (state === 'unread' && stream.writableLength === 0) recover()
-    if (state === 'well' && stream.writableLength > unreadMax) fail('unread', 'its reader does not read')
+    if (state === 'well' && stream.writableLength > unreadMax) fail('unread', 'its reader does not keep up')
     return state === 'well' || (state === 'broken' && performance.now() - triedAt >= RETRY_MS)
   }
 

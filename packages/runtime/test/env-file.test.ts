@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { ConfigError } from '../src/config-error.ts'
 import { readEnvFile } from '../src/env-file.ts'
@@ -50,6 +52,21 @@ describe('a file .env', () => {
         .that.does.not.contain('hunter2')
     })
   }
+
+  it('is read by a process outside production, and variables that are set win', async () => {
+    writeFileSync(join(dir, '.env'), '\ufeffPORT=1\nDB_PORT=2\nMQ_PORT=3\n')
+    const runtime = join(import.meta.dirname, '../src/index.ts')
+    const program = `
+      import { loadConfig } from ${JSON.stringify(runtime)}
+      console.log(JSON.stringify(loadConfig(({ PORT, DB_PORT, MQ_PORT }) => [PORT, DB_PORT, MQ_PORT])))`
+    const read = async (env: NodeJS.ProcessEnv) => {
+      const args = ['--input-type=module', '--eval', program]
+      const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: dir, env })
+      return JSON.parse(stdout)
+    }
+    expect(await read({ DB_PORT: '5', MQ_PORT: '' })).to.deep.equal(['1', '5', ''])
+    expect(await read({ APP_ENV: 'production', DB_PORT: '5' })).to.deep.equal([null, '5', null])
+  })
 
   it('is refused, by its name, where it cannot be read', () => {
     expect(() => readEnvFile(dir)).to.throw(ConfigError, /cannot be read: EISDIR/)

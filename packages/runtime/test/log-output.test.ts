@@ -126,14 +126,14 @@ describe('a log that cannot be written', () => {
     expect(reason).to.match(/^EFBIG/)
   })
 
-  it('costs a bounded amount of memory when its reader does not read, and says how many lines were lost', async () => {
+  it('costs a bounded amount of memory when its reader does not keep up, and says how many lines were lost', async () => {
     const program = await start('NODE')
     program.child.stdout?.pause()
     const text = 'x'.repeat(1_000)
     const before = await program.log(1)
     const after = await program.log(15_000, text)
     expect(after - before).to.be.below(12 * 1_024 * 1_024)
-    expect(program.stderr()).to.equal('test: the log cannot be written: its reader does not read; going on\n')
+    expect(program.stderr()).to.equal('test: the log cannot be written: its reader does not keep up; going on\n')
     const read: { message: string; lines: number }[] = []
     let rest = ''
     program.child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
