@@ -73,6 +73,17 @@ describe("the operator's programs", function () {
     await store.db.deleteFrom('dead_letters').where('topic', '=', 'head').execute()
   })
 
+  it('migrate although the log cannot be written, and say so on standard error', async () => {
+    const migrate = [process.execPath, join(REPOSITORY, 'db/src/bin.ts')]
+    const { stdout, stderr } = await promisify(execFile)(
+      'bash',
+      ['--norc', '-c', '"$0" "$1" > /dev/full; echo "$?"', ...migrate],
+      { env: { PATH: process.env.PATH, DATABASE_URL: store.database.url, APP_ENV: 'production' } },
+    )
+    expect(stdout).to.equal('0\n')
+    expect(stderr).to.match(/^migrate: the log cannot be written: ENOSPC: [^\n]*; going on\n$/)
+  })
+
   it('settle a payment', async () => {
     const { id } = await store.insert()
     const settled = await run('settle', [id, '--failed', '--reason', 'the bank says so', '--failure-code', 'fraud'])

@@ -103,6 +103,7 @@ function parseListedHost(part: string): Host {
 /** @returns the name without the brackets of an IPv6 address */
 function hostName(text: string): string {
   if (/["'`]/.test(text)) throw new AddressError(QUOTES)
+  if (/\/\.s\.PGSQL\.\d+$/.test(text)) throw new AddressError('must name the folder of a Unix socket, not its file')
   if (text.startsWith('/')) return text
   const [, bracketed] = /^\[(.*)\]$/.exec(text) ?? []
   const name = bracketed ?? text

@@ -66,6 +66,7 @@ describe('the address of PostgreSQL', () => {
     [{ DB_HOST: 'db:5432/payments' }, /DB_HOST: must have hosts such as/],
     [{ DB_HOST: '"db"' }, /DB_HOST: must not have quotes/],
     [{ DB_HOST: 'fe80::1%eth0' }, /DB_HOST: must not name an IPv6 address with a zone/],
+    [{ DB_HOST: '/var/run/postgresql/.s.PGSQL.5432' }, /DB_HOST: must name the folder of a Unix socket/],
     [{ DB_PORT: '5432/' }, /DB_PORT: must be a port/],
     [{ DB_PORT: '0' }, /DB_PORT: must be a port/],
     [{ DB_PORT: 'tcp://10.0.0.1:5432' }, /DB_PORT: must be a port/],
