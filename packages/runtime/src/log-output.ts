@@ -9,7 +9,7 @@ const REMINDER_MS = 60_000
 export interface LogOutputOptions {
   /** Told that a line could not be written, at most once a minute. */
   onBroken: (reason: string) => void
-  /** Told that lines can be written again, how many were lost, and why. */
+  /** Told that lines can be written again, why not before, and how many were lost in all, should this be lost too. */
   onRecovered: (linesLost: number, reason: string) => void
   unreadMax?: number
 }
@@ -36,10 +36,8 @@ export function createLogOutput(stream: Writable, options: LogOutputOptions): Wr
   }
 
   function recover(): void {
-    const lost = linesLost
     state = 'well'
-    linesLost = 0
-    onRecovered(lost, reason)
+    onRecovered(linesLost, reason)
   }
 
   // Called for each line. The stream reports an error once more, as an event.

@@ -27,7 +27,7 @@ export interface LoggerOptions {
 export function createLogger({ service, level, stream = process.stdout }: LoggerOptions): Logger {
   const output = createLogOutput(stream, {
     onBroken: (reason) => void process.stderr.write(`${service}: the log cannot be written: ${reason}; going on\n`),
-    onRecovered: (lines, reason) => write('error')('log lines were lost', { lines, reason }),
+    onRecovered: (lines, reason) => write('error')('log lines were lost', { lines_since_start: lines, reason }),
   })
   const logger = winston.createLogger({
     level,

@@ -120,7 +120,7 @@ describe('a log that cannot be written', () => {
     expect(await program.stop()).to.equal(0)
     const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '')
     expect(lines.map((line) => JSON.parse(line).message).slice(0, 2)).to.deep.equal(['a line', 'log lines were lost'])
-    const { lines: lost, reason } = JSON.parse(lines[1] ?? '')
+    const { lines_since_start: lost, reason } = JSON.parse(lines[1] ?? '')
     // The first 8 kB were written, and the lines since there is room.
     expect(lost).to.be.within(logged - 120, logged - 1)
     expect(reason).to.match(/^EFBIG/)
@@ -134,7 +134,7 @@ describe('a log that cannot be written', () => {
     const after = await program.log(15_000, text)
     expect(after - before).to.be.below(12 * 1_024 * 1_024)
     expect(program.stderr()).to.equal('test: the log cannot be written: its reader does not keep up; going on\n')
-    const read: { message: string; lines: number }[] = []
+    const read: { message: string; lines_since_start: number }[] = []
     let rest = ''
     program.child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
       const lines = (rest + chunk).split('\n')
@@ -150,6 +150,6 @@ describe('a log that cannot be written', () => {
     })
     expect(await program.stop()).to.equal(0)
     const [notice] = read.filter(({ message }) => message === 'log lines were lost')
-    expect(read.length - 1 + (notice?.lines ?? 0)).to.equal(logged)
+    expect(read.length - 1 + (notice?.lines_since_start ?? 0)).to.equal(logged)
   })
 })

@@ -44,7 +44,7 @@ describe('An API whose log cannot be written', () => {
       await truncate(file)
       await eventually(async () => {
         await post()
-        expect(await log()).to.match(/"message":"log lines were lost","lines":\d+,"reason":"EFBIG/)
+        expect(await log()).to.match(/"message":"log lines were lost","lines_since_start":\d+,"reason":"EFBIG/)
       })
       const closed = once(api, 'close')
       api.kill('SIGTERM')
