@@ -16,8 +16,10 @@ export function isProduction({ APP_ENV }: Env): boolean {
 export function loadConfig<Config>(parse: (env: Env) => Config): Config {
   outliveOutput()
   try {
-    // Variables that are set already win.
-    if (!isProduction(process.env)) Object.assign(process.env, { ...readEnvFile('.env'), ...process.env })
+    if (!isProduction(process.env)) {
+      // Variables that are set already win, the empty ones too.
+      for (const [name, value] of Object.entries(readEnvFile('.env'))) process.env[name] ??= value
+    }
     return parse(process.env)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error

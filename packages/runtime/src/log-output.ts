@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream'
 import { errorMessage } from './redact.ts'
 
-/** What a reader has not taken yet, in characters. Lines beyond it are lost, before the process runs out of memory. */
+/** Characters that wait for a slow reader. Lines beyond them are lost, before the process runs out of memory. */
 const UNREAD_MAX = 8 * 1_024 * 1_024
 const RETRY_MS = 1_000
 const REMINDER_MS = 60_000
@@ -9,17 +9,15 @@ const REMINDER_MS = 60_000
 export interface LogOutputOptions {
   /** Told that a line could not be written, at most once a minute. */
   onBroken: (reason: string) => void
-  /** Told that lines can be written again, why not before, and how many were lost in all, should this be lost too. */
+  /** Told that lines can be written again, how many were lost since the start, and the last reason. */
   onRecovered: (linesLost: number, reason: string) => void
-  unreadMax?: number
 }
 
 /**
  * Where log lines go, whatever becomes of it: a disk that is full, a reader that is gone or does not read. It never fails,
  * never waits, and holds a bounded number of lines. A stream that fails is tried once a second, with the next line.
  */
-export function createLogOutput(stream: Writable, options: LogOutputOptions): Writable {
-  const { onBroken, onRecovered, unreadMax = UNREAD_MAX } = options
+export function createLogOutput(stream: Writable, { onBroken, onRecovered }: LogOutputOptions): Writable {
   let state: 'well' | 'broken' | 'unread' = 'well'
   let reason = ''
   let linesLost = 0
@@ -51,7 +49,7 @@ export function createLogOutput(stream: Writable, options: LogOutputOptions): Wr
 
   function isAccepting(): boolean {
     if (state === 'unread' && stream.writableLength === 0) recover()
-    if (state === 'well' && stream.writableLength > unreadMax) fail('unread', 'its reader does not keep up')
+    if (state === 'well' && stream.writableLength > UNREAD_MAX) fail('unread', 'its reader does not keep up')
     return state === 'well' || (state === 'broken' && performance.now() - triedAt >= RETRY_MS)
   }
 
