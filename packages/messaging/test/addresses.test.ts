@@ -1,8 +1,12 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { cleanUp } from './cleanup.ts'
 import { createRig } from './rig.ts'
 
+const OWN_ADDRESSES = Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? [])
 const PASSWORD = `%41@:/#?&=+ ,'"ß日😀\\;!()*[]{}|^~\`<>$`
 
 describe('the address of a broker', () => {
@@ -56,6 +60,27 @@ describe('the address of a broker', () => {
       const { connection } = createRig([urlOf(path, `${username}:${password}`)])
       expect((await connection.link()).endpoint.name).to.match(/:\d+\/(\/|%2F)?$/)
       expect(await reasonFor(urlOf(path))).to.contain("access to vhost '/' refused")
+    })
+  }
+
+  // A machine without IPv6 has the other address only.
+  for (const address of ['127.0.0.1', '::1'].filter((own) => OWN_ADDRESSES.includes(own))) {
+    it(`may be ${address}`, async () => {
+      const heard = Promise.withResolvers<string>()
+      const server = createServer((socket) => {
+        socket.on('error', () => {})
+        socket.once('data', (data) => heard.resolve(data.toString('latin1')))
+      })
+      await once(server.listen(0, address), 'listening')
+      try {
+        const { port } = server.address() as AddressInfo
+        const host = address.includes(':') ? `[${address}]` : address
+        const { stop } = createRig([`amqp://guest:guest@${host}:${port}/`])
+        expect(await heard.promise).to.match(/^AMQP/)
+        await stop()
+      } finally {
+        server.close()
+      }
     })
   }
 
