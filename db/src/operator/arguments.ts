@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import type { Outcome } from '@cashflow/domain'
 import { listDeadLetters } from '@cashflow/outbox'
 import { discard, requeue } from './dead-letters.ts'
-import { type Command, UsageError } from './run-command.ts'
+import { type Command, print, UsageError } from './run-command.ts'
 import { settleByHand } from './settle-by-hand.ts'
 
 export const DEAD_USAGE = `npm run dead -- list                          what waits for an operator, a JSON object a line
@@ -28,7 +28,7 @@ export function readDead(args: string[]): Command {
   if (verb === 'list' && id === undefined)
     return async (db) => {
       for (const { resolution, diedAt, ...letter } of await listDeadLetters(db, { limit: LIST_MAX }))
-        process.stdout.write(`${JSON.stringify({ ...letter, died_at: diedAt })}\n`)
+        await print(JSON.stringify({ ...letter, died_at: diedAt }))
       return { done: true }
     }
   if (verb !== 'requeue' && verb !== 'discard') throw new UsageError('Say list, requeue <id> or discard <id>.')

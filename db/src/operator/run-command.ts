@@ -1,4 +1,12 @@
-import { createLogger, databaseEnv, databaseUrl, errorMessage, loadConfig, parseEnv } from '@cashflow/runtime'
+import {
+  createLogger,
+  databaseEnv,
+  databaseUrl,
+  errorMessage,
+  loadConfig,
+  outliveOutput,
+  parseEnv,
+} from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
 import { createDatabase } from '../database.ts'
@@ -11,6 +19,23 @@ export type Command = (db: Kysely<Tables>) => Promise<Done>
 /** The arguments are not a command. */
 export class UsageError extends Error {}
 
+/** Standard output has no reader any more. It had what it wanted, as `| head -1` has, and the command ends quietly. */
+class ReaderGoneError extends Error {}
+
+/**
+ * Writes a line to standard output.
+ *
+ * @throws Error when it cannot be written, so that no list looks complete that is not
+ */
+export function print(line: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(`${line}\n`, (error) => {
+      if (!error) resolve()
+      else reject('code' in error && error.code === 'EPIPE' ? new ReaderGoneError() : error)
+    })
+  })
+}
+
 /**
  * Runs an operator's command as a process: exit code 0 when it was done, 1 when it was refused or failed, 2 when the
  * arguments are none.
@@ -18,8 +43,16 @@ export class UsageError extends Error {}
  * @param read makes a command of the arguments, or throws what `parseArgs` throws, or a UsageError
  */
 export async function runCommand(usage: string, read: (args: string[]) => Command): Promise<void> {
-  if (process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h'))
-    return void process.stdout.write(`${usage}\n`)
+  outliveOutput()
+  try {
+    await run(usage, read)
+  } catch (error) {
+    if (!(error instanceof ReaderGoneError)) fail(1, errorMessage(error))
+  }
+}
+
+async function run(usage: string, read: (args: string[]) => Command): Promise<void> {
+  if (process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) return print(usage)
   const command = readOrExplain(usage, read)
   if (!command) return
   const config = loadConfig((env) => parseEnv(z.object(databaseEnv), env))
@@ -29,8 +62,6 @@ export async function runCommand(usage: string, read: (args: string[]) => Comman
     await ensureSchema(db)
     const result = await command(db)
     if (!result.done) fail(1, result.why)
-  } catch (error) {
-    fail(1, errorMessage(error))
   } finally {
     await db.destroy()
   }

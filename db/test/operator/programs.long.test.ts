@@ -46,6 +46,44 @@ describe("the operator's programs", function () {
     expect(await list()).to.deep.equal([])
   })
 
+  it('end quietly when the reader of a list has had enough, and with 1 when a list cannot be written', async () => {
+    await store.db.transaction().execute(async (tx) => {
+      for (let key = 0; key < 100; key++) {
+        const letter = {
+          messageId: newPayment().payment.id,
+          topic: 'head',
+          source: 'outbox',
+          reason: 'r'.repeat(2_000),
+        }
+        await buryMessage(tx, { ...letter, attempts: 20, key: String(key), payload: 'p' })
+      }
+    })
+    const list = [process.execPath, join(REPOSITORY, 'db/src/operator/dead.ts')]
+    const shell = (script: string) =>
+      promisify(execFile)('bash', ['--norc', '-c', script, ...list], {
+        env: { PATH: process.env.PATH, DATABASE_URL: store.database.url, APP_ENV: 'production' },
+      })
+    const piped = await shell('"$0" "$1" list | head -1; echo "$PIPESTATUS"')
+    expect(piped.stdout.split('\n').slice(1)).to.deep.equal(['0', ''])
+    expect(piped.stderr).to.equal('')
+    const helped = await shell('"$0" "$1" --help | true; echo "$PIPESTATUS"')
+    expect([helped.stdout, helped.stderr]).to.deep.equal(['0\n', ''])
+    const full = await shell('"$0" "$1" list > /dev/full; echo "$?"')
+    expect([full.stdout, full.stderr]).to.deep.equal(['1\n', 'ENOSPC: no space left on device, write\n'])
+    await store.db.deleteFrom('dead_letters').where('topic', '=', 'head').execute()
+  })
+
+  it('migrate although the log cannot be written, and say so on standard error', async () => {
+    const migrate = [process.execPath, join(REPOSITORY, 'db/src/bin.ts')]
+    const { stdout, stderr } = await promisify(execFile)(
+      'bash',
+      ['--norc', '-c', '"$0" "$1" > /dev/full; echo "$?"', ...migrate],
+      { env: { PATH: process.env.PATH, DATABASE_URL: store.database.url, APP_ENV: 'production' } },
+    )
+    expect(stdout).to.equal('0\n')
+    expect(stderr).to.match(/^migrate: the log cannot be written: ENOSPC: [^\n]*; going on\n$/)
+  })
+
   it('settle a payment', async () => {
     const { id } = await store.insert()
     const settled = await run('settle', [id, '--failed', '--reason', 'the bank says so', '--failure-code', 'fraud'])

@@ -35,7 +35,10 @@ const STOP_MS = 30_000
 let started = 0
 
 /** As in production: what is logged there is logged here, into a file, and the same for every variant. */
-const SETTINGS = { NODE_ENV: 'production', APP_ENV: 'production', LOG_LEVEL: 'info', PORT: '0', PROVIDER_DELAY_MS: '0' }
+const SETTINGS = {
+  ...{ NODE_ENV: 'production', APP_ENV: 'production', LOG_LEVEL: 'info', PORT: '0' },
+  ...{ PROVIDER: 'simulated', SANDBOX: 'yes', PROVIDER_DELAY_MS: '0' },
+}
 
 /** Starts a process of its own; resolves when it says that it is ready. */
 export async function startProcess(options: ProcessOptions): Promise<Running> {

@@ -5,6 +5,7 @@ import {
   databaseUrl,
   type Env,
   integer,
+  listenHost,
   loggingEnv,
   parseEnv,
 } from '@cashflow/runtime'
@@ -15,7 +16,7 @@ const schema = z.object({
   ...databaseEnv,
   ...brokerEnv,
   ...loggingEnv,
-  HOST: z.string().default('127.0.0.1'),
+  HOST: listenHost.default('127.0.0.1'),
   PORT: integer({ min: 1, max: 65_535, default: 8080 }),
 })
 

@@ -13,7 +13,7 @@ describe('the settings of npm start', () => {
     const given = { DATABASE_URL: 'postgres://u:p@db:1/x?sslmode=disable', RABBITMQ_URL: 'amqp://a, amqp://b' }
     expect(stackSettings(given).given).to.deep.equal({
       databaseUrl: given.DATABASE_URL,
-      rabbitmqUrl: 'amqp://a,amqp://b',
+      rabbitmqUrl: 'amqp://a/,amqp://b/',
     })
   })
 

@@ -1,23 +1,25 @@
-import { existsSync } from 'node:fs'
-import { loadEnvFile as loadFile } from 'node:process'
 import * as z from 'zod'
-
-/** Names every variable that is wrong, and never shows a value: one of them may be a password. */
-export class ConfigError extends Error {
-  readonly code = 'config_invalid'
-}
+import { ConfigError } from './config-error.ts'
+import { readEnvFile } from './env-file.ts'
+import { outliveOutput } from './log-output.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
-/** Reads `.env` of the working directory into process.env, where variables that are set already win. Production skips it. */
-export function loadEnvFile(env: Env): void {
-  if (env.APP_ENV !== 'production' && existsSync('.env')) loadFile('.env')
+/** Whether this process runs in production, where `.env` is not read and nothing is left to chance. */
+export function isProduction({ APP_ENV }: Env): boolean {
+  if (APP_ENV !== 'production' && /^\W*prod/i.test(APP_ENV ?? ''))
+    throw new ConfigError(['APP_ENV: must be spelt production, or be another word'])
+  return APP_ENV === 'production'
 }
 
 /** A process's configuration, read once. One that is not usable ends the process with one message and no stack trace. */
 export function loadConfig<Config>(parse: (env: Env) => Config): Config {
-  loadEnvFile(process.env)
+  outliveOutput()
   try {
+    if (!isProduction(process.env)) {
+      // Variables that are set already win, the empty ones too.
+      for (const [name, value] of Object.entries(readEnvFile('.env'))) process.env[name] ??= value
+    }
     return parse(process.env)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -27,16 +29,20 @@ export function loadConfig<Config>(parse: (env: Env) => Config): Config {
 }
 
 /**
- * Parses the environment once; the result is frozen. An empty variable counts as unset.
+ * Parses the environment once; the result is frozen. An empty variable counts as unset. Line breaks at the end of a value
+ * are left out: a file that holds a secret often ends with one.
  *
  * @throws ConfigError naming every bad variable
  */
 export function parseEnv<Schema extends z.ZodType>(schema: Schema, env: Env): Readonly<z.output<Schema>> {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
-  const result = schema.safeParse(given)
-  if (result.success) return Object.freeze(result.data)
-  const lines = result.error.issues.map((issue) => `  ${issue.path.join('.') || 'settings'}: ${issue.message}`)
-  throw new ConfigError(`These settings are not usable:\n${lines.join('\n')}`)
+  const values = Object.entries(env).map(([name, value]) => [name, value?.replace(/[\r\n]+$/, '')] as const)
+  const result = schema.safeParse(Object.fromEntries(values.filter(([, value]) => value)))
+  if (!result.success)
+    throw new ConfigError(result.error.issues.map(({ path, message }) => `${path.join('.') || 'settings'}: ${message}`))
+  // Node puts U+FFFD where a variable has bytes that are no UTF-8.
+  const garbled = Object.keys(result.data as object).filter((name) => env[name]?.includes('\ufffd'))
+  if (garbled.length > 0) throw new ConfigError(garbled.map((name) => `${name}: must be a text in UTF-8`))
+  return Object.freeze(result.data)
 }
 
 /** A whole number in plain decimal digits: neither `0x10`, `1e3` nor a blank is one. */

@@ -1,9 +1,21 @@
 export { randomUUIDv7 as uuidv7 } from 'node:crypto'
-export { ConfigError, type Env, integer, loadConfig, parseEnv } from './env.ts'
+export { ConfigError } from './config-error.ts'
+export { hostUrls } from './database-url.ts'
+export { type Env, integer, isProduction, loadConfig, parseEnv } from './env.ts'
 export { explain } from './explain.ts'
 export { type Part, runUntilSignal } from './lifecycle.ts'
+export { outliveOutput } from './log-output.ts'
 export { createLogger, type LogFields, type Logger } from './logger.ts'
 export { errorMessage, redact } from './redact.ts'
 export { isRequestId } from './request-id.ts'
-export { brokerEnv, brokerUrls, databaseEnv, databaseUrl, exchangeName, loggingEnv, redriveEnv } from './settings.ts'
+export {
+  brokerEnv,
+  brokerUrls,
+  databaseEnv,
+  databaseUrl,
+  exchangeName,
+  listenHost,
+  loggingEnv,
+  redriveEnv,
+} from './settings.ts'
 export { waitFor } from './wait-for.ts'

@@ -1,4 +1,6 @@
+import type { Writable } from 'node:stream'
 import winston from 'winston'
+import { createLogOutput } from './log-output.ts'
 import { redact } from './redact.ts'
 
 export type LogFields = Readonly<Record<string, unknown>>
@@ -15,15 +17,22 @@ export interface LoggerOptions {
   service: string
   level: 'error' | 'warn' | 'info' | 'debug'
   /** Defaults to standard output: one JSON object a line, or readable lines on a terminal. */
-  stream?: NodeJS.WritableStream & { isTTY?: boolean }
+  stream?: Writable & { isTTY?: boolean }
 }
 
-/** Every line passes `redact` first: no password reaches the output. */
+/**
+ * Every line passes `redact` first: no password reaches the output. A log that cannot be written stops nothing: standard
+ * error is told so, and the log how many lines were lost, as soon as it can be written again.
+ */
 export function createLogger({ service, level, stream = process.stdout }: LoggerOptions): Logger {
+  const output = createLogOutput(stream, {
+    onBroken: (reason) => void process.stderr.write(`${service}: the log cannot be written: ${reason}; going on\n`),
+    onRecovered: (lines, reason) => write('error')('log lines were lost', { lines_since_start: lines, reason }),
+  })
   const logger = winston.createLogger({
     level,
     format: stream.isTTY ? readable : json,
-    transports: [new winston.transports.Stream({ stream })],
+    transports: [new winston.transports.Stream({ stream: output })],
   })
   const write = (at: string) => (message: string, fields?: LogFields) => {
     if (logger.isLevelEnabled(at))

@@ -1,11 +1,21 @@
+import { isIP } from 'node:net'
 import * as z from 'zod'
+import { AddressError, formatAddress, isPort, parseHosts, withPorts } from './address.ts'
+import { readBrokerHosts, readBrokerUrls } from './broker-url.ts'
+import { checkDatabaseName, formatDatabaseUrl, readDatabaseUrl } from './database-url.ts'
 import { integer } from './env.ts'
 
 /** The settings that several services share, as zod shapes to spread into a service's own schema. */
 
-function isUrl(value: string, protocols: readonly string[]): boolean {
-  return URL.canParse(value) && protocols.includes(new URL(value).protocol)
-}
+/** An address that a server listens on, without the brackets of an IPv6 address. */
+export const listenHost = z
+  .string()
+  .trim()
+  .transform((value) => value.replace(/^\[(.*)\]$/, '$1'))
+  .refine(
+    (value) => isIP(value) !== 0 || /^[a-z0-9_.-]+$/i.test(value),
+    'must be an address of this machine without a port, such as 127.0.0.1, 0.0.0.0 or ::',
+  )
 
 export const loggingEnv = {
   LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug').default('info'),
@@ -15,27 +25,40 @@ export const redriveEnv = {
   REDRIVE_AFTER_MS: integer({ min: 100, max: 3_600_000, default: 60_000 }),
 }
 
-const port = z.string().refine((value) => /^\d{1,5}$/.test(value) && Number(value) <= 65_535, 'must be a port')
+/** A text that `read` takes without an AddressError. */
+function readable(read: (text: string) => unknown) {
+  return z.string().superRefine((value, context) => {
+    try {
+      read(value)
+    } catch (error) {
+      if (!(error instanceof AddressError)) throw error
+      context.addIssue(error.message)
+    }
+  })
+}
+
+const port = z.string().trim().refine(isPort, 'must be a port, 1 to 65535')
 
 export const databaseEnv = {
-  DATABASE_URL: z
-    .string()
-    .refine((value) => isUrl(value, ['postgres:', 'postgresql:']), 'must be a postgres:// URL')
-    .optional(),
-  DB_HOST: z.string().default('localhost'),
+  DATABASE_URL: readable(readDatabaseUrl).optional(),
+  DB_HOST: readable(parseHosts).default('localhost'),
   DB_PORT: port.default('5432'),
   DB_USER: z.string().default('postgres'),
   DB_PASSWORD: z.string().default('postgres'),
-  DB_NAME: z.string().default('payments'),
+  DB_NAME: readable(checkDatabaseName).default('payments'),
 }
 
 type DatabaseEnv = z.output<z.ZodObject<typeof databaseEnv>>
 
-/** `DATABASE_URL` where it is given, else one made of the `DB_` parts. */
+/**
+ * `DATABASE_URL` where it is given, else one made of the `DB_` parts. It may name several hosts: `hostUrls` makes one
+ * URL for each of them.
+ */
 export function databaseUrl(env: DatabaseEnv): string {
-  if (env.DATABASE_URL) return env.DATABASE_URL
-  const login = `${encodeURIComponent(env.DB_USER)}:${encodeURIComponent(env.DB_PASSWORD)}`
-  return `postgres://${login}@${env.DB_HOST}:${env.DB_PORT}/${encodeURIComponent(env.DB_NAME)}`
+  if (env.DATABASE_URL) return formatDatabaseUrl(readDatabaseUrl(env.DATABASE_URL))
+  const { DB_USER: user, DB_PASSWORD: password, DB_NAME: path } = env
+  const hosts = withPorts(parseHosts(env.DB_HOST), env.DB_PORT)
+  return formatDatabaseUrl({ scheme: 'postgres', user, password, hosts, path, query: new URLSearchParams() })
 }
 
 /** Of a queue or an exchange. `<queue>.dead` is the name of another queue and of another exchange. */
@@ -47,14 +70,8 @@ const brokerName = z
   .refine((value) => !value.endsWith('.dead'), 'must not end with .dead, which names what a queue rejects')
 
 export const brokerEnv = {
-  RABBITMQ_URL: z
-    .string()
-    .refine(
-      (value) => value.split(',').every((url) => isUrl(url.trim(), ['amqp:', 'amqps:'])),
-      'must be amqp:// URLs, separated by commas',
-    )
-    .optional(),
-  MQ_HOST: z.string().default('localhost'),
+  RABBITMQ_URL: readable(readBrokerUrls).optional(),
+  MQ_HOST: readable(readBrokerHosts).default('localhost'),
   MQ_PORT: port.default('5672'),
   MQ_USER: z.string().default('guest'),
   MQ_PASSWORD: z.string().default('guest'),
@@ -69,9 +86,11 @@ export function exchangeName(env: Pick<BrokerEnv, 'MQ_QUEUE' | 'MQ_EXCHANGE'>): 
   return env.MQ_EXCHANGE ?? env.MQ_QUEUE
 }
 
-/** The nodes of `RABBITMQ_URL` where it is given, else one made of the `MQ_` parts. */
+/** One URL for each broker: of `RABBITMQ_URL` where it is given, else made of the `MQ_` parts. */
 export function brokerUrls(env: BrokerEnv): readonly string[] {
-  if (env.RABBITMQ_URL) return env.RABBITMQ_URL.split(',').map((url) => url.trim())
-  const login = `${encodeURIComponent(env.MQ_USER)}:${encodeURIComponent(env.MQ_PASSWORD)}`
-  return [`amqp://${login}@${env.MQ_HOST}:${env.MQ_PORT}/`]
+  if (env.RABBITMQ_URL) return readBrokerUrls(env.RABBITMQ_URL).map((address) => formatAddress(address))
+  const { MQ_USER: user, MQ_PASSWORD: password } = env
+  const hosts = withPorts(readBrokerHosts(env.MQ_HOST), env.MQ_PORT)
+  const rest = { scheme: 'amqp', user, password, path: '', query: new URLSearchParams() }
+  return hosts.map((host) => formatAddress({ ...rest, hosts: [host] }))
 }

@@ -68,6 +68,17 @@ describe('settings', () => {
     expect(brokerUrls(settings)).to.deep.equal(['amqp://a/', 'amqps://b/v'])
   })
 
+  it('leave out line breaks at the end of a value, which a file with a secret often has', () => {
+    const settings = parseEnv(schema, { DB_PASSWORD: ' secret \r\n', PORT: '80\n' })
+    expect(settings).to.include({ DB_PASSWORD: ' secret ', PORT: 80 })
+  })
+
+  it('are refused, by name, where a value is not UTF-8: Node has U+FFFD in its place', () => {
+    expect(refused({ DB_PASSWORD: 'hunter2\ufffd', MQ_USER: '\ufffd' })).to.equal(
+      'These settings are not usable:\n  DB_PASSWORD: must be a text in UTF-8\n  MQ_USER: must be a text in UTF-8',
+    )
+  })
+
   it('count as unset when they are empty', () => {
     expect(parseEnv(schema, { PORT: '', DATABASE_URL: '' }).PORT).to.equal(8080)
   })

@@ -36,7 +36,8 @@ export function startService(
 ): ServiceProcess {
   const child = spawn(process.execPath, [...nodeArguments, join(REPOSITORY, `services/${service}/src/main.ts`)], {
     cwd: tmpdir(), // Where no .env of the checkout is.
-    env: { PATH: process.env.PATH, APP_ENV: 'production', ...env },
+    // In production a worker has no provider by default, and the simulated one only in a sandbox.
+    env: { PATH: process.env.PATH, APP_ENV: 'production', PROVIDER: 'simulated', SANDBOX: 'yes', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const logs: LogLine[] = []

@@ -1,11 +1,20 @@
-import { databaseEnv, databaseUrl, type Env, integer, loggingEnv, parseEnv, redriveEnv } from '@cashflow/runtime'
+import {
+  databaseEnv,
+  databaseUrl,
+  type Env,
+  integer,
+  listenHost,
+  loggingEnv,
+  parseEnv,
+  redriveEnv,
+} from '@cashflow/runtime'
 import * as z from 'zod'
 
 export const apiEnv = z.object({
   ...databaseEnv,
   ...loggingEnv,
   ...redriveEnv,
-  HOST: z.string().default('127.0.0.1'),
+  HOST: listenHost.default('127.0.0.1'),
   PORT: integer({ min: 0, max: 65_535, default: 8080 }),
   API_QUEUE_MAX: integer({ min: 1, max: 100_000, default: 1_000 }),
 })

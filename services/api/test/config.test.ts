@@ -28,6 +28,23 @@ describe('The API’s settings', () => {
     expect(() => apiConfig(env)).not.to.throw(/secret/)
   })
 
+  for (const [HOST, host] of [
+    ['[::1]', '::1'],
+    ['::', '::'],
+    ['0.0.0.0', '0.0.0.0'],
+    ['localhost\n', 'localhost'],
+  ] as const) {
+    it(`listen on ${host} with HOST=${JSON.stringify(HOST)}`, () => {
+      expect(apiConfig({ HOST }).host).to.equal(host)
+    })
+  }
+
+  for (const HOST of ['*', '127.0.0.1:8080', '[::1]:8080', 'http://localhost', '"::1"', '[localhost]:1']) {
+    it(`refuse ${JSON.stringify(HOST)} as an address to listen on`, () => {
+      expect(() => apiConfig({ HOST })).to.throw('HOST: must be an address of this machine')
+    })
+  }
+
   for (const PORT of ['65536', '-1', '1e3', '0x50', '80.5', ' 80']) {
     it(`refuse ${JSON.stringify(PORT)} as a port`, () => {
       expect(() => apiConfig({ PORT })).to.throw(/PORT/)

@@ -6,6 +6,7 @@ import {
   type Env,
   exchangeName,
   integer,
+  isProduction,
   loggingEnv,
   parseEnv,
   redriveEnv,
@@ -13,6 +14,9 @@ import {
 import * as z from 'zod'
 import type { ProviderSettings } from './create-provider.ts'
 import { PENDING_MAX_MS } from './release-plan.ts'
+
+const sandbox = z.enum(['yes', 'no'], 'must be yes or no')
+const provider = (problem: string) => z.enum(['simulated', 'http'], problem)
 
 export const workerEnv = z
   .object({
@@ -22,7 +26,8 @@ export const workerEnv = z
     ...redriveEnv,
     RECONCILE_INTERVAL_MS: integer({ min: 100, max: 600_000, default: 5_000 }),
     WORKER_PREFETCH: integer({ min: 1, max: 1_000, default: 100 }),
-    PROVIDER: z.enum(['simulated', 'http'], 'must be simulated or http').default('simulated'),
+    SANDBOX: sandbox.default('yes'),
+    PROVIDER: provider('must be simulated or http').default('simulated'),
     PROVIDER_URL: z
       .string()
       .refine(isPlainHttpUrl, 'must be an http or https URL without credentials, query and fragment')
@@ -53,6 +58,17 @@ export const workerEnv = z
     message: 'is needed with PROVIDER=http',
     when: areReadable('PROVIDER', 'PROVIDER_URL'),
   })
+  .refine((env) => env.PROVIDER !== 'simulated' || env.SANDBOX === 'yes', {
+    path: ['SANDBOX'],
+    message: 'must be yes with PROVIDER=simulated, which settles payments by chance and moves no money',
+    when: areReadable('PROVIDER', 'SANDBOX'),
+  })
+
+/** In production no payment is settled by chance because a setting is missing. */
+const productionEnv = workerEnv.safeExtend({
+  SANDBOX: sandbox.default('no'),
+  PROVIDER: provider('must be http or simulated, and has no default with APP_ENV=production'),
+})
 
 // For what was charged last before a stop to be settled.
 const SETTLE_MS = 5_000
@@ -64,7 +80,7 @@ function areReadable(...names: string[]) {
 
 /** @throws ConfigError naming every setting that is not usable */
 export function workerConfig(env: Env) {
-  const settings = parseEnv(workerEnv, env)
+  const settings = parseEnv(isProduction(env) ? productionEnv : workerEnv, env)
   return Object.freeze({
     databaseUrl: databaseUrl(settings),
     brokerUrls: brokerUrls(settings),

@@ -1,5 +1,6 @@
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { expect } from 'chai'
+import { createProvider } from '../src/create-provider.ts'
 import { attemptCharge, type Earlier, type Provider } from '../src/provider.ts'
 import { createSimulatedProvider } from '../src/simulated-provider.ts'
 import { createTimeLimit } from '../src/time-limit.ts'
@@ -13,6 +14,20 @@ const { payment } = createPayment({
 })
 const lease = createTimeLimit(60_000)
 const FIRST = { attempts: 0, pending: false }
+
+describe('the provider that the settings choose', () => {
+  it('is said at the start: that no money moves, or where payments are charged', () => {
+    const lines: unknown[][] = []
+    const say = (level: string) => (message: string, fields?: object) => void lines.push([level, message, fields])
+    const logger = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') }
+    createProvider({ kind: 'simulated', delayMs: 0, successRate: 0.7 }, logger)
+    createProvider({ kind: 'http', url: 'https://pay.internal/charges', token: 'hunter2' }, logger)
+    expect(lines).to.deep.equal([
+      ['warn', 'the provider is simulated: no money moves, and chance settles each payment', { success_rate: 0.7 }],
+      ['info', 'payments are charged at the HTTP provider', { url: 'https://pay.internal/charges' }],
+    ])
+  })
+})
 
 describe('the simulated provider', () => {
   for (const [chance, outcome] of [

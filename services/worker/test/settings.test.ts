@@ -41,8 +41,43 @@ describe("the worker's settings", () => {
     expect(() => workerConfig({ PROVIDER: 'http', PROVIDER_PENDING_MAX_MS: '5' })).to.throw('PROVIDER_URL: is needed')
   })
 
+  it('have no provider by default with APP_ENV=production, so that chance settles no real payment', () => {
+    const line = (env: Record<string, string>) => {
+      try {
+        workerConfig({ APP_ENV: 'production', ...env })
+      } catch (error) {
+        return (error as Error).message.split('\n').slice(1)
+      }
+      return []
+    }
+    const missing = ['  PROVIDER: must be http or simulated, and has no default with APP_ENV=production']
+    const chance = [
+      '  SANDBOX: must be yes with PROVIDER=simulated, which settles payments by chance and moves no money',
+    ]
+    expect(line({})).to.deep.equal(missing)
+    expect(line({ PROVIDERS: 'http', PROVIDER_URL: 'https://pay.internal/' })).to.deep.equal(missing)
+    expect(line({ SANDBOX: 'yes' })).to.deep.equal(missing)
+    expect(line({ PROVIDER: 'simulated' })).to.deep.equal(chance)
+    expect(line({ PROVIDER: 'simulated', SANDBOX: 'no' })).to.deep.equal(chance)
+    expect(line({ PROVIDER: 'simulated', SANDBOX: 'true' })).to.deep.equal(['  SANDBOX: must be yes or no'])
+    expect(line({ PROVIDER: 'http' })).to.deep.equal(['  PROVIDER_URL: is needed with PROVIDER=http'])
+    expect(line({ PROVIDER: 'simulated', SANDBOX: 'yes' })).to.deep.equal([])
+    expect(line({ PROVIDER: 'http', PROVIDER_URL: 'https://pay.internal/' })).to.deep.equal([])
+  })
+
+  it('refuse another spelling of APP_ENV=production, which would be no production', () => {
+    for (const APP_ENV of ['prod', 'Production', ' production', '"production"', 'production '])
+      expect(() => workerConfig({ APP_ENV }), APP_ENV).to.throw('APP_ENV: must be spelt production')
+    expect(workerConfig({ APP_ENV: 'staging' }).provider.kind).to.equal('simulated')
+  })
+
+  it('refuse the simulated provider outside a sandbox, in development too', () => {
+    expect(() => workerConfig({ SANDBOX: 'no' })).to.throw('SANDBOX: must be yes with PROVIDER=simulated')
+  })
+
   for (const [name, value] of [
     ['PROVIDER', 'https'],
+    ['SANDBOX', 'true'],
     ['PROVIDER_URL', 'ftp://pay.internal/charges'],
     ['PROVIDER_URL', 'pay.internal'],
     ['PROVIDER_URL', 'https://user:secret@pay.internal/charges'],

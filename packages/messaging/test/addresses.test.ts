@@ -1,0 +1,98 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
+import { expect } from 'chai'
+import { cleanUp } from './cleanup.ts'
+import { createRig } from './rig.ts'
+
+const OWN_ADDRESSES = Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? [])
+const PASSWORD = `%41@:/#?&=+ ,'"ß日😀\\;!()*[]{}|^~\`<>$`
+
+describe('the address of a broker', () => {
+  let vhost: TestVhost
+  let user: string
+  const grant = { configure: '.*', write: '.*', read: '.*' }
+  const request = (method: string, path: string, body?: unknown) => vhost.management.request(method, path, body)
+
+  beforeEach(async () => {
+    vhost = await createTestVhost()
+    user = `üser ${vhost.name}`
+    await request('PUT', `/users/${encodeURIComponent(user)}`, { password: PASSWORD, tags: '' })
+  })
+  afterEach(async () => {
+    await cleanUp()
+    await request('DELETE', `/users/${encodeURIComponent(user)}`)
+    await vhost.drop()
+  })
+
+  function urlOf(path: string, login = `${encodeURIComponent(user)}:${encodeURIComponent(PASSWORD)}`): string {
+    return `amqp://${login}@${new URL(vhost.url).host}${path}`
+  }
+
+  /** Why the broker is waited for, as the log has it. */
+  async function reasonFor(url: string): Promise<unknown> {
+    const { logger } = createRig([url])
+    await eventually(() => expect(logger.said('waiting for RabbitMQ')).to.have.length(1))
+    return logger.said('waiting for RabbitMQ')[0]?.fields?.reason
+  }
+
+  it('logs in with a user and a password of any characters', async () => {
+    await request('PUT', `/permissions/${vhost.name}/${encodeURIComponent(user)}`, grant)
+    await createRig([urlOf(`/${vhost.name}`)]).connection.whenReady()
+  })
+
+  it('names a vhost that is missing: the log has the words of RabbitMQ', async () => {
+    expect(await reasonFor(urlOf(`/${vhost.name}-missing`))).to.match(
+      new RegExp(`^Handshake terminated by server: 530 .*vhost ${vhost.name}-missing not found`),
+    )
+  })
+
+  it('names a user without rights on the vhost: the log has the words of RabbitMQ', async () => {
+    expect(await reasonFor(urlOf(`/${vhost.name}`))).to.match(
+      new RegExp(`^Handshake terminated by server: 530 .*access to vhost '${vhost.name}' refused for user '.*ser`),
+    )
+  })
+
+  for (const path of ['', '/', '/%2F', '//']) {
+    it(`means the vhost / by ${JSON.stringify(path)} after the host`, async () => {
+      const { username, password } = new URL(vhost.url)
+      const { connection } = createRig([urlOf(path, `${username}:${password}`)])
+      expect((await connection.link()).endpoint.name).to.match(/:\d+\/(\/|%2F)?$/)
+      expect(await reasonFor(urlOf(path))).to.contain("access to vhost '/' refused")
+    })
+  }
+
+  // A machine without IPv6 has the other address only.
+  for (const address of ['127.0.0.1', '::1'].filter((own) => OWN_ADDRESSES.includes(own))) {
+    it(`may be ${address}`, async () => {
+      const heard = Promise.withResolvers<string>()
+      const server = createServer((socket) => {
+        socket.on('error', () => {})
+        socket.once('data', (data) => heard.resolve(data.toString('latin1')))
+      })
+      await once(server.listen(0, address), 'listening')
+      try {
+        const { port } = server.address() as AddressInfo
+        const host = address.includes(':') ? `[${address}]` : address
+        const { stop } = createRig([`amqp://guest:guest@${host}:${port}/`])
+        expect(await heard.promise).to.match(/^AMQP/)
+        await stop()
+      } finally {
+        server.close()
+      }
+    })
+  }
+
+  it('may name a vhost with a slash in its name', async () => {
+    await request('PUT', `/vhosts/${vhost.name}%2Fa`)
+    try {
+      await request('PUT', `/permissions/${vhost.name}%2Fa/${encodeURIComponent(user)}`, grant)
+      await createRig([urlOf(`/${vhost.name}%2Fa`)]).connection.whenReady()
+      await createRig([urlOf(`/${vhost.name}/a`)]).connection.whenReady()
+    } finally {
+      await cleanUp()
+      await request('DELETE', `/vhosts/${vhost.name}%2Fa`)
+    }
+  })
+})

@@ -1,0 +1,55 @@
+import { type Address, AddressError, type Host, parseAddress, parseHosts } from './address.ts'
+
+/** Separates URLs, and neither the hosts of one URL nor the characters of a password. */
+const BETWEEN_URLS = /,\s*(?=[a-z][a-z0-9+.-]*:\/\/)/i
+const COMMA_AFTER_HOSTS = /^[^/]*\/\/[^/?#]*[/?#].*,/s
+
+/**
+ * Reads RabbitMQ URLs that are separated by commas. Each may name several hosts, which makes one address for each host.
+ *
+ * @throws AddressError
+ */
+export function readBrokerUrls(text: string): readonly Address[] {
+  return text.trim().split(BETWEEN_URLS).flatMap(readBrokerUrl)
+}
+
+function readBrokerUrl(text: string): readonly Address[] {
+  const address = parseAddress(text, ['amqp', 'amqps'])
+  if (COMMA_AFTER_HOSTS.test(text))
+    throw new AddressError('must be URLs separated by commas; a comma in a vhost is %2C')
+  checkParameters(address.query)
+  const hosts = address.hosts.length === 0 ? [{ name: 'localhost' }] : address.hosts
+  checkBrokerHosts(hosts)
+  return hosts.map((host) => ({ ...address, hosts: [host] }))
+}
+
+/**
+ * Reads a list of hosts, as `parseHosts` does.
+ *
+ * @throws AddressError, also for a Unix socket
+ */
+export function readBrokerHosts(text: string): readonly Host[] {
+  const hosts = parseHosts(text)
+  checkBrokerHosts(hosts)
+  return hosts
+}
+
+function checkBrokerHosts(hosts: readonly Host[]): void {
+  if (hosts.some(({ name }) => name.startsWith('/')))
+    throw new AddressError('must not name a Unix socket: RabbitMQ listens on TCP only')
+}
+
+/** amqplib would take what is no number for 0, or send it. */
+function checkParameters(query: URLSearchParams): void {
+  const heartbeat = query.get('heartbeat')
+  if (heartbeat !== null && !isBetween(heartbeat, 1, 600))
+    throw new AddressError('must have a heartbeat of 1 to 600 seconds: without one a silent broker is never noticed')
+  for (const name of ['frameMax', 'channelMax', 'maxFrameSize']) {
+    const value = query.get(name)
+    if (value !== null && !isBetween(value, 0, 2 ** 31)) throw new AddressError(`must have a whole number as ${name}`)
+  }
+}
+
+function isBetween(text: string, min: number, max: number): boolean {
+  return /^\d{1,10}$/.test(text) && Number(text) >= min && Number(text) <= max
+}
