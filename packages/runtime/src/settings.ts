@@ -1,4 +1,6 @@
 import * as z from 'zod'
+import { AddressError, isPort, parseHosts, withPorts } from './address.ts'
+import { checkDatabaseName, formatDatabaseUrl, readDatabaseUrl } from './database-url.ts'
 import { integer } from './env.ts'
 
 /** The settings that several services share, as zod shapes to spread into a service's own schema. */
@@ -15,27 +17,40 @@ export const redriveEnv = {
   REDRIVE_AFTER_MS: integer({ min: 100, max: 3_600_000, default: 60_000 }),
 }
 
-const port = z.string().refine((value) => /^\d{1,5}$/.test(value) && Number(value) <= 65_535, 'must be a port')
+/** A text that `read` takes without an AddressError. */
+function readable(read: (text: string) => unknown) {
+  return z.string().superRefine((value, context) => {
+    try {
+      read(value)
+    } catch (error) {
+      if (!(error instanceof AddressError)) throw error
+      context.addIssue(error.message)
+    }
+  })
+}
+
+const port = z.string().trim().refine(isPort, 'must be a port, 1 to 65535')
 
 export const databaseEnv = {
-  DATABASE_URL: z
-    .string()
-    .refine((value) => isUrl(value, ['postgres:', 'postgresql:']), 'must be a postgres:// URL')
-    .optional(),
-  DB_HOST: z.string().default('localhost'),
+  DATABASE_URL: readable(readDatabaseUrl).optional(),
+  DB_HOST: readable(parseHosts).default('localhost'),
   DB_PORT: port.default('5432'),
   DB_USER: z.string().default('postgres'),
   DB_PASSWORD: z.string().default('postgres'),
-  DB_NAME: z.string().default('payments'),
+  DB_NAME: readable(checkDatabaseName).default('payments'),
 }
 
 type DatabaseEnv = z.output<z.ZodObject<typeof databaseEnv>>
 
-/** `DATABASE_URL` where it is given, else one made of the `DB_` parts. */
+/**
+ * `DATABASE_URL` where it is given, else one made of the `DB_` parts. It may name several hosts: `hostUrls` makes one
+ * URL for each of them.
+ */
 export function databaseUrl(env: DatabaseEnv): string {
-  if (env.DATABASE_URL) return env.DATABASE_URL
-  const login = `${encodeURIComponent(env.DB_USER)}:${encodeURIComponent(env.DB_PASSWORD)}`
-  return `postgres://${login}@${env.DB_HOST}:${env.DB_PORT}/${encodeURIComponent(env.DB_NAME)}`
+  if (env.DATABASE_URL) return formatDatabaseUrl(readDatabaseUrl(env.DATABASE_URL))
+  const { DB_USER: user, DB_PASSWORD: password, DB_NAME: path } = env
+  const hosts = withPorts(parseHosts(env.DB_HOST), env.DB_PORT)
+  return formatDatabaseUrl({ scheme: 'postgres', user, password, hosts, path, query: new URLSearchParams() })
 }
 
 /** Of a queue or an exchange. `<queue>.dead` is the name of another queue and of another exchange. */

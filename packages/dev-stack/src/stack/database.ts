@@ -1,3 +1,4 @@
+import { hostUrls } from '@cashflow/runtime'
 import { removePostgresData, startPostgres } from '../servers/postgres.ts'
 import { openClient } from '../servers/postgres-client.ts'
 import { choosePort, onPorts } from './choose-port.ts'
@@ -8,7 +9,8 @@ export type Database = { url: string; pid(): number | undefined; stop(): Promise
 export async function startDatabase(context: StackContext, signal: AbortSignal): Promise<Database> {
   const { stateDir, settings, serverPorts, fresh, say, supervise, onSpawn } = context
   if (settings.given.databaseUrl) {
-    say(`using the PostgreSQL at ${new URL(settings.given.databaseUrl).host}, which DATABASE_URL or DB_HOST asks for`)
+    const hosts = hostUrls(settings.given.databaseUrl).map((url) => decodeURIComponent(new URL(url).host))
+    say(`using the PostgreSQL at ${hosts.join(', ')}, which DATABASE_URL or DB_HOST asks for`)
     return { url: settings.given.databaseUrl, pid: () => undefined, stop: async () => {} }
   }
   if (fresh) removePostgresData(stateDir)

@@ -1,0 +1,92 @@
+import { accessSync, constants } from 'node:fs'
+import { type Address, AddressError, formatAddress, parseAddress, parseHosts, withPorts } from './address.ts'
+
+const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']
+const SSL_FILES = ['sslcert', 'sslkey', 'sslrootcert']
+
+/**
+ * One connection string that pg understands for each host of a database URL, in order. The URL has libpq's form:
+ * `postgres://user:password@a:1,[::1]:2,c/database?parameter=value`.
+ *
+ * @throws AddressError
+ */
+export function hostUrls(url: string): readonly [string, ...string[]] {
+  const address = readDatabaseUrl(url)
+  const [first = '', ...rest] = address.hosts.map((host) => formatDatabaseUrl({ ...address, hosts: [host] }))
+  return [first, ...rest]
+}
+
+/**
+ * A database URL as `readDatabaseUrl` has read it.
+ *
+ * pg leaves `%2F`, `%3A` and the like in a path as they are. So these characters stand for themselves.
+ */
+export function formatDatabaseUrl(address: Address): string {
+  return formatAddress(address, encodeURI(address.path))
+}
+
+/**
+ * Reads a database URL with all that libpq lets a parameter say instead: `host`, `port`, `user`, `password`, `dbname`.
+ *
+ * @throws AddressError
+ */
+export function readDatabaseUrl(text: string): Address {
+  const address = parseAddress(text, ['postgres', 'postgresql'])
+  const query = new URLSearchParams(address.query)
+  const take = (name: string) => {
+    const value = query.getAll(name).join(',')
+    query.delete(name)
+    return value === '' ? undefined : value
+  }
+  const [hosts, ports] = [take('host'), take('port')]
+  const user = take('user') ?? address.user
+  const password = take('password') ?? address.password
+  const path = take('dbname') ?? address.path
+  checkDatabaseName(path)
+  checkServerKind(take('target_session_attrs'))
+  checkTls(query)
+  const named = hosts === undefined ? address.hosts : parseHosts(hosts)
+  const all = named.length === 0 ? [{ name: 'localhost' }] : named
+  return { ...address, user, password, path, query, hosts: ports === undefined ? all : withPorts(all, ports) }
+}
+
+/** @throws AddressError when pg cannot be told the name */
+export function checkDatabaseName(name: string): void {
+  if (/[?#@]/.test(name)) throw new AddressError('must not have ?, # or @ in the name of the database')
+}
+
+/** A payment is never read from a standby, so no URL can ask for one. */
+function checkServerKind(wanted: string | undefined): void {
+  if (wanted !== undefined && !['any', 'read-write', 'primary'].includes(wanted))
+    throw new AddressError('must not have a target_session_attrs other than read-write, primary or any')
+}
+
+/**
+ * Writes the modes that pg takes for `verify-full` as that, which spares its warning. `ssl=false` would turn TLS on.
+ *
+ * @throws AddressError for a mode that pg does not know, and a file that cannot be read
+ */
+function checkTls(query: URLSearchParams): void {
+  const ssl = query.get('ssl')
+  if (ssl === 'false' || ssl === '0') {
+    query.delete('ssl')
+    query.set('sslmode', 'disable')
+  } else if (ssl !== null && ssl !== 'true' && ssl !== '1') throw new AddressError('must have ssl=true or ssl=false')
+  const mode = query.get('sslmode')
+  if (mode !== null && !SSL_MODES.includes(mode))
+    throw new AddressError(`must have an sslmode of ${SSL_MODES.join(', ')}`)
+  const isAsPgSays =
+    mode === null || mode === 'disable' || mode === 'no-verify' || query.get('uselibpqcompat') === 'true'
+  if (!isAsPgSays) query.set('sslmode', 'verify-full')
+  for (const name of SSL_FILES) if (query.has(name)) checkReadable(name, query.get(name) ?? '')
+}
+
+function checkReadable(parameter: string, file: string): void {
+  try {
+    accessSync(file, constants.R_OK)
+  } catch (error) {
+    throw new AddressError(
+      `must name a file that can be read in ${parameter}: ${(error as NodeJS.ErrnoException).code}`,
+    )
+  }
+}
