@@ -8,6 +8,7 @@ export { type Management, management } from './management.ts'
 export { createMigrated } from './migrated.ts'
 export { type Pgbouncer, startPgbouncer } from './pgbouncer.ts'
 export { type Pipeline, postTo, type Role, startPipeline } from './pipeline.ts'
+export { type PostgresTrio, startPostgresTrio, urlOfHosts } from './postgres-trio.ts'
 export { type PrivatePostgres, startPrivatePostgres } from './private-postgres.ts'
 export { readmeSettings } from './readme-settings.ts'
 export {
