@@ -16,9 +16,11 @@ export interface SessionOptions {
 
 export interface SessionConfig extends pg.ClientConfig {
   /** Without them the session neither sets nor checks anything. */
-  limits?: SessionLimits
+  limits?: SessionLimits | undefined
   /** Told why a session was refused, as well as who asked for it. */
   onRefused?: (reason: ReadOnlyError | DatabaseSettingError) => void
+  /** Told when the answer to a statement, or to a COMMIT, did not come within `query_timeout`. */
+  onOverdue?: () => void
 }
 
 export const CONNECT_MS = 5_000

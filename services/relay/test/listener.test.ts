@@ -1,3 +1,4 @@
+import { createDatabase } from '@cashflow/db'
 import { OUTBOX_CHANNEL } from '@cashflow/outbox'
 import { eventually, type PrivatePostgres, query, startPrivatePostgres } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -23,10 +24,15 @@ describe('the listener of a relay', () => {
   it('relay: does not listen to a server that turned read-only, and listens again once it takes writes', async () => {
     let notified = 0
     let lost = 0
+    const db = createDatabase({ url: server.url, applicationName: 'test', poolMax: 1, logger })
     const listener = createListener({
-      databaseUrl: server.url,
-      onNotify: () => void (notified += 1),
-      onLost: () => void (lost += 1),
+      db,
+      onNotify: () => {
+        notified += 1
+      },
+      onLost: () => {
+        lost += 1
+      },
       logger,
     })
     await listener.start(new AbortController().signal)
