@@ -1,46 +1,107 @@
 import type { Logger } from '@cashflow/runtime'
-import { Kysely, PostgresDialect } from 'kysely'
-import pg from 'pg'
+import { Kysely, PostgresDialect, type PostgresPool } from 'kysely'
 import { DatabaseSettingError, type ReadOnlyError } from './errors.ts'
-import { Session } from './session.ts'
-import { ineffectiveParameters, type SessionConfig, type SessionOptions, sessionConfig } from './session-config.ts'
+import { createHostPool } from './host-pool.ts'
+import { HostSession, type HostSessionConfig } from './host-session.ts'
+import { createHostWatch, type HostWatch } from './host-watch.ts'
+import { createHosts, type Host } from './hosts.ts'
+import type { Session } from './session.ts'
+import { CONNECT_MS, ineffectiveParameters, type SessionOptions, sessionConfig } from './session-config.ts'
 import type { Tables } from './tables.ts'
-import { refuseTransactionPooler } from './transaction-pooler.ts'
+import { createTimelines } from './timelines.ts'
 
 export interface DatabaseOptions extends SessionOptions {
   poolMax: number
   logger: Logger
 }
 
-const CONNECTION_LIFETIME_S = 1_800
 const REFUSALS_EVERY_MS = 10_000
+/** The start of a session, where there is another host to try. */
+const ATTEMPT_MS = 1_000
+
+/** A pool of sessions with the primary, and sessions outside of it that find the primary in the same way. */
+export class Database extends Kysely<Tables> {
+  /** Opens a session for LISTEN, with all that those in the pool have. It is the caller's to end. */
+  readonly openSession: (applicationName: string) => Promise<Session>
+
+  constructor(pool: () => Promise<PostgresPool>, openSession: Database['openSession']) {
+    super({ dialect: new PostgresDialect({ pool }) })
+    this.openSession = openSession
+  }
+}
 
 /** A pool whose sessions all have a limit for each way of waiting. It is opened when first used. */
-export function createDatabase(options: DatabaseOptions): Kysely<Tables> {
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: () => openPool(options) }) })
+export function createDatabase(options: DatabaseOptions): Database {
+  let servers: Servers | undefined
+  const open = async () => {
+    servers ??= openServers(options)
+    return servers
+  }
+  return new Database(
+    async () => (await open()).pool,
+    async (name) => (await open()).openSession(name),
+  )
 }
 
-/** @throws DatabaseSettingError, or what keeps sessions from being opened: the next use tries again */
-async function openPool(options: DatabaseOptions): Promise<pg.Pool> {
-  const { logger, url, poolMax } = options
+interface Servers {
+  pool: PostgresPool
+  openSession: Database['openSession']
+}
+
+/** @throws DatabaseSettingError when the URL cannot be used */
+function openServers(options: DatabaseOptions): Servers {
+  const { logger, url, poolMax, applicationName } = options
+  const hosts = createHosts(url, logger)
+  const timelines = createTimelines(logger)
   const refusals = createRefusals(logger)
-  const config: SessionConfig = { ...sessionConfig(options), onRefused: refusals.report }
-  await refuseTransactionPooler(config)
-  const pool = new pg.Pool({ ...config, Client: Session, max: poolMax, maxLifetimeSeconds: CONNECTION_LIFETIME_S })
-  const report = (error: Error) => logger.warn('database connection lost', { error })
-  pool.on('error', report)
-  // Without a listener of its own a checked-out client that the server ends would end the process.
-  pool.on('connect', (client) => client.on('error', report))
-  pool.once('connect', (client) => {
-    refusals.begin()
-    warnOfNoEffect(logger, url, client as Session)
+  const isOne = hosts.all.length === 1
+  const configOf = (host: Host, name = applicationName): HostSessionConfig => ({
+    ...sessionConfig({ ...options, url: host.url, applicationName: name }),
+    timelines,
+    startMs: isOne ? CONNECT_MS : ATTEMPT_MS,
+    onRefused: (reason) => {
+      // Among several hosts standbys are no news.
+      if (isOne || reason instanceof DatabaseSettingError) refusals.report(reason, host)
+    },
+    onOverdue: () => hosts.demote(host),
   })
-  return pool
+  const pool = createHostPool({
+    hosts,
+    configOf,
+    poolMax,
+    logger,
+    onFirst: (session) => {
+      refusals.begin()
+      warnOfNoEffect(logger, url, session)
+    },
+  })
+  const openSession = (name: string) =>
+    hosts.reach(
+      (host) => new HostSession(configOf(host, name)).connect(),
+      (late) => void late.end(),
+    )
+  if (isOne) return { pool, openSession }
+  const watch = createHostWatch({
+    hosts: hosts.all,
+    timelines,
+    logger,
+    configOf: (host) => configOf(host, `${applicationName}-watch`),
+  })
+  return { pool: watched(pool, watch), openSession }
 }
 
-/** A session outside the pool, for LISTEN, with the same limits and checks. The caller connects it. */
-export function createSession(options: SessionOptions): Session {
-  return new Session(sessionConfig(options))
+function watched(pool: PostgresPool, watch: HostWatch): PostgresPool {
+  return {
+    options: pool.options,
+    async connect() {
+      await watch.start()
+      return await pool.connect()
+    },
+    async end() {
+      await watch.stop()
+      await pool.end()
+    },
+  }
 }
 
 /** Logs why sessions are refused, at most every 10 seconds. Before the first session it says nothing: the start fails. */
@@ -50,10 +111,11 @@ function createRefusals(logger: Logger) {
     begin() {
       nextAt = 0
     },
-    report(reason: ReadOnlyError | DatabaseSettingError) {
+    report(reason: ReadOnlyError | DatabaseSettingError, host: Host) {
       if (performance.now() < nextAt) return
       nextAt = performance.now() + REFUSALS_EVERY_MS
       logger[reason instanceof DatabaseSettingError ? 'error' : 'warn']('database session refused', {
+        host: host.name,
         reason: reason.message,
         code: reason.code,
       })

@@ -18,6 +18,31 @@ export class ReadOnlyError extends Error {
   readonly code = '57P03'
 }
 
+/**
+ * A standby of the server was promoted, so it is no longer the primary, whatever it says: what it shows is old, and what
+ * it stores may be lost.
+ */
+export class OldTimelineError extends Error {
+  readonly code = '08006'
+
+  constructor(timeline: number, highest: number) {
+    super(
+      `The server is on timeline ${timeline}, but timeline ${highest} of the same system was seen: a standby was promoted. ` +
+        'If the server is right, as after a restored backup, restart the service',
+    )
+  }
+}
+
+/** None of several hosts gave a session that may be used. */
+export class NoHostError extends Error {
+  readonly code = '08001'
+
+  constructor(errors: ReadonlyMap<{ readonly name: string }, unknown>) {
+    const reasons = [...errors].map(([{ name }, error]) => `${name}: ${error instanceof Error ? error.message : error}`)
+    super(`No database host can be used: ${reasons.join('; ')}`)
+  }
+}
+
 /** A setting of the server, the database, the role or a pooler that breaks a guarantee. The message says what to do. */
 export class DatabaseSettingError extends Error {
   readonly code = 'database_setting'

@@ -1,5 +1,5 @@
 export type { Claim } from './claim.ts'
-export { createDatabase, createSession } from './database.ts'
+export { createDatabase, type Database } from './database.ts'
 export { databasePart } from './database-part.ts'
 export { isAway, isFault, isTransient, mayBeItemsOwn } from './errors.ts'
 export {

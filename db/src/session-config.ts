@@ -16,9 +16,11 @@ export interface SessionOptions {
 
 export interface SessionConfig extends pg.ClientConfig {
   /** Without them the session neither sets nor checks anything. */
-  limits?: SessionLimits
+  limits?: SessionLimits | undefined
   /** Called with the reason when a session is refused. The caller of `connect` gets it as well. */
   onRefused?: (reason: ReadOnlyError | DatabaseSettingError) => void
+  /** Told when the answer to a statement, or to a COMMIT, did not come within `query_timeout`. */
+  onOverdue?: () => void
 }
 
 export const CONNECT_MS = 5_000

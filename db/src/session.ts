@@ -25,6 +25,7 @@ const READ_ONLY_SIGNS = ['in_hot_standby', 'default_transaction_read_only']
 export class Session extends pg.Client {
   readonly #limits: SessionLimits | undefined
   readonly #onRefused: SessionConfig['onRefused']
+  readonly #onOverdue: SessionConfig['onOverdue']
   #warned = false
   /** Why it must not be used any longer. */
   #unusable: Error | undefined
@@ -34,6 +35,7 @@ export class Session extends pg.Client {
     super(config)
     this.#limits = config.limits
     this.#onRefused = config.onRefused
+    this.#onOverdue = config.onOverdue
     // A statement that waits for its answer is rejected anyway. Without a listener the error would end the process.
     this.on('error', () => {})
     // By its place in PostgreSQL's source, as 01000 is the code of every warning that has no other.
@@ -107,7 +109,10 @@ export class Session extends pg.Client {
       (error: Error) => {
         // It is still busy with that query, and the next one's answer would come after this one's, or never.
         const isBusy = error.message === 'Query read timeout'
-        if (isBusy) cancelStatement(this)
+        if (isBusy) {
+          this.#onOverdue?.()
+          cancelStatement(this)
+        }
         if (isBusy || isStalePlan(error) || isReadOnly(error)) this.#leave(error)
         // Of a ROLLBACK on a closed session, its error would hide why it was closed.
         throw this.#unusable ?? error
@@ -146,6 +151,6 @@ function asUnset(error: Error & { code?: string }): Error {
 }
 
 /** Some errors of pg's, of TLS's and of poolers (XX000) would pass for a fault of the statement that was to be sent. */
-function asUnconnected(error: Error): Error {
+export function asUnconnected(error: Error): Error {
   return isFault(error) || mayBeItemsOwn(error) ? Object.assign(error, { code: '08001' }) : error
 }

@@ -1,20 +1,24 @@
 import { DatabaseSettingError } from './errors.ts'
 import { Session } from './session.ts'
-import { CONNECT_MS, type SessionConfig } from './session-config.ts'
+import type { SessionConfig } from './session-config.ts'
 
 /**
  * Refuses a pooler that gives a session another server session for each transaction, or for each statement: it drops
  * settings and prepared statements, and lends them to others. Two sessions are held open and take turns. Behind such a
  * pooler both meet one server session, or one of them meets two.
  *
+ * @param limitMs how long all of it may take
  * @throws DatabaseSettingError, or what kept the sessions from being opened
  */
-export async function refuseTransactionPooler({ limits: _, ...config }: SessionConfig): Promise<void> {
+export async function refuseTransactionPooler({ limits: _, ...config }: SessionConfig, limitMs: number): Promise<void> {
   // They set nothing, for behind such a pooler another client would get it.
-  const open = () => new Session({ ...config, query_timeout: CONNECT_MS })
-  const pair = [open(), open()] as const
+  const pair = [new Session(config), new Session(config)] as const
   const servers = new Set<string>()
   const meetings = new Set<string>()
+  const end = () => {
+    for (const { connection } of pair) connection.stream.destroy(new Error('timeout expired'))
+  }
+  const limit = setTimeout(end, limitMs)
   try {
     await Promise.all(pair.map((session) => session.connect()))
     for (const turn of TURNS) {
@@ -23,6 +27,7 @@ export async function refuseTransactionPooler({ limits: _, ...config }: SessionC
       meetings.add(`${turn} ${server}`)
     }
   } finally {
+    clearTimeout(limit)
     // Not awaited: a server that has fallen silent does not answer the farewell either.
     for (const session of pair) void session.end()
   }

@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { DatabaseSettingError } from '../src/errors.ts'
-import { createDatabase, createSession, databasePart, findPayment, insertPayments, type Tables } from '../src/index.ts'
+import { createDatabase, type Database, databasePart, findPayment, insertPayments, type Tables } from '../src/index.ts'
 import { newPayment } from './test-store.ts'
 
 const logger = createLogger({ service: 'test', level: 'error' })
@@ -28,7 +28,7 @@ describe('PgBouncer', function () {
   this.timeout(300_000) // The first time on a machine it may have to be downloaded.
   let database: TestDatabase
   let pgbouncer: Pgbouncer
-  let db: Kysely<Tables>
+  let db: Database
   beforeEach(async () => {
     database = await createTestDatabase()
   })
@@ -63,9 +63,8 @@ describe('PgBouncer', function () {
   it('db: hears notifications through PgBouncer in session mode', async () => {
     pgbouncer = await startPgbouncer(database.url, { poolMode: 'session' })
     db = open(pgbouncer.url)
-    const listener = createSession({ url: pgbouncer.url, applicationName: 'listener' })
+    const listener = await db.openSession('listener')
     const heard = new Promise((resolve) => listener.on('notification', ({ channel }) => resolve(channel)))
-    await listener.connect()
     await listener.query('listen news')
     await sql`select pg_notify('news', '')`.execute(db)
     expect(await heard).to.equal('news')

@@ -38,7 +38,10 @@ export function readDatabaseUrl(text: string): Address {
     query.delete(name)
     return value === '' ? undefined : value
   }
-  const [hosts, ports] = [take('host'), take('port')]
+  const hosts = take('host')
+  // `?host=` leaves the port that stands in its usual place.
+  const [{ port: portBefore } = { port: undefined }] = hosts === undefined ? [] : address.hosts
+  const ports = take('port') ?? portBefore
   const user = take('user') ?? address.user
   const password = take('password') ?? address.password
   const path = take('dbname') ?? address.path
@@ -86,7 +89,7 @@ function checkReadable(parameter: string, file: string): void {
     accessSync(file, constants.R_OK)
   } catch (error) {
     throw new AddressError(
-      `must name a file that can be read in ${parameter}: ${(error as NodeJS.ErrnoException).code}`,
+      `must name a file that can be read in ${parameter}: ${(error as NodeJS.ErrnoException).code}, ${file}`,
     )
   }
 }

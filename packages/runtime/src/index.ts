@@ -1,4 +1,5 @@
 export { randomUUIDv7 as uuidv7 } from 'node:crypto'
+export { type Condition, createCondition } from './condition.ts'
 export { ConfigError } from './config-error.ts'
 export { hostUrls } from './database-url.ts'
 export { type Env, integer, isProduction, loadConfig, parseEnv } from './env.ts'

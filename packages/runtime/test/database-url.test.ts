@@ -36,6 +36,7 @@ describe('the address of PostgreSQL', () => {
     ['postgres://u:p@a:1,[::1]:2,c/db?x=y', 'a:1/db?x=y', '[::1]:2/db?x=y', 'c/db?x=y'],
     ['postgres://u:p@/db?host=/var/run/postgresql', '%2Fvar%2Frun%2Fpostgresql/db'],
     ['postgres:///db?host=/tmp&port=5433&user=u&password=p', '%2Ftmp:5433/db'],
+    ['postgres://u:p@localhost:5433/db?host=/tmp', '%2Ftmp:5433/db'],
     ['postgres://u:p@%2Fvar%2Frun:5433/db', '%2Fvar%2Frun:5433/db'],
     ['postgres:///?host=a,b&port=1,2&dbname=db&user=u&password=p', 'a:1/db', 'b:2/db'],
     ['postgres://u:p@a,b/db?port=5433', 'a:5433/db', 'b:5433/db'],

@@ -27,12 +27,7 @@ const publisher = createPublisher({
 })
 const floors = createFloors()
 const wake = createWake()
-const listener = createListener({
-  databaseUrl: config.databaseUrl,
-  onNotify: wake.wake,
-  onLost: floors.forget,
-  logger,
-})
+const listener = createListener({ db, onNotify: wake.wake, onLost: floors.forget, logger })
 const relay = createRelay({ db, publisher, floors, wake, logger, passes: config.passes })
 const formerExchange = createFormerExchange({ connection, logger, ...config })
 

@@ -1,9 +1,20 @@
+import { createDatabase } from '@cashflow/db'
 import { OUTBOX_CHANNEL } from '@cashflow/outbox'
-import { eventually, type PrivatePostgres, query, startPrivatePostgres } from '@cashflow/testing'
+import type { LogFields } from '@cashflow/runtime'
+import {
+  createTestDatabase,
+  eventually,
+  type PrivatePostgres,
+  query,
+  startPrivatePostgres,
+  startTcpProxy,
+  type TcpProxy,
+  type TestDatabase,
+} from '@cashflow/testing'
 import { expect } from 'chai'
 import { createListener } from '../src/listener.ts'
 
-const logger = { debug() {}, info() {}, warn() {}, error() {} }
+const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 
 describe('the listener of a relay', () => {
   let server: PrivatePostgres
@@ -17,21 +28,22 @@ describe('the listener of a relay', () => {
     await query(server.url, 'select pg_reload_conf()')
   }
   const sessions = async () =>
-    (await query(server.url, "select pid from pg_stat_activity where application_name = 'cashflow-relay-listen'"))
+    (await query(server.url, "select pid from pg_stat_activity where application_name like 'cashflow-relay-listen%'"))
       .length
 
   it('relay: does not listen to a server that turned read-only, and listens again once it takes writes', async () => {
     let notified = 0
     let lost = 0
+    const db = createDatabase({ url: server.url, applicationName: 'test', poolMax: 1, logger: quiet })
     const listener = createListener({
-      databaseUrl: server.url,
+      db,
       onNotify: () => {
         notified += 1
       },
       onLost: () => {
         lost += 1
       },
-      logger,
+      logger: quiet,
     })
     await listener.start(new AbortController().signal)
     await eventually(() => expect(notified).to.equal(1)) // It looks once when it begins.
@@ -46,4 +58,55 @@ describe('the listener of a relay', () => {
     await eventually(() => expect(notified).to.equal(3))
     await listener.stop()
   }).timeout(180_000)
+})
+
+describe('the listener of a relay that loses its session', () => {
+  let database: TestDatabase
+  let proxy: TcpProxy
+  const lines: { level: string; message: string; fields: LogFields }[] = []
+  const write =
+    (level: string) =>
+    (message: string, fields: LogFields = {}) =>
+      void lines.push({ level, message, fields })
+  const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+  before(async () => {
+    database = await createTestDatabase()
+    proxy = await startTcpProxy(database.url)
+  })
+  after(async () => {
+    await proxy.stop()
+    await database.drop()
+  })
+
+  it('warns once a minute while it cannot listen, and says when it can again', async () => {
+    let lost = 0
+    let notified = 0
+    const db = createDatabase({ url: proxy.url, applicationName: 'test', poolMax: 1, logger: quiet })
+    const listener = createListener({
+      db,
+      onNotify: () => {
+        notified += 1
+      },
+      onLost: () => {
+        lost += 1
+      },
+      logger,
+    })
+    proxy.cut()
+    await listener.start(new AbortController().signal)
+    await eventually(() => expect(lost).to.be.above(1))
+    expect(lines.map(({ level, message }) => `${level} ${message}`)).to.deep.equal([
+      'warn cannot listen to the database, new messages are found 200 ms later',
+    ])
+    expect(lines[0]?.fields.error).to.be.an('error')
+    proxy.restore()
+    await eventually(() => expect(notified).to.equal(1))
+    expect(lines.map(({ level, message }) => `${level} ${message}`).slice(1)).to.deep.equal([
+      'info listening to the database again',
+    ])
+    proxy.reset()
+    await eventually(() => expect(notified).to.equal(2))
+    await listener.stop()
+    await db.destroy()
+  })
 })

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { createDatabase, type Tables } from '@cashflow/db'
+import { createDatabase, type Database } from '@cashflow/db'
 import { createConnection, createConsumer, createPublisher, type Delivery, paymentsTopology } from '@cashflow/messaging'
 import {
   appendMessages,
@@ -13,7 +13,7 @@ import {
 import type { LogFields, Part } from '@cashflow/runtime'
 import { createTestDatabase, createTestVhost, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type Kysely, sql } from 'kysely'
+import { sql } from 'kysely'
 import { createListener } from '../src/listener.ts'
 import { createRelay, type RelayOptions } from '../src/relay.ts'
 import { createWake, type Wake } from '../src/wake.ts'
@@ -21,7 +21,7 @@ import { createWake, type Wake } from '../src/wake.ts'
 describe('a relay', () => {
   let database: TestDatabase
   let vhost: TestVhost
-  let db: Kysely<Tables>
+  let db: Database
   let parts: Part[]
   let received: Delivery[]
   const lines: { message: string; fields: LogFields }[] = []
@@ -59,7 +59,7 @@ describe('a relay', () => {
     await run(connection, publisher, createRelay({ db, publisher, floors, wake: waits, logger, passes: 2 }))
     if (listen) {
       const onLost = floors.forget
-      await run(createListener({ databaseUrl: database.url, onNotify: wake.wake, onLost, logger }))
+      await run(createListener({ db, onNotify: wake.wake, onLost, logger }))
     }
   }
 

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { createDatabase, type Tables } from '@cashflow/db'
+import { createDatabase, type Database } from '@cashflow/db'
 import { createConnection, createConsumer, createPublisher, type Delivery } from '@cashflow/messaging'
 import { appendMessages, createFloors, createNotifier, type NewMessage } from '@cashflow/outbox'
 import type { LogFields, Part } from '@cashflow/runtime'
 import { createTestDatabase, createTestVhost, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type Kysely, sql } from 'kysely'
+import { sql } from 'kysely'
 import { createListener } from '../src/listener.ts'
 import { createRelay, type RelayOptions } from '../src/relay.ts'
 import { createWake } from '../src/wake.ts'
@@ -18,7 +18,7 @@ describe('a topic that was added as docs/extending.md says', () => {
   let recipe: Recipe
   let database: TestDatabase
   let vhost: TestVhost
-  let db: Kysely<Tables>
+  let db: Database
   let parts: Part[]
   let received: { delivery: Delivery; at: number }[]
   /** How many receipts relays have tried to publish. */
@@ -87,7 +87,7 @@ describe('a topic that was added as docs/extending.md says', () => {
     })
     const floors = createFloors()
     const wake = createWake()
-    const listen = { databaseUrl: database.url, onNotify: wake.wake, onLost: floors.forget, logger }
+    const listen = { db, onNotify: wake.wake, onLost: floors.forget, logger }
     await run(connection, publisher, createListener(listen))
     await publisher.whenReady()
     const counting: RelayOptions['publisher'] = {

@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from '@cashflow/runtime'
+import type { Host } from './hosts.ts'
+import { Session } from './session.ts'
+import type { SessionConfig } from './session-config.ts'
+import type { Timelines } from './timelines.ts'
+
+export interface HostWatchOptions {
+  hosts: readonly Host[]
+  timelines: Timelines
+  configOf: (host: Host) => SessionConfig
+  logger: Logger
+}
+
+export interface HostWatch {
+  /** Starts the watch. Resolves when each host has answered or failed once, or after 250 ms. */
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+const INTERVAL_MS = 1_000
+/** Of a look, with the connection that it may have to make. */
+const LIMIT_MS = 1_000
+/** How long the first session waits for the first look, so that no process begins with a primary that was replaced. */
+const FIRST_LOOK_MS = 250
+/** Looks in a row without an answer before it is logged. */
+const FAILED_LOOKS = 3
+
+/**
+ * Asks each host once a second, on one connection each, for the timeline of its log. That is how a primary is found out
+ * that was replaced without its knowledge. A host that does not answer delays no other one, and counts for nothing.
+ */
+export function createHostWatch({ hosts, timelines, configOf, logger }: HostWatchOptions): HostWatch {
+  const stopping = new AbortController()
+  const systems = new Map<Host, string>()
+  let loops: Promise<unknown> | undefined
+  let firstLooks: Promise<unknown> | undefined
+  let areApart = false
+
+  /** Not all hosts are servers of one cluster: an operator has to be told. */
+  function compare(host: Host, system: string): void {
+    systems.set(host, system)
+    const areNow = new Set(systems.values()).size > 1
+    if (areNow && !areApart)
+      logger.error('database hosts are not of one system, payments may be stored in different databases', {
+        hosts: [...systems].map(([{ name }, own]) => `${name}: ${own}`),
+      })
+    areApart = areNow
+  }
+
+  async function look(session: Session, host: Host, isNew: boolean): Promise<void> {
+    const end = () => session.connection.stream.destroy(new Error('No answer in time'))
+    const limit = setTimeout(end, LIMIT_MS)
+    stopping.signal.addEventListener('abort', end)
+    try {
+      if (isNew) await session.connect()
+      const place = await timelines.look(session)
+      if (place) compare(host, place.system)
+    } finally {
+      clearTimeout(limit)
+      stopping.signal.removeEventListener('abort', end)
+    }
+  }
+
+  async function watch(host: Host, onLooked: () => void): Promise<void> {
+    let session: Session | undefined
+    let failed = 0
+    while (!stopping.signal.aborted) {
+      const isNew = session === undefined
+      // Without limits it takes a standby as well.
+      session ??= new Session({ ...configOf(host), limits: undefined })
+      try {
+        await look(session, host, isNew)
+        if (failed >= FAILED_LOOKS) logger.info('database host can be asked again', { host: host.name })
+        failed = 0
+      } catch (error) {
+        session.connection.stream.destroy()
+        session = undefined
+        failed += 1
+        if (failed === FAILED_LOOKS) logger.warn('database host cannot be asked', { host: host.name, error })
+      }
+      onLooked()
+      await sleep(INTERVAL_MS, undefined, { signal: stopping.signal }).catch(() => {}) // Only abort rejects.
+    }
+    session?.connection.stream.destroy()
+  }
+
+  async function begin(): Promise<void> {
+    const looks = hosts.map((host) => {
+      const { promise: looked, resolve } = Promise.withResolvers<void>()
+      return { looked, watching: watch(host, resolve) }
+    })
+    loops = Promise.all(looks.map(({ watching }) => watching))
+    const over = new AbortController()
+    const wait = sleep(FIRST_LOOK_MS, undefined, { signal: over.signal }).catch(() => {}) // Only abort rejects.
+    await Promise.race([wait, Promise.all(looks.map(({ looked }) => looked))])
+    over.abort()
+  }
+
+  return {
+    async start() {
+      firstLooks ??= begin()
+      await firstLooks
+    },
+    async stop() {
+      stopping.abort()
+      await loops
+    },
+  }
+}

@@ -1,0 +1,121 @@
+import { errorMessage, hostUrls, type Logger } from '@cashflow/runtime'
+import { parseIntoClientConfig } from 'pg-connection-string'
+import { DatabaseSettingError, NoHostError } from './errors.ts'
+
+export interface Host {
+  /** Address and port, without user and password. */
+  readonly name: string
+  readonly url: string
+}
+
+/** The servers of which one is the primary, in the order in which they are tried. */
+export interface Hosts {
+  readonly all: readonly [Host, ...Host[]]
+  /** The host that is tried first: the one that last worked. */
+  readonly first: Host
+  /**
+   * Tries the hosts in their order until one attempt succeeds. The next attempt begins when the one before has failed, or
+   * after 250 ms without an answer. An attempt has to end by itself.
+   *
+   * @param discard is called with what later attempts yield
+   * @throws the host's error where there is one host. Else the DatabaseSettingError of any host, or NoHostError
+   */
+  reach<Got>(attempt: (host: Host) => Promise<Got>, discard: (late: Got) => void): Promise<Got>
+  /** Has a host tried last from now on. */
+  demote(host: Host): void
+}
+
+const NEXT_AFTER_MS = 250
+
+/**
+ * @param url a PostgreSQL URL, in libpq's form where it has several hosts
+ * @throws DatabaseSettingError when the URL cannot be read
+ */
+export function createHosts(url: string, logger: Logger): Hosts {
+  const [first, ...others] = readUrl(url)
+  const all = [toHost(first), ...others.map(toHost)] as const
+  let order: readonly Host[] = all
+  let inUse: Host | undefined
+
+  function use(host: Host): void {
+    order = [host, ...order.filter((other) => other !== host)]
+    if (host === inUse || all.length === 1) return
+    if (!inUse) logger.info('database host in use', { host: host.name })
+    else logger.warn('database host changed', { host: host.name, host_before: inUse.name })
+    inUse = host
+  }
+
+  return {
+    all,
+    get first() {
+      return order[0] ?? all[0]
+    },
+    reach: (attempt, discard) => race(order, attempt, { onWon: use, discard }),
+    demote(host) {
+      order = [...order.filter((other) => other !== host), host]
+    },
+  }
+}
+
+interface RaceOptions<Got> {
+  onWon: (host: Host) => void
+  discard: (late: Got) => void
+}
+
+function race<Got>(
+  hosts: readonly Host[],
+  attempt: (host: Host) => Promise<Got>,
+  { onWon, discard }: RaceOptions<Got>,
+): Promise<Got> {
+  const { promise, resolve, reject } = Promise.withResolvers<Got>()
+  const left = [...hosts]
+  const errors = new Map<Host, unknown>()
+  let isWon = false
+  let patience: NodeJS.Timeout | undefined
+
+  function next(): void {
+    clearTimeout(patience)
+    const host = left.shift()
+    if (!host) return
+    if (left.length > 0) patience = setTimeout(next, NEXT_AFTER_MS)
+    attempt(host).then(
+      (got) => {
+        if (isWon) return discard(got)
+        isWon = true
+        clearTimeout(patience)
+        onWon(host)
+        resolve(got)
+      },
+      (error: unknown) => {
+        errors.set(host, error)
+        if (isWon) return
+        if (errors.size === hosts.length) reject(failure(errors))
+        else next()
+      },
+    )
+  }
+
+  next()
+  return promise
+}
+
+/** A setting that is wrong has to be corrected; everything else may pass. */
+function failure(errors: ReadonlyMap<Host, unknown>): unknown {
+  const [first, ...others] = errors.values()
+  if (others.length === 0) return first
+  return [...errors.values()].find((error) => error instanceof DatabaseSettingError) ?? new NoHostError(errors)
+}
+
+function readUrl(url: string): readonly [string, ...string[]] {
+  try {
+    return hostUrls(url)
+  } catch (error) {
+    throw new DatabaseSettingError(`DATABASE_URL ${errorMessage(error)}`)
+  }
+}
+
+function toHost(url: string): Host {
+  const { host, port } = parseIntoClientConfig(url)
+  const name = host || 'localhost'
+  return { name: name.startsWith('/') ? name : `${name.includes(':') ? `[${name}]` : name}:${port ?? 5432}`, url }
+}

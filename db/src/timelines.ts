@@ -1,0 +1,112 @@
+import type { Logger } from '@cashflow/runtime'
+import type pg from 'pg'
+import { OldTimelineError } from './errors.ts'
+
+/** Where a server's log stands. */
+export interface LogPlace {
+  /** PostgreSQL's system identifier. A primary has it in common with its standbys, and with what is promoted of them. */
+  readonly system: string
+  /** Each promotion begins a higher one. A standby has none of its own. */
+  readonly timeline: number | undefined
+}
+
+/** The timelines of the servers that a process has met, and its sessions on them. */
+export interface Timelines {
+  /** Takes note of a timeline. One that is higher than any before closes the sessions on lower ones of its system. */
+  see(place: LogPlace): void
+  /**
+   * Asks a server for its place, and takes note of it.
+   *
+   * @returns undefined where the role may not know
+   */
+  look(client: pg.Client): Promise<LogPlace | undefined>
+  /**
+   * Registers a session. `close` is called once, when a higher timeline is seen.
+   *
+   * @returns forgets the session, which has ended
+   * @throws OldTimelineError when a higher timeline of the same system was seen before
+   */
+  admit(place: LogPlace, close: (error: OldTimelineError) => void): () => void
+}
+
+// The limit of the session's start holds for it, not that of a statement.
+const SELECT_PLACE = `
+  set local statement_timeout = 0;
+  select system_identifier::text as system,
+    case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_lsn()), 8) end as timeline
+  from pg_control_system()`
+
+export function createTimelines(logger: Logger): Timelines {
+  const highest = new Map<string, number>()
+  const sessions = new Set<{ place: LogPlace; close: (error: OldTimelineError) => void }>()
+  let isUnreadable = false
+
+  function refusalOf({ system, timeline = 0 }: LogPlace): OldTimelineError | undefined {
+    const seen = highest.get(system) ?? 0
+    return timeline < seen ? new OldTimelineError(timeline, seen) : undefined
+  }
+
+  function see({ system, timeline = 0 }: LogPlace): void {
+    const before = highest.get(system) ?? 0
+    if (before >= timeline) return
+    highest.set(system, timeline)
+    let closed = 0
+    for (const session of sessions) {
+      const refusal = refusalOf(session.place)
+      if (!refusal) continue
+      sessions.delete(session)
+      session.close(refusal)
+      closed += 1
+    }
+    if (before > 0)
+      logger.warn('a standby was promoted, sessions with the primary before it are closed', {
+        timeline,
+        timeline_before: before,
+        sessions: closed,
+      })
+  }
+
+  function warnOnce(error: unknown): void {
+    if (!isUnreadable)
+      logger.warn('timelines cannot be read, a primary that was replaced and runs on is not noticed', { error })
+    isUnreadable = true
+  }
+
+  return {
+    see,
+    async look(client) {
+      try {
+        const results = (await client.query(SELECT_PLACE)) as unknown as pg.QueryResult<PlaceRow>[]
+        const place = toLogPlace(results.at(-1)?.rows[0])
+        see(place)
+        return place
+      } catch (error) {
+        if (!isForbidden(error)) throw error
+        warnOnce(error)
+        return undefined
+      }
+    },
+    admit(place, close) {
+      const refusal = refusalOf(place)
+      if (refusal) throw refusal
+      const session = { place, close }
+      sessions.add(session)
+      return () => void sessions.delete(session)
+    },
+  }
+}
+
+interface PlaceRow {
+  system: string
+  timeline: string | null
+}
+
+function toLogPlace(row: PlaceRow | undefined): LogPlace {
+  if (!row) throw new Error('The server has no system identifier')
+  return { system: row.system, timeline: row.timeline === null ? undefined : Number.parseInt(row.timeline, 16) }
+}
+
+/** The role lacks a right (42501), or the server is none of PostgreSQL's and lacks the functions (42883, 0A000). */
+function isForbidden(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^(42|0A)...$/.test(String(error.code))
+}
