@@ -1,6 +1,6 @@
 import { type Logger, type Part, waitFor } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
-import { ensureSchema, SchemaError } from './migrate.ts'
+import { ensureSchema, SchemaError } from './migrate/schema.ts'
 import type { Tables } from './tables.ts'
 
 /** The pool as a part of a process: starts once PostgreSQL answers and its schema is new enough; stop closes the pool. */

@@ -2,7 +2,7 @@ import { createLogger, databaseEnv, databaseUrl, errorMessage, loadConfig, parse
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
 import { createDatabase } from '../database.ts'
-import { ensureSchema } from '../migrate.ts'
+import { ensureSchema } from '../migrate/schema.ts'
 import type { Tables } from '../tables.ts'
 import type { Done } from './dead-letters.ts'
 

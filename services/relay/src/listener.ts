@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { sessionSettings } from '@cashflow/db'
+import { serviceSession, sessionSettings } from '@cashflow/db'
 import { OUTBOX_CHANNEL } from '@cashflow/outbox'
 import type { Logger, Part } from '@cashflow/runtime'
 import pg from 'pg'
@@ -20,7 +20,7 @@ export function createListener({ databaseUrl, onNotify, onLost, logger }: Listen
   let running: Promise<void> | undefined
 
   async function listen(): Promise<void> {
-    const client = new pg.Client(sessionSettings({ url: databaseUrl, applicationName: 'cashflow-relay-listen' }))
+    const client = new pg.Client(sessionSettings({ url: databaseUrl, applicationName: serviceSession('relay-listen') }))
     const lost = new Promise<void>((resolve) => {
       client.on('error', () => resolve())
       client.on('end', () => resolve())
