@@ -14,7 +14,7 @@ export interface Run<Any> {
   readonly signal: AbortSignal
 }
 
-// Services queue behind a waiting lock. Their own lock_timeout is as long and begins later, so none of theirs runs out.
+// Services queue behind a lock that waits. Their own limit is as long, and they run again what it ends.
 const LOCK_MS = 2_000
 const PAUSE_FIRST_MS = 2_000
 const PAUSE_MAX_MS = 30_000
