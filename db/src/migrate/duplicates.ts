@@ -1,5 +1,5 @@
 import type { Logger } from '@cashflow/runtime'
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, sql, type Transaction } from 'kysely'
 
 /** The migration that makes the database refuse duplicates by their bytes, and the one that made their tables. */
 export const REFUSES_DUPLICATES = '0007_text_by_bytes'
@@ -22,7 +22,7 @@ export class DuplicatesError extends Error {
     super(
       `${payments} payments have a reference that an earlier payment of their merchant has, and ${letters} dead letters ` +
         'an unresolved one of the same source, topic and key. The lines before this one list their ids. ' +
-        'Nothing was changed. To give each later payment the reference <reference>#<id>, and to resolve each later dead ' +
+        'No row was changed. To give each later payment the reference <reference>#<id>, and to resolve each later dead ' +
         'letter, run "npm run migrate -- --set-aside-duplicates". Status and money stay as they are.',
     )
   }
@@ -31,18 +31,36 @@ export class DuplicatesError extends Error {
 /** @returns every group of duplicates, compared by bytes, the oldest first in each */
 export async function findDuplicates<Any>(db: Kysely<Any>): Promise<Duplicates[]> {
   return db.transaction().execute(async (tx) => {
-    // A session of a service never scans a table. This one has to.
+    // A session of a service never reads a whole table. This one has to.
     await sql`
       select set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'on', true),
-        set_config('work_mem', '256MB', true)`.execute(tx)
-    const { rows } = await sql<{ table: Duplicates['table']; ids: string[] }>`
-      select 'payments' as table, array_agg(id::text order by created_at, id) as ids from payments
-      group by merchant_id, reference collate "C" having count(*) > 1
-      union all
-      select 'dead_letters', array_agg(id::text order by id) from dead_letters where resolved_at is null
-      group by source collate "C", topic collate "C", key collate "C" having count(*) > 1`.execute(tx)
-    return rows.map(({ table, ids: [first = '', ...later] }) => ({ table, first, later }))
+        set_config('enable_hashjoin', 'on', true), set_config('work_mem', '64MB', true)`.execute(tx)
+    return [...(await paymentsTwice(tx)), ...(await lettersTwice(tx))]
   })
+}
+
+async function paymentsTwice<Any>(tx: Transaction<Any>): Promise<Duplicates[]> {
+  // Without ids at first: collected for each of some million references, they take four times as long.
+  const { rows: twice } = await sql<{ merchant_id: string; reference: string }>`
+    select merchant_id, reference collate "C" as reference from payments group by 1, 2 having count(*) > 1`.execute(tx)
+  if (twice.length === 0) return []
+  const { rows } = await sql<{ ids: string[] }>`
+    select array_agg(p.id::text order by p.created_at, p.id) as ids
+    from json_to_recordset(${JSON.stringify(twice)}::json) as twice (merchant_id uuid, reference text)
+    join payments p on p.merchant_id = twice.merchant_id and p.reference = twice.reference collate "C"
+    group by p.merchant_id, p.reference collate "C"`.execute(tx)
+  return rows.map(({ ids }) => toDuplicates('payments', ids))
+}
+
+async function lettersTwice<Any>(tx: Transaction<Any>): Promise<Duplicates[]> {
+  const { rows } = await sql<{ ids: string[] }>`
+    select array_agg(id::text order by id) as ids from dead_letters where resolved_at is null
+    group by source collate "C", topic collate "C", key collate "C" having count(*) > 1`.execute(tx)
+  return rows.map(({ ids }) => toDuplicates('dead_letters', ids))
+}
+
+function toDuplicates(table: Duplicates['table'], [first = '', ...later]: string[]): Duplicates {
+  return { table, first, later }
 }
 
 /**

@@ -21,7 +21,7 @@ export interface SteppedMigration {
 }
 
 /**
- * `concurrently`: PostgreSQL makes or drops an index beside the work of others, outside a transaction. Run again, it
+ * `concurrently`: PostgreSQL makes or drops an index while others work, outside a transaction. Run again, it
  * finds what it did. `plain`: any other statement. It runs in one transaction with the record that it ran.
  */
 export type Step =
@@ -65,7 +65,7 @@ function statementsOf(name: string, text: string): string[] {
   for (const statement of statements)
     if (/[;$]|--|\/\*/.test(statement))
       throw new MigrationFileError(
-        `${name}.sql: with "-- steps", ";", "$", "/*" and comments beside code are not read: ${statement}`,
+        `${name}.sql: with "-- steps", ";", "$", "/*" and comments on lines of code are not read: ${statement}`,
       )
   return statements.reverse()
 }

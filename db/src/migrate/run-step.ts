@@ -3,12 +3,12 @@ import type { Logger } from '@cashflow/runtime'
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { recordApplied, recordSteps } from './ledger.ts'
 import type { Step, SteppedMigration, WholeMigration } from './migration-file.ts'
-import { type Blockers, watchBlockers } from './watch.ts'
+import { watchBlockers } from './watch.ts'
 
 export interface Run<Any> {
   /** The only session that changes anything: it holds the migration lock, and no transaction between statements. */
   readonly session: Kysely<Any>
-  /** A pool beside it, to see what the session waits for. */
+  /** A pool, to see what the session waits for. */
   readonly db: Kysely<Any>
   readonly logger: Logger
   readonly signal: AbortSignal
@@ -34,15 +34,15 @@ export async function runSteps<Any>(run: Run<Any>, { name, steps }: SteppedMigra
     if (index < done) continue
     const about = { migration: name, step: index + 1, of: steps.length }
     run.logger.info('migration step begins', about)
-    await retried(run, about, () =>
-      step.kind === 'concurrently'
-        ? runConcurrently(run.session, step)
-        : inTransaction(run.session, async (tx) => {
-            await sql.raw(step.text).execute(tx)
-            await recordSteps(tx, name, index + 1)
-          }),
-    )
-    await recordSteps(run.session, name, index + 1)
+    await retried(run, about, async () => {
+      if (step.kind === 'plain')
+        return inTransaction(run.session, async (tx) => {
+          await sql.raw(step.text).execute(tx)
+          await recordSteps(tx, name, index + 1)
+        })
+      await runConcurrently(run.session, step)
+      await recordSteps(run.session, name, index + 1)
+    })
   }
   await recordApplied(run.session, name)
 }
@@ -59,17 +59,18 @@ async function retried<Any>({ session, db, logger, signal }: Run<Any>, about: ob
         return await work()
       } catch (error) {
         if (!isLockConflict(error)) throw error
-        warnOfLock(logger, { ...about, retry_ms: pauseMs }, watch.seen())
+        const waitsFor = watch.seen()
+        logger.warn('migration could not get a lock, and tries again', {
+          ...about,
+          retry_ms: pauseMs,
+          waits_for: waitsFor,
+        })
       }
       await sleep(pauseMs, undefined, { signal })
     }
   } finally {
     watch.stop()
   }
-}
-
-function warnOfLock(logger: Logger, about: object, blockers: Blockers): void {
-  logger.warn('migration could not get a lock, and tries again', { ...about, waits_for: blockers })
 }
 
 function isLockConflict(error: unknown): boolean {
@@ -86,8 +87,8 @@ async function inTransaction<Any>(session: Kysely<Any>, work: (tx: Transaction<A
 }
 
 /**
- * Has no limits: it blocks nobody while it waits for older snapshots, and beside a long report any limit would end it
- * each time. What such an end leaves is an invalid index, which "if not exists" would take for a good one.
+ * Has no limits: it blocks no service while it waits for older snapshots. While a long report runs, any limit would end
+ * it each time. What such an end leaves is an invalid index, which "if not exists" would take for a good one.
  */
 async function runConcurrently<Any>(session: Kysely<Any>, step: Step & { kind: 'concurrently' }): Promise<void> {
   const { rows } = await sql<{ lock: string; statement: string }>`

@@ -1,4 +1,4 @@
-import { buryMessage, type DeadLetter } from '@cashflow/outbox'
+import { buryMessage, createTopics, outboxLagMs, promoteDue, resolveDeadLettersOf } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -12,6 +12,7 @@ const COUNT = 300
 // Letters, digits and punctuation, whose order every collation has its own ideas about.
 const REFERENCES = Array.from({ length: COUNT }, (_, n) => `${'aBcD'[n % 4]}${n % 3 === 0 ? '-' : ''}Ref_${n * 7919}`)
 const LONG = 'x'.repeat(255)
+const LETTER = { topic: 't', payload: {}, reason: 'r', attempts: 3 }
 
 describe('a changed collation', () => {
   let former: FormerDatabase
@@ -64,6 +65,25 @@ describe('a changed collation', () => {
     const stored = await payments()
     expect(stored.map(({ reference }) => reference)).to.have.members(REFERENCES)
     expect(holders.map(({ paymentId }) => paymentId)).to.have.members(stored.map(({ id }) => id))
+  })
+
+  it('hides no refused message and no dead letter from who looks it up by its topic or key in a migrated database', async () => {
+    await migrateAll(db)
+    await sql`
+      insert into outbox_scheduled (lane, message_id, key, topic, payload, created_at, due_at, refused)
+      select 0, gen_random_uuid(), 'k', topic, '{}', now() - interval '1 hour', now(), true
+      from unnest(${REFERENCES}::text[]) topic`.execute(db)
+    const bury = (key: string) =>
+      db.transaction().execute((tx) => buryMessage(tx, { ...LETTER, key, messageId: uuidv7(), source: 'worker' }))
+    for (const key of REFERENCES) expect(await bury(key)).to.equal(true)
+    await changeOrder()
+    for (const topic of REFERENCES) expect(await outboxLagMs(db, [topic]), topic).to.be.above(0)
+    expect(await promoteDue(db, createTopics())).to.equal(COUNT)
+    for (const key of REFERENCES) {
+      expect(await bury(key), key).to.equal(false)
+      await db.transaction().execute((tx) => resolveDeadLettersOf(tx, { source: 'worker', key }, 'r'))
+    }
+    expect((await sql`select 1 from dead_letters where resolved_at is null`.execute(db)).rows).to.deep.equal([])
   })
 
   it('let references be stored twice before: they are listed by id, and nothing is changed', async () => {
@@ -169,9 +189,8 @@ describe('a changed collation', () => {
 
   it('let dead letters be stored twice before: set aside, the later ones are resolved, and messages wait', async () => {
     await sql`drop index dead_letters_unresolved`.execute(db)
-    const letter = { key: 'k', topic: 't', payload: {}, reason: 'r', attempts: 3 }
     const bury = (source: string) =>
-      db.transaction().execute((tx) => buryMessage(tx, { ...letter, messageId: uuidv7(), source } as DeadLetter))
+      db.transaction().execute((tx) => buryMessage(tx, { ...LETTER, key: 'k', messageId: uuidv7(), source }))
     for (const source of ['worker', 'worker', 'outbox', 'outbox']) await bury(source)
     await migrateAll(db, { setAsideDuplicates: true })
     const { rows } = await sql`select id, source, resolution from dead_letters order by id`.execute(db)

@@ -29,7 +29,7 @@ describe('a migration file', () => {
   })
 
   for (const [what, text] of [
-    ['an index that is made beside others, without "-- steps"', `${INDEX};`],
+    ['an index that is made concurrently, without "-- steps"', `${INDEX};`],
     ['an index that a second run would not find', '-- steps\ncreate index concurrently i on t (a);'],
     ['a statement without an end', '-- steps\nalter table t drop column b'],
     ['two statements on a line', '-- steps\ndrop table t; drop table u;'],
