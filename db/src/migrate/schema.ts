@@ -37,7 +37,7 @@ export function serviceSession(service: string): string {
 export async function servicesWithout<Any>(db: Kysely<Any>, migrationNumber: string): Promise<string[]> {
   const { rows } = await sql<{ name: string }>`
     select distinct application_name as name from pg_stat_activity
-    where datname = current_database() and application_name ~ '^cashflow-(api|relay|worker)'
+    where datname = current_database() and application_name ~ '^cashflow-(?!migrate|operator)'
       and coalesce(substring(application_name from 'schema ([0-9]{4})'), '0')::int < ${Number(migrationNumber)}::int
     order by 1`.execute(db)
   return rows.map(({ name }) => name)

@@ -45,7 +45,7 @@ describe('a primary that is lost for good, with what its synchronous standby did
   const waiting = (service: string) =>
     eventually(async () => {
       const text = "select pid from pg_stat_activity where wait_event = 'SyncRep' and application_name like $1"
-      const { rows } = await primary.query(text, [service])
+      const { rows } = await primary.query(text, [`${service} (%`])
       expect(rows, `${service} waits for the standby`).not.to.be.empty
       return rows.map(({ pid }) => pid as number)
     })
@@ -68,7 +68,7 @@ describe('a primary that is lost for good, with what its synchronous standby did
     let over: Promise<void> | undefined
     const lose = async () => {
       postgres.freezeReplication()
-      await waiting('cashflow-api (%')
+      await waiting('cashflow-api')
       await failOver(async () => {
         meanwhile = await find()
       })
@@ -109,7 +109,7 @@ describe('a primary that is lost for good, with what its synchronous standby did
       () => 'none',
     )
     // Whose wait for the standby is cancelled, as a session's that was given up, that everybody sees, replicated or not.
-    for (const pid of await waiting('cashflow-api (%')) await primary.query('select pg_cancel_backend($1)', [pid])
+    for (const pid of await waiting('cashflow-api')) await primary.query('select pg_cancel_backend($1)', [pid])
     await waiting('cashflow-worker') // With its claim.
     const { rows } = await primary.query("select id from payments where reference = 'ref'")
     api?.kill('SIGKILL') // Or it would store the payment again.
