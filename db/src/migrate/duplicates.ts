@@ -20,10 +20,10 @@ export class DuplicatesError extends Error {
 
   constructor(payments: number, letters: number) {
     super(
-      `${payments} payments have a reference that an earlier payment of their merchant has, and ${letters} dead letters ` +
-        'an unresolved one of the same source, topic and key. The lines before this one list their ids. ' +
-        'No row was changed. To give each later payment the reference <reference>#<id>, and to resolve each later dead ' +
-        'letter, run "npm run migrate -- --set-aside-duplicates". Status and money stay as they are.',
+      `Rows are stored twice: ${payments} payments by merchant and reference, ${letters} unresolved dead letters by ` +
+        'source, topic and key. The lines before this one list their ids. No row was changed. ' +
+        'Run "npm run migrate -- --set-aside-duplicates" to give each later payment the reference <reference>#<id>, and ' +
+        'to resolve each later dead letter. Status and money stay as they are.',
     )
   }
 }
@@ -96,20 +96,23 @@ export async function setAside<Any>(db: Kysely<Any>, found: readonly Duplicates[
  * since a long one is shortened to keep its 255 characters.
  */
 async function renameReference<Any>(db: Kysely<Any>, id: string, first: string): Promise<void> {
-  await sql`
-    with before as materialized (
-      select id, merchant_id, reference, left(reference, 254 - char_length(id::text)) || '#' || id as renamed
-      from payments where id = ${id}::uuid for update
-    ), changed as (
-      update payments p set reference = before.renamed from before where p.id = before.id
-      returning p.id
+  await db.transaction().execute(async (tx) => {
+    const locked = await sql<{ reference: string }>`select reference from payments where id = ${id} for update`.execute(
+      tx,
     )
-    insert into payment_events (payment_id, merchant_id, sequence, type, data, actor)
-    select id, merchant_id,
-      (select greatest(max(sequence), 2) + 1 from payment_events e where e.payment_id = before.id),
-      'payment.reference_changed',
-      jsonb_build_object('reference', renamed, 'reference_before', reference, 'duplicate_of', ${first}::text), 'migrate'
-    from before where id in (select id from changed)`.execute(db)
+    const before = locked.rows[0]?.reference
+    if (before === undefined) return
+    await sql`
+      update payments set reference = left(reference, 254 - char_length(id::text)) || '#' || id where id = ${id}`.execute(
+      tx,
+    )
+    await sql`
+      insert into payment_events (payment_id, merchant_id, sequence, type, data, actor)
+      select id, merchant_id, (select greatest(max(sequence), 2) + 1 from payment_events e where e.payment_id = p.id),
+        'payment.reference_changed', jsonb_build_object(
+          'reference', reference, 'reference_before', ${before}::text, 'duplicate_of', ${first}::text), 'migrate'
+      from payments p where id = ${id}`.execute(tx)
+  })
 }
 
 /**

@@ -2,11 +2,9 @@ import { type Kysely, sql } from 'kysely'
 
 /** Which migrations a database has, as its table `cashflow_migration` says. */
 export interface Ledger {
-  /** Whether the table is there yet. Without it `steps` is empty, and `applied` is what an earlier version recorded. */
+  /** Whether the table is there yet. Without it `applied` is what an earlier version recorded. */
   readonly exists: boolean
   readonly applied: ReadonlySet<string>
-  /** Steps that are done, by the name of the migration. */
-  readonly steps: ReadonlyMap<string, number>
 }
 
 /** The role's search_path leaves no place for our tables. */
@@ -29,14 +27,10 @@ export async function readLedger<Any>(db: Kysely<Any>, known: readonly string[])
     throw new NoSchemaError(
       `The role's search_path (${found?.path}) names no schema that exists. Create the schema, then run "npm run migrate" again.`,
     )
-  if (!found.exists) return { exists: false, applied: new Set(await appliedBefore(db, known)), steps: new Map() }
-  const recorded = await sql<{ name: string; steps_done: number; applied: boolean }>`
-    select name, steps_done, applied_at is not null as applied from cashflow_migration`.execute(db)
-  return {
-    exists: true,
-    applied: new Set(recorded.rows.filter(({ applied }) => applied).map(({ name }) => name)),
-    steps: new Map(recorded.rows.map(({ name, steps_done }) => [name, steps_done])),
-  }
+  if (!found.exists) return { exists: false, applied: new Set(await appliedBefore(db, known)) }
+  const recorded = await sql<{ name: string }>`
+    select name from cashflow_migration where applied_at is not null`.execute(db)
+  return { exists: true, applied: new Set(recorded.rows.map(({ name }) => name)) }
 }
 
 /**
@@ -73,6 +67,13 @@ export async function recordApplied<Any>(db: Kysely<Any>, name: string): Promise
   await sql`
     insert into cashflow_migration (name, applied_at) values (${name}, now())
     on conflict (name) do update set applied_at = excluded.applied_at`.execute(db)
+}
+
+/** How many steps of a migration are recorded as done. */
+export async function stepsDone<Any>(db: Kysely<Any>, name: string): Promise<number> {
+  const { rows } = await sql<{ steps_done: number }>`
+    select steps_done from cashflow_migration where name = ${name}`.execute(db)
+  return rows[0]?.steps_done ?? 0
 }
 
 export async function recordSteps<Any>(db: Kysely<Any>, name: string, done: number): Promise<void> {

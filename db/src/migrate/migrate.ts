@@ -1,7 +1,7 @@
 import type { Logger } from '@cashflow/runtime'
 import { type Kysely, sql } from 'kysely'
 import { findDuplicates, listDuplicates, MADE_TABLES, REFUSES_DUPLICATES, setAside } from './duplicates.ts'
-import { createLedger, type Ledger, readLedger } from './ledger.ts'
+import { createLedger, readLedger } from './ledger.ts'
 import { withMigrationLock } from './lock.ts'
 import { type Migration, readMigrations } from './migration-file.ts'
 import { isDuplicate, type Run, runSteps, runWhole } from './run-step.ts'
@@ -65,17 +65,17 @@ async function applyMissing<Any>(
       left.push({ migration: migration.name, services })
       continue
     }
-    await apply(run, migration, ledger, setAsideDuplicates)
+    await apply(run, migration, setAsideDuplicates)
     applied.push(migration.name)
   }
   return { applied, left }
 }
 
-async function apply<Any>(run: Run<Any>, migration: Migration, ledger: Ledger, setAsideDuplicates: boolean) {
+async function apply<Any>(run: Run<Any>, migration: Migration, setAsideDuplicates: boolean): Promise<void> {
   for (;;) {
     try {
       if (migration.kind === 'whole') return await runWhole(run, migration)
-      return await runSteps(run, migration, ledger.steps.get(migration.name) ?? 0)
+      return await runSteps(run, migration)
     } catch (error) {
       // Services of the version before were at work since the look.
       if (migration.name !== REFUSES_DUPLICATES || !isDuplicate(error)) throw error

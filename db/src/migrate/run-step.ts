@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '@cashflow/runtime'
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { recordApplied, recordSteps } from './ledger.ts'
+import { recordApplied, recordSteps, stepsDone } from './ledger.ts'
 import type { Step, SteppedMigration, WholeMigration } from './migration-file.ts'
 import { watchBlockers } from './watch.ts'
 
@@ -29,7 +29,8 @@ export async function runWhole<Any>(run: Run<Any>, { name, text }: WholeMigratio
 }
 
 /** Runs the steps that are not recorded as done. Each is recorded, so that a run that was killed is resumed. */
-export async function runSteps<Any>(run: Run<Any>, { name, steps }: SteppedMigration, done: number): Promise<void> {
+export async function runSteps<Any>(run: Run<Any>, { name, steps }: SteppedMigration): Promise<void> {
+  const done = await stepsDone(run.session, name)
   for (const [index, step] of steps.entries()) {
     if (index < done) continue
     const about = { migration: name, step: index + 1, of: steps.length }

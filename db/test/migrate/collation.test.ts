@@ -1,9 +1,10 @@
+import { settlePayment } from '@cashflow/domain'
 import { buryMessage, createTopics, outboxLagMs, promoteDue, resolveDeadLettersOf } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import { findPayment, insertPayments, type Tables } from '../../src/index.ts'
+import { claimPayments, findPayment, insertPayments, settlePayments, type Tables } from '../../src/index.ts'
 import { DuplicatesError } from '../../src/migrate/duplicates.ts'
 import { newPayment } from '../test-store.ts'
 import { changeLocale, createFormerDatabase, type FormerDatabase, migrateAll, open } from './former-database.ts'
@@ -148,7 +149,14 @@ describe('a changed collation', () => {
     // And the client who sends it again hears of the first.
     const [holder] = await insert([first?.reference ?? ''])
     expect(holder?.paymentId).to.equal(first?.id)
-    expect(await findPayment(db, one?.id ?? '')).to.include({ reference: one?.reference })
+    // And the payment that was set aside still reaches its end.
+    const [payment, token] = [await findPayment(db, one?.id ?? ''), uuidv7()]
+    if (!payment) throw new Error('The payment is gone')
+    await claimPayments(db, [{ id: payment.id, token }], { leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 })
+    const settlement = settlePayment(payment, { outcome: 'approved' }, new Date())
+    if (!settlement.settled) throw new Error('The payment has ended')
+    const settling = { ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }
+    expect(await settlePayments(db, [settling])).to.deep.equal(['SUCCESS'])
   })
 
   it('let a reference of 255 characters be stored twice before: set aside, it keeps to that length', async () => {

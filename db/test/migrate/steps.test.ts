@@ -117,7 +117,8 @@ describe('migration steps', () => {
     // The second asks for the lock, and holds no snapshot that the first one would wait for.
     await eventually(async () =>
       expect(
-        await run("select 1 from pg_stat_activity where query like 'select pg_try_advisory_lock%' and state = 'idle'"),
+        await run(`select 1 from pg_stat_activity where datname = current_database() and state = 'idle'
+          and query like 'select pg_try_advisory_lock%'`),
       ).to.have.length.of.at.least(1),
     )
     await release()
