@@ -1,9 +1,17 @@
-import { createLogger, databaseUrl, explain, loadConfig, parseEnv, waitFor } from '@cashflow/runtime'
+#!/usr/bin/env -S node --enable-source-maps
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { createLogger, databaseUrl, errorMessage, explain, loadConfig, parseEnv, waitFor } from '@cashflow/runtime'
 import { migrateEnv } from './config.ts'
 import { createDatabase } from './database.ts'
 import { DatabaseSettingError, isTransient } from './errors.ts'
-import { migrate } from './migrate.ts'
+import { migrate } from './migrate/migrate.ts'
 
+const FOLDER = join(import.meta.dirname, '..', 'migrations')
+const USAGE = `npm run migrate                              makes or updates the tables
+npm run migrate -- --set-aside-duplicates    makes what is stored twice unique first, and keeps all of it`
+
+const { 'set-aside-duplicates': setAsideDuplicates } = readArguments()
 const config = loadConfig((env) => parseEnv(migrateEnv, env))
 const logger = createLogger({ service: 'migrate', level: config.LOG_LEVEL })
 const db = createDatabase({
@@ -17,15 +25,33 @@ const stopping = new AbortController()
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stopping.abort())
 
 try {
-  const applied = await waitFor('PostgreSQL', () => migrate(db), {
+  const options = { folder: FOLDER, logger, setAsideDuplicates, signal: stopping.signal }
+  const { applied, left } = await waitFor('PostgreSQL', () => migrate(db, options), {
     logger,
     signal: stopping.signal,
     isHopeless: (error) => error instanceof DatabaseSettingError || !isTransient(error),
   })
   logger.info(applied.length > 0 ? 'schema migrated' : 'schema is up to date', { applied })
+  for (const { migration, services } of left)
+    logger.warn(
+      'migration left for later: services of an earlier version are connected. Stop them, then run migrate again',
+      {
+        migration,
+        services,
+      },
+    )
 } catch (error) {
   if (!stopping.signal.aborted) logger.error('migration failed', explain(error))
   process.exitCode = 1
 } finally {
   await db.destroy()
+}
+
+function readArguments() {
+  try {
+    return parseArgs({ options: { 'set-aside-duplicates': { type: 'boolean', default: false } } }).values
+  } catch (error) {
+    process.stderr.write(`${errorMessage(error)}\n\n${USAGE}\n`)
+    process.exit(2)
+  }
 }

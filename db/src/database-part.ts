@@ -1,7 +1,7 @@
 import { type Logger, type Part, waitFor } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
-import { DatabaseSettingError } from './errors.ts'
-import { ensureSchema, SchemaError } from './migrate.ts'
+import { DatabaseSettingError, refusedSettings } from './errors.ts'
+import { ensureSchema, SchemaError } from './migrate/schema.ts'
 import type { Tables } from './tables.ts'
 
 /** The pool as a part of a process: starts once PostgreSQL answers and its schema is new enough; stop closes the pool. */
@@ -10,7 +10,12 @@ export function databasePart(db: Kysely<Tables>, logger: Logger): Part {
     name: 'database',
     async start(signal) {
       const isHopeless = (error: unknown) => error instanceof SchemaError || error instanceof DatabaseSettingError
-      await waitFor('PostgreSQL', () => ensureSchema(db), { logger, signal, isHopeless })
+      await waitFor('PostgreSQL', () => ensureSchema(db), {
+        logger,
+        signal,
+        isHopeless,
+        settingsOf: refusedSettings,
+      })
     },
     stop: () => db.destroy(),
   }

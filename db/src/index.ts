@@ -12,6 +12,7 @@ export {
   savePostponed,
 } from './given-back.ts'
 export { ALONE, createGroupCommit, type GroupCommit, type GroupCommitOptions } from './group-commit.ts'
+export { serviceSession } from './migrate/schema.ts'
 export { discard, requeue } from './operator/dead-letters.ts'
 export { isParked } from './operator/parked-payments.ts'
 export { settleByHand } from './operator/settle-by-hand.ts'

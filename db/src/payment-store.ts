@@ -40,7 +40,7 @@ export async function insertPayments(
     ), inserted as (
       insert into payments (id, merchant_id, reference, amount_minor, currency, status, created_at, redrive_at)
       select id, merchant_id, reference, amount_minor, currency, status, created_at, ${fromNow(redriveAfterMs)}
-      from given order by merchant_id, reference
+      from given order by merchant_id, reference collate "C"
       on conflict do nothing
       returning id
     ), recorded as (
@@ -67,7 +67,7 @@ async function findHolders(db: Kysely<Tables>, payments: readonly NewPayment[]):
     select given.id as given_id, held.*
     from logged, ${newRows(payments)} cross join lateral (
       select id, amount_minor, currency from payments p
-      where p.merchant_id = given.merchant_id and p.reference = given.reference offset 0
+      where p.merchant_id = given.merchant_id and p.reference = given.reference collate "C" offset 0
     ) held`.execute(db)
   if (rows.length < payments.length) throw new Error('A payment was neither inserted nor in the way')
   return new Map(rows.map((row) => [row.given_id, row]))

@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { type Settlement, settlePayment } from '@cashflow/domain'
 import {
   appendMessages,
+  buryMessage,
   createFloors,
   createTopics,
   type OutboxMessage,
   outboxLagMs,
   type Publisher,
   promoteDue,
+  resolveDeadLettersOf,
   runPass,
   scheduleMessages,
   verifyFloors,
@@ -32,7 +34,7 @@ import {
 } from '../src/index.ts'
 import { createTestStore, newPayment, type TestStore } from './test-store.ts'
 
-const TABLES = ['payments', 'payment_events', 'outbox_messages', 'outbox_scheduled']
+const TABLES = ['payments', 'payment_events', 'outbox_messages', 'outbox_scheduled', 'dead_letters']
 const OTHERS = 20_000
 const REFUSED = 'receipt.requested'
 const BATCH = 100
@@ -87,6 +89,9 @@ describe('the statements of a payment’s way', () => {
       await parkPayment(tx, ids[1], 1)
       const later = { messageId: randomUUID(), key: ids[2], topic: 'payment.retry', payload: {} }
       await scheduleMessages(tx, [later], -1)
+      const letter = { ...later, source: 'worker', reason: 'r', attempts: 1 }
+      expect(await buryMessage(tx, letter)).to.equal(true)
+      await resolveDeadLettersOf(tx, { source: 'worker', key: later.key }, 'r')
     })
     expect(await isParked(db, ids[2])).to.equal(false)
     await sql`
@@ -169,7 +174,7 @@ describe('the statements of a payment’s way', () => {
   }
 
   it('read none of many others, where they were planned for few rows that were all there were', async () => {
-    await sql`truncate payments, payment_events, outbox_messages, outbox_scheduled`.execute(store.db)
+    await sql`truncate payments, payment_events, outbox_messages, outbox_scheduled, dead_letters`.execute(store.db)
     await planFor(40)
     await fill()
     expect(await readMost()).to.be.at.most(READ_MAX)
@@ -204,6 +209,13 @@ describe('the statements of a payment’s way', () => {
         insert into outbox_scheduled (lane, message_id, key, topic, payload, due_at, refused)
         select 0, gen_random_uuid(), n::text, 'another.refused', '{}', now() + interval '1 day', true
         from generate_series(1, ${others}::int) n`.execute(tx)
+      await sql`
+        insert into dead_letters (lane, message_id, key, topic, payload, source, reason, resolved_at, resolution)
+        select 0, gen_random_uuid(), gen_random_uuid()::text, 't', '{}', source, 'r', resolved_at, resolution
+        from generate_series(1, ${others / 2}::int) n,
+          (values ('outbox', null, null), ('worker', now(), 'r')) as letter (source, resolved_at, resolution)`.execute(
+        tx,
+      )
     })
   }
 })

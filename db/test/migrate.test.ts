@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { REPOSITORY } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { ensureSchema, migrate, SCHEMA_NEEDED, SchemaError } from '../src/migrate.ts'
+import { readMigrations } from '../src/migrate/migration-file.ts'
+import { ensureSchema, SCHEMA_NEEDED, SchemaError } from '../src/migrate/schema.ts'
+import { FOLDER, migrateAll } from './migrate/former-database.ts'
 import { createTestStore, type TestStore } from './test-store.ts'
 
 describe('migrations', () => {
@@ -23,20 +24,22 @@ describe('migrations', () => {
     )
 
   it('are needed up to the newest one', async () => {
-    const files = await readdir(join(REPOSITORY, 'db/migrations'))
-    expect(files.sort().at(-1)).to.equal(`${SCHEMA_NEEDED}.sql`)
+    const expected = (await readMigrations(FOLDER)).filter((file) => file.kind === 'whole' || file.after === undefined)
+    expect(expected.at(-1)?.name).to.equal(SCHEMA_NEEDED)
   })
 
   it('apply once, however many runners start at the same time', async () => {
     await empty()
-    const applied = await Promise.all([migrate(store.db), migrate(store.db), migrate(store.db)])
-    expect(applied.flat()).to.deep.equal([
+    const migrated = await Promise.all([migrateAll(store.db), migrateAll(store.db), migrateAll(store.db)])
+    expect(migrated.flatMap(({ applied }) => applied)).to.deep.equal([
       '0001_payments',
       '0002_outbox',
       '0003_redrives',
       '0004_idempotency_key_index',
       '0005_provider_answers',
       '0006_refused_topics',
+      '0007_text_by_bytes',
+      '0008_drop_former_indexes',
     ])
     expect(await refusal()).to.equal(undefined)
   })
@@ -44,8 +47,8 @@ describe('migrations', () => {
   it('are missed by a service that needs them, which says what to run', async () => {
     await empty()
     expect(await refusal()).to.be.instanceOf(SchemaError)
-    await migrate(store.db)
-    await sql`delete from kysely_migration where name = ${SCHEMA_NEEDED}`.execute(store.db)
+    await migrateAll(store.db)
+    await sql`delete from cashflow_migration where name = ${SCHEMA_NEEDED}`.execute(store.db)
     expect((await refusal())?.message).to.include('npm run migrate')
   })
 

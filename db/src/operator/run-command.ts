@@ -10,7 +10,7 @@ import {
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
 import { createDatabase } from '../database.ts'
-import { ensureSchema } from '../migrate.ts'
+import { ensureSchema } from '../migrate/schema.ts'
 import type { Tables } from '../tables.ts'
 import type { Done } from './dead-letters.ts'
 

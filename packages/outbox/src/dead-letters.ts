@@ -80,7 +80,7 @@ export async function resolveDeadLettersOf<Tables extends OutboxTables>(
 ): Promise<void> {
   await sql`
     update dead_letters set resolved_at = now(), resolution = ${resolution}
-    where source = ${source} and key = ${key} and resolved_at is null`.execute(tx)
+    where source = ${source} collate "C" and key = ${key} collate "C" and resolved_at is null`.execute(tx)
 }
 
 /** Puts the message of a dead letter into the outbox again, under its own id, and resolves the letter. */

@@ -25,7 +25,7 @@ export async function outboxLagMs<Tables extends OutboxTables>(
       (select min(head.created_at) from unnest(${topics}::text[]) as asked (topic)
         cross join lateral (
           select created_at from outbox_scheduled s
-          where s.refused and s.topic = asked.topic order by s.created_at, s.id limit 1
+          where s.refused and s.topic = asked.topic collate "C" order by s.created_at, s.id limit 1
         ) as head),
       (select due_at from outbox_scheduled where not refused order by due_at limit 1)
     ))::float8 * 1000 as lag_ms`.execute(db)

@@ -30,7 +30,9 @@ export async function promoteDue<Tables extends OutboxTables>(db: Kysely<Tables>
       returning 1
     )
     select (select count(*)::int from placed) as moved,
-      (select topic from outbox_scheduled where refused order by topic, created_at, id limit 1) as refused`.execute(db)
+      (select topic from outbox_scheduled where refused order by topic collate "C", created_at, id limit 1) as refused`.execute(
+    db,
+  )
   const [{ moved, refused } = { moved: 0, refused: null }] = rows
   return moved + (await promoteRefused(db, topics, refused === null ? [] : await oldestRefused(db)))
 }
@@ -46,7 +48,7 @@ async function promoteRefused<Tables extends OutboxTables>(
     with oldest as materialized (
       select s.id from unnest(${tried}::text[]) as tried (topic)
       cross join lateral (
-        select id from outbox_scheduled where refused and outbox_scheduled.topic = tried.topic
+        select id from outbox_scheduled where refused and outbox_scheduled.topic = tried.topic collate "C"
         order by created_at, id limit ${TRIED_MAX} for update skip locked
       ) s
     ),
@@ -61,11 +63,11 @@ async function promoteRefused<Tables extends OutboxTables>(
 async function oldestRefused<Tables extends OutboxTables>(db: Kysely<Tables>): Promise<Oldest[]> {
   const { rows } = await sql<Oldest>`
     with recursive oldest as (
-      (select topic, due_at from outbox_scheduled where refused order by topic, created_at, id limit 1)
+      (select topic, due_at from outbox_scheduled where refused order by topic collate "C", created_at, id limit 1)
       union all
       select next.topic, next.due_at from oldest cross join lateral (
-        select topic, due_at from outbox_scheduled where refused and outbox_scheduled.topic > oldest.topic
-        order by topic, created_at, id limit 1
+        select topic, due_at from outbox_scheduled where refused and outbox_scheduled.topic > oldest.topic collate "C"
+        order by topic collate "C", created_at, id limit 1
       ) next
     )
     select topic, due_at <= clock_timestamp() as due from oldest`.execute(db)

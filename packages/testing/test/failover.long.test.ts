@@ -44,8 +44,8 @@ describe('a primary that is lost for good, with what its synchronous standby did
   /** Until a COMMIT of this service waits for the standby; says which sessions' do. */
   const waiting = (service: string) =>
     eventually(async () => {
-      const text = "select pid from pg_stat_activity where wait_event = 'SyncRep' and application_name = $1"
-      const { rows } = await primary.query(text, [service])
+      const text = "select pid from pg_stat_activity where wait_event = 'SyncRep' and application_name like $1"
+      const { rows } = await primary.query(text, [`${service} (%`])
       expect(rows, `${service} waits for the standby`).not.to.be.empty
       return rows.map(({ pid }) => pid as number)
     })

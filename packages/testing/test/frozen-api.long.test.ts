@@ -28,7 +28,7 @@ describe('an api process that was frozen while it waits for the database', () =>
   const transactions = async () => {
     const { rows } = await pipeline.db.query(
       `select 1 from pg_stat_activity
-       where application_name = 'cashflow-api' and datname = current_database() and state <> 'idle'`,
+       where application_name like 'cashflow-api (%' and datname = current_database() and state <> 'idle'`,
     )
     return rows.length
   }

@@ -1,4 +1,4 @@
-import { createDatabase, databasePart } from '@cashflow/db'
+import { createDatabase, databasePart, serviceSession } from '@cashflow/db'
 import { createNotifier } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { createApp } from './app.ts'
@@ -10,7 +10,12 @@ import { createQueue } from './queue.ts'
 
 const { databaseUrl, logLevel, redriveAfterMs, host, port, queueMax } = loadConfig(apiConfig)
 const logger = createLogger({ service: 'api', level: logLevel })
-const db = createDatabase({ url: databaseUrl, applicationName: 'cashflow-api', poolMax: CONNECTIONS_MAX, logger })
+const db = createDatabase({
+  url: databaseUrl,
+  applicationName: serviceSession('api'),
+  poolMax: CONNECTIONS_MAX,
+  logger,
+})
 const writer = createPaymentWriter({ db, notifier: createNotifier(db), redriveAfterMs })
 const writes = createQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax: queueMax, logger })
 const reads = createQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Database } from '@cashflow/db'
+import { type Database, serviceSession } from '@cashflow/db'
 import { OUTBOX_CHANNEL } from '@cashflow/outbox'
-import type { Logger, Part } from '@cashflow/runtime'
+import { createCondition, type Logger, type Part } from '@cashflow/runtime'
 
 const RECONNECT_MS = 1_000
 /** How often the session is used: only an answer tells that its server turned read-only, or that it is gone. */
@@ -20,19 +20,25 @@ export interface ListenerOptions {
 /** LISTENs for committed messages on a session of its own. Only a hint: without it, polling finds them. */
 export function createListener({ db, onNotify, onLost, logger }: ListenerOptions): Part {
   const stopping = new AbortController()
+  const deaf = createCondition(logger, {
+    message: 'cannot listen to the database, new messages are found 200 ms later',
+    over: 'listening to the database again',
+  })
   let running: Promise<void> | undefined
 
   async function listen(): Promise<void> {
-    const session = await db.openSession('cashflow-relay-listen')
+    const session = await db.openSession(serviceSession('relay-listen'))
     try {
-      const lost = new Promise<void>((resolve) => {
-        session.on('error', () => resolve())
-        session.on('end', () => resolve())
+      const lost = new Promise<Error>((resolve) => {
+        session.on('error', resolve)
+        session.on('end', () => resolve(new Error('the session has ended')))
       })
       session.on('notification', onNotify)
       await session.query(`listen ${OUTBOX_CHANNEL}`)
+      deaf.isOver()
       onNotify() // Whatever was committed before LISTEN took effect.
-      await Promise.race([lost, lookAfter(session)])
+      const error = await Promise.race([lost, lookAfter(session)])
+      if (error) throw error
     } finally {
       // Not awaited: a server that has fallen silent does not answer the farewell either.
       session.end().catch(() => {})
@@ -52,7 +58,7 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      await listen().catch((error) => logger.debug('cannot listen to the database', { error }))
+      await listen().catch((error) => deaf.holds({ error }))
       onLost()
       await pause(RECONNECT_MS)
     }

@@ -1,4 +1,4 @@
-import { createDatabase, databasePart } from '@cashflow/db'
+import { createDatabase, databasePart, serviceSession } from '@cashflow/db'
 import { connectionPart, createConnection, createPublisher, paymentsTopology } from '@cashflow/messaging'
 import { createFloors } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
@@ -13,7 +13,7 @@ const config = loadConfig(relayConfig)
 const logger = createLogger({ service: 'relay', level: config.logLevel })
 const db = createDatabase({
   url: config.databaseUrl,
-  applicationName: 'cashflow-relay',
+  applicationName: serviceSession('relay'),
   poolMax: config.passes + 2, // For promotion, and for the look below the floors.
   idleInTransactionMs: IDLE_IN_TRANSACTION_MS,
   logger,

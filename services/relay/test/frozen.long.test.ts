@@ -36,7 +36,7 @@ describe('a relay process that freezes', () => {
       select extract(epoch from clock_timestamp())::float8 * 1000 as at, wait_event as wait,
         extract(epoch from state_change)::float8 * 1000 as since
       from (select) always left join pg_stat_activity on datname = current_database()
-        and application_name = 'cashflow-relay' and backend_xid is not null and query like ${`%${query}%`}`.execute(
+        and application_name like 'cashflow-relay (%' and backend_xid is not null and query like ${`%${query}%`}`.execute(
       rig.db,
     )
     const sessions = rows.filter(({ since }) => since !== null)

@@ -25,7 +25,7 @@ describe('a relay process that is killed in the middle of its passes', () => {
   async function passesWaiting(): Promise<number> {
     const { rows } = await sql<{ count: number }>`
       select count(*)::int as count from pg_stat_activity
-      where datname = current_database() and application_name = 'cashflow-relay' and backend_xid is not null
+      where datname = current_database() and application_name like 'cashflow-relay (%' and backend_xid is not null
         and state = 'idle in transaction' and query like '%octet_length(whole)%'
         and clock_timestamp() - state_change > interval '100 milliseconds'`.execute(rig.db)
     return rows[0]?.count ?? 0

@@ -1,4 +1,4 @@
-import { createDatabase, databasePart } from '@cashflow/db'
+import { createDatabase, databasePart, serviceSession } from '@cashflow/db'
 import { connectionPart, createConnection, createConsumer, paymentsTopology } from '@cashflow/messaging'
 import { createNotifier } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
@@ -18,7 +18,7 @@ const STOP_MARGIN_MS = 10_000
 
 const config = loadConfig(workerConfig)
 const logger = createLogger({ service: 'worker', level: config.logLevel })
-const db = createDatabase({ url: config.databaseUrl, applicationName: 'cashflow-worker', poolMax: 10, logger })
+const db = createDatabase({ url: config.databaseUrl, applicationName: serviceSession('worker'), poolMax: 10, logger })
 const { notify } = createNotifier(db)
 const provider = createProvider(config.provider, logger)
 const { providerFailuresMax: failuresMax, providerOpenMs: openMs } = config

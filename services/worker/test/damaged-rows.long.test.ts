@@ -34,7 +34,7 @@ describe('payments whose rows are on damaged pages', function () {
     // A sound row's new version must not need a damaged page: not as free space that autovacuum has found, and not to
     // look for dead versions when a page of an index is full.
     await sql`alter table payments set (autovacuum_enabled = false)`.execute(payments.db)
-    for (const index of ['payments_pkey', 'payments_redrive', 'payments_merchant_id_reference_key'])
+    for (const index of ['payments_pkey', 'payments_redrive', 'payments_reference_bytes'])
       await sql`alter index ${sql.id(index)} set (fillfactor = 40)`.execute(payments.db)
     for (let stored = 0; stored < count; stored += 1) await payments.pending()
     await sql`update payments set redrive_at = now() - random() * interval '1 hour'`.execute(payments.db)

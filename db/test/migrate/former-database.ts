@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createLogger } from '@cashflow/runtime'
+import { createTestDatabase, REPOSITORY, type TestDatabase, withDatabase } from '@cashflow/testing'
+import { type Kysely, sql } from 'kysely'
+import { Migrator } from 'kysely/migration'
+import { createDatabase, type Tables } from '../../src/index.ts'
+import { migrate } from '../../src/migrate/migrate.ts'
+
+export const FOLDER = join(REPOSITORY, 'db/migrations')
+/** The newest migration of the version that kept its record in `kysely_migration`. */
+const FORMER = '0006_refused_topics'
+
+export const logger = createLogger({ service: 'test', level: 'error' })
+
+/** As the program runs it. */
+export const migrateAll = (db: Kysely<Tables>, options: Partial<Parameters<typeof migrate>[1]> = {}) =>
+  migrate(db, { folder: FOLDER, logger, ...options })
+
+export interface FormerDatabase {
+  readonly db: Kysely<Tables>
+  readonly url: string
+  readonly name: string
+  drop(): Promise<void>
+}
+
+/** A database without tables. With an ICU locale its text is sorted by that, until `changeLocale`. */
+export async function createEmptyDatabase(icuLocale?: string): Promise<FormerDatabase> {
+  const made = await createTestDatabase()
+  const database = icuLocale === undefined ? await emptied(made) : await recreated(made, icuLocale)
+  const db = open(database.url)
+  return {
+    ...database,
+    db,
+    async drop() {
+      await db.destroy()
+      await database.drop()
+    },
+  }
+}
+
+/** A database as the version before left it, with its own migrator. */
+export async function createFormerDatabase(icuLocale?: string): Promise<FormerDatabase> {
+  const database = await createEmptyDatabase(icuLocale)
+  const files = (await readdir(FOLDER)).filter((file) => file <= `${FORMER}.sql`)
+  const read = async (file: string) => [file.slice(0, -4), await readFile(join(FOLDER, file), 'utf8')] as const
+  const texts = await Promise.all(files.map(read))
+  const getMigrations = async () =>
+    Object.fromEntries(
+      texts.map(([name, text]) => [
+        name,
+        { up: async (db: Kysely<unknown>) => void (await sql.raw(text).execute(db)) },
+      ]),
+    )
+  const { error } = await new Migrator({ db: database.db, provider: { getMigrations } }).migrateToLatest()
+  if (error) throw error
+  return database
+}
+
+/** What a new version of the system's libraries does to a database: its text is sorted in another order from now on. */
+export async function changeLocale({ db, name }: FormerDatabase, icuLocale: string): Promise<void> {
+  await sql`update pg_database set datlocale = ${icuLocale} where datname = ${name}`.execute(db)
+}
+
+/** Like the pool of the program. */
+export function open(url: string, poolMax = 4): Kysely<Tables> {
+  return createDatabase({ url, applicationName: 'cashflow-migrate', poolMax, statementMs: 0, logger })
+}
+
+async function emptied(database: TestDatabase): Promise<TestDatabase> {
+  const db = open(database.url, 1)
+  await sql`drop schema public cascade; create schema public`.execute(db)
+  await db.destroy()
+  return database
+}
+
+async function recreated(database: TestDatabase, icuLocale: string): Promise<TestDatabase> {
+  const name = `test_${randomBytes(6).toString('hex')}`
+  const admin = open(withDatabase(database.url, 'postgres'), 1)
+  await sql`
+    create database ${sql.id(name)} template template0 locale_provider icu icu_locale ${sql.lit(icuLocale)}`.execute(
+    admin,
+  )
+  await database.drop()
+  return {
+    name,
+    url: withDatabase(database.url, name),
+    async drop() {
+      await sql`drop database if exists ${sql.id(name)} with (force)`.execute(admin)
+      await admin.destroy()
+    },
+  }
+}

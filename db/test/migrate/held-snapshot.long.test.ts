@@ -1,0 +1,68 @@
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { createDatabase, insertPayments } from '../../src/index.ts'
+import { newPayment } from '../test-store.ts'
+import { createFormerDatabase, logger, migrateAll } from './former-database.ts'
+
+const HELD_MS = 30_000
+
+describe('a report that holds its snapshot for 30 s', () => {
+  for (const [what, statement] of [
+    ['of another table', 'select 1 from merchants'],
+    ['of payments', 'select 1 from payments'],
+  ] as const)
+    it(`${what}, delays the migration and no payment, and ends neither`, async () => {
+      const database = await createFormerDatabase()
+      // A service of the version before.
+      const api = createDatabase({ url: database.url, applicationName: 'cashflow-api', poolMax: 2, logger })
+      const holder = createDatabase({
+        url: database.url,
+        applicationName: 'report',
+        poolMax: 1,
+        idleInTransactionMs: 0,
+        logger,
+      })
+      const report = await holder.startTransaction().setIsolationLevel('repeatable read').execute()
+      await sql.raw(statement).execute(report)
+      const told: object[] = []
+      const ended: string[] = []
+      const log = {
+        info: (message: string, fields: object) => message.includes('waits for other sessions') && told.push(fields),
+        warn: (message: string) => ended.push(message),
+      }
+      let migrated: string[] | undefined
+      const migrating = migrateAll(database.db, { logger: log as never }).then(({ applied }) => {
+        migrated = [...applied]
+      })
+      const heldFrom = performance.now()
+      let stored = 0
+      while (performance.now() - heldFrom < HELD_MS) {
+        // One that had to wait for a lock of the migration would fail after 2 s.
+        const created = { ...newPayment(), requestId: 'r', messages: [] }
+        await insertPayments(api, [created], { redriveAfterMs: 60_000 })
+        await insertPayments(api, [{ ...newPayment(created.payment.reference), requestId: 'r', messages: [] }], {
+          redriveAfterMs: 60_000,
+        })
+        stored += 1
+        expect(migrated).to.equal(undefined)
+      }
+      expect(told).to.have.length.of.at.least(1)
+      expect(told[0]).to.have.property('waits_for').with.length(1)
+      expect(await sql`select 1`.execute(report))
+        .to.have.property('rows')
+        .with.length(1)
+      await report.commit().execute()
+      await migrating
+      expect(migrated).to.deep.equal(['0007_text_by_bytes'])
+      expect(ended).to.deep.equal([])
+      const { rows } = await sql<{ count: number }>`select count(*)::int as count from payments`.execute(database.db)
+      expect(rows).to.deep.equal([{ count: stored }])
+      await api.destroy()
+      await holder.destroy()
+      await eventually(async () =>
+        expect((await migrateAll(database.db)).applied).to.deep.equal(['0008_drop_former_indexes']),
+      )
+      await database.drop()
+    })
+})

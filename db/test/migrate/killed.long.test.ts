@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { eventually, REPOSITORY } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { createFormerDatabase, type FormerDatabase, open } from './former-database.ts'
+
+describe('a migration that is killed in the middle of an index', () => {
+  let database: FormerDatabase
+  beforeEach(async () => {
+    database = await createFormerDatabase()
+  })
+  afterEach(() => database.drop())
+
+  const start = () =>
+    spawn(process.execPath, [join(REPOSITORY, 'db/src/bin.ts')], {
+      env: { DATABASE_URL: database.url, APP_ENV: 'production' },
+      stdio: 'ignore',
+    })
+  const ended = async (child: ChildProcess) =>
+    (child.exitCode ?? child.signalCode ?? (await once(child, 'exit'))[0]) as number
+
+  /** Starts a run, and holds it in the middle of its first index. */
+  async function startHeld() {
+    const holder = open(database.url, 1)
+    const transaction = await holder.startTransaction().setIsolationLevel('repeatable read').execute()
+    await sql`select 1 from payments`.execute(transaction)
+    const child = start()
+    const pid = await eventually(async () => {
+      const { rows } = await sql<{ pid: number }>`
+        select pid from pg_stat_activity where datname = current_database() and wait_event = 'virtualxid'`.execute(
+        database.db,
+      )
+      expect(rows).to.have.length(1)
+      return rows[0]?.pid ?? 0
+    })
+    const release = async () => {
+      await transaction.rollback().execute()
+      await holder.destroy()
+    }
+    return { child, pid, release }
+  }
+
+  async function expectMigrated() {
+    const { rows } = await sql`
+      select relname as index, indisvalid as valid from pg_index join pg_class c on c.oid = indexrelid
+      where relname in ('payments_reference_bytes', 'payments_merchant_id_reference_key')`.execute(database.db)
+    expect(rows).to.deep.equal([{ index: 'payments_reference_bytes', valid: true }])
+    const applied = await sql`select 1 from cashflow_migration where applied_at is null`.execute(database.db)
+    expect(applied.rows).to.deep.equal([])
+  }
+
+  it('is resumed by the next run, which waits until the server has ended what was begun', async () => {
+    const { child, release } = await startHeld()
+    child.kill('SIGKILL')
+    await ended(child)
+    const next = start()
+    await release()
+    expect(await ended(next)).to.equal(0)
+    await expectMigrated()
+  })
+
+  it('and whose session the server ended, is resumed by the next run, which makes the index again', async () => {
+    const { child, pid, release } = await startHeld()
+    child.kill('SIGKILL')
+    await ended(child)
+    await sql`select pg_terminate_backend(${pid})`.execute(database.db)
+    await eventually(async () => {
+      const { rows } = await sql`
+        select 1 from pg_index where indexrelid = to_regclass('payments_reference_bytes') and not indisvalid`.execute(
+        database.db,
+      )
+      expect(rows).to.have.length(1)
+    })
+    await release()
+    expect(await ended(start())).to.equal(0)
+    await expectMigrated()
+  })
+
+  it('goes on by itself, where only its session was ended', async () => {
+    const { child, pid, release } = await startHeld()
+    await sql`select pg_terminate_backend(${pid})`.execute(database.db)
+    await release()
+    expect(await ended(child)).to.equal(0)
+    await expectMigrated()
+  })
+})

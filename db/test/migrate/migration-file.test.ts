@@ -1,0 +1,46 @@
+import { expect } from 'chai'
+import { MigrationFileError, readMigrations, toMigration } from '../../src/migrate/migration-file.ts'
+import { FOLDER } from './former-database.ts'
+
+const INDEX = 'create unique index concurrently if not exists i\n  on t (a)'
+
+describe('a migration file', () => {
+  it('without "-- steps" is one transaction', () => {
+    const text = 'create table t (a int);\ninsert into t values (1);\n'
+    expect(toMigration('0001_t', text)).to.deep.equal({ kind: 'whole', name: '0001_t', text })
+  })
+
+  it('with "-- steps" is read statement by statement', () => {
+    const text = `-- steps\n-- Why; and how.\n${INDEX};\nalter table t drop column b;\n\ndrop index concurrently if exists j;`
+    expect(toMigration('0001_t', text)).to.deep.equal({
+      kind: 'steps',
+      name: '0001_t',
+      after: undefined,
+      steps: [
+        { kind: 'concurrently', text: INDEX, index: 'i', creates: true },
+        { kind: 'plain', text: 'alter table t drop column b' },
+        { kind: 'concurrently', text: 'drop index concurrently if exists j', index: 'j', creates: false },
+      ],
+    })
+  })
+
+  it('may name the migration that all services have to know first', () => {
+    expect(toMigration('0002_t', '-- steps after 0001\ndrop table t;\n')).to.include({ after: '0001' })
+  })
+
+  for (const [what, text] of [
+    ['an index that is made concurrently, without "-- steps"', `${INDEX};`],
+    ['an index that a second run would not find', '-- steps\ncreate index concurrently i on t (a);'],
+    ['a statement without an end', '-- steps\nalter table t drop column b'],
+    ['two statements on a line', '-- steps\ndrop table t; drop table u;'],
+    ['the body of a function', '-- steps\ndo $$ begin\nperform 1;\nend $$;'],
+    ['a comment after code', '-- steps\ndrop table t -- gone;\n;'],
+  ] as const)
+    it(`is refused with ${what}`, () => {
+      expect(() => toMigration('0001_t', text)).to.throw(MigrationFileError, '0001_t.sql')
+    })
+
+  it('of ours can be run', async () => {
+    expect(await readMigrations(FOLDER)).to.have.length.of.at.least(8)
+  })
+})

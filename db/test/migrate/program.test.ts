@@ -1,0 +1,52 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { REPOSITORY } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { createFormerDatabase, type FormerDatabase } from './former-database.ts'
+
+const IDS = ['00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-00000000000b']
+
+describe('npm run migrate', () => {
+  let database: FormerDatabase
+  before(async () => {
+    database = await createFormerDatabase()
+  })
+  after(() => database.drop())
+
+  async function run(...options: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+    const env = { DATABASE_URL: database.url, APP_ENV: 'production' }
+    const running = promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/bin.ts'), ...options], { env })
+    return running.then((output) => ({ code: 0, ...output })).catch((failed) => failed)
+  }
+
+  it('refuses an argument that it does not know with exit code 2, and says which it knows', async () => {
+    const { code, stderr } = await run('--set-aside')
+    expect(code).to.equal(2)
+    expect(stderr)
+      .to.include('--set-aside-duplicates')
+      .and.not.match(/\n +at /)
+  })
+
+  it('ends with exit code 1 and lists payments that are stored twice, and makes them unique when it is told to', async () => {
+    await sql`alter table payments drop constraint payments_merchant_id_reference_key`.execute(database.db)
+    await sql`
+      insert into payments (id, merchant_id, reference, amount_minor, currency, status)
+      select payment.id, m.id, 'twice', 100, 'USD', 'PENDING'
+      from merchants m, unnest(${IDS}::uuid[]) as payment (id)`.execute(database.db)
+    const { code, stdout } = await run()
+    expect(code).to.equal(1)
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(lines[0]).to.deep.include({ level: 'error', table: 'payments', first_id: IDS[0], later_ids: [IDS[1]] })
+    expect(lines[1]).to.include({ message: 'migration failed', code: 'duplicates' })
+    expect(lines).to.have.length(2)
+
+    expect((await run('--set-aside-duplicates')).code).to.equal(0)
+    const { rows } = await sql`select reference from payments order by id`.execute(database.db)
+    expect(rows).to.deep.equal([{ reference: 'twice' }, { reference: `twice#${IDS[1]}` }])
+  })
+})
