@@ -1,4 +1,5 @@
 export { randomUUIDv7 as uuidv7 } from 'node:crypto'
+export { type Condition, createCondition } from './condition.ts'
 export { ConfigError, type Env, integer, loadConfig, parseEnv } from './env.ts'
 export { explain } from './explain.ts'
 export { type Part, runUntilSignal } from './lifecycle.ts'
