@@ -1,9 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { hasOverdue, mayBeItemsOwn, nowMicros, type Tables, takeOverdue } from '@cashflow/db'
-import { appendMessages, outboxLagMs } from '@cashflow/outbox'
+import { hasOverdue, mayBeItemsOwn, type Tables, takeOverdue } from '@cashflow/db'
+import {
+  appendMessages,
+  createSpanSearch,
+  nowMicros,
+  outboxLagMs,
+  type SpanSearch,
+  type SpanSearchOptions,
+} from '@cashflow/outbox'
 import type { Logger, Part } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
-import { createOverdueSearch, type OverdueSearch, type SearchOptions } from './overdue-search.ts'
 import { messageAbout } from './set-aside.ts'
 
 const BATCH_MAX = 100
@@ -44,7 +50,7 @@ const NOTHING: Reconciled = { redriven: 0, leased: 0, lagMs: 0, waiting: 0 }
  */
 export async function reconcileOnce(
   options: ReconcileOptions,
-  search: OverdueSearch = createOverdueSearch(),
+  search: SpanSearch = createSpanSearch(),
   onUnreadable: (error: unknown) => void = () => {},
 ): Promise<Reconciled> {
   const { db, notify, redriveAfterMs } = options
@@ -59,7 +65,7 @@ export async function reconcileOnce(
   if (lagMs >= redriveAfterMs) return { ...NOTHING, lagMs }
   let redriven = 0
   let leased = 0
-  const take: SearchOptions['take'] = (spans, batchMax, traced) =>
+  const take: SpanSearchOptions['take'] = (spans, batchMax, traced) =>
     db
       .transaction()
       .execute(async (tx) => {
@@ -97,7 +103,7 @@ export function createReconciler(options: ReconcileOptions & { intervalMs: numbe
   const { signal } = stopping
   let lagging = false
   let held = false
-  const search = createOverdueSearch()
+  const search = createSpanSearch()
   let unreadable: unknown
   let saidAt = Number.NEGATIVE_INFINITY
   let running: Promise<void> | undefined
