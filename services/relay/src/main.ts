@@ -2,6 +2,7 @@ import { createDatabase, databasePart } from '@cashflow/db'
 import { connectionPart, createConnection, createPublisher, paymentsTopology } from '@cashflow/messaging'
 import { createFloors } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
+import { createBacklogWatch } from './backlog-watch.ts'
 import { relayConfig } from './config.ts'
 import { createFormerExchange } from './former-exchange.ts'
 import { IDLE_IN_TRANSACTION_MS, MESSAGES_HELD_MAX } from './limits.ts'
@@ -14,7 +15,7 @@ const logger = createLogger({ service: 'relay', level: config.logLevel })
 const db = createDatabase({
   url: config.databaseUrl,
   applicationName: 'cashflow-relay',
-  poolMax: config.passes + 2, // For promotion, and for the look below the floors.
+  poolMax: config.passes + 3, // For promotion, for the look below the floors, and for the backlog watch.
   idleInTransactionMs: IDLE_IN_TRANSACTION_MS,
   logger,
 })
@@ -34,7 +35,16 @@ const listener = createListener({
   logger,
 })
 const relay = createRelay({ db, publisher, floors, wake, logger, passes: config.passes })
+const backlogWatch = createBacklogWatch({ db, publisher, floors, logger })
 const formerExchange = createFormerExchange({ connection, logger, ...config })
 
-const parts = [databasePart(db, logger), connectionPart(connection), publisher, formerExchange, listener, relay]
+const parts = [
+  databasePart(db, logger),
+  connectionPart(connection),
+  publisher,
+  formerExchange,
+  listener,
+  relay,
+  backlogWatch,
+]
 await runUntilSignal(parts, { logger, deadlineMs: 15_000 })

@@ -1,0 +1,55 @@
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import pg from 'pg'
+import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
+
+describe('a relay process that cannot publish', function () {
+  this.timeout(180_000)
+  let rig: RelayRig
+  let operator: pg.Client
+  beforeEach(async () => {
+    rig = await createRelayRig()
+    operator = new pg.Client({ connectionString: rig.database.url, application_name: 'psql' })
+    operator.on('error', () => {})
+    await operator.connect()
+  })
+  afterEach(async () => {
+    await operator.end()
+    await rig.stop()
+  })
+
+  it('names the session that keeps all lanes locked, and the age of what waits, and says when both are over', async () => {
+    const relays = [rig.start(), rig.start()]
+    for (const relay of relays) await relay.logged('ready', PATIENTLY)
+    await operator.query('begin')
+    await operator.query('select * from outbox_lanes for update')
+    const { rows } = await operator.query('select pg_backend_pid() as pid')
+    await rig.append(news(5))
+    for (const relay of relays) {
+      const locked = await relay.logged('another session has locked lanes, their messages wait', PATIENTLY)
+      expect(locked).to.include({ level: 'warn', pid: rows[0].pid, application_name: 'psql' })
+      expect(locked.lanes).to.have.length(32)
+      const waiting = await relay.logged('messages wait in the outbox', PATIENTLY)
+      expect(waiting).to.include({ level: 'warn', topic: 'payment.created', broker_ready: true })
+      expect(waiting.lag_ms).to.be.at.least(10_000)
+    }
+    await operator.query('rollback')
+    await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
+    for (const relay of relays) {
+      await relay.logged('no other session has locked lanes any more', PATIENTLY)
+      await relay.logged('messages no longer wait in the outbox', PATIENTLY)
+    }
+  })
+
+  it('says how old what waits is while there is no broker', async () => {
+    const relay = rig.start()
+    await relay.logged('ready', PATIENTLY)
+    await rig.vhost.drop()
+    await rig.append(news(5))
+    const waiting = await relay.logged('messages wait in the outbox', PATIENTLY)
+    expect(waiting).to.include({ level: 'warn', place: 'lane', broker_ready: false })
+    await rig.vhost.create()
+    await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
+    await relay.logged('messages no longer wait in the outbox', PATIENTLY)
+  })
+})
