@@ -20,3 +20,4 @@ export { type LogLine, type ServiceProcess, startService } from './service-proce
 export { startTcpProxy, type TcpProxy } from './tcp-proxy/tcp-proxy.ts'
 export { createTestDatabase, type TestDatabase } from './test-database.ts'
 export { createTestVhost, type TestVhost } from './test-vhost.ts'
+export { createUnreadableRows, type UnreadableRows } from './unreadable-rows.ts'

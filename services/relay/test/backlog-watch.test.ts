@@ -1,7 +1,7 @@
 import { createDatabase, type Tables } from '@cashflow/db'
 import { createFloors, type NewMessage } from '@cashflow/outbox'
 import type { LogFields, Part } from '@cashflow/runtime'
-import { eventually } from '@cashflow/testing'
+import { createUnreadableRows, eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
@@ -50,6 +50,10 @@ describe('the watch over the backlog of a relay', () => {
     const publisher = { ready }
     watch = createBacklogWatch({ db, publisher, floors: createFloors(), logger, lookMs: 50, longMs })
     await watch.start(new AbortController().signal)
+  }
+  async function connectAs(url: string): Promise<void> {
+    await db.destroy()
+    db = createDatabase({ url, applicationName: 'cashflow-relay', poolMax: 2, logger })
   }
   const append = async (messages: readonly NewMessage[], ageS: number) => {
     await rig.append(messages)
@@ -121,14 +125,8 @@ describe('the watch over the backlog of a relay', () => {
   }).timeout(60_000)
 
   it('says how long it has seen a lock of a session whose age it may not see', async () => {
-    const role = `watch_${rig.database.name}`
-    await sql`create role ${sql.raw(role)} login password 'relay';
-      grant all on all tables in schema public to ${sql.raw(role)}`.execute(rig.db)
-    const url = new URL(rig.database.url)
-    url.username = role
-    url.password = 'relay'
-    await db.destroy()
-    db = createDatabase({ url: url.href, applicationName: 'cashflow-relay', poolMax: 2, logger })
+    const stranger = await createUnreadableRows(rig.database.url, { table: 'outbox_messages', condition: 'false' })
+    await connectAs(stranger.url)
     try {
       await operator.query('begin')
       await operator.query('select * from outbox_lanes for update')
@@ -141,7 +139,7 @@ describe('the watch over the backlog of a relay', () => {
       await watch.stop()
       await db.destroy()
       await operator.query('rollback')
-      await sql`drop owned by ${sql.raw(role)}; drop role ${sql.raw(role)}`.execute(rig.db)
+      await stranger.drop()
     }
   })
 
@@ -160,37 +158,24 @@ describe('the watch over the backlog of a relay', () => {
     const { rows } = await sql<{ lane: number }>`select lane from outbox_messages where key = 'k' limit 1`.execute(
       rig.db,
     )
-    const role = `watch_${rig.database.name}`
-    await sql`
-      create role ${sql.raw(role)} login password 'relay';
-      grant all on all tables in schema public to ${sql.raw(role)};
-      create function readable(of smallint) returns boolean language plpgsql as $$ begin
-        if of = ${sql.raw(`${rows[0]?.lane}`)} then
-          raise exception 'invalid page in block 0' using errcode = 'XX001';
-        end if;
-        return true;
-      end $$;
-      create policy damage on outbox_messages using (readable(lane));
-      alter table outbox_messages enable row level security`.execute(rig.db)
-    const url = new URL(rig.database.url)
-    url.username = role
-    url.password = 'relay'
-    await db.destroy()
-    db = createDatabase({ url: url.href, applicationName: 'cashflow-relay', poolMax: 2, logger })
+    const lane = rows[0]?.lane
+    const unreadable = await createUnreadableRows(rig.database.url, {
+      table: 'outbox_messages',
+      condition: `lane = ${lane}`,
+    })
+    await connectAs(unreadable.url)
     try {
       await start()
       const unseen = await said(UNSEEN)
-      expect(unseen.fields).to.deep.include({ lanes: [rows[0]?.lane] })
+      expect(unseen.fields).to.deep.include({ lanes: [lane] })
       expect(String(unseen.fields.error)).to.contain('invalid page in block 0')
       expect((await said(WAIT)).fields).to.include({ topic: 'other', place: 'lane' })
-      await sql`drop policy damage on outbox_messages; create policy sound on outbox_messages using (true)`.execute(
-        rig.db,
-      )
+      await unreadable.heal()
       await said('the outbox can be looked at again')
     } finally {
       await watch.stop()
       await db.destroy()
-      await sql`drop owned by ${sql.raw(role)}; drop role ${sql.raw(role)}`.execute(rig.db)
+      await unreadable.drop()
     }
   }).timeout(60_000)
 
