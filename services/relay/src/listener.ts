@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sessionSettings } from '@cashflow/db'
 import { OUTBOX_CHANNEL } from '@cashflow/outbox'
-import type { Logger, Part } from '@cashflow/runtime'
+import { createCondition, type Logger, type Part } from '@cashflow/runtime'
 import pg from 'pg'
 
 const RECONNECT_MS = 1_000
@@ -17,22 +17,28 @@ export interface ListenerOptions {
 /** LISTENs for committed messages on a session of its own. Only a hint: without it, polling finds them. */
 export function createListener({ databaseUrl, onNotify, onLost, logger }: ListenerOptions): Part {
   const stopping = new AbortController()
+  const deaf = createCondition(logger, {
+    message: 'cannot listen to the database, new messages are found 200 ms later',
+    over: 'listening to the database again',
+  })
   let running: Promise<void> | undefined
 
   async function listen(): Promise<void> {
     const client = new pg.Client(sessionSettings({ url: databaseUrl, applicationName: 'cashflow-relay-listen' }))
-    const lost = new Promise<void>((resolve) => {
-      client.on('error', () => resolve())
-      client.on('end', () => resolve())
+    const lost = new Promise<Error>((resolve) => {
+      client.on('error', resolve)
+      client.on('end', () => resolve(new Error('the session has ended')))
     })
     client.on('notification', onNotify)
     try {
       await client.connect()
       await client.query(`listen ${OUTBOX_CHANNEL}`)
+      deaf.isOver()
       onNotify() // Whatever was committed before LISTEN took effect.
-      await Promise.race([lost, aborted(stopping.signal)])
+      const error = await Promise.race([lost, aborted(stopping.signal)])
+      if (error) deaf.holds({ error })
     } catch (error) {
-      logger.debug('cannot listen to the database', { error })
+      deaf.holds({ error })
     } finally {
       onLost()
       // Not awaited: a server that has fallen silent does not answer the farewell either.

@@ -1,7 +1,7 @@
 import { createDatabase, databasePart } from '@cashflow/db'
 import { connectionPart, createConnection, createConsumer, paymentsTopology } from '@cashflow/messaging'
-import { createNotifier } from '@cashflow/outbox'
-import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
+import { createNotifier, NOTIFY_FAILS } from '@cashflow/outbox'
+import { createCondition, createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { createBreaker } from './breaker.ts'
 import { workerConfig } from './config.ts'
 import { createProvider } from './create-provider.ts'
@@ -19,7 +19,7 @@ const STOP_MARGIN_MS = 10_000
 const config = loadConfig(workerConfig)
 const logger = createLogger({ service: 'worker', level: config.logLevel })
 const db = createDatabase({ url: config.databaseUrl, applicationName: 'cashflow-worker', poolMax: 10, logger })
-const { notify } = createNotifier(db)
+const { notify } = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
 const provider = createProvider(config.provider)
 const { providerFailuresMax: failuresMax, providerOpenMs: openMs } = config
 const breaker = limitCharges(createBreaker({ provider, logger, failuresMax, openMs }), config.providerConcurrency)
