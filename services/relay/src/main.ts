@@ -1,5 +1,5 @@
 import { createDatabase, databasePart } from '@cashflow/db'
-import { connectionPart, createConnection, createPublisher, paymentsTopology } from '@cashflow/messaging'
+import { connectionPart, createConnection, createPublisher, paymentsTopology, topologyPart } from '@cashflow/messaging'
 import { createFloors } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { createBacklogWatch } from './backlog-watch.ts'
@@ -46,5 +46,6 @@ const parts = [
   listener,
   relay,
   backlogWatch,
+  topologyPart(publisher),
 ]
 await runUntilSignal(parts, { logger, deadlineMs: 15_000 })

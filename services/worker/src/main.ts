@@ -1,5 +1,5 @@
 import { createDatabase, databasePart } from '@cashflow/db'
-import { connectionPart, createConnection, createConsumer, paymentsTopology } from '@cashflow/messaging'
+import { connectionPart, createConnection, createConsumer, paymentsTopology, topologyPart } from '@cashflow/messaging'
 import { createNotifier, NOTIFY_FAILS } from '@cashflow/outbox'
 import { createCondition, createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { createBreaker } from './breaker.ts'
@@ -67,5 +67,6 @@ const parts = [
   handler,
   consumerPart,
   breaker,
+  topologyPart(consumer, deadConsumer),
 ]
 await runUntilSignal(parts, { logger, deadlineMs: config.drainMs + STOP_MARGIN_MS })
