@@ -1,5 +1,6 @@
 import { type Logger, type Part, waitFor } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
+import { refusedSettings } from './errors.ts'
 import { ensureSchema, SchemaError } from './migrate.ts'
 import type { Tables } from './tables.ts'
 
@@ -9,7 +10,12 @@ export function databasePart(db: Kysely<Tables>, logger: Logger): Part {
     name: 'database',
     async start(signal) {
       const isHopeless = (error: unknown) => error instanceof SchemaError
-      await waitFor('PostgreSQL', () => ensureSchema(db), { logger, signal, isHopeless })
+      await waitFor('PostgreSQL', () => ensureSchema(db), {
+        logger,
+        signal,
+        isHopeless,
+        settingsOf: refusedSettings,
+      })
     },
     stop: () => db.destroy(),
   }

@@ -96,7 +96,7 @@ describe('a broker', function () {
         return 'ack'
       })
       await rig.publisher().publish([message()], SOON)
-      await eventually(() => expect(handled).to.equal(2), SOON)
+      await eventually(() => expect(handled).to.equal(2), { timeoutMs: 60_000 })
       const [line] = rig.logger.said('RabbitMQ waited too long for an acknowledgement, it delivers again')
       expect(line).to.include({ level: 'warn' })
       expect(line?.fields).to.include({ channel: 'consumer of payments' })

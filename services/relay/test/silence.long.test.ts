@@ -52,4 +52,38 @@ describe('a relay process that cannot publish', function () {
     await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
     await relay.logged('messages no longer wait in the outbox', PATIENTLY)
   })
+
+  it('is not ready before RabbitMQ accepts what it declares, and says what is refused', async () => {
+    const { name, management } = rig.vhost
+    const other = { durable: true, arguments: { 'x-queue-type': 'quorum' } }
+    await management.request('PUT', `/queues/${name}/payments`, other)
+    const [relay, stopped] = [rig.start(), rig.start()]
+    for (const one of [relay, stopped]) {
+      const refused = await one.logged('RabbitMQ refuses what this channel needs', PATIENTLY)
+      expect(refused).to.include({ level: 'error', channel: 'publisher' })
+      expect(refused.reason).to.match(/inequivalent arg 'x-.*' for queue 'payments'/)
+    }
+    expect(await stopped.stop()).to.equal(0)
+    await management.request('DELETE', `/queues/${name}/payments`)
+    await relay.logged('ready', PATIENTLY)
+    const said = relay.logs.map(({ message }) => message)
+    expect(said.indexOf('ready')).to.be.above(said.indexOf('RabbitMQ refuses what this channel needs'))
+    expect(stopped.logs.map(({ message }) => message)).to.not.include('ready')
+  })
+
+  it('waits with an error that names the settings where PostgreSQL or RabbitMQ refuse its login', async () => {
+    const wrong = (text: string) => {
+      const url = new URL(text)
+      url.password = 'wrong'
+      return url.href
+    }
+    const postgres = rig.start({ DATABASE_URL: wrong(rig.database.url) })
+    const rabbitmq = rig.start({ RABBITMQ_URL: wrong(rig.vhost.url) })
+    const database = await postgres.logged('waiting for PostgreSQL', PATIENTLY)
+    expect(database).to.include({ level: 'error', settings: 'DATABASE_URL, or DB_USER and DB_PASSWORD' })
+    const broker = await rabbitmq.logged('waiting for RabbitMQ', PATIENTLY)
+    expect(broker).to.include({ level: 'error', settings: 'RABBITMQ_URL, or MQ_USER and MQ_PASSWORD' })
+    expect(JSON.stringify([database, broker])).to.not.contain('wrong')
+    for (const relay of [postgres, rabbitmq]) expect(await relay.stop()).to.equal(0)
+  })
 })
