@@ -7,6 +7,7 @@ import { relayConfig } from './config.ts'
 import { createFormerExchange } from './former-exchange.ts'
 import { IDLE_IN_TRANSACTION_MS, MESSAGES_HELD_MAX } from './limits.ts'
 import { createListener } from './listener.ts'
+import { createQueueWatch } from './queue-watch.ts'
 import { createRelay } from './relay.ts'
 import { createWake } from './wake.ts'
 
@@ -36,6 +37,7 @@ const listener = createListener({
 })
 const relay = createRelay({ db, publisher, floors, wake, logger, passes: config.passes })
 const backlogWatch = createBacklogWatch({ db, publisher, floors, logger })
+const queueWatch = createQueueWatch({ connection, queue: config.queue, logger })
 const formerExchange = createFormerExchange({ connection, logger, ...config })
 
 const parts = [
@@ -46,6 +48,7 @@ const parts = [
   listener,
   relay,
   backlogWatch,
+  queueWatch,
   topologyPart(publisher),
 ]
 await runUntilSignal(parts, { logger, deadlineMs: 15_000 })
