@@ -10,7 +10,8 @@ import { createHandler } from './handle-delivery.ts'
 import { limitCharges } from './provider-slots.ts'
 import { createReconciler } from './reconcile.ts'
 
-const DEAD_PREFETCH = 10
+// Few use the database at the same time; the others may be waiting for an operator.
+const DEAD_PREFETCH = 100
 // No message of ours is as large, and 100 of another's may be in hand.
 const BODY_BYTES_MAX = 65_536
 // For all that is not the drain.
