@@ -1,7 +1,6 @@
-import { createUnreadableRows, type UnreadableRows } from '@cashflow/testing'
+import { createUnreadableRows, openPool, type UnreadableRows } from '@cashflow/testing'
 import { expect } from 'chai'
 import { Kysely, PostgresDialect, sql } from 'kysely'
-import pg from 'pg'
 import {
   appendMessages,
   createFloors,
@@ -36,9 +35,7 @@ describe('what PostgreSQL cannot read of the outbox', () => {
 
   async function damage(table: string, condition: string): Promise<void> {
     rows = await createUnreadableRows(outbox.url, { table, condition })
-    const pool = new pg.Pool({ connectionString: rows.url })
-    pool.on('error', () => {})
-    db = new Kysely<OutboxTables>({ dialect: new PostgresDialect({ pool }) })
+    db = new Kysely<OutboxTables>({ dialect: new PostgresDialect({ pool: openPool(rows.url) }) })
   }
   const schedule = (count: number) => outbox.db.transaction().execute((tx) => scheduleMessages(tx, messages(count), 0))
   /** Promotes until nothing more is moved. */

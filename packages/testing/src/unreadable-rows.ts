@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import pg from 'pg'
+import { query } from '@cashflow/dev-stack'
 
 export interface UnreadableRows {
   /** The same database, as a role that meets the error. */
@@ -19,16 +19,7 @@ export async function createUnreadableRows(
   { table, condition, code = 'XX001' }: { table: string; condition: string; code?: string },
 ): Promise<UnreadableRows> {
   const role = `reader_${randomBytes(6).toString('hex')}`
-  const administer = async (statements: string) => {
-    const client = new pg.Client({ connectionString: url })
-    client.on('error', () => {})
-    await client.connect()
-    try {
-      await client.query(statements)
-    } finally {
-      await client.end()
-    }
-  }
+  const administer = async (statements: string) => void (await query(url, statements))
   await administer(`
     create role ${role} login password 'reader';
     grant all on all tables in schema public to ${role};

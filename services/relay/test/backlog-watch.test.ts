@@ -1,21 +1,21 @@
 import { createDatabase, type Tables } from '@cashflow/db'
-import { createFloors, type NewMessage } from '@cashflow/outbox'
+import { appendMessages, createFloors, type NewMessage } from '@cashflow/outbox'
 import type { LogFields, Part } from '@cashflow/runtime'
-import { createUnreadableRows, eventually } from '@cashflow/testing'
+import { createTestDatabase, createUnreadableRows, eventually, openClient, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import pg from 'pg'
 import { createBacklogWatch } from '../src/backlog-watch.ts'
-import { createRelayRig, news, type RelayRig } from './relay-rig.ts'
+import { news } from './relay-rig.ts'
 
 const WAIT = 'messages wait in the outbox'
 const LOCKED = 'another session has locked lanes, their messages wait'
 const UNSEEN = 'could not look for messages that wait in the outbox'
 
 describe('the watch over the backlog of a relay', () => {
-  let rig: RelayRig
+  let database: TestDatabase
   let db: Kysely<Tables>
-  let operator: pg.Client
+  let admin: Kysely<Tables>
+  let operator: Awaited<ReturnType<typeof openClient>>
   let watch: Part
   let lines: { level: string; message: string; fields: LogFields }[]
   const write =
@@ -32,18 +32,18 @@ describe('the watch over the backlog of a relay', () => {
   const count = (message: string) => lines.filter((line) => line.message === message).length
 
   beforeEach(async () => {
-    rig = await createRelayRig()
+    database = await createTestDatabase()
     lines = []
-    db = createDatabase({ url: rig.database.url, applicationName: 'cashflow-relay', poolMax: 2, logger })
-    operator = new pg.Client({ connectionString: rig.database.url, application_name: 'psql of an operator' })
-    operator.on('error', () => {})
-    await operator.connect()
+    db = createDatabase({ url: database.url, applicationName: 'cashflow-relay', poolMax: 2, logger })
+    admin = createDatabase({ url: database.url, applicationName: 'test', poolMax: 2, logger })
+    operator = await openClient(database.url, { application_name: 'psql of an operator' })
   })
   afterEach(async () => {
     await watch.stop()
     await operator.end()
     await db.destroy()
-    await rig.stop()
+    await admin.destroy()
+    await database.drop()
   })
 
   async function start({ ready = true, longMs = 10_000 } = {}): Promise<void> {
@@ -56,11 +56,11 @@ describe('the watch over the backlog of a relay', () => {
     db = createDatabase({ url, applicationName: 'cashflow-relay', poolMax: 2, logger })
   }
   const append = async (messages: readonly NewMessage[], ageS: number) => {
-    await rig.append(messages)
-    await sql`update outbox_messages set created_at = created_at - ${ageS} * interval '1 second'`.execute(rig.db)
+    await admin.transaction().execute((tx) => appendMessages(tx, messages))
+    await sql`update outbox_messages set created_at = created_at - ${ageS} * interval '1 second'`.execute(admin)
   }
   const laneOf = async (table: string) => {
-    const { rows } = await sql<{ lane: number }>`select lane from ${sql.table(table)} limit 1`.execute(rig.db)
+    const { rows } = await sql<{ lane: number }>`select lane from ${sql.table(table)} limit 1`.execute(admin)
     return rows[0]?.lane
   }
 
@@ -71,7 +71,7 @@ describe('the watch over the backlog of a relay', () => {
     expect(line).to.deep.include({ level: 'warn' })
     expect(line.fields).to.include({ topic: 'payment.created', place: 'lane', broker_ready: false })
     expect(line.fields.lag_ms).to.be.within(10_000, 60_000)
-    await sql`delete from outbox_messages`.execute(rig.db)
+    await sql`delete from outbox_messages`.execute(admin)
     expect((await said('messages no longer wait in the outbox')).level).to.equal('info')
     expect(count(WAIT)).to.equal(1)
   })
@@ -80,7 +80,7 @@ describe('the watch over the backlog of a relay', () => {
     const insert = (topic: string, dueS: number, refused: boolean) =>
       sql`insert into outbox_scheduled (lane, message_id, key, topic, payload, created_at, due_at, refused) values
         (7, gen_random_uuid(), 'k', ${topic}, '{}', now() - interval '1 hour', now() + ${dueS} * interval '1 second',
-          ${refused})`.execute(rig.db)
+          ${refused})`.execute(admin)
     await insert('later', 3_600, false)
     await start()
     await insert('due', -20, false)
@@ -125,7 +125,7 @@ describe('the watch over the backlog of a relay', () => {
   }).timeout(60_000)
 
   it('says how long it has seen a lock of a session whose age it may not see', async () => {
-    const stranger = await createUnreadableRows(rig.database.url, { table: 'outbox_messages', condition: 'false' })
+    const stranger = await createUnreadableRows(database.url, { table: 'outbox_messages', condition: 'false' })
     await connectAs(stranger.url)
     try {
       await operator.query('begin')
@@ -156,10 +156,10 @@ describe('the watch over the backlog of a relay', () => {
   it('looks at all lanes but the one that cannot be read, and names that one', async () => {
     await append([...news(40, { key: 'k' }), ...news(40, { topic: 'other' })], 3_600)
     const { rows } = await sql<{ lane: number }>`select lane from outbox_messages where key = 'k' limit 1`.execute(
-      rig.db,
+      admin,
     )
     const lane = rows[0]?.lane
-    const unreadable = await createUnreadableRows(rig.database.url, {
+    const unreadable = await createUnreadableRows(database.url, {
       table: 'outbox_messages',
       condition: `lane = ${lane}`,
     })

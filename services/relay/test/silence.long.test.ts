@@ -1,17 +1,14 @@
-import { eventually } from '@cashflow/testing'
+import { eventually, openClient } from '@cashflow/testing'
 import { expect } from 'chai'
-import pg from 'pg'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 describe('a relay process that cannot publish', function () {
   this.timeout(180_000)
   let rig: RelayRig
-  let operator: pg.Client
+  let operator: Awaited<ReturnType<typeof openClient>>
   beforeEach(async () => {
     rig = await createRelayRig()
-    operator = new pg.Client({ connectionString: rig.database.url, application_name: 'psql' })
-    operator.on('error', () => {})
-    await operator.connect()
+    operator = await openClient(rig.database.url, { application_name: 'psql' })
   })
   afterEach(async () => {
     await operator.end()
