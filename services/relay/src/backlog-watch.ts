@@ -59,7 +59,9 @@ export function createBacklogWatch(options: BacklogWatchOptions): Part {
       unreadable.push(lane)
     }
     await lookAtLocks().catch(fail)
-    const past = { isRowsOwn: concernsMessages, onUnreadable: fail }
+    if (signal.aborted) return
+    const isRowsOwn = (error: unknown) => !signal.aborted && concernsMessages(error)
+    const past = { isRowsOwn, onUnreadable: fail }
     const oldest = await oldestMessage(db, floors, past).catch((error) => void fail(error))
     if (signal.aborted) return
     if (oldest && oldest.waitsMs >= longMs) {

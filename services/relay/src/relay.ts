@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Tables } from '@cashflow/db'
+import { mayBeItemsOwn, type Tables } from '@cashflow/db'
 import {
   backoffMs,
   createSpanSearch,
@@ -114,7 +114,9 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
       const onUnreadable = (error: unknown) => {
         failure = error
       }
-      const promoted = await promoteDue(db, topics, search, { isRowsOwn: concernsMessages, onUnreadable })
+      // Not a statement that took too long: a search would make a hundred of them.
+      const isRowsOwn = (error: unknown) => !signal.aborted && mayBeItemsOwn(error)
+      const promoted = await promoteDue(db, topics, search, { isRowsOwn, onUnreadable })
       if (failure !== undefined) damaged.holds({ spots: search.blindSpots, error: failure })
       else if (search.blindSpots === 0) damaged.isOver()
       if (promoted > 0) wake.wake()
