@@ -121,10 +121,17 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
     try {
       await start(unreadable.url, 5_000)
       await eventually(async () => expect(await left()).to.equal(1), PATIENTLY)
-      const told = said('PostgreSQL cannot use some scheduled messages, the others are published when they are due')
+      const told = await eventually(() => {
+        const line = said('PostgreSQL cannot use some scheduled messages, the others are published when they are due')
+        expect(line).to.not.equal(undefined)
+        return line
+      }, PATIENTLY)
       expect(String(told?.fields.error)).to.equal('error: invalid page in block 0')
       await unreadable.heal()
-      await eventually(() => expect(said('PostgreSQL can use all scheduled messages again')).to.not.equal(undefined))
+      await eventually(
+        () => expect(said('PostgreSQL can use all scheduled messages again')).to.not.equal(undefined),
+        PATIENTLY,
+      )
       expect(await left()).to.equal(0)
     } finally {
       await relay?.stop()
