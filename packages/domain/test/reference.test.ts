@@ -11,7 +11,7 @@ const REFERENCES: [name: string, text: string, expected: 'accepted' | string][] 
   ['an emoji alone', '🧾', 'accepted'],
   ['a hyphen alone', '-', 'accepted'],
   ['blanks around a digit', '  7 ', 'accepted'],
-  ['format characters beside a letter', '\u202ea\u200b', 'accepted'],
+  ['format characters next to a letter', '\u202ea\u200b', 'accepted'],
   ['a single blank', ' ', 'reference_blank'],
   ['a no-break space and an ideographic one', '\u00a0\u3000', 'reference_blank'],
   ['a zero-width space', '\u200b', 'reference_blank'],
