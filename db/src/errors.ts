@@ -136,6 +136,18 @@ export function isAway(error: unknown): boolean {
   return state === undefined ? !isFault(error) : /^(08...|25006|28...|3D...|57P..|53300|55000)$/.test(state)
 }
 
+const SETTINGS_BY_STATE: Readonly<Record<string, string>> = {
+  '28000': 'DATABASE_URL, or DB_USER and DB_PASSWORD', // invalid_authorization_specification
+  '28P01': 'DATABASE_URL, or DB_USER and DB_PASSWORD', // invalid_password
+  '3D000': 'DATABASE_URL, or DB_NAME', // invalid_catalog_name
+  '42501': 'DATABASE_URL, or DB_USER', // insufficient_privilege
+}
+
+/** The settings to look at where PostgreSQL answered, and does not let this user in, or not into this database. */
+export function refusedSettings(error: unknown): string | undefined {
+  return SETTINGS_BY_STATE[sqlStateOf(error) ?? '']
+}
+
 /** PostgreSQL's code of an error. Node has codes with five letters as well, such as EPIPE. */
 function sqlStateOf(error: unknown): string | undefined {
   const code = error instanceof Error ? codeOf(error) : undefined

@@ -28,7 +28,7 @@ export {
   type Settling,
   settlePayments,
 } from './payment-store.ts'
-export { hasOverdue, hastenRedrive, nowMicros, type Overdue, type RedriveSpan, takeOverdue } from './redrives.ts'
+export { hasOverdue, hastenRedrive, type Overdue, takeOverdue } from './redrives.ts'
 export type { ReferenceHolder } from './reference-holder.ts'
 export { waitForStandby } from './standby.ts'
 export type { Tables } from './tables.ts'

@@ -1,21 +1,16 @@
+import type { TimeSpan } from '@cashflow/outbox'
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Tables } from './tables.ts'
 
 // However often a payment was redriven: an hour is soon enough for whoever mends the cause.
 const REDRIVE_AFTER_MAX_MS = 3_600_000
 
-/** Times that a redrive may be due at, from `from` to before `to`, in microseconds since 1970; `to` may be Infinity. */
-export interface RedriveSpan {
-  readonly from: number
-  readonly to: number
-}
-
 export interface RedriveOptions {
   /** Until the next redrive; doubled with each one since the payment was last claimed, up to an hour. */
   redriveAfterMs: number
   batchMax: number
   /** Where to look, in the order of time. No row outside of them is read, so that a damaged one can be left out. */
-  spans: readonly RedriveSpan[]
+  spans: readonly TimeSpan[]
   /** Whether to look up who created them. */
   traced: boolean
 }
@@ -31,12 +26,6 @@ export async function hasOverdue(db: Kysely<Tables>): Promise<boolean> {
   const { rows } = await sql`
     select 1 from payments where status = 'PENDING' and parked_at is null and redrive_at <= now() limit 1`.execute(db)
   return rows.length > 0
-}
-
-/** The database's time, in microseconds since 1970. */
-export async function nowMicros(db: Kysely<Tables>): Promise<number> {
-  const { rows } = await sql<{ now: string }>`select (extract(epoch from now()) * 1000000)::bigint as now`.execute(db)
-  return Number(rows[0]?.now)
 }
 
 /**

@@ -6,6 +6,7 @@ import {
   createFloors,
   createTopics,
   type OutboxMessage,
+  oldestMessage,
   outboxLagMs,
   type Publisher,
   promoteDue,
@@ -38,9 +39,9 @@ const TABLES = ['payments', 'payment_events', 'outbox_messages', 'outbox_schedul
 const OTHERS = 20_000
 const REFUSED = 'receipt.requested'
 const BATCH = 100
-// What a round below asks for is some ten rows of each table, each found by a few entries of its indexes; and for the
-// outbox's lag 16 messages of each of 32 lanes.
-const READ_MAX = 300 + 16 * 32
+// What a round below asks for is some ten rows of each table, each found by a few entries of its indexes; and twice, for
+// the outbox's lag and for its oldest message, 16 messages of each of 32 lanes.
+const READ_MAX = 300 + 2 * 16 * 32
 
 const publisher: Publisher = {
   publish: async (messages) => messages.map(() => ({ status: 'confirmed' })),
@@ -98,6 +99,8 @@ describe('the statements of a payment’s way', () => {
       insert into outbox_scheduled (lane, message_id, key, topic, payload, created_at, due_at, refused)
       values (0, gen_random_uuid(), 'k', ${REFUSED}, '{}', now(), now(), true)`.execute(db)
     expect(await outboxLagMs(db, ['payment.created', REFUSED])).to.be.above(0)
+    const past = { isRowsOwn: () => false, onUnreadable() {} }
+    expect((await oldestMessage(db, createFloors(), past))?.waitsMs).to.be.above(0)
     expect(await findPayment(db, ids[0])).to.include({ status: 'SUCCESS' })
     const topics = createTopics()
     expect(await promoteDue(db, topics)).to.equal(2)

@@ -17,7 +17,7 @@ const schema = z.object({
   ...brokerEnv,
   ...loggingEnv,
   HOST: listenHost.default('127.0.0.1'),
-  PORT: integer({ min: 1, max: 65_535, default: 8080 }),
+  PORT: integer({ min: 0, max: 65_535, default: 8080 }),
 })
 
 export type StackSettings = {
@@ -25,6 +25,7 @@ export type StackSettings = {
   given: { databaseUrl?: string; rabbitmqUrl?: string }
   databaseName: string
   host: string
+  /** 0 is any free port. */
   port: number
   /** A port that was asked for is used or refused; a default gives way. */
   portIsGiven: boolean

@@ -27,6 +27,10 @@ describe('the settings of npm start', () => {
     expect(stackSettings({ MQ_HOST: 'mq' }).given).to.have.all.keys('rabbitmqUrl')
   })
 
+  it('take PORT=0 for any free port, as the api does', () => {
+    expect(stackSettings({ PORT: '0' })).to.include({ port: 0, portIsGiven: true })
+  })
+
   it('name every variable that is not usable', () => {
     expect(() => stackSettings({ PORT: 'http', LOG_LEVEL: 'loud' })).to.throw(
       ConfigError,

@@ -11,3 +11,17 @@ export function connectionPart(connection: Connection) {
     stop: () => connection.stop(),
   }
 }
+
+/**
+ * What the broker may refuse, as a part of a process: starts once the broker has accepted the topology of each. To be the
+ * last part, so that the others work as far as they can, and the process is not called ready before.
+ */
+export function topologyPart(...parts: readonly { whenAccepted(signal: AbortSignal): Promise<void> }[]) {
+  return {
+    name: 'topology',
+    async start(signal: AbortSignal): Promise<void> {
+      await Promise.all(parts.map((part) => part.whenAccepted(signal)))
+    },
+    async stop(): Promise<void> {},
+  }
+}

@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BACKOFF_MAX_MS, backoffMs } from './backoff.ts'
 import { parseEndpoints } from './endpoint.ts'
-import { describe } from './errors.ts'
+import { describe, isLoginRefused } from './errors.ts'
 import { type Link, openLink } from './link.ts'
 import type { Logger } from './logger.ts'
 import { aborted, createGate } from './waiting.ts'
 
 const REMINDER_MS = 10_000
+const LOGIN_SETTINGS = 'RABBITMQ_URL, or MQ_USER and MQ_PASSWORD'
 
 export interface ConnectionOptions {
   /** Brokers of one cluster, tried in turn. */
@@ -99,7 +100,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   }
 }
 
-/** Says what is waited for once, then every ten seconds. */
+/** Says what is waited for once, then every ten seconds: an error where only an operator can end the wait. */
 function createWaitLog(logger: Logger) {
   let since: number | undefined
   let saidAt = Number.NEGATIVE_INFINITY
@@ -109,7 +110,9 @@ function createWaitLog(logger: Logger) {
       since ??= now
       if (now - saidAt < REMINDER_MS) return
       saidAt = now
-      logger.warn('waiting for RabbitMQ', { host, reason: describe(error), waited_ms: Math.round(now - since) })
+      const facts = { host, reason: describe(error), waited_ms: Math.round(now - since) }
+      if (isLoginRefused(error)) logger.error('waiting for RabbitMQ', { ...facts, settings: LOGIN_SETTINGS })
+      else logger.warn('waiting for RabbitMQ', facts)
     },
     end(): { waited_ms?: number } {
       if (since === undefined) return {}

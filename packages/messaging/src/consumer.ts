@@ -7,7 +7,7 @@ import { createHand } from './hand.ts'
 import { keepChannel } from './keep-channel.ts'
 import type { Link } from './link.ts'
 import { declareTopology, type Topology } from './topology.ts'
-import { aborted } from './waiting.ts'
+import { aborted, createGate } from './waiting.ts'
 
 const STOP_DEADLINE_MS = 10_000
 
@@ -22,6 +22,12 @@ export interface Consumer {
   readonly name: string
   /** Resolves at once; deliveries come as soon as there is a broker. */
   start(): Promise<void>
+  /**
+   * Resolves when the broker has accepted topology and consumer for the first time.
+   *
+   * @throws the signal's reason, or an error when the consumer is stopped
+   */
+  whenAccepted(signal?: AbortSignal): Promise<void>
   /** Takes no more, gives back what is not being handled, waits for the rest at most `deadlineMs` (10,000). */
   stop(limits?: { deadlineMs?: number }): Promise<void>
 }
@@ -30,6 +36,7 @@ export function createConsumer({ connection, topology, watchTimes, ...options }:
   const stopping = new AbortController()
   const name = `consumer of ${options.queue}`
   const hand = createHand(options.prefetch)
+  const accepted = createGate<true>(stopping.signal)
   const watch = createDeliveryWatch({ ...options, times: watchTimes })
   /** Channels that the broker delivers nothing to any more, until what is in hand is settled on them. */
   const retiring = new Set<Promise<void>>()
@@ -46,6 +53,7 @@ export function createConsumer({ connection, topology, watchTimes, ...options }:
   async function hold(link: Link): Promise<void> {
     const opening = () => openChannel(link, options.bodyBytesMax)
     const [opened, session] = await prepareChannel(link, opening, setUp, stopping.signal)
+    accepted.open(true)
     const ended = endWhenOver(link, opened, session)
     const isForgotten = await Promise.race([
       watch.isForgotten(link, session, stopping.signal),
@@ -72,6 +80,9 @@ export function createConsumer({ connection, topology, watchTimes, ...options }:
     name,
     async start() {
       running ??= keepChannel({ connection, logger: options.logger, name, hold }, stopping.signal)
+    },
+    async whenAccepted(signal) {
+      await accepted.wait(signal)
     },
     async stop(limits = {}) {
       deadlineMs = limits.deadlineMs ?? deadlineMs

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ask, closeChannel, openChannel, prepareChannel } from './channel.ts'
 import type { DeliverySession } from './delivery-session.ts'
-import { describe, isMissing } from './errors.ts'
+import { describe } from './errors.ts'
 import type { Link } from './link.ts'
 import type { Logger } from './logger.ts'
+import { lookAtQueue } from './topology.ts'
 
 export interface WatchTimes {
   /** How long a consumer with room is delivered nothing before its queue is looked at, in milliseconds. */
@@ -56,20 +56,12 @@ export function createDeliveryWatch({
     return false
   }
 
-  /** Ready messages of the queue. On a channel of its own, which a missing queue closes. */
+  /** Ready messages of the queue. */
   async function look(link: Link, signal: AbortSignal): Promise<number | 'missing'> {
     try {
-      const [opened, ready] = await prepareChannel(
-        link,
-        openChannel,
-        ({ channel }) => ask<{ messageCount: number }>((done) => channel.checkQueue(queue, done)),
-        signal,
-        lookDeadlineMs,
-      )
-      await closeChannel(link, opened)
-      return ready.messageCount
+      const state = await lookAtQueue(link, queue, signal, lookDeadlineMs)
+      return state === 'missing' ? state : state.ready
     } catch (error) {
-      if (isMissing(error)) return 'missing'
       // A lost connection takes the consumer with it, and a process that stops needs none.
       if (!link.closed.aborted && !signal.aborted)
         logger.warn('could not look at a queue that delivers nothing', { queue, reason: describe(error) })

@@ -9,7 +9,19 @@ const PUBLISH = { classId: 60, methodId: 40 }
 
 /** No right (403), locked (405), another queue by that name (406): asking again does not help, an operator does. */
 export function isRefusal(error: unknown): boolean {
-  return [403, 405, 406].includes(closeOf(error).code ?? 0) && !isOverPublish(error)
+  return [403, 405, 406].includes(closeOf(error).code ?? 0) && !isOverPublish(error) && !isUnacknowledged(error)
+}
+
+/** A delivery was not acknowledged within RabbitMQ's `consumer_timeout`: 406 as well, and only the text tells. */
+export function isUnacknowledged(error: unknown): boolean {
+  return closeOf(error).code === 406 && /delivery acknowledgement on channel \S+ timed out/.test(describe(error))
+}
+
+/** The broker answered, and does not let this user in (403), or not into this vhost (530). */
+export function isLoginRefused(error: unknown): boolean {
+  const { code } = closeOf(error)
+  // During the handshake amqplib has only the broker's text.
+  return code === 403 || code === 530 || /ACCESS[-_]REFUSED|NOT[-_]ALLOWED/.test(describe(error))
 }
 
 /** The channel was closed over what was published on it (406), and not over a declaration. */

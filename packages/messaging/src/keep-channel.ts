@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BACKOFF_MAX_MS, backoffMs } from './backoff.ts'
 import type { Connection } from './connection.ts'
-import { describe, isOverPublish, isRefusal } from './errors.ts'
+import { describe, isOverPublish, isRefusal, isUnacknowledged } from './errors.ts'
 import type { Link } from './link.ts'
 import type { Logger } from './logger.ts'
 
@@ -30,12 +30,15 @@ export async function keepChannel(options: KeepChannelOptions, stopping: AbortSi
     } catch (error) {
       // Without its connection no channel lives, and how soon there is another is the connection's to say.
       if (stopping.aborted || link.closed.aborted) continue
-      // A message that costs the channel must not delay the others. When it is sent again is the sender's decision.
-      const isSteady = performance.now() - startedAt > BACKOFF_MAX_MS || isOverPublish(error)
+      // A message that costs the channel must not delay the others. When it is sent again is the sender's decision. What was
+      // not acknowledged in time was in hand for RabbitMQ's `consumer_timeout`: the broker is well.
+      const isSteady = performance.now() - startedAt > BACKOFF_MAX_MS || isOverPublish(error) || isUnacknowledged(error)
       failures = isSteady ? 0 : failures + 1
       const waitMs = Math.round(backoffMs(failures) + (isRefusal(error) ? REFUSED_WAIT_MS : 0))
       const facts = { channel: name, host: link.endpoint.name, reason: describe(error), retry_ms: waitMs }
       if (isRefusal(error)) logger.error('RabbitMQ refuses what this channel needs', facts)
+      else if (isUnacknowledged(error))
+        logger.warn('RabbitMQ waited too long for an acknowledgement, it delivers again', facts)
       else logger.warn('lost a channel of RabbitMQ', facts)
       await sleep(waitMs, undefined, { signal: stopping }).catch(() => {})
     }

@@ -34,6 +34,8 @@ export interface Publisher {
   readonly ready: boolean
   /** @throws the signal's reason, or an error when the publisher is stopped */
   whenReady(signal?: AbortSignal): Promise<void>
+  /** Resolves when the broker has accepted the topology for the first time, also while it blocks publishing. */
+  whenAccepted(signal?: AbortSignal): Promise<void>
   /**
    * One outcome for each message, at its index, no later than the deadline; never rejects. When the channel is lost
    * nothing more of a call is sent that had messages in flight, so that none overtakes an earlier one whose fate is unknown.
@@ -48,6 +50,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const { connection, topology, logger, windowMax = 1024, refusedMaxMs = 10_000 } = options
   const stopping = new AbortController()
   const ready = createGate<ConfirmSession>(stopping.signal)
+  const accepted = createGate<true>(stopping.signal)
   /** Calls that have something left to send, in order. */
   const waiting = new Set<Batch>()
   const suspects = createSuspects(logger)
@@ -86,6 +89,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   async function hold(link: Link): Promise<void> {
     const [opened, session] = await prepareChannel(link, openConfirmChannel, setUp, stopping.signal)
+    accepted.open(true)
     const follow = () => {
       if (link.blocked || opened.closed.aborted || session.spent.aborted) return ready.shut()
       ready.open(session)
@@ -177,6 +181,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
     },
     async whenReady(signal) {
       await ready.wait(signal)
+    },
+    async whenAccepted(signal) {
+      await accepted.wait(signal)
     },
     publish,
     redeclare,

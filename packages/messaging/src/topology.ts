@@ -2,6 +2,7 @@ import type { Channel } from 'amqplib/callback_api'
 import { ask, closeChannel, type Opened, openChannel, prepareChannel } from './channel.ts'
 import type { Connection } from './connection.ts'
 import { isMissing } from './errors.ts'
+import type { Link } from './link.ts'
 
 /** What must exist on the broker. Declaring is idempotent, and every connection does it anew: brokers lose disks. */
 export interface Topology {
@@ -75,6 +76,31 @@ export async function declareTopology(channel: Channel, topology: Topology): Pro
     for (const topic of queue.boundTo.topics) {
       await ask((done) => channel.bindQueue(queue.name, queue.boundTo.exchange, topic, {}, done))
     }
+  }
+}
+
+export interface QueueState {
+  /** Messages that no consumer was given. */
+  readonly ready: number
+  readonly consumers: number
+}
+
+/** Looks at a queue by a passive declare. On a channel of its own, which a missing one closes. */
+export async function lookAtQueue(
+  link: Link,
+  name: string,
+  signal: AbortSignal,
+  deadlineMs?: number,
+): Promise<QueueState | 'missing'> {
+  try {
+    const look = ({ channel }: Opened<Channel>) =>
+      ask<{ messageCount: number; consumerCount: number }>((done) => channel.checkQueue(name, done))
+    const [opened, { messageCount, consumerCount }] = await prepareChannel(link, openChannel, look, signal, deadlineMs)
+    await closeChannel(link, opened)
+    return { ready: messageCount, consumers: consumerCount }
+  } catch (error) {
+    if (isMissing(error)) return 'missing'
+    throw error
   }
 }
 

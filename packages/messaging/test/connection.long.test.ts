@@ -29,6 +29,20 @@ describe('connection', () => {
     })
   })
 
+  it('waits with an error that names the settings where RabbitMQ refuses the login, and with a warning where it is away', async () => {
+    const wrong = new URL(vhost.url)
+    wrong.password = 'wrong'
+    const refused = createRig([wrong.href])
+    const away = createRig(['amqp://127.0.0.1:1/'])
+    for (const { logger } of [refused, away])
+      await eventually(() => expect(logger.said('waiting for RabbitMQ')).to.have.length(1))
+    expect(refused.logger.lines[0]).to.include({ level: 'error' })
+    expect(refused.logger.lines[0]?.fields).to.include({ settings: 'RABBITMQ_URL, or MQ_USER and MQ_PASSWORD' })
+    expect(refused.logger.lines[0]?.fields.reason).to.contain('ACCESS_REFUSED')
+    expect(away.logger.lines[0]).to.include({ level: 'warn' })
+    expect(away.logger.lines[0]?.fields).to.not.have.property('settings')
+  })
+
   it('survives being cut after any number of bytes of its setup', async function () {
     this.timeout(180_000)
     const proxy = await createProxy(vhost.url)

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import { liesBelow } from './lanes.ts'
 import { LANES } from './message.ts'
+import { NOT_PAST_DAMAGE, type PastDamage, pastDamage } from './past-damage.ts'
 import type { OutboxTables } from './tables.ts'
 
 /** What a relay knows of a lane. Never changed, only replaced. */
@@ -42,7 +43,8 @@ export interface Floors {
 
 /**
  * Looks below each floor, lane by lane, and forgets them all if a message is there: this relay would never read it.
- * Forgetting them at times would do the same, but each pass would then read again whatever an old snapshot keeps.
+ * Forgetting them at times would do the same, but each pass would then read again whatever an old snapshot keeps. A lane
+ * that cannot be read stops no look at the others.
  *
  * @returns the lane and the floor that were wrong
  */
@@ -50,11 +52,12 @@ export async function verifyFloors<Tables extends OutboxTables>(
   db: Kysely<Tables>,
   floors: Floors,
   signal: AbortSignal,
+  past: PastDamage = NOT_PAST_DAMAGE,
 ): Promise<{ lane: number; floor: bigint } | undefined> {
   // Taken before the look: what lay below these floors was deleted, and that committed.
   for (const [lane, { floor }] of floors.view().entries()) {
     if (signal.aborted) return undefined
-    if (!(await liesBelow(db, lane, floor))) continue
+    if (!(await pastDamage(liesBelow(db, lane, floor), past, lane))) continue
     floors.forget()
     return { lane, floor }
   }

@@ -10,11 +10,23 @@ export interface Notifier {
   notify(): void
 }
 
+/** What is told when a notification fails, and when one succeeds. */
+export interface NotifyCondition {
+  holds(fields: { error: unknown }): void
+  isOver(): void
+}
+
+/** For the log. Such as a full queue of notifications, which a session fills that listens within a transaction. */
+export const NOTIFY_FAILS = {
+  message: 'relays could not be told of new messages, they find them 200 ms later',
+  over: 'relays are told of new messages again',
+}
+
 /**
  * Sends at once, then at most once in 10 ms (leading edge, coalesced). Call it after COMMIT, never within: NOTIFY in a
  * transaction serialises the commits of the whole server.
  */
-export function createNotifier<Tables>(db: Kysely<Tables>): Notifier {
+export function createNotifier<Tables>(db: Kysely<Tables>, fails?: NotifyCondition): Notifier {
   let cooling = false
   let again = false
 
@@ -22,7 +34,10 @@ export function createNotifier<Tables>(db: Kysely<Tables>): Notifier {
     cooling = true
     again = false
     const cooled = new Promise<void>((resolve) => setTimeout(resolve, INTERVAL_MS).unref())
-    await sql`select pg_notify(${OUTBOX_CHANNEL}, '')`.execute(db).catch(() => {}) // Polling is the guarantee.
+    await sql`select pg_notify(${OUTBOX_CHANNEL}, '')`.execute(db).then(
+      () => fails?.isOver(),
+      (error) => fails?.holds({ error }), // Polling is the guarantee.
+    )
     await cooled
     cooling = false
     if (again) void send()

@@ -1,6 +1,6 @@
-import { eventually, openClient } from '@cashflow/testing'
+import { eventually, openClient, openPool } from '@cashflow/testing'
 import { expect } from 'chai'
-import { sql } from 'kysely'
+import { Kysely, PostgresDialect, sql } from 'kysely'
 import type pg from 'pg'
 import { createNotifier, OUTBOX_CHANNEL } from '../src/index.ts'
 import { createTestOutbox, type TestOutbox } from './test-outbox.ts'
@@ -27,5 +27,24 @@ describe('a notifier', () => {
     await sql`select pg_notify(${OUTBOX_CHANNEL}, 'the end')`.execute(outbox.db)
     await eventually(() => expect(heard).to.include('the end'))
     expect(heard).to.deep.equal(['', '', 'the end'])
+  })
+
+  it('tells when a notification fails, and when one succeeds again', async () => {
+    const told: string[] = []
+    const fails = {
+      holds: ({ error }: { error: unknown }) => void told.push(String(error)),
+      isOver: () => void told.push('sent'),
+    }
+    const db = new Kysely({ dialect: new PostgresDialect({ pool: openPool(outbox.url, { max: 1 }) }) })
+    await sql`create schema hidden; create function hidden.pg_notify(text, text) returns void
+      language plpgsql as $$ begin raise exception 'too many notifications'; end $$;
+      set search_path = hidden, pg_catalog, public`.execute(db)
+    const notifier = createNotifier(db, fails)
+    notifier.notify()
+    await eventually(() => expect(told).to.deep.equal(['error: too many notifications']))
+    await sql`set search_path = public`.execute(db)
+    notifier.notify()
+    await eventually(() => expect(told.at(-1)).to.equal('sent'))
+    await db.destroy()
   })
 })

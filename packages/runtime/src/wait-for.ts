@@ -5,18 +5,26 @@ import { errorMessage } from './redact.ts'
 const RETRY_MS = 500
 const REMIND_MS = 10_000
 
+export interface WaitOptions {
+  logger: Logger
+  signal: AbortSignal
+  /** Recognises an error that is thrown at once. */
+  isHopeless?: (error: unknown) => boolean
+  /** Names the settings to look at where the server answered and refused: that is logged as an error, not as a warning. */
+  settingsOf?: (error: unknown) => string | undefined
+}
+
 /**
- * Tries until it succeeds, and says meanwhile what it waits for and why: at once, then every ten seconds.
- * `attempt` bounds its own time. An error that `isHopeless` recognises is thrown at once.
+ * Tries until it succeeds, and says what it waits for and why: at once, then every ten seconds. `attempt` bounds its own
+ * time.
  *
  * @throws what the signal aborted with, or a hopeless error
  */
 export async function waitFor<Result>(
   what: string,
   attempt: () => Promise<Result>,
-  options: { logger: Logger; signal: AbortSignal; isHopeless?: (error: unknown) => boolean },
+  { logger, signal, isHopeless = () => false, settingsOf = () => undefined }: WaitOptions,
 ): Promise<Result> {
-  const { logger, signal, isHopeless = () => false } = options
   let remindAt = 0
   for (;;) {
     signal.throwIfAborted()
@@ -27,7 +35,9 @@ export async function waitFor<Result>(
     } catch (error) {
       if (isHopeless(error)) throw error
       if (Date.now() >= remindAt) {
-        logger.warn(`waiting for ${what}`, { reason: errorMessage(error) })
+        const settings = settingsOf(error)
+        const facts = { reason: errorMessage(error), ...(settings !== undefined && { settings }) }
+        logger[settings === undefined ? 'warn' : 'error'](`waiting for ${what}`, facts)
         remindAt = Date.now() + REMIND_MS
       }
     }

@@ -1,6 +1,6 @@
 import { createDatabase, databasePart, serviceSession } from '@cashflow/db'
-import { createNotifier } from '@cashflow/outbox'
-import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
+import { createNotifier, NOTIFY_FAILS } from '@cashflow/outbox'
+import { createCondition, createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { createApp } from './app.ts'
 import { apiConfig } from './config.ts'
 import { httpPart } from './http-part.ts'
@@ -16,7 +16,8 @@ const db = createDatabase({
   poolMax: CONNECTIONS_MAX,
   logger,
 })
-const writer = createPaymentWriter({ db, notifier: createNotifier(db), redriveAfterMs })
+const notifier = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
+const writer = createPaymentWriter({ db, notifier, redriveAfterMs })
 const writes = createQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax: queueMax, logger })
 const reads = createQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })
 const app = createApp({ db, writer, writes, reads, logger })

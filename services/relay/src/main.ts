@@ -1,11 +1,13 @@
 import { createDatabase, databasePart, serviceSession } from '@cashflow/db'
-import { connectionPart, createConnection, createPublisher, paymentsTopology } from '@cashflow/messaging'
+import { connectionPart, createConnection, createPublisher, paymentsTopology, topologyPart } from '@cashflow/messaging'
 import { createFloors } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
+import { createBacklogWatch } from './backlog-watch.ts'
 import { relayConfig } from './config.ts'
 import { createFormerExchange } from './former-exchange.ts'
 import { IDLE_IN_TRANSACTION_MS, MESSAGES_HELD_MAX } from './limits.ts'
 import { createListener } from './listener.ts'
+import { createQueueWatch } from './queue-watch.ts'
 import { createRelay } from './relay.ts'
 import { createWake } from './wake.ts'
 
@@ -14,7 +16,7 @@ const logger = createLogger({ service: 'relay', level: config.logLevel })
 const db = createDatabase({
   url: config.databaseUrl,
   applicationName: serviceSession('relay'),
-  poolMax: config.passes + 2, // For promotion, and for the look below the floors.
+  poolMax: config.passes + 3, // For promotion, for the look below the floors, and for the backlog watch.
   idleInTransactionMs: IDLE_IN_TRANSACTION_MS,
   logger,
 })
@@ -29,7 +31,19 @@ const floors = createFloors()
 const wake = createWake()
 const listener = createListener({ db, onNotify: wake.wake, onLost: floors.forget, logger })
 const relay = createRelay({ db, publisher, floors, wake, logger, passes: config.passes })
+const backlogWatch = createBacklogWatch({ db, publisher, floors, logger })
+const queueWatch = createQueueWatch({ connection, queue: config.queue, logger })
 const formerExchange = createFormerExchange({ connection, logger, ...config })
 
-const parts = [databasePart(db, logger), connectionPart(connection), publisher, formerExchange, listener, relay]
+const parts = [
+  databasePart(db, logger),
+  connectionPart(connection),
+  publisher,
+  formerExchange,
+  listener,
+  relay,
+  backlogWatch,
+  queueWatch,
+  topologyPart(publisher),
+]
 await runUntilSignal(parts, { logger, deadlineMs: 15_000 })

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { mayBeItemsOwn, type Tables } from '@cashflow/db'
 import {
   backoffMs,
+  createSpanSearch,
   createTopics,
   type Floors,
   LANES,
@@ -9,22 +10,25 @@ import {
   type Publisher,
   promoteDue,
   runPass,
-  verifyFloors,
 } from '@cashflow/outbox'
-import type { Logger, Part } from '@cashflow/runtime'
+import { createCondition, type Logger, type Part } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
+import { concernsMessages, tookTooLong } from './concerns-messages.ts'
+import { watchFloors } from './floor-watch.ts'
 import { passLimits } from './limits.ts'
 import { createReport, isLeft } from './report.ts'
 import { afterFailure, afterPass, FIRST_TURN, nextPass } from './turn.ts'
 import { createWake, type Wake } from './wake.ts'
 
 const POLL_MS = 200
-const VERIFY_FLOORS_MS = 10_000
-// Looking below the floors is at most a hundredth of what a relay does.
-const VERIFY_REST = 99
-// Nor is looking past refused messages, of which there may be a million, more than a quarter of what a pass loop does.
+// Looking past refused messages, of which there may be a million, is at most a quarter of what a pass loop does.
 const LOOK_PAST_REST = 3
+/** Between two tries of scheduled messages that PostgreSQL cannot use. */
+const DAMAGE_AGAIN_MS = 10_000
+/** After a promotion that met some: a search among many takes a hundred statements. */
+const DAMAGE_PAUSE_MS = 1_000
 const STEADY_MS = 10_000
+const PASS_FAILED = 'pass failed, its messages stay in the outbox'
 
 export interface RelayOptions {
   db: Kysely<Tables>
@@ -43,6 +47,12 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
   const limits = passLimits(passes)
   const topics = createTopics()
   const report = createReport(logger)
+  const search = createSpanSearch({ againMs: DAMAGE_AGAIN_MS })
+  const damaged = createCondition(logger, {
+    level: 'error',
+    message: 'PostgreSQL cannot use some scheduled messages, the others are published when they are due',
+    over: 'PostgreSQL can use all scheduled messages again',
+  })
   /** Ends the promotion's wait. */
   const reopened = createWake()
   let running: Promise<unknown> | undefined
@@ -54,6 +64,10 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
     await publisher.whenReady(signal)
     const startedAt = performance.now()
     const begun = nextPass(turn, startedAt)
+    if ('retryMs' in begun) {
+      await pause(begun.retryMs)
+      return undefined
+    }
     try {
       const own = { ...limits, messagesPerLaneMax: begun.messagesMax }
       const result = await runPass({ db, publisher, floors, topics, limits: own }, begun.start, begun.span)
@@ -64,7 +78,7 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
       if (!concernsMessages(error)) throw error
       turn = afterFailure(turn, begun, performance.now())
       const facts = { lane: begun.start, lanes: begun.span, messages_max: begun.messagesMax, error }
-      if (begun.span > 1 || begun.messagesMax > 1) logger.warn('pass failed, its messages stay in the outbox', facts)
+      if (begun.span > 1 || begun.messagesMax > 1) logger.warn(PASS_FAILED, facts)
       else logger.error('lane cannot be read, all others go on', facts)
       await pause(backoffMs(0))
       return undefined
@@ -96,41 +110,37 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
 
   async function promoteLoop(): Promise<void> {
     while (!signal.aborted) {
-      const promoted = await promoteDue(db, topics)
-      if (promoted > 0) wake.wake()
-      else await reopened.wait({ atMostMs: POLL_MS, signal })
-    }
-  }
-
-  async function verifyLoop(): Promise<void> {
-    let tookMs = 0
-    for (;;) {
-      await pause(Math.max(VERIFY_FLOORS_MS, VERIFY_REST * tookMs))
-      if (signal.aborted) return
-      const startedAt = performance.now()
-      try {
-        const wrong = await verifyFloors(db, floors, signal)
-        if (wrong) logger.error('message found below its floor, floors forgotten', wrong)
-      } catch (error) {
-        // It says nothing about the floors. Lost sessions have them forgotten elsewhere.
-        logger.warn('could not look below the floors', { error })
+      let failure: unknown
+      const onUnreadable = (error: unknown) => {
+        failure = error
       }
-      tookMs = performance.now() - startedAt
+      // Not a statement that took too long: a search would make a hundred of them.
+      const isRowsOwn = (error: unknown) => !signal.aborted && mayBeItemsOwn(error)
+      const promoted = await promoteDue(db, topics, search, { isRowsOwn, onUnreadable })
+      if (failure !== undefined) damaged.holds({ spots: search.blindSpots, error: failure })
+      else if (search.blindSpots === 0) damaged.isOver()
+      if (promoted > 0) wake.wake()
+      if (failure !== undefined) await pause(DAMAGE_PAUSE_MS)
+      else if (promoted === 0) await reopened.wait({ atMostMs: POLL_MS, signal })
     }
   }
 
-  /** Runs a loop again whenever it throws, which is what it does while the database is away. */
-  async function persist(loop: () => Promise<void>): Promise<void> {
+  /**
+   * Runs a loop again whenever it throws, which is what it does while the database is away.
+   *
+   * @param failed what the log says then
+   */
+  async function persist(loop: () => Promise<void>, failed: string): Promise<void> {
     let failures = 0
     while (!signal.aborted) {
       const startedAt = performance.now()
       let isLate = false
       await loop().catch((error: unknown) => {
         if (signal.aborted) return
-        // Unless it was the server that gave up, this may be another one by now, which takes ids anew.
+        // Unless it was the server that gave up, this may be another one by now, which begins its ids again.
         isLate = tookTooLong(error)
         if (!isLate) floors.forget()
-        logger.warn('pass failed, its messages stay in the outbox', { error })
+        logger.warn(failed, { error })
       })
       // Who waited for a statement has waited already.
       if (isLate) failures = 0
@@ -144,22 +154,15 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
   return {
     name: 'relay',
     async start() {
-      const loops = [...Array.from({ length: passes }, () => passLoop), promoteLoop, verifyLoop]
-      running ??= Promise.all(loops.map(persist))
+      running ??= Promise.all([
+        ...Array.from({ length: passes }, () => persist(passLoop, PASS_FAILED)),
+        persist(promoteLoop, 'scheduled messages could not be moved to the outbox, trying again'),
+        watchFloors({ db, floors, logger }, signal),
+      ])
     },
     async stop() {
       stopping.abort()
       await running
     },
   }
-}
-
-/** 57014, query_canceled: the server ended a statement. */
-function tookTooLong(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === '57014'
-}
-
-/** What is stored in one lane may have caused it: a damaged or unreadable page, a limit of the server, a bug in its rendering. */
-function concernsMessages(error: unknown): boolean {
-  return tookTooLong(error) || mayBeItemsOwn(error)
 }

@@ -28,10 +28,15 @@ export interface PassTurn {
   readonly messagesMax: number
 }
 
+/** No pass: all lanes wait to be tried again, the first of them for `retryMs` milliseconds. */
+export interface NoPass {
+  readonly retryMs: number
+}
+
 export const FIRST_TURN: Turn = { start: 0, span: LANES, slow: new Map() }
 
 /** A lane that is slow is looked at alone, so that the others do not pay for it; one that waits for its retry is passed over. */
-export function nextPass({ start, span, slow }: Turn, now: number): PassTurn {
+export function nextPass({ start, span, slow }: Turn, now: number): PassTurn | NoPass {
   for (let skipped = 0; skipped < LANES; skipped += 1) {
     const lane = (start + skipped) % LANES
     const own = slow.get(lane)
@@ -41,7 +46,7 @@ export function nextPass({ start, span, slow }: Turn, now: number): PassTurn {
     while (wide < span && !slow.has((lane + wide) % LANES)) wide += 1
     return { start: lane, span: wide, messagesMax: MESSAGES_PER_LANE_MAX }
   }
-  return { start, span: 0, messagesMax: MESSAGES_PER_LANE_MAX }
+  return { retryMs: Math.min(...[...slow.values()].map(({ retryAt }) => retryAt)) - now }
 }
 
 /**

@@ -1,9 +1,9 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { createDatabase, type Tables } from '@cashflow/db'
-import { createFloors, LANES, type OutboxMessage } from '@cashflow/outbox'
+import { createFloors, LANES, type OutboxMessage, scheduleMessages } from '@cashflow/outbox'
 import type { LogFields, Part } from '@cashflow/runtime'
-import { eventually } from '@cashflow/testing'
+import { createUnreadableRows, eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createRelay } from '../src/relay.ts'
@@ -71,29 +71,15 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
       isPassedBy(code)).timeout(180_000)
 
   async function isPassedBy(code: string): Promise<void> {
-    const role = `relay_${randomBytes(6).toString('hex')}`
     const { db } = rig
     const ahead = news(3, { key: 'k' })
     const damaged = randomUUID()
     const behind = news(3, { key: 'k' })
     await rig.append([...ahead, { ...(behind[0] as (typeof behind)[0]), messageId: damaged }, ...behind])
-    // What reads the message meets what it would meet on a damaged page.
-    await sql`
-      create role ${sql.raw(role)} login password 'relay';
-      grant all on all tables in schema public to ${sql.raw(role)};
-      create function readable(id uuid) returns boolean language plpgsql as $$ begin
-        if id = '${sql.raw(damaged)}' then
-          raise exception 'invalid page in block 0' using errcode = '${sql.raw(code)}';
-        end if;
-        return true;
-      end $$;
-      create policy damage on outbox_messages using (readable(message_id)) with check (true);
-      alter table outbox_messages enable row level security`.execute(db)
-    const url = new URL(rig.database.url)
-    url.username = role
-    url.password = 'relay'
+    const condition = `message_id = '${damaged}'`
+    const unreadable = await createUnreadableRows(rig.database.url, { table: 'outbox_messages', condition, code })
     try {
-      await start(url.href, 5_000)
+      await start(unreadable.url, 5_000)
       const laneOf = (key: string) => crc32(key) % LANES
       const others = news(400).filter(({ key }) => laneOf(key) !== laneOf('k'))
       await rig.append(others)
@@ -111,13 +97,47 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
       expect(told?.fields).to.include({ lane: rows[0]?.lane, lanes: 1, messages_max: 1 })
       expect(String(told?.fields.error)).to.equal('error: invalid page in block 0')
       expect(await rig.backlog()).to.equal(1 + behind.length)
-      await sql`drop policy damage on outbox_messages; create policy healed on outbox_messages using (true)`.execute(db)
+      await unreadable.heal()
       await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
     } finally {
       await relay?.stop()
       await own?.destroy()
       relay = own = undefined
-      await sql`drop owned by ${sql.raw(role)}; drop role ${sql.raw(role)}`.execute(db)
+      await unreadable.drop()
     }
   }
+
+  it('moves scheduled messages past one that PostgreSQL cannot read, and the log says so until it is repaired', async () => {
+    const { db } = rig
+    const scheduled = news(20)
+    await db.transaction().execute((tx) => scheduleMessages(tx, scheduled, 0))
+    const condition = `message_id = '${scheduled[7]?.messageId}'`
+    const unreadable = await createUnreadableRows(rig.database.url, { table: 'outbox_scheduled', condition })
+    const left = async () => {
+      const { rows } = await sql<{ count: number }>`select count(*)::int as count from outbox_scheduled`.execute(db)
+      return rows[0]?.count
+    }
+    const said = (message: string) => lines.find((line) => line.message === message)
+    try {
+      await start(unreadable.url, 5_000)
+      await eventually(async () => expect(await left()).to.equal(1), PATIENTLY)
+      const told = await eventually(() => {
+        const line = said('PostgreSQL cannot use some scheduled messages, the others are published when they are due')
+        expect(line).to.not.equal(undefined)
+        return line
+      }, PATIENTLY)
+      expect(String(told?.fields.error)).to.equal('error: invalid page in block 0')
+      await unreadable.heal()
+      await eventually(
+        () => expect(said('PostgreSQL can use all scheduled messages again')).to.not.equal(undefined),
+        PATIENTLY,
+      )
+      expect(await left()).to.equal(0)
+    } finally {
+      await relay?.stop()
+      await own?.destroy()
+      relay = own = undefined
+      await unreadable.drop()
+    }
+  }).timeout(120_000)
 })

@@ -2,30 +2,43 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { hastenRedrive, mayBeItemsOwn, type Tables } from '@cashflow/db'
 import type { Delivery } from '@cashflow/messaging'
 import { buryMessage } from '@cashflow/outbox'
+import { createCondition } from '@cashflow/runtime'
 import type { Kysely, Transaction } from 'kysely'
 import type { Handler } from './handle-delivery.ts'
-import { damagedLetter, poisonLetter } from './poison-letter.ts'
+import { damagedLetter, plainLetter, poisonLetter } from './poison-letter.ts'
 import { type PaymentMessage, readDelivery } from './read-delivery.ts'
 import { type PersistOptions, transact } from './retry.ts'
 import { buryUnknown } from './set-aside.ts'
 
 const UNSTORABLE_PAUSE_MS = 10_000
+/** Deliveries that use the database at the same time: payments need its sessions more. */
+const STORED_AT_ONCE = 5
 
 /**
  * What the worker does with a delivery that was rejected, or that the delivery limit struck. One that nobody can read
  * becomes a dead letter. One that names a payment may have been struck by workers that died of something else: it is
- * dropped, and its payment redriven. Where PostgreSQL cannot use the payment's row, a dead letter says why.
+ * dropped, and its payment redriven. Where PostgreSQL cannot use the payment's row, a dead letter says why. One that cannot
+ * be stored waits here, and holds up no other one.
  */
 export function createDeadDeliveryHandler({
   db,
   logger,
-}: Pick<PersistOptions, 'logger'> & { db: Kysely<Tables> }): Handler {
+  pauseMs = UNSTORABLE_PAUSE_MS,
+}: Pick<PersistOptions, 'logger'> & { db: Kysely<Tables>; pauseMs?: number }): Handler {
   const stopping = new AbortController()
+  const inTurn = createTurns(STORED_AT_ONCE)
+  const waiting = new Set<Delivery>()
+  const unstorable = createCondition(logger, {
+    level: 'error',
+    message: 'dead message could not be stored, trying again',
+    over: 'all dead messages could be stored',
+  })
 
-  async function store(delivery: Delivery, signal: AbortSignal): Promise<void> {
+  /** @param isRefused whether PostgreSQL did not take it before */
+  async function store(delivery: Delivery, isRefused: boolean, signal: AbortSignal): Promise<void> {
     const message = readDelivery(delivery)
     if (!message) {
-      const letter = poisonLetter(delivery)
+      const letter = isRefused ? plainLetter(delivery) : poisonLetter(delivery)
       const facts = { key: letter.key, topic: letter.topic }
       if (await transact(db, (tx) => buryMessage(tx, letter), { signal, logger }))
         logger.error('unreadable message is now a dead letter', facts)
@@ -61,20 +74,42 @@ export function createDeadDeliveryHandler({
     },
     async handle(delivery) {
       const signal = AbortSignal.any([stopping.signal, delivery.signal])
-      for (;;) {
-        try {
-          await store(delivery, signal)
-          return 'ack'
-        } catch (error) {
-          // Its channel is gone: it comes again, and settling this one is moot.
-          if (delivery.signal.aborted) return 'ack'
-          stopping.signal.throwIfAborted()
-          // This queue is the last one. Rejected it would be dropped, so it waits here for whoever mends the cause.
-          logger.error('dead message could not be stored, trying again', { message_id: delivery.messageId, error })
-          await sleep(UNSTORABLE_PAUSE_MS, undefined, { signal }).catch(() => {}) // Only abort rejects.
+      try {
+        for (;;) {
+          try {
+            await inTurn(() => store(delivery, waiting.has(delivery), signal))
+            return 'ack'
+          } catch (error) {
+            // Its channel is gone: it comes again, and settling this one is moot.
+            if (delivery.signal.aborted) return 'ack'
+            stopping.signal.throwIfAborted()
+            // This queue is the last one. Rejected it would be dropped, so it waits here until an operator removes the cause.
+            waiting.add(delivery)
+            unstorable.holds({ message_id: delivery.messageId, messages: waiting.size, error })
+            await sleep(pauseMs, undefined, { signal }).catch(() => {}) // Only abort rejects.
+          }
         }
+      } finally {
+        if (waiting.delete(delivery) && waiting.size === 0 && !signal.aborted) unstorable.isOver()
       }
     },
+  }
+}
+
+/** Runs at most `runningMax` of the works that it is given at the same time, and the others in their order. */
+function createTurns(runningMax: number): <Result>(work: () => Promise<Result>) => Promise<Result> {
+  let running = 0
+  const queue: (() => void)[] = []
+  return async (work) => {
+    if (running < runningMax) running += 1
+    else await new Promise<void>((resolve) => queue.push(resolve))
+    try {
+      return await work()
+    } finally {
+      const next = queue.shift()
+      if (next) next()
+      else running -= 1
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { createDatabase, databasePart, serviceSession } from '@cashflow/db'
-import { connectionPart, createConnection, createConsumer, paymentsTopology } from '@cashflow/messaging'
-import { createNotifier } from '@cashflow/outbox'
-import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
+import { connectionPart, createConnection, createConsumer, paymentsTopology, topologyPart } from '@cashflow/messaging'
+import { createNotifier, NOTIFY_FAILS } from '@cashflow/outbox'
+import { createCondition, createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { createBreaker } from './breaker.ts'
 import { workerConfig } from './config.ts'
 import { createProvider } from './create-provider.ts'
@@ -10,7 +10,8 @@ import { createHandler } from './handle-delivery.ts'
 import { limitCharges } from './provider-slots.ts'
 import { createReconciler } from './reconcile.ts'
 
-const DEAD_PREFETCH = 10
+// Few use the database at the same time; the others may be waiting for an operator.
+const DEAD_PREFETCH = 100
 // No message of ours is as large, and 100 of another's may be in hand.
 const BODY_BYTES_MAX = 65_536
 // For all that is not the drain.
@@ -19,7 +20,7 @@ const STOP_MARGIN_MS = 10_000
 const config = loadConfig(workerConfig)
 const logger = createLogger({ service: 'worker', level: config.logLevel })
 const db = createDatabase({ url: config.databaseUrl, applicationName: serviceSession('worker'), poolMax: 10, logger })
-const { notify } = createNotifier(db)
+const { notify } = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
 const provider = createProvider(config.provider, logger)
 const { providerFailuresMax: failuresMax, providerOpenMs: openMs } = config
 const breaker = limitCharges(createBreaker({ provider, logger, failuresMax, openMs }), config.providerConcurrency)
@@ -67,5 +68,6 @@ const parts = [
   handler,
   consumerPart,
   breaker,
+  topologyPart(consumer, deadConsumer),
 ]
 await runUntilSignal(parts, { logger, deadlineMs: config.drainMs + STOP_MARGIN_MS })

@@ -9,13 +9,12 @@ const BODY_BYTES_MAX = 16_384
 // PostgreSQL's text has no place for it.
 const NUL = '\u0000'
 
+type Unreadable = Pick<Delivery, 'body' | 'bytes' | 'messageId' | 'topic'>
+
 /** An unreadable delivery as a dead letter that PostgreSQL takes, whatever its bytes; the same one has the same key. */
-export function poisonLetter(delivery: Pick<Delivery, 'body' | 'bytes' | 'messageId' | 'topic'>): DeadLetter {
+export function poisonLetter(delivery: Unreadable): DeadLetter {
   const { body, bytes, messageId, topic } = delivery
-  const hash = createHash('sha256').update(body)
-  // Of a large body only the beginning is here.
-  if (bytes > body.length) hash.update(`${bytes}`)
-  const digest = hash.digest('hex')
+  const digest = digestOf(delivery)
   const named = messageId !== undefined && messageId !== '' && !messageId.includes(NUL)
   return {
     messageId: named && UUID.test(messageId) ? messageId : uuidv7(),
@@ -25,6 +24,19 @@ export function poisonLetter(delivery: Pick<Delivery, 'body' | 'bytes' | 'messag
     payload: { ...readable(body), bytes },
     source: 'queue',
     reason: 'the message is not readable',
+    attempts: 0,
+  }
+}
+
+/** The same in ASCII alone, for a database that does not take the other letter, such as one whose encoding is not UTF-8. */
+export function plainLetter(delivery: Unreadable): DeadLetter {
+  return {
+    messageId: uuidv7(),
+    key: digestOf(delivery),
+    topic: delivery.topic.replace(/[^ -~]/gu, '?'),
+    payload: { ...inBase64(delivery.body), bytes: delivery.bytes },
+    source: 'queue',
+    reason: 'the message is not readable, and PostgreSQL did not take it as text',
     attempts: 0,
   }
 }
@@ -45,5 +57,16 @@ function readable(body: Buffer): { body: string; encoding: 'utf8' | 'base64' } {
   } catch {
     // Not UTF-8.
   }
-  return { body: beginning.toString('base64'), encoding: 'base64' }
+  return inBase64(body)
+}
+
+function inBase64(body: Buffer): { body: string; encoding: 'base64' } {
+  return { body: body.subarray(0, BODY_BYTES_MAX).toString('base64'), encoding: 'base64' }
+}
+
+function digestOf({ body, bytes }: Unreadable): string {
+  const hash = createHash('sha256').update(body)
+  // Of a large body only the beginning is here.
+  if (bytes > body.length) hash.update(`${bytes}`)
+  return hash.digest('hex')
 }

@@ -1,13 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { hasOverdue, mayBeItemsOwn, nowMicros, type Tables, takeOverdue } from '@cashflow/db'
-import { appendMessages, outboxLagMs } from '@cashflow/outbox'
-import type { Logger, Part } from '@cashflow/runtime'
+import { hasOverdue, mayBeItemsOwn, type Tables, takeOverdue } from '@cashflow/db'
+import {
+  appendMessages,
+  createSpanSearch,
+  nowMicros,
+  outboxLagMs,
+  type SpanSearch,
+  type SpanSearchOptions,
+} from '@cashflow/outbox'
+import { createCondition, type Logger, type Part } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
-import { createOverdueSearch, type OverdueSearch, type SearchOptions } from './overdue-search.ts'
 import { messageAbout } from './set-aside.ts'
 
 const BATCH_MAX = 100
-const UNREADABLE_LINE_MS = 60_000
 
 /** What sends a payment to a worker. That messages of other topics wait says nothing of its own. */
 const TOPICS = ['payment.created', 'payment.retry']
@@ -44,7 +49,7 @@ const NOTHING: Reconciled = { redriven: 0, leased: 0, lagMs: 0, waiting: 0 }
  */
 export async function reconcileOnce(
   options: ReconcileOptions,
-  search: OverdueSearch = createOverdueSearch(),
+  search: SpanSearch = createSpanSearch(),
   onUnreadable: (error: unknown) => void = () => {},
 ): Promise<Reconciled> {
   const { db, notify, redriveAfterMs } = options
@@ -59,7 +64,7 @@ export async function reconcileOnce(
   if (lagMs >= redriveAfterMs) return { ...NOTHING, lagMs }
   let redriven = 0
   let leased = 0
-  const take: SearchOptions['take'] = (spans, batchMax, traced) =>
+  const take: SpanSearchOptions['take'] = (spans, batchMax, traced) =>
     db
       .transaction()
       .execute(async (tx) => {
@@ -90,48 +95,74 @@ function orUnreadable<Value>(value: Value, onUnreadable: (error: unknown) => voi
   }
 }
 
-/** Reconciles every `intervalMs`, and at once while there is more to do. */
-export function createReconciler(options: ReconcileOptions & { intervalMs: number }): Part {
-  const { logger, intervalMs } = options
+/** What keeps overdue payments from being redriven, in the log. */
+function createConditions(logger: Logger, everyMs: number) {
+  return {
+    lagging: createCondition(logger, {
+      message: 'payments are overdue because messages wait in the outbox, none is redriven',
+      over: 'payments are redriven again, messages no longer wait in the outbox',
+      everyMs,
+    }),
+    held: createCondition(logger, {
+      message: 'payments are overdue because the provider is away, none is redriven',
+      over: 'payments are redriven again, none waits for the provider here',
+      everyMs,
+    }),
+    unreadable: createCondition(logger, {
+      level: 'error',
+      message: 'PostgreSQL cannot use some rows, the other overdue payments are redriven',
+      over: 'PostgreSQL can use the rows of all overdue payments again',
+      everyMs,
+    }),
+    failing: createCondition(logger, {
+      message: 'could not look for overdue payments, trying again',
+      over: 'overdue payments are looked for again',
+      everyMs,
+    }),
+  }
+}
+
+/**
+ * Reconciles every `intervalMs`, and at once while there is more to do.
+ *
+ * @param options.repeatMs time between two log lines about what lasts, in milliseconds. Default: 60,000.
+ */
+export function createReconciler(options: ReconcileOptions & { intervalMs: number; repeatMs?: number }): Part {
+  const { logger, intervalMs, repeatMs = 60_000 } = options
   const stopping = new AbortController()
   const { signal } = stopping
-  let lagging = false
-  let held = false
-  const search = createOverdueSearch()
-  let unreadable: unknown
-  let saidAt = Number.NEGATIVE_INFINITY
+  const { lagging, held, unreadable, failing } = createConditions(logger, repeatMs)
+  const search = createSpanSearch()
   let running: Promise<void> | undefined
 
   /** Whether more is waiting. */
   async function reconcile(): Promise<boolean> {
+    let damage: unknown
     const { redriven, leased, lagMs, waiting } = await reconcileOnce(options, search, (error) => {
-      unreadable = error
+      damage = error
     })
-    sayUnreadable()
-    if (lagMs > 0 && !lagging)
-      logger.warn('payments are overdue because messages wait in the outbox, none is redriven', { lag_ms: lagMs })
-    lagging = lagMs > 0
-    if (waiting > 0 && !held)
-      logger.warn('payments are overdue because the provider is away, none is redriven', { waiting })
-    held = waiting > 0
+    if (damage !== undefined) unreadable.holds({ spots: search.blindSpots, error: damage })
+    else if (search.blindSpots === 0) unreadable.isOver()
+    if (lagMs > 0) lagging.holds({ lag_ms: lagMs })
+    else lagging.isOver()
+    if (waiting > 0) held.holds({ waiting })
+    else held.isOver()
     if (redriven + leased > 0) logger.warn('overdue payments redriven', { redriven, leased })
     return redriven + leased === BATCH_MAX
   }
 
-  function sayUnreadable(): void {
-    if (unreadable === undefined || performance.now() - saidAt < UNREADABLE_LINE_MS) return
-    const facts = { spots: search.blindSpots, error: unreadable }
-    logger.error('PostgreSQL cannot use some rows, the other overdue payments are redriven', facts)
-    unreadable = undefined
-    saidAt = performance.now()
-  }
-
   async function run(): Promise<void> {
     while (!signal.aborted) {
-      const more = await reconcile().catch((error: unknown) => {
-        logger.warn('could not look for overdue payments, trying again', { error })
-        return false
-      })
+      const more = await reconcile().then(
+        (more) => {
+          failing.isOver()
+          return more
+        },
+        (error: unknown) => {
+          failing.holds({ error })
+          return false
+        },
+      )
       if (!more) await sleep(intervalMs, undefined, { signal }).catch(() => {}) // Only abort rejects.
     }
   }

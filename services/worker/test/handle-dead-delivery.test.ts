@@ -97,6 +97,49 @@ describe('a dead delivery', () => {
     expect(await letters(id)).to.have.length(1)
   })
 
+  describe('that PostgreSQL does not take', () => {
+    const refuse = (condition: string) =>
+      sql`create function refuse() returns trigger language plpgsql as $$ begin
+          raise exception 'no equivalent in this encoding' using errcode = '22P05'; end $$;
+        create trigger refused before insert on dead_letters for each row when (${sql.raw(condition)})
+          execute function refuse()`.execute(payments.db)
+    const heal = () =>
+      sql`drop trigger if exists refused on dead_letters; drop function if exists refuse`.execute(payments.db)
+    afterEach(heal)
+
+    it('as text becomes a dead letter in base64', async () => {
+      await refuse(`new.payload ->> 'encoding' = 'utf8'`)
+      const body = `日本 ${randomUUID()}`
+      const handler = createDeadDeliveryHandler({ ...payments, pauseMs: 1 })
+      expect(await handler.handle(deliveryOf(body, { topic: 'é', messageId: '日本' }))).to.equal('ack')
+      const { rows } = await sql<{ topic: string; body: string; reason: string }>`
+        select topic, payload ->> 'body' as body, reason from dead_letters order by id desc limit 1`.execute(
+        payments.db,
+      )
+      expect(Buffer.from(`${rows[0]?.body}`, 'base64').toString()).to.equal(body)
+      expect(rows[0]?.topic).to.equal('?')
+      expect(rows[0]?.reason).to.equal('the message is not readable, and PostgreSQL did not take it as text')
+    })
+
+    it('at all holds up no other one, however many there are, and is stored when PostgreSQL takes it', async () => {
+      await refuse('true')
+      payments.lines.length = 0
+      const handler = createDeadDeliveryHandler({ ...payments, pauseMs: 50 })
+      const stuck = Array.from({ length: 30 }, (_, index) =>
+        handler.handle(deliveryOf(`stuck ${index} ${randomUUID()}`)),
+      )
+      const said = (text: string) => payments.lines.filter(({ message }) => message === text)
+      await eventually(() => expect(said('dead message could not be stored, trying again')).to.have.length(1))
+      const id = await payments.pending()
+      expect(await handler.handle(deliveryOf(id))).to.equal('ack')
+      expect(said('all dead messages could be stored')).to.have.length(0)
+      await heal()
+      expect(new Set(await Promise.all(stuck))).to.deep.equal(new Set(['ack']))
+      expect(said('dead message could not be stored, trying again')).to.have.length(1)
+      expect(said('all dead messages could be stored')).to.have.length(1)
+    })
+  })
+
   it('waits while the database is away, and ends when it is told to stop or its channel is gone', async () => {
     const { logger, lines } = payments
     const nowhere = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })

@@ -170,6 +170,20 @@ describe('reconciling', () => {
     expect(said.map(({ fields }) => fields)).to.deep.equal([{ waiting: 7 }])
   })
 
+  it('says again and again what keeps payments from being redriven, and once that it is over', async () => {
+    await overdue(1)
+    await reconcile()
+    await sql`update outbox_messages set created_at = now() - interval '61 seconds'`.execute(payments.db)
+    await overdue(1)
+    const reconciler = createReconciler({ ...options(), intervalMs: 5, repeatMs: 20 })
+    await reconciler.start(new AbortController().signal)
+    const said = (text: string) => payments.lines.filter(({ message }) => message.startsWith(text))
+    await eventually(() => expect(said('payments are overdue because messages')).to.have.length.above(2))
+    await sql`delete from outbox_messages`.execute(payments.db)
+    await eventually(() => expect(said('payments are redriven again, messages')).to.have.length(1))
+    await reconciler.stop()
+  })
+
   it('goes on after an error, and stops in the middle of its pause', async () => {
     await sql`alter table payments rename to gone`.execute(payments.db)
     const reconciler = createReconciler({ ...options(), intervalMs: 20 })

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { claimPayments } from '@cashflow/db'
+import { createSpanSearch } from '@cashflow/outbox'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createBreaker } from '../src/breaker.ts'
 import { createDeadDeliveryHandler } from '../src/handle-dead-delivery.ts'
 import { createHandler } from '../src/handle-delivery.ts'
-import { createOverdueSearch } from '../src/overdue-search.ts'
 import { reconcileOnce } from '../src/reconcile.ts'
 import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
@@ -53,7 +53,7 @@ describe('a payment whose page the disk cannot read (58030)', () => {
       await sql`update payments set redrive_at = now() + interval '1 hour'`.execute(db)
       await claimPayments(db, claims, { leaseMs: 10, redriveAfterMs: 10, attemptsMax: 10 })
     })
-    const search = createOverdueSearch()
+    const search = createSpanSearch()
     await eventually(async () => {
       await reconcileOnce({ db, logger, notify() {}, redriveAfterMs: 600_000, waiting: () => 0 }, search)
       expect(await redriven()).to.deep.equal(sound.toSorted())

@@ -1,3 +1,4 @@
+import { freePorts } from '../ports.ts'
 import type { KeptRunning, Running } from '../processes/keep-running.ts'
 import { type ServiceCommand, startService } from '../services/service.ts'
 import { allOrNone } from './all-or-none.ts'
@@ -67,9 +68,10 @@ function plan({ counts, commands, env, cwd, settings }: StackContext, servers: S
   )
 }
 
-/** The first API has the port of the settings, the next ones those after it, where they are free. */
+/** The first API has the port of the settings, the next ones those after it, where they are free. With 0 each has any. */
 async function apiPorts({ counts, settings, say }: StackContext): Promise<number[]> {
   const { port: first } = settings
+  if (first === 0) return freePorts(counts.api)
   const ports: number[] = []
   for (let index = 0; index < counts.api; index++) {
     ports.push(await choosePort(index === 0 ? 'the API' : `API ${index + 1}`, first + index, say))

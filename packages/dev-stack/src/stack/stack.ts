@@ -58,7 +58,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     for (let next = stops.pop(); next; next = stops.pop()) await next()
   }
   try {
-    if (portIsGiven && !(await isPortFree(port)))
+    if (portIsGiven && port !== 0 && !(await isPortFree(port)))
       throw new StartError(`port ${port}, which PORT asks for, is taken, or not for this user to listen on`)
     let onChange = () => {}
     const supervisor = createSupervisor(options.printer, claim.register, () => onChange())

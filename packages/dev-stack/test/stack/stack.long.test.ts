@@ -201,6 +201,14 @@ describe('a stack', function () {
     expect(run.output()).to.contain(`port ${ports.postgres} is taken: PostgreSQL uses ${used}`)
   })
 
+  it('gives each API a free port of its own with PORT=0', async () => {
+    const { api } = await start({ ...BROKER, ...DATABASE, PORT: '0' }).ready()
+    expect(api).to.have.length(2)
+    for (const url of api) expect((await fetch(`${url}/health`)).status).to.equal(200)
+    expect(new Set(api.map((url) => new URL(url).port)).size).to.equal(2)
+    for (const url of api) expect(Number(new URL(url).port)).to.be.above(0)
+  })
+
   it('refuses a PORT that is taken', async () => {
     const other = createServer().listen(port, '127.0.0.1')
     await once(other, 'listening')

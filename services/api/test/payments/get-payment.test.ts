@@ -22,6 +22,14 @@ describe('GET a payment', () => {
     expect((await api.agent.get(`/payments/${created.id.toUpperCase()}`)).body.id).to.equal(created.id)
   })
 
+  it('shows a reference that was stored when blanks alone were still taken', async () => {
+    const { body: created } = await post(api, bodyWith())
+    await api.db.updateTable('payments').set({ reference: '\u200b ' }).where('id', '=', created.id).execute()
+    const response = await api.agent.get(`/payments/${created.id}`)
+    expect(response.status).to.equal(200)
+    expect(response.body).to.deep.equal({ ...created, reference: '\u200b ' })
+  })
+
   it('answers HEAD without a body', async () => {
     const { body: created } = await post(api, bodyWith())
     const response = await api.agent.head(`/payments/${created.id}`)

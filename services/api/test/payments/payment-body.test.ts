@@ -69,6 +69,19 @@ describe('The body of a payment', () => {
     expect(Buffer.byteLength(long.text)).to.be.below(1_000)
   })
 
+  for (const [what, reference] of [
+    ['a blank', ' '],
+    ['a zero-width space', '\u200b'],
+    ['a no-break space and a word joiner', '\u00a0\u2060'],
+  ])
+    it(`is refused with a reference of nothing but ${what}`, async () => {
+      const response = await post(api, bodyWith({ reference }))
+      expect(response.status).to.equal(400)
+      expect(response.body.errors).to.deep.equal([
+        { pointer: '#/reference', detail: 'must have at least one letter, digit, punctuation mark or symbol' },
+      ])
+    })
+
   for (const reference of [
     'x'.repeat(255),
     '💰'.repeat(255),

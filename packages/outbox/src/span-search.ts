@@ -1,39 +1,52 @@
-import type { RedriveSpan } from '@cashflow/db'
+import { type Kysely, sql } from 'kysely'
 
 const STATEMENTS_MAX = 100
 const SPOTS_MAX = 500
 
-export interface SearchOptions {
+/** Times from `from` to before `to`, in microseconds since 1970; `to` may be Infinity. */
+export interface TimeSpan {
+  readonly from: number
+  readonly to: number
+}
+
+/** The database's time, in microseconds since 1970. */
+export async function nowMicros<Tables>(db: Kysely<Tables>): Promise<number> {
+  const { rows } = await sql<{ now: string }>`select (extract(epoch from now()) * 1000000)::bigint as now`.execute(db)
+  return Number(rows[0]?.now)
+}
+
+export interface SpanSearchOptions {
   /**
-   * Takes at most `batchMax` overdue payments from these spans.
+   * Takes at most `batchMax` rows that are due at times in these spans.
    *
    * @param isFirst false when an attempt before it, in the same search, met what PostgreSQL cannot read
    * @returns how many, or undefined when PostgreSQL cannot read, or write, one of them: then none was taken
    */
-  take(spans: readonly RedriveSpan[], batchMax: number, isFirst: boolean): Promise<number | undefined>
+  take(spans: readonly TimeSpan[], batchMax: number, isFirst: boolean): Promise<number | undefined>
   /** The database's time, in microseconds since 1970. */
   now(): Promise<number>
   batchMax: number
 }
 
-export interface OverdueSearch {
-  /** Spans of time that are left out, because a payment in them cannot be read. */
+export interface SpanSearch {
+  /** Spans of time that are left out, because a row in them cannot be read. */
   readonly blindSpots: number
-  /** Takes payments, the longest overdue first, from all that can be read. */
-  run(options: SearchOptions): Promise<void>
+  /** Takes rows, those that are due the longest first, from all that can be read. */
+  run(options: SpanSearchOptions): Promise<void>
 }
 
 /**
- * Looks past payments that PostgreSQL cannot read. An index leads to them by the time of their redrive, and one damaged
- * page among a hundred payments fails the statement for all of them. So a span of time that fails is halved, the widest
- * first, until it is a microsecond: the rest of it can be read. So payments that one statement claims or redrives must not
- * get the same time: see `fromNow`. What is left is remembered as a blind spot, and tried again, one in each search, as an
- * operator may have repaired it. A search has a limited number of statements; the next one goes on.
+ * Looks past rows that PostgreSQL cannot read. An index leads to them by the time at which they are due, and one damaged
+ * page among a hundred rows fails the statement for all of them. So a span of time that fails is halved, the widest
+ * first, until it is a microsecond: the rest of it can be read. Rows that share a microsecond are left out together. What
+ * is left is remembered as a blind spot, and tried again, as an operator may have repaired it: one in a search, and none
+ * earlier than `againMs` milliseconds after the last one. A search has a limited number of statements; the next one goes on.
  */
-export function createOverdueSearch(): OverdueSearch {
+export function createSpanSearch({ againMs = 0, clock = () => performance.now() } = {}): SpanSearch {
   /** In the order of time. */
-  let blind: RedriveSpan[] = []
+  let blind: TimeSpan[] = []
   let next = 0
+  let triedAt = Number.NEGATIVE_INFINITY
 
   return {
     get blindSpots() {
@@ -43,7 +56,7 @@ export function createOverdueSearch(): OverdueSearch {
       let statements = 0
       let taken = 0
       const isOver = () => statements >= STATEMENTS_MAX || taken >= batchMax
-      const see = async (spans: readonly RedriveSpan[]) => {
+      const see = async (spans: readonly TimeSpan[]) => {
         statements += 1
         const count = await take(spans, batchMax - taken, statements === 1)
         taken += count ?? 0
@@ -51,7 +64,7 @@ export function createOverdueSearch(): OverdueSearch {
       }
 
       /** Finds the spans that fail among those that fail together. */
-      async function locate(spans: readonly RedriveSpan[]): Promise<void> {
+      async function locate(spans: readonly TimeSpan[]): Promise<void> {
         if (spans.length === 1 || isOver()) {
           blind = inOrder([...blind, ...spans])
           return
@@ -61,8 +74,8 @@ export function createOverdueSearch(): OverdueSearch {
           if (isOver() || !(await see(half))) await locate(half)
       }
 
-      async function split(spot: RedriveSpan): Promise<void> {
-        const failing: RedriveSpan[] = []
+      async function split(spot: TimeSpan): Promise<void> {
+        const failing: TimeSpan[] = []
         for (const half of halvesOf(spot)) if (isOver() || !(await see([half]))) failing.push(half)
         blind = inOrder([...blind.filter((other) => other !== spot), ...failing])
       }
@@ -71,9 +84,11 @@ export function createOverdueSearch(): OverdueSearch {
       if (!(await see(visible))) await locate(until(await now(), visible))
       for (let spot = widest(blind); spot && !isOver() && blind.length < SPOTS_MAX; spot = widest(blind))
         await split(spot)
+      if (clock() - triedAt < againMs) return
+      triedAt = clock()
       while (blind.length > 0 && !isOver()) {
         next %= blind.length
-        if (!(await see([blind[next] as RedriveSpan]))) break
+        if (!(await see([blind[next] as TimeSpan]))) break
         blind = blind.toSpliced(next, 1)
       }
       next += 1
@@ -82,18 +97,18 @@ export function createOverdueSearch(): OverdueSearch {
 }
 
 /** All that is not in these spans. */
-function between(spans: readonly RedriveSpan[]): RedriveSpan[] {
+function between(spans: readonly TimeSpan[]): TimeSpan[] {
   const starts = [0, ...spans.map(({ to }) => to)]
   const ends = [...spans.map(({ from }) => from), Number.POSITIVE_INFINITY]
   return starts.map((from, index) => ({ from, to: ends[index] as number })).filter(({ from, to }) => from < to)
 }
 
 /** The last of them, which has no end, gets one. */
-function until(end: number, spans: readonly RedriveSpan[]): RedriveSpan[] {
+function until(end: number, spans: readonly TimeSpan[]): TimeSpan[] {
   return spans.map(({ from, to }) => ({ from, to: Math.min(to, Math.max(end, from + 1)) }))
 }
 
-function halvesOf({ from, to }: RedriveSpan): RedriveSpan[] {
+function halvesOf({ from, to }: TimeSpan): TimeSpan[] {
   const middle = from + Math.floor((to - from) / 2)
   return [
     { from, to: middle },
@@ -102,11 +117,11 @@ function halvesOf({ from, to }: RedriveSpan): RedriveSpan[] {
 }
 
 /** Of those that can be halved. */
-function widest(spans: readonly RedriveSpan[]): RedriveSpan | undefined {
-  const width = ({ from, to }: RedriveSpan) => to - from
+function widest(spans: readonly TimeSpan[]): TimeSpan | undefined {
+  const width = ({ from, to }: TimeSpan) => to - from
   return spans.filter((span) => width(span) > 1).sort((one, other) => width(other) - width(one))[0]
 }
 
-function inOrder(spans: RedriveSpan[]): RedriveSpan[] {
+function inOrder(spans: TimeSpan[]): TimeSpan[] {
   return spans.sort((one, other) => one.from - other.from)
 }

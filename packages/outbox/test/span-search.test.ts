@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { createOverdueSearch, type OverdueSearch } from '../src/overdue-search.ts'
+import { createSpanSearch, type SpanSearch } from '../src/index.ts'
 
-/** Overdue payments by the time of their redrive. */
+/** Rows by the time at which they are due. */
 interface Table {
   sound: number[]
   damaged: Set<number>
@@ -10,11 +10,11 @@ interface Table {
 
 const NOW = 2 ** 50
 
-describe('the search for overdue payments', () => {
+describe('the search for rows that are due', () => {
   let statements = 0
 
-  /** Takes as `takeOverdue` does: the oldest first, and nothing when a damaged one comes before the limit. */
-  function searchOnce(search: OverdueSearch, table: Table, batchMax: number): Promise<void> {
+  /** Takes as a statement does: the oldest first, and nothing when a damaged one comes before the limit. */
+  function searchOnce(search: SpanSearch, table: Table, batchMax: number): Promise<void> {
     statements = 0
     return search.run({
       batchMax,
@@ -37,7 +37,7 @@ describe('the search for overdue payments', () => {
       fc.asyncProperty(times(60), times(20), fc.integer({ min: 1, max: 50 }), async (sound, damaged, batchMax) => {
         const both = new Set(damaged)
         const table = { sound: sound.filter((at) => !both.has(at)), damaged: both }
-        const search = createOverdueSearch()
+        const search = createSpanSearch()
         for (let turn = 0; turn < 200 && (table.sound.length > 0 || turn === 0); turn += 1) {
           await searchOnce(search, table, batchMax)
           expect(statements).to.be.at.most(100)
@@ -54,23 +54,35 @@ describe('the search for overdue payments', () => {
   })
 
   it('makes a single statement when all can be read', async () => {
-    const search = createOverdueSearch()
+    const search = createSpanSearch()
     await searchOnce(search, { sound: [1, 2, 3], damaged: new Set() }, 100)
     expect(statements).to.equal(1)
     expect(search.blindSpots).to.equal(0)
   })
 
   it('remembers what cannot be read, so that it makes two statements from then on', async () => {
-    const search = createOverdueSearch()
+    const search = createSpanSearch()
     const table = { sound: [], damaged: new Set([5, 5_000]) }
     for (let turn = 0; turn < 10; turn += 1) await searchOnce(search, table, 100)
     expect(search.blindSpots).to.equal(2)
     expect(statements, 'all else, and one of the two again').to.equal(2)
   })
 
+  it('looks again at what cannot be read no earlier than it is told', async () => {
+    let at = 0
+    const search = createSpanSearch({ againMs: 5_000, clock: () => at })
+    const table = { sound: [], damaged: new Set([5]) }
+    const made: number[] = []
+    for (; at <= 6_000; at += 1_000) {
+      await searchOnce(search, table, 100)
+      made.push(statements)
+    }
+    expect(made.slice(1)).to.deep.equal([1, 1, 1, 1, 2, 1])
+  })
+
   it('takes no more than it may at a time', async () => {
     const table = { sound: Array.from({ length: 95 }, (_, at) => at * 2), damaged: new Set([191]) }
-    await searchOnce(createOverdueSearch(), table, 10)
+    await searchOnce(createSpanSearch(), table, 10)
     expect(table.sound).to.have.length(85)
   })
 })

@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto'
+import { query } from '@cashflow/dev-stack'
+
+export interface UnreadableRows {
+  /** The same database, as a role that meets the error. */
+  url: string
+  /** Makes all rows readable again. */
+  heal(): Promise<void>
+  /** Removes the role, whose sessions have to be closed before. */
+  drop(): Promise<void>
+}
+
+/**
+ * Has a role meet an error when it reads certain rows of a table, as on a damaged page: the condition is SQL over the
+ * table's columns, and `code` an SQLSTATE.
+ */
+export async function createUnreadableRows(
+  url: string,
+  { table, condition, code = 'XX001' }: { table: string; condition: string; code?: string },
+): Promise<UnreadableRows> {
+  const role = `reader_${randomBytes(6).toString('hex')}`
+  const administer = async (statements: string) => void (await query(url, statements))
+  await administer(`
+    create role ${role} login password 'reader';
+    grant all on all tables in schema public to ${role};
+    create function ${role}_damaged() returns boolean language plpgsql as $$ begin
+      raise exception 'invalid page in block 0' using errcode = '${code}';
+    end $$;
+    create policy ${role} on ${table} using (case when ${condition} then ${role}_damaged() else true end)
+      with check (true);
+    alter table ${table} enable row level security`)
+  const readerUrl = new URL(url)
+  readerUrl.username = role
+  readerUrl.password = 'reader'
+  return {
+    url: readerUrl.href,
+    heal: () => administer(`alter policy ${role} on ${table} using (true)`),
+    drop: () =>
+      administer(
+        `drop policy ${role} on ${table}; drop function ${role}_damaged; drop owned by ${role}; drop role ${role}`,
+      ),
+  }
+}

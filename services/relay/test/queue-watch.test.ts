@@ -1,0 +1,96 @@
+import {
+  connectionPart,
+  createConnection,
+  createConsumer,
+  createPublisher,
+  paymentsTopology,
+} from '@cashflow/messaging'
+import type { LogFields, Part } from '@cashflow/runtime'
+import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
+import { expect } from 'chai'
+import { createQueueWatch } from '../src/queue-watch.ts'
+
+const UNREAD = 'no worker consumes the queue that this relay publishes to, its messages wait'
+
+describe('the watch over the queue of a relay', () => {
+  let vhost: TestVhost
+  let parts: Part[]
+  let lines: { level: string; message: string; fields: LogFields }[]
+  const write =
+    (level: string) =>
+    (message: string, fields: LogFields = {}) =>
+      void lines.push({ level, message, fields })
+  const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+  const said = (message: string) => lines.filter((line) => line.message === message)
+  beforeEach(async () => {
+    vhost = await createTestVhost()
+    parts = []
+    lines = []
+  })
+  afterEach(async () => {
+    for (const part of parts.toReversed()) await part.stop()
+    await vhost.drop()
+  })
+
+  const run = async <AnyPart extends Part>(part: AnyPart): Promise<AnyPart> => {
+    parts.push(part)
+    await part.start(new AbortController().signal)
+    return part
+  }
+  const connect = async () => {
+    const connection = createConnection({ urls: [vhost.url], name: 'queue watch test', logger })
+    await run(connectionPart(connection))
+    return connection
+  }
+  const publish = async (topic = 'payment.created') => {
+    const topology = paymentsTopology('orders')
+    const publisher = await run(createPublisher({ connection: await connect(), topology, logger }))
+    const message = { messageId: crypto.randomUUID(), key: 'k', topic, body: '{}', headers: {}, mandatory: true }
+    const outcomes = await publisher.publish([{ ...message, createdAt: new Date() }], { deadlineMs: 60_000 })
+    expect(outcomes).to.deep.equal([{ status: 'confirmed' }])
+  }
+  const consume = async (queue: string) =>
+    run(
+      createConsumer({
+        connection: await connect(),
+        topology: paymentsTopology(queue),
+        queue,
+        prefetch: 1,
+        handle: async () => 'ack',
+        logger,
+      }),
+    )
+
+  it('warns where its queue has messages and all workers consume another one, and says when that is over', async () => {
+    await publish()
+    await consume('payments')
+    await run(createQueueWatch({ connection: await connect(), queue: 'orders', logger, lookMs: 50 }))
+    const [line] = await eventually(() => {
+      expect(said(UNREAD)).to.have.length(1)
+      return said(UNREAD)
+    })
+    expect(line).to.include({ level: 'warn' })
+    expect(line?.fields).to.deep.equal({ queue: 'orders', ready_messages: 1, settings: 'MQ_QUEUE' })
+    await consume('orders')
+    await eventually(() => expect(said('a worker consumes the queue that this relay publishes to')).to.have.length(1))
+    expect(said(UNREAD)).to.have.length(1)
+  })
+
+  it('says nothing of a queue that is empty or not there', async () => {
+    let looks = 0
+    const connection = await connect()
+    const counted = {
+      ...connection,
+      link: (signal?: AbortSignal) => {
+        looks += 1
+        return connection.link(signal)
+      },
+    }
+    await run(createQueueWatch({ connection: counted, queue: 'orders', logger, lookMs: 10 }))
+    await eventually(() => expect(looks).to.be.above(3))
+    await consume('orders')
+    const before = looks
+    await eventually(() => expect(looks).to.be.above(before + 3))
+    expect(lines.filter(({ level }) => level === 'warn')).to.deep.equal([])
+  })
+})
