@@ -1,3 +1,4 @@
+#!/usr/bin/env -S node --enable-source-maps
 import { createLogger, databaseUrl, explain, loadConfig, parseEnv, waitFor } from '@cashflow/runtime'
 import { migrateEnv } from './config.ts'
 import { createDatabase } from './database.ts'
