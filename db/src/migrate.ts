@@ -4,7 +4,7 @@ import { type Kysely, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 
 /** The newest migration that the code of this version relies on. */
-export const SCHEMA_NEEDED = '0006_refused_topics'
+export const SCHEMA_NEEDED = '0010_pruned_references'
 
 const FOLDER = join(import.meta.dirname, '..', 'migrations')
 
