@@ -21,7 +21,10 @@ describe('a fresh clone whose npm and pnpm run no install scripts', function () 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
     clone = join(folder, 'clone')
-    const isCloned = (path: string) => !relative(REPOSITORY, path).split('/').some((name) => NOT_CLONED.has(name))
+    const isCloned = (path: string) =>
+      !relative(REPOSITORY, path)
+        .split('/')
+        .some((name) => NOT_CLONED.has(name))
     await cp(REPOSITORY, clone, { recursive: true, filter: isCloned })
   })
   after(async () => {
