@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import pg from 'pg'
 import { addresses } from '../src/addresses.ts'
 import {
   createTestDatabase,
   createTestVhost,
   eventually,
   postTo,
+  query,
   REPOSITORY,
   type Role,
   type ScriptedServer,
@@ -159,15 +159,7 @@ describe('a restored backup, as docs/operations.md has it', function () {
 
   const stop = () => Promise.all(running.splice(0).map((service) => service.stop()))
 
-  async function run(statement: string): Promise<Record<string, unknown>[]> {
-    const client = new pg.Client({ connectionString: database.url })
-    await client.connect()
-    try {
-      return (await client.query(statement)).rows
-    } finally {
-      await client.end()
-    }
-  }
+  const run = (statement: string) => query(database.url, statement)
 
   const settled = (...payments: string[]) =>
     eventually(

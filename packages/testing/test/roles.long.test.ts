@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import pg from 'pg'
+import type pg from 'pg'
 import { addresses } from '../src/addresses.ts'
-import { eventually, type Pipeline, REPOSITORY, startPipeline, withDatabase } from '../src/index.ts'
+import { eventually, type Pipeline, query, REPOSITORY, startPipeline, withDatabase } from '../src/index.ts'
 
 const execute = promisify(execFile)
 
@@ -153,11 +153,5 @@ function statements(text: string): string[] {
 }
 
 async function run(url: string, all: readonly string[]): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    for (const statement of all) await client.query(statement)
-  } finally {
-    await client.end()
-  }
+  for (const statement of all) await query(url, statement)
 }
