@@ -37,6 +37,7 @@ describe('migrations', () => {
       '0004_idempotency_key_index',
       '0005_provider_answers',
       '0006_refused_topics',
+      '0010_pruned_references',
     ])
     expect(await refusal()).to.equal(undefined)
   })
