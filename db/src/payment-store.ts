@@ -51,14 +51,8 @@ export async function insertPayments(
     )
     select id from inserted`.execute(db)
   const inserted = new Set(rows.map(({ id }) => id))
-  const others = payments.filter(({ payment }) => !inserted.has(payment.id))
-  const holders =
-    others.length > 0
-      ? await findHolders(
-          db,
-          others.map(({ payment }) => payment),
-        )
-      : undefined
+  const others = payments.flatMap(({ payment }) => (inserted.has(payment.id) ? [] : [payment]))
+  const holders = others.length > 0 ? await findHolders(db, others) : undefined
   return payments.map(({ payment }) => toReferenceHolder(payment, holders?.get(payment.id)))
 }
 
