@@ -9,7 +9,7 @@ export const DEAD_USAGE = `dead list                          what waits for an 
 dead requeue <id>                  sends its payment or its message on its way again
 dead discard <id> --reason <text>  resolves it, and does nothing else
 
-In a checkout: npm run -s dead -- list. With Compose: docker compose run --rm migrate dead list`
+In a checkout: npm run dead -- list. With Compose: docker compose run --rm migrate dead list`
 
 export const SETTLE_USAGE = `settle <payment id> --success --reason <text>
 settle <payment id> --failed --reason <text> [--failure-code <code>]
