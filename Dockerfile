@@ -15,8 +15,13 @@ USER node
 
 FROM base AS migrate
 COPY db/migrations migrations
-COPY --from=build /cashflow/dist/migrate.mjs* bin/
-CMD ["node", "--enable-source-maps", "bin/migrate.mjs"]
+# Commands by their names, the operator's too: docker run IMAGE dead list
+COPY --from=build /cashflow/dist/migrate.mjs bin/migrate
+COPY --from=build /cashflow/dist/dead.mjs bin/dead
+COPY --from=build /cashflow/dist/settle.mjs bin/settle
+COPY --from=build /cashflow/dist/migrate.mjs.map /cashflow/dist/dead.mjs.map /cashflow/dist/settle.mjs.map bin/
+ENV PATH=/app/bin:$PATH
+CMD ["migrate"]
 
 FROM base AS relay
 COPY --from=build /cashflow/dist/relay.mjs* bin/

@@ -7,6 +7,8 @@ await build({
     relay: 'services/relay/src/main.ts',
     worker: 'services/worker/src/main.ts',
     migrate: 'db/src/bin.ts',
+    dead: 'db/src/operator/dead.ts',
+    settle: 'db/src/operator/settle.ts',
   },
   outdir: 'dist',
   outExtension: { '.js': '.mjs' },

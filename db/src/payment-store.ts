@@ -3,8 +3,7 @@ import { appending, type NewMessage } from '@cashflow/outbox'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { type Claim, type JudgedRow, toClaim } from './claim.ts'
 import { ALONE } from './group-commit.ts'
-import { type HolderRow, type ReferenceHolder, toReferenceHolder } from './reference-holder.ts'
-import { standbyMark } from './standby.ts'
+import { findHolders, type ReferenceHolder, toReferenceHolder } from './reference-holder.ts'
 import type { Tables } from './tables.ts'
 
 const SKIP_LOCKED = sql`skip locked`
@@ -40,7 +39,7 @@ export async function insertPayments(
     ), inserted as (
       insert into payments (id, merchant_id, reference, amount_minor, currency, status, created_at, redrive_at)
       select id, merchant_id, reference, amount_minor, currency, status, created_at, ${fromNow(redriveAfterMs)}
-      from given order by merchant_id, reference collate "C"
+      from given where ${isUnpruned} order by merchant_id, reference collate "C"
       on conflict do nothing
       returning id
     ), recorded as (
@@ -52,26 +51,16 @@ export async function insertPayments(
     )
     select id from inserted`.execute(db)
   const inserted = new Set(rows.map(({ id }) => id))
-  const others = payments.filter(({ payment }) => !inserted.has(payment.id))
+  const others = payments.flatMap(({ payment }) => (inserted.has(payment.id) ? [] : [payment]))
   const holders = others.length > 0 ? await findHolders(db, others) : undefined
   return payments.map(({ payment }) => toReferenceHolder(payment, holders?.get(payment.id)))
 }
 
-/** The payments that have the references of those that were not inserted, by the ids of the latter. */
-async function findHolders(db: Kysely<Tables>, payments: readonly NewPayment[]): Promise<Map<string, HolderRow>> {
-  // With a younger snapshot than the insert's: those rows have committed by now, or are our own. Whether a standby has
-  // them is not known, so the answer waits for it. Each looked up by itself (offset is a fence), or a plan made for few
-  // payments would read all of them.
-  const { rows } = await sql<HolderRow>`
-    with logged as materialized (select ${standbyMark()})
-    select given.id as given_id, held.*
-    from logged, ${newRows(payments)} cross join lateral (
-      select id, amount_minor, currency from payments p
-      where p.merchant_id = given.merchant_id and p.reference = given.reference collate "C" offset 0
-    ) held`.execute(db)
-  if (rows.length < payments.length) throw new Error('A payment was neither inserted nor in the way')
-  return new Map(rows.map((row) => [row.given_id, row]))
-}
+// Once for each row (offset is a fence), by the primary key, however many references were pruned. An insert that began
+// before a reference was is what the trigger waits_for_older_inserts waits for.
+const isUnpruned = sql`not exists (
+  select from pruned_references r
+  where r.merchant_id = given.merchant_id and r.reference = given.reference collate "C" offset 0)`
 
 // One parameter, however many rows: Kysely and pg spend their time on each.
 function newRows(payments: readonly NewPayment[]): RawBuilder<unknown> {

@@ -124,7 +124,8 @@ describe('the statements of a payment’s way', () => {
     const after = await read()
     const counts = TABLES.map((table) => (after.get(table) ?? 0) - (before.get(table) ?? 0))
     expect(counts).not.to.include(0)
-    return Math.max(...counts)
+    // Of pruned references a round looks for three that are none.
+    return Math.max(...counts, (after.get('pruned_references') ?? 0) - (before.get('pruned_references') ?? 0))
   }
 
   /** Of each table, up to now. */
@@ -165,6 +166,7 @@ describe('the statements of a payment’s way', () => {
       const old = await reader.startTransaction().setIsolationLevel('repeatable read').execute()
       try {
         await sql`select 1`.execute(old)
+        await sql`alter table payments disable trigger user`.execute(db) // Pruned payments alone may be deleted.
         for (const table of TABLES) await sql`delete from ${sql.table(table)}`.execute(db)
         await planFor(few)
       } finally {
@@ -202,6 +204,11 @@ describe('the statements of a payment’s way', () => {
       )
       insert into payment_events (payment_id, merchant_id, sequence, type, data, actor)
       select id, merchant_id, 1, 'payment.created', '{}', 'api' from others`.execute(db)
+    await sql`
+      insert into pruned_references (merchant_id, reference, id, amount_minor, currency)
+      select m.id, pruned.id::text, pruned.id, 1, 'USD' from unnest(${ids}::uuid[]) as pruned (id), merchants m`.execute(
+      db,
+    )
     const messages = Array.from({ length: others }, () => {
       return { messageId: randomUUID(), key: randomUUID(), topic: 'payment.created', payload: {} }
     })

@@ -38,8 +38,9 @@ describe('migrations', () => {
       '0004_idempotency_key_index',
       '0005_provider_answers',
       '0006_refused_topics',
-      '0007_text_by_bytes',
-      '0008_drop_former_indexes',
+      '0007_pruned_references',
+      '0008_text_by_bytes',
+      '0009_drop_former_indexes',
     ])
     expect(await refusal()).to.equal(undefined)
   })

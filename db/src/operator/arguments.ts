@@ -5,15 +5,19 @@ import { discard, requeue } from './dead-letters.ts'
 import { type Command, print, UsageError } from './run-command.ts'
 import { settleByHand } from './settle-by-hand.ts'
 
-export const DEAD_USAGE = `npm run dead -- list                          what waits for an operator, a JSON object a line
-npm run dead -- requeue <id>                  sends its payment or its message on its way again
-npm run dead -- discard <id> --reason <text>  resolves it, and does nothing else`
+export const DEAD_USAGE = `dead list                          what waits for an operator, a JSON object a line
+dead requeue <id>                  sends its payment or its message on its way again
+dead discard <id> --reason <text>  resolves it, and does nothing else
 
-export const SETTLE_USAGE = `npm run settle -- <payment id> --success --reason <text>
-npm run settle -- <payment id> --failed --reason <text> [--failure-code <code>]
+In a checkout: npm run dead -- list. With Compose: docker compose run --rm migrate dead list`
+
+export const SETTLE_USAGE = `settle <payment id> --success --reason <text>
+settle <payment id> --failed --reason <text> [--failure-code <code>]
 
 Ends a PENDING payment as you know that it ended. The reason goes into its history. A failure code is of lower case
-letters, digits and _; without one it is settled_by_operator.`
+letters, digits and _; without one it is settled_by_operator.
+
+In a checkout: npm run settle -- <payment id> …. With Compose: docker compose run --rm migrate settle <payment id> …`
 
 const LIST_MAX = 1_000
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i

@@ -96,7 +96,7 @@ describe("the operator's programs", function () {
     for (const program of ['dead', 'settle'] as const) {
       const { code, stdout } = await run(program, ['--help'], 'postgres://u:p@127.0.0.1:1/nowhere')
       expect(code).to.equal(0)
-      expect(stdout).to.include(`npm run ${program} -- `)
+      expect(stdout).to.include(`npm run ${program} -- `).and.to.include(`docker compose run --rm migrate ${program} `)
     }
   })
 

@@ -1,7 +1,18 @@
+import { readFile } from 'node:fs/promises'
 import { setInterval } from 'node:timers/promises'
 import { expect } from 'chai'
 import { eventually } from '../src/eventually.ts'
-import { api, compose, containers, getPayment, type Payment, postPayment, publishByHand, query } from './system.ts'
+import {
+  api,
+  compose,
+  containers,
+  getPayment,
+  logging,
+  type Payment,
+  postPayment,
+  publishByHand,
+  query,
+} from './system.ts'
 
 const SERVICES = ['api', 'relay', 'worker']
 const STOP_MS_MAX = 20_000
@@ -64,6 +75,24 @@ describe('docker-compose.yml', () => {
     }
   })
 
+  it('limits the logs of every container', async () => {
+    const all = await logging('postgres', 'rabbitmq', 'migrate', ...SERVICES)
+    expect(all).to.have.lengthOf(6)
+    for (const { driver, options } of all) {
+      expect(driver).to.equal('local')
+      expect(options).to.deep.equal({ 'max-size': '20m', 'max-file': '5' })
+    }
+  })
+
+  it('has its services trust the certificates of the file that NODE_EXTRA_CA_CERTS names', async () => {
+    const authority = await readFile(process.env.NODE_EXTRA_CA_CERTS ?? '', 'utf8')
+    for (const service of SERVICES) {
+      const script = 'process.stdout.write(JSON.stringify(require("node:tls").getCACertificates("extra")))'
+      const trusted = JSON.parse(await compose('exec', '-T', service, 'node', '-e', script)) as string[]
+      expect(trusted.map((certificate) => certificate.trim())).to.eql([authority.trim()])
+    }
+  })
+
   for (const path of ['/api/v1/payments', '/payments']) {
     it(`takes a payment posted to ${path} to SUCCESS or FAILED`, async () => {
       const payment = await post(`REF${path}`, path)
@@ -87,6 +116,42 @@ describe('docker-compose.yml', () => {
     )
     expect(await getPayment(id)).to.include({ status })
     await allSettledOnce()
+  })
+
+  describe("the operator's commands in the image of migrate", () => {
+    const run = (...command: string[]) => compose('run', '--rm', '-T', 'migrate', ...command)
+
+    it('list a message that cannot be read, and discard it', async () => {
+      await publishByHand('payments', 'no payment')
+      const letter = await eventually(
+        async () => {
+          const lines = (await run('dead', 'list')).split('\n').filter(Boolean)
+          expect(lines).to.have.lengthOf(1)
+          return JSON.parse(lines[0] ?? '') as { id: string }
+        },
+        { timeoutMs: 60_000, intervalMs: 500 },
+      )
+      await run('dead', 'discard', letter.id, '--reason', 'sent by a test')
+      expect(await run('dead', 'list')).to.equal('')
+    })
+
+    it('settle a payment that no worker takes', async () => {
+      await compose('stop', 'worker')
+      const { id } = await post('REF-by-hand')
+      await run('settle', id, '--success', '--reason', 'on the bank statement')
+      expect(await getPayment(id)).to.include({ status: 'SUCCESS' })
+      await compose('start', 'worker')
+      await allSettledOnce()
+    })
+
+    it('migrate again, which changes nothing', async () => {
+      expect(await run('migrate')).to.include('schema is up to date')
+    })
+
+    it('exit with 1 and the reason when they are refused', async () => {
+      const refused = await run('dead', 'requeue', '4711').catch((error: { code: number; stderr: string }) => error)
+      expect(refused).to.include({ code: 1 }).and.to.have.property('stderr').that.includes('No unresolved dead letter')
+    })
   })
 
   it('scales to three workers and two relays', async () => {

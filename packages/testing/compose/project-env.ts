@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 import { freePorts } from '@cashflow/dev-stack'
+import { REPOSITORY } from '../src/repository.ts'
 import type { Command } from './engine.ts'
 
 /** What Compose and the tests need to know: a project name, and with it images and volumes, and ports of its own. */
@@ -23,6 +25,8 @@ export async function projectEnv(compose: Command): Promise<NodeJS.ProcessEnv> {
     PROVIDER_DELAY_MS: '500',
     PROVIDER_SUCCESS_RATE: '0.7',
     WORKER_PREFETCH: '20',
+    // Any certificate that Node does not trust by itself.
+    NODE_EXTRA_CA_CERTS: join(REPOSITORY, 'services/worker/test/certificate/certificate.pem'),
     // What an .env has for processes of the host; in a container each would lead astray.
     APP_ENV: 'development',
     DB_HOST: 'localhost',

@@ -19,14 +19,26 @@ export interface Container {
   exitCode: number
 }
 
+interface Inspected {
+  Config: { Labels: Record<string, string> }
+  State: { Running: boolean; ExitCode: number }
+  HostConfig: { LogConfig: { Type: string; Config: Record<string, string> } }
+}
+
+async function inspect(services: string[]): Promise<Inspected[]> {
+  const ids = (await compose('ps', '--all', '--quiet', ...services)).split('\n').filter(Boolean)
+  return JSON.parse(await output('docker', 'inspect', ...ids)) as Inspected[]
+}
+
+/** Where the engine keeps the logs of each of these services' containers, and its limits. */
+export async function logging(...services: string[]) {
+  const inspected = await inspect(services)
+  return inspected.map(({ HostConfig: { LogConfig } }) => ({ driver: LogConfig.Type, options: LogConfig.Config }))
+}
+
 /** The containers of these services, stopped ones too. */
 export async function containers(...services: string[]): Promise<Container[]> {
-  const ids = (await compose('ps', '--all', '--quiet', ...services)).split('\n').filter(Boolean)
-  const inspected = JSON.parse(await output('docker', 'inspect', ...ids)) as {
-    Config: { Labels: Record<string, string> }
-    State: { Running: boolean; ExitCode: number }
-  }[]
-  return inspected.map(({ Config, State }) => ({
+  return (await inspect(services)).map(({ Config, State }) => ({
     service: Config.Labels['com.docker.compose.service'] ?? '',
     running: State.Running,
     exitCode: State.ExitCode,

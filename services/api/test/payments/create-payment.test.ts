@@ -29,6 +29,25 @@ describe('POST a payment', () => {
     })
   }
 
+  it('of a pruned reference is answered with 409 that names the pruned payment, which GET does not find', async () => {
+    const reference = newReference()
+    const { id } = (await post(api, bodyWith({ reference }))).body
+    await sql`update payments set status = 'SUCCESS', settled_at = now(), redrive_at = null where id = ${id}`.execute(
+      api.db,
+    )
+    await sql`
+      insert into pruned_references (merchant_id, reference, id, amount_minor, currency)
+      select merchant_id, reference, id, amount_minor, currency from payments where id = ${id}`.execute(api.db)
+    await sql`delete from payments where id = ${id}`.execute(api.db)
+    expectProblem(await api.agent.get(`/payments/${id}`), 404, 'not-found')
+    const again = await post(api, bodyWith({ reference }))
+    expectProblem(again, 409, 'duplicate-reference')
+    expect(again.body.payment_id).to.equal(id)
+    const other = await post(api, bodyWith({ reference, amount: '1' }))
+    expectProblem(other, 409, 'reference-mismatch')
+    expect(other.body).to.deep.include({ payment_id: id, mismatch: ['amount'] })
+  })
+
   it('stores the payment, its event and its message, which carry the request’s id', async () => {
     const reference = newReference()
     const response = await api.agent
