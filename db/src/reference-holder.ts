@@ -31,7 +31,7 @@ export async function findHolders(db: Kysely<Tables>, payments: readonly Payment
       json_to_recordset(${JSON.stringify(given)}::json) as given (id uuid, merchant_id uuid, reference text)
       cross join lateral (
         select id, amount_minor, currency from payments p
-        where p.merchant_id = given.merchant_id and p.reference = given.reference
+        where p.merchant_id = given.merchant_id and p.reference = given.reference collate "C"
         union all
         select id, amount_minor, currency from pruned_references r
         where r.merchant_id = given.merchant_id and r.reference = given.reference collate "C"

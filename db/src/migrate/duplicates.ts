@@ -2,7 +2,7 @@ import type { Logger } from '@cashflow/runtime'
 import { type Kysely, sql, type Transaction } from 'kysely'
 
 /** The migration that makes the database refuse duplicates by their bytes, and the one that made their tables. */
-export const REFUSES_DUPLICATES = '0007_text_by_bytes'
+export const REFUSES_DUPLICATES = '0008_text_by_bytes'
 export const MADE_TABLES = '0002_outbox'
 
 const LISTED_MAX = 1_000

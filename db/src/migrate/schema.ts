@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 
 /** The newest migration that the code of this version relies on. */
-export const SCHEMA_NEEDED = '0007_text_by_bytes'
+export const SCHEMA_NEEDED = '0008_text_by_bytes'
 
 /** The database has not been migrated as far as this version needs. */
 export class SchemaError extends Error {

@@ -120,7 +120,7 @@ describe('a changed collation', () => {
     await sql`drop index payments_redrive`.execute(db) // Whatever the payments are indexed by.
     const before = await payments()
     const { applied } = await migrateAll(db, { setAsideDuplicates: true })
-    expect(applied).to.include('0007_text_by_bytes')
+    expect(applied).to.include('0008_text_by_bytes')
     const after = await payments()
     const changed = after.filter(({ reference }, index) => reference !== before[index]?.reference)
     expect(changed).to.have.length(twice)
@@ -189,7 +189,7 @@ describe('a changed collation', () => {
     })
     await transaction.commit().execute()
     await holder.destroy()
-    expect((await migrated).applied).to.include('0007_text_by_bytes')
+    expect((await migrated).applied).to.include('0008_text_by_bytes')
     expect(await late).to.equal(2)
     const stored = await payments()
     expect(stored.map(({ reference }) => reference)).to.deep.equal(['late', `late#${stored[1]?.id}`])

@@ -48,12 +48,12 @@ describe('a report that holds a lock that a migration needs', () => {
     const log = { info: () => {}, warn: (_: string, fields: object) => warnings.push(fields) }
     const migrating = migrateAll(database.db, { logger: log as never })
     await eventually(() => expect(warnings).to.have.length(2))
-    expect(warnings[0]).to.deep.include({ migration: '0008_drop_former_indexes', step: 1, retry_ms: 2_000 })
+    expect(warnings[0]).to.deep.include({ migration: '0009_drop_former_indexes', step: 1, retry_ms: 2_000 })
     expect(warnings[0])
       .to.have.property('waits_for')
       .that.containSubset([{ application: 'report' }])
     await report.commit().execute()
-    expect((await migrating).applied).to.deep.equal(['0008_drop_former_indexes'])
+    expect((await migrating).applied).to.deep.equal(['0009_drop_former_indexes'])
     const before = stored
     await eventually(() => expect(stored).to.be.above(before + CLIENTS))
     ended.abort()

@@ -24,7 +24,7 @@ describe('the record of migrations', () => {
     database = await createFormerDatabase()
     const former = await run('select * from kysely_migration order by name')
     const { applied } = await migrateAll(database.db)
-    expect(applied).to.deep.equal(['0007_text_by_bytes', '0008_drop_former_indexes'])
+    expect(applied).to.deep.equal(['0007_pruned_references', '0008_text_by_bytes', '0009_drop_former_indexes'])
     expect(await run('select * from kysely_migration order by name')).to.deep.equal(former)
     const [first] = await run('select applied_at from cashflow_migration order by name')
     expect(first).to.deep.equal({ applied_at: new Date((former[0] as { timestamp: string }).timestamp) })
