@@ -38,7 +38,7 @@ export function sessionConfig(options: SessionOptions): SessionConfig {
   const given = read(url)
   return {
     ...given,
-    application_name: given.application_name ?? applicationName,
+    application_name: applicationName,
     connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
@@ -51,8 +51,8 @@ export function sessionConfig(options: SessionOptions): SessionConfig {
 function read(url: string) {
   try {
     const parsed = parseIntoClientConfig(withParameters(url, sayVerifyFull))
-    const { host, port, user, password, database, ssl, sslnegotiation, options, application_name } = parsed
-    return { host, port, user, password, database, ssl, sslnegotiation, options, application_name }
+    const { host, port, user, password, database, ssl, sslnegotiation, options } = parsed
+    return { host, port, user, password, database, ssl, sslnegotiation, options }
   } catch (error) {
     throw new DatabaseSettingError(`DATABASE_URL cannot be used: ${errorMessage(error)}`)
   }
@@ -69,7 +69,8 @@ export function ineffectiveParameters(url: string): string[] {
   return [...names]
 }
 
-const OURS = new Set([...SET_BY_SESSION, 'query_timeout'])
+// `migrate` tells by the name of a session which version its service has.
+const OURS = new Set([...SET_BY_SESSION, 'query_timeout', 'application_name'])
 
 /** To pg these are other names of verify-full, which it warns of in six lines on stderr. */
 function sayVerifyFull(parameters: URLSearchParams): void {

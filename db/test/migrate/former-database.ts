@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger } from '@cashflow/runtime'
 import { createTestDatabase, REPOSITORY, type TestDatabase, withDatabase } from '@cashflow/testing'
@@ -17,6 +18,15 @@ export const logger = createLogger({ service: 'test', level: 'error' })
 /** As the program runs it. */
 export const migrateAll = (db: Kysely<Tables>, options: Partial<Parameters<typeof migrate>[1]> = {}) =>
   migrate(db, { folder: FOLDER, logger, ...options })
+
+/** Applies only the migrations up to this one. */
+export async function migrateUpTo(db: Kysely<Tables>, newest: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
+  const files = (await readdir(FOLDER)).filter((file) => file <= `${newest}.sql`)
+  await Promise.all(files.map((file) => copyFile(join(FOLDER, file), join(folder, file))))
+  await migrateAll(db, { folder })
+  await rm(folder, { recursive: true })
+}
 
 export interface FormerDatabase {
   readonly db: Kysely<Tables>

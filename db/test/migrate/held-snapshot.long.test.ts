@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createDatabase, insertPayments } from '../../src/index.ts'
 import { newPayment } from '../test-store.ts'
-import { createFormerDatabase, logger, migrateAll } from './former-database.ts'
+import { createFormerDatabase, logger, migrateAll, migrateUpTo } from './former-database.ts'
 
 const HELD_MS = 30_000
 
@@ -14,6 +14,8 @@ describe('a report that holds its snapshot for 30 s', () => {
   ] as const)
     it(`${what}, delays the migration and no payment, and ends neither`, async () => {
       const database = await createFormerDatabase()
+      // For the insert of this version, which the api below uses.
+      await migrateUpTo(database.db, '0007_pruned_references')
       // A service of the version before.
       const api = createDatabase({ url: database.url, applicationName: 'cashflow-api', poolMax: 2, logger })
       const holder = createDatabase({
@@ -35,11 +37,6 @@ describe('a report that holds its snapshot for 30 s', () => {
       const migrating = migrateAll(database.db, { logger: log as never }).then(({ applied }) => {
         migrated = [...applied]
       })
-      // Its insert is that of this version, and looks there.
-      await eventually(async () => {
-        const { rows } = await sql`select to_regclass('pruned_references') is not null as is_there`.execute(api)
-        expect(rows).to.deep.equal([{ is_there: true }])
-      })
       const heldFrom = performance.now()
       let stored = 0
       while (performance.now() - heldFrom < HELD_MS) {
@@ -59,7 +56,7 @@ describe('a report that holds its snapshot for 30 s', () => {
         .with.length(1)
       await report.commit().execute()
       await migrating
-      expect(migrated).to.deep.equal(['0007_pruned_references', '0008_text_by_bytes'])
+      expect(migrated).to.deep.equal(['0008_text_by_bytes'])
       expect(ended).to.deep.equal([])
       const { rows } = await sql<{ count: number }>`select count(*)::int as count from payments`.execute(database.db)
       expect(rows).to.deep.equal([{ count: stored }])
