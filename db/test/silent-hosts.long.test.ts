@@ -48,8 +48,8 @@ describe('db: hosts that do not answer', () => {
     const mute = await rig.silent()
     const db = rig.open([rig.host, mute.host])
     await ask(db)
-    await eventually(() => expect(mute.open.length).to.be.above(4))
-    expect(mute.open).to.deep.equal(mute.open.map(() => 1))
+    // On a busy machine the first session may be tried on this host as well. Connections that pile up would only grow.
+    await eventually(() => expect(mute.open.slice(-4)).to.deep.equal([1, 1, 1, 1]))
     const { rows } = await sql<{ count: string }>`
       select count(*) from pg_stat_activity where application_name = 'test-watch'`.execute(db)
     expect(rows).to.deep.equal([{ count: '1' }])

@@ -34,7 +34,12 @@ describe('npm run bench -- --against', () => {
     await commitAll('as it is')
     for (const file of RUN) {
       const path = join(repository, file)
-      await writeFile(path, `${marking(file, marks)}${await readFile(path, 'utf8')}`)
+      const text = await readFile(path, 'utf8')
+      // A `#!` has to stay the first line.
+      await writeFile(
+        path,
+        text.replace(/^(#!.*\n)?/, (first) => first + marking(file, marks)),
+      )
     }
     await commitAll('each file that is run says so')
     await git(repository, 'tag', 'marked')
