@@ -31,6 +31,7 @@ const ANSWER_MARGIN_MS = 3_000
 /**
  * How to connect, with a limit for each way of waiting, whatever the URL says about them.
  *
+ * @param options `url` is one host's, as `hostUrls` writes it
  * @throws DatabaseSettingError when the URL cannot be read, or a file that it names
  */
 export function sessionConfig(options: SessionOptions): SessionConfig {
@@ -50,8 +51,7 @@ export function sessionConfig(options: SessionOptions): SessionConfig {
 /** Only these: pg's client and pool have options by which a URL could turn off what we rely on. */
 function read(url: string) {
   try {
-    const parsed = parseIntoClientConfig(withParameters(url, sayVerifyFull))
-    const { host, port, user, password, database, ssl, sslnegotiation, options } = parsed
+    const { host, port, user, password, database, ssl, sslnegotiation, options } = parseIntoClientConfig(url)
     return { host, port, user, password, database, ssl, sslnegotiation, options }
   } catch (error) {
     throw new DatabaseSettingError(`DATABASE_URL cannot be used: ${errorMessage(error)}`)
@@ -60,30 +60,12 @@ function read(url: string) {
 
 /** The parameters of a URL, and those within its `options`, that have no effect since each session sets them itself. */
 export function ineffectiveParameters(url: string): string[] {
-  const names = new Set<string>()
-  withParameters(url, (parameters) => {
-    const options = [...(parameters.get('options') ?? '').matchAll(/(?:^|\s)(?:-c\s*|--)([\w-]+)\s*=/g)]
-    const given = [...parameters.keys(), ...options.map(([, name = '']) => name.replaceAll('-', '_'))]
-    for (const name of given) if (OURS.has(name.toLowerCase())) names.add(name.toLowerCase())
-  })
-  return [...names]
+  const [, ...query] = url.split('?')
+  const parameters = new URLSearchParams(query.join('?'))
+  const options = [...(parameters.get('options') ?? '').matchAll(/(?:^|\s)(?:-c\s*|--)([\w-]+)\s*=/g)]
+  const given = [...parameters.keys(), ...options.map(([, name = '']) => name.replaceAll('-', '_'))]
+  return [...new Set(given.map((name) => name.toLowerCase()))].filter((name) => OURS.has(name))
 }
 
 // `migrate` tells by the name of a session which version its service has.
 const OURS = new Set([...SET_BY_SESSION, 'query_timeout', 'application_name'])
-
-/** To pg these are other names of verify-full, which it warns of in six lines on stderr. */
-function sayVerifyFull(parameters: URLSearchParams): void {
-  const mode = parameters.get('sslmode') ?? ''
-  if (['prefer', 'require', 'verify-ca'].includes(mode) && parameters.get('uselibpqcompat') !== 'true')
-    parameters.set('sslmode', 'verify-full')
-}
-
-/** Not by way of `URL`, which takes no Unix socket and only one host. */
-function withParameters(url: string, change: (parameters: URLSearchParams) => void): string {
-  const at = url.indexOf('?')
-  if (at < 0) return url
-  const parameters = new URLSearchParams(url.slice(at + 1))
-  change(parameters)
-  return `${url.slice(0, at)}?${parameters}`
-}

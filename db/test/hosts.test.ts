@@ -5,8 +5,11 @@ import { sql } from 'kysely'
 import { ask, type HostRig, hostOf, NOWHERE, startHostRig } from './host-rig.ts'
 import { startDroppingServer } from './silent-servers.ts'
 
-// The first look at all hosts is waited for 250 ms, and then the first host's answer.
-const DIALLED_WITHIN_MS = [450, 4_000] as const
+// The first look at all hosts is waited for 250 ms, and the first host's answer for 250 ms. Without the latter limit it would
+// be waited for until the attempt ends, after a second.
+const DIALLED_WITHIN_MS = [450, 1_000] as const
+/** A busy machine makes some tries longer. */
+const TRIES = 10
 
 describe('db: several hosts', () => {
   let rig: HostRig
@@ -20,15 +23,23 @@ describe('db: several hosts', () => {
     expect(rig.told('database host in use')).to.deep.equal([{ message: 'database host in use', host: rig.host }])
   })
 
+  /** The shortest time in which a process that starts has an answer, in milliseconds. */
+  async function shortestStart(hosts: readonly string[]): Promise<number> {
+    let shortest = Number.POSITIVE_INFINITY
+    for (let tries = 0; tries < TRIES && shortest > DIALLED_WITHIN_MS[1]; tries++)
+      shortest = Math.min(shortest, await ask(rig.open(hosts)))
+    return shortest
+  }
+
   it('dials the next host while the first one takes a connection and does not answer', async () => {
     const silent = await rig.silent()
-    expect(await ask(rig.open([silent.host, rig.host]))).to.be.within(...DIALLED_WITHIN_MS)
+    expect(await shortestStart([silent.host, rig.host])).to.be.within(...DIALLED_WITHIN_MS)
   })
 
   it('dials the next host while the packets to the first one are dropped', async () => {
     const dropping = await startDroppingServer()
     rig.onStop(() => dropping.stop())
-    expect(await ask(rig.open([dropping.host, rig.host]))).to.be.within(...DIALLED_WITHIN_MS)
+    expect(await shortestStart([dropping.host, rig.host])).to.be.within(...DIALLED_WITHIN_MS)
   })
 
   it('closes the session of a host that answers after another one has won', async () => {

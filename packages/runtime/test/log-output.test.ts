@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
+import { PassThrough, type Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
+import { createLogOutput } from '../src/log-output.ts'
 
 const RUNTIME = join(import.meta.dirname, '../src/index.ts')
 /** Logs as it is told to, and answers with the memory that it holds, in bytes. */
@@ -101,6 +102,12 @@ describe('a log that cannot be written', () => {
     const program = await start('NODE > /dev/full 2>&1')
     for (let turn = 0; turn < 3; turn++) await program.log(2)
     expect(await program.stop()).to.equal(0)
+  })
+
+  it('has one listener for its errors, however many loggers write to it, so that Node warns of no leak', () => {
+    const stream = new PassThrough()
+    for (let logger = 0; logger < 20; logger++) createLogOutput(stream, { onBroken() {}, onRecovered() {} })
+    expect(stream.listenerCount('error')).to.equal(1)
   })
 
   it('is written again when there is room, and says how many lines were lost', async () => {

@@ -116,7 +116,10 @@ describe('api, relay and worker with a primary and two standbys as PostgreSQL ho
     })
     expect(await sessionsOnFormer()).to.deep.equal([])
     expect(
-      await trio.query(1, "select 1 as listens from pg_stat_activity where application_name like '%-listen'"),
+      await trio.query(
+        1,
+        "select 1 as listens from pg_stat_activity where application_name like 'cashflow-relay-listen%'",
+      ),
     ).to.have.length(1)
   }).timeout(240_000)
 

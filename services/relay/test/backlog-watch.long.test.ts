@@ -1,10 +1,11 @@
 import { createDatabase, type Tables } from '@cashflow/db'
 import { appendMessages, createFloors, type NewMessage } from '@cashflow/outbox'
-import type { LogFields, Part } from '@cashflow/runtime'
+import type { Part } from '@cashflow/runtime'
 import { createTestDatabase, createUnreadableRows, eventually, openClient, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createBacklogWatch } from '../src/backlog-watch.ts'
+import { createRecorder } from './recorder.ts'
 import { news } from './relay-rig.ts'
 
 const WAIT = 'messages wait in the outbox'
@@ -17,23 +18,18 @@ describe('the watch over the backlog of a relay', () => {
   let admin: Kysely<Tables>
   let operator: Awaited<ReturnType<typeof openClient>>
   let watch: Part
-  let lines: { level: string; message: string; fields: LogFields }[]
-  const write =
-    (level: string) =>
-    (message: string, fields: LogFields = {}) =>
-      void lines.push({ level, message, fields })
-  const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+  const { lines, logger, said: linesOf } = createRecorder()
   const said = (message: string) =>
     eventually(() => {
-      const found = lines.filter((line) => line.message === message)
+      const found = linesOf(message)
       expect(found, JSON.stringify(lines)).to.have.length.above(0)
       return found[0] as (typeof lines)[0]
     })
-  const count = (message: string) => lines.filter((line) => line.message === message).length
+  const count = (message: string) => linesOf(message).length
 
   beforeEach(async () => {
     database = await createTestDatabase()
-    lines = []
+    lines.length = 0
     db = createDatabase({ url: database.url, applicationName: 'cashflow-relay', poolMax: 2, logger })
     admin = createDatabase({ url: database.url, applicationName: 'test', poolMax: 2, logger })
     operator = await openClient(database.url, { application_name: 'psql of an operator' })
@@ -86,7 +82,7 @@ describe('the watch over the backlog of a relay', () => {
     await insert('due', -20, false)
     expect((await said(WAIT)).fields).to.include({ lane: 7, topic: 'due', place: 'scheduled' })
     await watch.stop()
-    lines = []
+    lines.length = 0
     await insert('kept', 3_600, true)
     await start()
     expect((await said(WAIT)).fields).to.include({ lane: 7, topic: 'kept', place: 'refused' })

@@ -1,6 +1,6 @@
 import { createDatabase } from '@cashflow/db'
 import { OUTBOX_CHANNEL } from '@cashflow/outbox'
-import type { LogFields } from '@cashflow/runtime'
+import type { Logger } from '@cashflow/runtime'
 import {
   createTestDatabase,
   eventually,
@@ -13,8 +13,23 @@ import {
 } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createListener } from '../src/listener.ts'
+import { createRecorder } from './recorder.ts'
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** A listener, not started yet, that counts what it tells. */
+function listenTo(url: string, logger: Logger) {
+  const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger: quiet })
+  const counts = { notified: 0, lost: 0 }
+  const onNotify = () => void counts.notified++
+  const onLost = () => void counts.lost++
+  const listener = createListener({ db, onNotify, onLost, logger })
+  const stop = async () => {
+    await listener.stop()
+    await db.destroy()
+  }
+  return Object.assign(counts, { listener, stop })
+}
 
 describe('the listener of a relay', () => {
   let server: PrivatePostgres
@@ -32,43 +47,25 @@ describe('the listener of a relay', () => {
       .length
 
   it('relay: does not listen to a server that turned read-only, and listens again once it takes writes', async () => {
-    let notified = 0
-    let lost = 0
-    const db = createDatabase({ url: server.url, applicationName: 'test', poolMax: 1, logger: quiet })
-    const listener = createListener({
-      db,
-      onNotify: () => {
-        notified += 1
-      },
-      onLost: () => {
-        lost += 1
-      },
-      logger: quiet,
-    })
-    await listener.start(new AbortController().signal)
-    await eventually(() => expect(notified).to.equal(1)) // It looks once when it begins.
+    const heard = listenTo(server.url, quiet)
+    await heard.listener.start(new AbortController().signal)
+    await eventually(() => expect(heard.notified).to.equal(1)) // It looks once when it begins.
     await setReadOnly('on')
-    await eventually(() => expect(lost).to.be.above(0))
+    await eventually(() => expect(heard.lost).to.be.above(0))
     await eventually(async () => expect(await sessions()).to.equal(0))
-    expect(notified).to.equal(1)
+    expect(heard.notified).to.equal(1)
 
     await setReadOnly('off')
-    await eventually(() => expect(notified).to.equal(2))
+    await eventually(() => expect(heard.notified).to.equal(2))
     await query(server.url, `notify ${OUTBOX_CHANNEL}`)
-    await eventually(() => expect(notified).to.equal(3))
-    await listener.stop()
+    await eventually(() => expect(heard.notified).to.equal(3))
+    await heard.stop()
   }).timeout(180_000)
 })
 
 describe('the listener of a relay that loses its session', () => {
   let database: TestDatabase
   let proxy: TcpProxy
-  const lines: { level: string; message: string; fields: LogFields }[] = []
-  const write =
-    (level: string) =>
-    (message: string, fields: LogFields = {}) =>
-      void lines.push({ level, message, fields })
-  const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
   before(async () => {
     database = await createTestDatabase()
     proxy = await startTcpProxy(database.url)
@@ -79,34 +76,22 @@ describe('the listener of a relay that loses its session', () => {
   })
 
   it('warns once a minute while it cannot listen, and says when it can again', async () => {
-    let lost = 0
-    let notified = 0
-    const db = createDatabase({ url: proxy.url, applicationName: 'test', poolMax: 1, logger: quiet })
-    const listener = createListener({
-      db,
-      onNotify: () => {
-        notified += 1
-      },
-      onLost: () => {
-        lost += 1
-      },
-      logger,
-    })
+    const { lines, logger } = createRecorder()
+    const heard = listenTo(proxy.url, logger)
     proxy.cut()
-    await listener.start(new AbortController().signal)
-    await eventually(() => expect(lost).to.be.above(1))
+    await heard.listener.start(new AbortController().signal)
+    await eventually(() => expect(heard.lost).to.be.above(1))
     expect(lines.map(({ level, message }) => `${level} ${message}`)).to.deep.equal([
       'warn cannot listen to the database, new messages are found 200 ms later',
     ])
     expect(lines[0]?.fields.error).to.be.an('error')
     proxy.restore()
-    await eventually(() => expect(notified).to.equal(1))
+    await eventually(() => expect(heard.notified).to.equal(1))
     expect(lines.map(({ level, message }) => `${level} ${message}`).slice(1)).to.deep.equal([
       'info listening to the database again',
     ])
     proxy.reset()
-    await eventually(() => expect(notified).to.equal(2))
-    await listener.stop()
-    await db.destroy()
+    await eventually(() => expect(heard.notified).to.equal(2))
+    await heard.stop()
   })
 })

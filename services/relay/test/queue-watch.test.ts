@@ -5,27 +5,22 @@ import {
   createPublisher,
   paymentsTopology,
 } from '@cashflow/messaging'
-import type { LogFields, Part } from '@cashflow/runtime'
+import type { Part } from '@cashflow/runtime'
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createQueueWatch } from '../src/queue-watch.ts'
+import { createRecorder } from './recorder.ts'
 
 const UNREAD = 'no worker consumes the queue that this relay publishes to, its messages wait'
 
 describe('the watch over the queue of a relay', () => {
   let vhost: TestVhost
   let parts: Part[]
-  let lines: { level: string; message: string; fields: LogFields }[]
-  const write =
-    (level: string) =>
-    (message: string, fields: LogFields = {}) =>
-      void lines.push({ level, message, fields })
-  const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
-  const said = (message: string) => lines.filter((line) => line.message === message)
+  const { lines, logger, said } = createRecorder()
   beforeEach(async () => {
     vhost = await createTestVhost()
     parts = []
-    lines = []
+    lines.length = 0
   })
   afterEach(async () => {
     for (const part of parts.toReversed()) await part.stop()

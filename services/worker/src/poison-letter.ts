@@ -28,7 +28,7 @@ export function poisonLetter(delivery: Unreadable): DeadLetter {
   }
 }
 
-/** The same in ASCII alone, for a database that does not take the other letter, such as one whose encoding is not UTF-8. */
+/** The same in ASCII alone, for a database that does not take the other letter's text. */
 export function plainLetter(delivery: Unreadable): DeadLetter {
   return {
     messageId: uuidv7(),
