@@ -41,6 +41,15 @@ declare
       and database = (select oid from pg_database where datname = current_database()) and pid <> pg_backend_pid());
   waits_until timestamptz := clock_timestamp() + interval '10 seconds';
 begin
+  -- It does not look into pruned_references, so it would store a pruned reference again. Sessions say what they know.
+  if exists (
+    select from pg_stat_activity
+    where datname = current_database() and application_name ~ '^cashflow-(?!migrate|operator)'
+      and coalesce(substring(application_name from 'schema ([0-9]{4})'), '0')::int < 7
+  ) then
+    raise exception 'A service of an earlier version is connected'
+      using errcode = 'object_in_use', hint = 'Delete payments when it is stopped. Afterwards start none again.';
+  end if;
   while exists (
     select from pg_locks
     where locktype = 'relation' and relation = 'pruned_references'::regclass and mode = 'AccessShareLock'

@@ -36,10 +36,13 @@ export class OldTimelineError extends Error {
 /** None of several hosts gave a session that may be used. */
 export class NoHostError extends Error {
   readonly code = '08001'
+  /** Of each host. */
+  readonly errors: readonly unknown[]
 
   constructor(errors: ReadonlyMap<{ readonly name: string }, unknown>) {
     const reasons = [...errors].map(([{ name }, error]) => `${name}: ${error instanceof Error ? error.message : error}`)
     super(`No database host can be used: ${reasons.join('; ')}`)
+    this.errors = [...errors.values()]
   }
 }
 
@@ -84,6 +87,7 @@ const CODELESS =
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (error instanceof AggregateError) return error.errors.every(isTransient)
+  if (error instanceof NoHostError) return error.errors.some(isTransient)
   const code = codeOf(error)
   if (code === undefined) return CODELESS.test(error.message)
   return isStalePlan(error) || RETRYABLE.has(code) || NETWORK.has(code) || /^08...$/.test(code)
@@ -145,6 +149,7 @@ const SETTINGS_BY_STATE: Readonly<Record<string, string>> = {
 
 /** The settings to look at where PostgreSQL answered, and does not let this user in, or not into this database. */
 export function refusedSettings(error: unknown): string | undefined {
+  if (error instanceof NoHostError) return error.errors.map(refusedSettings).find((settings) => settings !== undefined)
   return SETTINGS_BY_STATE[sqlStateOf(error) ?? '']
 }
 

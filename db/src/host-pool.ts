@@ -22,6 +22,7 @@ const CONNECTION_LIFETIME_S = 1_800
  */
 export function createHostPool({ hosts, configOf, poolMax, onFirst, logger }: HostPoolOptions): PostgresPool {
   const pools = new Map(hosts.all.map((host) => [host, createPool(host)]))
+  const inUse = new Map<pg.Pool, number>()
   const checks = new Map<Host, Promise<void>>()
   let isFirst = true
 
@@ -38,6 +39,8 @@ export function createHostPool({ hosts, configOf, poolMax, onFirst, logger }: Ho
       maxLifetimeSeconds: CONNECTION_LIFETIME_S,
     })
     pool.on('error', () => {}) // The session reports it.
+    pool.on('acquire', () => inUse.set(pool, usedOf(pool) + 1))
+    pool.on('release', () => inUse.set(pool, usedOf(pool) - 1))
     pool.on('connect', (client) => {
       // Without a listener of its own a checked-out client that the server ends would end the process.
       client.on('error', (error) => logger.warn('database connection lost', { host: host.name, error }))
@@ -49,7 +52,9 @@ export function createHostPool({ hosts, configOf, poolMax, onFirst, logger }: Ho
   }
 
   const poolOf = (host: Host) => pools.get(host) as pg.Pool
-  const isFull = ({ totalCount }: pg.Pool) => totalCount >= poolMax
+  const usedOf = (pool: pg.Pool) => inUse.get(pool) ?? 0
+  // Sessions that are being made do not count: who waits for those of a host that does not answer would never try another.
+  const isFull = (pool: pg.Pool) => usedOf(pool) >= poolMax
 
   /** Once for each host: other hosts may be behind other poolers. */
   function check(host: Host): Promise<void> {

@@ -67,14 +67,14 @@ export function createHostWatch({ hosts, timelines, configOf, logger }: HostWatc
     let failed = 0
     while (!stopping.signal.aborted) {
       const isNew = session === undefined
-      // Without limits it takes a standby as well.
-      session ??= new Session({ ...configOf(host), limits: undefined })
       try {
+        // Without limits it takes a standby as well. Its certificates are read here: their files may be away for a while.
+        session ??= new Session({ ...configOf(host), limits: undefined })
         await look(session, host, isNew)
         if (failed >= FAILED_LOOKS) logger.info('database host can be asked again', { host: host.name })
         failed = 0
       } catch (error) {
-        session.connection.stream.destroy()
+        session?.connection.stream.destroy()
         session = undefined
         failed += 1
         if (failed === FAILED_LOOKS) logger.warn('database host cannot be asked', { host: host.name, error })

@@ -7,10 +7,11 @@ import type { SessionConfig } from './session-config.ts'
  * settings and prepared statements, and lends them to others. Two sessions are held open and take turns. Behind such a
  * pooler both meet one server session, or one of them meets two.
  *
- * @param limitMs how long all of it may take
+ * @param openMs how long the sessions may take to be opened. What they ask after that has the limit of a statement: far
+ * away, or on a server that was just promoted, eight questions take longer than a session's start
  * @throws DatabaseSettingError, or what kept the sessions from being opened
  */
-export async function refuseTransactionPooler({ limits: _, ...config }: SessionConfig, limitMs: number): Promise<void> {
+export async function refuseTransactionPooler({ limits: _, ...config }: SessionConfig, openMs: number): Promise<void> {
   // They set nothing, for behind such a pooler another client would get it.
   const pair = [new Session(config), new Session(config)] as const
   const servers = new Set<string>()
@@ -18,9 +19,11 @@ export async function refuseTransactionPooler({ limits: _, ...config }: SessionC
   const end = () => {
     for (const { connection } of pair) connection.stream.destroy(new Error('timeout expired'))
   }
-  const limit = setTimeout(end, limitMs)
+  let limit = setTimeout(end, openMs)
   try {
     await Promise.all(pair.map((session) => session.connect()))
+    clearTimeout(limit)
+    limit = setTimeout(end, ASKING_MS)
     for (const turn of TURNS) {
       const server = await serverSession(pair[turn])
       servers.add(server)
@@ -40,6 +43,8 @@ export async function refuseTransactionPooler({ limits: _, ...config }: SessionC
 // Not one after the other: a pooler with two server sessions may take turns as well. More than four questions, as other
 // clients of a busy pooler may take a server session between two of them.
 const TURNS = [0, 1, 1, 0, 0, 1, 1, 0] as const
+
+const ASKING_MS = 5_000
 
 /** Process ids alone may be the same on two servers. */
 async function serverSession(session: Session): Promise<string> {

@@ -42,6 +42,14 @@ describe('a process that waits for PostgreSQL', () => {
       expect(line).to.include({ level: 'error', message: 'waiting for PostgreSQL', settings })
       expect(line.reason).to.be.a('string').and.not.contain('wrong')
     })
+
+    it(`logs the same where PostgreSQL has several hosts, and one of them is away, if its ${what} is wrong`, async () => {
+      const line = await waitsWith((url) => {
+        change(url)
+        url.searchParams.set('host', `127.0.0.1:1,${url.host}`)
+      })
+      expect(line).to.include({ level: 'error', message: 'waiting for PostgreSQL', settings })
+    })
   }
 
   it('logs a warning where PostgreSQL is away', async () => {

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { ask, type HostRig, hostOf, NOWHERE, startHostRig } from './host-rig.ts'
+import { isTransient } from '../src/index.ts'
+import { ask, errorOf, type HostRig, hostOf, NOWHERE, startHostRig } from './host-rig.ts'
 import { startDroppingServer } from './silent-servers.ts'
 
 // The first look at all hosts is waited for 250 ms, and the first host's answer for 250 ms. Without the latter limit it would
@@ -67,6 +68,12 @@ describe('db: several hosts', () => {
     second.reset()
     await eventually(() => ask(db))
     expect(rig.told('database host changed')).to.deep.equal([change])
+  })
+
+  it('has an error that repeating may change, unless every host answers that it lets nobody in', async () => {
+    const url = `${rig.url}_missing`
+    expect(isTransient(await errorOf(rig.open([rig.host, rig.host], { url })))).to.equal(false)
+    expect(isTransient(await errorOf(rig.open([NOWHERE, rig.host], { url })))).to.equal(true)
   })
 
   it('has no watch and no race with a single host', async () => {

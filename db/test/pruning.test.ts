@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buryMessage } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
-import { eventually, REPOSITORY } from '@cashflow/testing'
+import { eventually, openClient, REPOSITORY } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { findPayment, insertPayments } from '../src/index.ts'
@@ -187,6 +187,17 @@ describe('pruning, as docs/operations.md has it', () => {
     expect(await codeOf(both)).to.equal('23001')
     await keep.execute(store.db)
     expect(await codeOf(remove.execute(store.db))).to.equal('done')
+  })
+
+  it('is refused by the database while a service of an earlier version is connected: it would take the reference again', async () => {
+    const { reference } = await stored()
+    await run(recipe[0] ?? '')
+    const former = await openClient(store.database.url, { application_name: 'cashflow-api' })
+    expect(await codeOf(run(recipe[1] ?? ''))).to.equal('55006')
+    expect(await payments(reference)).to.have.length(1)
+    await former.end()
+    await eventually(async () => expect(await codeOf(run(recipe[1] ?? ''))).to.equal('done'))
+    expect(await payments(reference)).to.eql([])
   })
 
   it('is refused by the database for a payment that is PENDING', async () => {

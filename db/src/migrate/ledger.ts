@@ -2,9 +2,11 @@ import { type Kysely, sql } from 'kysely'
 
 /** Which migrations a database has, as its table `cashflow_migration` says. */
 export interface Ledger {
-  /** Whether the table is there yet. Without it `applied` is what an earlier version recorded. */
+  /** Whether the table is there yet. */
   readonly exists: boolean
   readonly applied: ReadonlySet<string>
+  /** Those of them that only an earlier version has recorded. Its migrator may run at any time, also after this one. */
+  readonly unrecorded: readonly string[]
 }
 
 /** The role's search_path leaves no place for our tables. */
@@ -27,10 +29,12 @@ export async function readLedger<Any>(db: Kysely<Any>, known: readonly string[])
     throw new NoSchemaError(
       `The role's search_path (${found?.path}) names no schema that exists. Create the schema, then run "npm run migrate" again.`,
     )
-  if (!found.exists) return { exists: false, applied: new Set(await appliedBefore(db, known)) }
-  const recorded = await sql<{ name: string }>`
+  const before = await appliedBefore(db, known)
+  if (!found.exists) return { exists: false, applied: new Set(before), unrecorded: before }
+  const { rows: recorded } = await sql<{ name: string }>`
     select name from cashflow_migration where applied_at is not null`.execute(db)
-  return { exists: true, applied: new Set(recorded.rows.map(({ name }) => name)) }
+  const own = new Set(recorded.map(({ name }) => name))
+  return { exists: true, applied: new Set([...own, ...before]), unrecorded: before.filter((name) => !own.has(name)) }
 }
 
 /**
@@ -47,19 +51,22 @@ async function appliedBefore<Any>(db: Kysely<Any>, known: readonly string[]): Pr
   return names.every((name) => known.includes(name)) ? names : []
 }
 
-/** Makes the table, with what an earlier version had recorded elsewhere. Once: the table is not there yet. */
-export async function createLedger<Any>(db: Kysely<Any>, { applied }: Ledger): Promise<void> {
+/** Makes the table where it is not there yet, and copies what only an earlier version has recorded. */
+export async function completeLedger<Any>(db: Kysely<Any>, { exists, unrecorded }: Ledger): Promise<void> {
+  if (exists && unrecorded.length === 0) return
   await db.transaction().execute(async (tx) => {
-    await sql`
-      create table cashflow_migration (
-        name text collate "C" primary key,
-        steps_done int not null default 0,
-        applied_at timestamptz
-      )`.execute(tx)
-    if (applied.size > 0)
+    if (!exists)
+      await sql`
+        create table cashflow_migration (
+          name text collate "C" primary key,
+          steps_done int not null default 0,
+          applied_at timestamptz
+        )`.execute(tx)
+    if (unrecorded.length > 0)
       await sql`
         insert into cashflow_migration (name, applied_at)
-        select name, "timestamp"::timestamptz from kysely_migration`.execute(tx)
+        select name, "timestamp"::timestamptz from kysely_migration where name = any (${unrecorded})
+        on conflict do nothing`.execute(tx)
   })
 }
 

@@ -1,7 +1,7 @@
 import type { Logger } from '@cashflow/runtime'
 import { type Kysely, sql } from 'kysely'
 import { findDuplicates, listDuplicates, MADE_TABLES, REFUSES_DUPLICATES, setAside } from './duplicates.ts'
-import { createLedger, readLedger } from './ledger.ts'
+import { completeLedger, readLedger } from './ledger.ts'
 import { withMigrationLock } from './lock.ts'
 import { type Migration, readMigrations } from './migration-file.ts'
 import { isDuplicate, type Run, runSteps, runWhole } from './run-step.ts'
@@ -55,7 +55,7 @@ async function applyMissing<Any>(
   const missing = migrations.filter(({ name }) => !ledger.applied.has(name))
   const refuses = missing.some(({ name }) => name === REFUSES_DUPLICATES)
   if (refuses && ledger.applied.has(MADE_TABLES)) await clearDuplicates(run, setAsideDuplicates)
-  if (!ledger.exists) await createLedger(run.session, ledger)
+  await completeLedger(run.session, ledger)
   const applied: string[] = []
   const left: { migration: string; services: string[] }[] = []
   for (const migration of missing) {

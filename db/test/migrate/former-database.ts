@@ -53,6 +53,12 @@ export async function createEmptyDatabase(icuLocale?: string): Promise<FormerDat
 /** A database as the version before left it, with its own migrator. */
 export async function createFormerDatabase(icuLocale?: string): Promise<FormerDatabase> {
   const database = await createEmptyDatabase(icuLocale)
+  await migrateFormer(database.db)
+  return database
+}
+
+/** What the migrator of the version before does. */
+export async function migrateFormer(db: Kysely<Tables>): Promise<void> {
   const files = (await readdir(FOLDER)).filter((file) => file <= `${FORMER}.sql`)
   const read = async (file: string) => [file.slice(0, -4), await readFile(join(FOLDER, file), 'utf8')] as const
   const texts = await Promise.all(files.map(read))
@@ -63,9 +69,8 @@ export async function createFormerDatabase(icuLocale?: string): Promise<FormerDa
         { up: async (db: Kysely<unknown>) => void (await sql.raw(text).execute(db)) },
       ]),
     )
-  const { error } = await new Migrator({ db: database.db, provider: { getMigrations } }).migrateToLatest()
+  const { error } = await new Migrator({ db, provider: { getMigrations } }).migrateToLatest()
   if (error) throw error
-  return database
 }
 
 /** What a new version of the system's libraries does to a database: its text is sorted in another order from now on. */

@@ -2,7 +2,15 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { NoSchemaError } from '../../src/migrate/ledger.ts'
 import { ensureSchema, SchemaError } from '../../src/migrate/schema.ts'
-import { createEmptyDatabase, createFormerDatabase, type FormerDatabase, migrateAll, open } from './former-database.ts'
+import {
+  createEmptyDatabase,
+  createFormerDatabase,
+  type FormerDatabase,
+  migrateAll,
+  migrateFormer,
+  migrateUpTo,
+  open,
+} from './former-database.ts'
 
 describe('the record of migrations', () => {
   let database: FormerDatabase
@@ -30,6 +38,15 @@ describe('the record of migrations', () => {
     expect(first).to.deep.equal({ applied_at: new Date((former[0] as { timestamp: string }).timestamp) })
     await run("delete from kysely_migration where name > '0001'")
     expect((await migrateAll(database.db)).applied).to.deep.equal([])
+  })
+
+  it('takes in what the migrator of an earlier version applies after the table was made', async () => {
+    database = await createEmptyDatabase()
+    await migrateUpTo(database.db, '0000') // As a run that was killed early leaves it.
+    await migrateFormer(database.db)
+    const { applied } = await migrateAll(database.db)
+    expect(applied).to.deep.equal(['0007_pruned_references', '0008_text_by_bytes', '0009_drop_former_indexes'])
+    expect(await run('select name from cashflow_migration')).to.have.length(9)
   })
 
   it('of another Kysely application in the same schema is left alone', async () => {

@@ -1,0 +1,22 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { errorOf, NOWHERE, startHostRig } from './host-rig.ts'
+
+describe('db: the watch of several hosts', () => {
+  it('goes on while the file of a certificate is away, and says so', async () => {
+    const rig = await startHostRig()
+    const folder = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
+    const file = join(folder, 'ca.pem')
+    await writeFile(file, '')
+    const db = rig.open([NOWHERE, NOWHERE], { url: `${rig.url}?sslmode=verify-full&sslrootcert=${file}` })
+    await errorOf(db)
+    await rm(folder, { recursive: true })
+    const told = () => rig.told('database host cannot be asked')
+    await eventually(() => expect(told()).to.have.length(2))
+    for (const { error } of told()) expect((error as Error).message).to.include('ENOENT')
+    await rig.stop()
+  })
+})
