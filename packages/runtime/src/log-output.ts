@@ -63,7 +63,7 @@ export function createLogOutput(stream: Writable, { onBroken, onRecovered }: Log
     }
   }
 
-  stream.on('error', () => {})
+  outlive(stream)
   return new Writable({
     decodeStrings: false,
     write(line: string, _encoding, done) {
@@ -75,5 +75,12 @@ export function createLogOutput(stream: Writable, { onBroken, onRecovered }: Log
 
 /** Lets no error of standard output or standard error end this process: what is written there is not its purpose. */
 export function outliveOutput(): void {
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  for (const stream of [process.stdout, process.stderr]) outlive(stream)
 }
+
+/** Without a listener an error would end the process. One is enough: Node warns of more than ten. */
+function outlive(stream: Writable): void {
+  if (!stream.listeners('error').includes(ignore)) stream.on('error', ignore)
+}
+
+function ignore(): void {}
