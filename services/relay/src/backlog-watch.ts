@@ -107,9 +107,9 @@ export function createBacklogWatch(options: BacklogWatchOptions): Part {
     async start() {
       running ??= run()
     },
+    // Does not wait for a look: a server that has fallen silent would keep the relay from stopping in time.
     async stop() {
       stopping.abort()
-      await running
     },
   }
 }

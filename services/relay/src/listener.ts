@@ -28,6 +28,9 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
 
   async function listen(): Promise<void> {
     const session = await db.openSession(serviceSession('relay-listen'))
+    // Not awaited: a server that has fallen silent does not answer the farewell. What waits for an answer fails at once.
+    const end = () => void session.end().catch(() => {})
+    stopping.signal.addEventListener('abort', end)
     try {
       const lost = new Promise<Error>((resolve) => {
         session.on('error', resolve)
@@ -40,8 +43,8 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
       const error = await Promise.race([lost, lookAfter(session)])
       if (error) throw error
     } finally {
-      // Not awaited: a server that has fallen silent does not answer the farewell either.
-      session.end().catch(() => {})
+      stopping.signal.removeEventListener('abort', end)
+      end()
     }
   }
 
@@ -58,7 +61,9 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      await listen().catch((error) => deaf.holds({ error }))
+      await listen().catch((error) => {
+        if (!stopping.signal.aborted) deaf.holds({ error })
+      })
       onLost()
       await pause(RECONNECT_MS)
     }
@@ -69,9 +74,9 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
     async start() {
       running ??= run()
     },
+    // Does not wait for a session that is being opened: a server that has fallen silent leaves that unanswered.
     async stop() {
       stopping.abort()
-      await running
     },
   }
 }
