@@ -24,7 +24,7 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
     message: 'cannot listen to the database, new messages are found 200 ms later',
     over: 'listening to the database again',
   })
-  let running: Promise<void> | undefined
+  let isStarted = false
 
   async function listen(): Promise<void> {
     const session = await db.openSession(serviceSession('relay-listen'))
@@ -72,7 +72,8 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
   return {
     name: 'listener',
     async start() {
-      running ??= run()
+      if (!isStarted) void run()
+      isStarted = true
     },
     // Does not wait for a session that is being opened: a server that has fallen silent leaves that unanswered.
     async stop() {
