@@ -7,8 +7,9 @@ export const REFERENCE_LENGTH_MAX = 255
 const UNSTORABLE = /[\p{Cc}\p{Cs}]/u
 
 // Not spaces, combining marks or format characters (U+200B, U+202E), with which two references look the same. Some
-// letters and one symbol have no ink either: Hangul fillers, and the Braille pattern without dots.
-const VISIBLE = /[[\p{L}\p{N}\p{P}\p{S}]--[\p{Default_Ignorable_Code_Point}\u2800]]/v
+// letters and symbols have no ink either: Hangul fillers, the Braille pattern without dots, a null notehead, and blank
+// hieroglyphs.
+const VISIBLE = /[[\p{L}\p{N}\p{P}\p{S}]--[\p{Default_Ignorable_Code_Point}\u2800\u{1D159}\u{13441}\u{13442}]]/v
 
 export type ReferenceCode = 'reference_length' | 'reference_characters' | 'reference_blank'
 

@@ -20,6 +20,7 @@ const REFERENCES: [name: string, text: string, expected: 'accepted' | string][] 
   ['a combining accent alone', '\u0301', 'reference_blank'],
   ['letters without ink: Hangul fillers', '\u3164\u115f\uffa0', 'reference_blank'],
   ['a Braille pattern without dots', '\u2800', 'reference_blank'],
+  ['symbols without ink: a null notehead and blank hieroglyphs', '\u{1d159}\u{13441}\u{13442}', 'reference_blank'],
   ['255 blanks', ' '.repeat(255), 'reference_blank'],
   ['256 blanks', ' '.repeat(256), 'reference_length'],
   ['empty', '', 'reference_length'],

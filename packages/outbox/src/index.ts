@@ -18,7 +18,7 @@ export { createNotifier, NOTIFY_FAILS, type Notifier, OUTBOX_CHANNEL } from './n
 export { type OldestMessage, oldestMessage } from './oldest.ts'
 export { type PassLimits, type PassOptions, type PassResult, runPass } from './pass.ts'
 export type { PastDamage } from './past-damage.ts'
-export { promoteDue } from './promote.ts'
+export { PROMOTED_MAX, promoteDue } from './promote.ts'
 export type { Publisher, PublishOutcome } from './publisher.ts'
 export { createSpanSearch, nowMicros, type SpanSearch, type SpanSearchOptions, type TimeSpan } from './span-search.ts'
 export type { OutboxTables } from './tables.ts'

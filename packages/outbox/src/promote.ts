@@ -4,7 +4,8 @@ import { createSpanSearch, nowMicros, type SpanSearch, type SpanSearchOptions, t
 import type { OutboxTables } from './tables.ts'
 import type { Oldest, Topics } from './topics.ts'
 
-const BATCH_MAX = 500
+/** How many scheduled messages are moved at once, unless the caller wants less. */
+export const PROMOTED_MAX = 500
 /** Of a refused topic: as many messages try whether it is accepted again. */
 const TRIED_MAX = 128
 
@@ -14,6 +15,7 @@ const TRIED_MAX = 128
  * be read stops no other scheduled message; of refused ones it stops at most its topic, or all where it is their oldest.
  *
  * @param search what is remembered of scheduled messages that cannot be read
+ * @param batchMax how many scheduled messages are moved at most
  * @returns how many it moved
  */
 export async function promoteDue<Tables extends OutboxTables>(
@@ -21,14 +23,15 @@ export async function promoteDue<Tables extends OutboxTables>(
   topics: Topics,
   search: SpanSearch = createSpanSearch(),
   past: PastDamage = NOT_PAST_DAMAGE,
+  batchMax: number = PROMOTED_MAX,
 ): Promise<number> {
   let moved = 0
-  const take: SpanSearchOptions['take'] = async (spans, batchMax) => {
-    const count = await pastDamage(promoteScheduled(db, spans, batchMax), past)
+  const take: SpanSearchOptions['take'] = async (spans, countMax) => {
+    const count = await pastDamage(promoteScheduled(db, spans, countMax), past)
     moved += count ?? 0
     return count
   }
-  await search.run({ take, now: () => nowMicros(db), batchMax: BATCH_MAX })
+  await search.run({ take, now: () => nowMicros(db), batchMax })
   const oldest = await pastDamage(oldestRefused(db), past)
   for (const topic of topics.toTry(oldest ?? [])) moved += (await pastDamage(promoteRefused(db, topic), past)) ?? 0
   return moved

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import * as z from 'zod'
 import { ConfigError } from './config-error.ts'
 import { readEnvFile } from './env-file.ts'
@@ -16,7 +17,8 @@ export function isProduction({ APP_ENV }: Env): boolean {
 export function loadConfig<Config>(parse: (env: Env) => Config): Config {
   outliveOutput()
   try {
-    if (!isProduction(process.env)) {
+    if (isProduction(process.env)) checkCertificates(process.env)
+    else {
       // Variables that are set already win, the empty ones too.
       for (const [name, value] of Object.entries(readEnvFile('.env'))) process.env[name] ??= value
     }
@@ -25,6 +27,16 @@ export function loadConfig<Config>(parse: (env: Env) => Config): Config {
     if (!(error instanceof ConfigError)) throw error
     process.stderr.write(`${error.message}\n`)
     process.exit(1)
+  }
+}
+
+/** Node goes on without certificates that it cannot read. Docker makes a folder where a file to mount is missing. */
+function checkCertificates({ NODE_EXTRA_CA_CERTS: file }: Env): void {
+  try {
+    if (file) readFileSync(file)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new ConfigError([`NODE_EXTRA_CA_CERTS: must name a file that can be read: ${code}, ${file}`])
   }
 }
 

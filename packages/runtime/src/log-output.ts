@@ -63,7 +63,7 @@ export function createLogOutput(stream: Writable, { onBroken, onRecovered }: Log
     }
   }
 
-  ignoreErrors(stream)
+  outlive(stream)
   return new Writable({
     decodeStrings: false,
     write(line: string, _encoding, done) {
@@ -75,11 +75,11 @@ export function createLogOutput(stream: Writable, { onBroken, onRecovered }: Log
 
 /** Lets no error of standard output or standard error end this process: what is written there is not its purpose. */
 export function outliveOutput(): void {
-  for (const stream of [process.stdout, process.stderr]) ignoreErrors(stream)
+  for (const stream of [process.stdout, process.stderr]) outlive(stream)
 }
 
-/** Once, however many loggers a process has: Node warns of more than ten listeners. */
-function ignoreErrors(stream: Writable): void {
+/** Without a listener an error would end the process. One is enough: Node warns of more than ten. */
+function outlive(stream: Writable): void {
   if (!stream.listeners('error').includes(ignore)) stream.on('error', ignore)
 }
 

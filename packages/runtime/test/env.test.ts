@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import * as z from 'zod'
 import {
@@ -24,6 +26,19 @@ function refused(env: Record<string, string>): string {
 }
 
 describe('settings', () => {
+  it('refuse certificates that cannot be read, in production: Docker makes a folder of a missing file', () => {
+    const runtime = join(import.meta.dirname, '../src/index.ts')
+    const program = `import { loadConfig } from ${JSON.stringify(runtime)}; loadConfig(() => ({}))`
+    const load = (file: string) => {
+      const env = { APP_ENV: 'production', NODE_EXTRA_CA_CERTS: file }
+      return spawnSync(process.execPath, ['--input-type=module', '--eval', program], { env, encoding: 'utf8' })
+    }
+    const refused = load(import.meta.dirname)
+    expect(refused).to.include({ status: 1 })
+    expect(refused.stderr).to.contain('NODE_EXTRA_CA_CERTS: must name a file that can be read: EISDIR')
+    expect(load(join(import.meta.dirname, '../../../deploy/extra-ca.pem'))).to.include({ status: 0, stderr: '' })
+  })
+
   it('have defaults that reach a local PostgreSQL and RabbitMQ', () => {
     const settings = parseEnv(schema, {})
     expect(databaseUrl(settings)).to.equal('postgres://postgres:postgres@localhost:5432/payments')

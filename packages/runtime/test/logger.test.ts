@@ -36,6 +36,12 @@ describe('a logger', () => {
     expect(JSON.parse(text())).to.include({ service: 'api', level: 'info', message: 'the message' })
   })
 
+  it('adds no listener to an output that others log to as well, which Node would warn of', () => {
+    const stream = new PassThrough()
+    for (let count = 0; count < 12; count += 1) createLogger({ service: 'api', level: 'info', stream })
+    expect(stream.listenerCount('error')).to.equal(1)
+  })
+
   it('is silent below its level', () => {
     const { logger, text } = capture()
     logger.debug('not this')

@@ -35,7 +35,7 @@ export function createBacklogWatch(options: BacklogWatchOptions): Part {
   const { db, publisher, floors, logger, lookMs = LOOK_MS, longMs = LONG_MS } = options
   const stopping = new AbortController()
   const { signal } = stopping
-  let running: Promise<void> | undefined
+  let isStarted = false
   const waiting = createCondition(logger, {
     message: 'messages wait in the outbox',
     over: 'messages no longer wait in the outbox',
@@ -105,11 +105,12 @@ export function createBacklogWatch(options: BacklogWatchOptions): Part {
   return {
     name: 'backlog watch',
     async start() {
-      running ??= run()
+      if (!isStarted) void run()
+      isStarted = true
     },
+    // Does not wait for a look: a server that has fallen silent would keep the relay from stopping in time.
     async stop() {
       stopping.abort()
-      await running
     },
   }
 }

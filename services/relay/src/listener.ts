@@ -24,10 +24,13 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
     message: 'cannot listen to the database, new messages are found 200 ms later',
     over: 'listening to the database again',
   })
-  let running: Promise<void> | undefined
+  let isStarted = false
 
   async function listen(): Promise<void> {
     const session = await db.openSession(serviceSession('relay-listen'))
+    // Not awaited: a server that has fallen silent does not answer the farewell. What waits for an answer fails at once.
+    const end = () => void session.end().catch(() => {})
+    stopping.signal.addEventListener('abort', end)
     try {
       const lost = new Promise<Error>((resolve) => {
         session.on('error', resolve)
@@ -40,8 +43,8 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
       const error = await Promise.race([lost, lookAfter(session)])
       if (error) throw error
     } finally {
-      // Not awaited: a server that has fallen silent does not answer the farewell either.
-      session.end().catch(() => {})
+      stopping.signal.removeEventListener('abort', end)
+      end()
     }
   }
 
@@ -58,7 +61,9 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      await listen().catch((error) => deaf.holds({ error }))
+      await listen().catch((error) => {
+        if (!stopping.signal.aborted) deaf.holds({ error })
+      })
       onLost()
       await pause(RECONNECT_MS)
     }
@@ -67,11 +72,12 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
   return {
     name: 'listener',
     async start() {
-      running ??= run()
+      if (!isStarted) void run()
+      isStarted = true
     },
+    // Does not wait for a session that is being opened: a server that has fallen silent leaves that unanswered.
     async stop() {
       stopping.abort()
-      await running
     },
   }
 }

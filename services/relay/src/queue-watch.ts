@@ -41,7 +41,8 @@ export function createQueueWatch({ connection, queue, logger, lookMs = LOOK_MS }
         const isUnread = state !== 'missing' && state.ready > 0 && state.consumers === 0
         looks = isUnread ? looks + 1 : 0
         if (isUnread && looks > 1) unread.holds({ queue, ready_messages: state.ready, settings: 'MQ_QUEUE' })
-        else if (!isUnread) unread.isOver({ queue })
+        // Not where the queue is empty or gone, and still no worker consumes it.
+        else if (state !== 'missing' && state.consumers > 0) unread.isOver({ queue })
         unseen.isOver()
       } catch (error) {
         if (!signal.aborted) unseen.holds({ queue, reason: errorMessage(error) })

@@ -7,6 +7,7 @@ import {
   type Floors,
   LANES,
   type PassResult,
+  PROMOTED_MAX,
   type Publisher,
   promoteDue,
   runPass,
@@ -57,6 +58,7 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
   const reopened = createWake()
   let running: Promise<unknown> | undefined
   let turn = FIRST_TURN
+  let promotedMax = PROMOTED_MAX
 
   /** @returns undefined after a failure that concerns the messages of a lane: others are next */
   async function passOnce(): Promise<(PassResult & { tookMs: number }) | undefined> {
@@ -116,7 +118,13 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
       }
       // Not a statement that took too long: a search would make a hundred of them.
       const isRowsOwn = (error: unknown) => !signal.aborted && mayBeItemsOwn(error)
-      const promoted = await promoteDue(db, topics, search, { isRowsOwn, onUnreadable })
+      const past = { isRowsOwn, onUnreadable }
+      const promoted = await promoteDue(db, topics, search, past, promotedMax).catch((error: unknown) => {
+        // Large messages may take too long together: the next promotion moves half as many.
+        if (tookTooLong(error)) promotedMax = Math.max(1, Math.floor(promotedMax / 2))
+        throw error
+      })
+      if (promoted < promotedMax) promotedMax = PROMOTED_MAX
       if (failure !== undefined) damaged.holds({ spots: search.blindSpots, error: failure })
       else if (search.blindSpots === 0) damaged.isOver()
       if (promoted > 0) wake.wake()

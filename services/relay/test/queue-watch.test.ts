@@ -12,6 +12,7 @@ import { createQueueWatch } from '../src/queue-watch.ts'
 import { createRecorder } from './recorder.ts'
 
 const UNREAD = 'no worker consumes the queue that this relay publishes to, its messages wait'
+const READ = 'a worker consumes the queue that this relay publishes to'
 
 describe('the watch over the queue of a relay', () => {
   let vhost: TestVhost
@@ -67,8 +68,34 @@ describe('the watch over the queue of a relay', () => {
     expect(line).to.include({ level: 'warn' })
     expect(line?.fields).to.deep.equal({ queue: 'orders', ready_messages: 1, settings: 'MQ_QUEUE' })
     await consume('orders')
-    await eventually(() => expect(said('a worker consumes the queue that this relay publishes to')).to.have.length(1))
+    await eventually(() => expect(said(READ)).to.have.length(1))
     expect(said(UNREAD)).to.have.length(1)
+  })
+
+  it('does not say that a worker consumes the queue where its messages are gone and no worker is there', async () => {
+    let looks = 0
+    const connection = await connect()
+    const counted = {
+      ...connection,
+      link: (signal?: AbortSignal) => {
+        looks += 1
+        return connection.link(signal)
+      },
+    }
+    const looked = async () => {
+      const before = looks
+      await eventually(() => expect(looks).to.be.above(before + 3))
+    }
+    await publish()
+    await run(createQueueWatch({ connection: counted, queue: 'orders', logger, lookMs: 50 }))
+    await eventually(() => expect(said(UNREAD)).to.have.length(1))
+    await vhost.management.request('DELETE', `/queues/${vhost.name}/orders/contents`)
+    await looked()
+    await vhost.management.request('DELETE', `/queues/${vhost.name}/orders`)
+    await looked()
+    expect(said(READ)).to.deep.equal([])
+    await consume('orders')
+    await eventually(() => expect(said(READ)).to.have.length(1))
   })
 
   it('says nothing of a queue that is empty or not there', async () => {

@@ -107,6 +107,21 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
     }
   }
 
+  it('moves scheduled messages in smaller steps where it takes too long, until all are moved', async () => {
+    const { db } = rig
+    await db.transaction().execute((tx) => scheduleMessages(tx, news(300), 0))
+    // As a disk would that takes long over large messages: 6 seconds for all of them.
+    await sql`create function slow() returns trigger language plpgsql as
+      'begin perform pg_sleep(0.02); return new; end'`.execute(db)
+    await sql`create trigger slow before insert on outbox_messages for each row execute function slow()`.execute(db)
+    await start(rig.database.url, 1_500)
+    const left = async () => {
+      const { rows } = await sql<{ count: number }>`select count(*)::int as count from outbox_scheduled`.execute(db)
+      return rows[0]?.count
+    }
+    await eventually(async () => expect(await left()).to.equal(0), PATIENTLY)
+  }).timeout(120_000)
+
   it('moves scheduled messages past one that PostgreSQL cannot read, and the log says so until it is repaired', async () => {
     const { db } = rig
     const scheduled = news(20)

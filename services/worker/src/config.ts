@@ -65,10 +65,16 @@ export const workerEnv = z
   })
 
 /** In production no payment is settled by chance because a setting is missing. */
-const productionEnv = workerEnv.safeExtend({
-  SANDBOX: sandbox.default('no'),
-  PROVIDER: provider('must be http or simulated, and has no default with APP_ENV=production'),
-})
+const productionEnv = workerEnv
+  .safeExtend({
+    SANDBOX: sandbox.default('no'),
+    PROVIDER: provider('must be http or simulated, and has no default with APP_ENV=production'),
+  })
+  .refine((env) => env.PROVIDER === 'http' || env.PROVIDER_URL === undefined, {
+    path: ['PROVIDER'],
+    message: 'must be http where PROVIDER_URL is set, with APP_ENV=production: chance would settle its payments',
+    when: areReadable('PROVIDER', 'PROVIDER_URL', 'SANDBOX'),
+  })
 
 // For what was charged last before a stop to be settled.
 const SETTLE_MS = 5_000

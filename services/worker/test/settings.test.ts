@@ -65,6 +65,13 @@ describe("the worker's settings", () => {
     expect(line({ PROVIDER: 'http', PROVIDER_URL: 'https://pay.internal/' })).to.deep.equal([])
   })
 
+  it('refuse the simulated provider in production where a provider has an address, which chance would stand in for', () => {
+    const chance = { APP_ENV: 'production', PROVIDER: 'simulated', SANDBOX: 'yes' }
+    const url = { PROVIDER_URL: 'https://pay.internal/' }
+    expect(() => workerConfig({ ...chance, ...url })).to.throw('PROVIDER: must be http where PROVIDER_URL is set')
+    expect(workerConfig({ ...chance, ...url, APP_ENV: 'staging' }).provider.kind).to.equal('simulated')
+  })
+
   it('refuse another spelling of APP_ENV=production, which would be no production', () => {
     for (const APP_ENV of ['prod', 'Production', ' production', '"production"', 'production '])
       expect(() => workerConfig({ APP_ENV }), APP_ENV).to.throw('APP_ENV: must be spelt production')
