@@ -3,6 +3,7 @@ import type pg from 'pg'
 import { parseIntoClientConfig } from 'pg-connection-string'
 import { DatabaseSettingError, type ReadOnlyError } from './errors.ts'
 import { SET_BY_SESSION, type SessionLimits } from './session-settings.ts'
+import { SharedLookupSocket } from './shared-lookup.ts'
 
 export interface SessionOptions {
   url: string
@@ -39,6 +40,7 @@ export function sessionConfig(options: SessionOptions): SessionConfig {
   const given = read(url)
   return {
     ...given,
+    stream: () => new SharedLookupSocket(),
     application_name: applicationName,
     connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,

@@ -46,7 +46,7 @@ describe('db: several hosts', () => {
   it('closes the session of a host that answers after another one has won', async () => {
     const slow = await rig.proxy()
     const db = rig.open([hostOf(slow.url), rig.host])
-    slow.delay(150)
+    slow.delay(60)
     await ask(db)
     await eventually(() => expect(slow.open, 'the watch has one connection').to.be.at.most(1))
     expect(rig.told('database host in use')).to.deep.equal([{ message: 'database host in use', host: rig.host }])

@@ -1,0 +1,42 @@
+import dns from 'node:dns'
+import { expect } from 'chai'
+import { ask, errorOf, NOWHERE, startHostRig } from './host-rig.ts'
+
+const UNANSWERED = 'unanswered.example'
+
+describe('db: a host whose name gets no answer', () => {
+  const { lookup } = dns
+  afterEach(() => {
+    dns.lookup = lookup
+  })
+
+  it('is looked up once at a time, so that the names of other hosts are looked up as well', async () => {
+    let asked = 0
+    // No name server at hand falls silent.
+    dns.lookup = ((name: string, ...others: unknown[]) => {
+      if (name === UNANSWERED) asked += 1
+      else Reflect.apply(lookup, dns, [name, ...others])
+    }) as typeof lookup
+    const rig = await startHostRig()
+    const other = `localhost:${rig.host.split(':').at(-1)}`
+    await ask(rig.open([UNANSWERED, other]))
+    await Promise.all([1, 2].map(() => errorOf(rig.open([UNANSWERED, NOWHERE]))))
+    expect(asked).to.equal(1)
+    await rig.stop()
+  }).timeout(30_000)
+
+  it('is looked up again once there was an answer', async () => {
+    let asked = 0
+    dns.lookup = ((name: string, ...others: unknown[]) => {
+      asked += 1
+      Reflect.apply(lookup, dns, [name, ...others])
+    }) as typeof lookup
+    const rig = await startHostRig()
+    const db = rig.open([`localhost:${rig.host.split(':').at(-1)}`])
+    await ask(db)
+    const before = asked
+    await ask(rig.open([`localhost:${rig.host.split(':').at(-1)}`]))
+    expect(asked).to.be.above(before)
+    await rig.stop()
+  })
+})
