@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import { createLogger, databaseUrl, errorMessage, explain, loadConfig, parseEnv, waitFor } from '@cashflow/runtime'
 import { migrateEnv } from './config.ts'
 import { createDatabase } from './database.ts'
-import { DatabaseSettingError, isTransient } from './errors.ts'
+import { DatabaseSettingError, isTransient, refusedSettings } from './errors.ts'
 import { migrate } from './migrate/migrate.ts'
 
 const FOLDER = join(import.meta.dirname, '..', 'migrations')
@@ -41,7 +41,8 @@ try {
       },
     )
 } catch (error) {
-  if (!stopping.signal.aborted) logger.error('migration failed', explain(error))
+  const settings = refusedSettings(error)
+  if (!stopping.signal.aborted) logger.error('migration failed', { ...explain(error), ...(settings && { settings }) })
   process.exitCode = 1
 } finally {
   await db.destroy()

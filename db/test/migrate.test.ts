@@ -72,5 +72,6 @@ describe('migrations', () => {
     )
     expect(failed?.code).to.equal(1)
     expect(failed?.stdout).to.include('does not exist').and.to.not.include('postgres:postgres')
+    expect(JSON.parse(failed?.stdout ?? '')).to.include({ settings: 'DATABASE_URL, or DB_NAME' })
   })
 })

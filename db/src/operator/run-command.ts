@@ -10,6 +10,7 @@ import {
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
 import { createDatabase } from '../database.ts'
+import { DatabaseSettingError, isTransient, refusedSettings } from '../errors.ts'
 import { ensureSchema } from '../migrate/schema.ts'
 import type { Tables } from '../tables.ts'
 import type { Done } from './dead-letters.ts'
@@ -47,7 +48,7 @@ export async function runCommand(usage: string, read: (args: string[]) => Comman
   try {
     await run(usage, read)
   } catch (error) {
-    if (!(error instanceof ReaderGoneError)) fail(1, errorMessage(error))
+    if (!(error instanceof ReaderGoneError)) fail(1, explainFailure(error))
   }
 }
 
@@ -77,6 +78,15 @@ function readOrExplain(usage: string, read: (args: string[]) => Command): Comman
     fail(2, `${error.message}\n\n${usage}`)
     return undefined
   }
+}
+
+/** One line, with the settings to look at where PostgreSQL cannot be reached or refuses the login. */
+function explainFailure(error: unknown): string {
+  const reason = errorMessage(error)
+  const settings = refusedSettings(error)
+  if (settings !== undefined) return `PostgreSQL refuses this: ${reason}. Look at ${settings}.`
+  if (error instanceof DatabaseSettingError || !isTransient(error)) return reason
+  return `PostgreSQL cannot be reached: ${reason}. Look at DATABASE_URL, or DB_HOST and DB_PORT.`
 }
 
 function fail(exitCode: number, message: string): void {

@@ -114,6 +114,18 @@ describe("the operator's programs", function () {
   it('say that the database is away, with exit code 1', async () => {
     const { code, stderr } = await run('dead', ['list'], 'postgres://u:hunter2@127.0.0.1:1/nowhere')
     expect(code).to.equal(1)
-    expect(stderr).to.include('ECONNREFUSED').and.to.not.include('hunter2')
+    expect(stderr).to.equal(
+      'PostgreSQL cannot be reached: connect ECONNREFUSED 127.0.0.1:1. Look at DATABASE_URL, or DB_HOST and DB_PORT.\n',
+    )
+  })
+
+  it('name the settings where PostgreSQL refuses the login, with exit code 1', async () => {
+    const url = new URL(store.database.url)
+    url.password = 'hunter2'
+    const { code, stderr } = await run('dead', ['list'], url.href)
+    expect(code).to.equal(1)
+    expect(stderr)
+      .to.match(/^PostgreSQL refuses this: password .*\. Look at DATABASE_URL, or DB_USER and DB_PASSWORD\.\n$/)
+      .and.to.not.include('hunter2')
   })
 })

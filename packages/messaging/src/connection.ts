@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BACKOFF_MAX_MS, backoffMs } from './backoff.ts'
 import { parseEndpoints } from './endpoint.ts'
-import { describe, isLoginRefused } from './errors.ts'
+import { describe, isLoginRefused, isVhostMissing } from './errors.ts'
 import { type Link, openLink } from './link.ts'
 import type { Logger } from './logger.ts'
 import { aborted, createGate } from './waiting.ts'
 
 const REMINDER_MS = 10_000
 const LOGIN_SETTINGS = 'RABBITMQ_URL, or MQ_USER and MQ_PASSWORD'
+const VHOST_SETTINGS = 'RABBITMQ_URL, whose path is the vhost'
 
 export interface ConnectionOptions {
   /** Brokers of one cluster, tried in turn. */
@@ -111,7 +112,8 @@ function createWaitLog(logger: Logger) {
       if (now - saidAt < REMINDER_MS) return
       saidAt = now
       const facts = { host, reason: describe(error), waited_ms: Math.round(now - since) }
-      if (isLoginRefused(error)) logger.error('waiting for RabbitMQ', { ...facts, settings: LOGIN_SETTINGS })
+      const settings = isVhostMissing(error) ? VHOST_SETTINGS : LOGIN_SETTINGS
+      if (isLoginRefused(error)) logger.error('waiting for RabbitMQ', { ...facts, settings })
       else logger.warn('waiting for RabbitMQ', facts)
     },
     end(): { waited_ms?: number } {

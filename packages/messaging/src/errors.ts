@@ -24,6 +24,11 @@ export function isLoginRefused(error: unknown): boolean {
   return code === 403 || code === 530 || /ACCESS[-_]REFUSED|NOT[-_]ALLOWED/.test(describe(error))
 }
 
+/** The broker let the user in, and has no such vhost: no other user would help. */
+export function isVhostMissing(error: unknown): boolean {
+  return /NOT_ALLOWED - vhost .* not found/s.test(describe(error))
+}
+
 /** The channel was closed over what was published on it (406), and not over a declaration. */
 export function isOverPublish(error: unknown): boolean {
   const { code, classId, methodId } = closeOf(error)

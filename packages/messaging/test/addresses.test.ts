@@ -31,10 +31,10 @@ describe('the address of a broker', () => {
   }
 
   /** Why the broker is waited for, as the log has it. */
-  async function reasonFor(url: string): Promise<unknown> {
+  async function waitsFor(url: string): Promise<{ reason?: unknown; settings?: unknown }> {
     const { logger } = createRig([url])
     await eventually(() => expect(logger.said('waiting for RabbitMQ')).to.have.length(1))
-    return logger.said('waiting for RabbitMQ')[0]?.fields?.reason
+    return logger.said('waiting for RabbitMQ')[0]?.fields ?? {}
   }
 
   it('logs in with a user and a password of any characters', async () => {
@@ -42,16 +42,18 @@ describe('the address of a broker', () => {
     await createRig([urlOf(`/${vhost.name}`)]).connection.whenReady()
   })
 
-  it('names a vhost that is missing: the log has the words of RabbitMQ', async () => {
-    expect(await reasonFor(urlOf(`/${vhost.name}-missing`))).to.match(
-      new RegExp(`^Handshake terminated by server: 530 .*vhost ${vhost.name}-missing not found`),
-    )
+  it('names a vhost that is missing, and the setting that has it: the log has the words of RabbitMQ', async () => {
+    const { reason, settings } = await waitsFor(urlOf(`/${vhost.name}-missing`))
+    expect(reason).to.match(new RegExp(`^Handshake terminated by server: 530 .*vhost ${vhost.name}-missing not found`))
+    expect(settings).to.equal('RABBITMQ_URL, whose path is the vhost')
   })
 
   it('names a user without rights on the vhost: the log has the words of RabbitMQ', async () => {
-    expect(await reasonFor(urlOf(`/${vhost.name}`))).to.match(
+    const { reason, settings } = await waitsFor(urlOf(`/${vhost.name}`))
+    expect(reason).to.match(
       new RegExp(`^Handshake terminated by server: 530 .*access to vhost '${vhost.name}' refused for user '.*ser`),
     )
+    expect(settings).to.equal('RABBITMQ_URL, or MQ_USER and MQ_PASSWORD')
   })
 
   for (const path of ['', '/', '/%2F', '//']) {
@@ -59,7 +61,7 @@ describe('the address of a broker', () => {
       const { username, password } = new URL(vhost.url)
       const { connection } = createRig([urlOf(path, `${username}:${password}`)])
       expect((await connection.link()).endpoint.name).to.match(/:\d+\/(\/|%2F)?$/)
-      expect(await reasonFor(urlOf(path))).to.contain("access to vhost '/' refused")
+      expect((await waitsFor(urlOf(path))).reason).to.contain("access to vhost '/' refused")
     })
   }
 
