@@ -85,10 +85,13 @@ describe('a broker', function () {
   })
 
   it('that waits too long for an acknowledgement is not said to refuse anything, and delivers again at once', async () => {
-    await broker.ctl('eval', 'application:set_env(rabbit, consumer_timeout, 500).')
-    await broker.ctl('eval', 'application:set_env(rabbit, channel_tick_interval, 100).')
+    const limit = async (consumerTimeoutMs: number, tickMs: number) => {
+      await broker.ctl('eval', `application:set_env(rabbit, consumer_timeout, ${consumerTimeoutMs}).`)
+      await broker.ctl('eval', `application:set_env(rabbit, channel_tick_interval, ${tickMs}).`)
+    }
+    await limit(500, 100)
     try {
-      const rig = createRig([broker.url])
+      const rig = createRig([broker.url], { queue: 'acknowledged late' }) // `payments` has what other tests left in it.
       let handled = 0
       rig.consumer(async ({ signal }) => {
         handled += 1
@@ -99,13 +102,12 @@ describe('a broker', function () {
       await eventually(() => expect(handled).to.equal(2), { timeoutMs: 60_000 })
       const [line] = rig.logger.said('RabbitMQ waited too long for an acknowledgement, it delivers again')
       expect(line).to.include({ level: 'warn' })
-      expect(line?.fields).to.include({ channel: 'consumer of payments' })
+      expect(line?.fields).to.include({ channel: 'consumer of acknowledged late' })
       expect(line?.fields.reason).to.match(/delivery acknowledgement on channel \d+ timed out/)
       expect(line?.fields.retry_ms).to.be.at.most(100)
       expect(rig.logger.said('RabbitMQ refuses what this channel needs')).to.deep.equal([])
     } finally {
-      for (const setting of ['consumer_timeout', 'channel_tick_interval'])
-        await broker.ctl('eval', `application:unset_env(rabbit, ${setting}).`)
+      await limit(1_800_000, 60_000) // Its defaults.
     }
   })
 
