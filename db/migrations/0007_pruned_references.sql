@@ -1,5 +1,5 @@
 -- Payments that an operator has pruned: enough to refuse their references forever, and to name the payment. Each insert
--- of payments looks here. Text compares by its bytes, whatever the collation of the database.
+-- of payments looks here. Text compares by its bytes, not by the collation of the database.
 create table pruned_references (
   merchant_id uuid not null,
   reference text collate "C" not null,

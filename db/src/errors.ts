@@ -19,8 +19,8 @@ export class ReadOnlyError extends Error {
 }
 
 /**
- * A standby of the server was promoted, so it is no longer the primary, whatever it says: what it shows is old, and what
- * it stores may be lost.
+ * A standby of the server was promoted, so it is no longer the primary, even if it takes writes. What it shows is old, and
+ * what it stores may be lost.
  */
 export class OldTimelineError extends Error {
   readonly code = '08006'

@@ -53,7 +53,7 @@ export function createHostPool({ hosts, configOf, poolMax, onFirst, logger }: Ho
 
   const poolOf = (host: Host) => pools.get(host) as pg.Pool
   const usedOf = (pool: pg.Pool) => inUse.get(pool) ?? 0
-  // Sessions that are being made do not count: who waits for those of a host that does not answer would never try another.
+  // Sessions that are being made do not count. Otherwise a caller that waits for a host without answers tries no other.
   const isFull = (pool: pg.Pool) => usedOf(pool) >= poolMax
 
   /** Once for each host: other hosts may be behind other poolers. */

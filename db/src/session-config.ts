@@ -30,7 +30,7 @@ const STATEMENT_MS = 5_000
 const ANSWER_MARGIN_MS = 3_000
 
 /**
- * How to connect, with a limit for each way of waiting, whatever the URL says about them.
+ * How to connect, with a limit for each way of waiting. No parameter of the URL changes a limit.
  *
  * @param options `url` is one host's, as `hostUrls` writes it
  * @throws DatabaseSettingError when the URL cannot be read, or a file that it names

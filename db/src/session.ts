@@ -55,8 +55,8 @@ export class Session extends pg.Client {
   /**
    * Resolves once the session may be used.
    *
-   * @throws ReadOnlyError, DatabaseSettingError; what fails before there is a session is the server's or the network's
-   * matter, whatever pg calls it: 08001
+   * @throws ReadOnlyError, DatabaseSettingError; an error with the code 08001 where pg's own has none that says that the
+   * server or the network is at fault
    */
   override connect(): Promise<this>
   override connect(callback: (error: Error) => void): void

@@ -14,8 +14,8 @@ export interface LogOutputOptions {
 }
 
 /**
- * Where log lines go, whatever becomes of it: a disk that is full, a reader that is gone or does not read. It never fails,
- * never waits, and holds a bounded number of lines. A stream that fails is tried once a second, with the next line.
+ * The output of log lines. A full disk, or a reader that is gone or does not read, ends nothing: it never fails, never
+ * waits, and holds a bounded number of lines. A stream that fails is tried once a second, with the next line.
  */
 export function createLogOutput(stream: Writable, { onBroken, onRecovered }: LogOutputOptions): Writable {
   let state: 'well' | 'broken' | 'unread' = 'well'

@@ -28,7 +28,7 @@ interface Held extends LaneHolder {
 }
 
 /**
- * Looks at the outbox while the relay runs, whatever its passes do, and logs what would stop payments in silence: messages
+ * Looks at the outbox while the relay runs, also while its passes wait, and logs what would stop payments in silence: messages
  * that wait for long, and lanes that another session has locked for long. Each relay of several logs it.
  */
 export function createBacklogWatch(options: BacklogWatchOptions): Part {
