@@ -1,0 +1,6 @@
+export { fullJitterMs, type JitterOptions } from './backoff.ts'
+export { DeadlineError, within } from './deadline.ts'
+export { defined } from './defined.ts'
+export { errorMessage } from './error-message.ts'
+export { createLimiter, LimitError, type Limiter, type LimiterOptions } from './limiter.ts'
+export { aborted, pause } from './wait.ts'

@@ -1,0 +1,92 @@
+export interface LimiterOptions {
+  /** Slots: how many callers run at the same time. */
+  runningMax: number
+  /** How many callers may wait for a slot. Default: any number. */
+  waitingMax?: number
+  /** How long a caller may wait for a slot, in milliseconds. Default: forever. */
+  waitMaxMs?: number
+}
+
+/** A caller gets no slot: too many wait already, or it waited too long. */
+export class LimitError extends Error {
+  readonly code: 'queue_full' | 'waited_too_long'
+
+  constructor(code: LimitError['code'], message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** A FIFO concurrency limit. Each slot that is acquired has to be released once. */
+export interface Limiter {
+  readonly running: number
+  readonly waiting: number
+  /** Takes a slot if one is free, without a promise. */
+  tryAcquire(): boolean
+  /**
+   * Resolves when the caller has a slot. Waiting callers get slots in the order in which they asked.
+   *
+   * @throws LimitError at once when `waitingMax` callers wait, or after `waitMaxMs`; the signal's reason when it aborts
+   */
+  acquire(signal?: AbortSignal): Promise<void>
+  /** Gives slots back. The callers that have waited longest get them. */
+  release(slots?: number): void
+}
+
+export function createLimiter({
+  runningMax,
+  waitingMax = Number.POSITIVE_INFINITY,
+  waitMaxMs,
+}: LimiterOptions): Limiter {
+  const waiting = new Set<() => void>()
+  let running = 0
+
+  function tryAcquire(): boolean {
+    if (running >= runningMax) return false
+    running += 1
+    return true
+  }
+
+  async function wait(signal: AbortSignal | undefined): Promise<void> {
+    if (waiting.size >= waitingMax) throw new LimitError('queue_full', `${waitingMax} callers wait already`)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    // Removed in the same tick: a release must never hand a slot to a caller that has given up.
+    const leave = (reason: unknown) => {
+      waiting.delete(resolve)
+      reject(reason)
+    }
+    const giveUp = () => leave(signal?.reason)
+    const late = () => leave(new LimitError('waited_too_long', `no slot within ${waitMaxMs} ms`))
+    const timer = waitMaxMs === undefined ? undefined : setTimeout(late, waitMaxMs)
+    waiting.add(resolve)
+    signal?.addEventListener('abort', giveUp)
+    try {
+      await promise
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', giveUp)
+    }
+  }
+
+  return {
+    get running() {
+      return running
+    },
+    get waiting() {
+      return waiting.size
+    },
+    tryAcquire,
+    async acquire(signal) {
+      signal?.throwIfAborted()
+      if (!tryAcquire()) await wait(signal)
+    },
+    release(slots = 1) {
+      running -= slots
+      for (const begin of waiting) {
+        if (!tryAcquire()) return
+        waiting.delete(begin)
+        begin()
+      }
+    },
+  }
+}
