@@ -6,7 +6,7 @@ await build({
     api: 'services/api/src/main.ts',
     relay: 'services/relay/src/main.ts',
     worker: 'services/worker/src/main.ts',
-    migrate: 'db/src/bin.ts',
+    migrate: 'db/src/migrate-main.ts',
     dead: 'db/src/operator/dead.ts',
     settle: 'db/src/operator/settle.ts',
   },

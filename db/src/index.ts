@@ -1,34 +1,32 @@
-export type { Claim } from './claim.ts'
-export { createDatabase, type Database } from './database.ts'
-export { databasePart } from './database-part.ts'
-export { isAway, isFault, isTransient, mayBeItemsOwn } from './errors.ts'
-export {
-  attemptsAfter,
-  type Cause,
-  type Counts,
-  findGivenBack,
-  lockClaimed,
-  parkPayment,
-  savePostponed,
-} from './given-back.ts'
-export { ALONE, createGroupCommit, type GroupCommit, type GroupCommitOptions } from './group-commit.ts'
 export { serviceSession } from './migrate/schema.ts'
 export { discard, requeue } from './operator/dead-letters.ts'
 export { isParked } from './operator/parked-payments.ts'
 export { settleByHand } from './operator/settle-by-hand.ts'
-export { outcomeMessage } from './outcome-message.ts'
-export { findPayment } from './payment-row.ts'
+export type { Claim } from './payments/claim.ts'
 export {
   type ClaimOptions,
   claimPayments,
   insertPayments,
   type NewClaim,
-  type NewPayment,
-  type NewPaymentMessage,
-  type Settling,
+  type PaymentInsert,
+  type SettlementWrite,
   settlePayments,
-} from './payment-store.ts'
-export { hasOverdue, hastenRedrive, type Overdue, takeOverdue } from './redrives.ts'
-export type { ReferenceHolder } from './reference-holder.ts'
-export { waitForStandby } from './standby.ts'
+} from './payments/payment-store.ts'
+export { claimOverdue, hasOverdue, type Overdue, redriveNow } from './payments/redrive.ts'
+export type { ReferenceHolder } from './payments/reference-holder.ts'
+export {
+  attemptsAfter,
+  type Cause,
+  type Counts,
+  findReleased,
+  lockClaimed,
+  parkPayment,
+  saveRetry,
+} from './payments/release.ts'
+export { findPayment } from './payments/row.ts'
+export { createDatabase, type Database } from './postgres/database.ts'
+export { databaseComponent } from './postgres/database-component.ts'
+export { isAway, isPermanent, isTransient, mayBeItemsOwn } from './postgres/errors.ts'
+export { ALONE, createGroupCommit, type GroupCommit, type GroupCommitOptions } from './postgres/group-commit.ts'
+export { waitForStandby } from './postgres/standby.ts'
 export type { Tables } from './tables.ts'

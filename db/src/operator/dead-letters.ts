@@ -1,7 +1,7 @@
 import { findDeadLetter, requeueDeadLetter, resolveDeadLetter } from '@cashflow/outbox'
 import type { Kysely } from 'kysely'
-import { mayBeItemsOwn } from '../errors.ts'
-import { redriveNow } from '../redrives.ts'
+import { redriveUnreadable } from '../payments/redrive.ts'
+import { mayBeItemsOwn } from '../postgres/errors.ts'
 import type { Tables } from '../tables.ts'
 import { isParked, unparkPayment } from './parked-payments.ts'
 
@@ -34,7 +34,7 @@ function requeueOnce(db: Kysely<Tables>, id: string): Promise<Done> {
         await resolveDeadLetter(tx, id, 'requeued')
         return { done: true }
       case 'database':
-        if (!(await redriveNow(tx, letter.key)))
+        if (!(await redriveUnreadable(tx, letter.key)))
           return refused(`Payment ${letter.key} is settled, parked or not there. Discard this.`)
         await resolveDeadLetter(tx, id, 'requeued')
         return { done: true }

@@ -1,6 +1,6 @@
 import type { Payment } from '@cashflow/domain'
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { toPayment } from '../payment-row.ts'
+import { toPayment } from '../payments/row.ts'
 import type { Tables } from '../tables.ts'
 
 // The status is a parameter: of a literal the planner knows that the index of all who wait has it, and may read it whole.

@@ -9,9 +9,9 @@ import {
 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
-import { createDatabase } from '../database.ts'
-import { DatabaseSettingError, isTransient, refusedSettings } from '../errors.ts'
 import { ensureSchema } from '../migrate/schema.ts'
+import { createDatabase } from '../postgres/database.ts'
+import { DatabaseSettingError, isTransient, refusedSettings } from '../postgres/errors.ts'
 import type { Tables } from '../tables.ts'
 import type { Done } from './dead-letters.ts'
 

@@ -1,9 +1,8 @@
-import { type Outcome, settlePayment } from '@cashflow/domain'
+import { type Outcome, outcomeMessage, settlePayment } from '@cashflow/domain'
 import { resolveDeadLettersOf } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
-import { outcomeMessage } from '../outcome-message.ts'
-import { settlePayments } from '../payment-store.ts'
+import { settlePayments } from '../payments/payment-store.ts'
 import type { Tables } from '../tables.ts'
 import type { Done } from './dead-letters.ts'
 import { lockPayment, takePayment } from './parked-payments.ts'
@@ -26,7 +25,7 @@ export function settleByHand(
     const token = uuidv7()
     await takePayment(tx, payment.id, token)
     const reasoned = { ...event, data: { ...event.data, reason } }
-    const messages = [outcomeMessage(payment, event, undefined)]
+    const messages = [outcomeMessage(payment, event, { messageId: uuidv7(), requestId: undefined })]
     const settling = { payment, event: reasoned, token, actor: 'operator', requestId: undefined, messages }
     const [status] = await settlePayments(tx, [settling])
     if (status !== payment.status) throw new Error('A payment was not settled although it is locked')

@@ -14,7 +14,7 @@ describe('a migration that is killed in the middle of an index', () => {
   afterEach(() => database.drop())
 
   const start = () =>
-    spawn(process.execPath, [join(REPOSITORY, 'db/src/bin.ts')], {
+    spawn(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts')], {
       env: { DATABASE_URL: database.url, APP_ENV: 'production' },
       stdio: 'ignore',
     })

@@ -17,7 +17,9 @@ describe('npm run migrate', () => {
 
   async function run(...options: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     const env = { DATABASE_URL: database.url, APP_ENV: 'production' }
-    const running = promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/bin.ts'), ...options], { env })
+    const running = promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts'), ...options], {
+      env,
+    })
     return running.then((output) => ({ code: 0, ...output })).catch((failed) => failed)
   }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { buryMessage, listDeadLetters } from '@cashflow/outbox'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { discard, parkPayment, requeue, savePostponed, settleByHand } from '../../src/index.ts'
+import { discard, parkPayment, requeue, saveRetry, settleByHand } from '../../src/index.ts'
 import { claimPayment, createTestStore, type TestStore } from '../test-store.ts'
 
 const APPROVED = { outcome: 'approved' } as const
@@ -190,7 +190,7 @@ describe("the operator's commands", () => {
       const { id } = await store.insert()
       const release = { cause: 'pending', delayMsAfter: () => 30_000, redriveAfterMs: 60_000 } as const
       await claimPayment(store.db, id, claimOf())
-      await store.db.transaction().execute((tx) => savePostponed(tx, id, release))
+      await store.db.transaction().execute((tx) => saveRetry(tx, id, release))
       expect(await settle(id)).to.deep.equal({ done: true })
       expect(await row(id)).to.include({ status: 'SUCCESS', lease_until: null, redrive_at: null })
     })

@@ -74,7 +74,7 @@ describe("the operator's programs", function () {
   })
 
   it('migrate although the log cannot be written, and say so on standard error', async () => {
-    const migrate = [process.execPath, join(REPOSITORY, 'db/src/bin.ts')]
+    const migrate = [process.execPath, join(REPOSITORY, 'db/src/migrate-main.ts')]
     const { stdout, stderr } = await promisify(execFile)(
       'bash',
       ['--norc', '-c', '"$0" "$1" > /dev/full; echo "$?"', ...migrate],

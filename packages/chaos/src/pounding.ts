@@ -1,4 +1,5 @@
-import { createConnection, createPublisher, paymentsTopology } from '@cashflow/messaging'
+import { WORK_TOPICS } from '@cashflow/domain'
+import { createConnection, createPublisher, workQueue } from '@cashflow/messaging'
 import type { Sighting } from './observer.ts'
 import { WORK_QUEUE } from './queues.ts'
 import { SILENT } from './silent.ts'
@@ -19,7 +20,7 @@ export async function pound(urls: readonly string[], messages: readonly Sighting
   })
   const publishing = Array.from({ length: PUBLISHERS }, async () => {
     const connection = createConnection({ urls, name: 'chaos-pounder', logger: SILENT })
-    const topology = paymentsTopology(WORK_QUEUE)
+    const topology = workQueue({ queue: WORK_QUEUE, topics: WORK_TOPICS })
     const publisher = createPublisher({ connection, topology, logger: SILENT })
     await connection.start()
     await publisher.start()

@@ -21,7 +21,7 @@ export function cashflowStack(
     serverPorts: { postgres: 5432, rabbitmq: 5672, management: 15672 },
     counts: { api: apis, relay: relays, worker: workers },
     commands: {
-      migrate: node('db/src/bin.ts'),
+      migrate: node('db/src/migrate-main.ts'),
       api: node('services/api/src/main.ts'),
       relay: node('services/relay/src/main.ts'),
       worker: node('services/worker/src/main.ts'),

@@ -41,7 +41,7 @@ export const TRANSITIONS: Readonly<Record<PaymentStatus, Readonly<Partial<Record
 /** Until merchants have accounts, all payments belong to this one. */
 export const DEFAULT_MERCHANT_ID = '00000000-0000-7000-8000-000000000001'
 
-export interface NewPayment {
+export interface CreatePaymentInput {
   /** A UUIDv7. */
   readonly id: string
   readonly merchantId: string
@@ -51,7 +51,7 @@ export interface NewPayment {
 }
 
 /** @throws RangeError for a reference or money that no reader of this package would have accepted */
-export function createPayment({ id, merchantId, reference, money, at }: NewPayment): {
+export function createPayment({ id, merchantId, reference, money, at }: CreatePaymentInput): {
   payment: Payment
   event: PaymentEvent
 } {
@@ -71,12 +71,12 @@ export function createPayment({ id, merchantId, reference, money, at }: NewPayme
   return { payment, event: { type: 'payment.created', paymentId: id, merchantId, sequence: 1, data, at } }
 }
 
-export type Settlement =
+export type TransitionResult =
   | { readonly settled: true; readonly payment: Payment; readonly event: PaymentEvent }
   | { readonly settled: false; readonly code: 'payment_already_settled'; readonly status: PaymentStatus }
 
 /** Takes a payment to its end, or leaves one that is there already. */
-export function settlePayment(payment: Payment, result: Outcome, at: Date): Settlement {
+export function settlePayment(payment: Payment, result: Outcome, at: Date): TransitionResult {
   const transition = TRANSITIONS[payment.status][result.outcome]
   if (!transition) return { settled: false, code: 'payment_already_settled', status: payment.status }
   const failureCode = result.outcome === 'declined' ? result.failureCode : null

@@ -1,32 +1,32 @@
 import type { Channel, ConfirmChannel } from 'amqplib/callback_api'
-import { describe } from './errors.ts'
-import type { Link } from './link.ts'
+import { errorMessage } from './errors.ts'
+import type { BrokerConnection } from './link.ts'
 import { aborted, within } from './waiting.ts'
 
 const SETUP_DEADLINE_MS = 10_000
 const CLOSE_DEADLINE_MS = 2_000
 
 /** A channel and the end of it: aborted when the channel or its connection is gone, with the cause. */
-export interface Opened<AnyChannel> {
+export interface OpenChannel<AnyChannel> {
   readonly channel: AnyChannel
   readonly closed: AbortSignal
 }
 
 /** @param bodyBytesMax how much of a delivery's body is kept; all of it, if undefined */
-export function openChannel(link: Link, bodyBytesMax?: number): Promise<Opened<Channel>> {
+export function openChannel(link: BrokerConnection, bodyBytesMax?: number): Promise<OpenChannel<Channel>> {
   // `contentMax` is our patch's.
   return open(link, (done) => link.amqp.createChannel({ contentMax: bodyBytesMax } as object, done))
 }
 
-export function openConfirmChannel(link: Link): Promise<Opened<ConfirmChannel>> {
+export function openConfirmChannel(link: BrokerConnection): Promise<OpenChannel<ConfirmChannel>> {
   return open(link, (done) => link.amqp.createConfirmChannel(done))
 }
 
 /** The listeners are there before the broker is asked: an `error` event that nobody hears would take the connection. */
 function open<AnyChannel extends Channel>(
-  link: Link,
+  link: BrokerConnection,
   create: (done: (error: Error | null) => void) => AnyChannel,
-): Promise<Opened<AnyChannel>> {
+): Promise<OpenChannel<AnyChannel>> {
   return new Promise((resolve, reject) => {
     const closed = new AbortController()
     const channel = create((error) => (error ? reject(error) : resolve({ channel, closed: closed.signal })))
@@ -38,32 +38,32 @@ function open<AnyChannel extends Channel>(
 
 /** Opens a channel and makes it useful. What the broker leaves unanswered until the deadline loses the connection. */
 export async function prepareChannel<AnyChannel extends Channel, Session>(
-  link: Link,
-  opening: (link: Link) => Promise<Opened<AnyChannel>>,
-  setUp: (opened: Opened<AnyChannel>) => Promise<Session>,
+  link: BrokerConnection,
+  opening: (link: BrokerConnection) => Promise<OpenChannel<AnyChannel>>,
+  setUp: (opened: OpenChannel<AnyChannel>) => Promise<Session>,
   signal: AbortSignal,
   deadlineMs = SETUP_DEADLINE_MS,
-): Promise<[Opened<AnyChannel>, Session]> {
+): Promise<[OpenChannel<AnyChannel>, Session]> {
   const limits = { deadlineMs, what: 'setting up a channel', signal }
-  let opened: Opened<AnyChannel> | undefined
+  let opened: OpenChannel<AnyChannel> | undefined
   try {
     opened = await within(opening(link), limits)
     return [opened, await within(setUp(opened), limits)]
   } catch (error) {
     if (opened && (opened.closed.aborted || signal.aborted)) await closeChannel(link, opened)
-    else if (!signal.aborted) link.drop(describe(error))
+    else if (!signal.aborted) link.drop(errorMessage(error))
     throw error
   }
 }
 
 /** What is unsettled on it goes back to its queue. A broker that does not answer loses the connection. */
-export async function closeChannel(link: Link, { channel, closed }: Opened<Channel>): Promise<void> {
+export async function closeChannel(link: BrokerConnection, { channel, closed }: OpenChannel<Channel>): Promise<void> {
   if (closed.aborted) return
   try {
     channel.close()
     await within(aborted(closed), { deadlineMs: CLOSE_DEADLINE_MS, what: 'closing the channel' })
   } catch (error) {
-    link.drop(describe(error))
+    link.drop(errorMessage(error))
   }
 }
 

@@ -1,7 +1,7 @@
 import { type ConfirmChannel, IllegalOperationError } from 'amqplib/callback_api'
 import type { Batch, OutboundMessage, PublishOutcome } from './batch.ts'
-import type { Opened } from './channel.ts'
-import { describe, messageBytesMax } from './errors.ts'
+import type { OpenChannel } from './channel.ts'
+import { errorMessage, messageBytesMax } from './errors.ts'
 import type { Suspects } from './suspects.ts'
 
 const CONFIRMED: PublishOutcome = { status: 'confirmed' }
@@ -47,7 +47,7 @@ export interface ConfirmSessionOptions {
 }
 
 export function createConfirmSession(
-  { channel }: Opened<ConfirmChannel>,
+  { channel }: OpenChannel<ConfirmChannel>,
   { exchange, refusedMaxMs, suspects, progressed }: ConfirmSessionOptions,
 ): ConfirmSession {
   const spent = new AbortController()
@@ -132,17 +132,17 @@ export function createConfirmSession(
         lastTag = tag
         lone = alone
       } catch (error) {
-        if (error instanceof IllegalOperationError) batch.giveUp(describe(error))
+        if (error instanceof IllegalOperationError) batch.giveUp(errorMessage(error))
         // No frame holds it (64 KiB of headers, 255 bytes of topic): nothing was written, and nothing ever will be.
-        else batch.settle(index, { status: 'oversized', reason: describe(error) })
+        else batch.settle(index, { status: 'oversized', reason: errorMessage(error) })
       }
     },
     lose(cause, blamed) {
       const limit = messageBytesMax(cause)
-      const culprit = blamed && limit === undefined && accuse(describe(cause))
+      const culprit = blamed && limit === undefined && accuse(errorMessage(cause))
       for (const { batch } of inFlight.values()) {
         if (limit !== undefined) settleOversized(batch, limit)
-        batch.giveUp(describe(cause))
+        batch.giveUp(errorMessage(cause))
       }
       inFlight.clear()
       return culprit

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BACKOFF_MAX_MS, backoffMs } from './backoff.ts'
 import { parseEndpoints } from './endpoint.ts'
-import { describe, isLoginRefused, isVhostMissing } from './errors.ts'
-import { type Link, openLink } from './link.ts'
+import { errorMessage, isLoginRefused, isVhostMissing } from './errors.ts'
+import { type BrokerConnection, openLink } from './link.ts'
 import type { Logger } from './logger.ts'
-import { aborted, createGate } from './waiting.ts'
+import { aborted, createLatch } from './waiting.ts'
 
 const REMINDER_MS = 10_000
 const LOGIN_SETTINGS = 'RABBITMQ_URL, or MQ_USER and MQ_PASSWORD'
@@ -24,7 +24,7 @@ export interface ConnectionOptions {
 }
 
 /** A connection that is made again whenever it is lost, until it is stopped. One for publishing, another for consuming. */
-export interface Connection {
+export interface ConnectionSupervisor {
   readonly name: string
   /** Begins to connect and resolves at once: whoever needs the broker waits with `whenReady`. */
   start(): Promise<void>
@@ -34,14 +34,14 @@ export interface Connection {
   /** @throws the signal's reason, or an error when the connection is stopped */
   whenReady(signal?: AbortSignal): Promise<void>
   /** The present connection, for what holds channels on it. Waits until there is one. */
-  link(signal?: AbortSignal): Promise<Link>
+  link(signal?: AbortSignal): Promise<BrokerConnection>
 }
 
-export function createConnection(options: ConnectionOptions): Connection {
+export function createConnection(options: ConnectionOptions): ConnectionSupervisor {
   const { name, logger, connectTimeoutMs = 5_000, random = Math.random } = options
   const endpoints = parseEndpoints(options.urls, options.heartbeatSeconds ?? 10)
   const stopping = new AbortController()
-  const links = createGate<Link>(stopping.signal)
+  const links = createLatch<BrokerConnection>(stopping.signal)
   const wait = createWaitLog(logger)
   let running: Promise<void> | undefined
 
@@ -63,7 +63,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     }
   }
 
-  async function hold(link: Link): Promise<void> {
+  async function hold(link: BrokerConnection): Promise<void> {
     link.closed.throwIfAborted()
     const host = link.endpoint.name
     logger.info('connected to RabbitMQ', { host, ...wait.end() })
@@ -76,7 +76,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     link.closed.addEventListener('abort', links.shut)
     const reason = await aborted(link.closed, stopping.signal)
     if (stopping.signal.aborted) await link.close()
-    else logger.warn('lost RabbitMQ', { host, reason: describe(reason) })
+    else logger.warn('lost RabbitMQ', { host, reason: errorMessage(reason) })
   }
 
   return {
@@ -111,7 +111,7 @@ function createWaitLog(logger: Logger) {
       since ??= now
       if (now - saidAt < REMINDER_MS) return
       saidAt = now
-      const facts = { host, reason: describe(error), waited_ms: Math.round(now - since) }
+      const facts = { host, reason: errorMessage(error), waited_ms: Math.round(now - since) }
       const settings = isVhostMissing(error) ? VHOST_SETTINGS : LOGIN_SETTINGS
       if (isLoginRefused(error)) logger.error('waiting for RabbitMQ', { ...facts, settings })
       else logger.warn('waiting for RabbitMQ', facts)

@@ -1,18 +1,18 @@
 import type { Channel } from 'amqplib/callback_api'
-import { closeChannel, type Opened, openChannel, prepareChannel } from './channel.ts'
-import type { Connection } from './connection.ts'
+import { closeChannel, type OpenChannel, openChannel, prepareChannel } from './channel.ts'
+import type { ConnectionSupervisor } from './connection.ts'
+import { createConsumerWatch, type WatchTimes } from './consumer-watch.ts'
 import { createDeliverySession, type DeliveryOptions, type DeliverySession } from './delivery-session.ts'
-import { createDeliveryWatch, type WatchTimes } from './delivery-watch.ts'
 import { createHand } from './hand.ts'
-import { keepChannel } from './keep-channel.ts'
-import type { Link } from './link.ts'
+import { superviseChannel } from './keep-channel.ts'
+import type { BrokerConnection } from './link.ts'
 import { declareTopology, type Topology } from './topology.ts'
-import { aborted, createGate } from './waiting.ts'
+import { aborted, createLatch } from './waiting.ts'
 
 const STOP_DEADLINE_MS = 10_000
 
 export interface ConsumerOptions extends DeliveryOptions {
-  connection: Connection
+  connection: ConnectionSupervisor
   topology: Topology
   /** When to ask whether the broker has forgotten the consumer. */
   watchTimes?: WatchTimes
@@ -36,21 +36,21 @@ export function createConsumer({ connection, topology, watchTimes, ...options }:
   const stopping = new AbortController()
   const name = `consumer of ${options.queue}`
   const hand = createHand(options.prefetch)
-  const accepted = createGate<true>(stopping.signal)
-  const watch = createDeliveryWatch({ ...options, times: watchTimes })
+  const accepted = createLatch<true>(stopping.signal)
+  const watch = createConsumerWatch({ ...options, times: watchTimes })
   /** Channels that the broker delivers nothing to any more, until what is in hand is settled on them. */
   const retiring = new Set<Promise<void>>()
   let deadlineMs = STOP_DEADLINE_MS
   let running: Promise<void> | undefined
 
-  async function setUp(opened: Opened<Channel>) {
+  async function setUp(opened: OpenChannel<Channel>) {
     await declareTopology(opened.channel, topology)
     const session = createDeliverySession(opened, options, hand)
     await session.consume()
     return session
   }
 
-  async function hold(link: Link): Promise<void> {
+  async function hold(link: BrokerConnection): Promise<void> {
     const opening = () => openChannel(link, options.bodyBytesMax)
     const [opened, session] = await prepareChannel(link, opening, setUp, stopping.signal)
     accepted.open(true)
@@ -69,7 +69,11 @@ export function createConsumer({ connection, topology, watchTimes, ...options }:
     if (!stopping.signal.aborted) throw session.over.reason
   }
 
-  async function endWhenOver(link: Link, opened: Opened<Channel>, session: DeliverySession): Promise<void> {
+  async function endWhenOver(
+    link: BrokerConnection,
+    opened: OpenChannel<Channel>,
+    session: DeliverySession,
+  ): Promise<void> {
     await aborted(session.over, stopping.signal)
     if (!session.over.aborted) await session.drain(deadlineMs)
     session.end()
@@ -79,7 +83,7 @@ export function createConsumer({ connection, topology, watchTimes, ...options }:
   return {
     name,
     async start() {
-      running ??= keepChannel({ connection, logger: options.logger, name, hold }, stopping.signal)
+      running ??= superviseChannel({ connection, logger: options.logger, name, hold }, stopping.signal)
     },
     async whenAccepted(signal) {
       await accepted.wait(signal)

@@ -1,7 +1,7 @@
 import type { Channel, ConsumeMessage } from 'amqplib/callback_api'
 import { createAcknowledgements } from './acknowledgements.ts'
-import { ask, type Opened } from './channel.ts'
-import { describe } from './errors.ts'
+import { ask, type OpenChannel } from './channel.ts'
+import { errorMessage } from './errors.ts'
 import type { Hand } from './hand.ts'
 import type { Logger } from './logger.ts'
 import { aborted, within } from './waiting.ts'
@@ -10,7 +10,7 @@ import { aborted, within } from './waiting.ts'
  * `reject` sends it to the dead letter exchange. `leave` keeps it as it is until the channel is gone and it is delivered
  * again: for a process that stops. Nothing is ever requeued.
  */
-export type Settlement = 'ack' | 'reject' | 'leave'
+export type AckDecision = 'ack' | 'reject' | 'leave'
 
 export interface Delivery {
   /** At most `bodyBytesMax` of it, from its beginning. */
@@ -37,7 +37,7 @@ export interface DeliveryOptions {
    * Settles one delivery. A throw is a bug: the delivery stays unacknowledged, and the channel is built anew after a
    * pause, so that the broker delivers it again, until its delivery limit.
    */
-  handle(delivery: Delivery): Promise<Settlement>
+  handle(delivery: Delivery): Promise<AckDecision>
   logger: Logger
 }
 
@@ -64,7 +64,7 @@ export interface DeliverySession {
 }
 
 export function createDeliverySession(
-  { channel, closed }: Opened<Channel>,
+  { channel, closed }: OpenChannel<Channel>,
   { queue, prefetch, handle, logger }: DeliveryOptions,
   hand: Hand,
 ): DeliverySession {
@@ -103,7 +103,7 @@ export function createDeliverySession(
     }
   }
 
-  function settle(message: ConsumeMessage, settlement: Settlement): void {
+  function settle(message: ConsumeMessage, settlement: AckDecision): void {
     if (over.signal.aborted) return
     try {
       if (settlement === 'ack') acknowledgements.ack(message)
@@ -152,7 +152,7 @@ export function createDeliverySession(
       try {
         await within(Promise.race([drained, aborted(over.signal)]), { deadlineMs, what: 'draining the consumer' })
       } catch (error) {
-        logger.warn('deliveries go back unfinished', { queue, deliveries: handling.size, reason: describe(error) })
+        logger.warn('deliveries go back unfinished', { queue, deliveries: handling.size, reason: errorMessage(error) })
       }
     },
     end() {

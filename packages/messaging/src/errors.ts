@@ -1,6 +1,6 @@
 /** What an error says, also where its message is empty: dialling `localhost` fails once for each of its addresses. */
-export function describe(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(describe).join(', ')
+export function errorMessage(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(errorMessage).join(', ')
   return error instanceof Error ? error.message : String(error)
 }
 
@@ -14,19 +14,19 @@ export function isRefusal(error: unknown): boolean {
 
 /** A delivery was not acknowledged within RabbitMQ's `consumer_timeout`: 406 as well, and only the text tells. */
 export function isUnacknowledged(error: unknown): boolean {
-  return closeOf(error).code === 406 && /delivery acknowledgement on channel \S+ timed out/.test(describe(error))
+  return closeOf(error).code === 406 && /delivery acknowledgement on channel \S+ timed out/.test(errorMessage(error))
 }
 
 /** The broker answered, and does not let this user in (403), or not into this vhost (530). */
 export function isLoginRefused(error: unknown): boolean {
   const { code } = closeOf(error)
   // During the handshake amqplib has only the broker's text.
-  return code === 403 || code === 530 || /ACCESS[-_]REFUSED|NOT[-_]ALLOWED/.test(describe(error))
+  return code === 403 || code === 530 || /ACCESS[-_]REFUSED|NOT[-_]ALLOWED/.test(errorMessage(error))
 }
 
 /** The broker let the user in, and has no such vhost: no other user would help. */
 export function isVhostMissing(error: unknown): boolean {
-  return /NOT_ALLOWED - vhost .* not found/s.test(describe(error))
+  return /NOT_ALLOWED - vhost .* not found/s.test(errorMessage(error))
 }
 
 /** The channel was closed over what was published on it (406), and not over a declaration. */
@@ -52,7 +52,7 @@ function closeOf(error: unknown): { code?: number; classId?: number; methodId?: 
 
 /** The broker's `max_message_size`, where it ended a channel over a message that is larger: 406, and only text tells. */
 export function messageBytesMax(error: unknown): number | undefined {
-  const [, bytes] = /message size \d+ is larger than .*?max size (\d+)/.exec(describe(error)) ?? []
+  const [, bytes] = /message size \d+ is larger than .*?max size (\d+)/.exec(errorMessage(error)) ?? []
   return bytes === undefined ? undefined : Number(bytes)
 }
 

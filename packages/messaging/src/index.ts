@@ -1,8 +1,15 @@
 export type { OutboundMessage, PublishOutcome } from './batch.ts'
-export { type Connection, type ConnectionOptions, createConnection } from './connection.ts'
-export { connectionPart, topologyPart } from './connection-part.ts'
+export { connectionComponent, topologyComponent } from './component.ts'
+export { type ConnectionOptions, type ConnectionSupervisor, createConnection } from './connection.ts'
 export { type Consumer, type ConsumerOptions, createConsumer } from './consumer.ts'
-export type { Delivery, DeliveryOptions, Settlement } from './delivery-session.ts'
+export type { AckDecision, Delivery, DeliveryOptions } from './delivery-session.ts'
 export type { Logger } from './logger.ts'
-export { createPublisher, type Publisher, type PublisherOptions } from './publisher.ts'
-export { hasExchange, lookAtQueue, paymentsTopology, type QueueState, type Topology } from './topology.ts'
+export { type ConfirmPublisher, createPublisher, type PublisherOptions } from './publisher.ts'
+export {
+  hasExchange,
+  lookAtQueue,
+  type QueueState,
+  type Topology,
+  type WorkQueueOptions,
+  workQueue,
+} from './topology.ts'

@@ -1,24 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BACKOFF_MAX_MS, backoffMs } from './backoff.ts'
-import type { Connection } from './connection.ts'
-import { describe, isOverPublish, isRefusal, isUnacknowledged } from './errors.ts'
-import type { Link } from './link.ts'
+import type { ConnectionSupervisor } from './connection.ts'
+import { errorMessage, isOverPublish, isRefusal, isUnacknowledged } from './errors.ts'
+import type { BrokerConnection } from './link.ts'
 import type { Logger } from './logger.ts'
 
 /** A refusal waits for an operator: asking faster would only fill the log. */
 const REFUSED_WAIT_MS = 5_000
 
 export interface KeepChannelOptions {
-  connection: Connection
+  connection: ConnectionSupervisor
   logger: Logger
   /** Whose channel it is, for logs. */
   name: string
   /** Opens a channel on the link and holds it. Throws when it is lost, returns when it is no longer wanted. */
-  hold(link: Link): Promise<void>
+  hold(link: BrokerConnection): Promise<void>
 }
 
 /** Holds one channel, again and again, on whatever connection there is. Channels die alone too: 404, 406, a cancel. */
-export async function keepChannel(options: KeepChannelOptions, stopping: AbortSignal): Promise<void> {
+export async function superviseChannel(options: KeepChannelOptions, stopping: AbortSignal): Promise<void> {
   const { connection, logger, name, hold } = options
   let failures = 0
   while (!stopping.aborted) {
@@ -35,7 +35,7 @@ export async function keepChannel(options: KeepChannelOptions, stopping: AbortSi
       const isSteady = performance.now() - startedAt > BACKOFF_MAX_MS || isOverPublish(error) || isUnacknowledged(error)
       failures = isSteady ? 0 : failures + 1
       const waitMs = Math.round(backoffMs(failures) + (isRefusal(error) ? REFUSED_WAIT_MS : 0))
-      const facts = { channel: name, host: link.endpoint.name, reason: describe(error), retry_ms: waitMs }
+      const facts = { channel: name, host: link.endpoint.name, reason: errorMessage(error), retry_ms: waitMs }
       if (isRefusal(error)) logger.error('RabbitMQ refuses what this channel needs', facts)
       else if (isUnacknowledged(error))
         logger.warn('RabbitMQ waited too long for an acknowledgement, it delivers again', facts)

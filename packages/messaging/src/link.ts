@@ -6,7 +6,7 @@ import { aborted, within } from './waiting.ts'
 const CLOSE_DEADLINE_MS = 2_000
 
 /** One live connection to one broker. It ends once, and a new one takes its place. */
-export interface Link {
+export interface BrokerConnection {
   readonly endpoint: Endpoint
   readonly amqp: AmqpConnection
   /** The broker has a memory or disk alarm and reads nothing from publishers. */
@@ -29,7 +29,10 @@ export interface LinkOptions {
  * amqplib's callback API here and for channels: it hands over a connection or a channel in the turn that makes it, so
  * that every event has its listener. The promise API awaits the broker first, and an `error` that nobody hears throws.
  */
-export async function openLink(endpoint: Endpoint, { name, connectTimeoutMs, signal }: LinkOptions): Promise<Link> {
+export async function openLink(
+  endpoint: Endpoint,
+  { name, connectTimeoutMs, signal }: LinkOptions,
+): Promise<BrokerConnection> {
   // Destroys the socket at whatever point: while it is looked up, dialled, shaking hands, idle or black-holed.
   const socket = new AbortController()
   const timer = setTimeout(() => socket.abort(new Error(`no answer in ${connectTimeoutMs} ms`)), connectTimeoutMs)
@@ -56,7 +59,7 @@ export async function openLink(endpoint: Endpoint, { name, connectTimeoutMs, sig
   }
 }
 
-function superviseLink(endpoint: Endpoint, amqp: AmqpConnection, socket: AbortController): Link {
+function superviseLink(endpoint: Endpoint, amqp: AmqpConnection, socket: AbortController): BrokerConnection {
   let blocked = false
   const stream = writeTogether(amqp)
   const closed = new AbortController()

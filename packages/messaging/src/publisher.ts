@@ -1,21 +1,21 @@
 import type { Channel, ConfirmChannel } from 'amqplib/callback_api'
 import { type Batch, createBatch, type OutboundMessage, type PublishOutcome } from './batch.ts'
-import { closeChannel, type Opened, openChannel, openConfirmChannel, prepareChannel } from './channel.ts'
+import { closeChannel, type OpenChannel, openChannel, openConfirmChannel, prepareChannel } from './channel.ts'
 import { type ConfirmSession, createConfirmSession } from './confirm-session.ts'
-import type { Connection } from './connection.ts'
-import { blamesMessage, describe } from './errors.ts'
-import { keepChannel } from './keep-channel.ts'
-import type { Link } from './link.ts'
+import type { ConnectionSupervisor } from './connection.ts'
+import { blamesMessage, errorMessage } from './errors.ts'
+import { superviseChannel } from './keep-channel.ts'
+import type { BrokerConnection } from './link.ts'
 import type { Logger } from './logger.ts'
 import { createSuspects } from './suspects.ts'
 import { declareTopology, type Topology } from './topology.ts'
-import { aborted, createGate } from './waiting.ts'
+import { aborted, createLatch } from './waiting.ts'
 
 /** How long a message that is alone in flight has for its confirm, in milliseconds, or half of its call's deadline. */
 const ALONE_MS = 2_000
 
 export interface PublisherOptions {
-  connection: Connection
+  connection: ConnectionSupervisor
   topology: Topology
   logger: Logger
   /** Messages sent and not yet confirmed, over all calls. Default 1,024. */
@@ -24,7 +24,7 @@ export interface PublisherOptions {
   refusedMaxMs?: number
 }
 
-export interface Publisher {
+export interface ConfirmPublisher {
   readonly name: string
   /** Resolves at once; `whenReady` tells when it can publish. */
   start(): Promise<void>
@@ -46,22 +46,22 @@ export interface Publisher {
   redeclare(): Promise<boolean>
 }
 
-export function createPublisher(options: PublisherOptions): Publisher {
+export function createPublisher(options: PublisherOptions): ConfirmPublisher {
   const { connection, topology, logger, windowMax = 1024, refusedMaxMs = 10_000 } = options
   const stopping = new AbortController()
-  const ready = createGate<ConfirmSession>(stopping.signal)
-  const accepted = createGate<true>(stopping.signal)
+  const ready = createLatch<ConfirmSession>(stopping.signal)
+  const accepted = createLatch<true>(stopping.signal)
   /** Calls that have something left to send, in order. */
   const waiting = new Set<Batch>()
   const suspects = createSuspects(logger)
   const unfinished = new Set<Promise<unknown>>()
-  let current: { link: Link; session: ConfirmSession } | undefined
+  let current: { link: BrokerConnection; session: ConfirmSession } | undefined
   let running: Promise<void> | undefined
   let taking = true
 
-  const declare = ({ channel }: Opened<Channel>) => declareTopology(channel, topology)
+  const declare = ({ channel }: OpenChannel<Channel>) => declareTopology(channel, topology)
 
-  async function setUp(opened: Opened<ConfirmChannel>): Promise<ConfirmSession> {
+  async function setUp(opened: OpenChannel<ConfirmChannel>): Promise<ConfirmSession> {
     await declare(opened)
     return createConfirmSession(opened, { exchange: topology.exchange, refusedMaxMs, suspects, progressed: pump })
   }
@@ -87,7 +87,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     return true
   }
 
-  async function hold(link: Link): Promise<void> {
+  async function hold(link: BrokerConnection): Promise<void> {
     const [opened, session] = await prepareChannel(link, openConfirmChannel, setUp, stopping.signal)
     accepted.open(true)
     const follow = () => {
@@ -116,8 +116,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     if (!session.lose(reason, blamesMessage(reason, link.closed.aborted ? 'connection' : 'channel'))) throw reason
   }
 
-  function logRefused(link: Link, { spent }: ConfirmSession): void {
-    const facts = { host: link.endpoint.name, reason: describe(spent.reason) }
+  function logRefused(link: BrokerConnection, { spent }: ConfirmSession): void {
+    const facts = { host: link.endpoint.name, reason: errorMessage(spent.reason) }
     logger.warn('RabbitMQ goes on refusing, asking on a new channel', facts)
   }
 
@@ -160,7 +160,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       await closeChannel(link, opened)
       return true
     } catch (error) {
-      logger.error('could not declare the topology', { host: link.endpoint.name, reason: describe(error) })
+      logger.error('could not declare the topology', { host: link.endpoint.name, reason: errorMessage(error) })
       return false
     }
   }
@@ -168,7 +168,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   return {
     name: 'publisher',
     async start() {
-      running ??= keepChannel({ connection, logger, name: 'publisher', hold }, stopping.signal)
+      running ??= superviseChannel({ connection, logger, name: 'publisher', hold }, stopping.signal)
     },
     async stop() {
       taking = false

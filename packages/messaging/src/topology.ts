@@ -1,8 +1,8 @@
 import type { Channel } from 'amqplib/callback_api'
-import { ask, closeChannel, type Opened, openChannel, prepareChannel } from './channel.ts'
-import type { Connection } from './connection.ts'
+import { ask, closeChannel, type OpenChannel, openChannel, prepareChannel } from './channel.ts'
+import type { ConnectionSupervisor } from './connection.ts'
 import { isMissing } from './errors.ts'
-import type { Link } from './link.ts'
+import type { BrokerConnection } from './link.ts'
 
 /** What must exist on the broker. Declaring is idempotent, and every connection does it anew: brokers lose disks. */
 export interface Topology {
@@ -32,8 +32,16 @@ const DELIVERY_LIMIT = 100
 // Its consumer dying over and over must not drop the last copy. Never -1: 3.10 accepts it and drops at the first requeue.
 const DEAD_DELIVERY_LIMIT = 1_000_000
 
+export interface WorkQueueOptions {
+  queue: string
+  /** Default: the queue's name. */
+  exchange?: string | undefined
+  /** Topics that the queue is bound to. */
+  topics: readonly string[]
+}
+
 /** Quorum queues `<queue>` and `<queue>.dead`. The dead one comes first: dead lettering must have somewhere to go. */
-export function paymentsTopology(queue: string, exchange = queue): Topology {
+export function workQueue({ queue, exchange = queue, topics }: WorkQueueOptions): Topology {
   const dead = `${queue}.dead`
   return {
     exchange,
@@ -60,7 +68,7 @@ export function paymentsTopology(queue: string, exchange = queue): Topology {
           'x-dead-letter-strategy': 'at-least-once',
           'x-overflow': 'reject-publish',
         },
-        boundTo: { exchange, topics: ['payment.created', 'payment.retry'] },
+        boundTo: { exchange, topics },
       },
     ],
   }
@@ -87,13 +95,13 @@ export interface QueueState {
 
 /** Looks at a queue by a passive declare. On a channel of its own, which a missing one closes. */
 export async function lookAtQueue(
-  link: Link,
+  link: BrokerConnection,
   name: string,
   signal: AbortSignal,
   deadlineMs?: number,
 ): Promise<QueueState | 'missing'> {
   try {
-    const look = ({ channel }: Opened<Channel>) =>
+    const look = ({ channel }: OpenChannel<Channel>) =>
       ask<{ messageCount: number; consumerCount: number }>((done) => channel.checkQueue(name, done))
     const [opened, { messageCount, consumerCount }] = await prepareChannel(link, openChannel, look, signal, deadlineMs)
     await closeChannel(link, opened)
@@ -105,10 +113,14 @@ export async function lookAtQueue(
 }
 
 /** Whether the broker has an exchange of that name. On a channel of its own, which a missing one closes. */
-export async function hasExchange(connection: Connection, name: string, signal: AbortSignal): Promise<boolean> {
+export async function hasExchange(
+  connection: ConnectionSupervisor,
+  name: string,
+  signal: AbortSignal,
+): Promise<boolean> {
   const link = await connection.link(signal)
   try {
-    const look = ({ channel }: Opened<Channel>) => ask((done) => channel.checkExchange(name, done))
+    const look = ({ channel }: OpenChannel<Channel>) => ask((done) => channel.checkExchange(name, done))
     const [opened] = await prepareChannel(link, openChannel, look, signal)
     await closeChannel(link, opened)
     return true

@@ -1,5 +1,5 @@
 /** A value that comes and goes, and a place to wait for it. */
-export interface Gate<Value> {
+export interface Latch<Value> {
   readonly value: Value | undefined
   open(value: Value): void
   shut(): void
@@ -8,7 +8,7 @@ export interface Gate<Value> {
 }
 
 /** @param over aborted when the gate will never open again */
-export function createGate<Value>(over: AbortSignal): Gate<Value> {
+export function createLatch<Value>(over: AbortSignal): Latch<Value> {
   let current: Value | undefined
   const waiting = new Set<(value: Value) => void>()
   return {

@@ -1,7 +1,7 @@
 import { createTestVhost, eventually, startStopwatch, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
-import type { Delivery, Settlement } from '../src/index.ts'
+import type { AckDecision, Delivery } from '../src/index.ts'
 import { cleanUp } from './cleanup.ts'
 import { message } from './message.ts'
 import { createProxy } from './proxy.ts'
@@ -112,7 +112,7 @@ describe('consumer', () => {
       SOON,
     )
     const inHand: (() => void)[] = []
-    const consumer = rig.consumer(() => new Promise<Settlement>((resolve) => inHand.push(() => resolve('ack'))), {
+    const consumer = rig.consumer(() => new Promise<AckDecision>((resolve) => inHand.push(() => resolve('ack'))), {
       prefetch: 4,
     })
     await eventually(() => expect(inHand).to.have.length(4))
@@ -127,7 +127,7 @@ describe('consumer', () => {
     const publisher = rig.publisher()
     await publisher.publish([message({ messageId: 'first' }), message({ messageId: 'second' })], SOON)
     const inHand: (() => void)[] = []
-    const consumer = rig.consumer(() => new Promise<Settlement>((resolve) => inHand.push(() => resolve('ack'))))
+    const consumer = rig.consumer(() => new Promise<AckDecision>((resolve) => inHand.push(() => resolve('ack'))))
     await eventually(() => expect(inHand).to.have.length(2))
     const stopped = consumer.stop()
     // It is cancelled when something stays in the queue that it would have taken.

@@ -1,6 +1,6 @@
 import { createTestVhost, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
-import type { OutboundMessage, Publisher, PublishOutcome } from '../src/index.ts'
+import type { ConfirmPublisher, OutboundMessage, PublishOutcome } from '../src/index.ts'
 import { cleanUp } from './cleanup.ts'
 import { connectionClose, createPublishingBroker, type Method, publishRefused } from './fake-broker.ts'
 import { message } from './message.ts'
@@ -17,7 +17,7 @@ const culprit = (changes: Partial<OutboundMessage> = {}) => message({ headers: {
 const several = (count: number) => Array.from({ length: count }, () => message())
 
 /** What an outbox does: publishes what has no final outcome again, in its order. Returns the outcomes by message. */
-async function publishAll(publisher: Publisher, messages: readonly OutboundMessage[], calls = 40) {
+async function publishAll(publisher: ConfirmPublisher, messages: readonly OutboundMessage[], calls = 40) {
   const final = new Map<OutboundMessage, PublishOutcome>()
   for (let call = 0; call < calls; call++) {
     const left = messages.filter((one) => !final.has(one))
@@ -34,7 +34,7 @@ async function publishAll(publisher: Publisher, messages: readonly OutboundMessa
 describe('a message over which RabbitMQ closes the channel', () => {
   let vhost: TestVhost
   let rig: Rig
-  let publisher: Publisher
+  let publisher: ConfirmPublisher
   beforeEach(async () => {
     vhost = await createTestVhost()
     rig = createRig([vhost.url])
@@ -120,7 +120,7 @@ describe('a message over which RabbitMQ closes the channel', () => {
   })
 
   /** How often the socket is written to for 500 messages. */
-  async function writesOf(of: Publisher): Promise<{ channel: number }> {
+  async function writesOf(of: ConfirmPublisher): Promise<{ channel: number }> {
     const { stream } = (await rig.connection.link()).amqp.connection as unknown as { stream: import('node:net').Socket }
     const before = stream.bytesWritten
     let writes = 0

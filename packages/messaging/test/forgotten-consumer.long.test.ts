@@ -5,7 +5,7 @@ import { type RabbitmqServer, startRabbitmq } from '@cashflow/dev-stack'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
-import type { Publisher, Settlement } from '../src/index.ts'
+import type { AckDecision, ConfirmPublisher } from '../src/index.ts'
 import { cleanUp } from './cleanup.ts'
 import { message } from './message.ts'
 import { createRig, depth, onChannel, type Rig } from './rig.ts'
@@ -19,7 +19,7 @@ describe('a consumer that RabbitMQ has forgotten', function () {
   let dir: string
   let broker: RabbitmqServer
   let rig: Rig
-  let publisher: Publisher
+  let publisher: ConfirmPublisher
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'cashflow-forgotten-'))
     broker = await startRabbitmq({ dir })
@@ -131,7 +131,7 @@ describe('a consumer that RabbitMQ has forgotten', function () {
     let most = 0
     rig.consumer(
       ({ messageId, signal }) =>
-        new Promise<Settlement>((resolve) => {
+        new Promise<AckDecision>((resolve) => {
           handled.push(messageId)
           signals.push(signal)
           open.push(() => resolve('ack'))
@@ -162,7 +162,7 @@ describe('a consumer that RabbitMQ has forgotten', function () {
 
   it('is stopped with what is in hand on both channels', async () => {
     const open: (() => void)[] = []
-    const consumer = rig.consumer(() => new Promise<Settlement>((resolve) => open.push(() => resolve('ack'))), {
+    const consumer = rig.consumer(() => new Promise<AckDecision>((resolve) => open.push(() => resolve('ack'))), {
       watchTimes,
     })
     await publish('old')

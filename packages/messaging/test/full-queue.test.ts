@@ -1,7 +1,7 @@
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
-import type { OutboundMessage, Publisher, PublishOutcome } from '../src/index.ts'
+import type { ConfirmPublisher, OutboundMessage, PublishOutcome } from '../src/index.ts'
 import { cleanUp } from './cleanup.ts'
 import { message } from './message.ts'
 import { createRig, onChannel, type Rig } from './rig.ts'
@@ -13,7 +13,7 @@ const NEW_CHANNEL = 'RabbitMQ goes on refusing, asking on a new channel'
 describe('a queue that is full', () => {
   let vhost: TestVhost
   let rig: Rig
-  let publisher: Publisher
+  let publisher: ConfirmPublisher
   beforeEach(async () => {
     vhost = await createTestVhost()
     rig = createRig([vhost.url])

@@ -1,16 +1,16 @@
 import { type Channel, connect } from 'amqplib/callback_api'
 import { ask } from '../src/channel.ts'
 import {
-  type Connection,
+  type AckDecision,
+  type ConfirmPublisher,
   type ConnectionOptions,
+  type ConnectionSupervisor,
   type ConsumerOptions,
   createConnection,
   createConsumer,
   createPublisher,
   type Delivery,
-  type Publisher,
-  paymentsTopology,
-  type Settlement,
+  workQueue,
 } from '../src/index.ts'
 import { onCleanUp } from './cleanup.ts'
 import { createRecorder } from './recorder.ts'
@@ -21,9 +21,11 @@ export type Rig = ReturnType<typeof createRig>
 export function createRig(urls: readonly string[], options: Partial<ConnectionOptions> & { queue?: string } = {}) {
   const logger = createRecorder()
   const { queue = 'payments', ...connectionOptions } = options
-  const topology = paymentsTopology(queue)
+  const topology = workQueue({ queue, topics: ['payment.created', 'payment.retry'] })
   const parts: { start(): Promise<void>; stop(): Promise<void> }[] = []
-  const add = <Part extends Connection | Publisher | ReturnType<typeof createConsumer>>(part: Part): Part => {
+  const add = <Part extends ConnectionSupervisor | ConfirmPublisher | ReturnType<typeof createConsumer>>(
+    part: Part,
+  ): Part => {
     parts.push(part)
     part.start()
     return part
@@ -40,7 +42,7 @@ export function createRig(urls: readonly string[], options: Partial<ConnectionOp
     publisher: (limits: { windowMax?: number; refusedMaxMs?: number } = {}) =>
       add(createPublisher({ connection, topology, logger, ...limits })),
     consumer: (
-      handle: (delivery: Delivery) => Promise<Settlement>,
+      handle: (delivery: Delivery) => Promise<AckDecision>,
       { from = queue, prefetch = 10, ...more }: Partial<ConsumerOptions> & { from?: string } = {},
     ) => add(createConsumer({ connection, topology, queue: from, prefetch, handle, logger, ...more })),
     stop,

@@ -5,7 +5,7 @@ import { type LaneRead, lockLanes, type ReadMessage, readLanes } from './lanes.t
 import { BODY_BYTES_MAX, LANES } from './message.ts'
 import { publishRouted } from './publish-routed.ts'
 import type { Publisher, PublishOutcome } from './publisher.ts'
-import { type Settlement, settle } from './settle.ts'
+import { type MessageDisposition, settle } from './settle.ts'
 import type { OutboxTables } from './tables.ts'
 import type { Sparing, TopicChange, Topics } from './topics.ts'
 
@@ -28,7 +28,7 @@ export interface PassLimits {
 
 export interface PassResult {
   /** What the pass found, and what it did with it. */
-  settlements: readonly Settlement[]
+  settlements: readonly MessageDisposition[]
   /** Topics that are refused now, or no longer. */
   changes: readonly TopicChange[]
   /** How many lanes it had locked. */
@@ -64,7 +64,7 @@ export async function runPass<Tables extends OutboxTables>(
     const read = await readLanes(tx, lanes, view, limits, sparing)
     const outcomes = await publishRead(publisher, read.messages, limits.confirmDeadlineMs)
     const { changes, moveMs } = topics.judge(read.messages, outcomes)
-    const settlements = read.messages.map((message, index): Settlement => {
+    const settlements = read.messages.map((message, index): MessageDisposition => {
       const outcome = outcomes[index] ?? NO_OUTCOME
       return { message, action: decide(message, outcome, moveMs(message.topic)) }
     })
@@ -102,7 +102,7 @@ interface PassFacts {
   lanes: readonly number[]
   xid: bigint
   read: LaneRead
-  settlements: readonly Settlement[]
+  settlements: readonly MessageDisposition[]
   limits: PassLimits
   sparing: Sparing
 }

@@ -5,7 +5,7 @@ import type { OutboxTables } from './tables.ts'
 
 const BLOCKED_MS = 300_000
 
-export interface Settlement {
+export interface MessageDisposition {
   message: ReadMessage
   action: Action
 }
@@ -13,7 +13,7 @@ export interface Settlement {
 /** Carries out what was decided, within the pass's transaction: its lanes' locks fence it. */
 export async function settle<Tables extends OutboxTables>(
   tx: Kysely<Tables>,
-  settlements: readonly Settlement[],
+  settlements: readonly MessageDisposition[],
 ): Promise<void> {
   const confirmed: ReadMessage[] = []
   const refused: { message: ReadMessage; delayMs: number }[] = []

@@ -2,7 +2,7 @@ import { explain } from './explain.ts'
 import type { Logger } from './logger.ts'
 
 /** Something that a process starts and stops. Both calls are idempotent, and stop is safe before and during start. */
-export interface Part {
+export interface Component {
   readonly name: string
   /** Resolves once the part works; gives up when the signal aborts. */
   start(signal: AbortSignal): Promise<void>
@@ -20,7 +20,7 @@ export interface RunOptions {
  * Starts the parts in order, says `ready`, and stops them in reverse order on SIGTERM or SIGINT. Then the process
  * exits: 0 after a clean stop, 1 when a part could not start or stop, or when an error reached nobody.
  */
-export async function runUntilSignal(parts: readonly Part[], { logger, deadlineMs }: RunOptions): Promise<never> {
+export async function runUntilSignal(parts: readonly Component[], { logger, deadlineMs }: RunOptions): Promise<never> {
   const stopping = new AbortController()
   const signalled = new Promise<void>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
@@ -36,7 +36,7 @@ export async function runUntilSignal(parts: readonly Part[], { logger, deadlineM
     process.exit(1)
   })
 
-  const started: Part[] = []
+  const started: Component[] = []
   const failed = await startAll(parts, started, stopping.signal, logger)
   if (!failed && !stopping.signal.aborted) {
     logger.info('ready')
@@ -53,8 +53,8 @@ export async function runUntilSignal(parts: readonly Part[], { logger, deadlineM
 }
 
 async function startAll(
-  parts: readonly Part[],
-  started: Part[],
+  parts: readonly Component[],
+  started: Component[],
   signal: AbortSignal,
   logger: Logger,
 ): Promise<boolean> {
@@ -72,7 +72,7 @@ async function startAll(
   return false
 }
 
-async function stopAll(started: readonly Part[], logger: Logger): Promise<boolean> {
+async function stopAll(started: readonly Component[], logger: Logger): Promise<boolean> {
   let unclean = false
   for (const part of started.toReversed()) {
     try {

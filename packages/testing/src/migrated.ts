@@ -14,7 +14,7 @@ import { REPOSITORY } from './repository.ts'
 export async function createMigrated(postgresUrl: string, database: string, root = REPOSITORY): Promise<void> {
   await query(postgresUrl, `create database ${database}`)
   // As a process of its own: the migrations are under test as they are run, and this package needs no other of ours.
-  await promisify(execFile)(process.execPath, [join(root, 'db/src/bin.ts')], {
+  await promisify(execFile)(process.execPath, [join(root, 'db/src/migrate-main.ts')], {
     cwd: tmpdir(),
     env: { ...process.env, DATABASE_URL: withDatabase(postgresUrl, database) },
   })

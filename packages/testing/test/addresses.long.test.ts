@@ -60,7 +60,7 @@ describe('an address of PostgreSQL', () => {
 
   for (const [form, settings] of Object.entries({ ...forms, ...(hasIpv6 ? ipv6Forms : {}) })) {
     it(`reaches it as ${form}, with any characters in user, password and name`, async () => {
-      const { stdout } = await promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/bin.ts')], {
+      const { stdout } = await promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts')], {
         env: { APP_ENV: 'production', ...settings(postgres.port, dir) },
       })
       expect(stdout).to.include('schema is up to date')

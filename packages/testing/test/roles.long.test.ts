@@ -30,7 +30,7 @@ describe('a role with the grants of docs/operations.md', function () {
     )
     expect(blocks).to.have.length(2)
     await run(postgresUrl, blocks[0] ?? [])
-    await execute(process.execPath, [join(REPOSITORY, 'db/src/bin.ts')], {
+    await execute(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts')], {
       cwd: tmpdir(),
       env: { ...process.env, DATABASE_URL: ownerUrl },
     })

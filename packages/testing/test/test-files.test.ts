@@ -15,7 +15,7 @@ const SOCKET = /^import \{[^}]*\bconnect\b[^}]*\} from 'node:net'/m
 
 /** The only files that make one: each adds the listeners itself. */
 const HEARD = [
-  'db/test/silent-servers.ts',
+  'db/test/postgres/silent-servers.ts',
   'packages/bench/src/textbook/database.ts', // Reads as a tutorial does, so it uses no function of ours.
   'packages/chaos/test/faults/links.test.ts',
   'packages/dev-stack/src/servers/postgres-client.ts',

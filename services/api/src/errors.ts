@@ -1,4 +1,4 @@
-import { isFault, mayBeItemsOwn } from '@cashflow/db'
+import { isPermanent, mayBeItemsOwn } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
 import { answerJson } from './answer-json.ts'
@@ -53,5 +53,5 @@ function toProblem(error: unknown): Problem {
 // repaired by sending the request again: that is `internal`, and an error line.
 function isUnavailable(error: unknown): boolean {
   if (error instanceof DeadlineError) return true
-  return error instanceof Error && !isFault(error) && !mayBeItemsOwn(error)
+  return error instanceof Error && !isPermanent(error) && !mayBeItemsOwn(error)
 }

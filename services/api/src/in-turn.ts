@@ -11,7 +11,7 @@ export class ClientGoneError extends Error {
  * Runs idempotent work for a request, each attempt in its turn. What still waits when the client has gone, or when the
  * time is up, never runs.
  */
-export async function inTurn<Result>(
+export async function withWriteSlot<Result>(
   queue: Queue,
   res: Response,
   work: (signal: AbortSignal) => Promise<Result>,

@@ -1,9 +1,9 @@
-import { createDatabase, databasePart, serviceSession } from '@cashflow/db'
+import { createDatabase, databaseComponent, serviceSession } from '@cashflow/db'
 import { createNotifier, NOTIFY_FAILS } from '@cashflow/outbox'
 import { createCondition, createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { createApp } from './app.ts'
 import { apiConfig } from './config.ts'
-import { httpPart } from './http-part.ts'
+import { httpPart } from './http-component.ts'
 import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from './limits.ts'
 import { createPaymentWriter } from './payments/create-payment.ts'
 import { createQueue } from './queue.ts'
@@ -22,4 +22,7 @@ const writes = createQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax:
 const reads = createQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })
 const app = createApp({ db, writer, writes, reads, logger })
 
-await runUntilSignal([databasePart(db, logger), httpPart(app, { host, port, logger })], { logger, deadlineMs: 20_000 })
+await runUntilSignal([databaseComponent(db, logger), httpPart(app, { host, port, logger })], {
+  logger,
+  deadlineMs: 20_000,
+})

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import type { Logger } from '@cashflow/runtime'
 import { eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type HttpPart, httpPart } from '../src/http-part.ts'
+import { type HttpComponent, httpPart } from '../src/http-component.ts'
 
 const CONNECTIONS_MAX = 10
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
@@ -20,7 +20,7 @@ interface Client {
 }
 
 describe('At its limit of connections, the HTTP server', () => {
-  let http: HttpPart
+  let http: HttpComponent
   let clients: Client[]
   let held: ServerResponse[]
   let begun: number

@@ -2,12 +2,12 @@ import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type HttpOptions, type HttpPart, httpPart } from '../src/http-part.ts'
+import { type HttpComponent, type HttpOptions, httpPart } from '../src/http-component.ts'
 
 const logger = { debug() {}, info() {}, warn() {}, error() {} }
 
 describe('The HTTP server’s limits', () => {
-  let http: HttpPart
+  let http: HttpComponent
   let clients: Socket[]
   afterEach(async () => {
     for (const client of clients) client.destroy()

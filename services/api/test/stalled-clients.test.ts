@@ -2,13 +2,13 @@ import type { RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 import { eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type HttpPart, httpPart } from '../src/http-part.ts'
+import { type HttpComponent, httpPart } from '../src/http-component.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
 const logger = { debug() {}, info() {}, warn() {}, error() {} }
 
 describe('A client that does not read its answers', () => {
-  let http: HttpPart
+  let http: HttpComponent
   let client: Socket
   afterEach(async () => {
     client.destroy()

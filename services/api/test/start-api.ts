@@ -1,17 +1,17 @@
-import { createDatabase, databasePart, type Tables } from '@cashflow/db'
+import { createDatabase, databaseComponent, type Tables } from '@cashflow/db'
 import { createNotifier } from '@cashflow/outbox'
 import type { Logger } from '@cashflow/runtime'
 import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } from '@cashflow/testing'
 import type { Kysely, KyselyPlugin } from 'kysely'
 import supertest, { type Agent } from 'supertest'
 import { createApp } from '../src/app.ts'
-import { type HttpPart, httpPart } from '../src/http-part.ts'
+import { type HttpComponent, httpPart } from '../src/http-component.ts'
 import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from '../src/limits.ts'
 import { createPaymentWriter } from '../src/payments/create-payment.ts'
 import { createQueue, type Queue } from '../src/queue.ts'
 
 export interface ApiUnderTest {
-  http: HttpPart
+  http: HttpComponent
   /** Sends requests to it. */
   agent: Agent
   writes: Queue
@@ -46,7 +46,7 @@ export async function startApi({
   const healthQueries = { total: 0, running: 0, runningMax: 0 }
   const app = createApp({ db: proxied.withPlugin(counting(healthQueries)), writer, writes, reads, logger })
   const http = httpPart(app, { host: '127.0.0.1', port: 0, logger })
-  for (const part of [databasePart(proxied, logger), http]) await part.start(new AbortController().signal)
+  for (const part of [databaseComponent(proxied, logger), http]) await part.start(new AbortController().signal)
   return {
     http,
     writes,

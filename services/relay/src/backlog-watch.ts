@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Tables } from '@cashflow/db'
 import { type Floors, type LaneHolder, laneHolders, lanesLockedBy, oldestMessage } from '@cashflow/outbox'
-import { createCondition, type Logger, type Part } from '@cashflow/runtime'
+import { type Component, createCondition, type Logger } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import { concernsMessages } from './concerns-messages.ts'
 
@@ -31,7 +31,7 @@ interface Held extends LaneHolder {
  * Looks at the outbox while the relay runs, also while its passes wait, and logs what would stop payments in silence: messages
  * that wait for long, and lanes that another session has locked for long. Each relay of several logs it.
  */
-export function createBacklogWatch(options: BacklogWatchOptions): Part {
+export function createBacklogWatch(options: BacklogWatchOptions): Component {
   const { db, publisher, floors, logger, lookMs = LOOK_MS, longMs = LONG_MS } = options
   const stopping = new AbortController()
   const { signal } = stopping

@@ -1,8 +1,8 @@
-import { type Connection, hasExchange } from '@cashflow/messaging'
-import { errorMessage, type Logger, type Part } from '@cashflow/runtime'
+import { type ConnectionSupervisor, hasExchange } from '@cashflow/messaging'
+import { type Component, errorMessage, type Logger } from '@cashflow/runtime'
 
 export interface FormerExchangeOptions {
-  connection: Connection
+  connection: ConnectionSupervisor
   logger: Logger
   /** Where this relay publishes. */
   exchange: string
@@ -13,7 +13,12 @@ export interface FormerExchangeOptions {
  * Warns at the start where an exchange exists that this relay published to before: AMQP does not show who is bound to it.
  * Nothing waits for the answer.
  */
-export function createFormerExchange({ connection, logger, exchange, formerExchange }: FormerExchangeOptions): Part {
+export function createFormerExchange({
+  connection,
+  logger,
+  exchange,
+  formerExchange,
+}: FormerExchangeOptions): Component {
   const stopping = new AbortController()
   let looking: Promise<void> | undefined
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Database, serviceSession } from '@cashflow/db'
 import { OUTBOX_CHANNEL } from '@cashflow/outbox'
-import { createCondition, type Logger, type Part } from '@cashflow/runtime'
+import { type Component, createCondition, type Logger } from '@cashflow/runtime'
 
 const RECONNECT_MS = 1_000
 /** How often the session is used: only an answer tells that its server turned read-only, or that it is gone. */
@@ -18,7 +18,7 @@ export interface ListenerOptions {
 }
 
 /** LISTENs for committed messages on a session of its own. Only a hint: without it, polling finds them. */
-export function createListener({ db, onNotify, onLost, logger }: ListenerOptions): Part {
+export function createListener({ db, onNotify, onLost, logger }: ListenerOptions): Component {
   const stopping = new AbortController()
   const deaf = createCondition(logger, {
     message: 'cannot listen to the database, new messages are found 200 ms later',

@@ -1,5 +1,12 @@
-import { createDatabase, databasePart, serviceSession } from '@cashflow/db'
-import { connectionPart, createConnection, createPublisher, paymentsTopology, topologyPart } from '@cashflow/messaging'
+import { createDatabase, databaseComponent, serviceSession } from '@cashflow/db'
+import { WORK_TOPICS } from '@cashflow/domain'
+import {
+  connectionComponent,
+  createConnection,
+  createPublisher,
+  topologyComponent,
+  workQueue,
+} from '@cashflow/messaging'
 import { createFloors } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { createBacklogWatch } from './backlog-watch.ts'
@@ -9,7 +16,7 @@ import { IDLE_IN_TRANSACTION_MS, MESSAGES_HELD_MAX } from './limits.ts'
 import { createListener } from './listener.ts'
 import { createQueueWatch } from './queue-watch.ts'
 import { createRelay } from './relay.ts'
-import { createWake } from './wake.ts'
+import { createWakeSignal } from './wake.ts'
 
 const config = loadConfig(relayConfig)
 const logger = createLogger({ service: 'relay', level: config.logLevel })
@@ -23,12 +30,12 @@ const db = createDatabase({
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-relay', logger })
 const publisher = createPublisher({
   connection,
-  topology: paymentsTopology(config.queue, config.exchange),
+  topology: workQueue({ queue: config.queue, exchange: config.exchange, topics: WORK_TOPICS }),
   logger,
   windowMax: MESSAGES_HELD_MAX, // No pass waits for the confirms of another.
 })
 const floors = createFloors()
-const wake = createWake()
+const wake = createWakeSignal()
 const listener = createListener({ db, onNotify: wake.wake, onLost: floors.forget, logger })
 const relay = createRelay({ db, publisher, floors, wake, logger, passes: config.passes })
 const backlogWatch = createBacklogWatch({ db, publisher, floors, logger })
@@ -36,14 +43,14 @@ const queueWatch = createQueueWatch({ connection, queue: config.queue, logger })
 const formerExchange = createFormerExchange({ connection, logger, ...config })
 
 const parts = [
-  databasePart(db, logger),
-  connectionPart(connection),
+  databaseComponent(db, logger),
+  connectionComponent(connection),
   publisher,
   formerExchange,
   listener,
   relay,
   backlogWatch,
   queueWatch,
-  topologyPart(publisher),
+  topologyComponent(publisher),
 ]
 await runUntilSignal(parts, { logger, deadlineMs: 15_000 })

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Connection, lookAtQueue } from '@cashflow/messaging'
-import { createCondition, errorMessage, type Logger, type Part } from '@cashflow/runtime'
+import { type ConnectionSupervisor, lookAtQueue } from '@cashflow/messaging'
+import { type Component, createCondition, errorMessage, type Logger } from '@cashflow/runtime'
 
 const LOOK_MS = 10_000
 // A broker that blocks publishing answers when it takes messages again. A silent one is given up by its heartbeats.
 const LOOK_DEADLINE_MS = 86_400_000
 
 export interface QueueWatchOptions {
-  connection: Connection
+  connection: ConnectionSupervisor
   /** The queue of `MQ_QUEUE`, where this relay's payments go. */
   queue: string
   logger: Logger
@@ -20,7 +20,7 @@ export interface QueueWatchOptions {
  * workers may be away, or their `MQ_QUEUE` differs from this relay's: its payments then wait until they are redriven, and
  * again whenever this relay is the one that publishes them.
  */
-export function createQueueWatch({ connection, queue, logger, lookMs = LOOK_MS }: QueueWatchOptions): Part {
+export function createQueueWatch({ connection, queue, logger, lookMs = LOOK_MS }: QueueWatchOptions): Component {
   const stopping = new AbortController()
   const { signal } = stopping
   let running: Promise<void> | undefined

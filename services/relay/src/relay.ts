@@ -12,14 +12,14 @@ import {
   promoteDue,
   runPass,
 } from '@cashflow/outbox'
-import { createCondition, type Logger, type Part } from '@cashflow/runtime'
+import { type Component, createCondition, type Logger } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import { concernsMessages, tookTooLong } from './concerns-messages.ts'
 import { watchFloors } from './floor-watch.ts'
 import { passLimits } from './limits.ts'
 import { createReport, isLeft } from './report.ts'
 import { afterFailure, afterPass, FIRST_TURN, nextPass } from './turn.ts'
-import { createWake, type Wake } from './wake.ts'
+import { createWakeSignal, type WakeSignal } from './wake.ts'
 
 const POLL_MS = 200
 // Looking past refused messages, of which there may be a million, is at most a quarter of what a pass loop does.
@@ -35,14 +35,14 @@ export interface RelayOptions {
   db: Kysely<Tables>
   publisher: Publisher & { whenReady(signal: AbortSignal): Promise<void> }
   floors: Floors
-  wake: Wake
+  wake: WakeSignal
   logger: Logger
   /** How many passes run at once. */
   passes: number
 }
 
 /** Moves messages from the outbox to the broker for as long as it runs. */
-export function createRelay({ db, publisher, floors, wake, logger, passes }: RelayOptions): Part {
+export function createRelay({ db, publisher, floors, wake, logger, passes }: RelayOptions): Component {
   const stopping = new AbortController()
   const { signal } = stopping
   const limits = passLimits(passes)
@@ -55,7 +55,7 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
     over: 'PostgreSQL can use all scheduled messages again',
   })
   /** Ends the promotion's wait. */
-  const reopened = createWake()
+  const reopened = createWakeSignal()
   let running: Promise<unknown> | undefined
   let turn = FIRST_TURN
   let promotedMax = PROMOTED_MAX

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export interface Wake {
+export interface WakeSignal {
   /** Ends the wait that is the oldest, or the next one if nobody is waiting. */
   wake(): void
   /** Resolves when woken, after `atMostMs`, or when the signal aborts. */
   wait(options: { atMostMs: number; signal: AbortSignal }): Promise<void>
 }
 
-export function createWake(): Wake {
+export function createWakeSignal(): WakeSignal {
   let pending = false
   const waiting = new Set<() => void>()
   return {

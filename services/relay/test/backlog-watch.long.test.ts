@@ -1,6 +1,6 @@
 import { createDatabase, type Tables } from '@cashflow/db'
 import { appendMessages, createFloors, type NewMessage } from '@cashflow/outbox'
-import type { Part } from '@cashflow/runtime'
+import type { Component } from '@cashflow/runtime'
 import { createTestDatabase, createUnreadableRows, eventually, openClient, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
@@ -17,7 +17,7 @@ describe('the watch over the backlog of a relay', () => {
   let db: Kysely<Tables>
   let admin: Kysely<Tables>
   let operator: Awaited<ReturnType<typeof openClient>>
-  let watch: Part
+  let watch: Component
   const { lines, logger, said: linesOf } = createRecorder()
   const said = (message: string) =>
     eventually(() => {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { createDatabase } from '@cashflow/db'
 import { createFloors } from '@cashflow/outbox'
-import type { Part } from '@cashflow/runtime'
+import type { Component } from '@cashflow/runtime'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createRelay } from '../src/relay.ts'
-import { createWake } from '../src/wake.ts'
+import { createWakeSignal } from '../src/wake.ts'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 const DEAD = 50_000
@@ -15,7 +15,7 @@ const READ_PAST_MIN_MS = 150
 
 describe('a relay that starts anew while an old snapshot keeps what is dead', () => {
   let rig: RelayRig
-  let relay: Part | undefined
+  let relay: Component | undefined
   beforeEach(async () => {
     rig = await createRelayRig()
   })
@@ -56,7 +56,14 @@ describe('a relay that starts anew while an old snapshot keeps what is dead', ()
       redeclare: async () => true,
       publish: async (messages: readonly unknown[]) => messages.map(() => ({ status: 'confirmed' as const })),
     }
-    relay = createRelay({ db: impatient, publisher, floors: createFloors(), wake: createWake(), logger, passes: 2 })
+    relay = createRelay({
+      db: impatient,
+      publisher,
+      floors: createFloors(),
+      wake: createWakeSignal(),
+      logger,
+      passes: 2,
+    })
     try {
       await relay.start(new AbortController().signal)
       await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)

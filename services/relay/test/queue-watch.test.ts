@@ -1,11 +1,5 @@
-import {
-  connectionPart,
-  createConnection,
-  createConsumer,
-  createPublisher,
-  paymentsTopology,
-} from '@cashflow/messaging'
-import type { Part } from '@cashflow/runtime'
+import { connectionComponent, createConnection, createConsumer, createPublisher, workQueue } from '@cashflow/messaging'
+import type { Component } from '@cashflow/runtime'
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createQueueWatch } from '../src/queue-watch.ts'
@@ -16,7 +10,7 @@ const READ = 'a worker consumes the queue that this relay publishes to'
 
 describe('the watch over the queue of a relay', () => {
   let vhost: TestVhost
-  let parts: Part[]
+  let parts: Component[]
   const { lines, logger, said } = createRecorder()
   beforeEach(async () => {
     vhost = await createTestVhost()
@@ -28,18 +22,18 @@ describe('the watch over the queue of a relay', () => {
     await vhost.drop()
   })
 
-  const run = async <AnyPart extends Part>(part: AnyPart): Promise<AnyPart> => {
+  const run = async <AnyPart extends Component>(part: AnyPart): Promise<AnyPart> => {
     parts.push(part)
     await part.start(new AbortController().signal)
     return part
   }
   const connect = async () => {
     const connection = createConnection({ urls: [vhost.url], name: 'queue watch test', logger })
-    await run(connectionPart(connection))
+    await run(connectionComponent(connection))
     return connection
   }
   const publish = async (topic = 'payment.created') => {
-    const topology = paymentsTopology('orders')
+    const topology = workQueue({ queue: 'orders', topics: ['order.created'] })
     const publisher = await run(createPublisher({ connection: await connect(), topology, logger }))
     const message = { messageId: crypto.randomUUID(), key: 'k', topic, body: '{}', headers: {}, mandatory: true }
     const outcomes = await publisher.publish([{ ...message, createdAt: new Date() }], { deadlineMs: 60_000 })
@@ -49,7 +43,7 @@ describe('the watch over the queue of a relay', () => {
     run(
       createConsumer({
         connection: await connect(),
-        topology: paymentsTopology(queue),
+        topology: workQueue({ queue, topics: ['payment.created'] }),
         queue,
         prefetch: 1,
         handle: async () => 'ack',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { createDatabase, type Database } from '@cashflow/db'
-import { createConnection, createConsumer, createPublisher, type Delivery, paymentsTopology } from '@cashflow/messaging'
+import { createConnection, createConsumer, createPublisher, type Delivery, workQueue } from '@cashflow/messaging'
 import {
   appendMessages,
   createFloors,
@@ -10,24 +10,24 @@ import {
   type OutboxMessage,
   scheduleMessages,
 } from '@cashflow/outbox'
-import type { LogFields, Part } from '@cashflow/runtime'
+import type { Component, LogFields } from '@cashflow/runtime'
 import { createTestDatabase, createTestVhost, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createListener } from '../src/listener.ts'
 import { createRelay, type RelayOptions } from '../src/relay.ts'
-import { createWake, type Wake } from '../src/wake.ts'
+import { createWakeSignal, type WakeSignal } from '../src/wake.ts'
 
 describe('a relay', () => {
   let database: TestDatabase
   let vhost: TestVhost
   let db: Database
-  let parts: Part[]
+  let parts: Component[]
   let received: Delivery[]
   const lines: { message: string; fields: LogFields }[] = []
   const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
   const logger = { debug: write, info: write, warn: write, error: write }
-  const topology = paymentsTopology('payments')
+  const topology = workQueue({ queue: 'payments', topics: ['payment.created', 'payment.retry'] })
 
   beforeEach(async () => {
     ;[database, vhost] = await Promise.all([createTestDatabase(), createTestVhost()])
@@ -42,7 +42,7 @@ describe('a relay', () => {
     await Promise.all([database.drop(), vhost.drop()])
   })
 
-  async function run(...more: Part[]): Promise<void> {
+  async function run(...more: Component[]): Promise<void> {
     for (const part of more) {
       parts.push(part)
       await part.start(new AbortController().signal)
@@ -54,8 +54,10 @@ describe('a relay', () => {
     const connection = createConnection({ urls: [vhost.url], name: 'test relay', logger })
     const publisher = createPublisher({ connection, topology, logger })
     const floors = createFloors()
-    const wake = createWake()
-    const waits: Wake = polls ? wake : { ...wake, wait: ({ signal }) => wake.wait({ atMostMs: 3_600_000, signal }) }
+    const wake = createWakeSignal()
+    const waits: WakeSignal = polls
+      ? wake
+      : { ...wake, wait: ({ signal }) => wake.wait({ atMostMs: 3_600_000, signal }) }
     await run(connection, publisher, createRelay({ db, publisher, floors, wake: waits, logger, passes: 2 }))
     if (listen) {
       const onLost = floors.forget
@@ -137,7 +139,7 @@ describe('a relay', () => {
   async function startScripted(
     answer: (topic: string) => Answer | Promise<Answer>,
     passes: number,
-    wake = createWake(),
+    wake = createWakeSignal(),
   ) {
     const calls: OutboxMessage[][] = []
     const publisher: RelayOptions['publisher'] = {
@@ -153,9 +155,9 @@ describe('a relay', () => {
   }
 
   it('has further passes help the one that is woken, where there are more lanes than it takes', async () => {
-    const woken = createWake()
+    const woken = createWakeSignal()
     let waiting = 0
-    const wait: Wake['wait'] = ({ signal }) => {
+    const wait: WakeSignal['wait'] = ({ signal }) => {
       waiting += 1
       return woken.wait({ atMostMs: 3_600_000, signal })
     }

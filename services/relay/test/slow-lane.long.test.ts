@@ -2,17 +2,17 @@ import { randomUUID } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { createDatabase, type Tables } from '@cashflow/db'
 import { createFloors, LANES, type OutboxMessage, scheduleMessages } from '@cashflow/outbox'
-import type { LogFields, Part } from '@cashflow/runtime'
+import type { Component, LogFields } from '@cashflow/runtime'
 import { createUnreadableRows, eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createRelay } from '../src/relay.ts'
-import { createWake } from '../src/wake.ts'
+import { createWakeSignal } from '../src/wake.ts'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 describe('a lane whose messages a relay cannot read as it reads others', () => {
   let rig: RelayRig
-  let relay: Part | undefined
+  let relay: Component | undefined
   let own: Kysely<Tables> | undefined
   let published: OutboxMessage[]
   const lines: { message: string; fields: LogFields }[] = []
@@ -39,7 +39,7 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
         return messages.map(() => ({ status: 'confirmed' as const }))
       },
     }
-    relay = createRelay({ db: own, publisher, floors: createFloors(), wake: createWake(), logger, passes: 2 })
+    relay = createRelay({ db: own, publisher, floors: createFloors(), wake: createWakeSignal(), logger, passes: 2 })
     await relay.start(new AbortController().signal)
   }
 

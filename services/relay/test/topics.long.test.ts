@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { createDatabase, type Database } from '@cashflow/db'
 import { createConnection, createConsumer, createPublisher, type Delivery } from '@cashflow/messaging'
 import { appendMessages, createFloors, createNotifier, type NewMessage } from '@cashflow/outbox'
-import type { LogFields, Part } from '@cashflow/runtime'
+import type { Component, LogFields } from '@cashflow/runtime'
 import { createTestDatabase, createTestVhost, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createListener } from '../src/listener.ts'
 import { createRelay, type RelayOptions } from '../src/relay.ts'
-import { createWake } from '../src/wake.ts'
+import { createWakeSignal } from '../src/wake.ts'
 import { type Recipe, readRecipe } from './recipe.ts'
 import { news, PATIENTLY } from './relay-rig.ts'
 
@@ -19,7 +19,7 @@ describe('a topic that was added as docs/extending.md says', () => {
   let database: TestDatabase
   let vhost: TestVhost
   let db: Database
-  let parts: Part[]
+  let parts: Component[]
   let received: { delivery: Delivery; at: number }[]
   /** How many receipts relays have tried to publish. */
   let tries: number
@@ -46,7 +46,7 @@ describe('a topic that was added as docs/extending.md says', () => {
     await Promise.all([database.drop(), vhost.drop()])
   })
 
-  async function run(...more: Part[]): Promise<void> {
+  async function run(...more: Component[]): Promise<void> {
     for (const part of more) {
       parts.push(part)
       await part.start(new AbortController().signal)
@@ -86,7 +86,7 @@ describe('a topic that was added as docs/extending.md says', () => {
       refusedMaxMs: REFUSED_MAX_MS,
     })
     const floors = createFloors()
-    const wake = createWake()
+    const wake = createWakeSignal()
     const listen = { db, onNotify: wake.wake, onLost: floors.forget, logger }
     await run(connection, publisher, createListener(listen))
     await publisher.whenReady()

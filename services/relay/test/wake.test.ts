@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { expect } from 'chai'
-import { createWake } from '../src/wake.ts'
+import { createWakeSignal } from '../src/wake.ts'
 
 const signal = new AbortController().signal
 
@@ -8,7 +8,7 @@ const LONG_MS = 3_600_000
 
 describe('a wake', () => {
   it('ends one wait, the oldest', async () => {
-    const wake = createWake()
+    const wake = createWakeSignal()
     const ended: number[] = []
     const waits = [1, 2, 3].map((number) =>
       wake.wait({ atMostMs: LONG_MS, signal }).then(() => {
@@ -24,7 +24,7 @@ describe('a wake', () => {
   })
 
   it('is remembered for one who comes a moment later, and only once', async () => {
-    const wake = createWake()
+    const wake = createWakeSignal()
     wake.wake()
     wake.wake()
     await wake.wait({ atMostMs: LONG_MS, signal })
@@ -36,7 +36,7 @@ describe('a wake', () => {
   })
 
   it('is not taken by a wait that is over', async () => {
-    const wake = createWake()
+    const wake = createWakeSignal()
     await wake.wait({ atMostMs: 1, signal })
     await wake.wait({ atMostMs: LONG_MS, signal: AbortSignal.timeout(1) })
     const waiting = wake.wait({ atMostMs: LONG_MS, signal })
@@ -45,7 +45,7 @@ describe('a wake', () => {
   })
 
   it('gives up when told to stop', async () => {
-    const wake = createWake()
+    const wake = createWakeSignal()
     const stopping = new AbortController()
     const waiting = wake.wait({ atMostMs: LONG_MS, signal: stopping.signal })
     stopping.abort()

@@ -5,12 +5,12 @@ import {
   createGroupCommit,
   type GroupCommit,
   type NewClaim,
-  outcomeMessage,
-  type Settling,
+  type SettlementWrite,
   settlePayments,
   type Tables,
 } from '@cashflow/db'
-import { type Outcome, type Payment, type PaymentStatus, settlePayment } from '@cashflow/domain'
+import { type Outcome, outcomeMessage, type Payment, type PaymentStatus, settlePayment } from '@cashflow/domain'
+import { uuidv7 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import { type Clock, createTimeLimit, type TimeLimit } from './time-limit.ts'
 
@@ -31,7 +31,7 @@ export interface TimedClaim {
 export interface Batches {
   readonly claims: GroupCommit<NewClaim, TimedClaim>
   /** Undefined: the claim holds the payment no longer. */
-  readonly settlements: GroupCommit<Settling, PaymentStatus | undefined>
+  readonly settlements: GroupCommit<SettlementWrite, PaymentStatus | undefined>
 }
 
 export interface BatchOptions {
@@ -74,9 +74,16 @@ export function settlingOf(
   claimed: Payment,
   outcome: Outcome,
   { token, requestId }: { token: string; requestId: string | undefined },
-): Settling {
+): SettlementWrite {
   const settlement = settlePayment(claimed, outcome, new Date())
   if (!settlement.settled) throw new Error(`A claimed payment was ${settlement.status}`)
   const { payment, event } = settlement
-  return { payment, event, token, actor: 'worker', requestId, messages: [outcomeMessage(payment, event, requestId)] }
+  return {
+    payment,
+    event,
+    token,
+    actor: 'worker',
+    requestId,
+    messages: [outcomeMessage(payment, event, { messageId: uuidv7(), requestId })],
+  }
 }

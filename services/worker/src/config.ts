@@ -12,7 +12,7 @@ import {
   redriveEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
-import type { ProviderSettings } from './create-provider.ts'
+import type { ProviderSettings } from './provider/create-provider.ts'
 import { PENDING_MAX_MS } from './release-plan.ts'
 
 const sandbox = z.enum(['yes', 'no'], 'must be yes or no')

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { hastenRedrive, mayBeItemsOwn, type Tables } from '@cashflow/db'
+import { mayBeItemsOwn, redriveNow, type Tables } from '@cashflow/db'
 import type { Delivery } from '@cashflow/messaging'
 import { buryMessage } from '@cashflow/outbox'
 import { createCondition } from '@cashflow/runtime'
@@ -7,7 +7,7 @@ import type { Kysely, Transaction } from 'kysely'
 import type { Handler } from './handle-delivery.ts'
 import { damagedLetter, plainLetter, poisonLetter } from './poison-letter.ts'
 import { type PaymentMessage, readDelivery } from './read-delivery.ts'
-import { type PersistOptions, transact } from './retry.ts'
+import { type RetryOptions, transact } from './retry.ts'
 import { buryUnknown } from './set-aside.ts'
 
 const UNSTORABLE_PAUSE_MS = 10_000
@@ -24,7 +24,7 @@ export function createDeadDeliveryHandler({
   db,
   logger,
   pauseMs = UNSTORABLE_PAUSE_MS,
-}: Pick<PersistOptions, 'logger'> & { db: Kysely<Tables>; pauseMs?: number }): Handler {
+}: Pick<RetryOptions, 'logger'> & { db: Kysely<Tables>; pauseMs?: number }): Handler {
   const stopping = new AbortController()
   const inTurn = createTurns(STORED_AT_ONCE)
   const waiting = new Set<Delivery>()
@@ -58,7 +58,7 @@ export function createDeadDeliveryHandler({
   async function redrive(message: PaymentMessage, signal: AbortSignal): Promise<void> {
     // One that is locked is left to its own redrive, when waiting for it has failed.
     const decide = async (tx: Transaction<Tables>, again: boolean) => {
-      const became = await hastenRedrive(tx, message.paymentId, { skipLocked: again })
+      const became = await redriveNow(tx, message.paymentId, { skipLocked: again })
       if (became === 'unknown') await buryUnknown(tx, message)
       return became
     }

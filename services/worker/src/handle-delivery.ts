@@ -1,8 +1,8 @@
-import type { Delivery, Settlement } from '@cashflow/messaging'
-import type { Part } from '@cashflow/runtime'
+import type { AckDecision, Delivery } from '@cashflow/messaging'
+import type { Component } from '@cashflow/runtime'
 import { type BatchOptions, createBatches } from './batches.ts'
-import type { Breaker } from './breaker.ts'
 import { type Processed, type ProcessOptions, processPayment } from './process-payment.ts'
+import type { Breaker } from './provider/breaker.ts'
 import { type PaymentMessage, readDelivery } from './read-delivery.ts'
 
 const ATTEMPTS_MAX = 10
@@ -13,12 +13,12 @@ export interface HandlerOptions
   breaker: Breaker
 }
 
-export interface Handler extends Part {
+export interface Handler extends Component {
   /**
    * Answers when all that the delivery led to is committed, or nothing was begun. Rejects only while stopping: it is then
    * delivered again.
    */
-  handle(delivery: Delivery): Promise<Settlement>
+  handle(delivery: Delivery): Promise<AckDecision>
 }
 
 /**
@@ -55,7 +55,7 @@ export function createHandler({ breaker, clocks, ...given }: HandlerOptions): Ha
     }
   }
 
-  async function take(message: PaymentMessage, delivery: Delivery): Promise<Settlement> {
+  async function take(message: PaymentMessage, delivery: Delivery): Promise<AckDecision> {
     const { paymentId } = message
     for (let other = runs.get(paymentId); other; other = runs.get(paymentId)) {
       if ((await endOf(other, delivery.signal)) === 'settled') return 'ack'

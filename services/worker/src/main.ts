@@ -1,13 +1,20 @@
-import { createDatabase, databasePart, serviceSession } from '@cashflow/db'
-import { connectionPart, createConnection, createConsumer, paymentsTopology, topologyPart } from '@cashflow/messaging'
+import { createDatabase, databaseComponent, serviceSession } from '@cashflow/db'
+import { WORK_TOPICS } from '@cashflow/domain'
+import {
+  connectionComponent,
+  createConnection,
+  createConsumer,
+  topologyComponent,
+  workQueue,
+} from '@cashflow/messaging'
 import { createNotifier, NOTIFY_FAILS } from '@cashflow/outbox'
 import { createCondition, createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
-import { createBreaker } from './breaker.ts'
 import { workerConfig } from './config.ts'
-import { createProvider } from './create-provider.ts'
 import { createDeadDeliveryHandler } from './handle-dead-delivery.ts'
 import { createHandler } from './handle-delivery.ts'
-import { limitCharges } from './provider-slots.ts'
+import { createAdmission } from './provider/admission.ts'
+import { createBreaker } from './provider/breaker.ts'
+import { createProvider } from './provider/create-provider.ts'
 import { createReconciler } from './reconcile.ts'
 
 // Few use the database at the same time; the others may be waiting for an operator.
@@ -23,7 +30,7 @@ const db = createDatabase({ url: config.databaseUrl, applicationName: serviceSes
 const { notify } = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
 const provider = createProvider(config.provider, logger)
 const { providerFailuresMax: failuresMax, providerOpenMs: openMs } = config
-const breaker = limitCharges(createBreaker({ provider, logger, failuresMax, openMs }), config.providerConcurrency)
+const breaker = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), config.providerConcurrency)
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
 // What costs this one its connection costs no payment its delivery.
 const deadConnection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker-dead', logger })
@@ -33,7 +40,7 @@ const handler = createHandler({ db, breaker, logger, notify, ...limits })
 const deadHandler = createDeadDeliveryHandler({ db, logger })
 const waiting = () => breaker.waiting
 const reconciler = createReconciler({ db, logger, notify, redriveAfterMs, intervalMs, waiting })
-const topology = paymentsTopology(config.queue, config.exchange)
+const topology = workQueue({ queue: config.queue, exchange: config.exchange, topics: WORK_TOPICS })
 const consumer = createConsumer({
   connection,
   topology,
@@ -59,15 +66,15 @@ const consumerPart = { ...consumer, stop: () => consumer.stop({ deadlineMs: conf
 const deadConsumerPart = { ...deadConsumer, stop: () => deadConsumer.stop({ deadlineMs: 2_000 }) }
 
 const parts = [
-  databasePart(db, logger),
-  connectionPart(connection),
-  connectionPart(deadConnection),
+  databaseComponent(db, logger),
+  connectionComponent(connection),
+  connectionComponent(deadConnection),
   reconciler,
   deadHandler,
   deadConsumerPart,
   handler,
   consumerPart,
   breaker,
-  topologyPart(consumer, deadConsumer),
+  topologyComponent(consumer, deadConsumer),
 ]
 await runUntilSignal(parts, { logger, deadlineMs: config.drainMs + STOP_MARGIN_MS })

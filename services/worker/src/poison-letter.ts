@@ -3,7 +3,7 @@ import type { Delivery } from '@cashflow/messaging'
 import type { DeadLetter } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import { type PaymentMessage, UUID } from './read-delivery.ts'
-import { messageAbout } from './set-aside.ts'
+import { retryOf } from './set-aside.ts'
 
 const BODY_BYTES_MAX = 16_384
 // PostgreSQL's text has no place for it.
@@ -44,7 +44,7 @@ export function plainLetter(delivery: Unreadable): DeadLetter {
 /** A delivery whose payment PostgreSQL cannot read or write. Its payment is not parked: its row cannot say so. */
 export function damagedLetter(message: PaymentMessage, error: Error & { code?: unknown }): DeadLetter {
   const reason = `PostgreSQL cannot use the payment's row: ${error.code} ${error.message}`
-  return { ...messageAbout(message, 'payment.retry'), source: 'database', reason, attempts: 0 }
+  return { ...retryOf(message), source: 'database', reason, attempts: 0 }
 }
 
 /** The beginning of a body as text, or in base64 where it is none. */

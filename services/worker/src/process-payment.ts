@@ -3,10 +3,10 @@ import type { Outcome, PaymentStatus } from '@cashflow/domain'
 import { type LogFields, type Logger, uuidv7 } from '@cashflow/runtime'
 import type { Kysely, Transaction } from 'kysely'
 import { type Batches, settlingOf, type TimedClaim } from './batches.ts'
-import { attemptCharge, type Earlier, type Provider, type ProviderAnswer } from './provider.ts'
+import { attemptCharge, type Earlier, type Provider, type ProviderAnswer } from './provider/provider.ts'
 import type { PaymentMessage } from './read-delivery.ts'
 import { planRelease, type ReleaseLimits } from './release-plan.ts'
-import { type PersistOptions, persist, transact as transactWith } from './retry.ts'
+import { type RetryOptions, retryWhileUnavailable, transact as transactWith } from './retry.ts'
 import { buryUnknown, park, putOff, release } from './set-aside.ts'
 
 const OVERTAKEN_DELAY_MS = 1_000
@@ -93,7 +93,7 @@ export async function processPayment(
   const processed = await conclude(answer, message, {
     settle: (outcome) => {
       const settling = settlingOf(payment, outcome, { token, requestId: message.requestId })
-      return persist(() => batches.settlements.commit(settling), persistence)
+      return retryWhileUnavailable(() => batches.settlements.commit(settling), persistence)
     },
     token,
     earlier,
@@ -165,9 +165,9 @@ const RELEASES = {
 >
 
 /** A claim with enough of its lease left for the provider's deadline: one whose answer came late is made again. */
-async function claimInTime({ claims }: Batches, claim: NewClaim, options: PersistOptions): Promise<TimedClaim> {
+async function claimInTime({ claims }: Batches, claim: NewClaim, options: RetryOptions): Promise<TimedClaim> {
   for (;;) {
-    const timed = await persist(() => claims.commit(claim, options.signal), options)
+    const timed = await retryWhileUnavailable(() => claims.commit(claim, options.signal), options)
     if (!timed.margin.passed()) return timed
   }
 }

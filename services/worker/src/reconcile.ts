@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { hasOverdue, mayBeItemsOwn, type Tables, takeOverdue } from '@cashflow/db'
+import { claimOverdue, hasOverdue, mayBeItemsOwn, type Tables } from '@cashflow/db'
+import { retryMessage, WORK_TOPICS } from '@cashflow/domain'
 import {
   appendMessages,
   createSpanSearch,
@@ -8,14 +9,10 @@ import {
   type SpanSearch,
   type SpanSearchOptions,
 } from '@cashflow/outbox'
-import { createCondition, type Logger, type Part } from '@cashflow/runtime'
+import { type Component, createCondition, type Logger, uuidv7 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
-import { messageAbout } from './set-aside.ts'
 
 const BATCH_MAX = 100
-
-/** What sends a payment to a worker. That messages of other topics wait says nothing of its own. */
-const TOPICS = ['payment.created', 'payment.retry']
 
 export interface ReconcileOptions {
   db: Kysely<Tables>
@@ -60,7 +57,7 @@ export async function reconcileOnce(
   const waiting = options.waiting()
   if (waiting > 0) return { ...NOTHING, waiting }
   // Its message may still be in the outbox then, and another would wait behind it.
-  const lagMs = await outboxLagMs(db, TOPICS).catch(orUnreadable(0, onUnreadable))
+  const lagMs = await outboxLagMs(db, WORK_TOPICS).catch(orUnreadable(0, onUnreadable))
   if (lagMs >= redriveAfterMs) return { ...NOTHING, lagMs }
   let redriven = 0
   let leased = 0
@@ -68,10 +65,12 @@ export async function reconcileOnce(
     db
       .transaction()
       .execute(async (tx) => {
-        const taken = await takeOverdue(tx, { redriveAfterMs, batchMax, spans, traced })
+        const taken = await claimOverdue(tx, { redriveAfterMs, batchMax, spans, traced })
         await appendMessages(
           tx,
-          taken.overdue.map((payment) => messageAbout({ ...payment, messageId: undefined }, 'payment.retry')),
+          taken.overdue.map((payment) =>
+            retryMessage(payment.paymentId, { messageId: uuidv7(), requestId: payment.requestId }),
+          ),
         )
         return taken
       })
@@ -127,7 +126,7 @@ function createConditions(logger: Logger, everyMs: number) {
  *
  * @param options.repeatMs time between two log lines about what lasts, in milliseconds. Default: 60,000.
  */
-export function createReconciler(options: ReconcileOptions & { intervalMs: number; repeatMs?: number }): Part {
+export function createReconciler(options: ReconcileOptions & { intervalMs: number; repeatMs?: number }): Component {
   const { logger, intervalMs, repeatMs = 60_000 } = options
   const stopping = new AbortController()
   const { signal } = stopping

@@ -1,8 +1,8 @@
 import type { Cause, Counts } from '@cashflow/db'
 import type { Outcome } from '@cashflow/domain'
 import { retryDelayMs } from '@cashflow/outbox'
-import type { Earlier, ProviderAnswer } from './provider.ts'
-import { ANSWER_SHOWS_MS } from './provider-record.ts'
+import type { Earlier, ProviderAnswer } from './provider/provider.ts'
+import { ANSWER_SHOWS_MS } from './provider/provider-record.ts'
 
 /** 72 hours: a bank transfer may take days. */
 export const PENDING_MAX_MS = 259_200_000

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isAway, isFault, mayBeItemsOwn, type Tables, waitForStandby } from '@cashflow/db'
+import { isAway, isPermanent, mayBeItemsOwn, type Tables, waitForStandby } from '@cashflow/db'
 import { retryDelayMs } from '@cashflow/outbox'
 import type { Logger } from '@cashflow/runtime'
 import type { Kysely, Transaction } from 'kysely'
@@ -11,7 +11,7 @@ const OWN_DELAY_MAX_MS = 100
 // Longer than any lock of ours: a session elsewhere holds the row, such as an operator's.
 const LOCKED_MAX_MS = 60_000
 
-export interface PersistOptions {
+export interface RetryOptions {
   signal: AbortSignal
   logger: Logger
   random?: (() => number) | undefined
@@ -25,9 +25,9 @@ export interface PersistOptions {
  *
  * @throws what repeating does not change, or the signal's reason
  */
-export async function persist<Result>(
+export async function retryWhileUnavailable<Result>(
   work: (again: boolean) => Promise<Result>,
-  { signal, logger, random, now = () => performance.now() }: PersistOptions,
+  { signal, logger, random, now = () => performance.now() }: RetryOptions,
 ): Promise<Result> {
   let own = 0
   let lockedSince: number | undefined
@@ -36,7 +36,7 @@ export async function persist<Result>(
     try {
       return await work(attempt > 1)
     } catch (error) {
-      if (isFault(error)) throw error
+      if (isPermanent(error)) throw error
       const isOwn = mayBeItemsOwn(error)
       if (isOwn) own += 1
       lockedSince = isLocked(error) ? (lockedSince ?? now()) : undefined
@@ -59,12 +59,12 @@ function isLocked(error: unknown): boolean {
 export function transact<Result>(
   db: Kysely<Tables>,
   work: (tx: Transaction<Tables>, again: boolean) => Promise<Result>,
-  options: PersistOptions,
+  options: RetryOptions,
 ): Promise<Result> {
   const run = (again: boolean) =>
     db.transaction().execute(async (tx) => {
       if (again) await waitForStandby(tx)
       return await work(tx, again)
     })
-  return persist(run, options)
+  return retryWhileUnavailable(run, options)
 }

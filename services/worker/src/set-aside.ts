@@ -1,13 +1,6 @@
-import {
-  attemptsAfter,
-  findGivenBack,
-  isParked,
-  lockClaimed,
-  parkPayment,
-  savePostponed,
-  type Tables,
-} from '@cashflow/db'
-import { buryMessage, type NewMessage, scheduleMessages } from '@cashflow/outbox'
+import { attemptsAfter, findReleased, isParked, lockClaimed, parkPayment, saveRetry, type Tables } from '@cashflow/db'
+import { type NewPaymentMessage, retryMessage } from '@cashflow/domain'
+import { buryMessage, scheduleMessages } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { Transaction } from 'kysely'
 import type { PaymentMessage } from './read-delivery.ts'
@@ -18,19 +11,14 @@ import type { ReleasePlan } from './release-plan.ts'
  * what it did when that runs `again`, because the answer to its COMMIT was lost.
  */
 
-export function messageAbout({ paymentId, requestId }: PaymentMessage, topic: string): NewMessage {
-  return {
-    messageId: uuidv7(),
-    key: paymentId,
-    topic,
-    payload: { payment_id: paymentId },
-    headers: requestId === undefined ? {} : { 'x-request-id': requestId },
-  }
+/** A new message that sends the same payment to a worker. */
+export function retryOf({ paymentId, requestId }: PaymentMessage): NewPaymentMessage {
+  return retryMessage(paymentId, { messageId: uuidv7(), requestId })
 }
 
 /** Looks at a payment again when its lease has ended, whoever held it. Done again it is scheduled twice, which is harmless. */
 export function putOff(tx: Transaction<Tables>, message: PaymentMessage, delayMs: number): Promise<void> {
-  return scheduleMessages(tx, [messageAbout(message, 'payment.retry')], delayMs)
+  return scheduleMessages(tx, [retryOf(message)], delayMs)
 }
 
 export interface Released {
@@ -61,10 +49,10 @@ export async function release(
   const { paymentId } = message
   if (!(await lockClaimed(tx, { id: paymentId, token: by.token }))) {
     const attempts = attemptsAfter(cause, by.attempts)
-    const done = by.again ? await findGivenBack(tx, paymentId, { attempts }) : undefined
+    const done = by.again ? await findReleased(tx, paymentId, { attempts }) : undefined
     return done && { ...done, attempts }
   }
-  const saved = await savePostponed(tx, paymentId, { cause, delayMsAfter, redriveAfterMs: by.redriveAfterMs })
+  const saved = await saveRetry(tx, paymentId, { cause, delayMsAfter, redriveAfterMs: by.redriveAfterMs })
   const parked = isOver(saved)
   if (parked) await park(tx, message, { attempts: saved.attempts, reason: parkReason, again: by.again })
   else await putOff(tx, message, saved.delayMs)
@@ -78,14 +66,14 @@ export async function park(
   { attempts, reason, again }: { attempts: number; reason: string; again: boolean },
 ): Promise<boolean> {
   if (!(await parkPayment(tx, message.paymentId, attempts))) return again && (await isParked(tx, message.paymentId))
-  await buryMessage(tx, { ...messageAbout(message, 'payment.retry'), source: 'worker', reason, attempts })
+  await buryMessage(tx, { ...retryOf(message), source: 'worker', reason, attempts })
   return true
 }
 
 /** A message that names no payment: the API stores a payment before it exists for anybody else. */
 export async function buryUnknown(tx: Transaction<Tables>, message: PaymentMessage): Promise<void> {
   await buryMessage(tx, {
-    ...messageAbout(message, 'payment.retry'),
+    ...retryOf(message),
     source: 'worker',
     reason: 'no such payment',
     attempts: 0,

@@ -5,7 +5,7 @@ import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { type Batches, createBatches, settlingOf } from '../src/batches.ts'
 import { processPayment } from '../src/process-payment.ts'
-import type { ProviderAnswer } from '../src/provider.ts'
+import type { ProviderAnswer } from '../src/provider/provider.ts'
 import { createTestWorker, type TestWorker } from './test-worker.ts'
 
 const APPROVED = { outcome: 'approved' } as const

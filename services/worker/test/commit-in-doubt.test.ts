@@ -5,7 +5,7 @@ import { expect } from 'chai'
 import type { Kysely } from 'kysely'
 import { createBatches } from '../src/batches.ts'
 import { type Processed, processPayment } from '../src/process-payment.ts'
-import type { ProviderAnswer } from '../src/provider.ts'
+import type { ProviderAnswer } from '../src/provider/provider.ts'
 import { createTestWorker, type TestWorker } from './test-worker.ts'
 
 const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }

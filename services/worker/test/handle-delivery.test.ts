@@ -1,9 +1,9 @@
 import { answer, eventually, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createBreaker } from '../src/breaker.ts'
 import { createHandler } from '../src/handle-delivery.ts'
-import { createHttpProvider } from '../src/http-provider.ts'
-import { limitCharges } from '../src/provider-slots.ts'
+import { createAdmission } from '../src/provider/admission.ts'
+import { createBreaker } from '../src/provider/breaker.ts'
+import { createHttpProvider } from '../src/provider/http-provider.ts'
 import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const APPROVED = { status: 'approved' }
@@ -25,7 +25,7 @@ describe('handling deliveries with a provider behind HTTP', () => {
   function createWorker({ openMs = 200, failuresMax = 3, chargesMax = 100 } = {}) {
     const { db, logger } = payments
     const provider = createHttpProvider({ url: server.url })
-    const breaker = limitCharges(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
+    const breaker = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
     const handler = createHandler({
       db,
       breaker,

@@ -1,8 +1,8 @@
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { createBreaker } from '../src/breaker.ts'
 import { createHandler } from '../src/handle-delivery.ts'
+import { createBreaker } from '../src/provider/breaker.ts'
 import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const LOCKED = 20

@@ -3,10 +3,10 @@ import { requeue } from '@cashflow/db'
 import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { createBreaker } from '../src/breaker.ts'
 import { createHandler } from '../src/handle-delivery.ts'
-import { createHttpProvider } from '../src/http-provider.ts'
-import { limitCharges } from '../src/provider-slots.ts'
+import { createAdmission } from '../src/provider/admission.ts'
+import { createBreaker } from '../src/provider/breaker.ts'
+import { createHttpProvider } from '../src/provider/http-provider.ts'
 import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 describe('payments that the provider has not decided yet', () => {
@@ -39,7 +39,7 @@ describe('payments that the provider has not decided yet', () => {
   function createWorker({ chargesMax = 100, failuresMax = 10, openMs = 60_000, pendingMaxMs = 60_000 } = {}) {
     const { db, logger } = payments
     const provider = createHttpProvider({ url: server.url })
-    const breaker = limitCharges(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
+    const breaker = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
     const options = { db, breaker, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
     return createHandler({ ...options, pendingMaxMs }).handle
   }

@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { type BatchOptions, createBatches } from '../src/batches.ts'
 import { processPayment } from '../src/process-payment.ts'
-import type { Provider, ProviderAnswer } from '../src/provider.ts'
+import type { Provider, ProviderAnswer } from '../src/provider/provider.ts'
 import { createTestWorker, type TestWorker } from './test-worker.ts'
 
 const APPROVED: ProviderAnswer = { outcome: 'approved' }

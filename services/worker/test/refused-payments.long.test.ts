@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { requeue } from '@cashflow/db'
 import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createBreaker } from '../src/breaker.ts'
 import { createHandler } from '../src/handle-delivery.ts'
-import { createHttpProvider } from '../src/http-provider.ts'
-import { limitCharges } from '../src/provider-slots.ts'
+import { createAdmission } from '../src/provider/admission.ts'
+import { createBreaker } from '../src/provider/breaker.ts'
+import { createHttpProvider } from '../src/provider/http-provider.ts'
 import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const OPEN_MS = 10_000
@@ -40,7 +40,7 @@ describe('payments that the provider refuses for their form', () => {
   function createWorker({ openMs = OPEN_MS, chargesMax = 100 } = {}) {
     const { db, logger } = payments
     const provider = createHttpProvider({ url: server.url })
-    const breaker = limitCharges(createBreaker({ provider, logger, failuresMax: 10, openMs }), chargesMax)
+    const breaker = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs }), chargesMax)
     const options = { db, breaker, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
     return createHandler(options).handle
   }

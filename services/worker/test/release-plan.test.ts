@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import type { Earlier } from '../src/provider.ts'
+import type { Earlier } from '../src/provider/provider.ts'
 import { pendingDelayMs, planRelease } from '../src/release-plan.ts'
 
 const FIRST: Earlier = { attempts: 0, pending: false }

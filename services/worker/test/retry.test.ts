@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { persist } from '../src/retry.ts'
+import { retryWhileUnavailable } from '../src/retry.ts'
 
 const withCode = (code: string) => Object.assign(new Error(`said ${code}`), { code })
 
@@ -24,7 +24,7 @@ describe('repeating a transaction', () => {
     }
     const { signal } = new AbortController()
     const options = { signal, logger, random: () => 0, now: () => passedMs }
-    const outcome = await persist(work, options).catch((error: Error) => error.message)
+    const outcome = await retryWhileUnavailable(work, options).catch((error: Error) => error.message)
     return { attempts, outcome }
   }
   const times = (count: number, code: string) => Array.from({ length: count }, () => code)

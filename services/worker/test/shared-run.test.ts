@@ -1,9 +1,9 @@
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createBreaker } from '../src/breaker.ts'
 import { createHandler } from '../src/handle-delivery.ts'
-import type { ProviderAnswer } from '../src/provider.ts'
-import { limitCharges } from '../src/provider-slots.ts'
+import { createAdmission } from '../src/provider/admission.ts'
+import { createBreaker } from '../src/provider/breaker.ts'
+import type { ProviderAnswer } from '../src/provider/provider.ts'
 import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const APPROVED: ProviderAnswer = { outcome: 'approved' }
@@ -30,7 +30,7 @@ describe('several deliveries of one payment at the same time', () => {
         return charge.promise
       },
     }
-    const breaker = limitCharges(createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 }), 1)
+    const breaker = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 }), 1)
     const options = { db, breaker, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
     ;({ handle } = createHandler(options))
     id = await payments.pending()

@@ -30,7 +30,7 @@ export interface CheckoutOptions {
 /** What is run of a tree: one that lacks any of these is older than what can be compared. */
 const NEEDED = [
   'pnpm-lock.yaml',
-  'db/src/bin.ts',
+  'db/src/migrate-main.ts',
   'packages/outbox/src/index.ts',
   ...['api', 'relay', 'worker'].map((role) => `services/${role}/src/main.ts`),
 ]

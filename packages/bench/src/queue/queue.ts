@@ -1,8 +1,9 @@
-import { paymentsTopology, type Topology } from '@cashflow/messaging'
+import { WORK_TOPICS } from '@cashflow/domain'
+import { type Topology, workQueue } from '@cashflow/messaging'
 import type { Channel } from 'amqplib'
 import { heard, openConnection } from './connection.ts'
 
-export const TOPOLOGY: Topology = paymentsTopology('payments')
+export const TOPOLOGY: Topology = workQueue({ queue: 'payments', topics: WORK_TOPICS })
 
 /** The work queue as a bystander sees it, on a connection of its own. */
 export interface Queue {

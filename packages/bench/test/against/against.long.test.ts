@@ -12,7 +12,7 @@ import { git } from '../../src/against/git.ts'
 import { UsageError } from '../../src/arguments.ts'
 
 /** Each is run once of each tree by a quick round of `post` and `relay`. */
-const RUN_ONCE = ['db/src/bin.ts', 'services/api/src/main.ts', 'services/relay/src/main.ts']
+const RUN_ONCE = ['db/src/migrate-main.ts', 'services/api/src/main.ts', 'services/relay/src/main.ts']
 const RUN = [...RUN_ONCE, 'packages/outbox/src/index.ts']
 const TREES = '.cashflow/bench'
 const LEFT_OUT = ['node_modules', '.git', '.cashflow', '.turbo']
@@ -105,13 +105,13 @@ describe('npm run bench -- --against', () => {
   it('refuses what is no commit, and a commit that lacks what it runs', async () => {
     const tree = await git(repository, 'rev-parse', 'HEAD:db')
     for (const name of ['nonsense', '', '--all', tree]) expect(await failureOf(name)).to.be.an.instanceOf(UsageError)
-    const migrate = join(repository, 'db/src/bin.ts')
+    const migrate = join(repository, 'db/src/migrate-main.ts')
     await rm(migrate)
     await commitAll('without migrations')
     const failure = await failureOf('HEAD')
     await git(repository, 'reset', '--quiet', '--hard', 'HEAD~1')
     expect(failure).to.be.an.instanceOf(UsageError)
-    expect(failure).to.have.property('message').that.includes('it has no db/src/bin.ts')
+    expect(failure).to.have.property('message').that.includes('it has no db/src/migrate-main.ts')
   })
 
   it('shows the end of what pnpm said when the packages of a commit cannot be installed', async () => {

@@ -1,18 +1,11 @@
-import {
-  createGroupCommit,
-  insertPayments,
-  type NewPayment,
-  type NewPaymentMessage,
-  type ReferenceHolder,
-  type Tables,
-} from '@cashflow/db'
-import { createPayment, DEFAULT_MERCHANT_ID, type PaymentEvent } from '@cashflow/domain'
+import { createGroupCommit, insertPayments, type PaymentInsert, type ReferenceHolder, type Tables } from '@cashflow/db'
+import { createdMessage, createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import type { Notifier } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { RequestHandler } from 'express'
 import type { Kysely } from 'kysely'
 import { answerJson } from '../answer-json.ts'
-import { inTurn } from '../in-turn.ts'
+import { withWriteSlot } from '../in-turn.ts'
 import { BATCH_MAX, WRITERS_ALONE_MAX, WRITERS_MAX } from '../limits.ts'
 import { Problem } from '../problem.ts'
 import { readPaymentBody } from './payment-body.ts'
@@ -32,8 +25,8 @@ export function createPaymentHandler({ writer, writes }: Pick<PaymentParts, 'wri
       money,
       at: new Date(),
     })
-    const created = { payment, event, requestId, messages: [messageAbout(event, requestId)] }
-    const holder = await inTurn(writes, res, (signal) => writer.write(created, signal))
+    const created = { payment, event, requestId, messages: [createdMessage(event, { messageId: uuidv7(), requestId })] }
+    const holder = await withWriteSlot(writes, res, (signal) => writer.write(created, signal))
     res.locals.paymentId = holder.paymentId
     if (holder.paymentId !== payment.id) throw takenProblem(holder)
     res.setHeader('Location', `${req.baseUrl}/${payment.id}`)
@@ -50,15 +43,6 @@ function takenProblem({ paymentId, mismatch }: ReferenceHolder): Problem {
   return new Problem('reference-mismatch', detail, { members: { payment_id: paymentId, mismatch } })
 }
 
-function messageAbout({ type, paymentId }: PaymentEvent, requestId: string): NewPaymentMessage {
-  return {
-    messageId: uuidv7(),
-    topic: type,
-    payload: { payment_id: paymentId },
-    headers: { 'x-request-id': requestId },
-  }
-}
-
 export interface PaymentWriter {
   /**
    * Stores a payment, its event and its message, or none of them where the reference is taken. Answers after COMMIT, with
@@ -66,7 +50,7 @@ export interface PaymentWriter {
    *
    * @throws the signal's reason, when it has aborted before the payment's turn
    */
-  write(created: NewPayment, signal: AbortSignal): Promise<ReferenceHolder>
+  write(created: PaymentInsert, signal: AbortSignal): Promise<ReferenceHolder>
 }
 
 export interface PaymentWriterOptions {
@@ -79,7 +63,7 @@ export interface PaymentWriterOptions {
 /** Requests that come at the same time share a transaction. */
 export function createPaymentWriter({ db, notifier, redriveAfterMs }: PaymentWriterOptions): PaymentWriter {
   const group = createGroupCommit({
-    commit: (batch: readonly NewPayment[]) => insertPayments(db, batch, { redriveAfterMs }),
+    commit: (batch: readonly PaymentInsert[]) => insertPayments(db, batch, { redriveAfterMs }),
     batchMax: BATCH_MAX,
     writersMax: WRITERS_MAX,
     aloneMax: WRITERS_ALONE_MAX,

@@ -1,4 +1,4 @@
-import type { Provider, ProviderAnswer } from '../../src/provider.ts'
+import type { Provider, ProviderAnswer } from '../../src/provider/provider.ts'
 import type { Actor, Stage } from './stage.ts'
 
 export interface Calls {

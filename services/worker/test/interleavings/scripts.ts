@@ -1,7 +1,7 @@
 import { createDatabase } from '@cashflow/db'
 import { createTestDatabase } from '@cashflow/testing'
 import fc from 'fast-check'
-import type { ProviderAnswer } from '../../src/provider.ts'
+import type { ProviderAnswer } from '../../src/provider/provider.ts'
 import type { Reception } from './broker.ts'
 import { createLedger, empty } from './ledger.ts'
 import type { Fate } from './stage.ts'

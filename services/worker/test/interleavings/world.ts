@@ -5,7 +5,7 @@ import { appendMessages, createFloors, createTopics, promoteDue, runPass } from 
 import { type Kysely, sql } from 'kysely'
 import { createBatches } from '../../src/batches.ts'
 import { processPayment } from '../../src/process-payment.ts'
-import type { ProviderAnswer } from '../../src/provider.ts'
+import type { ProviderAnswer } from '../../src/provider/provider.ts'
 import { createBroker, type Delivery, type Reception } from './broker.ts'
 import { createFaultyDatabase } from './faulty-database.ts'
 import { broken, unfinished } from './ledger.ts'

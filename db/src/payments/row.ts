@@ -1,0 +1,36 @@
+import type { Currency, Payment } from '@cashflow/domain'
+import type { Kysely, Selectable } from 'kysely'
+import type { PaymentsTable, Tables } from '../tables.ts'
+
+/** The columns that the domain knows of. */
+export type PaymentRow = Pick<
+  Selectable<PaymentsTable>,
+  | 'id'
+  | 'merchant_id'
+  | 'reference'
+  | 'amount_minor'
+  | 'currency'
+  | 'status'
+  | 'failure_code'
+  | 'created_at'
+  | 'settled_at'
+>
+
+export function toPayment(row: PaymentRow): Payment {
+  return {
+    id: row.id,
+    merchantId: row.merchant_id,
+    reference: row.reference,
+    amountMinor: BigInt(row.amount_minor),
+    currency: row.currency as Currency,
+    status: row.status,
+    failureCode: row.failure_code,
+    createdAt: row.created_at,
+    settledAt: row.settled_at,
+  }
+}
+
+export async function findPayment(db: Kysely<Tables>, id: string): Promise<Payment | undefined> {
+  const row = await db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirst()
+  return row && toPayment(row)
+}

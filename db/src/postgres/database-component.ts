@@ -1,0 +1,22 @@
+import { type Component, type Logger, waitFor } from '@cashflow/runtime'
+import type { Kysely } from 'kysely'
+import { ensureSchema, SchemaError } from '../migrate/schema.ts'
+import type { Tables } from '../tables.ts'
+import { DatabaseSettingError, refusedSettings } from './errors.ts'
+
+/** The pool as a part of a process: starts once PostgreSQL answers and its schema is new enough; stop closes the pool. */
+export function databaseComponent(db: Kysely<Tables>, logger: Logger): Component {
+  return {
+    name: 'database',
+    async start(signal) {
+      const isHopeless = (error: unknown) => error instanceof SchemaError || error instanceof DatabaseSettingError
+      await waitFor('PostgreSQL', () => ensureSchema(db), {
+        logger,
+        signal,
+        isHopeless,
+        settingsOf: refusedSettings,
+      })
+    },
+    stop: () => db.destroy(),
+  }
+}

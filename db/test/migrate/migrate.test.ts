@@ -1,0 +1,79 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { REPOSITORY } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { readMigrations } from '../../src/migrate/migration-file.ts'
+import { ensureSchema, SCHEMA_NEEDED, SchemaError } from '../../src/migrate/schema.ts'
+import { createTestStore, type TestStore } from '../test-store.ts'
+import { FOLDER, migrateAll } from './former-database.ts'
+
+describe('migrations', () => {
+  let store: TestStore
+  beforeEach(async () => {
+    store = await createTestStore()
+  })
+  afterEach(() => store.drop())
+
+  const empty = () => sql`drop schema public cascade; create schema public`.execute(store.db)
+  const refusal = () =>
+    ensureSchema(store.db).then(
+      () => undefined,
+      (error: Error) => error,
+    )
+
+  it('are needed up to the newest one', async () => {
+    const expected = (await readMigrations(FOLDER)).filter((file) => file.kind === 'whole' || file.after === undefined)
+    expect(expected.at(-1)?.name).to.equal(SCHEMA_NEEDED)
+  })
+
+  it('apply once, however many runners start at the same time', async () => {
+    await empty()
+    const migrated = await Promise.all([migrateAll(store.db), migrateAll(store.db), migrateAll(store.db)])
+    expect(migrated.flatMap(({ applied }) => applied)).to.deep.equal([
+      '0001_payments',
+      '0002_outbox',
+      '0003_redrives',
+      '0004_idempotency_key_index',
+      '0005_provider_answers',
+      '0006_refused_topics',
+      '0007_pruned_references',
+      '0008_text_by_bytes',
+      '0009_drop_former_indexes',
+    ])
+    expect(await refusal()).to.equal(undefined)
+  })
+
+  it('are missed by a service that needs them, which says what to run', async () => {
+    await empty()
+    expect(await refusal()).to.be.instanceOf(SchemaError)
+    await migrateAll(store.db)
+    await sql`delete from cashflow_migration where name = ${SCHEMA_NEEDED}`.execute(store.db)
+    expect((await refusal())?.message).to.include('npm run migrate')
+  })
+
+  it('run as a program, and say what they did', async () => {
+    await empty()
+    const program = [join(REPOSITORY, 'db/src/migrate-main.ts')]
+    const run = () =>
+      promisify(execFile)(process.execPath, program, {
+        env: { DATABASE_URL: store.database.url, APP_ENV: 'production' },
+      })
+    expect((await run()).stdout).to.include('schema migrated')
+    expect((await run()).stdout).to.include('schema is up to date')
+  })
+
+  it('fail with exit code 1 on a database that is not there', async () => {
+    const env = { DATABASE_URL: `${store.database.url}_missing`, APP_ENV: 'production' }
+    const failed = await promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts')], {
+      env,
+    }).then(
+      () => undefined,
+      (error: { code: number; stdout: string }) => error,
+    )
+    expect(failed?.code).to.equal(1)
+    expect(failed?.stdout).to.include('does not exist').and.to.not.include('postgres:postgres')
+    expect(JSON.parse(failed?.stdout ?? '')).to.include({ settings: 'DATABASE_URL, or DB_NAME' })
+  })
+})

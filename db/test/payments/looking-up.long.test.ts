@@ -1,0 +1,231 @@
+import { randomUUID } from 'node:crypto'
+import { settlePayment, type TransitionResult } from '@cashflow/domain'
+import {
+  appendMessages,
+  buryMessage,
+  createFloors,
+  createTopics,
+  type OutboxMessage,
+  oldestMessage,
+  outboxLagMs,
+  type Publisher,
+  promoteDue,
+  resolveDeadLettersOf,
+  runPass,
+  scheduleMessages,
+  verifyFloors,
+} from '@cashflow/outbox'
+import { createLogger, uuidv7 } from '@cashflow/runtime'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import {
+  claimOverdue,
+  claimPayments,
+  createDatabase,
+  findPayment,
+  hasOverdue,
+  insertPayments,
+  isParked,
+  lockClaimed,
+  type NewClaim,
+  parkPayment,
+  saveRetry,
+  settlePayments,
+} from '../../src/index.ts'
+import { createTestStore, newPayment, type TestStore } from '../test-store.ts'
+
+const TABLES = ['payments', 'payment_events', 'outbox_messages', 'outbox_scheduled', 'dead_letters']
+const OTHERS = 20_000
+const REFUSED = 'receipt.requested'
+const BATCH = 100
+// What a round below asks for is some ten rows of each table, each found by a few entries of its indexes; and twice, for
+// the outbox's lag and for its oldest message, 16 messages of each of 32 lanes.
+const READ_MAX = 300 + 2 * 16 * 32
+
+const publisher: Publisher = {
+  publish: async (messages) => messages.map(() => ({ status: 'confirmed' })),
+  redeclare: async () => true,
+}
+const LIMITS = { lanesMax: 4, messagesPerLaneMax: 4, bytesMax: 1_000_000, confirmDeadlineMs: 1_000 }
+
+describe('the statements of a payment’s way', () => {
+  let store: TestStore
+  before(async () => {
+    store = await createTestStore(1, undefined, 120_000)
+  })
+  after(() => store.drop())
+
+  /** What services do about payments and messages, with at least three. */
+  async function round(count = 3): Promise<void> {
+    const { db } = store
+    const payments = Array.from({ length: count }, () => newPayment())
+    const created = payments.map(({ payment, event }) => {
+      const messages = [{ messageId: randomUUID(), key: payment.id, topic: 'payment.created', payload: {} }]
+      return { payment, event, requestId: 'r', messages }
+    })
+    await insertPayments(db, created, { redriveAfterMs: -1 })
+    await insertPayments(db, created, { redriveAfterMs: -1 })
+    const ids = payments.map(({ payment }) => payment.id) as [string, string, string, ...string[]]
+    expect(await hasOverdue(db)).to.equal(true)
+    const spans = [{ from: 0, to: Number.POSITIVE_INFINITY }]
+    await db
+      .transaction()
+      .execute((tx) => claimOverdue(tx, { redriveAfterMs: 60_000, batchMax: count, spans, traced: true }))
+    const claims = ids.map((id) => ({ id, token: randomUUID() }))
+    await claimPayments(db, claims, { leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 }, false)
+    const settlings = created
+      .map(({ payment }, index) => ({
+        ...(settlePayment(payment, { outcome: 'approved' }, new Date()) as TransitionResult & { settled: true }),
+        token: claims[index]?.token ?? '',
+        actor: 'worker',
+        requestId: 'r',
+        messages: [{ messageId: randomUUID(), key: payment.id, topic: 'payment.succeeded', payload: {} }],
+      }))
+      .filter((_, index) => index !== 1 && index !== 2)
+    expect(await settlePayments(db, settlings, false)).to.deep.equal(settlings.map(() => 'SUCCESS'))
+    await db.transaction().execute(async (tx) => {
+      expect(await lockClaimed(tx, claims[1] as NewClaim)).to.equal(true)
+      await saveRetry(tx, ids[1], { delayMsAfter: () => 1, redriveAfterMs: 60_000 })
+      await parkPayment(tx, ids[1], 1)
+      const later = { messageId: randomUUID(), key: ids[2], topic: 'payment.retry', payload: {} }
+      await scheduleMessages(tx, [later], -1)
+      const letter = { ...later, source: 'worker', reason: 'r', attempts: 1 }
+      expect(await buryMessage(tx, letter)).to.equal(true)
+      await resolveDeadLettersOf(tx, { source: 'worker', key: later.key }, 'r')
+    })
+    expect(await isParked(db, ids[2])).to.equal(false)
+    await sql`
+      insert into outbox_scheduled (lane, message_id, key, topic, payload, created_at, due_at, refused)
+      values (0, gen_random_uuid(), 'k', ${REFUSED}, '{}', now(), now(), true)`.execute(db)
+    expect(await outboxLagMs(db, ['payment.created', REFUSED])).to.be.above(0)
+    const past = { isRowsOwn: () => false, onUnreadable() {} }
+    expect((await oldestMessage(db, createFloors(), past))?.waitsMs).to.be.above(0)
+    expect(await findPayment(db, ids[0])).to.include({ status: 'SUCCESS' })
+    const topics = createTopics()
+    expect(await promoteDue(db, topics)).to.equal(2)
+    const floors = createFloors()
+    const pass = { db, publisher, floors, topics, limits: LIMITS }
+    expect((await runPass(pass, 0)).settlements.length).to.be.within(1, 16)
+    topics.judge([{ topic: REFUSED } as OutboxMessage], [{ status: 'nacked' }])
+    expect(topics.sparing().topics).to.deep.equal([REFUSED])
+    expect((await runPass(pass, 0)).settlements.length).to.be.at.most(16)
+    expect(await verifyFloors(db, floors, new AbortController().signal)).to.equal(undefined)
+  }
+
+  /**
+   * Rows and entries of indexes that a round reads, of the table that it reads most of. Dead ones count too, until
+   * somebody sees that no snapshot needs them and marks them: earlier rounds leave such, and autovacuum's ANALYZE
+   * has a snapshot.
+   */
+  async function readMost(count?: number): Promise<number> {
+    const before = await read()
+    await round(count)
+    const after = await read()
+    const counts = TABLES.map((table) => (after.get(table) ?? 0) - (before.get(table) ?? 0))
+    expect(counts).not.to.include(0)
+    // Of pruned references a round looks for three that are none.
+    return Math.max(...counts, (after.get('pruned_references') ?? 0) - (before.get('pruned_references') ?? 0))
+  }
+
+  /** Of each table, up to now. */
+  async function read(): Promise<Map<string, number>> {
+    await sql`select pg_stat_force_next_flush()`.execute(store.db)
+    const { rows } = await sql<{ table: string; read: number }>`
+      select t.relname as table, (seq_tup_read + sum(idx_tup_read))::int as read
+      from pg_stat_user_tables t join pg_stat_user_indexes using (relid) group by t.relname, seq_tup_read`.execute(
+      store.db,
+    )
+    return new Map(rows.map(({ table, read }) => [table, read]))
+  }
+
+  it('read what they are about, and nothing of the many others that came after they were prepared', async () => {
+    for (let i = 0; i < 6; i++) await round()
+    await fill()
+    expect(await readMost()).to.be.at.most(READ_MAX)
+  })
+
+  it('read each payment of a batch, and none of them for each of the others', async () => {
+    await sql`vacuum analyze`.execute(store.db)
+    for (let i = 0; i < 6; i++) await round(BATCH)
+    await eventually(async () => expect(await readMost(BATCH)).to.be.at.most(BATCH * 20))
+  })
+
+  for (const few of [0, 40]) {
+    it(`read none of many others, where they were planned for ${few} rows in the place of many`, async () => {
+      const { db, database } = store
+      const logger = createLogger({ service: 'test', level: 'error' })
+      const reader = createDatabase({
+        url: database.url,
+        applicationName: 'test',
+        poolMax: 1,
+        idleInTransactionMs: 0,
+        logger,
+      })
+      await fill()
+      const old = await reader.startTransaction().setIsolationLevel('repeatable read').execute()
+      try {
+        await sql`select 1`.execute(old)
+        await sql`alter table payments disable trigger user`.execute(db) // Pruned payments alone may be deleted.
+        for (const table of TABLES) await sql`delete from ${sql.table(table)}`.execute(db)
+        await planFor(few)
+      } finally {
+        await old.rollback().execute()
+        await reader.destroy()
+      }
+      await fill()
+      await eventually(async () => expect(await readMost()).to.be.at.most(READ_MAX))
+    })
+  }
+
+  it('read none of many others, where they were planned for few rows that were all there were', async () => {
+    await sql`truncate payments, payment_events, outbox_messages, outbox_scheduled, dead_letters`.execute(store.db)
+    await planFor(40)
+    await fill()
+    expect(await readMost()).to.be.at.most(READ_MAX)
+  })
+
+  async function planFor(few: number): Promise<void> {
+    await fill(few)
+    await sql`vacuum analyze`.execute(store.db)
+    for (let i = 0; i < 6; i++) await round()
+  }
+
+  /** Others: payments that are settled, and such as wait; messages in all lanes, and such as are scheduled or refused. */
+  async function fill(others = OTHERS): Promise<void> {
+    const { db } = store
+    const ids = Array.from({ length: others }, () => uuidv7())
+    await sql`
+      with others as (
+        insert into payments (id, merchant_id, reference, amount_minor, currency, status, settled_at, redrive_at)
+        select given.id, m.id, given.id::text, 1, 'USD', case n % 2 when 0 then 'PENDING' else 'SUCCESS' end,
+          case n % 2 when 1 then now() end, case n % 2 when 0 then now() + interval '1 day' end
+        from unnest(${ids}::uuid[]) with ordinality as given (id, n), merchants m returning id, merchant_id
+      )
+      insert into payment_events (payment_id, merchant_id, sequence, type, data, actor)
+      select id, merchant_id, 1, 'payment.created', '{}', 'api' from others`.execute(db)
+    await sql`
+      insert into pruned_references (merchant_id, reference, id, amount_minor, currency)
+      select m.id, pruned.id::text, pruned.id, 1, 'USD' from unnest(${ids}::uuid[]) as pruned (id), merchants m`.execute(
+      db,
+    )
+    const messages = Array.from({ length: others }, () => {
+      return { messageId: randomUUID(), key: randomUUID(), topic: 'payment.created', payload: {} }
+    })
+    await db.transaction().execute(async (tx) => {
+      await appendMessages(tx, messages)
+      await scheduleMessages(tx, messages, 86_400_000)
+      await sql`
+        insert into outbox_scheduled (lane, message_id, key, topic, payload, due_at, refused)
+        select 0, gen_random_uuid(), n::text, 'another.refused', '{}', now() + interval '1 day', true
+        from generate_series(1, ${others}::int) n`.execute(tx)
+      await sql`
+        insert into dead_letters (lane, message_id, key, topic, payload, source, reason, resolved_at, resolution)
+        select 0, gen_random_uuid(), gen_random_uuid()::text, 't', '{}', source, 'r', resolved_at, resolution
+        from generate_series(1, ${others / 2}::int) n,
+          (values ('outbox', null, null), ('worker', now(), 'r')) as letter (source, resolved_at, resolution)`.execute(
+        tx,
+      )
+    })
+  }
+})

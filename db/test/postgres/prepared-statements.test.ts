@@ -1,0 +1,48 @@
+import { createLogger } from '@cashflow/runtime'
+import { createTestDatabase, query } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { createDatabase, isTransient } from '../../src/index.ts'
+
+const logger = createLogger({ service: 'test', level: 'error' })
+const open = (url: string) => createDatabase({ url, applicationName: 'test', poolMax: 1, logger })
+const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
+
+describe('a session that keeps its statements', () => {
+  it('prepares what has parameters, once, by plans that do not age as a table grows', async () => {
+    const database = await createTestDatabase()
+    const db = open(database.url)
+    await sql`create table things (id int primary key, name text)`.execute(db)
+    const find = (ids: number[]) =>
+      sql`select t.name from unnest(${ids}::int[]) as given (id) join things t using (id)`.execute(db)
+    for (let i = 0; i < 10; i++) expect((await find([1, i])).rows).to.deep.equal([])
+    const { rows } = await sql<{ statement: string; generic: boolean }>`
+      select statement, generic_plans > 0 as generic from pg_prepared_statements`.execute(db)
+    expect(rows).to.have.length(1)
+    expect(rows[0]).to.deep.include({ generic: true }).and.have.property('statement').that.includes('from unnest($1')
+
+    await query(database.url, 'insert into things select n, n::text from generate_series(1, 200000) n')
+    expect((await find([7])).rows).to.deep.equal([{ name: '7' }])
+    // Not planned anew, and no scan of what was empty when it was planned.
+    const { rows: scans } = await sql`
+      select pg_stat_force_next_flush(), seq_tup_read::int as read from pg_stat_user_tables where relname = 'things'`.execute(
+      db,
+    )
+    expect(scans[0]).to.include({ read: 0 })
+    await db.destroy()
+    await database.drop()
+  })
+
+  it('goes on after a migration that gives a statement other columns', async () => {
+    const database = await createTestDatabase()
+    const db = open(database.url)
+    const find = () => sql`select * from outbox_lanes where lane = ${1}`.execute(db)
+    expect((await find()).rows).to.deep.equal([{ lane: 1 }])
+    await sql`alter table outbox_lanes add column name text`.execute(db)
+    const stale = await reasonOf(find())
+    expect(isTransient(stale)).to.equal(true)
+    expect((await find()).rows).to.deep.equal([{ lane: 1, name: null }])
+    await db.destroy()
+    await database.drop()
+  })
+})

@@ -1,0 +1,66 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createLogger, type Logger } from '@cashflow/runtime'
+import { eventually, openClient, type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import type pg from 'pg'
+import { createDatabase } from '../../src/index.ts'
+import { recorder } from '../recorder.ts'
+
+const quiet = createLogger({ service: 'test', level: 'error' })
+const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
+
+describe('what each session relies on, with a server of its own', () => {
+  let server: PrivatePostgres
+  let admin: pg.Client
+  let socketFolder: string
+  before(async () => {
+    socketFolder = await mkdtemp(join(tmpdir(), 'cashflow-socket-'))
+    await chmod(socketFolder, 0o777) // As root, another user runs the server.
+    server = await startPrivatePostgres({ unix_socket_directories: socketFolder })
+    admin = await openClient(server.url)
+  }).timeout(180_000)
+  after(async () => {
+    await admin.end()
+    await server.stop()
+    await rm(socketFolder, { recursive: true, force: true })
+  })
+
+  const open = (url: string, logger: Logger) => createDatabase({ url, applicationName: 'test', poolMax: 1, logger })
+
+  it('db: takes synchronous_commit = local without standbys, and refuses it where a COMMIT has to wait for one', async () => {
+    await admin.query('alter database payments set synchronous_commit = local')
+    const alone = open(server.url, quiet)
+    expect((await sql`select 1 as one`.execute(alone)).rows).to.deep.equal([{ one: 1 }])
+    await alone.destroy()
+    await admin.query("alter system set synchronous_standby_names = 'absent'")
+    await admin.query('select pg_reload_conf()')
+    const replicated = open(server.url, quiet)
+    await eventually(async () =>
+      expect(String(await reasonOf(sql`select 1`.execute(replicated)))).to.include('synchronous_commit is local'),
+    )
+    await replicated.destroy()
+    await admin.query('alter system reset synchronous_standby_names')
+    await admin.query('select pg_reload_conf()')
+    await admin.query('alter database payments reset synchronous_commit')
+  }).timeout(180_000)
+
+  it('db: works over a Unix socket, and warns once that a frozen relay keeps its lanes there (promise 11)', async () => {
+    const { port, pathname, username, password } = new URL(server.url)
+    const { logger, lines } = recorder()
+    const db = open(`postgres://${username}:${password}@localhost:${port}${pathname}?host=${socketFolder}`, logger)
+    for (let session = 0; session < 2; session++) {
+      const { rows } = await sql<{ pid: number; socket: boolean }>`
+        select pg_backend_pid() as pid, inet_client_addr() is null as socket`.execute(db)
+      expect(rows[0]?.socket).to.equal(true)
+      await admin.query('select pg_terminate_backend($1, 5000)', [rows[0]?.pid])
+      await eventually(() => expect(lines.some(({ message }) => message === 'database connection lost')).to.equal(true))
+    }
+    const told = lines.filter(({ message }) => message.includes('tcp_user_timeout'))
+    expect(told).to.have.length(1)
+    expect(told[0]).to.include({ level: 'warn', promise: 11, reason: 'PostgreSQL is reached by a Unix socket' })
+    await db.destroy()
+  }).timeout(180_000)
+})

@@ -1,0 +1,187 @@
+import { createLogger, type Logger } from '@cashflow/runtime'
+import { createTestDatabase, eventually, query, type TestDatabase } from '@cashflow/testing'
+import { expect } from 'chai'
+import { type Kysely, sql } from 'kysely'
+import {
+  createDatabase,
+  databaseComponent,
+  findPayment,
+  insertPayments,
+  isAway,
+  isTransient,
+  type Tables,
+} from '../../src/index.ts'
+import { DatabaseSettingError } from '../../src/postgres/errors.ts'
+import { recorder } from '../recorder.ts'
+import { newPayment } from '../test-store.ts'
+
+const quiet = createLogger({ service: 'test', level: 'error' })
+const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
+
+describe('what each session relies on', () => {
+  let database: TestDatabase
+  let opened: Kysely<Tables>[]
+  beforeEach(async () => {
+    database = await createTestDatabase()
+    opened = []
+  })
+  afterEach(async () => {
+    await Promise.all(opened.map((db) => db.destroy()))
+    await database.drop()
+  })
+
+  function open(url = database.url, logger: Logger = quiet): Kysely<Tables> {
+    const db = createDatabase({ url, applicationName: 'test', poolMax: 2, logger })
+    opened.push(db)
+    return db
+  }
+
+  async function setDefault(...settings: string[]): Promise<void> {
+    for (const setting of settings) await administer(`alter database ${database.name} set ${setting}`)
+  }
+  const administer = (statement: string) => query(database.url, statement)
+
+  async function inForce(db: Kysely<Tables>, ...names: string[]): Promise<Record<string, string>> {
+    const { rows } = await sql<{ name: string; setting: string }>`
+      select name, setting from pg_settings where name = any(${names})`.execute(db)
+    return Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))
+  }
+
+  it('db: sets what it relies on, whatever a database has for defaults', async () => {
+    await setDefault(
+      'statement_timeout = 0',
+      'lock_timeout = 0',
+      'idle_in_transaction_session_timeout = 0',
+      'plan_cache_mode = auto',
+      "default_transaction_isolation = 'serializable'",
+      'client_min_messages = error',
+      'array_nulls = off',
+      'extra_float_digits = -15',
+      'standard_conforming_strings = off',
+    )
+    const wanted = {
+      statement_timeout: '5000',
+      lock_timeout: '2000',
+      idle_in_transaction_session_timeout: '10000',
+      tcp_user_timeout: '6000',
+      plan_cache_mode: 'force_generic_plan',
+      enable_seqscan: 'off',
+      default_transaction_isolation: 'read committed',
+      client_min_messages: 'warning',
+      array_nulls: 'on',
+      extra_float_digits: '1',
+      standard_conforming_strings: 'on',
+    }
+    expect(await inForce(open(), ...Object.keys(wanted))).to.deep.equal(wanted)
+  })
+
+  for (const style of ['German', 'SQL, DMY', 'Postgres, YMD'])
+    it(`db: reads times of a database whose DateStyle is ${style}`, async () => {
+      await setDefault(`datestyle = '${style}'`)
+      const db = open()
+      const { payment, event } = newPayment()
+      await insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
+      expect((await findPayment(db, payment.id))?.createdAt).to.deep.equal(payment.createdAt)
+    })
+
+  it('db: keeps its limits, and the search_path, where parameters of DATABASE_URL say otherwise, and tells it', async () => {
+    await administer('create schema app')
+    const options = '-c search_path=app,public -c statement_timeout=0 --enable-seqscan=on -cplan_cache_mode=auto'
+    const { logger, lines } = recorder()
+    // The last three are options of pg's client and pool.
+    const others = { sslmode: 'disable', pipeline: 'true', verify: 'x', log: 'x' }
+    const parameters = new URLSearchParams({ options, lock_timeout: '0', query_timeout: '0', ...others })
+    const db = open(`${database.url}?${parameters}`, logger)
+    expect(
+      await inForce(
+        db,
+        'search_path',
+        'statement_timeout',
+        'lock_timeout',
+        'enable_seqscan',
+        'plan_cache_mode',
+        'tcp_user_timeout',
+      ),
+    ).to.deep.equal({
+      search_path: 'app,public',
+      statement_timeout: '5000',
+      lock_timeout: '2000',
+      enable_seqscan: 'off',
+      plan_cache_mode: 'force_generic_plan',
+      tcp_user_timeout: '6000',
+    })
+    expect(lines.map(({ level, message, parameters }) => ({ level, message, parameters }))).to.deep.equal([
+      {
+        level: 'warn',
+        message: 'parameters of DATABASE_URL have no effect, each session sets them itself',
+        parameters: ['lock_timeout', 'query_timeout', 'statement_timeout', 'enable_seqscan', 'plan_cache_mode'],
+      },
+    ])
+  })
+
+  it('db: refuses to start where synchronous_commit is off, and says what to do', async () => {
+    await setDefault('synchronous_commit = off')
+    const { logger, lines } = recorder()
+    const started = await reasonOf(
+      databaseComponent(open(database.url, logger), logger).start(new AbortController().signal),
+    )
+    expect(started).to.be.instanceOf(DatabaseSettingError)
+    expect(String(started)).to.include('synchronous_commit is off').and.include('Set it to on')
+    expect(lines).to.deep.equal([])
+  })
+
+  it('db: refuses to start with a database whose encoding is not UTF8', async () => {
+    const name = `${database.name}_latin`
+    await administer(`create database ${name} encoding 'LATIN1' locale 'C' template template0`)
+    const url = database.url.replace(database.name, name)
+    const started = await reasonOf(databaseComponent(open(url), quiet).start(new AbortController().signal))
+    expect(started).to.be.instanceOf(DatabaseSettingError)
+    expect(String(started)).to.include('encoding is LATIN1')
+    await administer(`drop database ${name} with (force)`)
+  })
+
+  it('db: refuses a session whose settings are not in force just after it has set them', async () => {
+    await administer('create schema pooler')
+    await administer(`create function pooler.current_setting(name text) returns text language sql return
+      case name when 'lock_timeout' then '0' else pg_catalog.current_setting(name) end`)
+    await setDefault('search_path = pooler, pg_catalog, public')
+    const refused = await reasonOf(sql`select 1`.execute(open()))
+    expect(refused).to.be.instanceOf(DatabaseSettingError)
+    expect(String(refused)).to.include('lock_timeout is 0').and.include('PgBouncer in session mode')
+  })
+
+  it('db: warns that a frozen relay keeps its lanes (promise 11) where the server has no tcp_user_timeout', async () => {
+    await administer('create schema windows')
+    await administer(`create function windows.current_setting(name text, missing_ok boolean) returns text
+      language sql return case name when 'tcp_user_timeout' then '0' else pg_catalog.current_setting(name) end`)
+    await setDefault('search_path = windows, pg_catalog, public')
+    const { logger, lines } = recorder()
+    await sql`select 1`.execute(open(database.url, logger))
+    expect(lines.map(({ level, reason, promise }) => ({ level, reason, promise }))).to.deep.equal([
+      { level: 'warn', reason: 'the server has no such limit', promise: 11 },
+    ])
+  })
+
+  it('db: refuses new sessions once a setting is wrong, says it once for many, and goes on once it is right', async () => {
+    const { logger, lines } = recorder()
+    const db = open(database.url, logger)
+    await sql`select 1`.execute(db)
+    await setDefault('synchronous_commit = off')
+    const endSessions = `select pg_terminate_backend(pid, 5000) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid()`
+    await administer(endSessions)
+    await eventually(() => expect(lines.some(({ message }) => message === 'database connection lost')).to.equal(true))
+    for (let attempt = 0; attempt < 20; attempt++) {
+      const refused = await reasonOf(sql`select 1`.execute(db))
+      expect(refused).to.be.instanceOf(DatabaseSettingError)
+      expect(isTransient(refused)).to.equal(true)
+      expect(isAway(refused)).to.equal(true)
+    }
+    const told = lines.filter(({ message }) => message === 'database session refused')
+    expect(told).to.have.length(1)
+    expect(told[0]).to.include({ level: 'error', code: 'database_setting' })
+    expect(told[0]?.reason).to.include('synchronous_commit is off')
+    await setDefault('synchronous_commit = on')
+    expect((await sql`select 1 as one`.execute(db)).rows).to.deep.equal([{ one: 1 }])
+  })
+})

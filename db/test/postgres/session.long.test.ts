@@ -1,0 +1,242 @@
+import { randomUUID } from 'node:crypto'
+import { settlePayment, type TransitionResult } from '@cashflow/domain'
+import { buryMessage } from '@cashflow/outbox'
+import { createLogger } from '@cashflow/runtime'
+import {
+  createTestDatabase,
+  eventually,
+  openClient,
+  type PrivatePostgres,
+  query as queryOn,
+  startPrivatePostgres,
+  startTcpProxy,
+} from '@cashflow/testing'
+import { expect } from 'chai'
+import { type Kysely, sql } from 'kysely'
+import type pg from 'pg'
+import {
+  createDatabase,
+  insertPayments,
+  isPermanent,
+  isTransient,
+  settlePayments,
+  type Tables,
+} from '../../src/index.ts'
+import { CommitInDoubtError, ReadOnlyError } from '../../src/postgres/errors.ts'
+import { claimPayment, newPayment } from '../test-store.ts'
+
+const logger = createLogger({ service: 'test', level: 'error' })
+const open = (url: string, statementMs?: number) =>
+  createDatabase({ url, applicationName: 'test', poolMax: 1, logger, ...(statementMs && { statementMs }) })
+const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
+
+describe('a session', () => {
+  it('is closed after an answer that did not come in time, and its connection never used again', async () => {
+    const database = await createTestDatabase()
+    const proxy = await startTcpProxy(database.url)
+    const db = open(proxy.url, 50)
+    const session = async () => (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db)).rows[0]?.pid
+    try {
+      const first = await session()
+      proxy.holdAnswers()
+      const late = await reasonOf(sql`select 'late'`.execute(db))
+      expect(late).to.be.an('error').with.property('message', 'Query read timeout')
+      expect(isTransient(late)).to.equal(true)
+      proxy.restore()
+      expect(await session())
+        .to.be.a('number')
+        .that.does.not.equal(first)
+    } finally {
+      await db.destroy()
+      await proxy.stop()
+      await database.drop()
+    }
+  })
+
+  it('is not in doubt about a warning of another kind', async () => {
+    const database = await createTestDatabase()
+    const db = open(database.url)
+    const { rows } = await sql`select 1 as one from (values (1)) v where pg_temp.warn() = 1`.execute(await warning(db))
+    expect(rows).to.deep.equal([{ one: 1 }])
+    await db.destroy()
+    await database.drop()
+  })
+
+  it('that cannot be had is no fault of what was to be asked', async () => {
+    const database = await createTestDatabase()
+    const db = open(`${database.url}?sslmode=verify-full`)
+    const refused = await reasonOf(sql`select 1`.execute(db))
+    expect(refused).to.be.an('error').with.property('message').that.includes('does not support SSL')
+    expect(isPermanent(refused)).to.equal(false)
+    await db.destroy()
+    await database.drop()
+  })
+})
+
+/** Adds a function that warns, with the code of every warning that has none of its own. */
+async function warning(db: Kysely<Tables>): Promise<Kysely<Tables>> {
+  await sql`create function pg_temp.warn() returns int language plpgsql as
+    $$ begin raise warning 'not about a standby'; return 1; end $$`.execute(db)
+  return db
+}
+
+describe('a COMMIT whose synchronous standby is away', () => {
+  let server: PrivatePostgres
+  let admin: pg.Client
+  let db: Kysely<Tables>
+  before(async () => {
+    server = await startPrivatePostgres()
+    db = open(server.url)
+    admin = await openClient(server.url)
+    await waitForStandbys('ANY 1 (absent)')
+  }).timeout(180_000)
+  after(async () => {
+    await db.destroy()
+    await admin.end()
+    await server.stop()
+  })
+
+  async function waitForStandbys(names: string): Promise<void> {
+    await admin.query(`alter system set synchronous_standby_names = '${names}'`)
+    await admin.query('select pg_reload_conf()')
+    await eventually(async () => expect(await commitWaits()).to.equal(names !== ''))
+  }
+
+  /** Sessions read the setting for themselves, but wait only when the checkpointer has read it as well. */
+  async function commitWaits(): Promise<boolean> {
+    const client = await openClient(server.url)
+    let committed = false
+    const commit = client.query("select pg_logical_emit_message(true, 'a test', '')").then(() => {
+      committed = true
+    })
+    const waits = await eventually(async () => {
+      if (committed) return false
+      await cancelWait()
+      return true
+    })
+    await commit
+    await client.end()
+    return waits
+  }
+
+  /** Until a COMMIT waits for the standby, which is then told not to. */
+  const waitCancelled = () => eventually(cancelWait)
+  const cancelWait = async () => {
+    const { rows } = await admin.query(
+      "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'",
+    )
+    expect(rows).to.have.length(1)
+  }
+
+  it('is in doubt when nobody waits for it any longer, and is not answered by finding its own row', async () => {
+    const { payment, event } = newPayment()
+    const attempt = () =>
+      insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
+
+    const first = reasonOf(attempt())
+    await waitCancelled()
+    const doubt = await first
+    expect(doubt).to.be.instanceOf(CommitInDoubtError)
+    expect(isTransient(doubt)).to.equal(true)
+
+    // It finds its row now, and must wait all the same.
+    const second = reasonOf(attempt())
+    await waitCancelled()
+    expect(await second).to.be.instanceOf(CommitInDoubtError)
+
+    await waitForStandbys('')
+    expect(await attempt()).to.deep.equal([{ paymentId: payment.id, mismatch: [] }])
+  }).timeout(180_000)
+
+  it('is in doubt as well when it is a statement of its own, a claim or a settlement, which then finds itself', async () => {
+    const { payment, event } = newPayment()
+    await insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
+    await waitForStandbys('ANY 1 (absent)')
+    const token = randomUUID()
+    const claim = () =>
+      claimPayment(db, payment.id, { token, leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 })
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const claimed = reasonOf(claim())
+      await waitCancelled()
+      expect(await claimed).to.be.instanceOf(CommitInDoubtError)
+    }
+    await waitForStandbys('')
+    expect(await claim()).to.include({ verdict: 'claimed', attempts: 0 })
+
+    await waitForStandbys('ANY 1 (absent)')
+    const settlement = settlePayment(payment, { outcome: 'approved' }, new Date()) as TransitionResult & {
+      settled: true
+    }
+    const settle = () =>
+      settlePayments(db, [{ ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }])
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const settled = reasonOf(settle())
+      await waitCancelled()
+      expect(await settled).to.be.instanceOf(CommitInDoubtError)
+    }
+    await waitForStandbys('')
+    expect(await settle()).to.deep.equal(['SUCCESS'])
+  }).timeout(180_000)
+
+  it('is in doubt as well when it found the dead letter of another one', async () => {
+    const letter = { messageId: randomUUID(), key: 'k', topic: 't', payload: {}, source: 's', reason: 'r', attempts: 1 }
+    const bury = () => db.transaction().execute((tx) => buryMessage(tx, letter))
+    await waitForStandbys('ANY 1 (absent)')
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const buried = reasonOf(bury())
+      await waitCancelled()
+      expect(await buried).to.be.instanceOf(CommitInDoubtError)
+    }
+    await waitForStandbys('')
+    expect(await bury()).to.equal(false)
+  }).timeout(180_000)
+
+  it('does not keep its session on the server once nobody waits for its answer', async () => {
+    await waitForStandbys('ANY 1 (absent)')
+    const impatient = open(server.url, 2_000)
+    const { payment, event } = newPayment()
+    const waiting = (count: number) =>
+      eventually(async () => {
+        const { rows } = await admin.query("select 1 from pg_stat_activity where wait_event = 'SyncRep'")
+        expect(rows).to.have.length(count)
+      })
+    const overdue = reasonOf(
+      insertPayments(impatient, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 }),
+    )
+    await waiting(1)
+    expect(isTransient(await overdue)).to.equal(true)
+    await waiting(0)
+    await impatient.destroy()
+    await waitForStandbys('')
+  }).timeout(180_000)
+})
+
+describe('a session with a standby', () => {
+  let server: PrivatePostgres
+  before(async () => {
+    server = await startPrivatePostgres()
+    const [folder] = await query('show data_directory')
+    await query(`copy (select) to '${folder?.data_directory}/standby.signal'`)
+    await server.crash()
+    await server.start()
+  }).timeout(180_000)
+  after(() => server.stop())
+
+  const query = (text: string) => queryOn(server.url, text)
+
+  it('is refused, which is no fault, and leaves its place to another and nothing open', async () => {
+    const db = open(server.url)
+    const ask = () => sql`select 1 as one`.execute(db)
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const refused = await reasonOf(ask())
+      expect(refused).to.be.instanceOf(ReadOnlyError)
+      expect(isTransient(refused)).to.equal(true)
+    }
+    await eventually(async () =>
+      expect(await query("select pid from pg_stat_activity where application_name = 'test'")).to.deep.equal([]),
+    )
+    await query('select pg_promote()')
+    expect((await ask()).rows).to.deep.equal([{ one: 1 }])
+    await db.destroy()
+  }).timeout(180_000)
+})

@@ -1,0 +1,69 @@
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { isAway, isTransient } from '../../src/index.ts'
+import { ask, errorOf, type HostRig, hostOf, NOWHERE, startHostRig } from './host-rig.ts'
+
+describe('db: hosts that do not answer', () => {
+  let rig: HostRig
+  beforeEach(async () => {
+    rig = await startHostRig()
+  })
+  afterEach(() => rig.stop())
+
+  it('have one second each, and the error says of each host why it cannot be used', async () => {
+    const [mute, other] = [await rig.silent(), await rig.silent()]
+    const from = performance.now()
+    const error = await errorOf(rig.open([mute.host, NOWHERE, other.host]))
+    expect(performance.now() - from).to.be.within(1_200, 4_500)
+    expect(error?.message).to.match(/^No database host can be used: /)
+    expect(error?.message).to.include(`${NOWHERE}: connect ECONNREFUSED`).and.include(`${mute.host}: timeout expired`)
+    expect(error?.message).not.to.include(':postgres@')
+    expect(isTransient(error)).to.equal(true)
+    expect(isAway(error)).to.equal(true)
+  })
+
+  it('have one second for all of the start, and not only for the connection', async () => {
+    const halfway = await rig.proxy()
+    halfway.holdAnswerTo('set lock_timeout')
+    const from = performance.now()
+    const error = await errorOf(rig.open([NOWHERE, hostOf(halfway.url)]))
+    expect(error?.message).to.include(`${hostOf(halfway.url)}: timeout expired`)
+    expect(performance.now() - from).to.be.within(950, 4_500)
+    expect(halfway.held).to.equal(1)
+  })
+
+  it('are tried last once a statement has waited out its limit', async () => {
+    const [first, second] = [await rig.proxy(), await rig.proxy()]
+    const db = rig.open([hostOf(first.url), hostOf(second.url)], { statementMs: 500 })
+    await ask(db)
+    first.holdAnswers()
+    expect(await errorOf(db)).to.have.property('message', 'Query read timeout')
+    await ask(db)
+    expect(rig.told('database host changed')).to.have.length(1)
+    expect(rig.told('database host changed')[0]).to.include({ host: hostOf(second.url) })
+  })
+
+  it('have one connection of the watch at a time', async () => {
+    const mute = await rig.silent()
+    const db = rig.open([rig.host, mute.host])
+    await ask(db)
+    // On a busy machine the first session may be tried on this host as well. Connections that pile up would only grow.
+    await eventually(() => expect(mute.open.slice(-4)).to.deep.equal([1, 1, 1, 1]))
+    const { rows } = await sql<{ count: string }>`
+      select count(*) from pg_stat_activity where application_name = 'test-watch'`.execute(db)
+    expect(rows).to.deep.equal([{ count: '1' }])
+  })
+
+  it('are named in the log, once, and again when they answer', async () => {
+    const other = await rig.proxy()
+    const db = rig.open([rig.host, hostOf(other.url)])
+    await ask(db)
+    other.cut()
+    const told = (message: string) =>
+      eventually(() => expect(rig.told(message).map(({ host }) => host)).to.deep.equal([hostOf(other.url)]))
+    await told('database host cannot be asked')
+    other.restore()
+    await told('database host can be asked again')
+  })
+})

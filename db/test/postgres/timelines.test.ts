@@ -1,0 +1,56 @@
+import { createLogger } from '@cashflow/runtime'
+import { expect } from 'chai'
+import { OldTimelineError } from '../../src/postgres/errors.ts'
+import { createTimelines, type LogPlace } from '../../src/postgres/timelines.ts'
+
+const logger = createLogger({ service: 'test', level: 'error' })
+const place = (timeline: number, system = 'one'): LogPlace => ({ system, timeline })
+
+describe('db: timelines of PostgreSQL hosts', () => {
+  function begin() {
+    const timelines = createTimelines(logger)
+    const closed: string[] = []
+    const admit = (name: string, at: LogPlace) => timelines.admit(at, () => closed.push(name))
+    return { timelines, closed, admit }
+  }
+
+  it('close the sessions of a lower timeline once, and no others, when a higher one is seen', () => {
+    const { timelines, closed, admit } = begin()
+    admit('old', place(1))
+    admit('also old', place(1))
+    admit('other system', place(1, 'two'))
+    timelines.see(place(2))
+    admit('new', place(2))
+    timelines.see(place(2))
+    timelines.see(place(1))
+    expect(closed).to.deep.equal(['old', 'also old'])
+  })
+
+  it('refuse a session of a lower timeline, and say what to do after a backup was restored', () => {
+    const { timelines, admit } = begin()
+    timelines.see(place(3))
+    expect(() => admit('old', place(2))).to.throw(OldTimelineError, /timeline 2.*timeline 3.*restart/)
+  })
+
+  it('accept a new system on a lower timeline', () => {
+    const { timelines, closed, admit } = begin()
+    timelines.see(place(3))
+    admit('new', place(1, 'two'))
+    expect(closed).to.deep.equal([])
+  })
+
+  it('learn nothing from a standby, which has none of its own', () => {
+    const { timelines, closed, admit } = begin()
+    admit('one', place(1))
+    timelines.see({ system: 'one', timeline: undefined })
+    timelines.see({ system: 'two', timeline: undefined })
+    expect(closed).to.deep.equal([])
+  })
+
+  it('close no session that has ended', () => {
+    const { timelines, closed, admit } = begin()
+    admit('ended', place(1))()
+    timelines.see(place(2))
+    expect(closed).to.deep.equal([])
+  })
+})

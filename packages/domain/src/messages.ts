@@ -1,0 +1,52 @@
+import type { PaymentEvent } from './events.ts'
+import type { Payment } from './payment.ts'
+import type { Topic } from './topics.ts'
+
+/** A message about a payment, to be appended to the outbox. */
+export interface NewPaymentMessage {
+  /** A UUID, the same at every attempt: consumers recognise duplicates by it. */
+  readonly messageId: string
+  /** The payment's id: messages of one payment are first delivered in the order of their commits. */
+  readonly key: string
+  readonly topic: Topic
+  /** JSON with the payment's id as `payment_id`. */
+  readonly payload: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>>
+  /** Whether a message that no queue is bound for is an error. */
+  readonly mandatory: boolean
+}
+
+export interface MessageIds {
+  /** A UUID that the caller makes once, before its first attempt to store the message. */
+  readonly messageId: string
+  /** The id of the request that caused the message, sent as the header `x-request-id`. */
+  readonly requestId: string | undefined
+}
+
+/** Sends a new payment to a worker. */
+export function createdMessage({ paymentId }: PaymentEvent, ids: MessageIds): NewPaymentMessage {
+  return message('payment.created', paymentId, ids)
+}
+
+/** Sends a payment to a worker again. */
+export function retryMessage(paymentId: string, ids: MessageIds): NewPaymentMessage {
+  return message('payment.retry', paymentId, ids)
+}
+
+/** Tells consumers that a payment is settled. */
+export function outcomeMessage({ id, status, failureCode }: Payment, event: PaymentEvent, ids: MessageIds) {
+  const { payload, ...rest } = message(event.type, id, ids)
+  const failure = failureCode === null ? {} : { failure_code: failureCode }
+  return { ...rest, payload: { ...payload, status, ...failure }, mandatory: false } satisfies NewPaymentMessage
+}
+
+function message(topic: Topic, paymentId: string, { messageId, requestId }: MessageIds): NewPaymentMessage {
+  return {
+    messageId,
+    key: paymentId,
+    topic,
+    payload: { payment_id: paymentId },
+    headers: requestId === undefined ? {} : { 'x-request-id': requestId },
+    mandatory: true,
+  }
+}

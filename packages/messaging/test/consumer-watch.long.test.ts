@@ -1,0 +1,128 @@
+import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
+import { expect } from 'chai'
+import type { AckDecision } from '../src/index.ts'
+import { cleanUp } from './cleanup.ts'
+import { createFakeBroker, queueDeclared } from './fake-broker.ts'
+import { message } from './message.ts'
+import { createProxy } from './proxy.ts'
+import { createRig, depth } from './rig.ts'
+
+const SOON = { deadlineMs: 60_000 }
+const SUBSCRIBES_AGAIN = 'RabbitMQ delivers nothing of a queue that has messages, subscribing again'
+const watchTimes = { quietMs: 100, quietMaxMs: 400, secondLookMs: 50, lookDeadlineMs: 30_000 }
+
+describe('the watch over deliveries', () => {
+  afterEach(cleanUp)
+
+  it('subscribes again and again where that does not help, less and less often, and says so each time', async () => {
+    const broker = await createFakeBroker(undefined, undefined, { 'queue.look': queueDeclared(7) })
+    const rig = createRig([broker.url])
+    rig.consumer(async () => 'ack', { watchTimes })
+    const said = () => rig.logger.said(SUBSCRIBES_AGAIN)
+    await eventually(() => expect(said().length).to.be.at.least(5))
+    const fields = said().map((line) => line.fields)
+    expect(said().every(({ level }) => level === 'error')).to.equal(true)
+    expect(fields.slice(0, 5).map(({ attempts }) => attempts)).to.deep.equal([1, 2, 3, 4, 5])
+    expect(fields[0]).to.include({ queue: 'payments', ready_messages: 7 })
+    const idle = fields.map(({ idle_ms }) => idle_ms as number)
+    const waits = idle.slice(1, 5).map((ms, index) => ms - (idle[index] as number))
+    for (const [index, atLeast] of [250, 450, 450, 450].entries()) expect(waits[index]).to.be.at.least(atLeast - 10)
+    // One channel consumes, one may be looking, and one may be closing.
+    expect(broker.channels).to.be.at.most(3)
+    expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])
+  })
+
+  it('leaves no channel behind where a look gets no answer', async () => {
+    const broker = await createFakeBroker(undefined, undefined, { 'queue.look': undefined })
+    const rig = createRig([broker.url])
+    rig.consumer(async () => 'ack', { watchTimes: { ...watchTimes, lookDeadlineMs: 100 } })
+    await eventually(() => expect(broker.consumers).to.be.at.least(3))
+    expect(rig.logger.said(SUBSCRIBES_AGAIN)).to.deep.equal([])
+    expect(rig.logger.said('lost RabbitMQ')[0]?.fields.reason).to.equal('setting up a channel took longer than 100 ms')
+  })
+
+  describe('does not touch a consumer', () => {
+    let vhost: TestVhost
+    beforeEach(async () => {
+      vhost = await createTestVhost()
+    })
+    afterEach(async () => {
+      await cleanUp()
+      await vhost.drop()
+    })
+
+    /** Signals of all deliveries: one channel has one. */
+    function consume({ prefetch = 10, url = vhost.url, handle = async (): Promise<AckDecision> => 'ack' } = {}) {
+      const rig = createRig([url])
+      const signals = new Set<AbortSignal>()
+      let handled = 0
+      rig.consumer(
+        async ({ signal }) => {
+          signals.add(signal)
+          const settlement = await handle()
+          handled++
+          return settlement
+        },
+        { prefetch, watchTimes },
+      )
+      return { rig, signals, handled: () => handled }
+    }
+    const untouched = ({ rig, signals }: ReturnType<typeof consume>) => {
+      expect(rig.logger.said(SUBSCRIBES_AGAIN)).to.deep.equal([])
+      expect(signals.size).to.equal(1)
+    }
+    const quiet = (times: number) => passing(times * (watchTimes.quietMs + watchTimes.secondLookMs))
+
+    it('that works on a busy queue', async () => {
+      const consumer = consume()
+      const publisher = consumer.rig.publisher()
+      for (let batch = 1; batch <= 20; batch++) {
+        await publisher.publish(
+          Array.from({ length: 100 }, () => message()),
+          SOON,
+        )
+        await quiet(0.5)
+      }
+      await eventually(() => expect(consumer.handled()).to.equal(2_000))
+      untouched(consumer)
+    })
+
+    it('that has all it may have in hand, while messages wait', async () => {
+      const free = Promise.withResolvers<AckDecision>()
+      const consumer = consume({ prefetch: 2, handle: () => free.promise })
+      await consumer.rig.publisher().publish([message(), message(), message()], SOON)
+      await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(1))
+      await quiet(6)
+      free.resolve('ack')
+      await eventually(() => expect(consumer.handled()).to.equal(3))
+      untouched(consumer)
+    })
+
+    it('whose queue is empty', async () => {
+      const consumer = consume()
+      const publisher = consumer.rig.publisher()
+      await publisher.publish([message()], SOON)
+      await quiet(6)
+      await publisher.publish([message()], SOON)
+      await eventually(() => expect(consumer.handled()).to.equal(2))
+      untouched(consumer)
+    })
+
+    it('of a broker that is slow to answer', async () => {
+      const proxy = await createProxy(vhost.url)
+      const consumer = consume({ url: proxy.url })
+      const publisher = createRig([vhost.url]).publisher()
+      await publisher.publish([message()], SOON)
+      await eventually(() => expect(consumer.handled()).to.equal(1))
+      proxy.freeze()
+      await publisher.publish([message()], SOON)
+      await quiet(6)
+      untouched(consumer)
+    })
+  })
+})
+
+/** For what must not happen: there is no fact to wait on. */
+function passing(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

@@ -1,0 +1,102 @@
+import { setImmediate } from 'node:timers/promises'
+import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { expect } from 'chai'
+import { createAdmission } from '../../src/provider/admission.ts'
+import { type Breaker, createBreaker, type Permit } from '../../src/provider/breaker.ts'
+import type { ProviderAnswer } from '../../src/provider/provider.ts'
+
+const { payment } = createPayment({
+  id: '0197f3c0-0000-7000-8000-0123456789ab',
+  merchantId: DEFAULT_MERCHANT_ID,
+  reference: 'REF-1',
+  money: { amountMinor: 1n, currency: 'ETB' },
+  at: new Date(),
+})
+const never = new AbortController().signal
+const logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+describe('a limit of two charges at the same time', () => {
+  let answers: PromiseWithResolvers<ProviderAnswer>[]
+  let admitted: string[]
+  let breaker: Breaker
+
+  beforeEach(() => {
+    answers = []
+    admitted = []
+    const provider = {
+      charge() {
+        const answer = Promise.withResolvers<ProviderAnswer>()
+        answers.push(answer)
+        return answer.promise
+      },
+    }
+    breaker = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs: 50 }), 2)
+  })
+
+  async function admit(name: string, signal = never): Promise<Permit> {
+    const permit = await breaker.admit(signal, payment.id)
+    admitted.push(permit ? name : `${name} not`)
+    return permit as Permit
+  }
+  const charge = (permit: Permit) =>
+    permit.charge(payment, { signal: never, passed: () => false }, { attempts: 0, pending: false })
+
+  it('lets the others wait in their order, and in when a charge is over, settled or not', async () => {
+    const [a, b] = await Promise.all([admit('a'), admit('b')])
+    const others = [admit('c'), admit('d')]
+    const charges = [charge(a), charge(b)]
+    await setImmediate()
+    expect(admitted).to.deep.equal(['a', 'b'])
+    answers[1]?.resolve({ outcome: 'approved' })
+    await charges[1]
+    await setImmediate()
+    expect(admitted).to.deep.equal(['a', 'b', 'c'])
+    b.release()
+    b.release()
+    await setImmediate()
+    expect(admitted, 'a slot is given back once').to.deep.equal(['a', 'b', 'c'])
+    a.release()
+    await Promise.all(others)
+    expect(admitted).to.deep.equal(['a', 'b', 'c', 'd'])
+  })
+
+  it('passes over whoever has gone with his channel, even when two slots become free at once', async () => {
+    const [a, b] = await Promise.all([admit('a'), admit('b')])
+    const channel = new AbortController()
+    const others = [admit('c', channel.signal), admit('d'), admit('e'), admit('f')]
+    channel.abort()
+    a.release()
+    b.release()
+    await Promise.all(others.slice(0, 3))
+    await setImmediate()
+    expect(admitted).to.have.members(['a', 'b', 'c not', 'd', 'e'])
+  })
+
+  it('keeps no slot for whom the breaker sends away', async () => {
+    const failing = charge(await admit('a'))
+    answers[0]?.resolve({ outcome: 'misconfigured', reason: 'HTTP 401' })
+    await failing
+    const channel = new AbortController()
+    const others = [admit('b', channel.signal), admit('c', channel.signal), admit('d')]
+    await setImmediate()
+    expect(breaker.waiting).to.equal(2)
+    channel.abort()
+    await Promise.all(others)
+    expect(admitted, 'd as the probe').to.have.members(['a', 'b not', 'c not', 'd'])
+  })
+
+  it('sends everybody away who waits when it is stopped', async () => {
+    await Promise.all([admit('a'), admit('b')])
+    const others = [admit('c'), admit('d')]
+    await breaker.stop()
+    await Promise.all([...others, admit('e')])
+    expect(admitted).to.have.members(['a', 'b', 'c not', 'd not', 'e not'])
+  })
+
+  it('counts only those who wait for the provider to be back', async () => {
+    await Promise.all([admit('a'), admit('b')])
+    void admit('c')
+    await setImmediate()
+    expect(breaker.waiting).to.equal(0)
+  })
+})

@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto'
+import { createPayment, DEFAULT_MERCHANT_ID, type Payment } from '@cashflow/domain'
+import type { LogFields } from '@cashflow/runtime'
+import { eventually } from '@cashflow/testing'
+import { expect } from 'chai'
+import { type Breaker, createBreaker, type Permit } from '../../src/provider/breaker.ts'
+import type { ProviderAnswer } from '../../src/provider/provider.ts'
+
+const APPROVED: ProviderAnswer = { outcome: 'approved' }
+const PENDING: ProviderAnswer = { outcome: 'pending' }
+const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
+const REFUSED: ProviderAnswer = { outcome: 'refused', reason: 'HTTP 400' }
+const MISCONFIGURED: ProviderAnswer = { outcome: 'misconfigured', reason: 'HTTP 403' }
+const REFUSES = 'provider refuses our requests, nothing is claimed'
+const OPEN_MS = 150
+const never = new AbortController().signal
+
+function newPayment(): Payment {
+  const money = { amountMinor: 1n, currency: 'ETB' as const }
+  const id = randomUUID()
+  return createPayment({ id, merchantId: DEFAULT_MERCHANT_ID, reference: id, money, at: new Date() }).payment
+}
+
+describe('the breaker of a provider that refuses payments', () => {
+  let lines: { message: string; fields: LogFields }[]
+  let answers: (payment: Payment) => ProviderAnswer | Promise<ProviderAnswer>
+  let breaker: Breaker
+  const logged = () => lines.map(({ message }) => message)
+
+  function create(openMs = OPEN_MS): void {
+    lines = []
+    const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
+    const logger = { debug: write, info: write, warn: write, error: write }
+    const provider = { charge: async (payment: Payment) => await answers(payment) }
+    breaker = createBreaker({ provider, logger, failuresMax: 3, openMs })
+  }
+  beforeEach(() => create())
+  afterEach(() => breaker.stop())
+
+  async function use(permit: Permit | undefined, payment: Payment): Promise<ProviderAnswer | undefined> {
+    const deadline = { signal: never, passed: () => false }
+    return await permit?.charge(payment, deadline, { attempts: 0, pending: false }).finally(() => permit.release())
+  }
+  async function attempt(answer: ProviderAnswer, payment = newPayment()): Promise<ProviderAnswer | undefined> {
+    answers = () => answer
+    return await use(await breaker.admit(never, payment.id), payment)
+  }
+
+  it('opens when three different payments were refused with no answer between them', async () => {
+    const [a, b] = [newPayment(), newPayment()]
+    for (const payment of [a, b, a, b, a]) await attempt(REFUSED, payment)
+    await attempt(PENDING)
+    for (const payment of [a, b, a]) await attempt(REFUSED, payment)
+    expect(lines).to.deep.equal([])
+    await attempt(REFUSED)
+    expect(lines).to.deep.equal([{ message: REFUSES, fields: { reason: 'HTTP 400', wait_ms: OPEN_MS / 50 } }])
+    await attempt(APPROVED)
+    expect(logged()).to.deep.equal([REFUSES, 'provider is back'])
+  })
+
+  it('opens at once at a 403', async () => {
+    await attempt(MISCONFIGURED)
+    expect(lines).to.deep.equal([{ message: REFUSES, fields: { reason: 'HTTP 403', wait_ms: OPEN_MS } }])
+  })
+
+  it('says of a refusal whether others were answered', async () => {
+    expect(await attempt(REFUSED)).to.deep.equal({ ...REFUSED, othersAnswered: false })
+    await attempt(PENDING)
+    expect(await attempt(REFUSED)).to.deep.equal({ ...REFUSED, othersAnswered: true })
+  })
+
+  it('closes by a probe that is not decided yet, and ends a row of failures by such an answer', async () => {
+    await attempt(UNKNOWN)
+    await attempt(UNKNOWN)
+    await attempt(PENDING)
+    await attempt(UNKNOWN)
+    await attempt(UNKNOWN)
+    expect(logged()).to.deep.equal([])
+    await attempt(UNKNOWN)
+    await attempt(PENDING)
+    expect(logged()).to.deep.equal(['provider is away, nothing is claimed', 'provider is back'])
+  })
+
+  it('probes with a payment that was not refused, or with the one whose refusal is the longest ago', async () => {
+    const refused = [newPayment(), newPayment(), newPayment()]
+    create(OPEN_MS * 50)
+    for (const payment of refused) await attempt(REFUSED, payment)
+    const other = newPayment()
+    const admitted: string[] = []
+    const probes: Promise<unknown>[] = []
+    answers = () => REFUSED
+    for (const payment of [...refused.toReversed(), other]) {
+      const probe = breaker.admit(never, payment.id).then((permit) => {
+        admitted.push(payment.id)
+        return use(permit, payment)
+      })
+      probes.push(probe)
+    }
+    await Promise.all(probes)
+    expect(admitted).to.deep.equal([other, ...refused].map(({ id }) => id))
+  })
+
+  it('charges those that were admitted before refusals opened it, and is not closed or opened by their answers', async () => {
+    create(OPEN_MS * 50 * 1_000)
+    const [good, bad, lost] = [newPayment(), newPayment(), newPayment()]
+    const early = await Promise.all([good, bad, lost].map(({ id }) => breaker.admit(never, id)))
+    for (let refusals = 0; refusals < 3; refusals += 1) await attempt(REFUSED)
+    const outcomes = new Map<string, ProviderAnswer>([
+      [good.id, APPROVED],
+      [bad.id, REFUSED],
+      [lost.id, UNKNOWN],
+    ])
+    answers = ({ id }) => outcomes.get(id) ?? UNKNOWN
+    expect(await use(early[0], good)).to.deep.equal(APPROVED)
+    expect(await use(early[1], bad)).to.deep.equal({ ...REFUSED, othersAnswered: true })
+    expect(await use(early[2], lost)).to.deep.equal(UNKNOWN)
+    expect(logged()).to.deep.equal([REFUSES])
+    const waiting = breaker.admit(never, good.id)
+    expect(breaker.waiting).to.equal(1)
+    await breaker.stop()
+    expect(await waiting).to.equal(undefined)
+  })
+
+  it('follows a refused probe by the next one fifty times sooner, but waits as for others after 32 payments refused again', async () => {
+    const refused = Array.from({ length: 33 }, newPayment)
+    for (const payment of [...refused, ...refused, newPayment(), refused[0]]) await attempt(REFUSED, payment)
+    expect(lines.map(({ fields }) => fields.wait_ms)).to.deep.equal([OPEN_MS / 50, OPEN_MS, 2 * OPEN_MS])
+    await attempt(APPROVED)
+    for (let refusals = 0; refusals < 3; refusals += 1) await attempt(REFUSED)
+    expect(lines.at(-1)?.fields.wait_ms).to.equal(OPEN_MS / 50)
+  })
+
+  it('keeps a good payment from its turn no longer than each of a hundred bad ones before it takes', async () => {
+    for (let refusals = 0; refusals < 3; refusals += 1) await attempt(REFUSED)
+    const good = newPayment()
+    answers = ({ id }) => (id === good.id ? APPROVED : REFUSED)
+    const payments = [...Array.from({ length: 100 }, newPayment), good]
+    const outcomes = payments.map(async (payment) => use(await breaker.admit(never, payment.id), payment))
+    expect((await Promise.all(outcomes)).at(-1)).to.deep.equal(APPROVED)
+    expect(logged()).to.deep.equal([REFUSES, 'provider is back'])
+  }).timeout(5_000)
+
+  it('lets a probe decide although payments are refused late that were charged before it opened', async () => {
+    const late = Array.from({ length: 10 }, newPayment)
+    const refusal = Promise.withResolvers<ProviderAnswer>()
+    answers = () => refusal.promise
+    const charges = await Promise.all(
+      late.map(async (payment) => ({ charged: use(await breaker.admit(never, payment.id), payment) })),
+    )
+    for (let refusals = 0; refusals < 3; refusals += 1) await attempt(REFUSED)
+    const good = newPayment()
+    const probe = await breaker.admit(never, good.id)
+    const approval = Promise.withResolvers<ProviderAnswer>()
+    answers = () => approval.promise
+    const probed = use(probe, good)
+    refusal.resolve(REFUSED)
+    await Promise.all(charges.map(({ charged }) => charged))
+    approval.resolve(APPROVED)
+    await probed
+    await eventually(() => expect(logged()).to.deep.equal([REFUSES, 'provider is back']))
+  })
+})

@@ -1,0 +1,70 @@
+import { expect } from 'chai'
+import type { ProviderAnswer } from '../../src/provider/provider.ts'
+import { createProviderRecord, type Finding, type ProviderRecord } from '../../src/provider/provider-record.ts'
+
+const APPROVED: ProviderAnswer = { outcome: 'approved' }
+const PENDING: ProviderAnswer = { outcome: 'pending' }
+const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
+const REFUSED: ProviderAnswer = { outcome: 'refused', reason: 'HTTP 400' }
+const MISCONFIGURED: ProviderAnswer = { outcome: 'misconfigured', reason: 'HTTP 401' }
+
+describe("the record of a provider's answers", () => {
+  let now: number
+  let record: ProviderRecord
+  beforeEach(() => {
+    now = 1_000_000
+    record = createProviderRecord(3, () => now)
+  })
+  const noteAll = (...notes: [ProviderAnswer, string][]): Finding[] =>
+    notes.map(([answer, id]) => record.note(answer, id))
+
+  it('suspects the settings once three different payments were refused with no answer between them', () => {
+    expect(noteAll([REFUSED, 'a'], [REFUSED, 'a'], [REFUSED, 'b'], [UNKNOWN, 'c'], [REFUSED, 'd'])).to.deep.equal([
+      'inconclusive',
+      'inconclusive',
+      'inconclusive',
+      'inconclusive',
+      'refusing',
+    ])
+  })
+
+  for (const answer of [APPROVED, PENDING, { outcome: 'declined', failureCode: 'no' }] as const) {
+    it(`begins to count again after an answer that is ${answer.outcome}`, () => {
+      const between = [[answer, 'x']] as [ProviderAnswer, string][]
+      noteAll([REFUSED, 'a'], [REFUSED, 'b'], [UNKNOWN, 'c'], [UNKNOWN, 'd'], ...between)
+      expect(noteAll([REFUSED, 'c'], [REFUSED, 'a'], [UNKNOWN, 'e'], [UNKNOWN, 'e'])).to.deep.equal(
+        Array.from({ length: 4 }, () => 'inconclusive'),
+      )
+    })
+  }
+
+  it('does not count a refusal among attempts without an answer, nor as an answer', () => {
+    expect(noteAll([UNKNOWN, 'a'], [REFUSED, 'b'], [UNKNOWN, 'c'], [REFUSED, 'b'], [UNKNOWN, 'd']).at(-1)).to.equal(
+      'silent',
+    )
+  })
+
+  it('suspects the settings at the first request that is not authorized', () => {
+    expect(record.note(MISCONFIGURED, 'a')).to.equal('refusing')
+  })
+
+  it('says that others were answered for half a minute, and never because of the payment itself', () => {
+    expect(record.othersAnswered('bad')).to.equal(false)
+    record.note(APPROVED, 'good')
+    now += 10_000
+    record.note(PENDING, 'bad')
+    now += 19_999
+    expect(record.othersAnswered('bad')).to.equal(true)
+    now += 1
+    expect(record.othersAnswered('bad')).to.equal(false)
+    expect(record.othersAnswered('other')).to.equal(true)
+  })
+
+  it('knows which payments were refused since the last answer, and in which order', () => {
+    noteAll([REFUSED, 'a'], [REFUSED, 'b'], [REFUSED, 'a'])
+    const [a, b, c] = ['a', 'b', 'c'].map(record.refusedAs) as [number, number, number]
+    expect([c < b, b < a]).to.deep.equal([true, true])
+    record.note(APPROVED, 'x')
+    expect(['a', 'b', 'c'].map(record.refusedAs)).to.deep.equal([0, 0, 0])
+  })
+})

@@ -1,0 +1,115 @@
+import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { expect } from 'chai'
+import { createProvider } from '../../src/provider/create-provider.ts'
+import { attemptCharge, type Earlier, type Provider } from '../../src/provider/provider.ts'
+import { createSimulatedProvider } from '../../src/provider/simulated-provider.ts'
+import { createTimeLimit } from '../../src/time-limit.ts'
+
+const { payment } = createPayment({
+  id: '0197f3c0-0000-7000-8000-0123456789ab',
+  merchantId: DEFAULT_MERCHANT_ID,
+  reference: 'REF-1',
+  money: { amountMinor: 1n, currency: 'ETB' },
+  at: new Date(),
+})
+const lease = createTimeLimit(60_000)
+const FIRST = { attempts: 0, pending: false }
+
+describe('the provider that the settings choose', () => {
+  it('is said at the start: that no money moves, or where payments are charged', () => {
+    const lines: unknown[][] = []
+    const say = (level: string) => (message: string, fields?: object) => void lines.push([level, message, fields])
+    const logger = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') }
+    createProvider({ kind: 'simulated', delayMs: 0, successRate: 0.7 }, logger)
+    createProvider({ kind: 'http', url: 'https://pay.internal/charges', token: 'hunter2' }, logger)
+    expect(lines).to.deep.equal([
+      ['warn', 'the provider is simulated: no money moves, and chance settles each payment', { success_rate: 0.7 }],
+      ['info', 'payments are charged at the HTTP provider', { url: 'https://pay.internal/charges' }],
+    ])
+  })
+})
+
+describe('the simulated provider', () => {
+  for (const [chance, outcome] of [
+    [0, 'approved'],
+    [0.6999, 'approved'],
+    [0.7, 'declined'],
+    [0.9999, 'declined'],
+  ] as const) {
+    it(`has ${outcome} when chance says ${chance} and seven of ten succeed`, async () => {
+      const provider = createSimulatedProvider({ delayMs: 0, successRate: 0.7, random: () => chance })
+      expect(await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 1_000, lease })).to.include({ outcome })
+    })
+  }
+
+  it('answers at once when it has no delay', async () => {
+    const provider = createSimulatedProvider({ delayMs: 0, successRate: 1 })
+    const deadline = { signal: new AbortController().signal, passed: () => false }
+    const nextTurn = new Promise((resolve) => setImmediate(resolve, 'later'))
+    expect(
+      await Promise.race([provider.charge(payment, deadline, { attempts: 0, pending: false }), nextTurn]),
+    ).to.deep.equal({ outcome: 'approved' })
+  })
+
+  it('takes its time', async () => {
+    const provider = createSimulatedProvider({ delayMs: 60_000, successRate: 1 })
+    const answer = await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 50, lease })
+    expect(answer).to.deep.equal({ outcome: 'unknown', reason: 'no answer within 50 ms' })
+  })
+})
+
+describe('an attempt', () => {
+  it('is unknown at its deadline, whatever the provider does', async () => {
+    const deaf = { charge: () => new Promise<never>(() => {}) }
+    expect(await attemptCharge(deaf, payment, { ...FIRST, deadlineMs: 30, lease })).to.deep.equal({
+      outcome: 'unknown',
+      reason: 'no answer within 30 ms',
+    })
+  })
+
+  it('has passed its deadline once the claim may have ended', async () => {
+    const passed: boolean[] = []
+    const looking: Provider = {
+      async charge(_payment, deadline) {
+        passed.push(deadline.passed())
+        return { outcome: 'approved' }
+      },
+    }
+    for (const over of [true, false])
+      await attemptCharge(looking, payment, { ...FIRST, deadlineMs: 60_000, lease: { passed: () => over } })
+    expect(passed).to.deep.equal([true, false])
+  })
+
+  it('says how many attempts there were before, and whether the provider has not decided yet', async () => {
+    const seen: Earlier[] = []
+    const counting: Provider = {
+      async charge(_payment, _signal, earlier) {
+        seen.push(earlier)
+        return { outcome: 'approved' }
+      },
+    }
+    const earlier = { attempts: 3, pending: true }
+    await attemptCharge(counting, payment, { ...earlier, deadlineMs: 1_000, lease })
+    expect(seen).to.deep.equal([earlier])
+  })
+
+  it('is unknown when the provider throws before it has begun', async () => {
+    const throwing = {
+      charge() {
+        throw new TypeError('not a function')
+      },
+    }
+    expect(await attemptCharge(throwing, payment, { ...FIRST, deadlineMs: 1_000, lease })).to.deep.equal({
+      outcome: 'unknown',
+      reason: 'not a function',
+    })
+  })
+
+  it('is unknown when the provider fails', async () => {
+    const failing = { charge: () => Promise.reject(new Error('socket hang up')) }
+    expect(await attemptCharge(failing, payment, { ...FIRST, deadlineMs: 1_000, lease })).to.deep.equal({
+      outcome: 'unknown',
+      reason: 'socket hang up',
+    })
+  })
+})
