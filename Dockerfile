@@ -15,11 +15,11 @@ USER node
 
 FROM base AS migrate
 COPY db/migrations migrations
-# Commands by their names, the operator's too: docker run IMAGE dead list
+# Commands by their names, the operator's too: docker run IMAGE cashflow dead list, or dead list for short
 COPY --from=build /cashflow/dist/migrate.mjs bin/migrate
-COPY --from=build /cashflow/dist/dead.mjs bin/dead
-COPY --from=build /cashflow/dist/settle.mjs bin/settle
-COPY --from=build /cashflow/dist/migrate.mjs.map /cashflow/dist/dead.mjs.map /cashflow/dist/settle.mjs.map bin/
+COPY --from=build /cashflow/dist/cashflow.mjs bin/cashflow
+COPY --chmod=755 deploy/bin bin
+COPY --from=build /cashflow/dist/migrate.mjs.map /cashflow/dist/cashflow.mjs.map bin/
 ENV PATH=/app/bin:$PATH
 CMD ["migrate"]
 

@@ -1,5 +1,5 @@
-export { serviceSession } from './migrate/schema.ts'
-export { discard, requeue } from './operator/dead-letters.ts'
+export { ensureSchema, serviceSession } from './migrate/schema.ts'
+export { type Done, discard, requeue } from './operator/dead-letters.ts'
 export { isParked } from './operator/parked-payments.ts'
 export { settleByHand } from './operator/settle-by-hand.ts'
 export type { Claim } from './payments/claim.ts'
@@ -26,7 +26,14 @@ export {
 export { findPayment } from './payments/row.ts'
 export { createDatabase, type Database } from './postgres/database.ts'
 export { databaseComponent } from './postgres/database-component.ts'
-export { isAway, isPermanent, isTransient, mayBeItemsOwn } from './postgres/errors.ts'
+export {
+  DatabaseSettingError,
+  isAway,
+  isPermanent,
+  isTransient,
+  mayBeItemsOwn,
+  refusedSettings,
+} from './postgres/errors.ts'
 export { ALONE, createGroupCommit, type GroupCommit, type GroupCommitOptions } from './postgres/group-commit.ts'
 export { waitForStandby } from './postgres/standby.ts'
 export type { Tables } from './tables.ts'

@@ -51,4 +51,20 @@ describe('npm run migrate', () => {
     const { rows } = await sql`select reference from payments order by id`.execute(database.db)
     expect(rows).to.deep.equal([{ reference: 'twice' }, { reference: `twice#${IDS[1]}` }])
   })
+
+  it('migrates although its log cannot be written, and reports that on standard error', async () => {
+    const { stdout, stderr } = await promisify(execFile)(
+      'bash',
+      [
+        '--norc',
+        '-c',
+        '"$0" "$1" > /dev/full; echo "$?"',
+        process.execPath,
+        join(REPOSITORY, 'db/src/migrate-main.ts'),
+      ],
+      { env: { PATH: process.env.PATH, DATABASE_URL: database.url, APP_ENV: 'production' } },
+    )
+    expect(stdout).to.equal('0\n')
+    expect(stderr).to.match(/^migrate: the log cannot be written: ENOSPC: [^\n]*; going on\n$/)
+  })
 })
