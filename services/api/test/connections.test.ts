@@ -5,7 +5,8 @@ import { text } from 'node:stream/consumers'
 import type { Logger } from '@cashflow/runtime'
 import { eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type HttpComponent, httpPart } from '../src/http-component.ts'
+import { defaultConnectionsMax } from '../src/connections.ts'
+import { type HttpComponent, httpComponent } from '../src/http-component.ts'
 
 const CONNECTIONS_MAX = 10
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
@@ -41,7 +42,7 @@ describe('At its limit of connections, the HTTP server', () => {
     held = []
     lines = []
     begun = 0
-    http = httpPart(app, { host: '127.0.0.1', port: 0, logger, connectionsMax: CONNECTIONS_MAX })
+    http = httpComponent(app, { host: '127.0.0.1', port: 0, logger, connectionsMax: CONNECTIONS_MAX })
     await http.start(new AbortController().signal)
   })
   afterEach(() => stop())
@@ -215,5 +216,20 @@ describe('At its limit of connections, the HTTP server', () => {
     const linesMax = 2 + Math.floor((performance.now() - startedAt) / 10_000)
     expect(lines.length).to.be.within(1, linesMax)
     expect(total()).to.deep.equal({ closed_idle: 0, closed_slow: 290, refused: 0 })
+  })
+})
+
+describe('the default limit of connections', () => {
+  const limits = (files: string) =>
+    `Limit                     Soft Limit           Hard Limit           Units     
+Max processes             9                    9                    processes 
+Max open files            ${files.padEnd(21)}${files.padEnd(21)}files     `
+
+  it('is 4,096, and lower if the process may open fewer files', () => {
+    expect(defaultConnectionsMax(limits('1048576'))).to.equal(4_096)
+    expect(defaultConnectionsMax(limits('unlimited'))).to.equal(4_096)
+    expect(defaultConnectionsMax('')).to.equal(4_096)
+    expect(defaultConnectionsMax(limits('1024'))).to.equal(960)
+    expect(defaultConnectionsMax(limits('10'))).to.equal(1)
   })
 })

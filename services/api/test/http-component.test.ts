@@ -121,9 +121,9 @@ describe('The HTTP server', () => {
   })
 
   it('says so when its port is taken', async () => {
-    const { httpPart } = await import('../src/http-component.ts')
+    const { httpComponent } = await import('../src/http-component.ts')
     const logger = { debug() {}, info() {}, warn() {}, error() {} }
-    const second = httpPart(() => {}, { host: '127.0.0.1', port: Number(new URL(api.http.url).port), logger })
+    const second = httpComponent(() => {}, { host: '127.0.0.1', port: Number(new URL(api.http.url).port), logger })
     const error = await second.start(new AbortController().signal).catch((reason: Error) => reason)
     expect(error).to.have.property('code', 'EADDRINUSE')
     await second.stop()

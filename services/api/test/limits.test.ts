@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type HttpComponent, type HttpOptions, httpPart } from '../src/http-component.ts'
+import { type HttpComponent, type HttpOptions, httpComponent } from '../src/http-component.ts'
 
 const logger = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -16,7 +16,7 @@ describe('The HTTP server’s limits', () => {
 
   async function serve(limits: Partial<HttpOptions>): Promise<void> {
     clients = []
-    http = httpPart((_req, res) => res.end('served'), { host: '127.0.0.1', port: 0, logger, ...limits })
+    http = httpComponent((_req, res) => res.end('served'), { host: '127.0.0.1', port: 0, logger, ...limits })
     await http.start(new AbortController().signal)
   }
 

@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
+import { readBody } from '../src/json-body.ts'
 import { Problem } from '../src/problem.ts'
-import { readBody } from '../src/read-body.ts'
 
 describe('A body that is too large', () => {
   it('is refused once, and the rest of it read off unseen', async () => {

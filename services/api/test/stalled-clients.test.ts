@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 import { eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type HttpComponent, httpPart } from '../src/http-component.ts'
+import { type HttpComponent, httpComponent } from '../src/http-component.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
 const logger = { debug() {}, info() {}, warn() {}, error() {} }
@@ -16,7 +16,7 @@ describe('A client that does not read its answers', () => {
   })
 
   async function serve(app: RequestListener, options: { unreadMs?: number } = {}): Promise<void> {
-    http = httpPart(app, { host: '127.0.0.1', port: 0, logger, ...options })
+    http = httpComponent(app, { host: '127.0.0.1', port: 0, logger, ...options })
     await http.start(new AbortController().signal)
     client = openSocket(http.url).pause()
   }
