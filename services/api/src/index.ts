@@ -1,6 +1,6 @@
 /**
- * The parts of an API for the benchmark `post`, which builds one without a database. In its own process, a stub of
- * PostgreSQL's protocol would be measured too. Nothing else imports this package: a service is a process.
+ * The benchmark `post` builds an API without a database from these parts. `main.ts` with a stub of PostgreSQL would not do:
+ * the figures would include the stub. Nothing else imports this package, because a service is a process.
  */
 export { createApp } from './app.ts'
 export { apiConfig } from './config.ts'

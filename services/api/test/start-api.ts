@@ -12,21 +12,21 @@ import { createRequestQueue, type RequestQueue } from '../src/request-queue.ts'
 
 export interface ApiUnderTest {
   http: HttpComponent
-  /** Sends requests to it. */
+  /** Sends requests to the API. */
   agent: Agent
   writes: RequestQueue
   reads: RequestQueue
-  /** Straight to its database, past the proxy. */
+  /** Sessions with its database that do not pass the proxy. */
   db: Kysely<Tables>
-  /** What stands between it and PostgreSQL. */
+  /** The proxy between the API and PostgreSQL. */
   proxy: TcpProxy
-  /** What it asks of PostgreSQL for /health: how often by now, and how often at the same time. */
+  /** Counts of the queries for /health: since the start, now, and at most at the same time. */
   healthQueries: { total: number; running: number; runningMax: number }
   logs: { level: string; message: string; [field: string]: unknown }[]
   stop(): Promise<void>
 }
 
-/** The whole API on a free port, with a database of its own unless one is given. */
+/** Starts the whole API on a free port, with a new database unless `given` is one. */
 export async function startApi({
   writesMax = WRITES_MAX,
   queueMax = 1_000,
@@ -46,7 +46,8 @@ export async function startApi({
   const healthQueries = { total: 0, running: 0, runningMax: 0 }
   const app = createApp({ db: proxied.withPlugin(counting(healthQueries)), writer, writes, reads, logger })
   const http = httpComponent(app, { host: '127.0.0.1', port: 0, logger })
-  for (const part of [databaseComponent(proxied, logger), http]) await part.start(new AbortController().signal)
+  for (const component of [databaseComponent(proxied, logger), http])
+    await component.start(new AbortController().signal)
   return {
     http,
     writes,
