@@ -1,4 +1,5 @@
 import { accessSync, constants } from 'node:fs'
+import { defined } from '@cashflow/async'
 import { type Address, AddressError, formatAddress, parseAddress, parseHosts, withPorts } from './address.ts'
 
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']
@@ -12,8 +13,8 @@ const SSL_FILES = ['sslcert', 'sslkey', 'sslrootcert']
  */
 export function hostUrls(url: string): readonly [string, ...string[]] {
   const address = readDatabaseUrl(url)
-  const [first = '', ...rest] = address.hosts.map((host) => formatDatabaseUrl({ ...address, hosts: [host] }))
-  return [first, ...rest]
+  const [first, ...rest] = address.hosts.map((host) => formatDatabaseUrl({ ...address, hosts: [host] }))
+  return [defined(first, 'host'), ...rest]
 }
 
 /**
@@ -81,7 +82,10 @@ function checkTls(query: URLSearchParams): void {
   const isAsPgSays =
     mode === null || mode === 'disable' || mode === 'no-verify' || query.get('uselibpqcompat') === 'true'
   if (!isAsPgSays) query.set('sslmode', 'verify-full')
-  for (const name of SSL_FILES) if (query.has(name)) checkReadable(name, query.get(name) ?? '')
+  for (const name of SSL_FILES) {
+    const file = query.get(name)
+    if (file !== null) checkReadable(name, file)
+  }
 }
 
 function checkReadable(parameter: string, file: string): void {

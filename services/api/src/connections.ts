@@ -31,11 +31,11 @@ export interface ConnectionsOptions {
 
 /**
  * Tracks each connection and its exchanges. Above `connectionsMax` it closes a connection, so that no client can keep
- * others out by holding connections:
+ * others out by holding connections.
  *
- * 1. the connection that has been idle for the longest time;
- * 2. if none is idle, the connection that has been longest without a complete request, or does not read its answer;
- * 3. if the server owes an answer to every other connection, the new one.
+ * 1. It closes the connection that has been idle for the longest time.
+ * 2. If none is idle, it closes the one that has been longest without a complete request, or does not read its answer.
+ * 3. If it owes an answer to every other connection, it closes the new one.
  */
 export function trackConnections(server: Server, { connectionsMax, logger }: ConnectionsOptions): Connections {
   const open = new Map<Socket, Connection>()

@@ -100,15 +100,17 @@ const SLICE_BYTES = 1_024
 /**
  * Feeds Node's HTTP parser 1,024 bytes at a time, through the private `data` listeners of the socket.
  *
- * The parser emits all pipelined requests of a chunk at once: 2,300 in 64 KiB. Pausing or destroying the socket in a
+ * The parser emits all pipelined requests of a chunk together: 2,300 in 64 KiB. Pausing or destroying the socket in a
  * `request` listener, which is public API, has no effect before the end of the chunk. Between two slices it has.
- * Memory of an API when 300 clients send 2,300 requests each and read no answer (test/memory.long.test.ts):
  *
- * | Variant                                             | Growth at the peak | With a heap of 128 MB |
- * | --------------------------------------------------- | ------------------ | --------------------- |
- * | slices, connection closed at 33 unanswered requests | 118 to 145 MB      | survives              |
- * | no slices, closed at 33                             | 400 MB             | runs out of memory    |
- * | no slices, closed at 33, paused at 16               | 1,233 MB           | runs out of memory    |
+ * Measured with test/memory.long.test.ts: 300 clients send 2,300 requests each and read no answer. Each connection is
+ * closed at its 33rd unanswered request. Memory grows by
+ *
+ * - 118 to 145 MB with slices,
+ * - 400 MB without slices,
+ * - 1,233 MB without slices, if the socket is paused at 16 unanswered requests.
+ *
+ * With a heap of 128 MB, the process survives with slices only.
  */
 function parseInSlices(server: Server): void {
   server.on('connection', (socket) => {
