@@ -2,20 +2,20 @@ import { isRequestId, type Logger, uuidv7 } from '@cashflow/runtime'
 import express, { type Express, type RequestHandler } from 'express'
 import { errorHandler, notFound } from './errors.ts'
 import { healthRoutes } from './health.ts'
-import { type PaymentParts, paymentRoutes } from './payments/routes.ts'
+import { type PaymentRoutesOptions, paymentRoutes } from './payments/routes.ts'
 import { Problem } from './problem.ts'
 
-export interface AppParts extends PaymentParts {
+export interface AppOptions extends PaymentRoutesOptions {
   logger: Logger
 }
 
 /** The REST API as a request listener. */
-export function createApp({ logger, ...parts }: AppParts): Express {
+export function createApp({ logger, ...options }: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing')
   app.use(requestId, requestLog(logger))
-  app.use('/health', healthRoutes(parts.db))
-  app.use(['/api/v1/payments', '/payments'], paymentRoutes(parts))
+  app.use('/health', healthRoutes(options.db))
+  app.use(['/api/v1/payments', '/payments'], paymentRoutes(options))
   app.use(notFound, errorHandler(logger))
   return app
 }

@@ -11,7 +11,7 @@ import { sendJson } from '../send-json.ts'
 import { readPaymentBody } from './payment-body.ts'
 import { paymentView } from './payment-view.ts'
 
-export interface CreatePaymentParts {
+export interface CreatePaymentOptions {
   writer: PaymentWriter
   writes: RequestQueue
 }
@@ -20,7 +20,7 @@ export interface CreatePaymentParts {
  * POST /payments: 201 with the payment, or 409 if its reference is taken. 201 promises that the payment will be settled,
  * so it is sent only after PostgreSQL has answered COMMIT.
  */
-export function createPaymentHandler({ writer, writes }: CreatePaymentParts): RequestHandler {
+export function createPaymentHandler({ writer, writes }: CreatePaymentOptions): RequestHandler {
   return async (req, res) => {
     const { amount: money, reference } = readPaymentBody(req.body)
     const { requestId } = res.locals

@@ -7,13 +7,13 @@ import type { RequestQueue } from '../request-queue.ts'
 import { sendJson } from '../send-json.ts'
 import { paymentView } from './payment-view.ts'
 
-export interface GetPaymentParts {
+export interface GetPaymentOptions {
   db: Kysely<Tables>
   reads: RequestQueue
 }
 
 /** GET /payments/:id: 200 with the payment, or 404. */
-export function getPaymentHandler({ db, reads }: GetPaymentParts): RequestHandler<{ id: string }> {
+export function getPaymentHandler({ db, reads }: GetPaymentOptions): RequestHandler<{ id: string }> {
   return async (req, res) => {
     const { id } = req.params
     const payment = isUuid(id) ? await reads.run(res, () => findPayment(db, id)) : undefined

@@ -1,15 +1,15 @@
 import { Router } from 'express'
 import { methodNotAllowed } from '../errors.ts'
 import { jsonBody } from '../json-body.ts'
-import { type CreatePaymentParts, createPaymentHandler } from './create-payment.ts'
-import { type GetPaymentParts, getPaymentHandler } from './get-payment.ts'
+import { type CreatePaymentOptions, createPaymentHandler } from './create-payment.ts'
+import { type GetPaymentOptions, getPaymentHandler } from './get-payment.ts'
 
 /** Reads and writes have a queue each, so that neither delays the other. */
-export interface PaymentParts extends CreatePaymentParts, GetPaymentParts {}
+export interface PaymentRoutesOptions extends CreatePaymentOptions, GetPaymentOptions {}
 
-export function paymentRoutes(parts: PaymentParts): Router {
+export function paymentRoutes(options: PaymentRoutesOptions): Router {
   const router = Router()
-  router.route('/').post(jsonBody, createPaymentHandler(parts)).all(methodNotAllowed('POST'))
-  router.route('/:id').get(getPaymentHandler(parts)).all(methodNotAllowed('GET', 'HEAD'))
+  router.route('/').post(jsonBody, createPaymentHandler(options)).all(methodNotAllowed('POST'))
+  router.route('/:id').get(getPaymentHandler(options)).all(methodNotAllowed('GET', 'HEAD'))
   return router
 }
