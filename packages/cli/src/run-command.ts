@@ -11,10 +11,10 @@ import {
   createLogger,
   databaseEnv,
   databaseUrl,
-  errorMessage,
   loadConfig,
   outliveOutput,
   parseEnv,
+  redactedErrorMessage,
 } from '@cashflow/runtime'
 import { type Command, CommanderError } from 'commander'
 import type { Kysely } from 'kysely'
@@ -93,7 +93,7 @@ async function runAct(act: Act): Promise<void> {
 
 /** One line, which names the settings to check where PostgreSQL cannot be reached or refuses the login. */
 function explainFailure(error: unknown): string {
-  const reason = errorMessage(error)
+  const reason = redactedErrorMessage(error)
   const settings = refusedSettings(error)
   if (settings !== undefined) return `PostgreSQL refuses this: ${reason}. Look at ${settings}.`
   if (error instanceof DatabaseSettingError || !isTransient(error)) return reason

@@ -1,5 +1,5 @@
 import { globSync } from 'node:fs'
-import { errorMessage } from '@cashflow/runtime'
+import { redactedErrorMessage } from '@cashflow/runtime'
 import { aptIn } from './servers/apt.ts'
 import { canDownloadFromDebian, type DownloadOptions, debianFolder, fillOnce, unpack } from './servers/debian-cache.ts'
 
@@ -25,7 +25,7 @@ export async function fetchLibfaketime(options: DownloadOptions = {}): Promise<s
     })
   } catch (error) {
     options.signal?.throwIfAborted()
-    options.log?.(`apt-get could not download libfaketime: ${errorMessage(error)}`)
+    options.log?.(`apt-get could not download libfaketime: ${redactedErrorMessage(error)}`)
     return undefined
   }
   return find(`${folder}/usr`)

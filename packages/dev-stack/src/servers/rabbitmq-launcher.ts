@@ -1,4 +1,4 @@
-import { errorMessage } from '@cashflow/runtime'
+import { redactedErrorMessage } from '@cashflow/runtime'
 import { StartError } from '../start-error.ts'
 import { canDownloadFromDebian } from './debian-cache.ts'
 import type { RabbitmqOptions, RabbitmqServer } from './rabbitmq.ts'
@@ -40,7 +40,7 @@ export async function findPrograms(
     return { programs: await downloadDebianPrograms(options) }
   } catch (failure) {
     options.signal?.throwIfAborted()
-    options.log?.(`apt-get could not download RabbitMQ: ${errorMessage(failure)}`)
+    options.log?.(`apt-get could not download RabbitMQ: ${redactedErrorMessage(failure)}`)
     return { failure }
   }
 }
