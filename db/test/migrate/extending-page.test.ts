@@ -8,7 +8,7 @@ import { createTestStore } from '../test-store.ts'
 import { FOLDER, migrateAll } from './former-database.ts'
 
 describe('the migration in docs/extending.md', () => {
-  it('has the next free number, runs on a migrated database, and lets a payment have the new status', async () => {
+  it('has the next free number, runs on a migrated database, and allows the new status', async () => {
     const page = await readFile(join(REPOSITORY, 'docs/extending.md'), 'utf8')
     const [, name = '', text = ''] = /`db\/migrations\/(\w+)\.sql`.*?```sql\n(.+?)```/s.exec(page) ?? []
     const [, needed] = /SCHEMA_NEEDED = '(\w+)'/.exec(page) ?? []
