@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { settlePayment } from '@cashflow/domain'
 import { buryMessage, createTopics, outboxLagMs, promoteDue, resolveDeadLettersOf } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
@@ -132,32 +133,35 @@ describe('migrate', () => {
     const changed = after.filter(({ reference }, index) => reference !== before[index]?.reference)
     expect(changed).to.have.length(twice)
     for (const [index, { id, reference, ...rest }] of after.entries()) {
-      const { reference: referenceBefore, id: idBefore, ...restBefore } = before[index] ?? ({} as never)
+      const { reference: referenceBefore, id: idBefore, ...restBefore } = defined(before[index], 'payment before')
       expect({ id, ...rest }).to.deep.equal({ id: idBefore, ...restBefore })
       if (index < COUNT) expect(reference).to.equal(referenceBefore)
       else expect(reference).to.equal(`${referenceBefore}#${id}`)
     }
-    const [one] = changed
+    const one = defined(changed[0], 'changed payment')
     const events = await db
       .selectFrom('payment_events')
       .select(['sequence', 'type', 'actor', 'data'])
-      .where('payment_id', '=', one?.id ?? '')
+      .where('payment_id', '=', one.id)
       .orderBy('sequence')
       .execute()
-    const first = before.find(({ reference }) => one?.reference.startsWith(`${reference}#`))
+    const first = defined(
+      before.find(({ reference }) => one.reference.startsWith(`${reference}#`)),
+      'first payment',
+    )
     expect(events.slice(1)).to.deep.equal([
       {
         sequence: 3, // 2 belongs to the event that settles the payment.
         type: 'payment.reference_changed',
         actor: 'migrate',
-        data: { reference: one?.reference, reference_before: first?.reference, duplicate_of: first?.id },
+        data: { reference: one.reference, reference_before: first.reference, duplicate_of: first.id },
       },
     ])
     // A client that sends the reference again gets the first payment.
-    const [holder] = await insert([first?.reference ?? ''])
-    expect(holder?.paymentId).to.equal(first?.id)
+    const [holder] = await insert([first.reference])
+    expect(holder?.paymentId).to.equal(first.id)
     // The payment that was set aside can still be settled.
-    const [payment, token] = [await findPayment(db, one?.id ?? ''), uuidv7()]
+    const [payment, token] = [await findPayment(db, one.id), uuidv7()]
     if (!payment) throw new Error('bug: the payment is not stored')
     await claimPayments(db, [{ id: payment.id, token }], { leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 })
     const settlement = settlePayment(payment, { outcome: 'approved' }, new Date())

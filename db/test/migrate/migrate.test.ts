@@ -23,7 +23,7 @@ describe('migrate', () => {
       (error: Error) => error,
     )
 
-  it('has SCHEMA_NEEDED as the newest migration that does not wait for services to stop', async () => {
+  it('SCHEMA_NEEDED is the newest migration that does not wait for services to stop', async () => {
     const expected = (await readMigrations(FOLDER)).filter((file) => file.kind === 'whole' || file.after === undefined)
     expect(expected.at(-1)?.name).to.equal(SCHEMA_NEEDED)
   })
@@ -45,7 +45,7 @@ describe('migrate', () => {
     expect(await refusal()).to.equal(undefined)
   })
 
-  it('makes ensureSchema accept the database, which it refuses before with the command to run', async () => {
+  it('ensureSchema refuses a database that lacks the needed migration, and names the command to run', async () => {
     await empty()
     expect(await refusal()).to.be.instanceOf(SchemaError)
     await migrateAll(store.db)

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { buryMessage, listDeadLetters } from '@cashflow/outbox'
 import { type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -24,7 +25,7 @@ describe('the dead letter of a payment whose row is on a damaged page', function
   afterEach(() => store.drop())
 
   const letters = () => listDeadLetters(store.db, { limit: 10 })
-  const letterId = async () => (await letters())[0]?.id ?? ''
+  const letterId = async () => defined((await letters())[0], 'dead letter').id
   const row = () => store.db.selectFrom('payments').selectAll().where('id', '=', paymentId).executeTakeFirstOrThrow()
 
   it('is listed and discarded without reading the row', async () => {

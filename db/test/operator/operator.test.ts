@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { defined } from '@cashflow/async'
 import { buryMessage, listDeadLetters } from '@cashflow/outbox'
 import { expect } from 'chai'
 import { sql } from 'kysely'
@@ -18,7 +19,7 @@ describe("the operator's commands", () => {
   const row = (id: string) => store.db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
   const letters = (key: string) =>
     store.db.selectFrom('dead_letters').selectAll().where('key', '=', key).orderBy('id').execute()
-  const letterIdOf = async (key: string) => (await letters(key)).at(-1)?.id ?? ''
+  const letterIdOf = async (key: string) => defined((await letters(key)).at(-1), `dead letter of ${key}`).id
   const outbox = (key: string) => store.db.selectFrom('outbox_messages').selectAll().where('key', '=', key).execute()
   const bury = (source: string, key: string) =>
     store.db.transaction().execute((tx) =>
@@ -88,14 +89,14 @@ describe("the operator's commands", () => {
     it("moves a relay's message back into the outbox unchanged", async () => {
       const key = randomUUID()
       await bury('outbox', key)
-      const [letter] = await letters(key)
-      const results = await Promise.all(Array.from({ length: 5 }, () => requeue(store.db, letter?.id ?? '')))
+      const letter = defined((await letters(key)).at(0), 'dead letter of the message')
+      const results = await Promise.all(Array.from({ length: 5 }, () => requeue(store.db, letter.id)))
       expect(results.filter(({ done }) => done)).to.have.length(1)
       const [message, ...more] = await outbox(key)
       expect(more).to.deep.equal([])
       expect(message).to.deep.include({
-        message_id: letter?.message_id,
-        lane: letter?.lane,
+        message_id: letter.message_id,
+        lane: letter.lane,
         topic: 'payment.retry',
         payload: { payment_id: key },
         headers: { 'x-request-id': 'r-1' },

@@ -5,7 +5,7 @@ import type { Act } from '../src/run-command.ts'
 
 const ID = '0197f3c0-0000-7000-8000-0123456789ab'
 
-/** Returns the act that the arguments name. @throws CommanderError if they are wrong */
+/** Returns the act that the arguments name. Wrong arguments throw a CommanderError. */
 function parse(args: readonly string[]): Act | undefined {
   let chosen: Act | undefined
   const program = createProgram((act) => {
