@@ -10,6 +10,17 @@ export const CREATES_TABLES = '0002_outbox'
 export const ADDS_UNIQUE_INDEXES = '0008_text_by_bytes'
 
 const LISTED_MAX = 1_000
+const MESSAGE = [
+  'lane',
+  'message_id',
+  'key',
+  'topic',
+  'payload',
+  'headers',
+  'mandatory',
+  'attempts',
+  'created_at',
+] as const
 
 /** Ids of rows that must be unique and are not. A changed collation let them in. The oldest row keeps its text. */
 interface Duplicates {
@@ -110,10 +121,9 @@ async function renameReference(session: Kysely<MigrationTables>, id: string, fir
       .forUpdate()
       .executeTakeFirst()
     if (!before) return
-    const reference = sql<string>`left(reference, 254 - char_length(id::text)) || '#' || id`
     const after = await tx
       .updateTable('payments')
-      .set({ reference })
+      .set({ reference: sql<string>`left(reference, 254 - char_length(id::text)) || '#' || id` })
       .where('id', '=', id)
       .returning('reference')
       .executeTakeFirstOrThrow()
@@ -141,17 +151,6 @@ async function renameReference(session: Kysely<MigrationTables>, id: string, fir
  * message of the outbox would be lost: it is scheduled, and waits there until the earlier letter is resolved.
  */
 async function resolveLetter(session: Kysely<MigrationTables>, id: string, first: string): Promise<void> {
-  const message = [
-    'lane',
-    'message_id',
-    'key',
-    'topic',
-    'payload',
-    'headers',
-    'mandatory',
-    'attempts',
-    'created_at',
-  ] as const
   await session
     .with('resolved', (qb) =>
       qb
@@ -159,14 +158,14 @@ async function resolveLetter(session: Kysely<MigrationTables>, id: string, first
         .set({ resolved_at: sql<Date>`now()`, resolution: `duplicate of ${first}` })
         .where('id', '=', id)
         .where('resolved_at', 'is', null)
-        .returning(['source', ...message]),
+        .returning(['source', ...MESSAGE]),
     )
     .insertInto('outbox_scheduled')
-    .columns([...message, 'due_at'])
+    .columns([...MESSAGE, 'due_at'])
     .expression((eb) =>
       eb
         .selectFrom('resolved')
-        .select([...message, sql<Date>`now()`.as('due_at')])
+        .select([...MESSAGE, sql<Date>`now()`.as('due_at')])
         .where('source', '=', 'outbox'),
     )
     .execute()
