@@ -20,16 +20,16 @@ import { type Command, CommanderError } from 'commander'
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
 
-/** What an operator's command does with the database. */
+/** The work of a command, which needs the database only. */
 export type Act = (db: Kysely<Tables>) => Promise<Done>
 
-/** The reader of standard output has closed it, as `| head -1` does: the command ends without an error. */
+/** The reader of standard output has closed it, as `| head -1` does. The command then ends without an error. */
 class ReaderGoneError extends Error {}
 
 /**
  * Writes a line to standard output.
  *
- * @throws Error when it cannot be written, so that a list that is incomplete does not look complete
+ * @throws Error if it cannot be written: an incomplete list must not look complete
  */
 export function print(line: string): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -41,7 +41,7 @@ export function print(line: string): Promise<void> {
 }
 
 /**
- * Runs the operator's command as a process. Exit codes: 0 done; 1 refused or failed; 2 wrong arguments.
+ * Runs the command of the process's arguments. Exit codes: 0 done; 1 refused or failed; 2 wrong arguments.
  *
  * @param createProgram calls `choose` with the act that the arguments name
  */
@@ -55,7 +55,7 @@ export async function runCommand(createProgram: (choose: (act: Act) => void) => 
   }
 }
 
-/** Returns undefined when there is nothing to do: help was printed, or the arguments are wrong. */
+/** Returns undefined if there is nothing to do: help was printed, or the arguments are wrong. */
 async function readArguments(createProgram: (choose: (act: Act) => void) => Command): Promise<Act | undefined> {
   let chosen: Act | undefined
   const help: string[] = []
@@ -91,13 +91,13 @@ async function runAct(act: Act): Promise<void> {
   }
 }
 
-/** One line, which names the settings to check where PostgreSQL cannot be reached or refuses the login. */
+/** Returns one line. If PostgreSQL cannot be reached or refuses the login, it names the settings to check. */
 function explainFailure(error: unknown): string {
   const reason = redactedErrorMessage(error)
   const settings = refusedSettings(error)
-  if (settings !== undefined) return `PostgreSQL refuses this: ${reason}. Look at ${settings}.`
+  if (settings !== undefined) return `PostgreSQL refuses the connection: ${reason}. Check ${settings}.`
   if (error instanceof DatabaseSettingError || !isTransient(error)) return reason
-  return `PostgreSQL cannot be reached: ${reason}. Look at DATABASE_URL, or DB_HOST and DB_PORT.`
+  return `PostgreSQL cannot be reached: ${reason}. Check DATABASE_URL, or DB_HOST and DB_PORT.`
 }
 
 function fail(exitCode: number, message: string): void {

@@ -5,7 +5,7 @@ import type { Act } from '../src/run-command.ts'
 
 const ID = '0197f3c0-0000-7000-8000-0123456789ab'
 
-/** The act that the arguments name. Throws the CommanderError of wrong ones. */
+/** Returns the act that the arguments name. Wrong arguments throw a CommanderError. */
 function parse(args: readonly string[]): Act | undefined {
   let chosen: Act | undefined
   const program = createProgram((act) => {
@@ -20,7 +20,7 @@ function parse(args: readonly string[]): Act | undefined {
   return chosen
 }
 
-describe('cashflow: the arguments', () => {
+describe('cashflow', () => {
   for (const args of [
     [],
     ['bury', '1'],

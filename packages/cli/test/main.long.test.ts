@@ -17,8 +17,8 @@ interface Ended {
   stderr: string
 }
 
-describe("cashflow, the operator's command", function () {
-  // Each command is a process that has to start.
+describe('cashflow', function () {
+  // Each command starts a process.
   this.timeout(180_000)
   let database: TestDatabase
   let db: Kysely<Tables>
@@ -84,7 +84,7 @@ describe("cashflow, the operator's command", function () {
     await db.deleteFrom('dead_letters').where('topic', '=', 'head').execute()
   })
 
-  it('settles a payment', async () => {
+  it('settles a payment, and refuses to settle it again', async () => {
     const id = await storePayment(db)
     const settled = await run(['settle', id, '--failed', '--reason', 'the bank says so', '--failure-code', 'fraud'])
     expect(settled.code, settled.stderr).to.equal(0)
@@ -115,7 +115,7 @@ describe("cashflow, the operator's command", function () {
     const { code, stderr } = await run(['dead', 'list'], 'postgres://u:hunter2@127.0.0.1:1/nowhere')
     expect(code).to.equal(1)
     expect(stderr).to.equal(
-      'PostgreSQL cannot be reached: connect ECONNREFUSED 127.0.0.1:1. Look at DATABASE_URL, or DB_HOST and DB_PORT.\n',
+      'PostgreSQL cannot be reached: connect ECONNREFUSED 127.0.0.1:1. Check DATABASE_URL, or DB_HOST and DB_PORT.\n',
     )
   })
 
@@ -125,7 +125,7 @@ describe("cashflow, the operator's command", function () {
     const { code, stderr } = await run(['dead', 'list'], url.href)
     expect(code).to.equal(1)
     expect(stderr)
-      .to.match(/^PostgreSQL refuses this: password .*\. Look at DATABASE_URL, or DB_USER and DB_PASSWORD\.\n$/)
+      .to.match(/^PostgreSQL refuses the connection: password .*\. Check DATABASE_URL, or DB_USER and DB_PASSWORD\.\n$/)
       .and.to.not.include('hunter2')
   })
 })
