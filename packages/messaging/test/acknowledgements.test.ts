@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import type { Channel, ConsumeMessage } from 'amqplib/callback_api'
 import { expect } from 'chai'
-import { createAcknowledgements } from '../src/acknowledgements.ts'
 import { ask } from '../src/channel.ts'
+import { createAcknowledgements } from '../src/consumer.ts'
 import { depth, onChannel } from './rig.ts'
 
 const QUEUE = 'acknowledged'
@@ -26,7 +26,7 @@ describe('acknowledgements', () => {
       const messages: ConsumeMessage[] = []
       const take = (message: ConsumeMessage | null) => {
         if (!message) return
-        acknowledgements.came(message)
+        acknowledgements.track(message)
         messages.push(message)
       }
       await ask((done) => channel.consume(QUEUE, take, {}, done))

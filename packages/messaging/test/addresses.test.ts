@@ -60,7 +60,7 @@ describe('the address of a broker', () => {
     it(`means the vhost / by ${JSON.stringify(path)} after the host`, async () => {
       const { username, password } = new URL(vhost.url)
       const { connection } = createRig([urlOf(path, `${username}:${password}`)])
-      expect((await connection.link()).endpoint.name).to.match(/:\d+\/(\/|%2F)?$/)
+      expect((await connection.broker()).endpoint.name).to.match(/:\d+\/(\/|%2F)?$/)
       expect((await waitsFor(urlOf(path))).reason).to.contain("access to vhost '/' refused")
     })
   }

@@ -48,7 +48,7 @@ describe('a broker', function () {
     expect(publisher.ready).to.equal(true)
     // The same connection all along: a blocked broker is not a lost one.
     expect(rig.logger.said('connected to RabbitMQ')).to.have.length(1)
-    expect(rig.logger.said('lost RabbitMQ')).to.have.length(0)
+    expect(rig.logger.said('lost the connection to RabbitMQ')).to.have.length(0)
   })
 
   it('with an alarm does not hold up a stop', async () => {
@@ -76,8 +76,10 @@ describe('a broker', function () {
         if (index === 1 || index === 3) expect(outcome).to.include({ status: 'oversized' })
         else expect(outcome.status).to.be.oneOf(['confirmed', 'unknown'])
       }
-      expect(outcomes[1]).to.include({ reason: `${large.length} bytes, and RabbitMQ takes 1000` })
-      expect(rig.logger.said('RabbitMQ refuses what this channel needs'), 'no operator is waited for').to.deep.equal([])
+      expect(outcomes[1]).to.include({ reason: `${large.length} bytes, RabbitMQ accepts 1000` })
+      expect(rig.logger.said('RabbitMQ refuses a request of this channel'), 'no operator is waited for').to.deep.equal(
+        [],
+      )
       expect(await publisher.publish([message()], SOON)).to.deep.equal([CONFIRMED])
     } finally {
       await broker.ctl('eval', 'application:unset_env(rabbit, max_message_size).')
@@ -100,12 +102,12 @@ describe('a broker', function () {
       })
       await rig.publisher().publish([message()], SOON)
       await eventually(() => expect(handled).to.equal(2), { timeoutMs: 60_000 })
-      const [line] = rig.logger.said('RabbitMQ waited too long for an acknowledgement, it delivers again')
+      const [line] = rig.logger.said('an acknowledgement came too late, RabbitMQ delivers its messages again')
       expect(line).to.include({ level: 'warn' })
       expect(line?.fields).to.include({ channel: 'consumer of acknowledged late' })
       expect(line?.fields.reason).to.match(/delivery acknowledgement on channel \d+ timed out/)
       expect(line?.fields.retry_ms).to.be.at.most(100)
-      expect(rig.logger.said('RabbitMQ refuses what this channel needs')).to.deep.equal([])
+      expect(rig.logger.said('RabbitMQ refuses a request of this channel')).to.deep.equal([])
     } finally {
       await limit(1_800_000, 60_000) // Its defaults.
     }

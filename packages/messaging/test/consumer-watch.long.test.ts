@@ -8,7 +8,7 @@ import { createProxy } from './proxy.ts'
 import { createRig, depth } from './rig.ts'
 
 const SOON = { deadlineMs: 60_000 }
-const SUBSCRIBES_AGAIN = 'RabbitMQ delivers nothing of a queue that has messages, subscribing again'
+const SUBSCRIBES_AGAIN = 'RabbitMQ delivers nothing although the queue has messages, subscribing again'
 const watchTimes = { quietMs: 100, quietMaxMs: 400, secondLookMs: 50, lookDeadlineMs: 30_000 }
 
 describe('the watch over deliveries', () => {
@@ -29,7 +29,7 @@ describe('the watch over deliveries', () => {
     for (const [index, atLeast] of [250, 450, 450, 450].entries()) expect(waits[index]).to.be.at.least(atLeast - 10)
     // One channel consumes, one may be looking, and one may be closing.
     expect(broker.channels).to.be.at.most(3)
-    expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])
+    expect(rig.logger.said('lost the connection to RabbitMQ')).to.deep.equal([])
   })
 
   it('leaves no channel behind where a look gets no answer', async () => {
@@ -38,7 +38,9 @@ describe('the watch over deliveries', () => {
     rig.consumer(async () => 'ack', { watchTimes: { ...watchTimes, lookDeadlineMs: 100 } })
     await eventually(() => expect(broker.consumers).to.be.at.least(3))
     expect(rig.logger.said(SUBSCRIBES_AGAIN)).to.deep.equal([])
-    expect(rig.logger.said('lost RabbitMQ')[0]?.fields.reason).to.equal('setting up a channel took longer than 100 ms')
+    expect(rig.logger.said('lost the connection to RabbitMQ')[0]?.fields.reason).to.equal(
+      'setting up a channel took longer than 100 ms',
+    )
   })
 
   describe('does not touch a consumer', () => {

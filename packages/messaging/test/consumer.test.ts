@@ -158,7 +158,7 @@ describe('consumer', () => {
     await eventually(() => expect(signals).to.have.length(1))
     await consumer.stop({ deadlineMs: 100 })
     expect(signals[0]?.aborted).to.equal(true)
-    expect(rig.logger.said('deliveries go back unfinished')[0]?.fields).to.include({ deliveries: 1 })
+    expect(rig.logger.said('unfinished deliveries return to their queue')[0]?.fields).to.include({ deliveries: 1 })
     await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(1))
   })
 
@@ -171,7 +171,7 @@ describe('consumer', () => {
     })
     await rig.publisher().publish([message()], SOON)
     await eventually(() => expect(redelivered).to.deep.equal([false, true]))
-    expect(rig.logger.said('a delivery was not handled')).to.have.length(1)
+    expect(rig.logger.said('the handler of a delivery threw')).to.have.length(1)
   })
 
   it('never settles a delivery on another channel than its own', async () => {
@@ -210,7 +210,7 @@ describe('consumer', () => {
     await eventually(() => expect(handled).to.deep.equal(['before']))
     await onChannel(vhost.url, (channel) => ask((done) => channel.deleteQueue('payments', {}, done)))
     await eventually(() =>
-      expect(rig.logger.said('lost a channel of RabbitMQ')[0]?.fields).to.include({
+      expect(rig.logger.said('lost a RabbitMQ channel')[0]?.fields).to.include({
         reason: 'the broker cancelled the consumer',
       }),
     )

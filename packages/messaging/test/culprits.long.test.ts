@@ -9,8 +9,8 @@ import { createRig, depth, type Rig } from './rig.ts'
 /** For what succeeds: a busy machine takes its time. */
 const SOON = { deadlineMs: 60_000 }
 const REJECTED = /406 .*unacceptable_type_in_header,"CC"/
-const ALONE = 'RabbitMQ refuses this message, it stays until another one is confirmed'
-const TOGETHER = 'RabbitMQ refuses one of the messages in flight, they are published one by one'
+const ALONE = 'RabbitMQ refused this message, it is kept until another message is confirmed'
+const TOGETHER = 'RabbitMQ refused one of the messages in flight, publishing them one by one'
 
 /** Sender-selected distribution wants an array: RabbitMQ closes the channel over this one. */
 const culprit = (changes: Partial<OutboundMessage> = {}) => message({ headers: { CC: 'audit' }, ...changes })
@@ -58,7 +58,7 @@ describe('a message over which RabbitMQ closes the channel', () => {
       'the call goes on without it',
     ).to.have.length(100)
     expect(rig.logger.said(TOGETHER)).to.have.length(1)
-    expect(rig.logger.said('RabbitMQ refuses what this channel needs'), 'no operator is waited for').to.deep.equal([])
+    expect(rig.logger.said('RabbitMQ refuses a request of this channel'), 'no operator is waited for').to.deep.equal([])
     expect(rig.logger.said('connected to RabbitMQ')).to.have.length(1)
   })
 
@@ -112,16 +112,18 @@ describe('a message over which RabbitMQ closes the channel', () => {
     const calls = await Promise.all([publishAll(publisher, bad), publishAll(publisher, good)])
     expect(calls[0]).to.deep.equal(bad.map((_, index) => (index ? 'confirmed' : 'rejected')))
     expect(calls[1]).to.deep.equal(good.map(() => 'confirmed'))
-    const losses = rig.logger.said('lost a channel of RabbitMQ').length
+    const losses = rig.logger.said('lost a RabbitMQ channel').length
     const { channel } = await writesOf(publisher)
     expect(channel, 'again in a few writes').to.be.below(100)
-    expect(rig.logger.said('lost a channel of RabbitMQ')).to.have.length(losses)
+    expect(rig.logger.said('lost a RabbitMQ channel')).to.have.length(losses)
     expect(await depth(vhost.url, 'payments')).to.be.at.least(2_500)
   })
 
   /** How often the socket is written to for 500 messages. */
   async function writesOf(of: ConfirmPublisher): Promise<{ channel: number }> {
-    const { stream } = (await rig.connection.link()).amqp.connection as unknown as { stream: import('node:net').Socket }
+    const { stream } = (await rig.connection.broker()).amqp.connection as unknown as {
+      stream: import('node:net').Socket
+    }
     const before = stream.bytesWritten
     let writes = 0
     for (const way of ['_write', '_writev'] as const) {
@@ -227,6 +229,6 @@ describe('the end of a channel or a connection while messages are in flight', ()
     // 4 s of confirms, and one second of each call for them.
     expect(calls).to.have.length.above(3)
     expect(messages.map((one) => final.get(one))).to.deep.equal(['rejected', ...several(200).map(() => 'confirmed')])
-    expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])
+    expect(rig.logger.said('lost the connection to RabbitMQ')).to.deep.equal([])
   })
 })

@@ -11,7 +11,7 @@ import { message } from './message.ts'
 import { createRig, depth, onChannel, type Rig } from './rig.ts'
 
 const SOON = { deadlineMs: 60_000 }
-const SUBSCRIBES_AGAIN = 'RabbitMQ delivers nothing of a queue that has messages, subscribing again'
+const SUBSCRIBES_AGAIN = 'RabbitMQ delivers nothing although the queue has messages, subscribing again'
 const watchTimes = { quietMs: 400, quietMaxMs: 2_000, secondLookMs: 200, lookDeadlineMs: 30_000 }
 
 describe('a consumer that RabbitMQ has forgotten', function () {
@@ -87,7 +87,7 @@ describe('a consumer that RabbitMQ has forgotten', function () {
     expect(line).to.deep.include({ level: 'error' })
     expect(line?.fields).to.include({ queue: 'payments', ready_messages: 1, attempts: 1 })
     expect(line?.fields.idle_ms).to.be.at.least(600)
-    expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])
+    expect(rig.logger.said('lost the connection to RabbitMQ')).to.deep.equal([])
     await eventually(async () => expect(await depth(broker.url, 'payments')).to.equal(0))
   })
 
@@ -155,7 +155,7 @@ describe('a consumer that RabbitMQ has forgotten', function () {
     expect(most).to.equal(3)
     expect(handled).to.deep.equal(['a', 'b', 'c', 'd', 'e', 'f', 'g'])
     // A delivery whose channel is gone comes a second time, and its signal is aborted.
-    expect(rig.logger.said('lost a channel of RabbitMQ')).to.deep.equal([])
+    expect(rig.logger.said('lost a RabbitMQ channel')).to.deep.equal([])
     await rig.stop()
     expect(await depth(broker.url, 'payments')).to.equal(0)
   })

@@ -8,7 +8,7 @@ import { createRig, onChannel, type Rig } from './rig.ts'
 
 const SOON = { deadlineMs: 60_000 }
 const REFUSED_MAX_MS = 500
-const NEW_CHANNEL = 'RabbitMQ goes on refusing, asking on a new channel'
+const NEW_CHANNEL = 'RabbitMQ keeps refusing messages, opening a new channel'
 
 describe('a queue that is full', () => {
   let vhost: TestVhost
@@ -65,7 +65,7 @@ describe('a queue that is full', () => {
     expect([...seen]).to.deep.equal(['nacked'])
     expect(performance.now() - startedAt).to.be.at.least(2 * REFUSED_MAX_MS)
     expect(rig.logger.said('connected to RabbitMQ')).to.have.length(1)
-    expect(rig.logger.said('lost a channel of RabbitMQ')).to.have.length(0)
+    expect(rig.logger.said('lost a RabbitMQ channel')).to.have.length(0)
   })
 
   it('takes messages again, in order, once its limit is lifted', async () => {

@@ -31,7 +31,7 @@ describe('a message with hostile properties', () => {
       await publisher.publish([message({ body: 'healthy' })], SOON)
       await eventually(() => expect(bodies).to.deep.equal([...taken, 'healthy']))
       expect(rig.logger.said('connected to RabbitMQ')).to.have.length(1)
-      expect(rig.logger.said('lost a channel of RabbitMQ')).to.deep.equal([])
+      expect(rig.logger.said('lost a RabbitMQ channel')).to.deep.equal([])
     } finally {
       await cleanUp()
       await vhost.drop()
@@ -49,7 +49,7 @@ describe('a message with hostile properties', () => {
       })
       await eventually(() => expect(broker.acks).to.equal(1))
       expect(deliveries.map(({ body }) => body.toString())).to.deep.equal(['body'])
-      expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])
+      expect(rig.logger.said('lost the connection to RabbitMQ')).to.deep.equal([])
     })
 
     it(`(${what}) that is returned costs a publisher nothing`, async () => {
@@ -58,7 +58,7 @@ describe('a message with hostile properties', () => {
       await rig.publisher().whenReady()
       await new Promise(setImmediate)
       expect(broker.struck).to.equal(true)
-      expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])
+      expect(rig.logger.said('lost the connection to RabbitMQ')).to.deep.equal([])
       expect(broker.channels).to.equal(1)
     })
   }

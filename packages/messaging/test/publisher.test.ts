@@ -56,7 +56,7 @@ describe('publisher', () => {
   it('sends what it is given at once in a few writes, and not each message by itself', async () => {
     const publisher = rig.publisher()
     await publisher.whenReady()
-    const { stream } = (await rig.connection.link()).amqp.connection as unknown as { stream: Socket }
+    const { stream } = (await rig.connection.broker()).amqp.connection as unknown as { stream: Socket }
     let writes = 0
     for (const way of ['_write', '_writev'] as const) {
       const write = stream[way]?.bind(stream) as (...given: unknown[]) => void

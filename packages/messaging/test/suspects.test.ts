@@ -11,8 +11,8 @@ describe('the messages that are suspected of closing a channel', () => {
     const suspects = createSuspects(createRecorder())
     const messages = guilts.map((_, index) => message({ messageId: `${index}`, key: 'abc'.charAt(index % 3) }))
     for (const [index, one] of messages.entries()) {
-      if (guilts[index] === 'suspected') suspects.add([one], '406')
-      if (guilts[index] === 'cost a channel alone') suspects.convict(one, '406')
+      if (guilts[index] === 'suspected') suspects.blame([one], { alone: false, reason: '406' })
+      if (guilts[index] === 'cost a channel alone') suspects.blame([one], { alone: true, reason: '406' })
     }
     return { suspects, messages }
   }
@@ -47,34 +47,34 @@ describe('the messages that are suspected of closing a channel', () => {
   it('are culprits only after another one was confirmed, which ends with the last of them', () => {
     const suspects = createSuspects(createRecorder())
     const [bad, good, late] = [message(), message(), message()]
-    suspects.add([bad, good], '406')
-    expect(suspects.convict(bad, '406')).to.equal(false)
+    suspects.blame([bad, good], { alone: false, reason: '406' })
+    expect(suspects.blame([bad], { alone: true, reason: '406' })).to.equal(false)
     suspects.clear(good, { confirmed: false })
-    expect(suspects.convict(bad, '406'), 'a refusal is no confirm').to.equal(false)
+    expect(suspects.blame([bad], { alone: true, reason: '406' }), 'a refusal is no confirm').to.equal(false)
     suspects.clear(late, { confirmed: true })
     expect(suspects.mustBeAlone(late)).to.equal(false)
-    expect(suspects.convict(bad, '406')).to.equal(true)
+    expect(suspects.blame([bad], { alone: true, reason: '406' })).to.equal(true)
     expect(suspects.size).to.equal(0)
-    suspects.add([late], '406')
-    expect(suspects.convict(late, '406')).to.equal(false)
+    suspects.blame([late], { alone: false, reason: '406' })
+    expect(suspects.blame([late], { alone: true, reason: '406' })).to.equal(false)
   })
 
   it('are at most 100 culprits before another one has to be confirmed', () => {
     const suspects = createSuspects(createRecorder())
     const all = Array.from({ length: 150 }, () => message())
-    suspects.add(all, '406')
+    suspects.blame(all, { alone: false, reason: '406' })
     suspects.clear(message(), { confirmed: true })
-    const culprits = all.filter((one) => suspects.convict(one, '406'))
+    const culprits = all.filter((one) => suspects.blame([one], { alone: true, reason: '406' }))
     expect(culprits).to.have.length(100)
     expect(suspects.mustBeAlone(message())).to.equal(true)
     suspects.clear(message(), { confirmed: true })
-    expect(suspects.convict(all[149] as (typeof all)[number], '406')).to.equal(true)
+    expect(suspects.blame(all.slice(149), { alone: true, reason: '406' })).to.equal(true)
   })
 
   it('are forgotten a minute after the last loss, as another relay may have published them', () => {
     let now = 0
     const suspects = createSuspects(createRecorder(), () => now)
-    suspects.add([message()], '406')
+    suspects.blame([message()], { alone: false, reason: '406' })
     now = 60_000
     suspects.order([])
     expect(suspects.size).to.equal(1)
@@ -86,9 +86,9 @@ describe('the messages that are suspected of closing a channel', () => {
   it('are remembered in a number that is limited', () => {
     const suspects = createSuspects(createRecorder())
     for (let round = 0; round < 30; round++)
-      suspects.add(
+      suspects.blame(
         Array.from({ length: 2_000 }, () => message()),
-        '406',
+        { alone: false, reason: '406' },
       )
     expect(suspects.size).to.equal(16_384)
   })

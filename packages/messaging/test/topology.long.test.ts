@@ -21,7 +21,7 @@ describe('topology', () => {
     )
     const rig = createRig([vhost.url])
     const publisher = rig.publisher()
-    const refusals = () => rig.logger.said('RabbitMQ refuses what this channel needs')
+    const refusals = () => rig.logger.said('RabbitMQ refuses a request of this channel')
     await eventually(() => expect(refusals()).to.have.length(1))
     const { level, fields } = refusals()[0] ?? {}
     expect(level).to.equal('error')

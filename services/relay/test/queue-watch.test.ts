@@ -71,9 +71,9 @@ describe('the watch over the queue of a relay', () => {
     const connection = await connect()
     const counted = {
       ...connection,
-      link: (signal?: AbortSignal) => {
+      broker: (signal?: AbortSignal) => {
         looks += 1
-        return connection.link(signal)
+        return connection.broker(signal)
       },
     }
     const looked = async () => {
@@ -97,9 +97,9 @@ describe('the watch over the queue of a relay', () => {
     const connection = await connect()
     const counted = {
       ...connection,
-      link: (signal?: AbortSignal) => {
+      broker: (signal?: AbortSignal) => {
         looks += 1
-        return connection.link(signal)
+        return connection.broker(signal)
       },
     }
     await run(createQueueWatch({ connection: counted, queue: 'orders', logger, lookMs: 10 }))

@@ -90,7 +90,7 @@ describe('connection', () => {
     proxy.freeze()
     const silence = startStopwatch()
     await eventually(() =>
-      expect(rig.logger.said('lost RabbitMQ')[0]?.fields).to.include({ reason: 'Heartbeat timeout' }),
+      expect(rig.logger.said('lost the connection to RabbitMQ')[0]?.fields).to.include({ reason: 'Heartbeat timeout' }),
     )
     expect(silence.stop()).to.be.below(4_000)
     proxy.restore()
@@ -150,7 +150,7 @@ describe('connection', () => {
       if (!ours) throw new Error('not listed yet')
       await vhost.management.request('DELETE', `/connections/${encodeURIComponent(ours.name)}`)
     })
-    await eventually(() => expect(rig.logger.said('lost RabbitMQ')).to.have.length(1))
+    await eventually(() => expect(rig.logger.said('lost the connection to RabbitMQ')).to.have.length(1))
     expect(await publisher.publish([message()], { deadlineMs: 60_000 })).to.deep.equal([CONFIRMED])
   })
 
