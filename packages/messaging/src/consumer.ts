@@ -9,7 +9,6 @@ import { type DeliveryOptions, toDelivery } from './delivery.ts'
 import { createLatch } from './latch.ts'
 import { declareTopology, type Topology } from './topology.ts'
 
-const STOP_DEADLINE_MS = 10_000
 const CANCELLING = { deadlineMs: 10_000, what: 'cancelling the consumer' }
 
 export interface ConsumerOptions extends DeliveryOptions {
@@ -23,11 +22,7 @@ export interface Consumer {
   readonly name: string
   /** Resolves at once. Deliveries begin when a broker is connected. */
   start(): Promise<void>
-  /**
-   * Resolves when the broker has accepted topology and consumer for the first time.
-   *
-   * @throws the signal's reason, or an error when the consumer is stopped
-   */
+  /** Resolves when the broker has accepted topology and consumer for the first time. Rejects on `signal` and `stop`. */
   whenAccepted(signal?: AbortSignal): Promise<void>
   /** Starts no more handlers, waits at most `deadlineMs` (10,000) for those that run. The rest returns to the queue. */
   stop(limits?: { deadlineMs?: number }): Promise<void>
@@ -44,8 +39,10 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const watch = createConsumerWatch({ queue, logger, times: watchTimes })
   /** The ends of channels on which the broker delivers nothing, and deliveries are still being handled. */
   const retiring = new Set<Promise<void>>()
-  let deadlineMs = STOP_DEADLINE_MS
+  let deadlineMs = 10_000
   let running: Promise<void> | undefined
+
+  const opening = (broker: BrokerConnection) => openChannel(broker, bodyBytesMax)
 
   async function setUp(opened: OpenChannel<Channel>): Promise<Subscription> {
     await declareTopology(opened.channel, topology)
@@ -53,7 +50,6 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   }
 
   async function runChannel(broker: BrokerConnection): Promise<void> {
-    const opening = () => openChannel(broker, bodyBytesMax)
     const [opened, subscription] = await prepareChannel(broker, opening, setUp, stopping.signal)
     accepted.open(true)
     const closed = closeWhenEnded(broker, opened, subscription)
@@ -79,9 +75,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     async start() {
       running ??= superviseChannel({ connection, logger, name, runChannel }, stopping.signal)
     },
-    async whenAccepted(signal) {
-      await accepted.wait(signal)
-    },
+    whenAccepted: async (signal) => void (await accepted.wait(signal)),
     async stop(limits = {}) {
       deadlineMs = limits.deadlineMs ?? deadlineMs
       if (!stopping.signal.aborted) stopping.abort(new Error('the consumer was stopped'))
@@ -123,9 +117,8 @@ class Subscription implements WatchedConsumer {
 
   async consume(): Promise<this> {
     const { queue, prefetch } = this.#options
-    const receive = (message: ConsumeMessage | null) => this.#receive(message)
     await ask((done) => this.#channel.prefetch(prefetch, false, done))
-    await ask((done) => this.#channel.consume(queue, receive, { consumerTag: queue }, done))
+    await ask((done) => this.#channel.consume(queue, (message) => this.#receive(message), { consumerTag: queue }, done))
     return this
   }
 
@@ -187,8 +180,8 @@ class Subscription implements WatchedConsumer {
     try {
       await within(Promise.race([drained, aborted(this.ended)]), { deadlineMs, what: 'draining the consumer' })
     } catch (error) {
-      const facts = { queue, deliveries: this.#handling.size, reason: errorMessage(error) }
-      logger.warn('unfinished deliveries return to their queue', facts)
+      const reason = errorMessage(error)
+      logger.warn('unfinished deliveries return to their queue', { queue, deliveries: this.#handling.size, reason })
     }
   }
 

@@ -1,8 +1,9 @@
 import { aborted, defined } from '@cashflow/async'
 import type { BrokerConnection } from './broker-connection.ts'
 import { createLatch } from './latch.ts'
+import type { Logger } from './logger.ts'
 import type { OutboundMessage, PublishOutcome } from './outbound-message.ts'
-import type { Suspects } from './suspects.ts'
+import { createSuspects } from './suspects.ts'
 
 /** Time for the confirm of a message that is alone in flight, in milliseconds. At most half of its call's deadline. */
 const ALONE_MS = 2_000
@@ -28,7 +29,7 @@ export interface SendingChannel {
 export interface PublishWindowOptions {
   /** Maximum number of messages in flight, over all calls. */
   windowMax: number
-  suspects: Suspects
+  logger: Logger
   /** Aborted when the publisher has stopped. */
   ended: AbortSignal
 }
@@ -36,7 +37,8 @@ export interface PublishWindowOptions {
 export type PublishWindow = ReturnType<typeof createPublishWindow>
 
 /** The unfinished calls of `publish`, and the window: how many of their messages may be in flight. */
-export function createPublishWindow({ windowMax, suspects, ended }: PublishWindowOptions) {
+export function createPublishWindow({ windowMax, logger, ended }: PublishWindowOptions) {
+  const suspects = createSuspects(logger)
   const ready = createLatch<SendingChannel>(ended)
   /** Batches with messages left to send, in the order of their calls. */
   const sending = new Set<Batch>()
@@ -97,6 +99,7 @@ export function createPublishWindow({ windowMax, suspects, ended }: PublishWindo
   }
 
   return {
+    suspects,
     /** True while calls are accepted and there is a channel to send on. */
     get ready() {
       return accepting && ready.value !== undefined

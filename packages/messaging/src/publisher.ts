@@ -10,7 +10,6 @@ import { createLatch } from './latch.ts'
 import type { Logger } from './logger.ts'
 import type { OutboundMessage, PublishOutcome } from './outbound-message.ts'
 import { type Batch, createPublishWindow, type PublishWindow, type SendingChannel } from './publish-window.ts'
-import { createSuspects, type Suspects } from './suspects.ts'
 import { declareTopology, redeclareTopology, type Topology } from './topology.ts'
 
 const CONFIRMED: PublishOutcome = { status: 'confirmed' }
@@ -55,14 +54,13 @@ export function createPublisher(options: PublisherOptions): ConfirmPublisher {
   const stopping = new AbortController()
   const { signal } = stopping
   const accepted = createLatch<true>(signal)
-  const suspects = createSuspects(logger)
-  const window = createPublishWindow({ windowMax, suspects, ended: signal })
+  const window = createPublishWindow({ windowMax, logger, ended: signal })
   let current: BrokerConnection | undefined
   let running: Promise<void> | undefined
 
   async function setUp(opened: OpenChannel<ConfirmChannel>): Promise<ConfirmSession> {
     await declareTopology(opened.channel, topology)
-    return new ConfirmSession(opened, options, suspects, window)
+    return new ConfirmSession(opened, options, window)
   }
 
   async function runChannel(broker: BrokerConnection): Promise<void> {
@@ -96,9 +94,7 @@ export function createPublisher(options: PublisherOptions): ConfirmPublisher {
       return window.ready
     },
     whenReady: window.whenReady,
-    async whenAccepted(waiting) {
-      await accepted.wait(waiting)
-    },
+    whenAccepted: async (signal) => void (await accepted.wait(signal)),
     publish: (messages, { deadlineMs }) => window.publish(messages, deadlineMs),
     redeclare: async () => current !== undefined && redeclareTopology(current, topology, logger, signal),
   }
@@ -116,7 +112,6 @@ class ConfirmSession implements SendingChannel {
   readonly #channel: ConfirmChannel
   readonly #exchange: string
   readonly #refusedMaxMs: number
-  readonly #suspects: Suspects
   readonly #window: PublishWindow
   /** By delivery tag, hence in the order of publishing. */
   readonly #inFlight = new Map<number, InFlight>()
@@ -137,14 +132,12 @@ class ConfirmSession implements SendingChannel {
   constructor(
     { channel, closed }: OpenChannel<ConfirmChannel>,
     { topology, refusedMaxMs = 10_000 }: PublisherOptions,
-    suspects: Suspects,
     window: PublishWindow,
   ) {
     this.#channel = channel
     this.closed = closed
     this.#exchange = topology.exchange
     this.#refusedMaxMs = refusedMaxMs
-    this.#suspects = suspects
     this.#window = window
     channel.on('ack', ({ deliveryTag, multiple }) => this.#answered(deliveryTag, multiple, CONFIRMED))
     channel.on('nack', ({ deliveryTag, multiple }) => this.#answered(deliveryTag, multiple, NACKED))
@@ -199,7 +192,7 @@ class ConfirmSession implements SendingChannel {
     if (!sent) return
     this.#inFlight.delete(tag)
     const { batch, place, message, returned } = sent
-    if (this.#alone) this.#suspects.clear(message, { confirmed: outcome === CONFIRMED })
+    if (this.#alone) this.#window.suspects.clear(message, { confirmed: outcome === CONFIRMED })
     if (outcome !== NACKED) this.#nackedSince.delete(message.topic)
     else if (!this.#nackedSince.has(message.topic)) this.#nackedSince.set(message.topic, performance.now())
     // The broker returns an unroutable message, and then confirms it.
@@ -226,7 +219,7 @@ class ConfirmSession implements SendingChannel {
     const sent = [...this.#inFlight.values()]
     this.#inFlight.clear()
     const messages = sent.map(({ message }) => message)
-    if (blamed && bytesMax === undefined && this.#suspects.blame(messages, { alone: this.#alone, reason })) {
+    if (blamed && bytesMax === undefined && this.#window.suspects.blame(messages, { alone: this.#alone, reason })) {
       for (const { batch, place } of sent) batch.settle(place, { status: 'rejected', reason })
       return true
     }

@@ -140,29 +140,24 @@ export async function lookAtQueue(
   signal: AbortSignal,
   deadlineMs?: number,
 ): Promise<QueueState | 'missing'> {
-  const look = (channel: Channel) =>
+  const check = (channel: Channel) =>
     ask<{ messageCount: number; consumerCount: number }>((done) => channel.checkQueue(name, done))
-  try {
-    const { messageCount, consumerCount } = await onOwnChannel(broker, look, signal, deadlineMs)
-    return { ready: messageCount, consumers: consumerCount }
-  } catch (error) {
-    if (isMissing(error)) return 'missing'
-    throw error
-  }
+  const found = await orMissing(onOwnChannel(broker, check, signal, deadlineMs))
+  return found === 'missing' ? found : { ready: found.messageCount, consumers: found.consumerCount }
 }
 
 /** Returns whether the broker has an exchange of that name. */
-export async function hasExchange(
-  connection: ConnectionSupervisor,
-  name: string,
-  signal: AbortSignal,
-): Promise<boolean> {
+export async function hasExchange(connection: ConnectionSupervisor, name: string, signal: AbortSignal) {
   const broker = await connection.broker(signal)
+  const check = (channel: Channel) => ask((done) => channel.checkExchange(name, done))
+  return (await orMissing(onOwnChannel(broker, check, signal))) !== 'missing'
+}
+
+async function orMissing<Answer>(answer: Promise<Answer>): Promise<Answer | 'missing'> {
   try {
-    await onOwnChannel(broker, (channel) => ask((done) => channel.checkExchange(name, done)), signal)
-    return true
+    return await answer
   } catch (error) {
-    if (isMissing(error)) return false
+    if (isMissing(error)) return 'missing'
     throw error
   }
 }
