@@ -8,7 +8,7 @@ import { depth, onChannel } from './rig.ts'
 
 const QUEUE = 'acknowledged'
 
-describe('acknowledgements', () => {
+describe('createAcknowledgements', () => {
   let vhost: TestVhost
   beforeEach(async () => {
     vhost = await createTestVhost()
@@ -48,7 +48,7 @@ describe('acknowledgements', () => {
     })
   }
 
-  it('sends one for all that is settled in a turn of the event loop, whatever the order', async () => {
+  it('sends one acknowledgement for all deliveries settled in a turn of the event loop, in any order', async () => {
     await withFive(async ({ ack, sent }) => {
       ack(2, 1)
       await Promise.resolve()
@@ -59,7 +59,7 @@ describe('acknowledgements', () => {
     await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(1))
   })
 
-  it('acknowledges nothing that is still in hand', async () => {
+  it('acknowledges no delivery that is still being handled', async () => {
     await withFive(async ({ ack, sent }) => {
       ack(1, 3, 5)
       await new Promise(setImmediate)
@@ -71,7 +71,7 @@ describe('acknowledgements', () => {
     await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(1))
   })
 
-  it('takes what is rejected for settled', async () => {
+  it('counts a rejected delivery as settled', async () => {
     await withFive(async ({ ack, reject, sent }) => {
       reject(2)
       ack(1, 3)
@@ -81,7 +81,7 @@ describe('acknowledgements', () => {
     await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(2))
   })
 
-  it('sends what is due before its channel is closed', async () => {
+  it('sends due acknowledgements before the channel is closed', async () => {
     await withFive(async ({ ack, flush, close, sent }) => {
       ack(1, 2)
       flush()
@@ -92,7 +92,7 @@ describe('acknowledgements', () => {
     await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(3))
   })
 
-  it('tells of a channel that is closed', async () => {
+  it('reports a channel that is closed', async () => {
     await withFive(async ({ ack, close, failures }) => {
       close()
       ack(1)

@@ -2,10 +2,7 @@ import { createTestVhost, eventually, startStopwatch, type TestVhost } from '@ca
 import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
 import type { AckDecision, Delivery } from '../src/index.ts'
-import { cleanUp } from './cleanup.ts'
-import { message } from './message.ts'
-import { createProxy } from './proxy.ts'
-import { createRig, depth, onChannel, type Rig } from './rig.ts'
+import { cleanUp, createProxy, createRig, depth, message, onChannel, type Rig } from './rig.ts'
 
 /** For what succeeds: a busy machine takes its time. */
 const SOON = { deadlineMs: 60_000 }
@@ -22,7 +19,7 @@ describe('consumer', () => {
     await vhost.drop()
   })
 
-  it('receives what was published, with its properties', async () => {
+  it('receives a published message with its properties', async () => {
     const deliveries: Delivery[] = []
     rig.consumer(async (delivery) => {
       deliveries.push(delivery)
@@ -41,7 +38,7 @@ describe('consumer', () => {
     expect(delivery?.body.toString()).to.equal(sent.body)
   })
 
-  it('sends what it rejects to the dead letter queue', async () => {
+  it('moves a rejected message to the dead letter queue', async () => {
     const dead: Delivery[] = []
     rig.consumer(async () => 'reject')
     rig.consumer(
@@ -57,7 +54,7 @@ describe('consumer', () => {
     expect(dead[0]?.topic).to.equal('payment.created')
   })
 
-  it('has delivered again, to another, what it leaves', async () => {
+  it('leaves a message unsettled, and another consumer receives it', async () => {
     const left: Delivery[] = []
     const first = rig.consumer(async (delivery) => {
       left.push(delivery)
@@ -80,7 +77,7 @@ describe('consumer', () => {
     expect(again[0]?.redelivered).to.equal(true)
   })
 
-  it('has no more than its prefetch in hand', async () => {
+  it('handles at most its prefetch at the same time', async () => {
     const three = Promise.withResolvers<void>()
     let inHand = 0
     let most = 0
@@ -105,7 +102,7 @@ describe('consumer', () => {
     expect(most).to.equal(3)
   })
 
-  it('acknowledges what is in hand when it is stopped, and gives back the rest', async () => {
+  it('acknowledges running deliveries when it is stopped, and returns the others to the queue', async () => {
     const publisher = rig.publisher()
     await publisher.publish(
       Array.from({ length: 10 }, () => message()),
@@ -123,7 +120,7 @@ describe('consumer', () => {
     expect(inHand).to.have.length(4)
   })
 
-  it('acknowledges what ends last, when nothing else keeps it from closing its channel', async () => {
+  it('acknowledges the last running deliveries before it closes its channel', async () => {
     const publisher = rig.publisher()
     await publisher.publish([message({ messageId: 'first' }), message({ messageId: 'second' })], SOON)
     const inHand: (() => void)[] = []
@@ -147,7 +144,7 @@ describe('consumer', () => {
     expect(others).to.not.include('first').and.not.include('second')
   })
 
-  it('stops at its deadline whatever its handler does', async () => {
+  it('stops at its deadline while a handler is still running', async () => {
     // Before there is a consumer: else its delivery may be seen in the moment in which it is still being set up.
     await rig.publisher().publish([message()], SOON)
     const signals: AbortSignal[] = []
@@ -158,11 +155,11 @@ describe('consumer', () => {
     await eventually(() => expect(signals).to.have.length(1))
     await consumer.stop({ deadlineMs: 100 })
     expect(signals[0]?.aborted).to.equal(true)
-    expect(rig.logger.said('unfinished deliveries return to their queue')[0]?.fields).to.include({ deliveries: 1 })
+    expect(rig.logger.logged('unfinished deliveries return to their queue')[0]?.fields).to.include({ deliveries: 1 })
     await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(1))
   })
 
-  it('gets a delivery again that its handler threw on', async () => {
+  it('receives a delivery again after its handler threw', async () => {
     const redelivered: boolean[] = []
     rig.consumer(async (delivery) => {
       redelivered.push(delivery.redelivered)
@@ -171,10 +168,10 @@ describe('consumer', () => {
     })
     await rig.publisher().publish([message()], SOON)
     await eventually(() => expect(redelivered).to.deep.equal([false, true]))
-    expect(rig.logger.said('the handler of a delivery threw')).to.have.length(1)
+    expect(rig.logger.logged('the handler of a delivery threw')).to.have.length(1)
   })
 
-  it('never settles a delivery on another channel than its own', async () => {
+  it('never settles a delivery on a channel other than its own', async () => {
     const proxy = await createProxy(vhost.url)
     const cut = createRig([proxy.url])
     const deliveries: Delivery[] = []
@@ -199,7 +196,7 @@ describe('consumer', () => {
     await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(0))
   })
 
-  it('declares its queue again and consumes when the queue is deleted under it', async () => {
+  it('declares its queue again and consumes after the queue is deleted', async () => {
     const handled: (string | undefined)[] = []
     rig.consumer(async ({ messageId }) => {
       handled.push(messageId)
@@ -210,7 +207,7 @@ describe('consumer', () => {
     await eventually(() => expect(handled).to.deep.equal(['before']))
     await onChannel(vhost.url, (channel) => ask((done) => channel.deleteQueue('payments', {}, done)))
     await eventually(() =>
-      expect(rig.logger.said('lost a RabbitMQ channel')[0]?.fields).to.include({
+      expect(rig.logger.logged('lost a RabbitMQ channel')[0]?.fields).to.include({
         reason: 'the broker cancelled the consumer',
       }),
     )

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { amqp } from '@cashflow/testing'
-import { onCleanUp } from './cleanup.ts'
+import { onCleanUp } from './rig.ts'
 
 const { bytes, contentFrames, createMethodReader, long, longLong, longText, method, methodFrame, short, shortText } =
   amqp

@@ -1,9 +1,8 @@
 import { expect } from 'chai'
 import { createSuspects } from '../src/suspects.ts'
-import { message } from './message.ts'
-import { createRecorder } from './recorder.ts'
+import { createRecorder, message } from './rig.ts'
 
-describe('the messages that are suspected of closing a channel', () => {
+describe('suspects', () => {
   type Guilt = 'none' | 'suspected' | 'cost a channel alone'
   const GUILTS: readonly Guilt[] = ['none', 'suspected', 'cost a channel alone']
 
@@ -17,7 +16,7 @@ describe('the messages that are suspected of closing a channel', () => {
     return { suspects, messages }
   }
 
-  it('are sent each once, and in the order of each key, whichever of them are suspected', () => {
+  it('are sent once each, and in the order of their keys, in every combination with other messages', () => {
     for (let combination = 0; combination < GUILTS.length ** 6; combination++) {
       const guilts = Array.from({ length: 6 }, (_, at) => GUILTS[Math.floor(combination / 3 ** at) % 3] as Guilt)
       const { suspects, messages } = suspecting(guilts)
@@ -30,7 +29,7 @@ describe('the messages that are suspected of closing a channel', () => {
     }
   })
 
-  it('are sent behind those that are not, the last first, and behind them what has cost a channel alone', () => {
+  it('are sent after other messages, the last one first, and after them the messages that closed a channel alone', () => {
     const { suspects, messages } = suspecting([
       'cost a channel alone',
       'suspected',
@@ -44,7 +43,7 @@ describe('the messages that are suspected of closing a channel', () => {
     expect(suspects.order([...messages.slice(0, 3), ...others])).to.deep.equal([3, 4, 2, 1, 0])
   })
 
-  it('are culprits only after another one was confirmed, which ends with the last of them', () => {
+  it('become culprits only after a neighbour was confirmed, until no suspect is left', () => {
     const suspects = createSuspects(createRecorder())
     const [bad, good, late] = [message(), message(), message()]
     suspects.blame([bad, good], { alone: false, reason: '406' })
@@ -59,7 +58,7 @@ describe('the messages that are suspected of closing a channel', () => {
     expect(suspects.blame([late], { alone: true, reason: '406' })).to.equal(false)
   })
 
-  it('are at most 100 culprits before another one has to be confirmed', () => {
+  it('become at most 100 culprits before another neighbour has to be confirmed', () => {
     const suspects = createSuspects(createRecorder())
     const all = Array.from({ length: 150 }, () => message())
     suspects.blame(all, { alone: false, reason: '406' })
@@ -83,7 +82,7 @@ describe('the messages that are suspected of closing a channel', () => {
     expect(suspects.size).to.equal(0)
   })
 
-  it('are remembered in a number that is limited', () => {
+  it('are remembered up to a maximum number', () => {
     const suspects = createSuspects(createRecorder())
     for (let round = 0; round < 30; round++)
       suspects.blame(

@@ -1,9 +1,7 @@
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Delivery } from '../src/index.ts'
-import { cleanUp } from './cleanup.ts'
-import { message } from './message.ts'
-import { createRig } from './rig.ts'
+import { cleanUp, createRig, message } from './rig.ts'
 
 const SOON = { deadlineMs: 60_000 }
 
@@ -17,7 +15,7 @@ describe('topology', () => {
     await vhost.drop()
   })
 
-  it('is declared again by everyone, and is the same', async () => {
+  it('is the same for each connection that declares it', async () => {
     const [first, second] = [createRig([vhost.url]), createRig([vhost.url])]
     await first.publisher().whenReady()
     await second.publisher().whenReady()
@@ -47,7 +45,7 @@ describe('topology', () => {
     ])
   })
 
-  it('shares nothing with that of another queue on the same vhost', async () => {
+  it('shares nothing with the topology of another queue on the same vhost', async () => {
     const [orders, invoices] = [
       createRig([vhost.url], { queue: 'orders' }),
       createRig([vhost.url], { queue: 'invoices' }),
