@@ -15,7 +15,7 @@ describe('createAcknowledgements', () => {
   })
   afterEach(() => vhost.drop())
 
-  /** Five deliveries in hand, and what is sent about them: `3+` is all up to the third. Then the channel is closed. */
+  /** Receives five deliveries and records what is sent: `3+` acknowledges all up to the third. Closes the channel at the end. */
   async function withFive(work: (context: Five) => Promise<void>): Promise<void> {
     await onChannel(vhost.url, async (channel) => {
       await ask((done) => channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } }, done))
@@ -35,7 +35,7 @@ describe('createAcknowledgements', () => {
         for (const place of places) acknowledgements.ack(messages[place - 1] as ConsumeMessage)
       }
       const reject = (place: number) => acknowledgements.reject(messages[place - 1] as ConsumeMessage)
-      // A connection's end would overtake what the channel still has to send.
+      // The channel is closed before its connection: the end of the connection would discard what the channel has to send.
       const closed = once(channel, 'close')
       let isOpen = true
       const close = () => {

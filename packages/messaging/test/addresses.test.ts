@@ -29,8 +29,8 @@ describe('connection to the address of a broker', () => {
     return `amqp://${login}@${new URL(vhost.url).host}${path}`
   }
 
-  /** Why the broker is waited for, as the log has it. */
-  async function waitsFor(url: string): Promise<{ reason?: unknown; settings?: unknown }> {
+  /** The fields of the log line of an outage: its reason, and the settings to correct. */
+  async function outageOf(url: string): Promise<{ reason?: unknown; settings?: unknown }> {
     const { logger } = createRig([url])
     await eventually(() => expect(logger.logged('waiting for RabbitMQ')).to.have.length(1))
     return logger.logged('waiting for RabbitMQ')[0]?.fields ?? {}
@@ -42,13 +42,13 @@ describe('connection to the address of a broker', () => {
   })
 
   it("logs RabbitMQ's reason and the setting to correct when the vhost is missing", async () => {
-    const { reason, settings } = await waitsFor(urlOf(`/${vhost.name}-missing`))
+    const { reason, settings } = await outageOf(urlOf(`/${vhost.name}-missing`))
     expect(reason).to.match(new RegExp(`^Handshake terminated by server: 530 .*vhost ${vhost.name}-missing not found`))
     expect(settings).to.equal('RABBITMQ_URL, whose path is the vhost')
   })
 
   it("logs RabbitMQ's reason and the settings to correct when the user has no right on the vhost", async () => {
-    const { reason, settings } = await waitsFor(urlOf(`/${vhost.name}`))
+    const { reason, settings } = await outageOf(urlOf(`/${vhost.name}`))
     expect(reason).to.match(
       new RegExp(`^Handshake terminated by server: 530 .*access to vhost '${vhost.name}' refused for user '.*ser`),
     )
@@ -60,11 +60,11 @@ describe('connection to the address of a broker', () => {
       const { username, password } = new URL(vhost.url)
       const { connection } = createRig([urlOf(path, `${username}:${password}`)])
       expect((await connection.broker()).endpoint.name).to.match(/:\d+\/(\/|%2F)?$/)
-      expect((await waitsFor(urlOf(path))).reason).to.contain("access to vhost '/' refused")
+      expect((await outageOf(urlOf(path))).reason).to.contain("access to vhost '/' refused")
     })
   }
 
-  // A machine without IPv6 has the other address only.
+  // A machine without IPv6 has only 127.0.0.1.
   for (const address of ['127.0.0.1', '::1'].filter((own) => OWN_ADDRESSES.includes(own))) {
     it(`dials ${address}`, async () => {
       const heard = Promise.withResolvers<string>()

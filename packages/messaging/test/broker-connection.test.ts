@@ -5,7 +5,7 @@ import { cleanUp, createRig } from './rig.ts'
 
 const now = () => 0
 
-/** No broker can be made to do this on purpose: what it adds arrives together with the answer, in one read. */
+/** A fake broker, because a real one cannot be made to send a second frame with an answer. */
 describe('broker connection that receives a frame in one TCP segment with an answer', () => {
   afterEach(cleanUp)
 
@@ -24,7 +24,7 @@ describe('broker connection that receives a frame in one TCP segment with an ans
       for (const after of [...steps, 'confirm.select']) {
         const broker = await createFakeBroker(after, end)
         await createRig([broker.url], { random: now }).publisher().whenReady()
-        expect(broker.struck, after).to.equal(true)
+        expect(broker.extraSent, after).to.equal(true)
         await cleanUp()
       }
     })
@@ -34,7 +34,7 @@ describe('broker connection that receives a frame in one TCP segment with an ans
         const broker = await createFakeBroker(after, end)
         createRig([broker.url], { random: now }).consumer(async () => 'ack')
         await eventually(() => expect(broker.consumers, after).to.equal(1))
-        expect(broker.struck, after).to.equal(true)
+        expect(broker.extraSent, after).to.equal(true)
         await cleanUp()
       }
     })

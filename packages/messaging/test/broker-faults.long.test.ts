@@ -7,10 +7,10 @@ import { expect } from 'chai'
 import { cleanUp, createRig, message } from './rig.ts'
 
 const CONFIRMED = { status: 'confirmed' }
-/** For what succeeds: a busy machine takes its time. */
+/** Deadline for calls that have to succeed, long enough for a busy machine. */
 const SOON = { deadlineMs: 60_000 }
 
-/** What only a broker of one's own can be made to do. */
+/** Faults that need a broker for these tests alone. */
 describe('publisher and consumer of a failing broker', function () {
   this.timeout(180_000)
   let dir: string
@@ -44,7 +44,7 @@ describe('publisher and consumer of a failing broker', function () {
     await broker.ctl('set_vm_memory_high_watermark', '0.6')
     expect(await next).to.deep.equal([CONFIRMED])
     expect(publisher.ready).to.equal(true)
-    // The same connection all along: a blocked broker is not a lost one.
+    // One connection throughout: blocking does not drop it.
     expect(rig.logger.logged('connected to RabbitMQ')).to.have.length(1)
     expect(rig.logger.logged('lost the connection to RabbitMQ')).to.have.length(0)
   })
@@ -75,10 +75,9 @@ describe('publisher and consumer of a failing broker', function () {
         else expect(outcome.status).to.be.oneOf(['confirmed', 'unknown'])
       }
       expect(outcomes[1]).to.include({ reason: `${large.length} bytes, RabbitMQ accepts 1000` })
-      expect(
-        rig.logger.logged('RabbitMQ refuses a request of this channel'),
-        'no operator is waited for',
-      ).to.deep.equal([])
+      expect(rig.logger.logged('RabbitMQ refuses a request of this channel'), 'no wait for an operator').to.deep.equal(
+        [],
+      )
       expect(await publisher.publish([message()], SOON)).to.deep.equal([CONFIRMED])
     } finally {
       await broker.ctl('eval', 'application:unset_env(rabbit, max_message_size).')
@@ -92,7 +91,7 @@ describe('publisher and consumer of a failing broker', function () {
     }
     await limit(500, 100)
     try {
-      const rig = createRig([broker.url], { queue: 'acknowledged late' }) // `payments` has what other tests left in it.
+      const rig = createRig([broker.url], { queue: 'acknowledged late' }) // Other tests left messages in `payments`.
       let handled = 0
       rig.consumer(async ({ signal }) => {
         handled += 1
@@ -108,7 +107,7 @@ describe('publisher and consumer of a failing broker', function () {
       expect(line?.fields.retry_ms).to.be.at.most(100)
       expect(rig.logger.logged('RabbitMQ refuses a request of this channel')).to.deep.equal([])
     } finally {
-      await limit(1_800_000, 60_000) // Its defaults.
+      await limit(1_800_000, 60_000) // RabbitMQ's defaults.
     }
   })
 

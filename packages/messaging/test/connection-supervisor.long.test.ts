@@ -50,14 +50,14 @@ describe('connection supervisor', () => {
       const takenBefore = proxy.taken
       await eventually(
         () => {
-          // Where the setup is over, its confirm makes up the bytes.
+          // If the setup needs fewer bytes, the confirm of this message reaches the cut.
           publisher.publish([message()], { deadlineMs: 1_000 })
           expect(proxy.taken).to.be.at.least(takenBefore + 2)
         },
         { intervalMs: 5 },
       )
       proxy.restore()
-      // The cut may still come after the setup, and then it is this message's fate that is unknown.
+      // If the cut comes after the setup, the outcome of this message is unknown.
       await eventually(async () =>
         expect(await publisher.publish([message()], { deadlineMs: 5_000 }), `cut after ${bytes} bytes`).to.deep.equal([
           CONFIRMED,

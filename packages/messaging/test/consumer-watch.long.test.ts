@@ -15,16 +15,16 @@ describe('consumer watch', () => {
     const broker = await createFakeBroker(undefined, undefined, { 'queue.look': queueDeclared(7) })
     const rig = createRig([broker.url])
     rig.consumer(async () => 'ack', { watchTimes })
-    const said = () => rig.logger.logged(SUBSCRIBES_AGAIN)
-    await eventually(() => expect(said().length).to.be.at.least(5))
-    const fields = said().map((line) => line.fields)
-    expect(said().every(({ level }) => level === 'error')).to.equal(true)
+    const lines = () => rig.logger.logged(SUBSCRIBES_AGAIN)
+    await eventually(() => expect(lines().length).to.be.at.least(5))
+    const fields = lines().map((line) => line.fields)
+    expect(lines().every(({ level }) => level === 'error')).to.equal(true)
     expect(fields.slice(0, 5).map(({ attempts }) => attempts)).to.deep.equal([1, 2, 3, 4, 5])
     expect(fields[0]).to.include({ queue: 'payments', ready_messages: 7 })
     const idle = fields.map(({ idle_ms }) => idle_ms as number)
     const waits = idle.slice(1, 5).map((ms, index) => ms - (idle[index] as number))
     for (const [index, atLeast] of [250, 450, 450, 450].entries()) expect(waits[index]).to.be.at.least(atLeast - 10)
-    // One channel consumes, one may be looking, and one may be closing.
+    // One channel consumes, one may look at the queue, and one may be closing.
     expect(broker.channels).to.be.at.most(3)
     expect(rig.logger.logged('lost the connection to RabbitMQ')).to.deep.equal([])
   })
@@ -50,7 +50,7 @@ describe('consumer watch', () => {
       await vhost.drop()
     })
 
-    /** Signals of all deliveries: one channel has one. */
+    /** Collects the signals of the deliveries: all deliveries of a channel have the same one. */
     function consume({ prefetch = 10, url = vhost.url, handle = async (): Promise<AckDecision> => 'ack' } = {}) {
       const rig = createRig([url])
       const signals = new Set<AbortSignal>()
@@ -58,9 +58,9 @@ describe('consumer watch', () => {
       rig.consumer(
         async ({ signal }) => {
           signals.add(signal)
-          const settlement = await handle()
+          const decision = await handle()
           handled++
-          return settlement
+          return decision
         },
         { prefetch, watchTimes },
       )
@@ -121,7 +121,7 @@ describe('consumer watch', () => {
   })
 })
 
-/** For what must not happen: there is no fact to wait on. */
+/** A time in which something must not happen: there is no fact to wait on. */
 function passing(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }

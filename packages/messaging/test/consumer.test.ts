@@ -4,7 +4,7 @@ import { ask } from '../src/channel.ts'
 import type { AckDecision, Delivery } from '../src/index.ts'
 import { cleanUp, createProxy, createRig, depth, message, onChannel, type Rig } from './rig.ts'
 
-/** For what succeeds: a busy machine takes its time. */
+/** Deadline for calls that have to succeed, long enough for a busy machine. */
 const SOON = { deadlineMs: 60_000 }
 
 describe('consumer', () => {
@@ -79,16 +79,16 @@ describe('consumer', () => {
 
   it('handles at most its prefetch at the same time', async () => {
     const three = Promise.withResolvers<void>()
-    let inHand = 0
+    let running = 0
     let most = 0
     let handled = 0
     rig.consumer(
       async () => {
-        most = Math.max(most, ++inHand)
-        if (inHand === 3) three.resolve()
+        most = Math.max(most, ++running)
+        if (running === 3) three.resolve()
         await three.promise
         await new Promise(setImmediate)
-        inHand--
+        running--
         handled++
         return 'ack'
       },
@@ -108,31 +108,31 @@ describe('consumer', () => {
       Array.from({ length: 10 }, () => message()),
       SOON,
     )
-    const inHand: (() => void)[] = []
-    const consumer = rig.consumer(() => new Promise<AckDecision>((resolve) => inHand.push(() => resolve('ack'))), {
+    const unfinished: (() => void)[] = []
+    const consumer = rig.consumer(() => new Promise<AckDecision>((resolve) => unfinished.push(() => resolve('ack'))), {
       prefetch: 4,
     })
-    await eventually(() => expect(inHand).to.have.length(4))
+    await eventually(() => expect(unfinished).to.have.length(4))
     const stopped = consumer.stop()
-    for (const finish of inHand) finish()
+    for (const finish of unfinished) finish()
     await stopped
     await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(6))
-    expect(inHand).to.have.length(4)
+    expect(unfinished).to.have.length(4)
   })
 
   it('acknowledges the last running deliveries before it closes its channel', async () => {
     const publisher = rig.publisher()
     await publisher.publish([message({ messageId: 'first' }), message({ messageId: 'second' })], SOON)
-    const inHand: (() => void)[] = []
-    const consumer = rig.consumer(() => new Promise<AckDecision>((resolve) => inHand.push(() => resolve('ack'))))
-    await eventually(() => expect(inHand).to.have.length(2))
+    const unfinished: (() => void)[] = []
+    const consumer = rig.consumer(() => new Promise<AckDecision>((resolve) => unfinished.push(() => resolve('ack'))))
+    await eventually(() => expect(unfinished).to.have.length(2))
     const stopped = consumer.stop()
-    // It is cancelled when something stays in the queue that it would have taken.
+    // Once a message stays in the queue, the broker has cancelled the consumer.
     await eventually(async () => {
       await publisher.publish([message({ messageId: 'late' })], SOON)
       expect(await depth(vhost.url, 'payments')).to.be.above(0)
     })
-    for (const finish of inHand) finish()
+    for (const finish of unfinished) finish()
     await stopped
     const others: (string | undefined)[] = []
     rig.consumer(async ({ messageId }) => {
@@ -145,7 +145,7 @@ describe('consumer', () => {
   })
 
   it('stops at its deadline while a handler is still running', async () => {
-    // Before there is a consumer: else its delivery may be seen in the moment in which it is still being set up.
+    // Published before the consumer starts, so that the delivery arrives after the consumer's setup.
     await rig.publisher().publish([message()], SOON)
     const signals: AbortSignal[] = []
     const consumer = rig.consumer(({ signal }) => {
@@ -175,24 +175,24 @@ describe('consumer', () => {
     const proxy = await createProxy(vhost.url)
     const cut = createRig([proxy.url])
     const deliveries: Delivery[] = []
-    const inHand: (() => void)[] = []
+    const unfinished: (() => void)[] = []
     cut.consumer((delivery) => {
       deliveries.push(delivery)
-      return new Promise((resolve) => inHand.push(() => resolve('ack')))
+      return new Promise((resolve) => unfinished.push(() => resolve('ack')))
     })
     await rig.publisher().publish([message({ messageId: 'a' }), message({ messageId: 'b' })], SOON)
     await eventually(() => expect(deliveries).to.have.length(2))
     proxy.reset()
     await eventually(() => expect(deliveries).to.have.length(4))
     expect(deliveries.map(({ signal }) => signal.aborted)).to.deep.equal([true, true, false, false])
-    // Late settlements of the first channel; on the second their tags would settle the deliveries in hand.
-    for (const finish of inHand.slice(0, 2)) finish()
+    // Decisions on deliveries of the first channel. On the second channel, their tags mean the running deliveries.
+    for (const finish of unfinished.slice(0, 2)) finish()
     await rig.publisher().publish([message({ messageId: 'c' })], SOON)
     await eventually(() => expect(deliveries).to.have.length(5))
     proxy.reset()
     await eventually(() => expect(deliveries).to.have.length(8))
     expect(deliveries.slice(5).map(({ messageId }) => messageId)).to.have.members(['a', 'b', 'c'])
-    for (const finish of inHand) finish()
+    for (const finish of unfinished) finish()
     await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(0))
   })
 

@@ -4,17 +4,17 @@ import type { ConfirmPublisher, OutboundMessage, PublishOutcome } from '../src/i
 import { connectionClose, createPublishingBroker, type Method, publishRefused } from './fake-broker.ts'
 import { cleanUp, createRig, depth, message, type Rig } from './rig.ts'
 
-/** For what succeeds: a busy machine takes its time. */
+/** Deadline for calls that have to succeed, long enough for a busy machine. */
 const SOON = { deadlineMs: 60_000 }
 const REJECTED = /406 .*unacceptable_type_in_header,"CC"/
 const ALONE = 'RabbitMQ refused this message, it is kept until another message is confirmed'
 const TOGETHER = 'RabbitMQ refused one of the messages in flight, publishing them one by one'
 
-/** Sender-selected distribution wants an array: RabbitMQ closes the channel over this one. */
+/** A message over which RabbitMQ closes the channel: the header `CC` has to be an array. */
 const culprit = (changes: Partial<OutboundMessage> = {}) => message({ headers: { CC: 'audit' }, ...changes })
 const several = (count: number) => Array.from({ length: count }, () => message())
 
-/** What an outbox does: publishes what has no final outcome again, in its order. Returns the outcomes by message. */
+/** Publishes messages without a final outcome again, in their order, as a relay does. Returns one status a message. */
 async function publishAll(publisher: ConfirmPublisher, messages: readonly OutboundMessage[], calls = 40) {
   const final = new Map<OutboundMessage, PublishOutcome>()
   for (let call = 0; call < calls; call++) {
@@ -47,7 +47,7 @@ describe('publisher of a message over which RabbitMQ closes the channel', () => 
   it("rejects the message with the broker's reason, and confirms all others of the call", async () => {
     const messages = [...several(50), culprit(), ...several(50)]
     const [first] = await publisher.publish([messages[50] as OutboundMessage, ...several(1)], SOON)
-    expect(first, 'the broker said it of one of two').to.include({ status: 'unknown' })
+    expect(first, 'one of two messages').to.include({ status: 'unknown' })
     const outcomes = await publisher.publish(messages, SOON)
     expect(outcomes[50]).to.include({ status: 'rejected' })
     expect(outcomes[50]).to.have.property('reason').that.matches(REJECTED)
@@ -56,9 +56,7 @@ describe('publisher of a message over which RabbitMQ closes the channel', () => 
       'the call goes on without it',
     ).to.have.length(100)
     expect(rig.logger.logged(TOGETHER)).to.have.length(1)
-    expect(rig.logger.logged('RabbitMQ refuses a request of this channel'), 'no operator is waited for').to.deep.equal(
-      [],
-    )
+    expect(rig.logger.logged('RabbitMQ refuses a request of this channel'), 'no wait for an operator').to.deep.equal([])
     expect(rig.logger.logged('connected to RabbitMQ')).to.have.length(1)
   })
 
@@ -80,7 +78,7 @@ describe('publisher of a message over which RabbitMQ closes the channel', () => 
     const others = several(20)
     const messages = [before, bad, after, ...others] as OutboundMessage[]
     await publishAll(publisher, [bad], 3)
-    // Only what was not sent at all, or was sent before it, is known after a loss.
+    // After a loss, only messages that were answered before it have an outcome.
     const outcomes = await publisher.publish(messages, SOON)
     expect(outcomes.map(({ status }) => status)).to.deep.equal([
       'confirmed',
@@ -119,7 +117,7 @@ describe('publisher of a message over which RabbitMQ closes the channel', () => 
     expect(await depth(vhost.url, 'payments')).to.be.at.least(2_500)
   })
 
-  /** How often the socket is written to for 500 messages. */
+  /** Counts the writes to the socket for 500 messages. */
   async function writesOf(of: ConfirmPublisher): Promise<{ channel: number }> {
     const { stream } = (await rig.connection.broker()).amqp.connection as unknown as {
       stream: import('node:net').Socket
@@ -167,7 +165,7 @@ describe('publisher that loses its channel or its connection with messages in fl
     })
   }
 
-  const silent: Record<string, Method | 'cut'> = {
+  const innocent: Record<string, Method | 'cut'> = {
     'a missing right (403)': publishRefused(403, 'ACCESS_REFUSED'),
     'a missing exchange (404)': publishRefused(404, 'NOT_FOUND'),
     'a lock (405)': publishRefused(405, 'RESOURCE_LOCKED'),
@@ -175,7 +173,7 @@ describe('publisher that loses its channel or its connection with messages in fl
     'a forced close (320)': connectionClose(320, 'CONNECTION_FORCED'),
     'a cut': 'cut',
   }
-  for (const [what, end] of Object.entries(silent)) {
+  for (const [what, end] of Object.entries(innocent)) {
     it(`rejects no message after ${what}, alone in flight or with others`, async () => {
       let ends = true
       const { rig, publisher } = await against((topic) => (topic === 'bad' && ends ? end : 'ack'))
@@ -226,7 +224,7 @@ describe('publisher that loses its channel or its connection with messages in fl
         if (status !== 'unknown') final.set(left[index] as OutboundMessage, status)
       calls.push(messages.length - final.size)
     }
-    // 4 s of confirms, and one second of each call for them.
+    // 200 confirms take 4 s, and each call publishes suspects for one second.
     expect(calls).to.have.length.above(3)
     expect(messages.map((one) => final.get(one))).to.deep.equal(['rejected', ...several(200).map(() => 'confirmed')])
     expect(rig.logger.logged('lost the connection to RabbitMQ')).to.deep.equal([])

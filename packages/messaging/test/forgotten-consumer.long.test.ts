@@ -40,7 +40,7 @@ describe('consumer that RabbitMQ has forgotten', function () {
       for (const queue of queues) await ask((done) => channel.deleteQueue(queue, {}, done))
     })
 
-  /** Takes the consumers away from the queue, and tells their channels nothing. */
+  /** Removes the consumers from the queue. Their channels receive no basic.cancel. */
   async function forget(queue = 'payments'): Promise<void> {
     const forgotten = await broker.ctl(
       'eval',
@@ -142,9 +142,9 @@ describe('consumer that RabbitMQ has forgotten', function () {
     await forget()
     await publish('c', 'd', 'e', 'f', 'g')
     await eventually(() => expect(handled).to.have.length(3))
-    // On the new channel the broker would hand out three, of which two wait for their place.
+    // On the new channel the broker delivers three, and two of them wait for a slot of the prefetch.
     await eventually(async () => expect(await depth(broker.url, 'payments')).to.equal(2))
-    expect(open, 'in hand').to.have.length(3)
+    expect(open, 'running handlers').to.have.length(3)
     while (handled.length < 7 || open.length > 0) {
       await eventually(() => expect(open).to.not.deep.equal([]))
       open.shift()?.()
@@ -152,7 +152,7 @@ describe('consumer that RabbitMQ has forgotten', function () {
     }
     expect(most).to.equal(3)
     expect(handled).to.deep.equal(['a', 'b', 'c', 'd', 'e', 'f', 'g'])
-    // A delivery whose channel is gone comes a second time, and its signal is aborted.
+    // After the loss of a channel, a delivery would come a second time, and its signal would be aborted.
     expect(rig.logger.logged('lost a RabbitMQ channel')).to.deep.equal([])
     await rig.stop()
     expect(await depth(broker.url, 'payments')).to.equal(0)
@@ -184,10 +184,10 @@ describe('consumer that RabbitMQ has forgotten', function () {
       { watchTimes },
     )
     await consuming()
-    // In most rounds RabbitMQ 3.10 sends no basic.cancel. Where it sends one, the round shows that all is delivered.
+    // In most rounds RabbitMQ 3.10 sends no basic.cancel. In the others, the test still shows that all messages arrive.
     for (let round = 1; round <= 5 && rig.logger.logged(SUBSCRIBES_AGAIN).length === 0; round++) {
       await deleteUnderLoad(round)
-      // More than its prefetch: 3.10 may also count deliveries as made that its own channel has dropped.
+      // More messages than the prefetch: RabbitMQ 3.10 may also count deliveries that its own channel has dropped.
       const ids = Array.from({ length: 30 }, (_, at) => `after round ${round}: ${at}`)
       for (const id of ids) await publishUntilTaken(id)
       await eventually(() => expect([...handled]).to.include.members(ids))
@@ -195,7 +195,7 @@ describe('consumer that RabbitMQ has forgotten', function () {
     await eventually(async () => expect(await depth(broker.url, 'payments')).to.equal(0))
   })
 
-  /** Deletes the queue three times while two publishers fill it, and declare it again when a message is returned. */
+  /** Deletes the queue three times. Two publishers fill it, and declare it again when a message is returned. */
   async function deleteUnderLoad(round: number): Promise<void> {
     let done = false
     const publishers = [createRig([broker.url]), createRig([broker.url])].map(async (load, index) => {

@@ -50,11 +50,8 @@ describe('publisher to a full queue', () => {
     const startedAt = performance.now()
     const seen = new Set<string>()
     while (rebuilt() < 3) {
-      // Calls beside each other, each larger than the window, and messages that other queues take, or none.
-      const others = [
-        message({ topic: 'nobody.listens', mandatory: false }),
-        message({ topic: 'roomy', mandatory: true }),
-      ]
+      // Concurrent calls, two of them larger than the window, and messages for another queue or for none.
+      const others = [message({ topic: 'no.queue', mandatory: false }), message({ topic: 'roomy', mandatory: true })]
       const taken = publisher.publish(others, SOON)
       for (const outcomes of await Promise.all([publish(50), publish(30), publish(1)]))
         for (const status of statuses(outcomes)) seen.add(status)
@@ -67,7 +64,7 @@ describe('publisher to a full queue', () => {
   })
 
   it("publishes in order after the queue's limit is lifted", async () => {
-    // RabbitMQ 3.10 does not tell a channel that it has refused.
+    // RabbitMQ 3.10 does not tell a channel that has refused messages about the new limit.
     await vhost.management.request('DELETE', `/policies/${vhost.name}/short`)
     await onChannel(vhost.url, (channel) => ask((done) => channel.purgeQueue('payments', done)))
     sent = []

@@ -55,7 +55,7 @@ describe('client that receives hostile properties', () => {
       const rig = createRig([broker.url])
       await rig.publisher().whenReady()
       await new Promise(setImmediate)
-      expect(broker.struck).to.equal(true)
+      expect(broker.extraSent).to.equal(true)
       expect(rig.logger.logged('lost the connection to RabbitMQ')).to.deep.equal([])
       expect(broker.channels).to.equal(1)
     })
@@ -118,7 +118,7 @@ describe('consumer with a limit of body bytes', () => {
       expect(deliveries.map(({ bytes }) => bytes)).to.deep.equal(bodies.map(({ length }) => length))
       for (const [index, { body }] of deliveries.entries()) {
         expect(body.toString() === bodies[index]?.slice(0, 200_000), bodies[index]?.slice(0, 1)).to.equal(true)
-        if (body.length === 200_000) expect(body.buffer.byteLength, 'no frames are held').to.be.below(400_000)
+        if (body.length === 200_000) expect(body.buffer.byteLength, 'no reference to frames').to.be.below(400_000)
       }
     } finally {
       await cleanUp()

@@ -6,7 +6,7 @@ import { cleanUp, createProxy, createRig, depth, message, onChannel, type Rig } 
 
 const CONFIRMED = { status: 'confirmed' }
 const RETURNED = { status: 'returned', reason: '312 NO_ROUTE' }
-/** For what succeeds: a busy machine takes its time. */
+/** Deadline for calls that have to succeed, long enough for a busy machine. */
 const SOON = { deadlineMs: 60_000 }
 
 describe('publisher', () => {
@@ -74,7 +74,7 @@ describe('publisher', () => {
   it('reports a mandatory message without a queue as returned, and others as confirmed', async () => {
     const publisher = rig.publisher()
     const outcomes = await publisher.publish(
-      [message({ topic: 'nobody.listens' }), message({ topic: 'nobody.listens', mandatory: false }), message()],
+      [message({ topic: 'no.queue' }), message({ topic: 'no.queue', mandatory: false }), message()],
       SOON,
     )
     expect(outcomes).to.deep.equal([RETURNED, CONFIRMED, CONFIRMED])
@@ -83,7 +83,7 @@ describe('publisher', () => {
   it('distinguishes two messages with the same id that are in flight together', async () => {
     const publisher = rig.publisher()
     const routed = message({ messageId: 'twin' })
-    const unroutable = message({ messageId: 'twin', topic: 'nobody.listens' })
+    const unroutable = message({ messageId: 'twin', topic: 'no.queue' })
     const pairs = Array.from({ length: 200 }, (_, index) =>
       index % 2 ? [routed, unroutable] : [unroutable, routed],
     ).flat()
@@ -174,7 +174,7 @@ describe('publisher', () => {
     proxy.restore()
     const outcomes = await begun
     expect(outcomes.every(({ status }) => status === 'unknown')).to.equal(true)
-    // The call that had not begun waits for the next connection.
+    // A call of which nothing was sent waits for the next connection.
     expect(await behind).to.deep.equal([CONFIRMED])
     expect(await depth(vhost.url, 'payments')).to.equal(101)
   })

@@ -69,7 +69,7 @@ describe('topology', () => {
         { from: `${name}.dead` },
       )
     }
-    // A queue that was just declared may have no leader yet, and refuse: what was not confirmed is published again.
+    // A new queue may have no leader yet and refuse a message, which is then published again.
     const publish = async (rig: typeof orders, name: string) => {
       const publisher = rig.publisher()
       for (const topic of ['payment.created', 'payment.retry'])
