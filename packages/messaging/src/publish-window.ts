@@ -1,9 +1,8 @@
 import { aborted, defined } from '@cashflow/async'
 import type { BrokerConnection } from './broker-connection.ts'
-import { createLatch } from './latch.ts'
-import type { Logger } from './logger.ts'
+import { createLatch, type Latch } from './latch.ts'
 import type { OutboundMessage, PublishOutcome } from './outbound-message.ts'
-import { createSuspects } from './suspects.ts'
+import type { Suspects } from './suspects.ts'
 
 /** Time for the confirm of a message that is alone in flight, in milliseconds. At most half of its call's deadline. */
 const ALONE_MS = 2_000
@@ -26,116 +25,116 @@ export interface SendingChannel {
   sendNext(batch: Batch, alone: boolean): void
 }
 
-export interface PublishWindowOptions {
-  /** Maximum number of messages in flight, over all calls. */
-  windowMax: number
-  logger: Logger
-  /** Aborted when the publisher has stopped. */
-  ended: AbortSignal
-}
-
-export type PublishWindow = ReturnType<typeof createPublishWindow>
-
-/** The unfinished calls of `publish`, and the window: how many of their messages may be in flight. */
-export function createPublishWindow({ windowMax, logger, ended }: PublishWindowOptions) {
-  const suspects = createSuspects(logger)
-  const ready = createLatch<SendingChannel>(ended)
+/** The unfinished calls of `publish`, and the window: at most `windowMax` of all their messages are in flight. */
+export class PublishWindow {
+  readonly suspects: Suspects
+  readonly #windowMax: number
+  readonly #stopping: AbortSignal
+  readonly #ready: Latch<SendingChannel>
   /** Batches with messages left to send, in the order of their calls. */
-  const sending = new Set<Batch>()
-  const unfinished = new Set<Promise<unknown>>()
-  let current: { channel: SendingChannel; broker: BrokerConnection } | undefined
-  let accepting = true
+  readonly #sending = new Set<Batch>()
+  readonly #unfinished = new Set<Promise<unknown>>()
+  #current: { channel: SendingChannel; broker: BrokerConnection } | undefined
+  #accepting = true
 
-  function send(): void {
-    for (const batch of sending) {
+  /** @param stopping aborted when nothing is sent any more */
+  constructor(windowMax: number, suspects: Suspects, stopping: AbortSignal) {
+    this.suspects = suspects
+    this.#windowMax = windowMax
+    this.#stopping = stopping
+    this.#ready = createLatch(stopping)
+  }
+
+  /** True while calls are accepted and there is a channel to send on. */
+  get ready(): boolean {
+    return this.#accepting && this.#ready.value !== undefined
+  }
+
+  async whenReady(signal?: AbortSignal): Promise<void> {
+    await this.#ready.wait(signal)
+  }
+
+  publish(messages: readonly OutboundMessage[], deadlineMs: number): Promise<PublishOutcome[]> {
+    const { promise, resolve } = Promise.withResolvers<PublishOutcome[]>()
+    const aloneUntil = performance.now() + deadlineMs - Math.min(ALONE_MS, deadlineMs / 2)
+    const order = this.suspects.size > 0 ? this.suspects.order(messages) : undefined
+    const batch = new Batch(messages, { order, aloneUntil, finish: resolve })
+    if (messages.length === 0) resolve([])
+    else if (!this.#accepting) batch.giveUp('the publisher was stopped')
+    else {
+      // After a stall, confirms may have arrived that are not read yet: one more turn of the event loop reads them.
+      const timer = setTimeout(() => setImmediate(() => this.#expire(batch, deadlineMs)), deadlineMs)
+      this.#sending.add(batch)
+      this.#unfinished.add(promise)
+      promise.then(() => {
+        clearTimeout(timer)
+        this.#sending.delete(batch)
+        this.#unfinished.delete(promise)
+      })
+      this.send()
+    }
+    return promise
+  }
+
+  /** Sends as many messages as have room. To be called after each answer. */
+  send(): void {
+    for (const batch of this.#sending) {
       while (!batch.done && batch.next < batch.messages.length) {
-        const channel = ready.value
-        if (!channel || channel.congested || channel.inFlight >= windowMax) return
-        if (suspects.size === 0) channel.sendNext(batch, false)
-        else if (!sendCarefully(channel, batch)) return
+        const channel = this.#ready.value
+        if (!channel || channel.congested || channel.inFlight >= this.#windowMax) return
+        if (this.suspects.size === 0) channel.sendNext(batch, false)
+        else if (!this.#sendCarefully(channel, batch)) return
       }
-      sending.delete(batch)
+      this.#sending.delete(batch)
     }
   }
 
   /** Returns false if a message in flight has to be answered first. */
-  function sendCarefully(channel: SendingChannel, batch: Batch): boolean {
-    const alone = suspects.mustBeAlone(defined(batch.messages[batch.next], 'message left to send'))
+  #sendCarefully(channel: SendingChannel, batch: Batch): boolean {
+    const alone = this.suspects.mustBeAlone(defined(batch.messages[batch.next], 'message left to send'))
     if (channel.awaitsLone || (alone && channel.inFlight > 0)) return false
     if (alone && performance.now() > batch.aloneUntil) batch.giveUp('no time left to publish it alone')
     else channel.sendNext(batch, alone)
     return true
   }
 
-  /** Sends on `channel` while the broker does not block it. Resolves when it is closed or stale, or `stopping` aborts. */
-  async function sendOn(channel: SendingChannel, broker: BrokerConnection, stopping: AbortSignal): Promise<void> {
+  /** Sends on `channel` while the broker does not block it. Resolves when it is closed or stale, or the publisher stops. */
+  async sendOn(channel: SendingChannel, broker: BrokerConnection): Promise<void> {
     const { closed, stale } = channel
-    current = { channel, broker }
+    const { open, shut } = this.#ready
+    this.#current = { channel, broker }
     const follow = () => {
-      if (broker.blocked || closed.aborted || stale.aborted) return ready.shut()
-      ready.open(channel)
-      send()
+      if (broker.blocked || closed.aborted || stale.aborted) return shut()
+      open(channel)
+      this.send()
     }
     broker.amqp.on('blocked', follow)
     broker.amqp.on('unblocked', follow)
     // In the same turn: amqplib refuses the very next message on a closed channel.
-    closed.addEventListener('abort', ready.shut)
-    stale.addEventListener('abort', ready.shut)
+    closed.addEventListener('abort', shut)
+    stale.addEventListener('abort', shut)
     follow()
-    await aborted(closed, stale, stopping)
-    ready.shut()
-    current = undefined
+    await aborted(closed, stale, this.#stopping)
+    shut()
+    this.#current = undefined
     broker.amqp.off('blocked', follow)
     broker.amqp.off('unblocked', follow)
   }
 
-  function expire(batch: Batch, deadlineMs: number): void {
+  #expire(batch: Batch, deadlineMs: number): void {
     if (batch.done) return
     const unconfirmed = batch.inFlight
     batch.giveUp(`not confirmed within ${deadlineMs} ms`)
     // A blocked broker is expected to be silent. Any other that keeps the window waiting counts as lost.
-    if (!current || current.broker.blocked) return
-    if (unconfirmed > 0 || current.channel.inFlight >= windowMax) current.broker.drop('a publisher confirm is overdue')
+    if (!this.#current || this.#current.broker.blocked) return
+    const { channel, broker } = this.#current
+    if (unconfirmed > 0 || channel.inFlight >= this.#windowMax) broker.drop('a publisher confirm is overdue')
   }
 
-  return {
-    suspects,
-    /** True while calls are accepted and there is a channel to send on. */
-    get ready() {
-      return accepting && ready.value !== undefined
-    },
-    async whenReady(signal?: AbortSignal): Promise<void> {
-      await ready.wait(signal)
-    },
-    /** Sends as many messages as have room. To be called after each answer. */
-    send,
-    sendOn,
-    publish(messages: readonly OutboundMessage[], deadlineMs: number): Promise<PublishOutcome[]> {
-      const { promise, resolve } = Promise.withResolvers<PublishOutcome[]>()
-      const aloneUntil = performance.now() + deadlineMs - Math.min(ALONE_MS, deadlineMs / 2)
-      const order = suspects.size > 0 ? suspects.order(messages) : undefined
-      const batch = new Batch(messages, { order, aloneUntil, finish: resolve })
-      if (messages.length === 0) resolve([])
-      else if (!accepting) batch.giveUp('the publisher was stopped')
-      else {
-        // After a stall, confirms may have arrived that are not read yet: one more turn of the event loop reads them.
-        const timer = setTimeout(() => setImmediate(expire, batch, deadlineMs), deadlineMs)
-        sending.add(batch)
-        unfinished.add(promise)
-        promise.then(() => {
-          clearTimeout(timer)
-          sending.delete(batch)
-          unfinished.delete(promise)
-        })
-        send()
-      }
-      return promise
-    },
-    /** Accepts no more calls, and resolves when those accepted are finished. */
-    async drain(): Promise<void> {
-      accepting = false
-      await Promise.all(unfinished)
-    },
+  /** Accepts no more calls, and resolves when those accepted are finished. */
+  async drain(): Promise<void> {
+    this.#accepting = false
+    await Promise.all(this.#unfinished)
   }
 }
 

@@ -9,7 +9,8 @@ import { blamesMessage, messageBytesMax } from './errors.ts'
 import { createLatch } from './latch.ts'
 import type { Logger } from './logger.ts'
 import type { OutboundMessage, PublishOutcome } from './outbound-message.ts'
-import { type Batch, createPublishWindow, type PublishWindow, type SendingChannel } from './publish-window.ts'
+import { type Batch, PublishWindow, type SendingChannel } from './publish-window.ts'
+import { createSuspects } from './suspects.ts'
 import { declareTopology, redeclareTopology, type Topology } from './topology.ts'
 
 const CONFIRMED: PublishOutcome = { status: 'confirmed' }
@@ -54,7 +55,7 @@ export function createPublisher(options: PublisherOptions): ConfirmPublisher {
   const stopping = new AbortController()
   const { signal } = stopping
   const accepted = createLatch<true>(signal)
-  const window = createPublishWindow({ windowMax, logger, ended: signal })
+  const window = new PublishWindow(windowMax, createSuspects(logger), signal)
   let current: BrokerConnection | undefined
   let running: Promise<void> | undefined
 
@@ -68,7 +69,7 @@ export function createPublisher(options: PublisherOptions): ConfirmPublisher {
     const { closed, stale } = session
     accepted.open(true)
     current = broker
-    await window.sendOn(session, broker, signal)
+    await window.sendOn(session, broker)
     current = undefined
     if (!closed.aborted) {
       const facts = { host: broker.endpoint.name, reason: stale.reason }
@@ -93,7 +94,7 @@ export function createPublisher(options: PublisherOptions): ConfirmPublisher {
     get ready() {
       return window.ready
     },
-    whenReady: window.whenReady,
+    whenReady: (signal) => window.whenReady(signal),
     whenAccepted: async (signal) => void (await accepted.wait(signal)),
     publish: (messages, { deadlineMs }) => window.publish(messages, deadlineMs),
     redeclare: async () => current !== undefined && redeclareTopology(current, topology, logger, signal),
