@@ -1,11 +1,11 @@
 import type { Duplex } from 'node:stream'
 import type { Channel, Connection, ConsumeMessage, Message } from 'amqplib/callback_api'
 
-// All that we use of amqplib and its types do not declare: private fields, and what patches/ adds.
+// Private fields of amqplib, and what patches/ adds: the types of amqplib declare neither.
 
 /**
- * Collects what amqplib writes in one turn of the event loop into one write to the socket. amqplib writes each message
- * by itself, which costs a system call here and a packet for the broker.
+ * Makes amqplib write once to the socket in a turn of the event loop. By itself it writes once for each message. Each write
+ * costs a system call here, and a packet for the broker.
  *
  * @returns the socket, which writes at the end of the turn, or when it is uncorked
  */

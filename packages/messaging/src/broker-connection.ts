@@ -27,11 +27,9 @@ export interface DialOptions {
 }
 
 /**
- * Connects to a broker.
- *
- * Here and for channels we use amqplib's callback API. Its callback runs in the turn that creates the connection or the
- * channel, so that every event finds its listener. The promise API awaits the broker first: an `error` event in between
- * has no listener and is thrown.
+ * Connects to a broker. Here and for channels we use amqplib's callback API. Its callback runs in the turn that creates
+ * the connection or the channel, so that every event finds its listener. The promise API awaits the broker first: an
+ * `error` event in between has no listener and is thrown.
  */
 export async function connectToBroker(
   endpoint: Endpoint,

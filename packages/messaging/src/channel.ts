@@ -36,11 +36,7 @@ function open<AnyChannel extends Channel>(
   })
 }
 
-/**
- * Opens a channel and sets it up. If the broker answers neither step by the deadline, the connection is dropped.
- *
- * @returns the channel, and what `setUp` returned
- */
+/** Opens a channel and sets it up. Drops the connection if the broker does not answer one of both by the deadline. */
 export async function prepareChannel<AnyChannel extends Channel, Session>(
   broker: BrokerConnection,
   opening: (broker: BrokerConnection) => Promise<OpenChannel<AnyChannel>>,

@@ -2,16 +2,14 @@ import type { ConsumeMessage } from 'amqplib/callback_api'
 import { bodySize } from './amqplib-internals.ts'
 import type { Logger } from './logger.ts'
 
-/**
- * A handler's decision on a delivery:
- *
- * - `ack`: the message is done.
- * - `reject`: the broker moves the message to the dead letter exchange.
- * - `leave`: nothing is sent; the broker delivers the message again once the channel is closed. For a process that stops.
- *
- * A message is never requeued.
- */
-export type AckDecision = 'ack' | 'reject' | 'leave'
+/** A handler's decision on a delivery. A message is never requeued. */
+export type AckDecision =
+  /** The message is done. */
+  | 'ack'
+  /** The broker moves the message to the dead letter exchange. */
+  | 'reject'
+  /** Nothing is sent. The broker delivers the message again once the channel is closed. For a process that stops. */
+  | 'leave'
 
 export interface Delivery {
   /** The body, or its first `bodyBytesMax` bytes. */

@@ -34,13 +34,9 @@ export function isOverPublish(error: unknown): boolean {
 }
 
 /**
- * True if the broker's code says that it received something invalid.
- *
- * - For a channel: 406 PRECONDITION_FAILED.
- * - For a connection: 501 FRAME_ERROR, 502 SYNTAX_ERROR, 505 UNEXPECTED_FRAME, 540 NOT_IMPLEMENTED.
- *
- * Other ends do not depend on a message: a missing right (403), a missing exchange (404), an internal error (541), or a
- * loss without a code.
+ * True if the broker's code says that it received something invalid. For a channel that is 406 PRECONDITION_FAILED. For a
+ * connection: 501 FRAME_ERROR, 502 SYNTAX_ERROR, 505 UNEXPECTED_FRAME, 540 NOT_IMPLEMENTED. Other ends do not depend on a
+ * message: a missing right (403), a missing exchange (404), an internal error (541), or a loss without a code.
  */
 export function blamesMessage(error: unknown, lost: 'channel' | 'connection'): boolean {
   const { code = 0 } = closeOf(error)

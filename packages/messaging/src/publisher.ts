@@ -41,9 +41,8 @@ export interface ConfirmPublisher {
   /**
    * Publishes messages. Resolves with one outcome for each, at its index, no later than the deadline. Never rejects.
    *
-   * - When the channel is lost, a call with messages in flight sends no more: no message may overtake an earlier one
-   *   whose outcome is unknown.
-   * - A message over which the broker closes the channel or the connection becomes `rejected`: see `Suspects`.
+   * When the channel is lost, a call with messages in flight sends no more. Otherwise a message could overtake an earlier
+   * one whose outcome is unknown.
    */
   publish(messages: readonly OutboundMessage[], options: { deadlineMs: number }): Promise<PublishOutcome[]>
   /** Declares the topology again, after a return. Resolves with false, and logs why, if it failed. Never rejects. */

@@ -10,9 +10,8 @@ const CULPRITS_PER_NEIGHBOUR = 100
 
 /**
  * Suspects are the messages that were in flight when the broker closed a channel or a connection over one of them. Each is
- * published alone until the broker has answered for it.
- *
- * A neighbour is a message that was published alone and confirmed. It shows that the broker does not refuse everything.
+ * published alone until the broker has answered for it. A neighbour is a message that was published alone and confirmed. It
+ * shows that the broker does not refuse everything.
  *
  * A culprit is a message over which the broker closed the channel or the connection while it was alone in flight, after a
  * neighbour was confirmed.
@@ -30,13 +29,9 @@ export interface Suspects {
   /** The broker answered for a message that was alone: it is not a culprit, and it is a neighbour if `confirmed`. */
   clear(message: OutboundMessage, answer: { confirmed: boolean }): void
   /**
-   * Returns the order in which a call's messages are sent, as indexes:
-   *
-   * 1. messages that are not suspects,
-   * 2. suspects, the last one first: the broker had not looked at it yet, so it is more likely to become the neighbour,
-   * 3. messages over which a channel was closed while they were alone.
-   *
-   * Messages with the same key keep their order.
+   * Returns the order in which a call's messages are sent, as indexes. Messages that are not suspects are first. Suspects
+   * follow, the last one first: the broker had not looked at it yet, so it is more likely to become a neighbour. Messages
+   * over which a channel was closed while they were alone are last. Messages with the same key keep their order.
    */
   order(messages: readonly OutboundMessage[]): number[]
 }

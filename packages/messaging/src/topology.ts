@@ -34,8 +34,8 @@ interface QueueDeclaration {
 }
 
 const DELIVERY_LIMIT = 100
-// RabbitMQ drops a dead letter that exceeds its limit, and it is the last copy. Not -1, which means unlimited later:
-// RabbitMQ 3.10 accepts -1 and drops the message at its first requeue.
+// RabbitMQ drops a dead letter that exceeds its limit, and it is the last copy. Not -1, which means unlimited in later
+// versions: RabbitMQ 3.10 accepts -1 and drops the message at its first requeue.
 const DEAD_DELIVERY_LIMIT = 1_000_000
 
 export interface WorkQueueOptions {
