@@ -35,7 +35,7 @@ export async function connectToBroker(
   endpoint: Endpoint,
   { name, connectTimeoutMs, signal }: DialOptions,
 ): Promise<BrokerConnection> {
-  // Aborting destroys the socket in each of its states: lookup, dialling, handshake, idle, or no answer at all.
+  // An abort destroys the socket in each state: lookup, dialling, handshake, idle, or without any answer.
   const socket = new AbortController()
   const timer = setTimeout(() => socket.abort(new Error(`no answer in ${connectTimeoutMs} ms`)), connectTimeoutMs)
   const giveUp = () => socket.abort(signal.reason)

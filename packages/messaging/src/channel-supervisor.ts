@@ -12,7 +12,7 @@ export interface ChannelSupervisorOptions {
   logger: Logger
   /** Name of the channel's user, for logs. */
   name: string
-  /** Opens a channel and works on it. Throws when the channel is lost; returns when a new one is to be opened at once. */
+  /** Opens a channel and works on it. Throws when the channel is lost. Returns when a new channel is needed at once. */
   runChannel(broker: BrokerConnection): Promise<void>
 }
 
@@ -32,8 +32,8 @@ export async function superviseChannel(options: ChannelSupervisorOptions, stoppi
     } catch (error) {
       // After the loss of a connection, its supervisor decides when to try again.
       if (stopping.aborted || broker.closed.aborted) continue
-      // Two losses say nothing against the broker. A refused message must not delay other messages, and the publisher
-      // decides when to send it again. A late acknowledgement comes after RabbitMQ's `consumer_timeout`, a long time.
+      // Two causes do not raise the backoff. A refused message must not delay other messages, and the publisher decides
+      // when to send it again. A late acknowledgement shows a slow handler and a healthy broker.
       const isSteady = performance.now() - startedAt > BACKOFF.capMs || isOverPublish(error) || isUnacknowledged(error)
       failures = isSteady ? 0 : failures + 1
       const backoffMs = fullJitterMs(failures + 1, BACKOFF)

@@ -36,7 +36,7 @@ function open<AnyChannel extends Channel>(
   })
 }
 
-/** Opens a channel and sets it up. Drops the connection if the broker does not answer one of both by the deadline. */
+/** Opens a channel and sets it up, each by the deadline. A broker that does not answer in time is disconnected. */
 export async function prepareChannel<AnyChannel extends Channel, Session>(
   broker: BrokerConnection,
   opening: (broker: BrokerConnection) => Promise<OpenChannel<AnyChannel>>,

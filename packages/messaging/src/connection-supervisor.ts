@@ -74,7 +74,7 @@ export function createConnection(options: ConnectionOptions): ConnectionSupervis
     broker.amqp.on('blocked', logBlocked)
     broker.amqp.on('unblocked', () => logger.info('RabbitMQ accepts messages again', { host }))
     live.open(broker)
-    // In the same turn: a channel supervisor that lost its channel with this connection must not get it again.
+    // Shut before any promise runs: a channel supervisor that lost its channel with this connection must not get it again.
     broker.closed.addEventListener('abort', live.shut)
     const reason = await aborted(broker.closed, stopping.signal)
     if (stopping.signal.aborted) await broker.close()
@@ -115,7 +115,7 @@ export function connectionComponent(connection: ConnectionSupervisor) {
   }
 }
 
-/** Logs an outage at its begin and every ten seconds: as an error where only an operator can end it. */
+/** Logs an outage when it begins, and every ten seconds: as an error where only an operator can end it. */
 function createOutageLog(logger: Logger) {
   let since: number | undefined
   let loggedAt = Number.NEGATIVE_INFINITY

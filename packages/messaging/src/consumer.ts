@@ -24,7 +24,7 @@ export interface Consumer {
   start(): Promise<void>
   /** Resolves when the broker has accepted topology and consumer for the first time. Rejects on `signal` and `stop`. */
   whenAccepted(signal?: AbortSignal): Promise<void>
-  /** Starts no more handlers, waits at most `deadlineMs` (10,000) for those that run. The rest returns to the queue. */
+  /** Starts no more handlers, and waits at most `deadlineMs` (10,000) for those that run. Others return to the queue. */
   stop(limits?: { deadlineMs?: number }): Promise<void>
 }
 
@@ -166,7 +166,7 @@ class Subscription implements WatchedConsumer {
 
   /** Stops new deliveries, lets those received be handled and settled, and ends. */
   async retire(): Promise<void> {
-    // A broker that has forgotten the consumer may not answer. The deliveries are waited for all the same.
+    // A broker that has forgotten the consumer may not answer. The running handlers are waited for in any case.
     await within(Promise.race([this.#cancel(), aborted(this.ended)]), CANCELLING).catch(() => {})
     await Promise.race([this.#allHandled(), aborted(this.ended)])
     this.end()

@@ -7,7 +7,7 @@ export interface OutboundMessage {
   /** JSON text. */
   body: string
   headers: Readonly<Record<string, string>>
-  /** True: the outcome is `returned` if no queue is bound to the topic. False: the broker drops the message then. */
+  /** If no queue is bound to the topic, a mandatory message is `returned`, and any other is dropped and `confirmed`. */
   mandatory: boolean
   createdAt: Date
 }

@@ -76,7 +76,7 @@ export class PublishWindow {
     return promise
   }
 
-  /** Sends as many messages as have room. To be called after each answer. */
+  /** Sends as many messages as have room. Has to be called after each answer. */
   send(): void {
     for (const batch of this.#sending) {
       while (!batch.done && batch.next < batch.messages.length) {
@@ -110,7 +110,7 @@ export class PublishWindow {
     }
     broker.amqp.on('blocked', follow)
     broker.amqp.on('unblocked', follow)
-    // In the same turn: amqplib refuses the very next message on a closed channel.
+    // Shut before any promise runs: amqplib refuses the very next message on a closed channel.
     closed.addEventListener('abort', shut)
     stale.addEventListener('abort', shut)
     follow()
