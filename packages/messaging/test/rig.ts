@@ -15,16 +15,17 @@ import {
   type Delivery,
   type Logger,
   type OutboundMessage,
+  type WorkQueueOptions,
   workQueue,
 } from '../src/index.ts'
 
 export type Rig = ReturnType<typeof createRig>
 
 /** A connection, with the publishers and consumers that a test adds to it. `stop` stops all. Stopped after the test. */
-export function createRig(urls: readonly string[], options: Partial<ConnectionOptions> & { queue?: string } = {}) {
+export function createRig(urls: readonly string[], options: Partial<ConnectionOptions & WorkQueueOptions> = {}) {
   const logger = createRecorder()
-  const { queue = 'payments', ...connectionOptions } = options
-  const topology = workQueue({ queue, topics: ['payment.created', 'payment.retry'] })
+  const { queue = 'payments', exchange, topics = ['payment.created', 'payment.retry'], ...connectionOptions } = options
+  const topology = workQueue({ queue, exchange, topics })
   const components: { start(): Promise<void>; stop(): Promise<void> }[] = []
   const add = <Component extends ConnectionSupervisor | ConfirmPublisher | Consumer>(
     component: Component,

@@ -86,4 +86,24 @@ describe('topology', () => {
     expect(new Set(heard.orders)).to.deep.equal(new Set(dead.orders))
     expect(new Set(heard.invoices)).to.deep.equal(new Set(dead.invoices))
   })
+
+  it('delivers each topic to its own queue when two queues share an exchange', async () => {
+    const payments = createRig([vhost.url])
+    const receipts = createRig([vhost.url], { queue: 'receipts', exchange: 'payments', topics: ['receipt.requested'] })
+    const received: string[] = []
+    const receive = (queue: string) => async (delivery: Delivery) => {
+      received.push(`${queue}: ${delivery.topic}`)
+      return 'ack' as const
+    }
+    payments.consumer(receive('payments'))
+    await receipts.consumer(receive('receipts')).whenAccepted()
+    const publisher = payments.publisher()
+    for (const topic of ['payment.created', 'receipt.requested'])
+      await eventually(async () => {
+        expect(await publisher.publish([message({ topic })], SOON)).to.deep.equal([{ status: 'confirmed' }])
+      })
+    await eventually(() =>
+      expect([...new Set(received)]).to.have.members(['payments: payment.created', 'receipts: receipt.requested']),
+    )
+  })
 })
