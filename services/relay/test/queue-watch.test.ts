@@ -33,7 +33,7 @@ describe('the watch over the queue of a relay', () => {
     return connection
   }
   const publish = async (topic = 'payment.created') => {
-    const topology = workQueue({ queue: 'orders', topics: ['order.created'] })
+    const topology = workQueue({ queue: 'orders', topics: ['payment.created'] })
     const publisher = await run(createPublisher({ connection: await connect(), topology, logger }))
     const message = { messageId: crypto.randomUUID(), key: 'k', topic, body: '{}', headers: {}, mandatory: true }
     const outcomes = await publisher.publish([{ ...message, createdAt: new Date() }], { deadlineMs: 60_000 })
