@@ -3,7 +3,8 @@ import { createDatabase, type Tables } from '@cashflow/db'
 import { eventually, startTcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import { type Batches, createBatches, settlingOf } from '../src/batches.ts'
+import { type Batches, createBatches } from '../src/batches.ts'
+import { settlementOf } from '../src/outcomes.ts'
 import { processPayment } from '../src/process-payment.ts'
 import type { ProviderAnswer } from '../src/provider/provider.ts'
 import { createTestWorker, type TestWorker } from './test-worker.ts'
@@ -40,7 +41,7 @@ describe('payments that share their transactions', () => {
         const { claim } = await claims.commit(one)
         if (claim.verdict !== 'claimed') throw new Error(claim.verdict)
         const by = { token: one.token, requestId: 'r-2' }
-        return settlingOf(claim.payment, index % 2 === 0 ? APPROVED : DECLINED, by)
+        return settlementOf(claim.payment, index % 2 === 0 ? APPROVED : DECLINED, by)
       }),
     )
   const outcomeOf = async <Result>(work: Promise<Result>) => work.catch(({ code }: { code: string }) => code)
@@ -104,14 +105,12 @@ describe('payments that share their transactions', () => {
       const batches = createBatches({ db: doubtful, ...OPTIONS })
       const answer = Promise.withResolvers<void>()
       let asked = 0
-      const provider = {
-        async charge({ id }: { id: string }): Promise<ProviderAnswer> {
-          asked += 1
-          await answer.promise
-          return ids.indexOf(id) % 2 === 0 ? APPROVED : DECLINED
-        },
+      const charge = async ({ id }: { id: string }): Promise<ProviderAnswer> => {
+        asked += 1
+        await answer.promise
+        return ids.indexOf(id) % 2 === 0 ? APPROVED : DECLINED
       }
-      const options = { db: doubtful, batches, provider, logger: payments.logger, notify() {}, ...OPTIONS }
+      const options = { db: doubtful, batches, charge, logger: payments.logger, notify() {}, ...OPTIONS }
       const { signal } = new AbortController()
       const processed = ids.map((paymentId) =>
         processPayment({ paymentId, messageId: undefined, requestId: 'r-2' }, options, signal),

@@ -4,7 +4,8 @@ import { startTcpProxy, type TcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Kysely } from 'kysely'
 import { createBatches } from '../src/batches.ts'
-import { type Processed, processPayment } from '../src/process-payment.ts'
+import type { Processed } from '../src/outcomes.ts'
+import { processPayment } from '../src/process-payment.ts'
 import type { ProviderAnswer } from '../src/provider/provider.ts'
 import { createTestWorker, type TestWorker } from './test-worker.ts'
 
@@ -39,10 +40,10 @@ describe('a COMMIT whose answer is lost', () => {
     proxy.loseAnswerTo(answer.outcome === 'approved' ? 'with given' : 'commit')
     const shared = { db, providerDeadlineMs: 60_000, redriveAfterMs: 60_000, attemptsMax }
     const options = { ...shared, batches: createBatches(shared), logger: payments.logger, notify() {} }
-    const provider = { charge: async () => answer }
+    const charge = async () => answer
     const message = { paymentId: id, messageId: 'm-1', requestId: 'r-1' }
     const signal = new AbortController().signal
-    const processed = await processPayment(message, { ...options, provider, random: () => 0 }, signal)
+    const processed = await processPayment(message, { ...options, charge, random: () => 0 }, signal)
     expect(proxy.lost).to.equal(before + 1)
     expect(payments.logged())
       .to.include('database away, trying again')
@@ -51,14 +52,9 @@ describe('a COMMIT whose answer is lost', () => {
   }
 
   for (const [answer, processed, attempts, line] of [
-    [UNKNOWN, 'postponed', 1, 'provider gave no answer, the payment is tried again'],
-    [{ outcome: 'withheld' }, 'given back', 0, 'provider is away, the payment waits'],
-    [
-      { outcome: 'misconfigured', reason: 'HTTP 401' },
-      'given back',
-      0,
-      'provider refused the request, the payment waits',
-    ],
+    [UNKNOWN, 'retry_scheduled', 1, 'provider gave no answer, the payment is tried again'],
+    [{ outcome: 'not_attempted' }, 'released', 0, 'provider is away, the payment waits'],
+    [{ outcome: 'rejected', reason: 'HTTP 401' }, 'released', 0, 'provider refused the request, the payment waits'],
     [PENDING, 'pending', 0, 'provider has not decided yet, it is asked again'],
     [REFUSED, 'refused', 0, 'provider refused the request, the payment waits'],
   ] as const) {

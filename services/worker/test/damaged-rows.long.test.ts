@@ -11,9 +11,9 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createDeadDeliveryHandler } from '../src/handle-dead-delivery.ts'
 import { createHandler } from '../src/handle-delivery.ts'
+import { rescheduleMessage } from '../src/outcomes.ts'
 import { createBreaker } from '../src/provider/breaker.ts'
 import { createReconciler } from '../src/reconcile.ts'
-import { putOff } from '../src/set-aside.ts'
 import { createTestWorker, delivery, publish, startHttpWorker, type TestWorker } from './test-worker.ts'
 
 const BEHIND = 50
@@ -53,9 +53,9 @@ describe('payments whose rows are on damaged pages', function () {
     const { damaged, sound } = await damage()
     const { db, logger } = payments
     const provider = { charge: async () => ({ outcome: 'approved' }) as const }
-    const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
+    const admission = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
     const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    const { handle } = createHandler({ db, breaker, logger, notify() {}, ...times })
+    const { handle } = createHandler({ db, admission, logger, notify() {}, ...times })
     const ids = [...damaged.slice(0, 30), ...sound.slice(0, 30)]
     const settlements = await Promise.all(ids.map((id) => handle(delivery(id))))
     expect(settlements).to.deep.equal(ids.map((id) => (damaged.includes(id) ? 'reject' : 'ack')))
@@ -79,9 +79,9 @@ describe('payments whose rows are on damaged pages', function () {
         return { outcome: 'approved' } as const
       },
     }
-    const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
+    const admission = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
     const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    const { handle } = createHandler({ db, breaker, logger, notify() {}, ...times })
+    const { handle } = createHandler({ db, admission, logger, notify() {}, ...times })
     expect(await handle(delivery(id))).to.equal('reject')
     expect(await createDeadDeliveryHandler(payments).handle(delivery(id))).to.equal('ack')
     const [letter] = await letters()
@@ -184,7 +184,7 @@ describe('payments whose rows are on damaged pages', function () {
       await sql`update payments set redrive_at = now() - interval '1 hour'`.execute(payments.db)
       await payments.db
         .transaction()
-        .execute((tx) => putOff(tx, { paymentId: 'other', messageId: undefined, requestId: undefined }, 0))
+        .execute((tx) => rescheduleMessage(tx, { paymentId: 'other', messageId: undefined, requestId: undefined }, 0))
       await server.damage(table, [0])
       await withReconciler(async () => {
         await eventually(async () => expect(await redriven()).to.deep.equal(ids.toSorted()))

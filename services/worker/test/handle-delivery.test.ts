@@ -25,16 +25,16 @@ describe('handling deliveries with a provider behind HTTP', () => {
   function createWorker({ openMs = 200, failuresMax = 3, chargesMax = 100 } = {}) {
     const { db, logger } = payments
     const provider = createHttpProvider({ url: server.url })
-    const breaker = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
+    const admission = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
     const handler = createHandler({
       db,
-      breaker,
+      admission,
       logger,
       notify: () => {},
       providerDeadlineMs: 2_000,
       redriveAfterMs: 60_000,
     })
-    return { handle: handler.handle, stop: breaker.stop }
+    return { handle: handler.handle, stop: admission.stop }
   }
 
   it('settles by the charge that it finds, when the answer to the first attempt was lost', async () => {

@@ -31,9 +31,9 @@ describe('payments that another session has locked', () => {
           return { outcome: 'approved' } as const
         },
       }
-      const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
+      const admission = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
       const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-      const { handle } = createHandler({ db, breaker, logger, notify() {}, ...times })
+      const { handle } = createHandler({ db, admission, logger, notify() {}, ...times })
       if (when === 'claim') await lock()
       const held = locked.map((id) => handle(delivery(id)))
       const free = others.map((id) => handle(delivery(id)))

@@ -39,8 +39,8 @@ describe('payments that the provider has not decided yet', () => {
   function createWorker({ chargesMax = 100, failuresMax = 10, openMs = 60_000, pendingMaxMs = 60_000 } = {}) {
     const { db, logger } = payments
     const provider = createHttpProvider({ url: server.url })
-    const breaker = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
-    const options = { db, breaker, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
+    const admission = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
+    const options = { db, admission, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
     return createHandler({ ...options, pendingMaxMs }).handle
   }
 

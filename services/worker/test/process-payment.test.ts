@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { type BatchOptions, createBatches } from '../src/batches.ts'
 import { processPayment } from '../src/process-payment.ts'
-import type { Provider, ProviderAnswer } from '../src/provider/provider.ts'
+import { attemptCharge, type Charge, type Provider, type ProviderAnswer } from '../src/provider/provider.ts'
 import { createTestWorker, type TestWorker } from './test-worker.ts'
 
 const APPROVED: ProviderAnswer = { outcome: 'approved' }
@@ -19,13 +19,13 @@ describe('processing a payment', () => {
     payments.lines.length = 0
   })
 
-  const provider = (charge: Provider['charge']): Provider => ({ charge })
   const message = (paymentId: string) => ({ paymentId, messageId: 'm-1', requestId: 'r-1' })
-  /** In a worker of its own. */
-  function process(paymentId: string, charge: Provider['charge'], options: Partial<BatchOptions> = {}) {
+  /** Processes the payment as a separate worker does, with batches of its own. */
+  function process(paymentId: string, chargeAtProvider: Provider['charge'], options: Partial<BatchOptions> = {}) {
     const { db, logger } = payments
     const shared = { db, providerDeadlineMs: 5_000, redriveAfterMs: 60_000, attemptsMax: 10, ...options }
-    const all = { ...shared, batches: createBatches(shared), logger, notify: () => {}, provider: provider(charge) }
+    const charge: Charge = (payment, attempt) => attemptCharge({ charge: chargeAtProvider }, payment, attempt)
+    const all = { ...shared, batches: createBatches(shared), logger, notify: () => {}, charge }
     return processPayment(message(paymentId), all, new AbortController().signal)
   }
 
@@ -112,7 +112,7 @@ describe('processing a payment', () => {
     await eventually(async () => expect(await outbox('outbox_scheduled', id)).to.have.length(19))
     answer.resolve(APPROVED)
     const results = (await Promise.all(deliveries)).sort()
-    expect(results).to.deep.equal([...Array.from({ length: 19 }, () => 'put off'), 'settled'])
+    expect(results).to.deep.equal([...Array.from({ length: 19 }, () => 'rescheduled'), 'settled'])
     expect(calls).to.equal(1)
     expect((await outbox('outbox_scheduled', id))[0]).to.include({ topic: 'payment.retry', mandatory: true })
   })
@@ -121,7 +121,7 @@ describe('processing a payment', () => {
     const id = await payments.pending()
     const unknown = async (): Promise<ProviderAnswer> => ({ outcome: 'unknown', reason: 'HTTP 503' })
     for (const attempts of [1, 2]) {
-      expect(await process(id, unknown, { attemptsMax: 3 })).to.equal('postponed')
+      expect(await process(id, unknown, { attemptsMax: 3 })).to.equal('retry_scheduled')
       expect(await payments.row(id)).to.include({ status: 'PENDING', attempts, claim_token: null, parked_at: null })
       expect(await outbox('outbox_scheduled', id)).to.have.length(attempts)
       await payments.expireLease(id)
@@ -138,7 +138,7 @@ describe('processing a payment', () => {
   it('does not try again before the provider asked for it', async () => {
     const id = await payments.pending()
     const asks = async (): Promise<ProviderAnswer> => ({ outcome: 'unknown', reason: 'HTTP 429', retryAfterMs: 90_000 })
-    expect(await process(id, asks)).to.equal('postponed')
+    expect(await process(id, asks)).to.equal('retry_scheduled')
     expect(Number((await payments.row(id)).lease_until)).to.be.closeTo(Date.now() + 90_000, 5_000)
     const { due_at } = await payments.db
       .selectFrom('outbox_scheduled')
@@ -155,7 +155,7 @@ describe('processing a payment', () => {
       seen.push(attempts)
       return seen.length < 3 ? { outcome: 'unknown', reason: 'HTTP 503' } : APPROVED
     }
-    for (const expected of ['postponed', 'postponed', 'settled']) {
+    for (const expected of ['retry_scheduled', 'retry_scheduled', 'settled']) {
       expect(await process(id, charge)).to.equal(expected)
       await payments.expireLease(id)
     }
@@ -163,12 +163,12 @@ describe('processing a payment', () => {
   })
 
   for (const [answer, delayMs] of [
-    [{ outcome: 'misconfigured', reason: 'HTTP 401' }, 60_000],
-    [{ outcome: 'withheld' }, 1_000],
+    [{ outcome: 'rejected', reason: 'HTTP 401' }, 60_000],
+    [{ outcome: 'not_attempted' }, 1_000],
   ] as const) {
     it(`gives the claim back, uncharged, when the charge is ${answer.outcome}`, async () => {
       const id = await payments.pending()
-      expect(await process(id, async () => answer, { attemptsMax: 1 })).to.equal('given back')
+      expect(await process(id, async () => answer, { attemptsMax: 1 })).to.equal('released')
       const given = await payments.row(id)
       expect(given).to.include({ status: 'PENDING', attempts: 0, claim_token: null, parked_at: null })
       expect(Number(given.lease_until)).to.be.closeTo(Date.now() + delayMs, 5_000)
@@ -224,7 +224,7 @@ describe('processing a payment', () => {
     await payments.expireLease(id)
     expect(await process(id, async () => APPROVED)).to.equal('settled')
     slow.resolve({ outcome: 'declined', failureCode: 'late' })
-    expect(await first).to.equal('overtaken')
+    expect(await first).to.equal('claim_lost')
     expect(await outbox('outbox_scheduled', id), 'nobody else may have it').to.have.length(1)
     expect(await payments.row(id)).to.include({ status: 'SUCCESS', attempts: 1 })
     expect(await eventTypes(id)).to.deep.equal(['payment.created', 'payment.succeeded'])

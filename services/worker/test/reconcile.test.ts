@@ -180,7 +180,7 @@ describe('reconciling', () => {
     const said = (text: string) => payments.lines.filter(({ message }) => message.startsWith(text))
     await eventually(() => expect(said('payments are overdue because messages')).to.have.length.above(2))
     await sql`delete from outbox_messages`.execute(payments.db)
-    await eventually(() => expect(said('payments are redriven again, messages')).to.have.length(1))
+    await eventually(() => expect(said('payments are redriven again, their messages')).to.have.length(1))
     await reconciler.stop()
   })
 

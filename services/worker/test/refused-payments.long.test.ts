@@ -40,8 +40,8 @@ describe('payments that the provider refuses for their form', () => {
   function createWorker({ openMs = OPEN_MS, chargesMax = 100 } = {}) {
     const { db, logger } = payments
     const provider = createHttpProvider({ url: server.url })
-    const breaker = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs }), chargesMax)
-    const options = { db, breaker, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
+    const admission = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs }), chargesMax)
+    const options = { db, admission, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
     return createHandler(options).handle
   }
 

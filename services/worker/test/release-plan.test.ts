@@ -27,8 +27,8 @@ describe('what becomes of a payment that the provider does not settle', () => {
   }
 
   it('is parked by a pending answer that comes later than the limit, and not before', () => {
-    const { isOver, parkReason } = planRelease({ outcome: 'pending' }, FIRST, LIMITS)
-    const over = [0, 60_000, 60_001].map((pendingMs) => isOver({ ...counts, attempts: 9, refusals: 9, pendingMs }))
+    const { mustPark, parkReason } = planRelease({ outcome: 'pending' }, FIRST, LIMITS)
+    const over = [0, 60_000, 60_001].map((pendingMs) => mustPark({ ...counts, attempts: 9, refusals: 9, pendingMs }))
     expect(over).to.deep.equal([false, false, true])
     expect(parkReason).to.equal('the provider has not decided within PROVIDER_PENDING_MAX_MS (60000)')
   })
@@ -45,7 +45,7 @@ describe('what becomes of a payment that the provider does not settle', () => {
     for (const othersAnswered of [true, false]) {
       const plan = planRelease({ outcome: 'refused', reason: 'HTTP 400', othersAnswered }, FIRST, LIMITS)
       expect(plan.cause).to.equal(othersAnswered ? 'refused' : 'uncounted')
-      expect([2, 3].map((refusals) => plan.isOver({ ...counts, refusals }))).to.deep.equal([false, othersAnswered])
+      expect([2, 3].map((refusals) => plan.mustPark({ ...counts, refusals }))).to.deep.equal([false, othersAnswered])
     }
   })
 

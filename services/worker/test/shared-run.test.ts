@@ -30,8 +30,8 @@ describe('several deliveries of one payment at the same time', () => {
         return charge.promise
       },
     }
-    const breaker = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 }), 1)
-    const options = { db, breaker, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
+    const admission = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 }), 1)
+    const options = { db, admission, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
     ;({ handle } = createHandler(options))
     id = await payments.pending()
   })
@@ -58,8 +58,8 @@ describe('several deliveries of one payment at the same time', () => {
     expect(await Promise.all(handled)).to.deep.equal(['ack', 'ack', 'ack'])
     expect(payments.logged()).to.deep.equal([
       'provider gave no answer, the payment is tried again',
-      'payment is leased, its message is put off',
-      'payment is leased, its message is put off',
+      'payment is leased, its message is rescheduled',
+      'payment is leased, its message is rescheduled',
     ])
     expect(await scheduled(), 'one for the next attempt, one for each of the others').to.have.length(3)
   })

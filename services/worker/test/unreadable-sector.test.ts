@@ -84,9 +84,9 @@ describe('a payment whose page the disk cannot read (58030)', () => {
   function createWorker() {
     const { db, logger } = payments
     const provider = { charge: async () => ({ outcome: 'approved' }) as const }
-    const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
+    const admission = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
     const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    return createHandler({ db, breaker, logger, notify() {}, ...times })
+    return createHandler({ db, admission, logger, notify() {}, ...times })
   }
 
   const redriven = async () => {

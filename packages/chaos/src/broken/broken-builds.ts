@@ -53,8 +53,8 @@ export const NO_RECONCILER: BrokenBuild = {
   patches: [
     {
       file: 'services/worker/src/main.ts',
-      from: '  connectionPart(deadConnection),\n  reconciler,\n',
-      to: '  connectionPart(deadConnection),\n',
+      from: '  connectionComponent(deadConnection),\n  reconciler,\n',
+      to: '  connectionComponent(deadConnection),\n',
     },
   ],
 }

@@ -5,7 +5,7 @@ import { appendMessages, createFloors, createTopics, promoteDue, runPass } from 
 import { type Kysely, sql } from 'kysely'
 import { createBatches } from '../../src/batches.ts'
 import { processPayment } from '../../src/process-payment.ts'
-import type { ProviderAnswer } from '../../src/provider/provider.ts'
+import { attemptCharge, type Charge, type ProviderAnswer } from '../../src/provider/provider.ts'
 import { createBroker, type Delivery, type Reception } from './broker.ts'
 import { createFaultyDatabase } from './faulty-database.ts'
 import { broken, unfinished } from './ledger.ts'
@@ -74,7 +74,8 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
     world.begin('worker', async (database, actor) => {
       const provider = calls.providerFor(actor, world.stage)
       const shared = { db: database, providerDeadlineMs: 60_000, attemptsMax: 3, redriveAfterMs: 60_000 }
-      const options = { ...shared, provider, logger: silent, notify() {}, random: () => 0 }
+      const charge: Charge = (payment, attempt) => attemptCharge(provider, payment, attempt)
+      const options = { ...shared, charge, logger: silent, notify() {}, random: () => 0 }
       const batches = createBatches(shared)
       const process = async (delivery: Delivery) => {
         try {

@@ -3,14 +3,15 @@ import { createPayment, DEFAULT_MERCHANT_ID, type Payment } from '@cashflow/doma
 import type { LogFields } from '@cashflow/runtime'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type Breaker, createBreaker, type Permit } from '../../src/provider/breaker.ts'
+import type { Admission, Permit } from '../../src/provider/admission.ts'
+import { createBreaker } from '../../src/provider/breaker.ts'
 import type { ProviderAnswer } from '../../src/provider/provider.ts'
 
 const APPROVED: ProviderAnswer = { outcome: 'approved' }
 const PENDING: ProviderAnswer = { outcome: 'pending' }
 const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
 const REFUSED: ProviderAnswer = { outcome: 'refused', reason: 'HTTP 400' }
-const MISCONFIGURED: ProviderAnswer = { outcome: 'misconfigured', reason: 'HTTP 403' }
+const REJECTED: ProviderAnswer = { outcome: 'rejected', reason: 'HTTP 403' }
 const REFUSES = 'provider refuses our requests, nothing is claimed'
 const OPEN_MS = 150
 const never = new AbortController().signal
@@ -24,7 +25,7 @@ function newPayment(): Payment {
 describe('the breaker of a provider that refuses payments', () => {
   let lines: { message: string; fields: LogFields }[]
   let answers: (payment: Payment) => ProviderAnswer | Promise<ProviderAnswer>
-  let breaker: Breaker
+  let breaker: Admission
   const logged = () => lines.map(({ message }) => message)
 
   function create(openMs = OPEN_MS): void {
@@ -38,8 +39,8 @@ describe('the breaker of a provider that refuses payments', () => {
   afterEach(() => breaker.stop())
 
   async function use(permit: Permit | undefined, payment: Payment): Promise<ProviderAnswer | undefined> {
-    const deadline = { signal: never, passed: () => false }
-    return await permit?.charge(payment, deadline, { attempts: 0, pending: false }).finally(() => permit.release())
+    const attempt = { attempts: 0, pending: false, deadlineMs: 60_000, leaseEnd: { passed: () => false } }
+    return await permit?.charge(payment, attempt).finally(() => permit.release())
   }
   async function attempt(answer: ProviderAnswer, payment = newPayment()): Promise<ProviderAnswer | undefined> {
     answers = () => answer
@@ -59,7 +60,7 @@ describe('the breaker of a provider that refuses payments', () => {
   })
 
   it('opens at once at a 403', async () => {
-    await attempt(MISCONFIGURED)
+    await attempt(REJECTED)
     expect(lines).to.deep.equal([{ message: REFUSES, fields: { reason: 'HTTP 403', wait_ms: OPEN_MS } }])
   })
 

@@ -3,7 +3,8 @@ import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import type { LogFields } from '@cashflow/runtime'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type Breaker, createBreaker, type Permit } from '../../src/provider/breaker.ts'
+import type { Admission, Permit } from '../../src/provider/admission.ts'
+import { createBreaker } from '../../src/provider/breaker.ts'
 import type { Provider, ProviderAnswer } from '../../src/provider/provider.ts'
 
 const { payment } = createPayment({
@@ -16,19 +17,18 @@ const { payment } = createPayment({
 const APPROVED: ProviderAnswer = { outcome: 'approved' }
 const DECLINED: ProviderAnswer = { outcome: 'declined', failureCode: 'no' }
 const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
-const REFUSED: ProviderAnswer = { outcome: 'misconfigured', reason: 'HTTP 401' }
+const REFUSED: ProviderAnswer = { outcome: 'rejected', reason: 'HTTP 401' }
 const OPEN_MS = 150
-const FIRST = { attempts: 0, pending: false }
+const FIRST = { attempts: 0, pending: false, leaseEnd: { passed: () => false } }
 
 describe('the breaker', () => {
   let lines: { message: string; fields: LogFields }[]
   let charge: () => Promise<ProviderAnswer>
-  let breaker: Breaker
+  let breaker: Admission
   const never = new AbortController().signal
-  const untimed = { signal: never, passed: () => false }
   const logged = () => lines.map(({ message }) => message)
 
-  function create(provider: Provider, { openMs = OPEN_MS, probeClaimMs = 10_000 } = {}): Breaker {
+  function create(provider: Provider, { openMs = OPEN_MS, probeClaimMs = 10_000 } = {}): Admission {
     lines = []
     const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
     const logger = { debug: write, info: write, warn: write, error: write }
@@ -45,8 +45,8 @@ describe('the breaker', () => {
     if (!permit) throw new Error('It was stopped')
     return permit
   }
-  const use = (permit: Permit, signal = never) =>
-    permit.charge(payment, { ...untimed, signal }, FIRST).finally(() => permit.release())
+  const use = (permit: Permit, deadlineMs = 60_000) =>
+    permit.charge(payment, { ...FIRST, deadlineMs }).finally(() => permit.release())
   async function attempt(answer: ProviderAnswer): Promise<ProviderAnswer> {
     charge = async () => answer
     return use(await admit())
@@ -104,7 +104,7 @@ describe('the breaker', () => {
     expect(lines).to.deep.equal([])
     breaker = create({ charge: () => new Promise<never>(() => {}) })
     for (let failures = 0; failures < 3; failures += 1)
-      expect(await use(await admit(), AbortSignal.timeout(10))).to.include({ outcome: 'unknown' })
+      expect(await use(await admit(), 10)).to.include({ outcome: 'unknown' })
     expect(logged()).to.deep.equal(['provider is away, nothing is claimed'])
   })
 
@@ -128,7 +128,7 @@ describe('the breaker', () => {
     await open()
     const stuck = await admit()
     const next = await admit()
-    expect(await use(stuck)).to.deep.equal({ outcome: 'withheld' })
+    expect(await use(stuck)).to.deep.equal({ outcome: 'not_attempted' })
     charge = async () => APPROVED
     expect(await use(next)).to.deep.equal(APPROVED)
     expect(logged().at(-1)).to.equal('provider is back')
@@ -173,7 +173,7 @@ describe('the breaker', () => {
       calls += 1
       return APPROVED
     }
-    expect(await use(early)).to.deep.equal({ outcome: 'withheld' })
+    expect(await use(early)).to.deep.equal({ outcome: 'not_attempted' })
     expect(calls).to.equal(0)
   })
 

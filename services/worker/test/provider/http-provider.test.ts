@@ -27,10 +27,10 @@ describe('the HTTP provider', () => {
 
   function charge(
     script: Script,
-    { attempts = 0, pending = false, deadlineMs = 60_000, lease = createTimeLimit(LEASE_MS), url = server.url } = {},
+    { attempts = 0, pending = false, deadlineMs = 60_000, leaseEnd = createTimeLimit(LEASE_MS), url = server.url } = {},
   ) {
     server.script = script
-    return attemptCharge(createHttpProvider({ url }), payment, { attempts, pending, deadlineMs, lease })
+    return attemptCharge(createHttpProvider({ url }), payment, { attempts, pending, deadlineMs, leaseEnd })
   }
   const methods = () => server.seen.map(({ method }) => method)
 
@@ -62,7 +62,7 @@ describe('the HTTP provider', () => {
     })
     afterEach(() => freezer.stop())
 
-    const lease = () => createTimeLimit(LEASE_MS, [freezer.clock])
+    const leaseEnd = () => createTimeLimit(LEASE_MS, [freezer.clock])
     /** What is asked now arrives after all that was sent before. */
     async function expectAsked(...before: string[]): Promise<void> {
       await charge(answer(200, APPROVED))
@@ -70,7 +70,7 @@ describe('the HTTP provider', () => {
     }
 
     it('charges nothing on a connection that was made just before', async () => {
-      const charging = charge(answer(200, APPROVED), { lease: lease() })
+      const charging = charge(answer(200, APPROVED), { leaseEnd: leaseEnd() })
       freezer.freezeNext()
       expect(await charging).to.include({ outcome: 'unknown' })
       await expectAsked()
@@ -81,7 +81,7 @@ describe('the HTTP provider', () => {
         freezer.freezeNext()
         answer(404)(request, response)
       }
-      expect(await charge(script, { attempts: 1, lease: lease() })).to.include({ outcome: 'unknown' })
+      expect(await charge(script, { attempts: 1, leaseEnd: leaseEnd() })).to.include({ outcome: 'unknown' })
       await expectAsked('GET')
     })
   })
@@ -111,8 +111,8 @@ describe('the HTTP provider', () => {
     }
 
     for (const [status, refused] of [
-      [401, { outcome: 'misconfigured', reason: 'HTTP 401' }],
-      [403, { outcome: 'misconfigured', reason: 'HTTP 403' }],
+      [401, { outcome: 'rejected', reason: 'HTTP 401' }],
+      [403, { outcome: 'rejected', reason: 'HTTP 403' }],
       [400, { outcome: 'refused', reason: 'HTTP 400 to the look-up' }],
       [422, { outcome: 'refused', reason: 'HTTP 422 to the look-up' }],
     ] as const) {

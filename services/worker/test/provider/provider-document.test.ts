@@ -53,12 +53,12 @@ describe('the adapter in docs/provider.md', () => {
     it(`has ${amountMinor} ${expected.outcome}, at the first attempt and at later ones`, async () => {
       const payment = paymentOf(amountMinor)
       for (const attempts of [1, 0, 1]) {
-        const lease = createTimeLimit(60_000)
+        const leaseEnd = createTimeLimit(60_000)
         const charge = attemptCharge(createHttpProvider({ url }), payment, {
           attempts,
           pending: false,
           deadlineMs: 5_000,
-          lease,
+          leaseEnd,
         })
         expect(await charge).to.deep.equal(expected)
       }

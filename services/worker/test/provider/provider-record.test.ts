@@ -6,7 +6,7 @@ const APPROVED: ProviderAnswer = { outcome: 'approved' }
 const PENDING: ProviderAnswer = { outcome: 'pending' }
 const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
 const REFUSED: ProviderAnswer = { outcome: 'refused', reason: 'HTTP 400' }
-const MISCONFIGURED: ProviderAnswer = { outcome: 'misconfigured', reason: 'HTTP 401' }
+const REJECTED: ProviderAnswer = { outcome: 'rejected', reason: 'HTTP 401' }
 
 describe("the record of a provider's answers", () => {
   let now: number
@@ -45,7 +45,7 @@ describe("the record of a provider's answers", () => {
   })
 
   it('suspects the settings at the first request that is not authorized', () => {
-    expect(record.note(MISCONFIGURED, 'a')).to.equal('refusing')
+    expect(record.note(REJECTED, 'a')).to.equal('refusing')
   })
 
   it('says that others were answered for half a minute, and never because of the payment itself', () => {
@@ -62,9 +62,9 @@ describe("the record of a provider's answers", () => {
 
   it('knows which payments were refused since the last answer, and in which order', () => {
     noteAll([REFUSED, 'a'], [REFUSED, 'b'], [REFUSED, 'a'])
-    const [a, b, c] = ['a', 'b', 'c'].map(record.refusedAs) as [number, number, number]
+    const [a, b, c] = ['a', 'b', 'c'].map(record.lastRefusal) as [number, number, number]
     expect([c < b, b < a]).to.deep.equal([true, true])
     record.note(APPROVED, 'x')
-    expect(['a', 'b', 'c'].map(record.refusedAs)).to.deep.equal([0, 0, 0])
+    expect(['a', 'b', 'c'].map(record.lastRefusal)).to.deep.equal([0, 0, 0])
   })
 })

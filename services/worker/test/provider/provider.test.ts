@@ -1,8 +1,7 @@
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { expect } from 'chai'
-import { createProvider } from '../../src/provider/create-provider.ts'
+import { createProvider, createSimulatedProvider } from '../../src/provider/create-provider.ts'
 import { attemptCharge, type Earlier, type Provider } from '../../src/provider/provider.ts'
-import { createSimulatedProvider } from '../../src/provider/simulated-provider.ts'
 import { createTimeLimit } from '../../src/time-limit.ts'
 
 const { payment } = createPayment({
@@ -12,7 +11,7 @@ const { payment } = createPayment({
   money: { amountMinor: 1n, currency: 'ETB' },
   at: new Date(),
 })
-const lease = createTimeLimit(60_000)
+const leaseEnd = createTimeLimit(60_000)
 const FIRST = { attempts: 0, pending: false }
 
 describe('the provider that the settings choose', () => {
@@ -38,7 +37,7 @@ describe('the simulated provider', () => {
   ] as const) {
     it(`has ${outcome} when chance says ${chance} and seven of ten succeed`, async () => {
       const provider = createSimulatedProvider({ delayMs: 0, successRate: 0.7, random: () => chance })
-      expect(await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 1_000, lease })).to.include({ outcome })
+      expect(await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd })).to.include({ outcome })
     })
   }
 
@@ -53,7 +52,7 @@ describe('the simulated provider', () => {
 
   it('takes its time', async () => {
     const provider = createSimulatedProvider({ delayMs: 60_000, successRate: 1 })
-    const answer = await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 50, lease })
+    const answer = await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 50, leaseEnd })
     expect(answer).to.deep.equal({ outcome: 'unknown', reason: 'no answer within 50 ms' })
   })
 })
@@ -61,7 +60,7 @@ describe('the simulated provider', () => {
 describe('an attempt', () => {
   it('is unknown at its deadline, whatever the provider does', async () => {
     const deaf = { charge: () => new Promise<never>(() => {}) }
-    expect(await attemptCharge(deaf, payment, { ...FIRST, deadlineMs: 30, lease })).to.deep.equal({
+    expect(await attemptCharge(deaf, payment, { ...FIRST, deadlineMs: 30, leaseEnd })).to.deep.equal({
       outcome: 'unknown',
       reason: 'no answer within 30 ms',
     })
@@ -76,7 +75,7 @@ describe('an attempt', () => {
       },
     }
     for (const over of [true, false])
-      await attemptCharge(looking, payment, { ...FIRST, deadlineMs: 60_000, lease: { passed: () => over } })
+      await attemptCharge(looking, payment, { ...FIRST, deadlineMs: 60_000, leaseEnd: { passed: () => over } })
     expect(passed).to.deep.equal([true, false])
   })
 
@@ -89,7 +88,7 @@ describe('an attempt', () => {
       },
     }
     const earlier = { attempts: 3, pending: true }
-    await attemptCharge(counting, payment, { ...earlier, deadlineMs: 1_000, lease })
+    await attemptCharge(counting, payment, { ...earlier, deadlineMs: 1_000, leaseEnd })
     expect(seen).to.deep.equal([earlier])
   })
 
@@ -99,7 +98,7 @@ describe('an attempt', () => {
         throw new TypeError('not a function')
       },
     }
-    expect(await attemptCharge(throwing, payment, { ...FIRST, deadlineMs: 1_000, lease })).to.deep.equal({
+    expect(await attemptCharge(throwing, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd })).to.deep.equal({
       outcome: 'unknown',
       reason: 'not a function',
     })
@@ -107,7 +106,7 @@ describe('an attempt', () => {
 
   it('is unknown when the provider fails', async () => {
     const failing = { charge: () => Promise.reject(new Error('socket hang up')) }
-    expect(await attemptCharge(failing, payment, { ...FIRST, deadlineMs: 1_000, lease })).to.deep.equal({
+    expect(await attemptCharge(failing, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd })).to.deep.equal({
       outcome: 'unknown',
       reason: 'socket hang up',
     })

@@ -47,7 +47,7 @@ describe("a provider's HTTP answer", () => {
 
   for (const status of [401, 403]) {
     it(`${status} is an error of the settings, whatever it says`, () => {
-      expect(read(status, { status: 'declined' })).to.deep.equal({ outcome: 'misconfigured', reason: `HTTP ${status}` })
+      expect(read(status, { status: 'declined' })).to.deep.equal({ outcome: 'rejected', reason: `HTTP ${status}` })
     })
   }
 

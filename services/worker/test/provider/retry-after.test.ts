@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { RETRY_AFTER_MAX_MS, readRetryAfter } from '../../src/provider/retry-after.ts'
+import { RETRY_AFTER_MAX_MS, readRetryAfter } from '../../src/provider/read-charge.ts'
 
 const NOW = Date.parse('2026-11-22T10:00:00.000Z')
 

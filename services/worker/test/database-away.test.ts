@@ -53,10 +53,10 @@ describe('handling deliveries while the database is in trouble', () => {
         return { outcome: 'approved' } as const
       },
     }
-    const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
+    const admission = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
     const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000, ...(clocks && { clocks }) }
     const options = { db, logger, notify: () => {}, ...times }
-    return { ...createHandler({ ...options, breaker }), stopBreaker: () => breaker.stop() }
+    return { ...createHandler({ ...options, admission }), stopBreaker: () => admission.stop() }
   }
 
   it('keeps them in hand while the database takes no connections, and settles them afterwards', async () => {

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
-import { poisonLetter } from '../src/poison-letter.ts'
+import { unreadableLetter } from '../src/dead-letters.ts'
 
 function letterOf(given: Buffer | string, messageId?: string, bytes?: number) {
   const body = Buffer.from(given as string)
-  return poisonLetter({ body, bytes: bytes ?? body.length, messageId, topic: 'payments' })
+  return unreadableLetter({ body, bytes: bytes ?? body.length, messageId, topic: 'payments' })
 }
 
 describe('the dead letter of an unreadable delivery', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { readDelivery } from '../src/read-delivery.ts'
+import { readDelivery } from '../src/payment-message.ts'
 
 const ID = '0197f3c0-0000-7000-8000-0123456789ab'
 const read = (body: string, headers = {}) => readDelivery({ body: Buffer.from(body), messageId: 'm-1', headers })
