@@ -39,7 +39,7 @@ const waiting = () => admission.waiting
 const reconciler = createReconciler({ db, logger, notify, waiting, ...config.reconciling })
 
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
-// A connection of its own: a dead message that makes RabbitMQ close the connection interrupts no payment.
+// A separate connection: a dead message that makes RabbitMQ close the connection interrupts no payment.
 const deadConnection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker-dead', logger })
 const topology = workQueue({ queue: config.queue, exchange: config.exchange, topics: WORK_TOPICS })
 const shared = { topology, bodyBytesMax: BODY_BYTES_MAX, logger }

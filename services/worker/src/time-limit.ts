@@ -4,13 +4,13 @@ export interface TimeLimit {
   passed(): boolean
 }
 
-/** Returns milliseconds since an origin of its own. */
+/** Returns milliseconds since any origin. */
 export type Clock = () => number
 
 const CLOCKS: readonly Clock[] = [() => performance.now(), () => Date.now()]
 
 /**
- * A limit that ends `limitMs` from now. It has passed as soon as one of the clocks says so, because each clock may be late:
+ * A limit that ends `limitMs` from now. It has passed as soon as it has passed by one of the clocks, because each clock may be late:
  * the monotonic one stops while its machine is suspended, and the wall clock may be set back. A wall clock that is set
  * forward only ends the limit too early.
  */

@@ -13,9 +13,9 @@ const APPROVED = { outcome: 'approved' } as const
 const DECLINED = { outcome: 'declined', failureCode: 'card_declined' } as const
 const OPTIONS = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000, attemptsMax: 10 }
 
-describe('payments that share their transactions', () => {
+describe('batches of claims and settlements', () => {
   let payments: TestWorker
-  /** With one session, which soon gives up waiting for a lock. */
+  /** One session, with a lock_timeout of 50 ms. */
   let db: Kysely<Tables>
   let ids: string[]
 
@@ -34,7 +34,7 @@ describe('payments that share their transactions', () => {
 
   const hasty = () => ({ applicationName: 'batches', poolMax: 1, logger: payments.logger })
   const claimsOf = (some: string[]) => some.map((id) => ({ id, token: randomUUID() }))
-  /** Claims the payments, and has what each of them comes to. */
+  /** Claims the payments, and returns a settlement of each. */
   const settlingsOf = (claimed: { id: string; token: string }[], { claims }: Batches) =>
     Promise.all(
       claimed.map(async (one, index) => {
@@ -63,7 +63,7 @@ describe('payments that share their transactions', () => {
   const FAILED = { status: 'FAILED', events: ['payment.failed r-2'], messages: ['payment.failed r-2'] }
   const PENDING = { status: 'PENDING', events: [], messages: [] }
 
-  it('are claimed although somebody else has locked one of them, which is claimed when that is over', async () => {
+  it('claim the other payments of a batch while another session has locked one, and that one after the lock has ended', async () => {
     const { claims } = createBatches({ db, ...OPTIONS })
     const wanted = claimsOf(ids)
     const verdictOf = async (claim: (typeof wanted)[0]) =>
@@ -73,7 +73,7 @@ describe('payments that share their transactions', () => {
     expect(await verdictOf(wanted[2] as (typeof wanted)[0])).to.equal('claimed')
   })
 
-  it('are settled although somebody else has locked one of them, which is settled when that is over', async () => {
+  it('settle the other payments of a batch while another session has locked one, and that one after the lock has ended', async () => {
     const batches = createBatches({ db, ...OPTIONS })
     const settlings = await settlingsOf(claimsOf(ids), batches)
     const { settlements } = batches
@@ -85,7 +85,7 @@ describe('payments that share their transactions', () => {
     expect(await ends()).to.deep.equal([SUCCESS, FAILED, SUCCESS, FAILED, SUCCESS])
   })
 
-  it('are settled although the claim of one of them was lost, which is left alone', async () => {
+  it('settle the other payments of a batch when the claim of one was lost, and leave that one alone', async () => {
     const batches = createBatches({ db, ...OPTIONS })
     const settlings = await settlingsOf(claimsOf(ids), batches)
     const { claims, settlements } = batches
@@ -98,7 +98,7 @@ describe('payments that share their transactions', () => {
     expect((await payments.row(ids[0] as string)).claim_token).to.equal(taken.token)
   })
 
-  it('are settled once, each with one event and one message, when the answer to their statement is lost', async () => {
+  it('settle each payment once, with one event and one message, when the answer to the statement is lost', async () => {
     const proxy = await startTcpProxy(payments.database.url)
     const doubtful = createDatabase({ ...hasty(), url: proxy.url })
     try {

@@ -8,7 +8,7 @@ import { createBreaker } from '../src/provider/breaker.ts'
 import type { Clock } from '../src/time-limit.ts'
 import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
-describe('handling deliveries while the database is in trouble', () => {
+describe('handler of deliveries while the database fails', () => {
   let payments: TestWorker
   let admin: Kysely<Tables>
 
@@ -59,7 +59,7 @@ describe('handling deliveries while the database is in trouble', () => {
     return { ...createHandler({ ...options, admission }), stopBreaker: () => admission.stop() }
   }
 
-  it('keeps them in hand while the database takes no connections, and settles them afterwards', async () => {
+  it('keeps deliveries while the database accepts no connections, and settles their payments afterwards', async () => {
     const ids = await Promise.all(Array.from({ length: 10 }, () => payments.pending()))
     const worker = createWorker()
     await execute(`alter database ${payments.database.name} with allow_connections false`)
@@ -75,7 +75,7 @@ describe('handling deliveries while the database is in trouble', () => {
     await worker.stopBreaker()
   })
 
-  it('rejects what PostgreSQL will always refuse, and says so', async () => {
+  it('rejects a message after an error that another attempt cannot change, and logs that', async () => {
     const id = await payments.pending()
     const worker = createWorker()
     await sql`alter table payments rename column claim_token to renamed`.execute(payments.db)
@@ -86,7 +86,7 @@ describe('handling deliveries while the database is in trouble', () => {
     await worker.stopBreaker()
   })
 
-  it('settles although the database ends its sessions again and again', async () => {
+  it('settles payments although the database ends the sessions again and again', async () => {
     const ids = await Promise.all(Array.from({ length: 20 }, () => payments.pending()))
     let calls = 0
     const onCharge = async () => {
@@ -103,7 +103,7 @@ describe('handling deliveries while the database is in trouble', () => {
     await worker.stopBreaker()
   })
 
-  it('lets go of what its channel has lost, while nothing is claimed', async () => {
+  it('leaves a delivery whose channel is gone, as long as its payment is not claimed', async () => {
     const nowhere = unreachable()
     const worker = createWorker({ db: nowhere })
     const channel = new AbortController()
@@ -115,10 +115,10 @@ describe('handling deliveries while the database is in trouble', () => {
     await nowhere.destroy()
   })
 
-  it('claims again when the answer to a claim took so long that the lease is too short for the provider', async () => {
+  it('claims again when the answer to a claim came too late to charge within the lease', async () => {
     const proxy = await startTcpProxy(payments.database.url)
     const { logger } = payments
-    // Long, as a machine that stalls must not give the session up before the answer is let go.
+    // A long statement limit: a machine that stalls must not close the session before the answer is released.
     const db = createDatabase({ url: proxy.url, applicationName: 'test', poolMax: 1, statementMs: 60_000, logger })
     const id = await payments.pending()
     const leaseUntil = async () => (await payments.row(id)).lease_until
@@ -142,7 +142,7 @@ describe('handling deliveries while the database is in trouble', () => {
     await proxy.stop()
   })
 
-  it('gives up when it is told to stop while the database is away', async () => {
+  it('gives up when the worker stops while the database is away', async () => {
     const nowhere = unreachable()
     const worker = createWorker({ db: nowhere })
     const handled = worker.handle(delivery(randomUUID())).then(

@@ -7,7 +7,7 @@ import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const LOCKED = 20
 
-describe('payments that another session has locked', () => {
+describe('worker with payments that another session has locked', () => {
   let payments: TestWorker
   beforeEach(async () => {
     payments = await createTestWorker()
@@ -15,7 +15,7 @@ describe('payments that another session has locked', () => {
   afterEach(() => payments.drop())
 
   for (const when of ['claim', 'settlement'] as const)
-    it(`hold up no others of the same batch before their ${when}`, async () => {
+    it(`does not delay other payments of a batch when some are locked before their ${when}`, async () => {
       const { db, logger } = payments
       const locked = await Promise.all(Array.from({ length: LOCKED }, () => payments.pending()))
       const others = await Promise.all(Array.from({ length: LOCKED }, () => payments.pending()))
@@ -44,7 +44,7 @@ describe('payments that another session has locked', () => {
       charged.resolve()
       expect(await Promise.all(free)).to.deep.equal(others.map(() => 'ack'))
       const waits = payments.logged().filter((line) => line === 'statement failed, trying again').length
-      expect(waits, 'how many locks were waited for by then').to.be.below(LOCKED / 2)
+      expect(waits, 'locks that were waited for').to.be.below(LOCKED / 2)
       await session.rollback().execute()
       expect(await Promise.all(held)).to.deep.equal(locked.map(() => 'ack'))
       for (const id of [...locked, ...others]) expect(await payments.row(id)).to.include({ status: 'SUCCESS' })

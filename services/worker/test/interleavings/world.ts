@@ -23,11 +23,11 @@ export interface Script {
 
 const LIMITS = { lanesMax: 8, messagesPerLaneMax: 3, bytesMax: 1_000_000, confirmDeadlineMs: 60_000 }
 const QUIET_STEPS_MAX = 3_000
-/** Deliveries of a worker that takes several: two of them are settled at once while others gather. */
-const IN_HAND_MAX = 4
+/** Deliveries of a worker that takes several: two settlements commit at once while the others gather in a batch. */
+const IN_FLIGHT_MAX = 4
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** Plays a script with the product's own passes and workers on a real database, then lets all faults end. */
+/** Plays a script with the real passes and workers on a real database. Then runs without faults until no work is left. */
 export async function play(db: Kysely<Tables>, url: string, script: Script): Promise<void> {
   const broker = createBroker(taking(script.receptions, 'confirmed'))
   const calls = createCalls(taking(script.answers, { outcome: 'approved' }))
@@ -35,21 +35,21 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
   const payments = await Promise.all(Array.from({ length: script.payments }, () => storePayment(db)))
   const delivered: Delivery[] = []
   const floors = createFloors()
-  // Each look a minute after the last: what is refused is tried again whenever it is due in the database.
+  // The clock advances by a minute per look, so that a refused message is tried again as soon as it is due in the database.
   let clock = 0
   const topics = createTopics({ now: () => (clock += 60_001) })
   const check = (lines: string[]) => {
     if (lines.length > 0) throw new Error(lines.join('\n'))
   }
 
-  /** What could happen now, beside the turns that are waited for. */
+  /** Events that could happen next, in addition to the waiting turns. */
   function events(quiet: boolean): (() => Promise<void> | void)[] {
     const idle = (role: string, count: number) => world.busy(role) < count
     const list: (() => Promise<void> | void)[] = []
     if (idle('relay', script.relays)) list.push(() => world.begin('relay', pass))
     if (idle('promoter', 2)) list.push(() => world.begin('promoter', (database) => promoteDue(database, topics)))
     if (broker.queue.length > 0 && idle('worker', script.workers)) list.push(() => work(1))
-    if (broker.queue.length > 1 && idle('worker', script.workers)) list.push(() => work(IN_HAND_MAX))
+    if (broker.queue.length > 1 && idle('worker', script.workers)) list.push(() => work(IN_FLIGHT_MAX))
     if (world.stage.blocked === 0) list.push(timePasses, leasesEnd)
     if (quiet) return list
     if (calls.live.size > 0 && world.stage.blocked === 0) list.push(leasesEnd, leasesEnd)
@@ -83,7 +83,7 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
           const processed = await processPayment({ ...delivery, requestId: 'r' }, { ...options, batches }, signal)
           if (processed === 'pending') calls.pendingStored(delivery.paymentId)
         } catch {
-          broker.queue.push(delivery) // Not acknowledged, so delivered again.
+          broker.queue.push(delivery) // Without an ack it is delivered again.
         }
       }
       await Promise.all(deliveries.map(process))
@@ -106,7 +106,7 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
   try {
     for (const { choice, fate } of script.steps) {
       const { turns } = world.stage
-      // Turns three times as likely as new events, or everything would begin and nothing get anywhere.
+      // Turns are three times as likely as new events. Otherwise much work would begin and little would end.
       const options = [...turns, ...turns, ...turns, ...events(false)]
       const chosen = options[choice % options.length]
       if (typeof chosen === 'function') await chosen()
@@ -127,7 +127,7 @@ export async function play(db: Kysely<Tables>, url: string, script: Script): Pro
       if (left.length === 0 && broker.queue.length === 0 && world.busy() === 0) return
       for (const event of events(true)) await event()
     }
-    throw new Error(`It does not come to rest:\n${left.join('\n')}`)
+    throw new Error(`work is left after ${QUIET_STEPS_MAX} steps:\n${left.join('\n')}`)
   } finally {
     await world.end()
   }
@@ -154,7 +154,7 @@ function createWorld(url: string) {
   return {
     stage,
     busy: (role?: string) => [...running.values()].filter((one) => role === undefined || one === role).length,
-    /** Has a process that idles, or a new one, do a piece of work. */
+    /** Runs a task in an idle process of the role, or in a new one. */
     begin(role: string, task: (database: Kysely<Tables>, actor: Actor) => Promise<unknown>) {
       const process = idle.get(role)?.pop() ?? start(role)
       const { actor, database } = process
@@ -169,7 +169,7 @@ function createWorld(url: string) {
     },
     async end() {
       for (const { actor } of running.keys()) actor.dead = true
-      for (const turn of [...stage.turns]) await stage.give(turn, 'dies before')
+      for (const turn of [...stage.turns]) await stage.give(turn, 'dies_before')
       await Promise.all([...closing, ...[...idle.values()].flat().map(({ database }) => database.destroy())])
     },
   }

@@ -14,11 +14,11 @@ const { payment } = createPayment({
 const leaseEnd = createTimeLimit(60_000)
 const FIRST = { attempts: 0, pending: false }
 
-describe('the provider that the settings choose', () => {
-  it('is said at the start: that no money moves, or where payments are charged', () => {
+describe('createProvider', () => {
+  it('logs at the start that no money moves, or where payments are charged', () => {
     const lines: unknown[][] = []
-    const say = (level: string) => (message: string, fields?: object) => void lines.push([level, message, fields])
-    const logger = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') }
+    const log = (level: string) => (message: string, fields?: object) => void lines.push([level, message, fields])
+    const logger = { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
     createProvider({ kind: 'simulated', delayMs: 0, successRate: 0.7 }, logger)
     createProvider({ kind: 'http', url: 'https://pay.internal/charges', token: 'hunter2' }, logger)
     expect(lines).to.deep.equal([
@@ -28,20 +28,20 @@ describe('the provider that the settings choose', () => {
   })
 })
 
-describe('the simulated provider', () => {
+describe('simulated provider', () => {
   for (const [chance, outcome] of [
     [0, 'approved'],
     [0.6999, 'approved'],
     [0.7, 'declined'],
     [0.9999, 'declined'],
   ] as const) {
-    it(`has ${outcome} when chance says ${chance} and seven of ten succeed`, async () => {
+    it(`answers ${outcome} for the random number ${chance} with a success rate of 0.7`, async () => {
       const provider = createSimulatedProvider({ delayMs: 0, successRate: 0.7, random: () => chance })
       expect(await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd })).to.include({ outcome })
     })
   }
 
-  it('answers at once when it has no delay', async () => {
+  it('answers at once without a delay', async () => {
     const provider = createSimulatedProvider({ delayMs: 0, successRate: 1 })
     const deadline = { signal: new AbortController().signal, passed: () => false }
     const nextTurn = new Promise((resolve) => setImmediate(resolve, 'later'))
@@ -50,15 +50,15 @@ describe('the simulated provider', () => {
     ).to.deep.equal({ outcome: 'approved' })
   })
 
-  it('takes its time', async () => {
+  it('answers after its delay', async () => {
     const provider = createSimulatedProvider({ delayMs: 60_000, successRate: 1 })
     const answer = await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 50, leaseEnd })
     expect(answer).to.deep.equal({ outcome: 'unknown', reason: 'no answer within 50 ms' })
   })
 })
 
-describe('an attempt', () => {
-  it('is unknown at its deadline, whatever the provider does', async () => {
+describe('attempt to charge', () => {
+  it('answers unknown at the deadline when the provider ignores it', async () => {
     const deaf = { charge: () => new Promise<never>(() => {}) }
     expect(await attemptCharge(deaf, payment, { ...FIRST, deadlineMs: 30, leaseEnd })).to.deep.equal({
       outcome: 'unknown',
@@ -66,7 +66,7 @@ describe('an attempt', () => {
     })
   })
 
-  it('has passed its deadline once the claim may have ended', async () => {
+  it('gives the provider a deadline that has passed once the lease has ended', async () => {
     const passed: boolean[] = []
     const looking: Provider = {
       async charge(_payment, deadline) {
@@ -74,12 +74,12 @@ describe('an attempt', () => {
         return { outcome: 'approved' }
       },
     }
-    for (const over of [true, false])
-      await attemptCharge(looking, payment, { ...FIRST, deadlineMs: 60_000, leaseEnd: { passed: () => over } })
+    for (const leaseEnded of [true, false])
+      await attemptCharge(looking, payment, { ...FIRST, deadlineMs: 60_000, leaseEnd: { passed: () => leaseEnded } })
     expect(passed).to.deep.equal([true, false])
   })
 
-  it('says how many attempts there were before, and whether the provider has not decided yet', async () => {
+  it('gives the provider the number of earlier attempts, and whether the charge is pending', async () => {
     const seen: Earlier[] = []
     const counting: Provider = {
       async charge(_payment, _signal, earlier) {
@@ -92,7 +92,7 @@ describe('an attempt', () => {
     expect(seen).to.deep.equal([earlier])
   })
 
-  it('is unknown when the provider throws before it has begun', async () => {
+  it('answers unknown when the provider throws synchronously', async () => {
     const throwing = {
       charge() {
         throw new TypeError('not a function')
@@ -104,7 +104,7 @@ describe('an attempt', () => {
     })
   })
 
-  it('is unknown when the provider fails', async () => {
+  it('answers unknown when the provider rejects', async () => {
     const failing = { charge: () => Promise.reject(new Error('socket hang up')) }
     expect(await attemptCharge(failing, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd })).to.deep.equal({
       outcome: 'unknown',
