@@ -10,11 +10,16 @@ import {
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createDeadDeliveryHandler } from '../src/handle-dead-delivery.ts'
-import { createHandler } from '../src/handle-delivery.ts'
 import { rescheduleMessage } from '../src/outcomes.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
 import { createReconciler } from '../src/reconcile.ts'
-import { createTestWorker, delivery, publish, startHttpWorker, type TestWorker } from './test-worker.ts'
+import {
+  createTestHandler,
+  createTestWorker,
+  delivery,
+  publish,
+  startHttpWorker,
+  type TestWorker,
+} from './test-worker.ts'
 
 const BEHIND = 50
 
@@ -51,11 +56,7 @@ describe('worker with payments on damaged pages', function () {
 
   it('rejects payments on a damaged page with the error of PostgreSQL, and settles the others of the batch', async () => {
     const { damaged, sound } = await damage()
-    const { db, logger } = payments
-    const provider = { charge: async () => ({ outcome: 'approved' }) as const }
-    const admission = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-    const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    const { handle } = createHandler({ db, admission, logger, notify() {}, ...times })
+    const { handle } = createTestHandler(payments, { charge: async () => ({ outcome: 'approved' }) })
     const ids = [...damaged.slice(0, 30), ...sound.slice(0, 30)]
     const settlements = await Promise.all(ids.map((id) => handle(delivery(id))))
     expect(settlements).to.deep.equal(ids.map((id) => (damaged.includes(id) ? 'reject' : 'ack')))
@@ -68,7 +69,6 @@ describe('worker with payments on damaged pages', function () {
   })
 
   it('makes a dead letter of a payment whose page was damaged after its charge, and settles it after the repair', async () => {
-    const { db, logger } = payments
     const id = await payments.pending()
     let repair = async () => {}
     const charged: string[] = []
@@ -79,9 +79,7 @@ describe('worker with payments on damaged pages', function () {
         return { outcome: 'approved' } as const
       },
     }
-    const admission = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-    const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    const { handle } = createHandler({ db, admission, logger, notify() {}, ...times })
+    const { handle } = createTestHandler(payments, provider)
     expect(await handle(delivery(id))).to.equal('reject')
     expect(await createDeadDeliveryHandler(payments).handle(delivery(id))).to.equal('ack')
     const [letter] = await letters()
@@ -89,7 +87,7 @@ describe('worker with payments on damaged pages', function () {
     await repair()
     expect(await payments.row(id)).to.include({ status: 'PENDING' })
     await payments.expireLease(id)
-    expect(await requeue(db, letter?.id ?? '')).to.deep.equal({ done: true })
+    expect(await requeue(payments.db, letter?.id ?? '')).to.deep.equal({ done: true })
     await withReconciler(async () => {
       await eventually(async () => expect(await redriven()).to.deep.equal([id]))
     })

@@ -3,10 +3,8 @@ import { createDatabase, type Tables } from '@cashflow/db'
 import { eventually, startTcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
 import type { Clock } from '../src/time-limit.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 describe('handler of deliveries while the database fails', () => {
   let payments: TestWorker
@@ -46,17 +44,13 @@ describe('handler of deliveries while the database fails', () => {
     onCharge?: () => Promise<void>
     clocks?: Clock[]
   } = {}) {
-    const { logger } = payments
     const provider = {
       async charge() {
         await onCharge()
         return { outcome: 'approved' } as const
       },
     }
-    const admission = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-    const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000, ...(clocks && { clocks }) }
-    const options = { db, logger, notify: () => {}, ...times }
-    return { ...createHandler({ ...options, admission }), stopBreaker: () => admission.stop() }
+    return createTestHandler({ db, logger: payments.logger }, provider, { clocks })
   }
 
   it('keeps deliveries while the database accepts no connections, and settles their payments afterwards', async () => {
@@ -72,7 +66,7 @@ describe('handler of deliveries while the database fails', () => {
     expect(new Set(await Promise.all(handled))).to.deep.equal(new Set(['ack']))
     const { rows } = await sql<{ status: string }>`select distinct status from payments`.execute(payments.db)
     expect(rows).to.deep.equal([{ status: 'SUCCESS' }])
-    await worker.stopBreaker()
+    await worker.stopAdmission()
   })
 
   it('rejects a message after an error that another attempt cannot change, and logs that', async () => {
@@ -83,7 +77,7 @@ describe('handler of deliveries while the database fails', () => {
     expect(payments.logged()).to.include('payment could not be processed, message rejected')
     await sql`alter table payments rename column renamed to claim_token`.execute(payments.db)
     expect(await worker.handle(delivery(id))).to.equal('ack')
-    await worker.stopBreaker()
+    await worker.stopAdmission()
   })
 
   it('settles payments although the database ends the sessions again and again', async () => {
@@ -100,7 +94,7 @@ describe('handler of deliveries while the database fails', () => {
       select array_agg(type order by sequence) as history from payment_events
       where payment_id = any(${ids}) group by payment_id`.execute(payments.db)
     expect(rows).to.deep.equal(ids.map(() => ({ history: ['payment.created', 'payment.succeeded'] })))
-    await worker.stopBreaker()
+    await worker.stopAdmission()
   })
 
   it('leaves a delivery whose channel is gone, as long as its payment is not claimed', async () => {
@@ -111,7 +105,7 @@ describe('handler of deliveries while the database fails', () => {
     await eventually(() => expect(payments.logged()).to.include('database away, trying again'))
     channel.abort(new Error('the channel is gone'))
     expect(new Set(await Promise.all(handled))).to.deep.equal(new Set(['leave']))
-    await worker.stopBreaker()
+    await worker.stopAdmission()
     await nowhere.destroy()
   })
 
@@ -137,7 +131,7 @@ describe('handler of deliveries while the database fails', () => {
     proxy.restore()
     expect(await handled).to.equal('ack')
     expect(Number(chargedUntil), 'claimed again').to.be.above(Number(claimedUntil))
-    await worker.stopBreaker()
+    await worker.stopAdmission()
     await db.destroy()
     await proxy.stop()
   })
@@ -152,7 +146,7 @@ describe('handler of deliveries while the database fails', () => {
     await eventually(() => expect(payments.logged()).to.include('database away, trying again'))
     await worker.stop()
     expect((await handled)?.name).to.equal('AbortError')
-    await worker.stopBreaker()
+    await worker.stopAdmission()
     await nowhere.destroy()
   })
 })

@@ -1,10 +1,7 @@
 import { answer, eventually, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createAdmission } from '../src/provider/admission.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
 import { createHttpProvider } from '../src/provider/http-provider.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const APPROVED = { status: 'approved' }
 
@@ -23,18 +20,8 @@ describe('handler of deliveries with an HTTP provider', () => {
   afterEach(() => server.close())
 
   function createWorker({ openMs = 200, failuresMax = 3, chargesMax = 100 } = {}) {
-    const { db, logger } = payments
-    const provider = createHttpProvider({ url: server.url })
-    const admission = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
-    const handler = createHandler({
-      db,
-      admission,
-      logger,
-      notify: () => {},
-      providerDeadlineMs: 2_000,
-      redriveAfterMs: 60_000,
-    })
-    return { handle: handler.handle, stop: admission.stop }
+    const options = { openMs, failuresMax, chargesMax, providerDeadlineMs: 2_000 }
+    return createTestHandler(payments, createHttpProvider({ url: server.url }), options)
   }
 
   it('settles by the charge that a look-up finds, when the answer to the first attempt was lost', async () => {
@@ -95,7 +82,7 @@ describe('handler of deliveries with an HTTP provider', () => {
     ])
 
     const handled = worker.handle(delivery(waiting))
-    await worker.stop()
+    await worker.stopAdmission()
     expect(await handled).to.equal('leave')
     expect(await payments.row(waiting)).to.include({ attempts: 0, claim_token: null, lease_until: null })
     expect(server.seen).to.have.length(1)

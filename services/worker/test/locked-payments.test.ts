@@ -1,9 +1,7 @@
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const LOCKED = 20
 
@@ -16,10 +14,9 @@ describe('worker with payments that another session has locked', () => {
 
   for (const when of ['claim', 'settlement'] as const)
     it(`does not delay other payments of a batch when some are locked before their ${when}`, async () => {
-      const { db, logger } = payments
       const locked = await Promise.all(Array.from({ length: LOCKED }, () => payments.pending()))
       const others = await Promise.all(Array.from({ length: LOCKED }, () => payments.pending()))
-      const session = await db.startTransaction().execute()
+      const session = await payments.db.startTransaction().execute()
       await sql`set local idle_in_transaction_session_timeout = 0`.execute(session)
       const lock = () => sql`select from payments where id = any(${locked}::uuid[]) for update`.execute(session)
       const charged = Promise.withResolvers<void>()
@@ -31,9 +28,7 @@ describe('worker with payments that another session has locked', () => {
           return { outcome: 'approved' } as const
         },
       }
-      const admission = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-      const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-      const { handle } = createHandler({ db, admission, logger, notify() {}, ...times })
+      const { handle } = createTestHandler(payments, provider)
       if (when === 'claim') await lock()
       const held = locked.map((id) => handle(delivery(id)))
       const free = others.map((id) => handle(delivery(id)))

@@ -3,11 +3,8 @@ import { requeue } from '@cashflow/db'
 import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createAdmission } from '../src/provider/admission.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
 import { createHttpProvider } from '../src/provider/http-provider.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 describe('worker with pending payments', () => {
   let payments: TestWorker
@@ -37,11 +34,8 @@ describe('worker with pending payments', () => {
   }
 
   function createWorker({ chargesMax = 100, failuresMax = 10, openMs = 60_000, pendingMaxMs = 60_000 } = {}) {
-    const { db, logger } = payments
-    const provider = createHttpProvider({ url: server.url })
-    const admission = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
-    const options = { db, admission, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    return createHandler({ ...options, pendingMaxMs }).handle
+    const options = { chargesMax, failuresMax, openMs, pendingMaxMs }
+    return createTestHandler(payments, createHttpProvider({ url: server.url }), options).handle
   }
 
   const unresolved = (id: string) =>

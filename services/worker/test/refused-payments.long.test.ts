@@ -2,11 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { requeue } from '@cashflow/db'
 import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createAdmission } from '../src/provider/admission.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
 import { createHttpProvider } from '../src/provider/http-provider.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const OPEN_MS = 10_000
 const GOOD_EVERY_MS = 20
@@ -16,7 +13,7 @@ const WAITS = 'provider refused the request, the payment waits'
 describe('worker with payments that the provider refuses', () => {
   let payments: TestWorker
   let server: ScriptedServer
-  let handle: ReturnType<typeof createHandler>['handle']
+  let handle: ReturnType<typeof createTestHandler>['handle']
   const bad = new Set<string>()
 
   before(async () => {
@@ -37,13 +34,8 @@ describe('worker with payments that the provider refuses', () => {
     answer(bad.has(reference) ? 400 : 200, { status: 'approved' })(request, response)
   }
 
-  function createWorker({ openMs = OPEN_MS, chargesMax = 100 } = {}) {
-    const { db, logger } = payments
-    const provider = createHttpProvider({ url: server.url })
-    const admission = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs }), chargesMax)
-    const options = { db, admission, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    return createHandler(options).handle
-  }
+  const createWorker = ({ openMs = OPEN_MS } = {}) =>
+    createTestHandler(payments, createHttpProvider({ url: server.url }), { openMs }).handle
 
   async function createMany(count: number): Promise<string[]> {
     return await Promise.all(Array.from({ length: count }, () => payments.pending()))

@@ -1,10 +1,7 @@
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createAdmission } from '../src/provider/admission.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
 import type { ProviderAnswer } from '../src/provider/provider.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const APPROVED: ProviderAnswer = { outcome: 'approved' }
 const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
@@ -12,7 +9,7 @@ const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
 describe('handler of several deliveries of one payment at the same time', () => {
   let payments: TestWorker
   let charges: PromiseWithResolvers<ProviderAnswer>[]
-  let handle: ReturnType<typeof createHandler>['handle']
+  let handle: ReturnType<typeof createTestHandler>['handle']
   let id: string
 
   before(async () => {
@@ -22,7 +19,6 @@ describe('handler of several deliveries of one payment at the same time', () => 
   beforeEach(async () => {
     payments.lines.length = 0
     charges = []
-    const { db, logger } = payments
     const provider = {
       charge() {
         const charge = Promise.withResolvers<ProviderAnswer>()
@@ -30,9 +26,7 @@ describe('handler of several deliveries of one payment at the same time', () => 
         return charge.promise
       },
     }
-    const admission = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 }), 1)
-    const options = { db, admission, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    ;({ handle } = createHandler(options))
+    ;({ handle } = createTestHandler(payments, provider, { chargesMax: 1 }))
     id = await payments.pending()
   })
 

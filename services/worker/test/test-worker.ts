@@ -14,6 +14,10 @@ import {
 } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, type Selectable, sql } from 'kysely'
+import { createHandler, type HandlerOptions } from '../src/handle-delivery.ts'
+import { createAdmission } from '../src/provider/admission.ts'
+import { type BreakerOptions, createBreaker } from '../src/provider/breaker.ts'
+import type { Provider } from '../src/provider/provider.ts'
 
 export interface TestWorker {
   db: Kysely<Tables>
@@ -74,6 +78,24 @@ export async function createTestWorker(poolMax = 20, given?: TestDatabase): Prom
       await database.drop()
     },
   }
+}
+
+interface TestHandlerOptions
+  extends Partial<Omit<HandlerOptions, 'admission'>>,
+    Partial<Pick<BreakerOptions, 'failuresMax' | 'openMs'>> {
+  chargesMax?: number
+}
+
+/** Creates a handler of deliveries that charges at the provider, as a worker process does. */
+export function createTestHandler(
+  { db, logger }: Pick<TestWorker, 'db' | 'logger'>,
+  provider: Provider,
+  { chargesMax = 100, failuresMax = 10, openMs = 1_000, ...options }: TestHandlerOptions = {},
+) {
+  const admission = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
+  const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
+  const { handle, stop } = createHandler({ db, admission, logger, notify() {}, ...times, ...options })
+  return { handle, stop, stopAdmission: () => admission.stop() }
 }
 
 /** Starts a worker process that charges at a scripted provider. Wait for its log line `ready`. */

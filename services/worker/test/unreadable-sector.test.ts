@@ -5,10 +5,8 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createDeadDeliveryHandler } from '../src/handle-dead-delivery.ts'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
 import { reconcileOnce } from '../src/reconcile.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 describe('worker with a payment whose page the disk cannot read (58030)', () => {
   let payments: TestWorker
@@ -81,13 +79,7 @@ describe('worker with a payment whose page the disk cannot read (58030)', () => 
     expect(letters).to.deep.equal([{ reason }])
   })
 
-  function createWorker() {
-    const { db, logger } = payments
-    const provider = { charge: async () => ({ outcome: 'approved' }) as const }
-    const admission = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-    const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    return createHandler({ db, admission, logger, notify() {}, ...times })
-  }
+  const createWorker = () => createTestHandler(payments, { charge: async () => ({ outcome: 'approved' }) })
 
   const redriven = async () => {
     const messages = await payments.db.selectFrom('outbox_messages').select('key').orderBy('key').execute()
