@@ -13,11 +13,15 @@ const UNSTORABLE_PAUSE_MS = 10_000
 /** Deliveries that use the database at the same time. Payments need its sessions more. */
 const STORING_MAX = 5
 
+interface DeadHandlerOptions extends Pick<RetryOptions, 'logger'> {
+  db: Kysely<Tables>
+}
+
 /**
  * Handles the deliveries of the dead letter queue: messages that a worker rejected, or that exceeded the delivery limit.
  * - An unreadable message becomes a dead letter in the database.
- * - A message that names a payment is dropped, and its payment redriven: the workers that failed to ack it may have died
- *   of another cause.
+ * - A message that names a payment is dropped, and its payment redriven: the workers that did not acknowledge it may have
+ *   died of another cause.
  * - If PostgreSQL cannot use the payment's row, a dead letter gives the reason.
  * - A message that cannot be stored stays here and is tried again. It blocks no other message.
  */
@@ -25,7 +29,7 @@ export function createDeadDeliveryHandler({
   db,
   logger,
   pauseMs = UNSTORABLE_PAUSE_MS,
-}: Pick<RetryOptions, 'logger'> & { db: Kysely<Tables>; pauseMs?: number }): Handler {
+}: DeadHandlerOptions & { pauseMs?: number }): Handler {
   const stopping = new AbortController()
   const storing = createLimiter({ runningMax: STORING_MAX })
   const waiting = new Set<Delivery>()
@@ -35,46 +39,10 @@ export function createDeadDeliveryHandler({
     over: 'all dead messages could be stored',
   })
 
-  /** @param isRefused PostgreSQL refused an earlier attempt */
-  async function store(delivery: Delivery, isRefused: boolean, signal: AbortSignal): Promise<void> {
-    const message = readDelivery(delivery)
-    if (!message) return await buryUnreadable(delivery, isRefused, signal)
-    try {
-      await redrive(message, signal)
-    } catch (error) {
-      if (!mayBeItemsOwn(error)) throw error
-      const letter = damagedLetter(message, error as Error)
-      await transact(db, (tx) => buryMessage(tx, letter), { signal, logger })
-      logger.error('payment has an unusable row, it is now a dead letter', { ...logFieldsOf(message), error })
-    }
-  }
-
-  async function buryUnreadable(delivery: Delivery, isRefused: boolean, signal: AbortSignal): Promise<void> {
-    const letter = isRefused ? plainLetter(delivery) : unreadableLetter(delivery)
-    const isNew = await transact(db, (tx) => buryMessage(tx, letter), { signal, logger })
-    const fields = { key: letter.key, topic: letter.topic }
-    if (isNew) logger.error('unreadable message is now a dead letter', fields)
-    else logger.info('unreadable message is a dead letter already', fields)
-  }
-
-  async function redrive(message: PaymentMessage, signal: AbortSignal): Promise<void> {
-    // If the first attempt failed at a lock, the payment keeps its own redrive time: the second one skips a locked row.
-    const decide = async (tx: Transaction<Tables>, again: boolean) => {
-      const became = await redriveNow(tx, message.paymentId, { skipLocked: again })
-      if (became === 'unknown') await buryMessage(tx, unknownLetter(message))
-      return became
-    }
-    const became = await transact(db, decide, { signal, logger })
-    logger.warn('message reached the dead letter queue, its payment is redriven if needed', {
-      ...logFieldsOf(message),
-      redrive: became,
-    })
-  }
-
-  async function storeWithSlot(delivery: Delivery, signal: AbortSignal): Promise<void> {
+  async function storeInTurn(delivery: Delivery, signal: AbortSignal): Promise<void> {
     await storing.acquire(signal)
     try {
-      await store(delivery, waiting.has(delivery), signal)
+      await store(delivery, waiting.has(delivery), { db, logger, signal })
     } finally {
       storing.release()
     }
@@ -91,7 +59,7 @@ export function createDeadDeliveryHandler({
       try {
         for (;;) {
           try {
-            await storeWithSlot(delivery, signal)
+            await storeInTurn(delivery, signal)
             return 'ack'
           } catch (error) {
             // The channel is gone, so RabbitMQ delivers the message again and ignores this decision.
@@ -108,4 +76,41 @@ export function createDeadDeliveryHandler({
       }
     },
   }
+}
+
+interface Storage extends DeadHandlerOptions {
+  signal: AbortSignal
+}
+
+/** @param isRefused PostgreSQL refused an earlier attempt */
+async function store(delivery: Delivery, isRefused: boolean, storage: Storage): Promise<void> {
+  const message = readDelivery(delivery)
+  if (!message) return await buryUnreadable(delivery, isRefused, storage)
+  try {
+    await redrive(message, storage)
+  } catch (error) {
+    if (!mayBeItemsOwn(error)) throw error
+    const letter = damagedLetter(message, error as Error)
+    await transact(storage.db, (tx) => buryMessage(tx, letter), storage)
+    storage.logger.error('payment has an unusable row, it is now a dead letter', { ...logFieldsOf(message), error })
+  }
+}
+
+async function buryUnreadable(delivery: Delivery, isRefused: boolean, storage: Storage): Promise<void> {
+  const letter = isRefused ? plainLetter(delivery) : unreadableLetter(delivery)
+  const isNew = await transact(storage.db, (tx) => buryMessage(tx, letter), storage)
+  const fields = { key: letter.key, topic: letter.topic }
+  if (isNew) storage.logger.error('unreadable message is now a dead letter', fields)
+  else storage.logger.info('unreadable message is a dead letter already', fields)
+}
+
+async function redrive(message: PaymentMessage, storage: Storage): Promise<void> {
+  // The first attempt waits for a locked row, and the second skips it: the payment then keeps its redrive time.
+  const decide = async (tx: Transaction<Tables>, again: boolean) => {
+    const became = await redriveNow(tx, message.paymentId, { skipLocked: again })
+    if (became === 'unknown') await buryMessage(tx, unknownLetter(message))
+    return became
+  }
+  const fields = { ...logFieldsOf(message), redrive: await transact(storage.db, decide, storage) }
+  storage.logger.warn('message reached the dead letter queue, its payment is redriven if needed', fields)
 }
