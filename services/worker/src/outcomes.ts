@@ -60,13 +60,13 @@ export type Claimed = Extract<Claim, { verdict: 'claimed' }>
 // One function for each outcome: it stores the outcome and logs it. A transaction is repeated when its COMMIT is in doubt,
 // and recognises its own work then.
 
-/** The payment needs no work. */
+/** Skips a payment that needs no work. */
 export function skip({ message, options }: PaymentRun, why: string): Processed {
   options.logger.info(`Skipping payment ${message.paymentId} (${why})`, logFieldsOf(message))
   return 'skipped'
 }
 
-/** Another worker has the payment, or it waits for its retry: its message comes again when the lease has ended. */
+/** Reschedules the message of a payment that another worker has, or that waits for its retry, to the end of its lease. */
 export async function rescheduleLeased(run: PaymentRun, leaseLeftMs: number): Promise<Processed> {
   const { message, options } = run
   await transact(options.db, (tx) => rescheduleMessage(tx, message, leaseLeftMs), run.retry)
@@ -75,7 +75,7 @@ export async function rescheduleLeased(run: PaymentRun, leaseLeftMs: number): Pr
   return 'rescheduled'
 }
 
-/** The last of the payment's attempts has ended without an answer: an operator decides. */
+/** Parks a payment whose last attempt ended without an answer: an operator decides. */
 export async function parkExhausted(run: PaymentRun, attempts: number): Promise<Processed> {
   const { message, options } = run
   const reason = 'its last claim ran out: a worker died, or PostgreSQL did not store what the provider had answered'
@@ -85,7 +85,7 @@ export async function parkExhausted(run: PaymentRun, attempts: number): Promise<
   return 'parked'
 }
 
-/** The message names no payment: it becomes a dead letter. */
+/** Makes a dead letter of a message that names no payment. */
 export async function buryUnknown(run: PaymentRun): Promise<Processed> {
   const { message, options } = run
   await transact(options.db, (tx) => buryMessage(tx, unknownLetter(message)), run.retry)
@@ -93,7 +93,7 @@ export async function buryUnknown(run: PaymentRun): Promise<Processed> {
   return 'parked'
 }
 
-/** The provider approved or declined: the payment becomes SUCCESS or FAILED, if the claim still holds it. */
+/** Settles a payment as SUCCESS or FAILED, as the provider decided, if the claim still holds it. */
 export async function settle(run: PaymentRun, claimed: Payment, outcome: Outcome): Promise<Processed> {
   const { message, token, options } = run
   const settlement = settlementOf(claimed, outcome, { token, requestId: message.requestId })
@@ -104,11 +104,7 @@ export async function settle(run: PaymentRun, claimed: Payment, outcome: Outcome
   return 'settled'
 }
 
-/**
- * The settlement of a claimed payment. It is created once, so that a repeated write finds what the first one stored.
- *
- * @throws Error when the payment was not PENDING, which a claimed one always is
- */
+/** The settlement of a claimed payment. It is created once, so that a repeated write finds what the first one stored. */
 export function settlementOf(
   claimed: Payment,
   outcome: Outcome,
@@ -121,7 +117,7 @@ export function settlementOf(
   return { payment, event, token, actor: 'worker', requestId, messages }
 }
 
-/** The provider has not settled the payment: its claim ends, and the payment is tried again later, or parked. */
+/** Ends the claim of a payment that the provider has not settled. The payment is tried again later, or parked. */
 export async function releaseClaim(
   run: PaymentRun,
   { attempts, pending }: Claimed,
@@ -155,9 +151,9 @@ const RELEASES = {
 >
 
 /**
- * The claim does not hold the payment any more, so the provider's answer is not stored. Either another worker has claimed
- * the payment, or a lost primary took the claim with it. In the second case only this message leads to the payment, so
- * it is rescheduled.
+ * Ends a run whose claim does not hold the payment any more: the provider's answer is not stored. Either another worker has
+ * claimed the payment, or a lost primary took the claim with it. In the second case only this message leads to the
+ * payment, so it is rescheduled.
  */
 async function loseClaim(run: PaymentRun): Promise<Processed> {
   const { message, options } = run

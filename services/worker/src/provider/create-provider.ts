@@ -30,7 +30,7 @@ export interface SimulatedProviderOptions {
   random?: () => number
 }
 
-/** A provider that moves no money: after a delay it approves or declines by chance. */
+/** Creates a provider that moves no money: after a delay it approves or declines by chance. */
 export function createSimulatedProvider({
   delayMs,
   successRate,
