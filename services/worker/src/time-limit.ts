@@ -10,9 +10,9 @@ export type Clock = () => number
 const CLOCKS: readonly Clock[] = [() => performance.now(), () => Date.now()]
 
 /**
- * A limit that ends `limitMs` from now. It has passed as soon as it has passed by one of the clocks, because each clock may be late:
- * the monotonic one stops while its machine is suspended, and the wall clock may be set back. A wall clock that is set
- * forward only ends the limit too early.
+ * A limit that ends `limitMs` from now, by the clock that reaches it first, because each clock may be late. The monotonic
+ * clock stops while its machine is suspended, and the wall clock may be set back. A wall clock that is set forward only
+ * ends the limit too early.
  */
 export function createTimeLimit(limitMs: number, clocks = CLOCKS): TimeLimit {
   const ends = clocks.map((now) => ({ now, endsAt: now() + limitMs }))

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { defined } from '@cashflow/async'
 import { createDatabase, type Tables } from '@cashflow/db'
 import { eventually, startTcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -33,6 +34,7 @@ describe('batches of claims and settlements', () => {
   })
 
   const hasty = () => ({ applicationName: 'batches', poolMax: 1, logger: payments.logger })
+  const idAt = (index: number) => defined(ids[index], 'payment')
   const claimsOf = (some: string[]) => some.map((id) => ({ id, token: randomUUID() }))
   /** Claims the payments, and returns a settlement of each. */
   const settlingsOf = (claimed: { id: string; token: string }[], { claims }: Batches) =>
@@ -68,9 +70,9 @@ describe('batches of claims and settlements', () => {
     const wanted = claimsOf(ids)
     const verdictOf = async (claim: (typeof wanted)[0]) =>
       outcomeOf(claims.commit(claim).then((timed) => timed.claim.verdict))
-    const verdicts = await hold(ids[2] as string, () => Promise.all(wanted.map(verdictOf)))
+    const verdicts = await hold(idAt(2), () => Promise.all(wanted.map(verdictOf)))
     expect(verdicts).to.deep.equal(['claimed', 'claimed', '55P03', 'claimed', 'claimed'])
-    expect(await verdictOf(wanted[2] as (typeof wanted)[0])).to.equal('claimed')
+    expect(await verdictOf(defined(wanted[2], 'claim'))).to.equal('claimed')
   })
 
   it('settle the other payments of a batch while another session has locked one, and that one after the lock has ended', async () => {
@@ -78,10 +80,10 @@ describe('batches of claims and settlements', () => {
     const settlings = await settlingsOf(claimsOf(ids), batches)
     const { settlements } = batches
     const settle = (settling: (typeof settlings)[0]) => outcomeOf(settlements.commit(settling))
-    const statuses = await hold(ids[1] as string, () => Promise.all(settlings.map(settle)))
+    const statuses = await hold(idAt(1), () => Promise.all(settlings.map(settle)))
     expect(statuses).to.deep.equal(['SUCCESS', '55P03', 'SUCCESS', 'FAILED', 'SUCCESS'])
     expect(await ends()).to.deep.equal([SUCCESS, PENDING, SUCCESS, FAILED, SUCCESS])
-    expect(await settle(settlings[1] as (typeof settlings)[0])).to.equal('FAILED')
+    expect(await settle(defined(settlings[1], 'settlement'))).to.equal('FAILED')
     expect(await ends()).to.deep.equal([SUCCESS, FAILED, SUCCESS, FAILED, SUCCESS])
   })
 
@@ -89,13 +91,13 @@ describe('batches of claims and settlements', () => {
     const batches = createBatches({ db, ...OPTIONS })
     const settlings = await settlingsOf(claimsOf(ids), batches)
     const { claims, settlements } = batches
-    await payments.expireLease(ids[0] as string)
-    const [taken = { id: '', token: '' }] = claimsOf(ids)
+    await payments.expireLease(idAt(0))
+    const taken = { id: idAt(0), token: randomUUID() }
     expect((await claims.commit(taken)).claim.verdict).to.equal('claimed')
     const statuses = await Promise.all(settlings.map((settling) => settlements.commit(settling)))
     expect(statuses).to.deep.equal([undefined, 'FAILED', 'SUCCESS', 'FAILED', 'SUCCESS'])
     expect(await ends()).to.deep.equal([PENDING, FAILED, SUCCESS, FAILED, SUCCESS])
-    expect((await payments.row(ids[0] as string)).claim_token).to.equal(taken.token)
+    expect((await payments.row(idAt(0))).claim_token).to.equal(taken.token)
   })
 
   it('settle each payment once, with one event and one message, when the answer to the statement is lost', async () => {

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { requeue } from '@cashflow/db'
 import {
   answer,
@@ -87,7 +88,7 @@ describe('worker with payments on damaged pages', function () {
     await repair()
     expect(await payments.row(id)).to.include({ status: 'PENDING' })
     await payments.expireLease(id)
-    expect(await requeue(payments.db, letter?.id ?? '')).to.deep.equal({ done: true })
+    expect(await requeue(payments.db, defined(letter, 'dead letter').id)).to.deep.equal({ done: true })
     await withReconciler(async () => {
       await eventually(async () => expect(await redriven()).to.deep.equal([id]))
     })
@@ -98,7 +99,7 @@ describe('worker with payments on damaged pages', function () {
 
   it('makes one dead letter of a payment on a damaged page, however often its message is rejected', async () => {
     const { damaged } = await damage()
-    const [id = ''] = damaged
+    const id = defined(damaged[0], 'damaged payment')
     const { handle } = createDeadDeliveryHandler(payments)
     for (let time = 0; time < 2; time += 1)
       expect(await handle(delivery(id, { headers: { 'x-request-id': 'r-7' } }))).to.equal('ack')
@@ -119,16 +120,17 @@ describe('worker with payments on damaged pages', function () {
     const [vhost, provider] = await Promise.all([createTestVhost(), startScriptedServer()])
     provider.script = answer(200, { status: 'approved' })
     const bodies = damaged.slice(0, BEHIND)
+    const good = defined(sound[0], 'sound payment')
     expect(bodies).to.have.length(BEHIND)
     const worker = startHttpWorker({ payments, vhost, server: provider }, { WORKER_PREFETCH: '10' })
     try {
       await worker.logged('ready', { timeoutMs: 60_000 })
       for (const body of bodies) await publish(vhost, body)
       await publish(vhost, 'no payment')
-      await publish(vhost, sound[0] as string)
+      await publish(vhost, good)
       const soon = { timeoutMs: 30_000 }
       await eventually(async () => expect((await letters()).map(({ source }) => source)).to.include('queue'), soon)
-      await eventually(async () => expect((await payments.row(sound[0] as string)).status).to.equal('SUCCESS'))
+      await eventually(async () => expect((await payments.row(good)).status).to.equal('SUCCESS'))
       await eventually(async () => {
         const keys = (await letters()).filter(({ source }) => source === 'database').map(({ key }) => key)
         expect(keys.toSorted()).to.deep.equal(bodies.toSorted())

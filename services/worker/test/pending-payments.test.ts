@@ -1,4 +1,4 @@
-import { pause } from '@cashflow/async'
+import { defined, pause } from '@cashflow/async'
 import { requeue } from '@cashflow/db'
 import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -142,7 +142,7 @@ describe('worker with pending payments', () => {
         'the provider has not decided within PROVIDER_PENDING_MAX_MS (60000)',
       ])
       expect(asked.get(id)?.map(({ method }) => method)).to.deep.equal(Array.from({ length: looks }, () => 'GET'))
-      expect(await requeue(payments.db, letters[0]?.id ?? '')).to.deep.equal({ done: true })
+      expect(await requeue(payments.db, defined(letters[0], 'dead letter').id)).to.deep.equal({ done: true })
       expect((await payments.row(id)).provider_pending_since).to.deep.equal(since)
     }
     undecided.clear()

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { defined } from '@cashflow/async'
 import { requeue } from '@cashflow/db'
 import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -89,7 +90,7 @@ describe('worker with payments that the provider refuses', () => {
     }
   }
   const p99 = (durations: readonly number[]) =>
-    durations.toSorted((a, b) => a - b)[Math.floor(durations.length * 0.99)] as number
+    defined(durations.toSorted((a, b) => a - b)[Math.floor(durations.length * 0.99)], 'duration')
 
   it('parks twenty payments after three refusals each, and does not slow good payments down', async () => {
     const alone = createStream()
@@ -142,7 +143,7 @@ describe('worker with payments that the provider refuses', () => {
   it('does not probe the provider with refused payments while a good payment waits, although they are delivered first', async () => {
     // Long, so that all payments are delivered before the first probe, which is due after a fiftieth of it.
     handle = createWorker({ openMs: 150_000 })
-    const [good] = (await createMany(1)) as [string]
+    const good = await payments.pending()
     const ids = await createBad(3)
     await handleAll(ids)
     expect(payments.logged()).to.include(REFUSES)
@@ -155,13 +156,13 @@ describe('worker with payments that the provider refuses', () => {
   })
 
   it('charges a refused payment again after a requeue, and counts its refusals from 0', async () => {
-    const [id] = (await createBad(1)) as [string]
+    const id = defined((await createBad(1))[0], 'payment')
     for (let refusals = 1; refusals <= 3; refusals += 1) {
       await handleAll(await createMany(1))
       await handleDue([id])
     }
     const letter = await payments.db.selectFrom('dead_letters').select('id').where('key', '=', id).executeTakeFirst()
-    expect(await requeue(payments.db, letter?.id ?? '')).to.deep.equal({ done: true })
+    expect(await requeue(payments.db, defined(letter, 'dead letter').id)).to.deep.equal({ done: true })
     expect(await payments.row(id)).to.include({ refusals: 0, attempts: 1, parked_at: null })
     // The provider has no charge under this key, so the payment is charged.
     server.script = (request, response) => (request.method === 'GET' ? answer(404) : refuseBad)(request, response)

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import type { Tables } from '@cashflow/db'
 import { type Kysely, sql } from 'kysely'
 import type { Broker } from './broker.ts'
@@ -49,7 +50,7 @@ export async function broken(db: Kysely<Tables>, broker: Broker, calls: Calls): 
       group by key having count(distinct message_id) > 1) as twice,
     array(select payment || ', which ' || claimed_by || ' claimed last, was settled by ' || settled_by
       from trespasses) as trespasses`.execute(db)
-  const [{ gone, settled, twice, trespasses }] = rows as [(typeof rows)[0]]
+  const { gone, settled, twice, trespasses } = defined(rows[0], 'row')
   return [
     ...gone.filter((id) => !broker.confirmed.has(id)).map((id) => `message ${id} was deleted before its confirm`),
     ...settled
@@ -72,7 +73,7 @@ export async function unfinished(db: Kysely<Tables>, broker: Broker): Promise<st
       where place = 'outbox_messages' and not exists (
         select from ledger s where s.message_id = l.message_id and s.place <> 'outbox_messages')
       group by key) o) as ordered`.execute(db)
-  const [{ left, open, ordered }] = rows as [(typeof rows)[0]]
+  const { left, open, ordered } = defined(rows[0], 'row')
   const disordered = ordered.filter(({ ids }) => {
     const expected = ids.filter((id) => !broker.refused.has(id))
     const seen = broker.arrived.filter((id) => expected.includes(id))

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { defined } from '@cashflow/async'
 import { insertPayments, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { appendMessages, createFloors, createTopics, promoteDue, runPass } from '@cashflow/outbox'
@@ -77,7 +78,7 @@ function createEvents({ db, script, broker, calls, world, payments }: Game): (qu
     world.begin('worker', (database, actor) => process({ broker, calls, world }, database, actor, deliveries))
   }
   const write = async (database: Kysely<Tables>) => {
-    const key = payments[delivered.length % payments.length] as string
+    const key = defined(payments[delivered.length % payments.length], 'payment')
     await database.transaction().execute(async (tx) => {
       await sql`select from payments where id = ${key} for update`.execute(tx)
       await appendMessages(tx, [retryOf(key), retryOf(key)])

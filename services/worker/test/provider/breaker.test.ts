@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import { defined } from '@cashflow/async'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import type { LogFields } from '@cashflow/runtime'
 import { eventually } from '@cashflow/testing'
@@ -115,7 +116,7 @@ describe('circuit breaker', () => {
     await eventually(() => expect(admitted()).to.have.length(1))
     const answer = Promise.withResolvers<ProviderAnswer>()
     charge = () => answer.promise
-    const probe = use(admitted()[0] as Permit)
+    const probe = use(defined(admitted()[0], 'permit'))
     answer.resolve(DECLINED)
     await probe
     await eventually(() => expect(admitted()).to.have.length(5))
@@ -162,7 +163,7 @@ describe('circuit breaker', () => {
     const second = admission()
     first.release()
     await eventually(() => expect(second.permit).not.to.equal(undefined))
-    expect(await use(second.permit as Permit)).to.deep.equal(UNKNOWN)
+    expect(await use(defined(second.permit, 'permit'))).to.deep.equal(UNKNOWN)
   })
 
   it('does not charge a payment that was admitted before the circuit opened', async () => {
