@@ -1,8 +1,8 @@
 import { join, resolve } from 'node:path'
 import { styleText } from 'node:util'
 import type { Arguments } from './arguments.ts'
+import { createLogPrinter } from './log-printer.ts'
 import type { RunOptions } from './run-stack.ts'
-import { createLogPrinter } from './services/log-printer.ts'
 import type { StackSettings } from './settings.ts'
 
 const CHECKOUT = resolve(import.meta.dirname, '../../..')

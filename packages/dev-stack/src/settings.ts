@@ -10,7 +10,7 @@ import {
   parseEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
-import type { LogLevel } from './services/log-line.ts'
+import type { LogLevel } from './log-printer.ts'
 
 const schema = z.object({
   ...databaseEnv,

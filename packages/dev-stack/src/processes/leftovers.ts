@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { descendantsOf, untilGone } from './descendants.ts'
-import { isRunning } from './identity.ts'
+import { descendantsOf, isRunning, untilGone } from './process-table.ts'
 import type { RegisteredProcess } from './register.ts'
 
 /** Who is stopped when, and how it is asked. What is not named here is a service, and goes first. */

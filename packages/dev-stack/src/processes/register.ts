@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import * as z from 'zod'
 import { writeFileAtomically } from '../write-file-atomically.ts'
-import { identify, isRunning } from './identity.ts'
+import { identify, isRunning } from './process-table.ts'
 
 const registered = z.object({ role: z.string(), pid: z.int().positive(), startedAt: z.string() })
 

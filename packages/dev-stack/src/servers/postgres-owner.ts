@@ -1,6 +1,6 @@
 import { globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { identify, isRunning, type ProcessIdentity } from '../processes/identity.ts'
+import { identify, isRunning, type ProcessIdentity } from '../processes/process-table.ts'
 import { writeFileAtomically } from '../write-file-atomically.ts'
 import { mountSmallDisk, type SmallDisk, unmountSmallDisk } from './postgres-disk.ts'
 import type { PostgresHome } from './postgres-home.ts'

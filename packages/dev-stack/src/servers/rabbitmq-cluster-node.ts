@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { killTree } from '../processes/descendants.ts'
+import { killTree } from '../processes/process-table.ts'
 import { PortTakenError, StartError } from '../start-error.ts'
 import type { RabbitmqServer } from './rabbitmq.ts'
 import type { RabbitmqPrograms } from './rabbitmq-installed.ts'

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { stopLeftovers } from '../processes/leftovers.ts'
 import { tryLock } from '../processes/lock.ts'
+import { sendSignal } from '../processes/process-table.ts'
 import { openRegister, type Register } from '../processes/register.ts'
 import { StartError } from '../start-error.ts'
 import { readStackFile, removeStackFile } from './stack-file.ts'
@@ -24,8 +25,11 @@ export async function claimStateFolder(stateDir: string, say: (line: string) => 
     removeStackFile(stackFile)
     await stopLeftovers(register.running(), say)
     register.clear()
-    // Not even a crash of ours leaves a file that tells of a running stack; only kill -9 does.
-    const onExit = () => removeStackFile(stackFile)
+    // Runs also when this process ends by an error or by `process.exit`. Only SIGKILL leaves processes and the file.
+    const onExit = () => {
+      removeStackFile(stackFile)
+      for (const { pid } of register.running()) sendSignal(-pid, 'SIGKILL')
+    }
     process.on('exit', onExit)
     return {
       register,

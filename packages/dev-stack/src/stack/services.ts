@@ -1,6 +1,9 @@
+import { pause } from '@cashflow/async'
 import { freePorts } from '../ports.ts'
+import { describeExit } from '../processes/daemon.ts'
 import type { KeptRunning, Running } from '../processes/keep-running.ts'
-import { type ServiceCommand, startService } from '../services/service.ts'
+import { type ServiceCommand, startServiceProcess } from '../processes/service-process.ts'
+import { StartError } from '../start-error.ts'
 import { allOrNone } from './all-or-none.ts'
 import { choosePort } from './choose-port.ts'
 import type { Servers } from './servers.ts'
@@ -12,7 +15,18 @@ export type Services = {
   stop(): Promise<void>
 }
 
-type Planned = { name: ServiceName; label: string; command: ServiceCommand }
+interface Planned {
+  name: ServiceName
+  label: string
+  command: Pick<ServiceCommand, 'file' | 'args' | 'cwd' | 'env'>
+  /** A URL that must answer GET with 200 before the service counts as ready. */
+  healthUrl?: string
+}
+
+/** Longer than the services' own deadlines: the worker's is PROVIDER_DEADLINE_MS, at most a minute, and 15 seconds. */
+const STOP_PATIENCE_MS = 80_000
+const HEALTH_RETRY_MS = 100
+const HEALTH_ANSWER_MS = 5_000
 
 /** Resolves when every one of them is ready. */
 export async function startServices(context: StackContext, servers: Servers): Promise<Services> {
@@ -27,10 +41,11 @@ export async function startServices(context: StackContext, servers: Servers): Pr
   try {
     await allOrNone(
       planned.map((service) => async (until) => {
-        const { name, label, command } = service
-        const hooks = { onLine: (line: string) => printer.print(label, line), onSpawn: onSpawn(name) }
-        const process = await supervise(label, (aborted) => startService(label, command, hooks, aborted), until)
-        kept.set(service, process)
+        const { name, label, command, healthUrl } = service
+        const output = { onLine: (line: string) => printer.print(label, line) }
+        const start = (aborted: AbortSignal) =>
+          startReady({ ...command, name: label, output, onSpawn: onSpawn(name) }, healthUrl, aborted)
+        kept.set(service, await supervise(label, start, until))
       }),
       signal,
     )
@@ -63,9 +78,42 @@ function plan({ counts, commands, env, cwd, settings }: StackContext, servers: S
       if (name !== 'api') return { name, label, command }
       const port = ports[index] as number
       const healthUrl = `${apiUrl(settings.host, port)}/health`
-      return { name, label, command: { ...command, env: { ...shared, PORT: String(port) }, healthUrl } }
+      return { name, label, command: { ...command, env: { ...shared, PORT: String(port) } }, healthUrl }
     }),
   )
+}
+
+/**
+ * Starts a service, and resolves when it has logged `ready` and is healthy. There is no deadline: a service waits for
+ * its servers, and logs that it waits.
+ */
+async function startReady(
+  command: Omit<ServiceCommand, 'outlive'>,
+  healthUrl: string | undefined,
+  signal: AbortSignal,
+): Promise<Running> {
+  const service = startServiceProcess({ ...command, outlive: true })
+  const stop = () => service.stop(STOP_PATIENCE_MS)
+  try {
+    await service.logged('ready', { timeoutMs: Number.POSITIVE_INFINITY, signal })
+    while (healthUrl !== undefined && service.isRunning() && !(await isHealthy(healthUrl))) {
+      await pause(HEALTH_RETRY_MS, signal)
+      signal.throwIfAborted()
+    }
+    if (service.isRunning()) return { pid: service.pid, exited: service.exited, stop }
+  } catch (error) {
+    if (service.isRunning()) {
+      await stop()
+      throw error
+    }
+  }
+  throw new StartError(`${command.name} ended before it was ready (${describeExit(await service.exited)})`)
+}
+
+async function isHealthy(url: string): Promise<boolean> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(HEALTH_ANSWER_MS) }).catch(() => undefined)
+  await response?.body?.cancel()
+  return response?.ok ?? false
 }
 
 /** The first API has the port of the settings, the next ones those after it, where they are free. With 0 each has any. */

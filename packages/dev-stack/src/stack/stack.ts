@@ -1,5 +1,5 @@
+import type { LogPrinter } from '../log-printer.ts'
 import { isPortFree } from '../ports.ts'
-import type { LogPrinter } from '../services/log-printer.ts'
 import type { StackSettings } from '../settings.ts'
 import { StartError } from '../start-error.ts'
 import { claimStateFolder } from './claim.ts'

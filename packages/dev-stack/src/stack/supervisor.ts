@@ -1,8 +1,8 @@
 import { redact } from '@cashflow/runtime'
+import type { LogPrinter } from '../log-printer.ts'
 import { describeExit } from '../processes/daemon.ts'
 import { type KeptRunning, keepRunning, type Running } from '../processes/keep-running.ts'
 import type { Register } from '../processes/register.ts'
-import type { LogPrinter } from '../services/log-printer.ts'
 
 const RESTART_AFTER_MS = 1_000
 

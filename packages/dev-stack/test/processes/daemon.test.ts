@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { startDaemon } from '../../src/processes/daemon.ts'
-import { identify, isRunning } from '../../src/processes/identity.ts'
+import { identify, isRunning } from '../../src/processes/process-table.ts'
 import { eventually } from '../support/eventually.ts'
 
 const DAEMON_MODULE = join(import.meta.dirname, '../../src/processes/daemon.ts')

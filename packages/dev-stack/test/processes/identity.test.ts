@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect } from 'chai'
-import { identify, isRunning } from '../../src/processes/identity.ts'
+import { identify, isRunning } from '../../src/processes/process-table.ts'
 
 describe('a process identity', () => {
   it('holds while the process runs, and not after', async () => {

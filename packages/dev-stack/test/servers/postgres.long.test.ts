@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { freePort } from '../../src/ports.ts'
-import { identify } from '../../src/processes/identity.ts'
+import { identify } from '../../src/processes/process-table.ts'
 import {
   type PostgresOptions,
   type PostgresServer,

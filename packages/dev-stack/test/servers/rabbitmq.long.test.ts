@@ -1,6 +1,5 @@
 import { expect } from 'chai'
-import { descendantsOf } from '../../src/processes/descendants.ts'
-import { identify, isRunning, type ProcessIdentity } from '../../src/processes/identity.ts'
+import { descendantsOf, identify, isRunning, type ProcessIdentity } from '../../src/processes/process-table.ts'
 import { type RabbitmqServer, startRabbitmq } from '../../src/servers/rabbitmq.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 

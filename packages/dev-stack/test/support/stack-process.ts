@@ -1,6 +1,6 @@
 import { join } from 'node:path'
+import { createLogPrinter } from '../../src/log-printer.ts'
 import { runStack } from '../../src/run-stack.ts'
-import { createLogPrinter } from '../../src/services/log-printer.ts'
 import { stackSettings } from '../../src/settings.ts'
 import { StartError } from '../../src/start-error.ts'
 

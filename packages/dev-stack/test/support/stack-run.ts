@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { identify, type ProcessIdentity } from '../../src/processes/identity.ts'
+import { identify, type ProcessIdentity } from '../../src/processes/process-table.ts'
 import { readStackFile, type StackFile } from '../../src/stack/stack-file.ts'
 import { eventually } from './eventually.ts'
 

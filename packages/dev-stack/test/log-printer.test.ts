@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { createLogPrinter } from '../../src/services/log-printer.ts'
+import { createLogPrinter } from '../src/log-printer.ts'
 
 const line = (level: string, message: string, fields = {}) =>
   JSON.stringify({ time: '2026-01-02T03:04:05.678Z', service: 'worker', level, message, ...fields })
