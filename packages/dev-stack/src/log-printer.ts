@@ -32,9 +32,9 @@ export function createLogPrinter({ write, level, labelWidth }: LogPrinterOptions
   let heldBack: string[] | undefined = []
   const print = (label: string, raw: string) => {
     const line = parseLogLine(raw)
-    if (!line) return write(`${label.padEnd(labelWidth)}  ${raw}`)
+    if (!line?.time || !line.level) return write(`${label.padEnd(labelWidth)}  ${raw}`)
     if (!isAtLeast(line.level, level)) return
-    const text = format(label, labelWidth, line)
+    const text = format(label, labelWidth, line as Required<LogLine>)
     if (heldBack && !isAtLeast(line.level, 'warn')) heldBack.push(text)
     else write(text)
   }
@@ -54,7 +54,7 @@ function isAtLeast(level: string, threshold: LogLevel): boolean {
 }
 
 /** `12:00:00.000  worker 2  info   payment settled payment_id=…`, coloured where standard output is a terminal. */
-function format(label: string, labelWidth: number, line: LogLine): string {
+function format(label: string, labelWidth: number, line: Required<LogLine>): string {
   const { time, level, message, service: _, ...fields } = line
   const facts = Object.entries(fields).map(([name, value]) => styleText('gray', `${name}=`) + inline(value))
   const shown = [

@@ -5,6 +5,7 @@ import { REPOSITORY } from './repository.ts'
 
 export interface LogLine extends StackLogLine {
   service: string
+  level: string
 }
 
 export interface ServiceProcess {

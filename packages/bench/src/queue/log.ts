@@ -1,4 +1,4 @@
-/** Writes a log line such as the services write: a process counts as started once it has logged `ready`. */
+/** A line as the services log it: whoever started the process waits for `ready`. */
 export function log(message: string): void {
-  process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), level: 'info', message })}\n`)
+  process.stdout.write(`${JSON.stringify({ message })}\n`)
 }

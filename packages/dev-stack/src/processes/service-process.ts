@@ -2,11 +2,11 @@ import { readFileSync, statSync } from 'node:fs'
 import { pause } from '@cashflow/async'
 import { type Daemon, type DaemonCommand, describeExit, type Exit, spawnDaemon } from './daemon.ts'
 
-/** A line of our services' logs. Other fields depend on the message. */
+/** A line of a service's log. Our own services give a time and a level too; other fields depend on the message. */
 export interface LogLine {
-  time: string
-  level: string
   message: string
+  level?: string
+  time?: string
   [field: string]: unknown
 }
 
@@ -115,8 +115,7 @@ export function parseLogLine(line: string): LogLine | undefined {
   if (!line.startsWith('{')) return undefined
   try {
     const parsed = JSON.parse(line) as Partial<LogLine>
-    const isLogLine = [parsed.time, parsed.level, parsed.message].every((field) => typeof field === 'string')
-    return isLogLine ? (parsed as LogLine) : undefined
+    return typeof parsed.message === 'string' ? (parsed as LogLine) : undefined
   } catch {
     return undefined
   }
