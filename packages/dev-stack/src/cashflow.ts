@@ -7,7 +7,7 @@ import type { StackSettings } from './settings.ts'
 
 const CHECKOUT = resolve(import.meta.dirname, '../../..')
 
-/** This repository's services, with everything that they leave on the disk in its `.cashflow`. */
+/** The services of this repository. All that they write to the disk is in its folder `.cashflow`. */
 export function cashflowStack(
   { apis, relays, workers, fresh }: Arguments,
   settings: StackSettings,

@@ -4,7 +4,7 @@ import { createLogPrinter } from '../src/log-printer.ts'
 const line = (level: string, message: string, fields = {}) =>
   JSON.stringify({ time: '2026-01-02T03:04:05.678Z', service: 'worker', level, message, ...fields })
 
-describe('the services’ logs', () => {
+describe('log printer', () => {
   function printer(level: 'info' | 'warn') {
     const lines: string[] = []
     // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
@@ -12,7 +12,7 @@ describe('the services’ logs', () => {
     return { lines, ...createLogPrinter({ write, level, labelWidth: 8 }) }
   }
 
-  it('are readable lines with their facts', () => {
+  it('prints a log line with its fields, readable', () => {
     const { lines, print, release } = printer('info')
     release()
     print('worker 2', line('info', 'payment settled', { payment_id: 'p1', attempts: 1, detail: 'two words' }))
@@ -21,21 +21,21 @@ describe('the services’ logs', () => {
     ])
   })
 
-  it('show an error as its message, and where it was thrown', () => {
+  it('prints an error as its message and its stack', () => {
     const { lines, print, release } = printer('info')
     release()
     print('api', line('error', 'boom', { error: { message: 'no route', stack: 'Error: no route\n    at here' } }))
     expect(lines).to.deep.equal(['03:04:05.678  api       error  boom error="no route"\n    at here'])
   })
 
-  it('keep what is no log line as it is', () => {
+  it('prints output other than log lines unchanged', () => {
     const { lines, print } = printer('info')
     print('api', 'Segmentation fault')
     print('api', '{"not": "ours"}')
     expect(lines).to.deep.equal(['api       Segmentation fault', 'api       {"not": "ours"}'])
   })
 
-  it('are those of the level that was asked for', () => {
+  it('prints no line below the configured level', () => {
     const { lines, print, release } = printer('warn')
     release()
     print('api', line('info', 'ready'))
@@ -43,7 +43,7 @@ describe('the services’ logs', () => {
     expect(lines.map((text) => text.split('  ').at(-1))).to.deep.equal([' slow'])
   })
 
-  it('wait for the summary, but for warnings', () => {
+  it('holds back lines until release, except warnings', () => {
     const { lines, print, release } = printer('info')
     print('api', line('info', 'ready'))
     print('api', line('warn', 'waiting for PostgreSQL'))

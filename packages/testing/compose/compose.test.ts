@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { setInterval } from 'node:timers/promises'
+import { eventually } from '@cashflow/async'
 import { expect } from 'chai'
-import { eventually } from '../src/eventually.ts'
 import {
   api,
   compose,

@@ -1,7 +1,7 @@
 import { type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
-import { eventually } from '../src/eventually.ts'
+import { eventually } from '@cashflow/async'
 import { REPOSITORY } from '../src/repository.ts'
 import { type Command, findCompose, NoEngine } from './engine.ts'
 import { projectEnv } from './project-env.ts'

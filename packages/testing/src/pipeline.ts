@@ -1,6 +1,6 @@
+import { eventually } from '@cashflow/async'
 import { openPool } from '@cashflow/dev-stack'
 import type pg from 'pg'
-import { eventually } from './eventually.ts'
 import { type ServiceProcess, startService } from './service-process.ts'
 import { createTestDatabase, type TestDatabase } from './test-database.ts'
 import { createTestVhost, type TestVhost } from './test-vhost.ts'

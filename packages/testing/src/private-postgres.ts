@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { query, startPostgres } from '@cashflow/dev-stack'
 import { withDatabase } from './addresses.ts'
-import { createMigrated } from './migrated.ts'
+import { createMigrated } from './test-database.ts'
 
 export interface PrivatePostgres {
   /** A migrated database. The address stays, whatever happens to the server. */

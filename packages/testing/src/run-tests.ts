@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { REPOSITORY } from './repository.ts'
 import { readReports, summary } from './run-report.ts'
-import { startServers } from './start-servers.ts'
+import { startServers } from './servers.ts'
 
 /** For each task, half of its work, by measured durations. A package that is not named here is in the other half. */
 const FIRST_HALF: Readonly<Record<string, readonly string[]>> = {

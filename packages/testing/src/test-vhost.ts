@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { type Management, management } from '@cashflow/dev-stack'
 import { type Addresses, addresses } from './addresses.ts'
-import { type Management, management } from './management.ts'
 
 type Broker = Pick<Addresses, 'amqpUrl' | 'managementUrl'>
 

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { openClient, type PostgresServer, startPostgres } from '@cashflow/dev-stack'
 import { expect } from 'chai'
-import { createMigrated } from '../src/migrated.ts'
 import { REPOSITORY } from '../src/repository.ts'
 import { startService } from '../src/service-process.ts'
+import { createMigrated } from '../src/test-database.ts'
 
 const PASSWORD = `%41@:/#?&=+ ,'"ß日😀\\;!()*[]{}|^~\`<>$`
 const LOGIN = `${encodeURIComponent('mé@server')}:${encodeURIComponent(PASSWORD)}`

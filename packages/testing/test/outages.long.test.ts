@@ -1,9 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startRabbitmqCluster } from '@cashflow/dev-stack'
 import { expect } from 'chai'
-import { createTestVhost, eventually, startPrivatePostgres } from '../src/index.ts'
+import { createTestVhost, eventually, startPrivatePostgres, startRabbitmqCluster } from '../src/index.ts'
 import { type Pipeline, type Role, startPipeline } from '../src/pipeline.ts'
 import { expectAllSettledOnce, expectEachSettledOnce, PAYMENTS, postAll } from './thousand-payments.ts'
 

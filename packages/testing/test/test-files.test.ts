@@ -19,7 +19,7 @@ const HEARD = [
   'packages/bench/src/textbook/database.ts', // Reads as a tutorial does, so it uses no function of ours.
   'packages/chaos/test/faults/links.test.ts',
   'packages/dev-stack/src/servers/postgres-client.ts',
-  'packages/dev-stack/src/servers/rabbitmq-ready.ts',
+  'packages/dev-stack/src/servers/rabbitmq-management.ts',
   'packages/testing/src/open-socket.ts',
   'packages/testing/src/tcp-proxy/tcp-proxy.ts', // Its links do.
   'packages/testing/test/tcp-proxy/plain-sockets.ts',

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import { identify, isRunning } from '../../src/processes/process-table.ts'
 
-describe('a process identity', () => {
-  it('holds while the process runs, and not after', async () => {
+describe('process identity', () => {
+  it('matches while the process runs, and not afterwards', async () => {
     const child = spawn('sleep', ['60'])
     await once(child, 'spawn')
     const identity = identify(child.pid as number)
@@ -15,7 +15,7 @@ describe('a process identity', () => {
     expect(isRunning(identity)).to.equal(false)
   })
 
-  it('is not that of a later process with the same pid', () => {
+  it('does not match a later process with the same pid', () => {
     const own = identify(process.pid)
     if (!own) throw new Error('no identity')
     expect(isRunning(own)).to.equal(true)

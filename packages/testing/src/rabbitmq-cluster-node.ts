@@ -1,42 +1,50 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { killTree } from '../processes/process-table.ts'
-import { PortTakenError, StartError } from '../start-error.ts'
-import type { RabbitmqServer } from './rabbitmq.ts'
-import type { RabbitmqPrograms } from './rabbitmq-installed.ts'
-import type { RabbitmqPorts } from './rabbitmq-launcher.ts'
-import { type BrokerIdentity, launchBroker } from './rabbitmq-node.ts'
+import {
+  type BrokerIdentity,
+  killTree,
+  launchBroker,
+  localUrls,
+  PortTakenError,
+  type RabbitmqPorts,
+  type RabbitmqPrograms,
+  type RabbitmqServer,
+  StartError,
+} from '@cashflow/dev-stack'
 
 export interface RabbitmqClusterNode {
-  /** Erlang's name of it. */
+  /** The Erlang node's name. */
   readonly name: string
   readonly url: string
   readonly managementUrl: string
   /** @throws Error when it does not run */
   readonly pid: number
   readonly isRunning: boolean
-  /** SIGKILL to all of its processes; resolves when they are gone. */
+  /** Sends SIGKILL to all its processes, and resolves when they have ended. */
   kill(): Promise<void>
-  /** SIGTERM, then SIGKILL to what has not ended when its time is up: by default when all that it confirmed is on disk. */
+  /**
+   * Sends SIGTERM, and SIGKILL `patienceMs` milliseconds later. By default that is when every confirmed message is on
+   * disk.
+   */
   shutDown(options?: { patienceMs?: number }): Promise<void>
   /**
-   * With its data; resolves when it answers.
+   * Starts it with its data, and resolves when it answers.
    *
-   * @throws StartError also when those that it waits for do not come: after all were down, start all at once
+   * @throws StartError also when other nodes that it waits for do not start: after all were down, start all at once
    */
   start(): Promise<void>
-  /** Removes the data of one that does not run. All have to be wiped before the cluster's `start()` makes a new one. */
+  /** Removes the data of a node that does not run. Wipe all nodes before the cluster's `start()` makes a new cluster. */
   wipe(): Promise<void>
-  /** Runs rabbitmqctl against it and returns what it prints. */
+  /** Runs rabbitmqctl against it and returns its output. */
   ctl(...args: string[]): Promise<string>
 }
 
-export type ClusterNode = RabbitmqClusterNode & { readonly managementPort: number; hasData(): boolean }
+export type ClusterNode = RabbitmqClusterNode & { hasData(): boolean }
 
 /** Nodes that start together share the machine, and wait for each other. */
 const START_DEADLINE_MS = 240_000
 
-export type ClusterNodeOptions = {
+export interface ClusterNodeOptions {
   dir: string
   programs: RabbitmqPrograms
   identity: BrokerIdentity
@@ -45,17 +53,17 @@ export type ClusterNodeOptions = {
 
 export function createClusterNode({ dir, programs, identity, ports }: ClusterNodeOptions): ClusterNode {
   let server: RabbitmqServer | undefined
-  let starting: { over: Promise<void>; giveUp: AbortController } | undefined
+  let starting: { ended: Promise<void>; giveUp: AbortController } | undefined
 
   const hasData = () => existsSync(join(dir, 'data'))
 
   async function launch(signal: AbortSignal): Promise<void> {
     const started = await launchBroker(programs, identity, ports, { dir, signal, deadlineMs: START_DEADLINE_MS })
-    if (started.outcome === 'port taken') {
+    if (started.outcome === 'port_taken') {
       throw new PortTakenError(identity.nodeName, [ports.amqp, ports.management, ports.distribution])
     }
     if (started.outcome !== 'ready') {
-      throw new StartError(`${identity.nodeName} did not start; the end of ${started.logFile}:\n${started.said}`)
+      throw new StartError(`${identity.nodeName} did not start; the end of ${started.logFile}:\n${started.output}`)
     }
     server = started.server
     void server.exited.then(() => {
@@ -68,18 +76,16 @@ export function createClusterNode({ dir, programs, identity, ports }: ClusterNod
     return server
   }
 
-  /** One that is just starting as well: its start is given up. */
+  /** Ends the node. If it is starting, the start is aborted first. */
   async function end(how: (server: RabbitmqServer) => Promise<unknown>): Promise<void> {
     starting?.giveUp.abort(new StartError(`${identity.nodeName} was ended while it started`))
-    await starting?.over.catch(() => {})
+    await starting?.ended.catch(() => {})
     if (server) await how(server)
   }
 
   return {
     name: identity.nodeName,
-    url: `amqp://guest:guest@127.0.0.1:${ports.amqp}/`,
-    managementUrl: `http://guest:guest@127.0.0.1:${ports.management}`,
-    managementPort: ports.management,
+    ...localUrls(ports),
     get pid() {
       return running().pid
     },
@@ -95,14 +101,14 @@ export function createClusterNode({ dir, programs, identity, ports }: ClusterNod
     async start() {
       if (server) return
       const giveUp = new AbortController()
-      const over = launch(giveUp.signal).finally(() => {
+      const ended = launch(giveUp.signal).finally(() => {
         starting = undefined
       })
-      starting = { over, giveUp }
-      await over
+      starting = { ended, giveUp }
+      await ended
     },
     async wipe() {
-      if (server || starting) throw new Error(`${identity.nodeName} runs: only one that does not can be wiped`)
+      if (server || starting) throw new Error(`${identity.nodeName} runs, and only a stopped node can be wiped`)
       rmSync(join(dir, 'data'), { recursive: true, force: true })
     },
     hasData,

@@ -1,24 +1,24 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { canDownloadFromDebian } from '@cashflow/dev-stack'
 import { expect } from 'chai'
 import { fetchLibfaketime } from '../src/libfaketime.ts'
-import { canDownloadFromDebian } from '../src/servers/debian-cache.ts'
 
 const HOUR_MS = 3_600_000
 
-/** Tells when its timer is over. The clock of timers is not the one that was set. */
+/** Prints the time when its timer fires. Timers use a clock that libfaketime does not set. */
 const SCRIPT = `
 const started = performance.now()
 setTimeout(() => console.log(JSON.stringify({ now: Date.now(), waitedMs: performance.now() - started })), 50)`
 
 describe('libfaketime', function () {
-  this.timeout(300_000) // The first time on a machine it may have to be downloaded.
+  this.timeout(300_000) // The first run on a machine may have to download it.
 
-  it('sets the clock of a process, and leaves its timers alone; undefined where there is no way to have it', async () => {
-    const said: string[] = []
-    const library = await fetchLibfaketime({ log: (line) => said.push(line) })
+  it('sets the clock of a process and not its timers, or is undefined where it cannot be had', async () => {
+    const lines: string[] = []
+    const library = await fetchLibfaketime({ log: (line) => lines.push(line) })
     if (library === undefined) {
-      expect(canDownloadFromDebian() === false || said.join().includes('could not download')).to.equal(true)
+      expect(canDownloadFromDebian() === false || lines.join().includes('could not download')).to.equal(true)
       return
     }
     const env = { LD_PRELOAD: library, FAKETIME: '+1h', FAKETIME_DONT_FAKE_MONOTONIC: '1' }

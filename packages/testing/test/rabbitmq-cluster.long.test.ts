@@ -1,42 +1,39 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect } from 'chai'
-import { type RabbitmqCluster, startRabbitmqCluster } from '../../src/servers/rabbitmq-cluster.ts'
-import type { RabbitmqClusterNode } from '../../src/servers/rabbitmq-cluster-node.ts'
-import { eventually } from '../support/eventually.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
+import {
+  eventually,
+  management,
+  type RabbitmqCluster,
+  type RabbitmqClusterNode,
+  startRabbitmqCluster,
+} from '../src/index.ts'
 
 interface Queue {
   members: string[]
   online: string[]
 }
 
-describe('a cluster of three RabbitMQ nodes', function () {
-  this.timeout(400_000) // Three brokers share what may be two busy cores.
-  const folder = temporaryFolder()
+describe('RabbitMQ cluster of three nodes', function () {
+  this.timeout(400_000) // Three brokers may share two busy cores.
+  let dir: string
   let cluster: RabbitmqCluster
   let names: string[]
   before(async () => {
-    cluster = await startRabbitmqCluster({ dir: folder.path, size: 3 })
+    dir = await mkdtemp(join(tmpdir(), 'cashflow test '))
+    cluster = await startRabbitmqCluster({ dir, size: 3 })
     names = cluster.nodes.map(({ name }) => name)
   })
   after(async () => {
     await cluster?.stop()
-    folder.remove()
+    await rm(dir, { recursive: true, force: true })
   })
 
-  async function ask<Answer>(node: RabbitmqClusterNode, method: string, path: string, body?: unknown): Promise<Answer> {
-    const { origin, username, password } = new URL(node.managementUrl)
-    const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
-    const response = await fetch(`${origin}/api${path}`, {
-      method,
-      headers: { authorization, 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    const text = await response.text()
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
-    return JSON.parse(text || 'null')
-  }
+  const ask = async <Answer>(node: RabbitmqClusterNode, method: string, path: string, body?: unknown) =>
+    (await management(node.managementUrl).request(method, path, body)) as Answer
 
-  /** Through a node that runs, once the queue answers again; the messages stay. */
+  /** Reads the messages through a running node, once the queue answers, and leaves them in the queue. */
   const payloads = (by: RabbitmqClusterNode) =>
     eventually(async () => {
       const settings = { count: 10, ackmode: 'ack_requeue_true', encoding: 'auto' }
@@ -47,7 +44,7 @@ describe('a cluster of three RabbitMQ nodes', function () {
 
   const leader = () => eventually(() => cluster.queueLeader('/', 'kept'))
 
-  it('keeps what a quorum queue has confirmed when the node that leads it is killed', async () => {
+  it('keeps the confirmed messages of a quorum queue when its leader is killed', async () => {
     const [any] = cluster.nodes as [RabbitmqClusterNode]
     const quorum = { durable: true, arguments: { 'x-queue-type': 'quorum' } }
     await ask(any, 'PUT', '/queues/%2F/kept', quorum)
@@ -70,7 +67,7 @@ describe('a cluster of three RabbitMQ nodes', function () {
     expect(await payloads(next)).to.deep.equal(['kept'])
   })
 
-  it('is a new one, and empty, when all have lost their data', async () => {
+  it('is new and empty after all nodes have lost their data', async () => {
     await Promise.all(cluster.nodes.map((node) => node.kill()))
     await Promise.all(cluster.nodes.map((node) => node.wipe()))
     await cluster.start()

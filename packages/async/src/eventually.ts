@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from './wait.ts'
 
 /**
- * Tries an assertion until it holds.
+ * Repeats an assertion until it holds, and returns its result.
  *
  * @throws the assertion's own error once it has failed for `timeoutMs` (60,000 by default)
  */
@@ -16,6 +16,6 @@ export async function eventually<Result>(
     } catch (error) {
       if (performance.now() >= giveUpAt) throw error
     }
-    await sleep(intervalMs)
+    await pause(intervalMs)
   }
 }

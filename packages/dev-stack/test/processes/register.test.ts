@@ -3,12 +3,11 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { stopLeftovers } from '../../src/processes/leftovers.ts'
 import { identify, type ProcessIdentity } from '../../src/processes/process-table.ts'
-import { openRegister } from '../../src/processes/register.ts'
+import { openRegister, stopLeftovers } from '../../src/processes/register.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
-describe('what a killed stack left behind', () => {
+describe('processes of a killed stack', () => {
   const folder = temporaryFolder()
   const children: ChildProcess[] = []
   after(() => {
@@ -29,7 +28,7 @@ describe('what a killed stack left behind', () => {
     return identity
   }
 
-  it('is found in the register by whoever opens it next', async () => {
+  it('are in the register when the next run opens it', async () => {
     const { child, pid } = await start('sleep', '60')
     const file = join(folder.path, 'found.json')
     openRegister(file).add('worker', pid)
@@ -40,7 +39,7 @@ describe('what a killed stack left behind', () => {
     expect(next.running()).to.deep.equal([])
   })
 
-  it('is stopped, services first and the database last', async () => {
+  it('are stopped by the next run: services first, the database last', async () => {
     const diary = join(folder.path, 'diary')
     const left = await Promise.all(
       ['postgres', 'rabbitmq', 'worker'].map(async (role) => {
@@ -55,7 +54,7 @@ describe('what a killed stack left behind', () => {
     expect(readFileSync(diary, 'utf8')).to.equal('worker\nrabbitmq\npostgres\n')
   })
 
-  it('is killed when it does not stop', async () => {
+  it('are killed when they do not stop in time', async () => {
     const child = spawn('sh', ['-c', 'trap "" TERM; echo deaf; exec sleep 60'], { detached: true })
     children.push(child)
     await once(child.stdout, 'data')
@@ -64,7 +63,7 @@ describe('what a killed stack left behind', () => {
     expect(await ended).to.deep.equal([null, 'SIGKILL'])
   })
 
-  it('is left alone when its pid is another process’s now', async () => {
+  it('are not stopped if another process has the pid', async () => {
     const { child, pid } = await start('sleep', '60')
     await stopLeftovers([{ role: 'postgres', pid, startedAt: 'another time' }], () => {})
     expect(child.exitCode ?? child.signalCode).to.equal(null)

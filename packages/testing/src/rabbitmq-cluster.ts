@@ -1,31 +1,34 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { freePorts } from '../ports.ts'
-import type { Daemon } from '../processes/daemon.ts'
-import { PortTakenError, StartError } from '../start-error.ts'
+import { pause } from '@cashflow/async'
+import {
+  askManagement,
+  type Daemon,
+  findPrograms,
+  freePorts,
+  PortTakenError,
+  type RabbitmqPrograms,
+  StartError,
+  startEpmd,
+} from '@cashflow/dev-stack'
 import { type ClusterNode, createClusterNode, type RabbitmqClusterNode } from './rabbitmq-cluster-node.ts'
-import type { RabbitmqPrograms } from './rabbitmq-installed.ts'
-import { findPrograms } from './rabbitmq-launcher.ts'
-import { askManagement } from './rabbitmq-management.ts'
-import { startEpmd } from './rabbitmq-node.ts'
 
-export type RabbitmqClusterOptions = {
-  /** Data, configuration and logs live in it. */
+export interface RabbitmqClusterOptions {
+  /** Folder for data, configuration and logs. */
   dir: string
   size: 1 | 3
   log?: (line: string) => void
 }
 
 export interface RabbitmqCluster {
-  /** Their addresses stay the same for the life of the cluster. */
+  /** Each node keeps its address as long as the cluster exists. */
   readonly nodes: readonly RabbitmqClusterNode[]
-  /** Starts all that do not run, at once; resolves when all answer, and each sees all running in its cluster. */
+  /** Starts all stopped nodes at once. Resolves when all answer, and each sees all nodes running in its cluster. */
   start(): Promise<void>
-  /** Stops all for good; the data stays. */
+  /** Stops all nodes and their name server. The data stays. */
   stop(): Promise<void>
-  /** @throws Error when no running node knows of a leader that runs */
+  /** Returns the node that leads a quorum queue. @throws Error when no running node knows a running leader */
   queueLeader(vhost: string, queue: string): Promise<RabbitmqClusterNode>
 }
 
@@ -33,7 +36,7 @@ const START_TRIES = 3
 const JOIN_DEADLINE_MS = 60_000
 
 /**
- * Nodes of one private RabbitMQ: they share a name server, which outlives them, and a cookie, with nobody else.
+ * Starts the nodes of one private RabbitMQ. They share a name server and a cookie, which no other broker has.
  *
  * @throws StartError where RabbitMQ could only run in Docker
  */
@@ -46,7 +49,7 @@ export async function startRabbitmqCluster(options: RabbitmqClusterOptions): Pro
     try {
       return await form(programs, options)
     } catch (error) {
-      // Somebody else took a port that was free.
+      // Another process took a port first.
       if (!(error instanceof PortTakenError) || attempt === START_TRIES) throw error
     }
   }
@@ -69,12 +72,12 @@ async function form(programs: RabbitmqPrograms, options: RabbitmqClusterOptions)
       throw error
     }
   }
-  // It ended by itself: what answers on its port, if anything, is another's.
+  // epmd ended by itself: another process took its port first, and answers there.
   await cluster.stop()
   throw new PortTakenError('epmd', [epmdPort])
 }
 
-/** Made before the nodes start: each would make its own. */
+/** Creates the cookie before the nodes start, since each node would create its own. */
 function makeCookie(dir: string): string {
   mkdirSync(dir, { recursive: true })
   const file = join(dir, '.erlang.cookie')
@@ -96,7 +99,7 @@ function createNodes(
   const clusterName = `cashflow-${epmd}-${process.pid}`
   return names.map((nodeName, index) => {
     const [amqp, management, distribution] = ports.slice(index * 3) as [number, number, number]
-    // The first finds nobody in a new cluster, and need not look for long.
+    // The first node of a new cluster finds no other, and need not retry for long.
     const settings = [...discovery, ...(index === 0 ? ['cluster_formation.discovery_retry_limit = 1'] : [])]
     return createClusterNode({
       dir: join(dir, `node-${index + 1}`),
@@ -111,7 +114,7 @@ function toCluster(nodes: ClusterNode[], epmd: Daemon): RabbitmqCluster {
   return {
     nodes,
     async start() {
-      // An empty cluster grows from its first node. Of three empty ones that start at once each waits for the others.
+      // Three empty nodes that start at once would wait for each other, so an empty cluster begins with its first node.
       if (nodes.every((node) => !node.hasData())) await nodes[0]?.start()
       await Promise.all(nodes.map((node) => node.start()))
       await Promise.all(nodes.map((node) => seesAll(node, nodes.length)))
@@ -123,21 +126,21 @@ function toCluster(nodes: ClusterNode[], epmd: Daemon): RabbitmqCluster {
     async queueLeader(vhost, queue) {
       const path = `/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(queue)}`
       for (const node of nodes.filter(({ isRunning }) => isRunning)) {
-        const found = await askManagement<{ leader?: string; node?: string }>(node.managementPort, path)
+        const found = await askManagement<{ leader?: string; node?: string }>(node.managementUrl, path)
         const leader = nodes.find(({ name, isRunning }) => isRunning && name === (found?.leader ?? found?.node))
         if (leader) return leader
       }
-      throw new Error(`no node knows a leader of the queue ${queue} that runs`)
+      throw new Error(`no node knows a running leader of the queue ${queue}`)
     },
   }
 }
 
-async function seesAll({ name, managementPort }: ClusterNode, size: number): Promise<void> {
+async function seesAll({ name, managementUrl }: ClusterNode, size: number): Promise<void> {
   const deadline = Date.now() + JOIN_DEADLINE_MS
   for (;;) {
-    const members = (await askManagement<{ running: boolean }[]>(managementPort, '/nodes')) ?? []
+    const members = (await askManagement<{ running: boolean }[]>(managementUrl, '/nodes')) ?? []
     if (members.filter(({ running }) => running).length === size) return
     if (Date.now() > deadline) throw new StartError(`${name} is in a cluster of ${members.length} nodes, not ${size}`)
-    await sleep(100)
+    await pause(100)
   }
 }
