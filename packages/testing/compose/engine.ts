@@ -5,13 +5,13 @@ const run = promisify(execFile)
 
 export type Command = readonly [program: string, ...args: string[]]
 
-/** There is nothing here to run containers with. */
+/** This machine cannot run containers. */
 export class NoEngine extends Error {}
 
 /**
- * Compose as it is installed here: Docker's plug-in, else the program of its own.
+ * Finds Compose: Docker's plug-in, or else the separate program.
  *
- * @throws NoEngine when that or the engine is missing
+ * @throws NoEngine when Compose or the engine is missing
  */
 export async function findCompose(): Promise<Command> {
   if (!(await succeeds('docker', 'info'))) {

@@ -20,7 +20,11 @@ export interface ScriptedServer {
   close(): Promise<void>
 }
 
-/** A provider that does whatever the test wants, over real HTTP, or HTTPS with a certificate and its key, as PEM. */
+/**
+ * Starts a provider whose answers the test scripts, over real HTTP.
+ *
+ * @param tls certificate and key as PEM, for HTTPS
+ */
 export async function startScriptedServer(tls?: { cert: string; key: string }): Promise<ScriptedServer> {
   const seen: SeenRequest[] = []
   const serve = async (request: IncomingMessage, response: ServerResponse) => {

@@ -52,7 +52,7 @@ describe('services behind PgBouncer', () => {
   }).timeout(300_000)
 
   for (const role of ['api', 'relay', 'worker'] as const)
-    it(`${role}: refuses to start through PgBouncer in transaction mode, with one line that says what to do`, async () => {
+    it(`${role}: refuses to start through PgBouncer in transaction mode, with one line that names the remedy`, async () => {
       pgbouncer = await startPgbouncer(database.url, { poolMode: 'transaction' })
       const service: ServiceProcess = startService(role, {
         DATABASE_URL: pgbouncer.url,
@@ -60,7 +60,7 @@ describe('services behind PgBouncer', () => {
         PORT: '0',
       })
       expect(await service.exited).to.equal(1)
-      // The worker warns at each start that its provider is simulated.
+      // The worker logs a warning at each start, because its provider is simulated.
       const [refused, ...more] = service.logs.filter(
         ({ level, message }) => level === 'error' || (level === 'warn' && !message.startsWith('the provider')),
       )
@@ -79,7 +79,7 @@ describe('services behind PgBouncer', () => {
     ['bin', []],
     ['operator/dead', ['list']],
   ] as const)
-    it(`db: ${program}.ts refuses to work through PgBouncer in transaction mode, and says what to do`, async () => {
+    it(`db: ${program}.ts refuses to work through PgBouncer in transaction mode, and names the remedy`, async () => {
       pgbouncer = await startPgbouncer(database.url, { poolMode: 'transaction' })
       const { code, said } = await run(program, args, pgbouncer.url)
       expect(code).to.equal(1)

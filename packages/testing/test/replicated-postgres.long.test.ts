@@ -13,7 +13,7 @@ import {
   startReplicatedPostgres,
 } from '../src/index.ts'
 
-/** Writes one number after the other, each in a transaction of its own, to whatever is the primary. */
+/** Writes one number after the other to the current primary, each in its own transaction. */
 function startWriter(postgres: ReplicatedPostgres) {
   const answered: number[] = []
   let errors = 0
@@ -30,7 +30,7 @@ function startWriter(postgres: ReplicatedPostgres) {
       }
     } catch {
       errors += 1
-      await sleep(20) // Between tries.
+      await sleep(20) // The pause between attempts.
     } finally {
       await client?.end().catch(() => {})
     }
@@ -41,7 +41,7 @@ function startWriter(postgres: ReplicatedPostgres) {
   return {
     answered,
     errors: () => errors,
-    /** Until it wrote on. */
+    /** Resolves when it has written another number. */
     goesOn: async () => {
       const before = answered.length
       await eventually(() => expect(answered.length).to.be.greaterThan(before + 20))
@@ -53,7 +53,7 @@ function startWriter(postgres: ReplicatedPostgres) {
   }
 }
 
-describe('a replicated PostgreSQL', () => {
+describe('replicated PostgreSQL', () => {
   const cleanUps: (() => Promise<unknown>)[] = []
   let postgres: ReplicatedPostgres
   afterEach(async () => {
@@ -63,19 +63,19 @@ describe('a replicated PostgreSQL', () => {
   async function start(options: ReplicatedPostgresOptions = {}): Promise<void> {
     postgres = await startReplicatedPostgres(options)
     cleanUps.push(() => postgres.stop())
-    // Few rows fill a page, and with the next one the table's file must grow.
+    // A few rows fill a page, and then the table's file must grow.
     await query("create table kept (number int primary key, padding text default repeat('x', 1000))")
   }
 
   const query = (text: string) => queryOn(postgres.url, text)
 
-  /** For the standby, which gets nothing any more. */
+  /** Waits until a COMMIT waits for the standby, whose replication is frozen. */
   const writesWait = () =>
     eventually(
       async () => expect(await query("select 1 from pg_stat_activity where wait_event = 'SyncRep'")).not.to.be.empty,
     )
 
-  /** One that does nothing, and tells whether it is over. */
+  /** Opens an idle session, which reports its end. */
   async function openSession() {
     const client = await openClient(postgres.url)
     const session = { isOver: false }
@@ -85,11 +85,11 @@ describe('a replicated PostgreSQL', () => {
     return session
   }
 
-  /** It takes a file after the other for its log, and crashes when there is none left: that ends every session. */
+  /** Writes WAL until the disk has no room for its next file. The server then crashes, which ends every session. */
   const crashForWantOfRoom = (session: { isOver: boolean }) =>
     eventually(async () => {
       await query("select pg_logical_emit_message(false, '', 'any'), pg_switch_wal()").catch(() => {})
-      // The one that failed ends first, and until the others do the server answers as if nothing had happened.
+      // The failed session ends first. Until the others end, the server answers as usual.
       expect(session.isOver).to.equal(true)
     })
 
@@ -98,7 +98,7 @@ describe('a replicated PostgreSQL', () => {
     expect(answered.filter((number) => !kept.has(number))).to.deep.equal([])
   }
 
-  it('loses no commit that was answered when its primary is lost, twice, under writes', async () => {
+  it('loses no confirmed commit when its primary is lost twice under writes', async () => {
     await start({ settings: { track_commit_timestamp: 'on' } })
     const writer = startWriter(postgres)
     cleanUps.push(() => writer.stop())
@@ -117,18 +117,18 @@ describe('a replicated PostgreSQL', () => {
     await expectAllKept(writer.answered)
   }).timeout(180_000)
 
-  it('has given its standby all that could be seen when its primary is lost', async () => {
+  it('has replicated all visible commits to its standby when its primary is lost', async () => {
     await start()
     const [sender] = await query('select pid from pg_stat_replication')
     process.kill(sender?.pid as number, 'SIGSTOP')
-    await query('set synchronous_commit = local; insert into kept values (1)') // It waits for nobody.
+    await query('set synchronous_commit = local; insert into kept values (1)') // This COMMIT waits for no standby.
     const over = postgres.failOver()
     process.kill(sender?.pid as number, 'SIGCONT')
     await over
     expect(await query('select number from kept')).to.deep.equal([{ number: 1 }])
   }).timeout(180_000)
 
-  it('goes on by itself, with its standby, when its primary has crashed and is started again', async () => {
+  it('recovers by itself, with its standby, when its primary has crashed and is started again', async () => {
     await start()
     const writer = startWriter(postgres)
     cleanUps.push(() => writer.stop())
@@ -138,7 +138,7 @@ describe('a replicated PostgreSQL', () => {
     await eventually(() => expect(writer.errors()).to.be.greaterThan(0))
     await postgres.start()
     expect(postgres.url).to.equal(url)
-    await writer.goesOn() // Each waits for the standby.
+    await writer.goesOn() // Each COMMIT waits for the standby.
     const settings = await query('show synchronous_standby_names')
     expect(settings).to.deep.equal([{ synchronous_standby_names: 'ANY 1 (standby)' }])
     await writer.stop()
@@ -146,7 +146,7 @@ describe('a replicated PostgreSQL', () => {
     await expectAllKept(writer.answered)
   }).timeout(180_000)
 
-  it('has lost no commit that was answered, and goes on, when a full disk has room again', async () => {
+  it('loses no confirmed commit, and recovers, when a full disk has room again', async () => {
     await start({ diskMb: 256 })
     expect(postgres.hasSmallDisk).to.equal(mayMount())
     const writer = startWriter(postgres)
@@ -161,14 +161,14 @@ describe('a replicated PostgreSQL', () => {
       await postgres.freeDisk()
       await postgres.start()
       await writer.goesOn()
-      await postgres.start() // Does nothing.
+      await postgres.start() // The server runs already, so this does nothing.
     }
     await writer.stop()
     await expectAllKept(writer.answered)
   }).timeout(180_000)
 })
 
-/** Whether this user, on this machine, can have a small disk. */
+/** Whether this user can mount a small disk on this machine. */
 function mayMount(): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'cashflow-test-'))
   const { status } = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', folder])

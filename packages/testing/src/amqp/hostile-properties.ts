@@ -1,6 +1,6 @@
 import { bytes, long, longText, short, shortText } from './bytes.ts'
 
-/** What a message's property flags say is there. */
+/** Property flags of a message: they name the properties that follow. */
 const HEADERS = short(0x2000)
 const HEADERS_AND_MESSAGE_ID = short(0x2080)
 const ALL = short(0xfffc)
@@ -18,7 +18,7 @@ function nested(depth: number, wrap: (inner: Buffer) => Buffer): Buffer {
 const arrays = (depth: number) => nested(depth, (inner) => value('A', sized(inner)))
 const tables = (depth: number) => nested(depth, (inner) => value('F', sized(entry('a', inner))))
 
-/** Properties, with their flags, that anybody might put on a message. */
+/** Properties, with their flags, that a foreign producer might put on a message. */
 export const HOSTILE_PROPERTIES: Readonly<Record<string, Buffer>> = {
   'arrays, 6,000 deep': headers(entry('deep', arrays(6_000))),
   'tables, 6,000 deep': headers(entry('deep', tables(6_000))),

@@ -3,39 +3,43 @@ import { judge, type Toxic } from './toxic.ts'
 
 /** One direction of a connection. */
 export interface Pipe {
-  /** Puts a toxic in, in the place of the one of this name. */
+  /** Adds a toxic, or replaces the one with this name. */
   afflict(name: string, toxic: Toxic): void
-  /** Takes all toxics out: what waits passes at once. */
+  /** Removes all toxics: held bytes pass at once. */
   heal(): void
 }
 
 export interface PipeOptions {
-  /** Before these bytes pass. */
+  /** Called before these bytes pass. */
   onPass?(bytes: Buffer): void
-  /** After a toxic has cut the connection. */
+  /** Called after a toxic has cut the connection. */
   onCut?(): void
-  /** From 0 to 1, for each piece. */
+  /** Returns a number from 0 to 1 for each piece. */
   random(): number
 }
 
-type Piece = { content: Buffer | 'end' | 'reset'; arrivedAt: number; chance: number }
+interface Piece {
+  content: Buffer | 'end' | 'reset'
+  arrivedAt: number
+  chance: number
+}
 
-/** What waits here is not read any more beyond this, so that whoever sends has to wait as well. */
-const WAITING_BYTES_MAX = 256 * 1024
+/** Reading pauses above this, so that the sender has to wait too. */
+const HELD_BYTES_MAX = 256 * 1024
 
-/** Passes on what one socket receives, how it ends included, in its order and as fast as the other takes it. */
+/** Passes one socket's bytes and its end to the other, in order, and no faster than the other accepts them. */
 export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: PipeOptions): Pipe {
   const toxics = new Map<string, Toxic>()
   const pieces: Piece[] = []
-  let waitingBytes = 0
+  let heldBytes = 0
   let passedBytes = 0
   let previous = { at: 0, bytes: 0 }
   let timer: NodeJS.Timeout | undefined
 
   function arrive(content: Piece['content']): void {
     pieces.push({ content, arrivedAt: performance.now(), chance: random() })
-    waitingBytes += lengthOf(content)
-    if (waitingBytes >= WAITING_BYTES_MAX) from.pause()
+    heldBytes += lengthOf(content)
+    if (heldBytes >= HELD_BYTES_MAX) from.pause()
     flow()
   }
 
@@ -59,14 +63,14 @@ export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: 
     }
   }
 
-  /** Leaves the rest of the piece, if there is one, where it is. */
+  /** Takes at most `bytesMax` bytes of the piece, and leaves its rest in the queue. */
   function take(piece: Piece, bytesMax: number): Piece['content'] {
     const { content } = piece
     const taken = typeof content === 'string' ? content : content.subarray(0, bytesMax)
-    waitingBytes -= lengthOf(taken)
+    heldBytes -= lengthOf(taken)
     if (lengthOf(taken) < lengthOf(content)) piece.content = (content as Buffer).subarray(bytesMax)
     else pieces.shift()
-    if (waitingBytes < WAITING_BYTES_MAX) from.resume()
+    if (heldBytes < HELD_BYTES_MAX) from.resume()
     return taken
   }
 
@@ -81,7 +85,7 @@ export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: 
     }
   }
 
-  /** Ended, not reset: who receives reads what has passed, and then that there is no more. */
+  /** Ends the connection without a reset, so that the receiver still reads the bytes that have passed. */
   function cut(): void {
     to.end(() => reset(to))
     from.destroy()
@@ -107,7 +111,7 @@ export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: 
   }
 }
 
-/** Has the other side see a reset connection. */
+/** Sends a TCP reset to the other side. */
 export function reset(socket: Socket): void {
   if (socket.connecting) socket.destroy()
   else socket.resetAndDestroy()
