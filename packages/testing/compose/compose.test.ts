@@ -85,7 +85,7 @@ describe('docker-compose.yml', () => {
   })
 
   it('makes its services trust the certificates in the file of NODE_EXTRA_CA_CERTS', async () => {
-    const authority = await readFile(process.env.NODE_EXTRA_CA_CERTS ?? '', 'utf8')
+    const authority = await readFile(String(process.env.NODE_EXTRA_CA_CERTS), 'utf8')
     for (const service of SERVICES) {
       const script = 'process.stdout.write(JSON.stringify(require("node:tls").getCACertificates("extra")))'
       const trusted = JSON.parse(await compose('exec', '-T', service, 'node', '-e', script)) as string[]
@@ -127,7 +127,7 @@ describe('docker-compose.yml', () => {
         async () => {
           const lines = (await run('dead', 'list')).split('\n').filter(Boolean)
           expect(lines).to.have.lengthOf(1)
-          return JSON.parse(lines[0] ?? '') as { id: string }
+          return JSON.parse(String(lines[0])) as { id: string }
         },
         { timeoutMs: 60_000, intervalMs: 500 },
       )

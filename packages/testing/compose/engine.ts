@@ -15,7 +15,9 @@ export class NoEngine extends Error {}
  */
 export async function findCompose(): Promise<Command> {
   if (!(await succeeds('docker', 'info'))) {
-    throw new NoEngine('No Docker engine answers: is one running, and may this user reach it? "docker info" says more.')
+    throw new NoEngine(
+      'No Docker engine answers. Check with "docker info" that one is running and that this user may reach it.',
+    )
   }
   if (await succeeds('docker', 'compose', 'version')) return ['docker', 'compose']
   if (await succeeds('docker-compose', 'version')) return ['docker-compose']

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { defined } from '@cashflow/async'
 import { management, query as queryOn } from '@cashflow/dev-stack'
 import { REPOSITORY } from '../src/repository.ts'
 import type { Command } from './engine.ts'
@@ -9,7 +10,7 @@ const { env } = process
 
 /** Runs Compose on the project under test. */
 export async function compose(...args: string[]): Promise<string> {
-  const [program, ...first] = JSON.parse(env.COMPOSE_COMMAND ?? '') as Command
+  const [program, ...first] = JSON.parse(defined(env.COMPOSE_COMMAND, 'COMPOSE_COMMAND')) as Command
   return output(program, ...first, ...args)
 }
 
@@ -39,7 +40,7 @@ export async function logging(...services: string[]) {
 /** The containers of these services, including stopped ones. */
 export async function containers(...services: string[]): Promise<Container[]> {
   return (await inspect(services)).map(({ Config, State }) => ({
-    service: Config.Labels['com.docker.compose.service'] ?? '',
+    service: defined(Config.Labels['com.docker.compose.service'], 'label of the service'),
     running: State.Running,
     exitCode: State.ExitCode,
   }))

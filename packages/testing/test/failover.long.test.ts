@@ -64,13 +64,13 @@ describe('primary that is lost, with WAL that its synchronous standby did not ge
     const url = (await pipeline.processes.api[0]?.logged('listening'))?.url
     const find = async () => (await fetch(`${url}/api/v1/payments/${id}`)).status
     await eventually(async () => expect(await find()).to.equal(200))
-    let meanwhile: number | undefined
+    let duringPromotion: number | undefined
     let over: Promise<void> | undefined
     const lose = async () => {
       postgres.freezeReplication()
       await waiting('cashflow-api')
       await failOver(async () => {
-        meanwhile = await find()
+        duringPromotion = await find()
       })
     }
     const load = { payments: PAYMENTS, connections: 10 }
@@ -79,7 +79,7 @@ describe('primary that is lost, with WAL that its synchronous standby did not ge
     }
     const ids = await postAll(pipeline, onPosted, load)
     await over
-    expect(meanwhile, 'a standby may not show yet what it has received').to.equal(503)
+    expect(duringPromotion, 'a standby may show nothing that it has only received').to.equal(503)
     await expectEachSettledOnce(pipeline, ids)
     await eventually(async () => expect(await find()).to.equal(200))
     // A repeated POST gets 409 with the id of the first answer.

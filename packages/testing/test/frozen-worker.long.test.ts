@@ -36,7 +36,7 @@ describe('worker process that was frozen past its lease', () => {
   })
 
   const charged = (times: number) => eventually(() => expect(charges).to.have.length(times), { timeoutMs: 60_000 })
-  const says = (index: number, body: object) => charges[index]?.writeHead(200).end(JSON.stringify(body))
+  const respond = (index: number, body: object) => charges[index]?.writeHead(200).end(JSON.stringify(body))
   const isStopped = async () => / T /.test(await readFile(`/proc/${frozen.pid}/stat`, 'utf8'))
   const payment = async () => {
     const { rows } = await pipeline.db.query(
@@ -54,7 +54,7 @@ describe('worker process that was frozen past its lease', () => {
     await charged(1)
     frozen.kill('SIGSTOP')
     await eventually(async () => expect(await isStopped()).to.equal(true))
-    says(0, { status: 'declined', failure_code: 'late' })
+    respond(0, { status: 'declined', failure_code: 'late' })
     await pipeline.start('worker')
     await pipeline.db.query('update payments set lease_until = now(), redrive_at = now()')
     await charged(2)
@@ -79,14 +79,14 @@ describe('worker process that was frozen past its lease', () => {
     expect(await payment())
       .to.deep.equal(before)
       .and.to.include({ status: 'PENDING' })
-    says(1, { status: 'approved' })
+    respond(1, { status: 'approved' })
     await settled()
     await expectTheOthersResult()
   }).timeout(180_000)
 
   it('changes nothing when it wakes after another worker has settled the payment', async () => {
     await takeOver()
-    says(1, { status: 'approved' })
+    respond(1, { status: 'approved' })
     await settled()
     await wake()
     await expectTheOthersResult()

@@ -81,18 +81,18 @@ describe('services behind PgBouncer', () => {
   ] as const)
     it(`db: ${program}.ts refuses to work through PgBouncer in transaction mode, and names the remedy`, async () => {
       pgbouncer = await startPgbouncer(database.url, { poolMode: 'transaction' })
-      const { code, said } = await run(program, args, pgbouncer.url)
+      const { code, output } = await run(program, args, pgbouncer.url)
       expect(code).to.equal(1)
-      expect(said).to.include('pool_mode = session')
+      expect(output).to.include('pool_mode = session')
     }).timeout(300_000)
 })
 
-function run(program: string, args: readonly string[], url: string): Promise<{ code: unknown; said: string }> {
+function run(program: string, args: readonly string[], url: string): Promise<{ code: unknown; output: string }> {
   const file = join(REPOSITORY, `db/src/${program}.ts`)
   const env = { DATABASE_URL: url, APP_ENV: 'production' }
   return new Promise((resolve) =>
     execFile(process.execPath, [file, ...args], { env }, (error, stdout, stderr) =>
-      resolve({ code: error?.code ?? 0, said: stdout + stderr }),
+      resolve({ code: error?.code ?? 0, output: stdout + stderr }),
     ),
   )
 }

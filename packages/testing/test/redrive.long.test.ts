@@ -68,7 +68,7 @@ describe('lost message', () => {
   it('causes no dead letter when it exceeded the delivery limit: its payment is redriven immediately', async () => {
     pipeline = await startPipeline({ api: 1, relay: 1, worker: 0 }, { RECONCILE_INTERVAL_MS: '200' })
     await pipeline.start('worker').then((worker) => worker.stop()) // Declares the queues.
-    await pipeline.post('struck')
+    await pipeline.post('limit-exceeded')
     await eventually(
       async () => {
         await pipeline.requeueOne()

@@ -35,20 +35,20 @@ function startWriter(postgres: ReplicatedPostgres) {
       await client?.end().catch(() => {})
     }
   }
-  const over = (async () => {
+  const ended = (async () => {
     while (!stopping) await write()
   })()
   return {
     answered,
     errors: () => errors,
     /** Resolves when it has written another number. */
-    goesOn: async () => {
+    writesMore: async () => {
       const before = answered.length
       await eventually(() => expect(answered.length).to.be.greaterThan(before + 20))
     },
     async stop() {
       stopping = true
-      await over
+      await ended
     },
   }
 }
@@ -78,19 +78,19 @@ describe('replicated PostgreSQL', () => {
   /** Opens an idle session, which reports its end. */
   async function openSession() {
     const client = await openClient(postgres.url)
-    const session = { isOver: false }
+    const session = { hasEnded: false }
     client.on('end', () => {
-      session.isOver = true
+      session.hasEnded = true
     })
     return session
   }
 
   /** Writes WAL until the disk has no room for its next file. The server then crashes, which ends every session. */
-  const crashForWantOfRoom = (session: { isOver: boolean }) =>
+  const crashOnFullDisk = (session: { hasEnded: boolean }) =>
     eventually(async () => {
       await query("select pg_logical_emit_message(false, '', 'any'), pg_switch_wal()").catch(() => {})
       // The failed session ends first. Until the others end, the server answers as usual.
-      expect(session.isOver).to.equal(true)
+      expect(session.hasEnded).to.equal(true)
     })
 
   async function expectAllKept(answered: number[]): Promise<void> {
@@ -103,13 +103,13 @@ describe('replicated PostgreSQL', () => {
     const writer = startWriter(postgres)
     cleanUps.push(() => writer.stop())
     for (const attach of [true, false]) {
-      await writer.goesOn()
+      await writer.writesMore()
       const lost = postgres.url
       postgres.freezeReplication()
       await writesWait()
       await postgres.failOver()
       expect(postgres.url).not.to.equal(lost)
-      await writer.goesOn()
+      await writer.writesMore()
       if (attach) await postgres.attachStandby()
     }
     expect(await query('show track_commit_timestamp')).to.deep.equal([{ track_commit_timestamp: 'on' }])
@@ -122,9 +122,9 @@ describe('replicated PostgreSQL', () => {
     const [sender] = await query('select pid from pg_stat_replication')
     process.kill(sender?.pid as number, 'SIGSTOP')
     await query('set synchronous_commit = local; insert into kept values (1)') // This COMMIT waits for no standby.
-    const over = postgres.failOver()
+    const failingOver = postgres.failOver()
     process.kill(sender?.pid as number, 'SIGCONT')
-    await over
+    await failingOver
     expect(await query('select number from kept')).to.deep.equal([{ number: 1 }])
   }).timeout(180_000)
 
@@ -132,13 +132,13 @@ describe('replicated PostgreSQL', () => {
     await start()
     const writer = startWriter(postgres)
     cleanUps.push(() => writer.stop())
-    await writer.goesOn()
+    await writer.writesMore()
     const { url } = postgres
     await postgres.crash()
     await eventually(() => expect(writer.errors()).to.be.greaterThan(0))
     await postgres.start()
     expect(postgres.url).to.equal(url)
-    await writer.goesOn() // Each COMMIT waits for the standby.
+    await writer.writesMore() // Each COMMIT waits for the standby.
     const settings = await query('show synchronous_standby_names')
     expect(settings).to.deep.equal([{ synchronous_standby_names: 'ANY 1 (standby)' }])
     await writer.stop()
@@ -151,16 +151,16 @@ describe('replicated PostgreSQL', () => {
     expect(postgres.hasSmallDisk).to.equal(mayMount())
     const writer = startWriter(postgres)
     cleanUps.push(() => writer.stop())
-    await writer.goesOn()
+    await writer.writesMore()
     if (postgres.hasSmallDisk) {
       const session = await openSession()
       await postgres.fillDisk()
       const errors = writer.errors()
       await eventually(() => expect(writer.errors()).to.be.greaterThan(errors + 5))
-      await crashForWantOfRoom(session)
+      await crashOnFullDisk(session)
       await postgres.freeDisk()
       await postgres.start()
-      await writer.goesOn()
+      await writer.writesMore()
       await postgres.start() // The server runs already, so this does nothing.
     }
     await writer.stop()

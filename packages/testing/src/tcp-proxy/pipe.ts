@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { defined } from '@cashflow/async'
 import { judge, type Toxic } from './toxic.ts'
 
 /** One direction of a connection. */
@@ -30,26 +31,23 @@ const HELD_BYTES_MAX = 256 * 1024
 /** Passes one socket's bytes and its end to the other, in order, and no faster than the other accepts them. */
 export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: PipeOptions): Pipe {
   const toxics = new Map<string, Toxic>()
-  const pieces: Piece[] = []
-  let heldBytes = 0
+  const held = createQueue(from)
   let passedBytes = 0
   let previous = { at: 0, bytes: 0 }
   let timer: NodeJS.Timeout | undefined
 
   function arrive(content: Piece['content']): void {
-    pieces.push({ content, arrivedAt: performance.now(), chance: random() })
-    heldBytes += lengthOf(content)
-    if (heldBytes >= HELD_BYTES_MAX) from.pause()
+    held.add({ content, arrivedAt: performance.now(), chance: random() })
     flow()
   }
 
   function flow(): void {
     clearTimeout(timer)
-    for (let piece = pieces[0]; piece && !to.destroyed; piece = pieces[0]) {
+    for (let piece = held.first; piece && !to.destroyed; piece = held.first) {
       const now = performance.now()
       const verdict = judge(toxics.values(), { now, ...piece, previous, passedBytes })
       if (verdict.swallowed) {
-        take(piece, Number.POSITIVE_INFINITY)
+        held.take(Number.POSITIVE_INFINITY)
         continue
       }
       if (to.writableNeedDrain) return
@@ -57,21 +55,10 @@ export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: 
         if (verdict.waitMs < Number.POSITIVE_INFINITY) timer = setTimeout(flow, Math.ceil(verdict.waitMs))
         return
       }
-      const content = take(piece, Math.min(verdict.bytesMax, verdict.bytesLeft))
+      const content = held.take(Math.min(verdict.bytesMax, verdict.bytesLeft))
       pass(content, now)
       if (lengthOf(content) === verdict.bytesLeft) cut()
     }
-  }
-
-  /** Takes at most `bytesMax` bytes of the piece, and leaves its rest in the queue. */
-  function take(piece: Piece, bytesMax: number): Piece['content'] {
-    const { content } = piece
-    const taken = typeof content === 'string' ? content : content.subarray(0, bytesMax)
-    heldBytes -= lengthOf(taken)
-    if (lengthOf(taken) < lengthOf(content)) piece.content = (content as Buffer).subarray(bytesMax)
-    else pieces.shift()
-    if (heldBytes < HELD_BYTES_MAX) from.resume()
-    return taken
   }
 
   function pass(content: Piece['content'], now: number): void {
@@ -89,7 +76,7 @@ export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: 
   function cut(): void {
     to.end(() => reset(to))
     from.destroy()
-    pieces.length = 0
+    held.clear()
     onCut?.()
   }
 
@@ -98,7 +85,6 @@ export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: 
   from.on('error', () => arrive('reset'))
   to.on('drain', flow)
   to.on('close', () => clearTimeout(timer))
-
   return {
     afflict(name, toxic) {
       toxics.set(name, toxic)
@@ -107,6 +93,37 @@ export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: 
     heal() {
       toxics.clear()
       flow()
+    },
+  }
+}
+
+/** The pieces that have arrived from a socket and not passed, in order. Too many bytes pause the socket. */
+function createQueue(from: Socket) {
+  const pieces: Piece[] = []
+  let bytes = 0
+  return {
+    get first() {
+      return pieces[0]
+    },
+    add(piece: Piece) {
+      pieces.push(piece)
+      bytes += lengthOf(piece.content)
+      if (bytes >= HELD_BYTES_MAX) from.pause()
+    },
+    /** Takes at most `bytesMax` bytes of the first piece, and leaves the rest of it first. */
+    take(bytesMax: number): Piece['content'] {
+      const piece = defined(pieces[0], 'piece to take')
+      const { content } = piece
+      if (typeof content === 'string' || content.length <= bytesMax) pieces.shift()
+      else piece.content = content.subarray(bytesMax)
+      const taken = typeof content === 'string' ? content : content.subarray(0, bytesMax)
+      bytes -= lengthOf(taken)
+      if (bytes < HELD_BYTES_MAX) from.resume()
+      return taken
+    },
+    clear() {
+      pieces.length = 0
+      bytes = 0
     },
   }
 }

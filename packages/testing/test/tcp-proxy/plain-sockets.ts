@@ -38,7 +38,7 @@ export async function startPlainServer(onConnect: (socket: Socket) => void = () 
       given += 1
       return await eventually(() => {
         const side = sides[given - 1]
-        if (!side) throw new Error('Nobody has connected')
+        if (!side) throw new Error('no client has connected')
         return side
       })
     },
