@@ -76,7 +76,7 @@ describe('services behind PgBouncer', () => {
     }).timeout(300_000)
 
   for (const [program, args] of [
-    ['bin', []],
+    ['migrate-main', []],
     ['operator/dead', ['list']],
   ] as const)
     it(`db: ${program}.ts refuses to work through PgBouncer in transaction mode, and names the remedy`, async () => {
