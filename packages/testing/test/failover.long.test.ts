@@ -65,7 +65,7 @@ describe('primary that is lost, with WAL that its synchronous standby did not ge
     const find = async () => (await fetch(`${url}/api/v1/payments/${id}`)).status
     await eventually(async () => expect(await find()).to.equal(200))
     let duringPromotion: number | undefined
-    let over: Promise<void> | undefined
+    let failingOver: Promise<void> | undefined
     const lose = async () => {
       postgres.freezeReplication()
       await waiting('cashflow-api')
@@ -75,17 +75,18 @@ describe('primary that is lost, with WAL that its synchronous standby did not ge
     }
     const load = { payments: PAYMENTS, connections: 10 }
     const onPosted = (count: number) => {
-      if (count === PAYMENTS / 2) over = lose()
+      if (count === PAYMENTS / 2) failingOver = lose()
     }
     const ids = await postAll(pipeline, onPosted, load)
-    await over
+    await failingOver
     expect(duringPromotion, 'a standby may show nothing that it has only received').to.equal(503)
     await expectEachSettledOnce(pipeline, ids)
     await eventually(async () => expect(await find()).to.equal(200))
     // A repeated POST gets 409 with the id of the first answer.
     expect(await postAll(pipeline, () => {}, load)).to.deep.equal(ids)
     const { rows } = await pipeline.db.query(
-      'select d.* from dead_letters d join payments p on p.id::text = d.key', // Other dead letters are about lost payments: see the next test.
+      // Other dead letters are about lost payments: see the next test.
+      'select d.* from dead_letters d join payments p on p.id::text = d.key',
     )
     expect(rows).to.deep.equal([])
     // An absent or read-only primary is no bug, so no service logs an error.
