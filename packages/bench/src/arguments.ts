@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { parseCommandLine, parseNumber, UsageError } from '@cashflow/dev-stack'
 import type { Benchmark } from './benchmark.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
 
@@ -12,9 +12,6 @@ export interface Arguments {
   list: boolean
   help: boolean
 }
-
-/** What was typed makes no sense. */
-export class UsageError extends Error {}
 
 export const HELP = `npm run bench -- [name …] [options]      measures Cashflow beside what it is compared with
 
@@ -34,12 +31,19 @@ const ROUNDS_MAX = 100
 
 /** @throws UsageError that says what is wrong with them */
 export function readArguments(args: readonly string[]): Arguments {
-  const { values, positionals } = parse(args)
+  const flag = { type: 'boolean' } as const
+  const text = { type: 'string' } as const
+  const options = { quick: flag, list: flag, help: { ...flag, short: 'h' }, rounds: text, against: text } as const
+  const { values, positionals } = parseCommandLine({ args: [...args], allowPositionals: true, options }, HELP)
   const { quick = false, against } = values
+  const roundsByDefault = quick ? 1 : against === undefined ? 5 : 7
   return {
     benchmarks: against === undefined ? chosen(positionals) : comparable(positionals),
     quick,
-    rounds: readRounds(values.rounds) ?? (quick ? 1 : against === undefined ? 5 : 7),
+    rounds:
+      values.rounds === undefined
+        ? roundsByDefault
+        : parseNumber('--rounds', values.rounds, { min: 1, max: ROUNDS_MAX }),
     against,
     list: values.list ?? false,
     help: values.help ?? false,
@@ -50,28 +54,6 @@ export function readArguments(args: readonly string[]): Arguments {
 export function list(): string {
   const width = Math.max(...BENCHMARKS.map(({ name }) => name.length))
   return BENCHMARKS.map(({ name, title }) => `${name.padEnd(width)}  ${title}\n`).join('')
-}
-
-function parse(args: readonly string[]) {
-  const flag = { type: 'boolean' } as const
-  const text = { type: 'string' } as const
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: { quick: flag, list: flag, help: { ...flag, short: 'h' }, rounds: text, against: text },
-    })
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message}\n\n${HELP}`)
-  }
-}
-
-function readRounds(value: string | undefined): number | undefined {
-  if (value === undefined) return undefined
-  const rounds = /^\d+$/.test(value) ? Number(value) : 0
-  if (rounds < 1 || rounds > ROUNDS_MAX)
-    throw new UsageError(`--rounds must be a number from 1 to ${ROUNDS_MAX}, not ${value}`)
-  return rounds
 }
 
 function chosen(names: readonly string[]): readonly Benchmark[] {

@@ -1,15 +1,14 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { describeExit, startDaemon } from '@cashflow/dev-stack'
+import { describeExit, startServiceProcess } from '@cashflow/dev-stack'
 import type { Place } from './place.ts'
 import { cpuMs, residentBytes } from './resources.ts'
 
 export interface Running {
   readonly name: string
   readonly pid: number
-  /** Where it listens, if it does. */
+  /** The address of an HTTP server, empty for a process that listens nowhere. */
   readonly url: string
   cpuMs(): number
   residentBytes(): number
@@ -32,24 +31,27 @@ export interface ProcessOptions {
 
 const START_MS = 120_000
 const STOP_MS = 30_000
-let started = 0
 
-/** As in production: what is logged there is logged here, into a file, and the same for every variant. */
+/** Production's settings. Every variant logs the same, into a file. */
 const SETTINGS = {
-  ...{ NODE_ENV: 'production', APP_ENV: 'production', LOG_LEVEL: 'info', PORT: '0' },
-  ...{ PROVIDER: 'simulated', SANDBOX: 'yes', PROVIDER_DELAY_MS: '0' },
+  NODE_ENV: 'production',
+  APP_ENV: 'production',
+  LOG_LEVEL: 'info',
+  PORT: '0',
+  PROVIDER: 'simulated',
+  SANDBOX: 'yes',
+  PROVIDER_DELAY_MS: '0',
 }
 
-/** Starts a process of its own; resolves when it says that it is ready. */
+/** Starts a process of its own, and resolves when it has logged `ready`. */
 export async function startProcess(options: ProcessOptions): Promise<Running> {
   const { name, node = process.execPath, file, place, env = {}, dir } = options
-  started += 1
-  const logFile = join(dir, 'logs', `${String(started).padStart(4, '0')}-${name}.log`)
-  rmSync(logFile, { force: true }) // Of another run it would say that this one is ready.
-  const daemon = await startDaemon({
+  const logFile = join(dir, 'logs', `${new Date().toISOString().replaceAll(':', '')}-${name}.log`)
+  const service = startServiceProcess({
+    name,
     file: node,
     args: [file],
-    cwd: tmpdir(), // Where no .env of the checkout is.
+    cwd: tmpdir(), // A .env of the checkout would be read there.
     env: {
       PATH: process.env.PATH,
       ...SETTINGS,
@@ -59,30 +61,20 @@ export async function startProcess(options: ProcessOptions): Promise<Running> {
     },
     output: { file: logFile },
   })
-  const { pid } = daemon
-  const failed = (what: string) => new Error(`${name} ${what}; the end of ${logFile}:\n${endOf(logFile)}`)
   async function stop(): Promise<void> {
-    const exit = await daemon.stop([{ signal: 'SIGTERM', patienceMs: STOP_MS }])
-    if (exit.code !== 0) throw failed(`ended by ${describeExit(exit)}`)
+    const exit = await service.stop(STOP_MS)
+    if (exit.code !== 0)
+      throw new Error(`${name} ended by ${describeExit(exit)}; the end of ${logFile}:\n${endOf(logFile)}`)
   }
-  const deadline = performance.now() + START_MS
-  while (!find(logFile, 'ready')) {
-    if (!daemon.isRunning()) throw failed('ended before it was ready')
-    if (performance.now() > deadline) {
-      await daemon.stop([])
-      throw failed('was not ready in time')
-    }
-    await sleep(20)
+  try {
+    await service.logged('ready', { timeoutMs: START_MS })
+  } catch (error) {
+    await service.stop(0)
+    throw error
   }
-  const url = find(logFile, 'listening')?.url ?? ''
+  const { pid } = service
+  const url = String(service.find('listening')?.url ?? '')
   return { name, pid, url, stop, cpuMs: () => cpuMs(pid), residentBytes: () => residentBytes(pid) }
-}
-
-function find(logFile: string, message: string): { url?: string } | undefined {
-  const line = readFileSync(logFile, 'utf8')
-    .split('\n')
-    .find((text) => text.includes(`"message":"${message}"`))
-  return line === undefined ? undefined : JSON.parse(line)
 }
 
 /** The last lines of a log. */

@@ -1,5 +1,5 @@
+import { median } from '@cashflow/testing'
 import type { Context, Figure, Row } from './benchmark.ts'
-import { median } from './statistics.ts'
 
 /** What one run of a variant has measured, by metric: `{ rate: 1850, p99Ms: 31 }`. */
 export type Measured<Metric extends string = string> = Readonly<Record<Metric, number>>

@@ -1,12 +1,3 @@
-/** Of an even number of values, the mean of the two in the middle. @throws RangeError when there is none */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((one, other) => one - other)
-  const upper = sorted[Math.floor(sorted.length / 2)]
-  const lower = sorted[Math.ceil(sorted.length / 2) - 1]
-  if (upper === undefined || lower === undefined) throw new RangeError('there is no median of nothing')
-  return (lower + upper) / 2
-}
-
 /** The least value that `percent` of all do not exceed. @throws RangeError when there is none */
 export function percentile(values: readonly number[], percent: number): number {
   const sorted = Float64Array.from(values).sort()

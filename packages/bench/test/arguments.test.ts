@@ -1,5 +1,6 @@
+import { UsageError } from '@cashflow/dev-stack'
 import { expect } from 'chai'
-import { HELP, list, readArguments, UsageError } from '../src/arguments.ts'
+import { HELP, list, readArguments } from '../src/arguments.ts'
 import { BENCHMARKS } from '../src/benchmarks/index.ts'
 
 describe('arguments', () => {

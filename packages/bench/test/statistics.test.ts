@@ -1,5 +1,6 @@
+import { median } from '@cashflow/testing'
 import { expect } from 'chai'
-import { median, medianInterval, percentile } from '../src/statistics.ts'
+import { medianInterval, percentile } from '../src/statistics.ts'
 
 describe('statistics', () => {
   it('take the value in the middle, or the mean of the two there, in whatever order they came', () => {

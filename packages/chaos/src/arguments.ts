@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { parseCommandLine, parseNumber, UsageError } from '@cashflow/dev-stack'
 import type { Fault } from './fault.ts'
 import { FAULTS } from './faults/index.ts'
 
@@ -15,9 +15,6 @@ export interface Arguments {
 
 /** What decides what a run does. */
 export type Plan = Omit<Arguments, 'help'>
-
-/** What was typed makes no sense. */
-export class UsageError extends Error {}
 
 export const HELP = `npm run chaos -- [options]      breaks a running Cashflow, and checks that no payment is lost or doubled
 
@@ -37,7 +34,20 @@ Servers, services, ports and data are its own: it disturbs nothing else on this 
 
 /** @throws UsageError that says what is wrong with them */
 export function readArguments(args: readonly string[]): Arguments & { list: boolean } {
-  const values = parse(args)
+  const text = { type: 'string' } as const
+  const flag = { type: 'boolean' } as const
+  const options = {
+    seed: text,
+    minutes: text,
+    faults: text,
+    'at-once': text,
+    rest: text,
+    clients: text,
+    'per-second': text,
+    list: flag,
+    help: { ...flag, short: 'h' },
+  } as const
+  const { values } = parseCommandLine({ args: [...args], options }, HELP)
   return {
     seed: number('--seed', values.seed, { min: 0, max: 2 ** 31 - 1, default: Math.floor(Math.random() * 1_000_000) }),
     minutes: number('--minutes', values.minutes, { min: 0.1, max: 10_000, default: 5 }),
@@ -73,33 +83,12 @@ function restMs(value: string | undefined): readonly [min: number, max: number] 
   return seconds < 0 ? [500, 4_000] : [seconds * 1_000, seconds * 1_000]
 }
 
-function parse(args: readonly string[]) {
-  const text = { type: 'string' } as const
-  const flag = { type: 'boolean' } as const
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        ...{ seed: text, minutes: text, faults: text, 'at-once': text, rest: text, clients: text, 'per-second': text },
-        ...{ list: flag, help: { ...flag, short: 'h' } },
-      },
-    }).values
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message}\n\n${HELP}`)
-  }
-}
-
 function number(
   name: string,
   value: string | undefined,
-  allowed: { min: number; max: number; default: number },
+  { default: fallback, ...range }: { min: number; max: number; default: number },
 ): number {
-  if (value === undefined) return allowed.default
-  const parsed = /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN
-  const isWhole = name === '--minutes' || Number.isInteger(parsed)
-  if (!isWhole || !(parsed >= allowed.min && parsed <= allowed.max))
-    throw new UsageError(`${name} must be a number from ${allowed.min} to ${allowed.max}, not ${value}`)
-  return parsed
+  return value === undefined ? fallback : parseNumber(name, value, { ...range, fractions: name === '--minutes' })
 }
 
 function chosen(names: string | undefined): readonly Fault[] {

@@ -1,7 +1,8 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { UsageError } from '@cashflow/dev-stack'
 import { REPOSITORY } from '@cashflow/testing'
-import { HELP, list, readArguments, UsageError } from './arguments.ts'
+import { HELP, list, readArguments } from './arguments.ts'
 import { describeViolations, report, VIOLATIONS_SHOWN_MAX } from './report.ts'
 import { runChaos } from './run.ts'
 

@@ -1,5 +1,5 @@
-import type { RabbitmqCluster } from '@cashflow/dev-stack'
 import { createConnection, createConsumer, type Delivery, type Topology } from '@cashflow/messaging'
+import type { RabbitmqCluster } from '@cashflow/testing'
 import { eventually } from '@cashflow/testing'
 import { listQueues, OBSERVING_QUEUE } from './queues.ts'
 import { SILENT } from './silent.ts'

@@ -1,4 +1,4 @@
-import type { RabbitmqCluster } from '@cashflow/dev-stack'
+import type { RabbitmqCluster } from '@cashflow/testing'
 
 export const WORK_QUEUE = 'payments'
 export const DEAD_QUEUE = 'payments.dead'

@@ -1,3 +1,4 @@
+import { median } from '@cashflow/testing'
 import { commandLine, type Plan } from './arguments.ts'
 import { type Cost, costsOf, longestOutageMs } from './costs.ts'
 import type { Facts } from './facts.ts'
@@ -104,10 +105,6 @@ function inline(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .map(([name, count]) => `${name} ${count}`)
     .join(', ')
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((one, other) => one - other)[Math.floor((values.length - 1) / 2)] ?? 0
 }
 
 function seconds(ms: number): string {

@@ -1,8 +1,8 @@
 import { createWriteStream } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type Daemon, describeExit, type Exit, startDaemon } from '@cashflow/dev-stack'
+import { pause } from '@cashflow/async'
+import { describeExit, type Exit, type LogLine, type ServiceProcess, startServiceProcess } from '@cashflow/dev-stack'
 import { REPOSITORY } from '@cashflow/testing'
 
 export type Role = 'api' | 'relay' | 'worker'
@@ -52,52 +52,45 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
   const exits: string[] = []
   const errors = new Map<string, number>()
   const refusals: number[] = []
-  let running: Promise<Daemon> | undefined
+  let running: ServiceProcess | undefined
   let wanted = false
   /** Whether the process that runs has said anything: until then it may not hear SIGTERM either. */
   let isAwake = false
 
-  function onLine(line: string): void {
+  function onLine(line: string, parsed: LogLine | undefined): void {
     isAwake = true
     log.write(`${line}\n`)
-    const { level, message } = parse(line)
-    if (level === 'error') errors.set(message, (errors.get(message) ?? 0) + 1)
-    if (REFUSED.includes(message)) refusals.push(Date.now())
+    // A line that is no log line counts as an error, except half of one, which a kill leaves behind.
+    const error = parsed?.level === 'error' ? parsed.message : !parsed && !line.startsWith('{') ? line : undefined
+    if (error !== undefined) errors.set(error, (errors.get(error) ?? 0) + 1)
+    if (parsed && REFUSED.includes(parsed.message)) refusals.push(Date.now())
   }
 
-  async function launch(extra: Readonly<Record<string, string>>): Promise<Daemon> {
+  function launch(extra: Readonly<Record<string, string>>): ServiceProcess {
     isAwake = false
-    const daemon = await startDaemon({
+    const service = startServiceProcess({
+      name,
       file: process.execPath,
       args: [...nodeArguments, join(REPOSITORY, `services/${role}/src/main.ts`)],
       cwd: tmpdir(), // Where no .env of the checkout is.
       env: { PATH: process.env.PATH, APP_ENV: 'production', ...env, ...extra },
       output: { onLine },
     })
-    void daemon.exited.then(async (exit) => {
+    void service.exited.then(async (exit) => {
       if (!wanted) return
       exits.push(`${name} ended by itself (${describeExit(exit)})`)
       running = undefined
-      await sleep(RESTART_AFTER_MS)
+      await pause(RESTART_AFTER_MS)
       if (wanted) running ??= launch(extra)
     })
-    return daemon
+    return service
   }
 
-  async function end(signals: Parameters<Daemon['stop']>[0]): Promise<Exit | undefined> {
+  async function end(patienceMs: number): Promise<Exit | undefined> {
     wanted = false
-    const daemon = await running
+    const service = running
     running = undefined
-    return await daemon?.stop(signals)
-  }
-
-  async function send(signal: NodeJS.Signals): Promise<void> {
-    const daemon = await running
-    try {
-      if (daemon?.isRunning()) process.kill(daemon.pid, signal)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // It has just ended.
-    }
+    return await service?.stop(patienceMs)
   }
 
   return {
@@ -109,30 +102,23 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
     async start(extra = {}) {
       wanted = true
       running ??= launch(extra)
-      await running
     },
     async kill() {
-      await end([])
+      await end(0)
     },
     async stop() {
-      await send('SIGCONT')
-      const exit = await end([{ signal: 'SIGTERM', patienceMs: STOP_PATIENCE_MS }])
+      running?.kill('SIGCONT')
+      const exit = await end(STOP_PATIENCE_MS)
       const wasHeard = isAwake || exit?.signal !== 'SIGTERM'
       if (wasHeard && exit && !STOPPED_CODES.includes(exit.code))
         exits.push(`${name} ended by ${describeExit(exit)} after SIGTERM`)
       return exit
     },
-    freeze: () => send('SIGSTOP'),
-    thaw: () => send('SIGCONT'),
-  }
-}
-
-/** What was no log line at all is an error; half a line, as a kill leaves it, is nothing. */
-function parse(line: string): { level?: string; message: string } {
-  if (!line.startsWith('{')) return { level: 'error', message: line }
-  try {
-    return JSON.parse(line)
-  } catch {
-    return { message: '' }
+    async freeze() {
+      running?.kill('SIGSTOP')
+    },
+    async thaw() {
+      running?.kill('SIGCONT')
+    },
   }
 }

@@ -1,7 +1,15 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fetchLibfaketime, freePorts, type RabbitmqCluster, startRabbitmqCluster } from '@cashflow/dev-stack'
-import { eventually, query as queryOnce, type ReplicatedPostgres, startReplicatedPostgres } from '@cashflow/testing'
+import { freePorts } from '@cashflow/dev-stack'
+import {
+  eventually,
+  fetchLibfaketime,
+  query as queryOnce,
+  type RabbitmqCluster,
+  type ReplicatedPostgres,
+  startRabbitmqCluster,
+  startReplicatedPostgres,
+} from '@cashflow/testing'
 import { createDuplicator, type Duplicator } from './duplicator.ts'
 import type { RowCounts } from './facts.ts'
 import type { Need } from './fault.ts'

@@ -1,5 +1,6 @@
+import { UsageError } from '@cashflow/dev-stack'
 import { expect } from 'chai'
-import { commandLine, readArguments, UsageError } from '../src/arguments.ts'
+import { commandLine, readArguments } from '../src/arguments.ts'
 import { FAULTS } from '../src/faults/index.ts'
 
 describe('arguments', () => {

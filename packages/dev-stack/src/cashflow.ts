@@ -1,13 +1,13 @@
 import { join, resolve } from 'node:path'
 import { styleText } from 'node:util'
 import type { Arguments } from './arguments.ts'
+import { createLogPrinter } from './log-printer.ts'
 import type { RunOptions } from './run-stack.ts'
-import { createLogPrinter } from './services/log-printer.ts'
 import type { StackSettings } from './settings.ts'
 
 const CHECKOUT = resolve(import.meta.dirname, '../../..')
 
-/** This repository's services, with everything that they leave on the disk in its `.cashflow`. */
+/** The services of this repository. All that they write to the disk is in its folder `.cashflow`. */
 export function cashflowStack(
   { apis, relays, workers, fresh }: Arguments,
   settings: StackSettings,

@@ -5,7 +5,7 @@ import { runStack } from './run-stack.ts'
 import { stackSettings } from './settings.ts'
 import { StartError } from './start-error.ts'
 
-// A terminal that was closed must not end us before all is stopped.
+// Closing the terminal must not end this process before everything is stopped.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
 try {

@@ -1,23 +1,27 @@
 import { once } from 'node:events'
-import { type Stack, type StackOptions, startStack } from './stack/stack.ts'
+import { styleText } from 'node:util'
+import { defined } from '@cashflow/async'
+import { redact } from '@cashflow/runtime'
+import type { StackOptions } from './stack/context.ts'
+import { type Stack, startStack } from './stack/stack.ts'
+import type { StackFile } from './stack/state-folder.ts'
 import { onStopSignals } from './stack/stop-signals.ts'
-import { summary } from './stack/summary.ts'
 
-export type RunOptions = Omit<StackOptions, 'signal'> & {
+export interface RunOptions extends Omit<StackOptions, 'signal'> {
   /** Prints text as it is. */
   show: (text: string) => void
 }
 
-/** Runs a stack until a signal says stop. A second one, later, kills what is still running. */
+/** Runs a stack until a signal stops it. A second signal, over a second later, kills all that still runs. */
 export async function runStack(options: RunOptions): Promise<void> {
   const { printer, say, show } = options
   const stopping = new AbortController()
   onStopSignals({
     stop(name) {
-      say(`${name}: stopping; once more kills what is left`)
+      say(`${name}: stopping; a second signal kills the remaining processes`)
       stopping.abort()
     },
-    kill: () => process.exit(1), // Daemons do not outlive us.
+    kill: () => process.exit(1), // Kills the registered processes too (state-folder.ts).
   })
   const stack = await start({ ...options, signal: stopping.signal })
   if (!stack) return
@@ -28,7 +32,7 @@ export async function runStack(options: RunOptions): Promise<void> {
   say('everything is stopped')
 }
 
-/** Undefined if it was given up. */
+/** Returns undefined if a signal ended the attempt. */
 async function start(options: StackOptions): Promise<Stack | undefined> {
   try {
     return await startStack(options)
@@ -36,4 +40,32 @@ async function start(options: StackOptions): Promise<Stack | undefined> {
     if (options.signal.aborted) return undefined
     throw error
   }
+}
+
+/** The table at the end of the start. It hides the passwords of servers that the settings name. */
+function summary({ api, database_url, rabbitmq_management_url, processes }: StackFile): string {
+  const management = new URL(rabbitmq_management_url)
+  const login =
+    processes.rabbitmq === undefined ? management.username : `${management.username} / ${management.password}`
+  const database = processes.postgres === undefined ? String(redact(database_url)) : database_url
+  const rows: [string, string][] = [
+    ...api.map((url, index): [string, string] => [index === 0 ? 'API' : '', url]),
+    ['RabbitMQ', `${management.origin}   ${styleText('gray', 'login')} ${login}`],
+    ['PostgreSQL', database],
+  ]
+  // Each time the command is run, its reference is another one.
+  const payment = `{"amount": 100.50, "currency": "USD", "reference": "REF-'$(date +%s)'"}`
+  const url = defined(api[0], 'API')
+  return [
+    '',
+    styleText(['bold', 'green'], 'Cashflow is running'),
+    '',
+    ...rows.map(([name, value]) => `  ${styleText('bold', name.padEnd(12))}${value}`),
+    '',
+    styleText('gray', '  Create a payment:'),
+    `  curl ${url}/api/v1/payments -H 'Content-Type: application/json' -d '${payment}'`,
+    '',
+    styleText('gray', '  Ctrl-C stops everything; the data stays.'),
+    '',
+  ].join('\n')
 }

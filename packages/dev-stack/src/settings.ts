@@ -10,7 +10,7 @@ import {
   parseEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
-import type { LogLevel } from './services/log-line.ts'
+import type { LogLevel } from './log-printer.ts'
 
 const schema = z.object({
   ...databaseEnv,
@@ -20,19 +20,19 @@ const schema = z.object({
   PORT: integer({ min: 0, max: 65_535, default: 8080 }),
 })
 
-export type StackSettings = {
-  /** Servers that run elsewhere; those that are missing are ours to start. */
+export interface StackSettings {
+  /** Servers that the environment names. The stack starts the others. */
   given: { databaseUrl?: string; rabbitmqUrl?: string }
   databaseName: string
   host: string
-  /** 0 is any free port. */
+  /** Preferred port of the first API. With 0 each API gets a free one. */
   port: number
-  /** A port that was asked for is used or refused; a default gives way. */
+  /** Whether PORT is set. The start fails if that port is taken; the default port is replaced by another. */
   portIsGiven: boolean
   logLevel: LogLevel
 }
 
-/** @throws ConfigError naming every variable that is not usable */
+/** @throws ConfigError that names every invalid variable */
 export function stackSettings(env: Env): StackSettings {
   const settings = parseEnv(schema, env)
   return {

@@ -1,9 +1,9 @@
-/** Something that the user can put right: shown as its message, without a stack trace. */
+/** A failure that the user can correct. It is shown as its message, without a stack trace. */
 export class StartError extends Error {
   readonly code: string = 'stack_not_started'
 }
 
-/** Somebody else listens where a server was to listen. */
+/** Another process listens on a port of a server that was to start. */
 export class PortTakenError extends StartError {
   override readonly code = 'port_taken'
 

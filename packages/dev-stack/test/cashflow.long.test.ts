@@ -2,11 +2,11 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
+import { eventually } from '@cashflow/async'
 import { expect } from 'chai'
 import { freePorts } from '../src/ports.ts'
-import { isRunning } from '../src/processes/identity.ts'
+import { isRunning } from '../src/processes/process-table.ts'
 import { removePostgresData } from '../src/servers/postgres.ts'
-import { eventually } from './support/eventually.ts'
 import { processesOf, runCashflow, type StackRun } from './support/stack-run.ts'
 import { temporaryFolder } from './support/temporary-folder.ts'
 
@@ -36,11 +36,11 @@ describe('npm start', () => {
     })
   }
 
-  it('settles payments where every usual port is taken, says where everything is, and leaves nothing', async () => {
+  it('settles payments although every usual port is taken, prints all addresses, and leaves no process', async () => {
     const [postgres, rabbitmq, management] = await freePorts(4)
     for (const port of [postgres, rabbitmq, management, 8080]) {
       const other = createServer().listen(port, '127.0.0.1')
-      // 8080 may be another's already, and is taken then as well.
+      // Another process may already listen on 8080, which is then taken as well.
       await Promise.race([once(other, 'listening'), new Promise((taken) => other.once('error', taken))])
       others.push(other)
     }

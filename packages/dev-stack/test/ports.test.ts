@@ -1,20 +1,22 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { expect } from 'chai'
-import { freePort, freePorts, isPortFree } from '../src/ports.ts'
+import { choosePort, freePort, freePorts, isPortFree, onPorts } from '../src/ports.ts'
+import { removePostgresData, startPostgres } from '../src/servers/postgres.ts'
+import { temporaryFolder } from './support/temporary-folder.ts'
 
-describe('ports', () => {
+describe('free ports', () => {
   it('are all different', async () => {
     const ports = await freePorts(20)
     expect(new Set(ports).size).to.equal(20)
   })
 
-  it('are none that an outgoing connection may get', async () => {
+  it('are outside the ranges of outgoing connections', async () => {
     for (const port of await freePorts(20)) expect(port).to.be.within(10_000, 32_767)
   })
 
   for (const host of ['127.0.0.1', '0.0.0.0']) {
-    it(`are taken when somebody listens on ${host}`, async () => {
+    it(`exclude a port with a listener on ${host}`, async () => {
       const port = await freePort()
       expect(await isPortFree(port)).to.equal(true)
       const server = createServer().listen(port, host)
@@ -23,4 +25,23 @@ describe('ports', () => {
       server.close()
     })
   }
+
+  it('are chosen again when another process takes the chosen port before the server does', async () => {
+    const folder = temporaryFolder()
+    const usual = await freePort()
+    const other = createServer()
+    const lines: string[] = []
+    const choose = async () => {
+      const port = await choosePort('PostgreSQL', usual, (line) => lines.push(line))
+      if (!other.listening) await once(other.listen(usual, '127.0.0.1'), 'listening')
+      return port
+    }
+    const { ports: port, server } = await onPorts(choose, (port) => startPostgres({ dir: folder.path, port }))
+    other.close()
+    expect(server.port).to.equal(port).and.not.to.equal(usual)
+    expect(lines).to.deep.equal([`port ${usual} is taken: PostgreSQL uses ${port}`])
+    await server.stop()
+    removePostgresData(folder.path)
+    folder.remove()
+  })
 })

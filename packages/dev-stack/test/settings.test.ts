@@ -3,13 +3,13 @@ import { expect } from 'chai'
 import { stackSettings } from '../src/settings.ts'
 
 describe('the settings of npm start', () => {
-  it('leave both servers to us when nothing names one', () => {
+  it('name no server by default', () => {
     const settings = stackSettings({})
     expect(settings.given).to.deep.equal({})
     expect(settings).to.include({ databaseName: 'payments', host: '127.0.0.1', port: 8080, portIsGiven: false })
   })
 
-  it('take servers by URL', () => {
+  it('accept the servers’ URLs', () => {
     const given = { DATABASE_URL: 'postgres://u:p@db:1/x?sslmode=disable', RABBITMQ_URL: 'amqp://a, amqp://b' }
     expect(stackSettings(given).given).to.deep.equal({
       databaseUrl: given.DATABASE_URL,
@@ -17,21 +17,21 @@ describe('the settings of npm start', () => {
     })
   })
 
-  it('take servers by their parts', () => {
+  it('accept a server’s host, port, user and password', () => {
     const { given } = stackSettings({ DB_HOST: 'db', DB_PASSWORD: 'p@ss', MQ_HOST: 'mq', MQ_PORT: '5673' })
     expect(given.databaseUrl).to.equal('postgres://postgres:p%40ss@db:5432/payments')
     expect(given.rabbitmqUrl).to.equal('amqp://guest:guest@mq:5673/')
   })
 
-  it('take one server and leave the other to us', () => {
+  it('may name one server without the other', () => {
     expect(stackSettings({ MQ_HOST: 'mq' }).given).to.have.all.keys('rabbitmqUrl')
   })
 
-  it('take PORT=0 for any free port, as the api does', () => {
+  it('accept PORT=0, which is any free port, as the api does', () => {
     expect(stackSettings({ PORT: '0' })).to.include({ port: 0, portIsGiven: true })
   })
 
-  it('name every variable that is not usable', () => {
+  it('are rejected with the names of all invalid variables', () => {
     expect(() => stackSettings({ PORT: 'http', LOG_LEVEL: 'loud' })).to.throw(
       ConfigError,
       /PORT.*LOG_LEVEL|LOG_LEVEL.*PORT/s,

@@ -1,8 +1,9 @@
+import { existsSync, globSync } from 'node:fs'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Daemon, describeExit, fetchPgbouncer, freePorts, startDaemon } from '@cashflow/dev-stack'
-import { eventually } from './eventually.ts'
+import { defined, eventually } from '@cashflow/async'
+import { type Daemon, describeExit, fetchDebianPackage, findOnPath, freePorts, startDaemon } from '@cashflow/dev-stack'
 
 export interface Pgbouncer {
   /** The URL of the same database, through PgBouncer. */
@@ -12,35 +13,36 @@ export interface Pgbouncer {
 
 export interface PgbouncerOptions {
   poolMode: 'session' | 'transaction' | 'statement'
-  /** Of the section [pgbouncer], by name. */
+  /** Settings of the section [pgbouncer], by name. */
   settings?: Record<string, string>
 }
 
 const TRIES_MAX = 5
 
 /**
- * Starts a PgBouncer in front of a server, with its own defaults for everything else.
+ * Starts a PgBouncer in front of a server. Settings that are not given have PgBouncer's defaults.
  *
- * @param databaseUrl of a database with a user and a password; `?host=` is the folder of the server's Unix socket
+ * @param databaseUrl a database's URL with user and password; its `?host=` is the folder of the server's Unix socket
  */
 export async function startPgbouncer(databaseUrl: string, options: PgbouncerOptions): Promise<Pgbouncer> {
-  const program = await fetchPgbouncer({ log: (line) => process.stderr.write(`${line}\n`) })
+  const program = await fetchPgbouncer()
   const folder = await mkdtemp(join(tmpdir(), 'cashflow-pgbouncer-'))
   const removeFolder = () => rm(folder, { recursive: true, force: true })
-  let said: string[] = []
+  let lines: string[] = []
   for (let tries = 1; ; tries++) {
-    const [port] = (await freePorts(1)) as [number]
-    said = []
+    const [free] = await freePorts(1)
+    const port = defined(free, 'free port')
+    lines = []
     const configFile = await configure(folder, databaseUrl, port, options)
     const isRoot = process.getuid?.() === 0
     const daemon = await startDaemon({
       ...program,
-      // It refuses to run as root, but can begin as root.
+      // PgBouncer refuses to run as root, but root may start it as another user.
       args: [...(isRoot ? ['-u', 'nobody'] : []), configFile],
       cwd: folder,
-      output: { onLine: (line) => said.push(line) },
+      output: { onLine: (line) => lines.push(line) },
     })
-    if (await isUp(daemon, said)) {
+    if (await isUp(daemon, lines)) {
       const url = new URL(databaseUrl)
       url.host = `127.0.0.1:${port}`
       url.search = ''
@@ -53,11 +55,25 @@ export async function startPgbouncer(databaseUrl: string, options: PgbouncerOpti
       }
     }
     const exit = await daemon.stop([])
-    if (tries === TRIES_MAX || !said.join().includes('Address already in use')) {
+    if (tries === TRIES_MAX || !lines.join().includes('Address already in use')) {
       await removeFolder()
-      throw new Error(`PgBouncer did not start (${describeExit(exit)}):\n${said.join('\n')}`)
+      throw new Error(`PgBouncer did not start (${describeExit(exit)}):\n${lines.join('\n')}`)
     }
   }
+}
+
+/**
+ * Finds PgBouncer: an installed one, or else Debian's, which apt-get downloads.
+ *
+ * @throws Error where there is neither
+ */
+async function fetchPgbouncer(): Promise<{ file: string; env: NodeJS.ProcessEnv }> {
+  const installed = findOnPath('pgbouncer') ?? ['/usr/sbin/pgbouncer'].find(existsSync)
+  if (installed) return { file: installed, env: {} }
+  const folder = await fetchDebianPackage('pgbouncer', { log: (line) => process.stderr.write(`${line}\n`) })
+  if (!folder) throw new Error('PgBouncer is not installed: put pgbouncer on the PATH')
+  const libraries = globSync(`${folder}/{lib,usr/lib}/*-linux-gnu*`)
+  return { file: `${folder}/usr/sbin/pgbouncer`, env: { LD_LIBRARY_PATH: libraries.join(':') } }
 }
 
 async function configure(folder: string, databaseUrl: string, port: number, options: PgbouncerOptions) {
@@ -77,15 +93,15 @@ async function configure(folder: string, databaseUrl: string, port: number, opti
   const file = join(folder, 'pgbouncer.ini')
   await writeFile(file, `[databases]\n* = host=${host} port=${serverPort}\n[pgbouncer]\n${lines.join('\n')}\n`)
   await writeFile(users, `"${username}" "${password}"\n`)
-  await chmod(folder, 0o755) // As root it reads them as another user.
+  await chmod(folder, 0o755) // Started by root, PgBouncer reads the files as another user.
   return file
 }
 
-/** Its log says that it listens, or it ends. */
-async function isUp(daemon: Daemon, said: readonly string[]): Promise<boolean> {
+/** Resolves with true when the log says that PgBouncer listens, and with false when PgBouncer has ended. */
+async function isUp(daemon: Daemon, lines: readonly string[]): Promise<boolean> {
   return eventually(() => {
     if (!daemon.isRunning()) return false
-    if (said.some((line) => line.includes('process up'))) return true
-    throw new Error(`PgBouncer does not say that it is up:\n${said.join('\n')}`)
+    if (lines.some((line) => line.includes('process up'))) return true
+    throw new Error(`PgBouncer does not say that it is up:\n${lines.join('\n')}`)
   })
 }

@@ -1,73 +1,73 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { copyForStandby, killTree, type PostgresServer, query, startPostgres } from '@cashflow/dev-stack'
+import { defined, eventually } from '@cashflow/async'
+import { killTree, type PostgresServer, query } from '@cashflow/dev-stack'
 import { withDatabase } from './addresses.ts'
-import { eventually } from './eventually.ts'
-import { createMigrated } from './migrated.ts'
-import { startTcpProxy, type TcpProxy } from './tcp-proxy/tcp-proxy.ts'
+import { type SmallDisk, startPostgresOnDisk } from './postgres-disk.ts'
+import { makeSynchronous, type Standby, standbysHave, startStandby } from './postgres-standby.ts'
+import { createMigrated } from './test-database.ts'
 
 export interface ReplicatedPostgres {
-  /** A migrated database on what is the primary now; while a standby is attached, each of its commits waits for that. */
+  /** A migrated database on the current primary. While a standby is attached, each commit waits for the standby. */
   readonly url: string
-  /** Whether the data of each server lie on a small disk of their own. */
+  /** Whether the data of each server is on a small disk of its own. */
   readonly hasSmallDisk: boolean
-  /** From now on the standby gets nothing of what the primary writes. */
+  /** Stops replication: from now on the standby receives nothing. */
   freezeReplication(): void
   /**
-   * SIGKILL for each process of the primary, and its data are gone; then the standby is promoted. Resolves when that takes
-   * writes, which wait for nobody until `attachStandby()`. Unless replication is frozen, the standby first gets all that
-   * there is: after a crash, a primary shows what it had not replicated yet.
+   * Kills each process of the primary with SIGKILL, removes its data, and promotes the standby. Resolves when the new
+   * primary accepts writes, which wait for no standby until `attachStandby()`.
    *
-   * @param onLost called in between, with the address of the standby, still read-only, and waited for
+   * Unless replication is frozen, the standby first receives everything: after a crash, a primary shows what it had not
+   * replicated yet.
+   *
+   * @param onLost called before the promotion, with the URL of the standby, which is still read-only, and awaited
    */
   failOver(onLost?: (standbyUrl: string) => Promise<void> | void): Promise<void>
   /** Makes a new standby of the primary, which may be under writes. */
   attachStandby(): Promise<void>
-  /** Ends every process of the primary at once, flushing nothing: SIGQUIT is `pg_ctl stop -m immediate`. */
+  /** Ends every process of the primary at once, without flushing: SIGQUIT is `pg_ctl stop -m immediate`. */
   crash(): Promise<void>
   /**
-   * Starts the primary again, at its address, if it has ended; it recovers from its log, and the standby finds it by
-   * itself. Resolves when it answers.
+   * Starts the primary again at its address, if it has ended. It recovers from its WAL, and the standby reconnects by
+   * itself. Resolves when the primary answers.
    */
   start(): Promise<void>
-  /** Leaves no room on the primary's disk: it answers 53100, or ends for want of room for its log. Needs a small disk. */
+  /** Fills the primary's small disk. The primary then answers 53100, or ends because it has no room for its WAL. */
   fillDisk(): Promise<void>
   freeDisk(): Promise<void>
   stop(): Promise<void>
 }
 
 export interface ReplicatedPostgresOptions {
-  /** Of each server. */
+  /** Settings of each server. */
   settings?: Record<string, string>
-  /** Asks for a disk of this size for each server's data. Only root on Linux, who may mount a tmpfs, gets one. */
+  /** Size of a disk for each server's data. Only root on Linux, which may mount a tmpfs, gets one. */
   diskMb?: number
 }
 
-type Member = { dir: string; server: PostgresServer }
-type Standby = Member & { replication: TcpProxy; isFrozen: boolean }
+interface Member {
+  dir: string
+  server: PostgresServer & { smallDisk?: SmallDisk }
+}
 
 const STANDBY = 'standby'
 const RECOVERY_MS = 60_000
 
-/** A primary with a synchronous standby, for losing the primary, again and again. */
+/** Starts a primary with a synchronous standby, for tests that lose the primary repeatedly. */
 export async function startReplicatedPostgres(options: ReplicatedPostgresOptions = {}): Promise<ReplicatedPostgres> {
   const root = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
   let made = 0
   const nextDir = () => join(root, `server-${++made}`)
   const first = nextDir()
-  let primary: Member = { dir: first, server: await startPostgres({ ...options, dir: first }) }
-  let standby: Standby | undefined
+  let primary: Member = { dir: first, server: await startPostgresOnDisk({ ...options, dir: first }) }
+  let standby: (Standby & { isFrozen: boolean }) | undefined
   await createMigrated(primary.server.url, 'payments')
 
-  function attached(): Standby {
+  function attached() {
     if (!standby) throw new Error('no standby is attached')
     return standby
-  }
-
-  function smallDisk() {
-    if (!primary.server.smallDisk) throw new Error('the primary has no small disk')
-    return primary.server.smallDisk
   }
 
   const replicated: ReplicatedPostgres = {
@@ -93,8 +93,10 @@ export async function startReplicatedPostgres(options: ReplicatedPostgresOptions
     },
     async attachStandby() {
       if (standby) throw new Error('a standby is attached already')
-      standby = await startStandby(primary, nextDir(), options)
-      await waitedFor(primary.server.url)
+      const from = { url: primary.server.url, dir: primary.dir }
+      const started = await startStandby({ ...options, primary: from, dir: nextDir(), name: STANDBY })
+      standby = { ...started, isFrozen: false }
+      await makeSynchronous(primary.server.url, [STANDBY])
     },
     async crash() {
       process.kill(primary.server.pid, 'SIGQUIT')
@@ -103,10 +105,10 @@ export async function startReplicatedPostgres(options: ReplicatedPostgresOptions
     async start() {
       const { dir, server } = primary
       if (await staysUp(server)) return
-      primary = { dir, server: await startPostgres({ ...options, dir, port: server.port }) }
+      primary = { dir, server: await startPostgresOnDisk({ ...options, dir, port: server.port }) }
     },
-    fillDisk: async () => smallDisk().fill(),
-    freeDisk: async () => smallDisk().free(),
+    fillDisk: async () => smallDiskOf(primary).fill(),
+    freeDisk: async () => smallDiskOf(primary).free(),
     async stop() {
       await standby?.replication.stop()
       await Promise.all([primary.server.stop(), standby?.server.stop()])
@@ -122,61 +124,16 @@ export async function startReplicatedPostgres(options: ReplicatedPostgresOptions
   return replicated
 }
 
-async function startStandby(
-  { dir: from, server }: Member,
-  to: string,
-  options: ReplicatedPostgresOptions,
-): Promise<Standby> {
-  const { settings, ...disk } = options
-  await copyForStandby({ url: server.url, from, to, slot: STANDBY, ...disk })
-  const replication = await startTcpProxy(server.url)
-  const own = {
-    primary_conninfo: connectionInfo(replication.url),
-    primary_slot_name: STANDBY,
-    // How long it waits between tries to reach its primary.
-    wal_retrieve_retry_interval: '200ms',
-  }
-  try {
-    return {
-      dir: to,
-      server: await startPostgres({ ...disk, dir: to, settings: { ...settings, ...own } }),
-      replication,
-      isFrozen: false,
-    }
-  } catch (error) {
-    await replication.stop()
-    throw error
-  }
+function smallDiskOf({ server }: Member): SmallDisk {
+  if (!server.smallDisk) throw new Error('the primary has no small disk')
+  return server.smallDisk
 }
 
-/** As libpq wants it. */
-function connectionInfo(url: string): string {
-  const { hostname, port, username, password } = new URL(url)
-  return `host=${hostname} port=${port} user=${username} password=${password} application_name=${STANDBY}`
-}
-
-/** Resolves when each commit from now on waits for the standby. */
-async function waitedFor(primaryUrl: string): Promise<void> {
-  await standbyHas(primaryUrl, "state = 'streaming'") // Else commits would wait for as long as it takes to get there.
-  await query(primaryUrl, `alter system set synchronous_standby_names = 'ANY 1 (${STANDBY})'`)
-  await query(primaryUrl, 'select pg_reload_conf()')
-  await standbyHas(primaryUrl, "sync_state = 'quorum'")
-  // The checkpointer has sessions wait. It reads its settings before it does what it is asked for.
-  await query(primaryUrl, 'checkpoint')
-}
-
-/** Resolves when the standby has replayed all that the primary has on disk now, and each commit waits for it. */
+/** Resolves when the standby has replayed all WAL that the primary has on disk now, and each commit waits for it. */
 async function caughtUp(primaryUrl: string): Promise<void> {
   const [row] = await eventually(() => query(primaryUrl, 'select pg_current_wal_flush_lsn() as flushed'))
-  const condition = `state = 'streaming' and sync_state = 'quorum' and replay_lsn >= '${row?.flushed}'`
-  await standbyHas(primaryUrl, condition, { timeoutMs: RECOVERY_MS })
-}
-
-async function standbyHas(primaryUrl: string, condition: string, patience = {}): Promise<void> {
-  await eventually(async () => {
-    const [row] = await query(primaryUrl, `select 1 from pg_stat_replication where ${condition}`)
-    if (!row) throw new Error(`No standby has ${condition}`)
-  }, patience)
+  const condition = `state = 'streaming' and sync_state = 'quorum' and replay_lsn >= '${defined(row, 'row').flushed}'`
+  await standbysHave(primaryUrl, condition, { timeoutMs: RECOVERY_MS })
 }
 
 async function promoted(url: string): Promise<void> {
@@ -186,7 +143,7 @@ async function promoted(url: string): Promise<void> {
   })
 }
 
-/** Of one that recovers, nobody knows before it answers, or has ended. */
+/** Waits until a server that may be recovering answers or has ended. Returns whether it runs. */
 async function staysUp({ url, exited }: PostgresServer): Promise<boolean> {
   let up = true
   void exited.then(() => {

@@ -1,16 +1,55 @@
-import { type Servers, startServers } from './start-servers.ts'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startPostgres, startRabbitmq } from '@cashflow/dev-stack'
+import type { Addresses } from './addresses.ts'
+import { createMigrated } from './test-database.ts'
 
-/**
- * Mocha's `--require`: a package's tests find the run's servers, or, when they are run alone, start their own.
- */
-let own: Servers | undefined
+const TEMPLATE = 'cashflow_template'
 
-export async function mochaGlobalSetup(): Promise<void> {
-  if (process.env.CASHFLOW_TEST_SERVERS) return
-  own = await startServers()
-  process.env.CASHFLOW_TEST_SERVERS = JSON.stringify(own.addresses)
+export interface Servers {
+  addresses: Addresses
+  stop(): Promise<void>
 }
 
-export async function mochaGlobalTeardown(): Promise<void> {
-  await own?.stop()
+/** Starts a PostgreSQL and a RabbitMQ for one test run, on free ports, and creates the template of its databases. */
+export async function startServers(): Promise<Servers> {
+  const dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
+  const log = (line: string) => process.stderr.write(`${line}\n`)
+  // No test loses the machine, so nothing has to reach its disk. Killed servers recover all the same.
+  const settings = { fsync: 'off', max_connections: '300' }
+  const starting = [
+    startPostgres({ dir: join(dir, 'postgres'), settings, log }),
+    startRabbitmq({ dir: join(dir, 'rabbitmq'), log }),
+  ] as const
+  const stop = async () => {
+    const started = (await Promise.allSettled(starting)).filter((result) => result.status === 'fulfilled')
+    await Promise.all(started.map(({ value }) => value.stop()))
+    await rm(dir, { recursive: true, force: true })
+  }
+  try {
+    const [postgres, rabbitmq] = await Promise.all(starting)
+    await createMigrated(postgres.url, TEMPLATE)
+    const { url: amqpUrl, managementUrl } = rabbitmq
+    return { addresses: { postgresUrl: postgres.url, template: TEMPLATE, amqpUrl, managementUrl }, stop }
+  } catch (error) {
+    await stop() // A server that runs on would keep this process alive.
+    throw error
+  }
+}
+
+/** Mocha shares `this` between the two functions below. */
+interface MochaGlobals {
+  servers?: Servers
+}
+
+/** Called through mocha's `--require`. A package's tests use the run's servers; run alone, they start their own. */
+export async function mochaGlobalSetup(this: MochaGlobals): Promise<void> {
+  if (process.env.CASHFLOW_TEST_SERVERS) return
+  this.servers = await startServers()
+  process.env.CASHFLOW_TEST_SERVERS = JSON.stringify(this.servers.addresses)
+}
+
+export async function mochaGlobalTeardown(this: MochaGlobals): Promise<void> {
+  await this.servers?.stop()
 }

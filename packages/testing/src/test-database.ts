@@ -1,6 +1,11 @@
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { query } from '@cashflow/dev-stack'
 import { type Addresses, addresses, withDatabase } from './addresses.ts'
+import { REPOSITORY } from './repository.ts'
 
 type Server = Pick<Addresses, 'postgresUrl' | 'template'>
 
@@ -11,7 +16,7 @@ export interface TestDatabase {
   drop(): Promise<void>
 }
 
-/** A migrated database of one's own, copied from the run's template unless another is given. */
+/** Copies a migrated database for one test, by default from the run's template. */
 export async function createTestDatabase({ template, postgresUrl }: Server = addresses()): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`
   const administer = async (statement: string) => void (await query(postgresUrl, statement))
@@ -21,4 +26,18 @@ export async function createTestDatabase({ template, postgresUrl }: Server = add
     url: withDatabase(postgresUrl, name),
     drop: () => administer(`drop database if exists ${name} with (force)`),
   }
+}
+
+/**
+ * Creates a database with all tables on a server.
+ *
+ * @param root the checkout whose migrations run; its packages are installed
+ */
+export async function createMigrated(postgresUrl: string, database: string, root = REPOSITORY): Promise<void> {
+  await query(postgresUrl, `create database ${database}`)
+  // In a process of its own: the tests use the migrations as they are run, and this package does not depend on db.
+  await promisify(execFile)(process.execPath, [join(root, 'db/src/migrate-main.ts')], {
+    cwd: tmpdir(),
+    env: { ...process.env, DATABASE_URL: withDatabase(postgresUrl, database) },
+  })
 }

@@ -1,6 +1,7 @@
+import { median } from '@cashflow/testing'
 import type { Figure } from '../benchmark.ts'
 import type { Measured } from '../rounds.ts'
-import { type Interval, median, medianInterval } from '../statistics.ts'
+import { type Interval, medianInterval } from '../statistics.ts'
 
 /** A metric of this tree, divided by that of the other commit in the same round. */
 export interface Ratio extends Figure, Interval {

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { median } from '@cashflow/testing'
 import { countPending } from '../backlog.ts'
 import type { Benchmark, Row } from '../benchmark.ts'
 import { createClient, newPayments } from '../client.ts'
 import { openLoop } from '../load.ts'
 import type { Running } from '../process.ts'
-import { median } from '../statistics.ts'
 import { onSystem } from '../system.ts'
 
 const CONNECTIONS = 64

@@ -4,12 +4,12 @@ import { cp, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
+import { UsageError } from '@cashflow/dev-stack'
 import { REPOSITORY } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Comparison } from '../../src/against/against.ts'
 import { checkOut } from '../../src/against/checkout.ts'
 import { git } from '../../src/against/git.ts'
-import { UsageError } from '../../src/arguments.ts'
 
 /** Each is run once of each tree by a quick round of `post` and `relay`. */
 const RUN_ONCE = ['db/src/migrate-main.ts', 'services/api/src/main.ts', 'services/relay/src/main.ts']

@@ -1,4 +1,4 @@
-import type { RabbitmqClusterNode } from '@cashflow/dev-stack'
+import type { RabbitmqClusterNode } from '@cashflow/testing'
 import { eventually, management } from '@cashflow/testing'
 import type { Fault } from '../fault.ts'
 import { WORK_QUEUE } from '../queues.ts'

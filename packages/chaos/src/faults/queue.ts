@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RabbitmqCluster } from '@cashflow/dev-stack'
+import type { RabbitmqCluster } from '@cashflow/testing'
 import { eventually, management } from '@cashflow/testing'
 import type { Fault, Part } from '../fault.ts'
 import { pound } from '../pounding.ts'

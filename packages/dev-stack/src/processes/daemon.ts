@@ -2,50 +2,63 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
-import { dieWithUs } from './guard.ts'
+import { defined, within } from '@cashflow/async'
+import { sendSignal } from './process-table.ts'
 
-export type Exit = { code: number | null; signal: NodeJS.Signals | null }
+export interface Exit {
+  code: number | null
+  signal: NodeJS.Signals | null
+}
 
 export function describeExit({ code, signal }: Exit): string {
   return signal ?? `code ${code}`
 }
 
-/** A process that we started and answer for. */
-export type Daemon = {
-  pid: number
-  /** Resolves once it has ended and all that it wrote was read. */
-  exited: Promise<Exit>
+/** A process that this one started. */
+export interface Daemon {
+  readonly pid: number
+  /** Resolves once it has ended and all its output has been read. */
+  readonly exited: Promise<Exit>
   isRunning(): boolean
-  /** Sends the signals one after the other, each when the one before had its time, and SIGKILL last. */
+  kill(signal: NodeJS.Signals): void
+  /** Sends the signals one after the other, each with its patience. What still runs then gets SIGKILL. */
   stop(signals: { signal: NodeJS.Signals; patienceMs: number }[]): Promise<Exit>
 }
 
-export type DaemonCommand = {
+export interface DaemonCommand {
   file: string
   args: string[]
   env: NodeJS.ProcessEnv
   cwd: string
-  /** A file, where the process must outlive us if we are killed: it would die of a pipe that nobody reads. */
+  /** A file costs this process no work, and its writer survives this process: writing to a closed pipe would end it. */
   output: { file: string } | { onLine: (line: string) => void }
   user?: { uid: number; gid: number }
-  /** Called before anything else can happen, so that no process is ever unknown. */
+  /** Called in the tick in which the process starts, so that no process is ever unknown. */
   onSpawn?: ((pid: number) => void) | undefined
-  /** May it run on if this process is killed? Only where somebody will find it again. Default: false. */
+  /** Lets it run on when this process ends: the caller registers it, and stops it later. Default: false. */
   outlive?: boolean | undefined
 }
 
-/** Starts a process in a session of its own: a terminal's Ctrl-C then reaches only us, who stop things in order. */
+/**
+ * Starts a process in a session of its own, so that a terminal's Ctrl-C reaches only this process, which stops its
+ * daemons in order. Unless `outlive` is set, the daemon's process group is killed when this process ends.
+ *
+ * @throws Error when the program cannot be started, such as ENOENT
+ */
 export async function startDaemon(command: DaemonCommand): Promise<Daemon> {
+  const { daemon, spawned } = spawnDaemon(command)
+  await spawned
+  return daemon
+}
+
+/** As `startDaemon`, but returns at once. `spawned` rejects when the program cannot be started. */
+export function spawnDaemon(command: DaemonCommand): { daemon: Daemon; spawned: Promise<void> } {
   const { file, args, env, cwd, output, user, onSpawn, outlive } = command
   const sink = 'file' in output ? openLog(output.file) : 'pipe'
   const child = spawn(file, args, { env, cwd, detached: true, stdio: ['ignore', sink, sink], ...user })
+  const spawned = new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject))
   if (child.pid !== undefined) {
-    unreaped.add(child.pid)
-    const guarded = outlive ? undefined : dieWithUs(child.pid)
-    child.once('exit', () => {
-      unreaped.delete(child.pid as number)
-      guarded?.forget()
-    })
+    if (!outlive) killWithThisProcess(child, child.pid)
     onSpawn?.(child.pid)
   }
   if (typeof sink === 'number') closeSync(sink)
@@ -54,8 +67,7 @@ export async function startDaemon(command: DaemonCommand): Promise<Daemon> {
       if (stream) createInterface({ input: stream }).on('line', output.onLine)
     }
   }
-  await spawned(child)
-  return toDaemon(child, child.pid as number)
+  return { daemon: toDaemon(child), spawned }
 }
 
 function openLog(file: string): number {
@@ -63,56 +75,40 @@ function openLog(file: string): number {
   return openSync(file, 'a')
 }
 
-function spawned(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    child.once('spawn', resolve)
-    child.once('error', reject)
-  })
+/**
+ * Starts a shell that outlives this process by a moment. Every end of this process, even SIGKILL, closes the shell's
+ * input. The shell then kills the daemon's group.
+ */
+function killWithThisProcess(child: ChildProcess, group: number): void {
+  const script = 'read -r _; kill -s KILL -- "-$0" 2>/dev/null'
+  const guard = spawn('sh', ['-c', script, String(group)], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
+  // The shell must not keep this process alive, and its own death must not end this process.
+  guard.unref()
+  if ('unref' in guard.stdin) (guard.stdin as unknown as { unref(): void }).unref()
+  for (const source of [guard, guard.stdin]) source.on('error', () => {})
+  child.once('exit', () => guard.kill('SIGKILL'))
 }
 
-function toDaemon(child: ChildProcess, pid: number): Daemon {
+function toDaemon(child: ChildProcess): Daemon {
   const isRunning = () => child.exitCode === null && child.signalCode === null
   const exited = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }))
   })
   return {
-    pid,
+    get pid() {
+      return defined(child.pid, `pid of ${child.spawnfile}, which could not be started`)
+    },
     exited,
     isRunning,
+    kill: (signal) => void child.kill(signal),
     async stop(signals) {
       for (const { signal, patienceMs } of signals) {
         if (!isRunning()) break
         child.kill(signal)
-        if (await settlesWithin(patienceMs, exited)) break
+        await within(exited, { deadlineMs: patienceMs, what: `ending at ${signal}` }).catch(() => {})
       }
-      if (isRunning()) killGroup(pid)
+      if (isRunning()) sendSignal(-defined(child.pid, 'pid of a running process'), 'SIGKILL')
       return exited
     },
-  }
-}
-
-/** When this process exits, its daemons do. (When it is killed they do only if they are guarded.) */
-const unreaped = new Set<number>()
-process.on('exit', () => {
-  for (const pid of unreaped) killGroup(pid)
-})
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
-}
-
-async function settlesWithin(patienceMs: number, promise: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, patienceMs, false)
-  })
-  try {
-    return await Promise.race([promise.then(() => true), late])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -1,18 +1,22 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '@cashflow/async'
 import type { Exit } from './daemon.ts'
 
-export type Running = { pid: number; exited: Promise<Exit>; stop(): Promise<unknown> }
+export interface Running {
+  pid: number
+  exited: Promise<Exit>
+  stop(): Promise<unknown>
+}
 
-export type KeptRunning<Process extends Running> = {
+export interface KeptRunning<Process extends Running> {
   /** Undefined between a death and the next start. */
   current(): Process | undefined
   stop(): Promise<void>
 }
 
-export type KeepOptions<Process extends Running> = {
-  /** Resolves once the process works; rejects, leaving nothing behind, when it dies before or the signal aborts. */
+export interface KeepOptions<Process extends Running> {
+  /** Resolves when the process works. Rejects, and leaves no process, when it dies before that or the signal aborts. */
   start(signal: AbortSignal): Promise<Process>
-  /** Gives up the first start. */
+  /** Ends the first attempt to start. */
   signal: AbortSignal
   restartAfterMs: number
   onDied(exit: Exit): void
@@ -20,7 +24,7 @@ export type KeepOptions<Process extends Running> = {
   onRestarted(process: Process): void
 }
 
-/** Starts a process, and again whenever it dies. Only the first start can fail. */
+/** Starts a process, and restarts it after each death. Rejects only if the first start fails. */
 export async function keepRunning<Process extends Running>(
   options: KeepOptions<Process>,
 ): Promise<KeptRunning<Process>> {
@@ -40,10 +44,11 @@ export async function keepRunning<Process extends Running>(
 
   async function restart(): Promise<Process | undefined> {
     while (!stopping.signal.aborted) {
+      await pause(restartAfterMs, stopping.signal)
+      if (stopping.signal.aborted) return undefined
       try {
-        await sleep(restartAfterMs, undefined, { signal: stopping.signal })
         const restarted = await start(stopping.signal)
-        // Asked to stop while it became ready: nobody else knows of it yet.
+        // `stop()` was called during the start, and does not know this process.
         if (stopping.signal.aborted) await restarted.stop()
         else {
           current = restarted

@@ -1,17 +1,20 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '@cashflow/async'
 
-/** Released by `release()` and, whatever kills the process, by the kernel. */
-export type Lock = { release(): void }
+/** Ends with `release()`, or with the process: the kernel releases it then. */
+export interface Lock {
+  release(): void
+}
 
 const SQLITE_BUSY = 5
 const RETRY_MS = 250
 
 /**
- * Takes a machine-wide lock; undefined if somebody has it. SQLite's exclusive transaction is a kernel file lock, which
- * Node offers nowhere else: a lock file with a pid would outlive its holder, and taking over a stale one is a race.
+ * Takes a machine-wide lock, or returns undefined if another process holds it. An exclusive transaction of SQLite is a
+ * kernel file lock, for which Node has no other interface. A lock file with a pid would survive its holder, and two
+ * processes could take over a stale one at the same time.
  */
 export function tryLock(file: string): Lock | undefined {
   mkdirSync(dirname(file), { recursive: true })
@@ -26,11 +29,13 @@ export function tryLock(file: string): Lock | undefined {
   }
 }
 
+/** Waits for the lock. `onWait` is called once if another process holds it. @throws the signal's reason */
 export async function lock(file: string, onWait: () => void, signal?: AbortSignal): Promise<Lock> {
   for (let waits = 0; ; waits++) {
     const taken = tryLock(file)
     if (taken) return taken
     if (waits === 0) onWait()
-    await sleep(RETRY_MS, undefined, signal ? { signal } : {})
+    await pause(RETRY_MS, signal)
+    signal?.throwIfAborted()
   }
 }

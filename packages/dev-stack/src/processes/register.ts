@@ -1,18 +1,29 @@
 import { readFileSync, rmSync } from 'node:fs'
+import { pause } from '@cashflow/async'
 import * as z from 'zod'
-import { writeFileAtomically } from '../write-file-atomically.ts'
-import { identify, isRunning } from './identity.ts'
+import { writeFileAtomically } from '../files.ts'
+import { descendantsOf, identify, isRunning, sendSignal, untilGone } from './process-table.ts'
 
 const registered = z.object({ role: z.string(), pid: z.int().positive(), startedAt: z.string() })
 
 export type RegisteredProcess = z.output<typeof registered>
 
-/** The processes of one stack, in a file that outlives us: whoever starts next can stop what we could not. */
-export type Register = {
+/** The processes of one stack, in a file that survives this process: the next run stops those that still run. */
+export interface Register {
   add(role: string, pid: number): void
   running(): RegisteredProcess[]
   clear(): void
 }
+
+/** The order in which roles stop, and the signal that stops them. All other roles are services, and stop first. */
+const SERVERS: Readonly<Record<string, { turn: number; signal: NodeJS.Signals }>> = {
+  rabbitmq: { turn: 1, signal: 'SIGTERM' },
+  epmd: { turn: 2, signal: 'SIGTERM' },
+  postgres: { turn: 3, signal: 'SIGINT' },
+}
+const SERVICE = { turn: 0, signal: 'SIGTERM' } as const
+
+const PATIENCE_MS = 5_000
 
 export function openRegister(file: string): Register {
   let known = read(file)
@@ -38,4 +49,32 @@ function read(file: string): RegisteredProcess[] {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw error
   }
+}
+
+/**
+ * Stops the processes of a killed stack: services first, the database last.
+ *
+ * @param patienceMs how long each process has until SIGKILL
+ */
+export async function stopLeftovers(
+  leftovers: RegisteredProcess[],
+  log: (line: string) => void,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
+  const turns = Map.groupBy(leftovers, ({ role }) => (SERVERS[role] ?? SERVICE).turn)
+  for (const [, processes] of [...turns].sort(([a], [b]) => a - b)) {
+    await Promise.all(processes.map((left) => stopLeftover(left, log, patienceMs)))
+  }
+}
+
+async function stopLeftover(left: RegisteredProcess, log: (line: string) => void, patienceMs: number): Promise<void> {
+  log(`stopping ${left.role} (pid ${left.pid}), which an earlier run left behind`)
+  const children = descendantsOf(left.pid)
+  // Checked before each signal: another process may have this pid by then.
+  if (isRunning(left)) sendSignal(left.pid, (SERVERS[left.role] ?? SERVICE).signal)
+  const deadline = Date.now() + patienceMs
+  while (isRunning(left) && Date.now() < deadline) await pause(20)
+  if (isRunning(left)) sendSignal(-left.pid, 'SIGKILL')
+  while (isRunning(left)) await pause(20)
+  await untilGone(children)
 }

@@ -1,8 +1,8 @@
 import pg from 'pg'
 
 /**
- * Opens a connection for one user of it. A statement in flight rejects when the server ends. Between statements the end
- * of the server is an `error` event of the client, and without a listener that event would end this process.
+ * Opens a connection. A statement in flight rejects when the server ends. Between statements the server's end is an
+ * `error` event of the client, and without a listener that event would end this process.
  */
 export async function openClient(url: string, options: pg.ClientConfig = {}): Promise<pg.Client> {
   const client = new pg.Client({ ...options, connectionString: url })
@@ -11,7 +11,7 @@ export async function openClient(url: string, options: pg.ClientConfig = {}): Pr
   return client
 }
 
-/** Opens a pool of such connections: the end of the server ends neither an idle nor a taken one loudly. */
+/** Opens a pool of such connections. The server's end is no error event of this process. */
 export function openPool(url: string, options: pg.PoolConfig = {}): pg.Pool {
   const pool = new pg.Pool({ ...options, connectionString: url })
   pool.on('error', () => {})

@@ -3,18 +3,17 @@ import { randomUUID } from 'node:crypto'
 import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { PostgresHome } from './postgres-home.ts'
+import { dataFolder, type PostgresHome } from './postgres-home.ts'
 
 export const POSTGRES_LOGIN = { user: 'postgres', password: 'postgres' }
 
-/** Nothing of the user's PG* variables and locale reaches the server. */
+/** The server's whole environment: it gets neither the user's PG* variables nor the user's locale. */
 export const POSTGRES_ENV = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
 
-export function dataFolder(home: PostgresHome): string {
-  return join(home.files, 'data')
-}
-
-/** initdb, unless it was done. Made beside its place and renamed, so that an interrupted one leaves no half of it. */
+/**
+ * Runs initdb, unless the data directory exists. The directory is created under another name and then renamed, so that
+ * an interrupted run leaves no incomplete one.
+ */
 export async function createCluster(
   home: PostgresHome,
   { log, signal }: { log?: (line: string) => void; signal?: AbortSignal },
@@ -32,7 +31,7 @@ export async function createCluster(
       [
         ...['--pgdata', join(work, 'data'), '--username', POSTGRES_LOGIN.user, '--pwfile', passwordFile],
         ...['--auth', 'scram-sha-256', '--encoding', 'UTF8'],
-        // Sorts and compares alike on every machine, whatever locales it has.
+        // This locale sorts and compares alike on every machine, regardless of its installed locales.
         ...['--locale', 'C', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8'],
       ],
       { env: POSTGRES_ENV, cwd: work, ...home.user, ...(signal && { signal }) },
@@ -44,18 +43,18 @@ export async function createCluster(
 }
 
 /**
- * After a kill -9, postmaster.pid names a process that is gone, which PostgreSQL sees by itself, or another program that
- * has its pid now, at which it would refuse to start. Only the latter file is removed: it also leads PostgreSQL to the
- * shared memory that a killed server's last processes may still use.
+ * Removes a postmaster.pid whose process is another program. PostgreSQL would refuse to start with it. A postmaster.pid
+ * whose process has ended stays: PostgreSQL recognises it, and finds by it the shared memory that the last processes of
+ * a killed server may still use.
  */
-export function forgetForeignPid(home: PostgresHome): void {
+export function removeForeignPidFile(home: PostgresHome): void {
   const file = join(dataFolder(home), 'postmaster.pid')
   if (!existsSync(file)) return
   const command = commandOf(Number(readFileSync(file, 'utf8').split('\n')[0]))
   if (command !== undefined && !command.includes(dataFolder(home))) rmSync(file, { force: true })
 }
 
-/** A process's arguments, where there is such a process and the system tells (Linux). */
+/** A process's arguments. Undefined if it does not exist, and on systems without /proc. */
 function commandOf(pid: number): string[] | undefined {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')

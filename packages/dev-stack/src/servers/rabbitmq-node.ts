@@ -1,37 +1,42 @@
 import { execFile } from 'node:child_process'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { pause } from '@cashflow/async'
 import { type Daemon, startDaemon } from '../processes/daemon.ts'
-import { descendantsOf, untilGone } from '../processes/descendants.ts'
-import type { ProcessIdentity } from '../processes/identity.ts'
-import type { RabbitmqOptions, RabbitmqServer } from './rabbitmq.ts'
-import type { RabbitmqPrograms } from './rabbitmq-installed.ts'
-import type { Launch, Launcher, RabbitmqPorts } from './rabbitmq-launcher.ts'
-import { isRabbitmqReady } from './rabbitmq-ready.ts'
+import { descendantsOf, type ProcessIdentity, untilGone } from '../processes/process-table.ts'
+import { isRabbitmqReady } from './rabbitmq-management.ts'
+import type { RabbitmqPrograms } from './rabbitmq-programs.ts'
+import {
+  type Launch,
+  type Launcher,
+  localUrls,
+  OUTPUT_BYTES_MAX,
+  type RabbitmqOptions,
+  type RabbitmqPorts,
+  type RabbitmqServer,
+} from './rabbitmq-server.ts'
 
 const START_DEADLINE_MS = 120_000
 /**
- * RabbitMQ 3.10 closes its stores within a second, then waits 5 s for an event handler that has gone. What it has confirmed
- * is on disk, as after any kill -9.
+ * RabbitMQ 3.10 closes its stores within a second, then waits 5 s for an event handler that has ended. A confirmed
+ * message is on disk before that, as it is after SIGKILL.
  */
 const STOP_PATIENCE_MS = 4_000
-const SAID_BYTES_MAX = 4_000
 
-/** What makes one broker of those on this machine. */
-export type BrokerIdentity = {
-  /** Erlang's name of it. The data belongs to the name, so the name is the same every time. */
+/** The properties that distinguish one broker of this machine from another. */
+export interface BrokerIdentity {
+  /** The Erlang node's name. RabbitMQ keeps its data under this name, so it must be the same at every start. */
   nodeName: string
-  /** Tells it from a broker of somebody else that answers in its place. A cluster has one, which each of its nodes sets. */
+  /** Distinguishes it from a foreign broker on the same port. All nodes of a cluster set the same name. */
   clusterName: string
-  /** Holds the Erlang cookie: brokers and their rabbitmqctl talk to those that have the same. */
+  /** Folder of the Erlang cookie. Brokers and their rabbitmqctl talk only to those with the same cookie. */
   cookieFolder: string
-  /** Lines of rabbitmq.conf beside those that every broker of ours has. */
+  /** Lines of rabbitmq.conf in addition to those that every broker of ours has. */
   settings: string[]
 }
 
-/** One private broker: nothing of it is shared with another on this machine, neither name server nor cookie. */
+/** Returns a launcher of one private broker, which shares neither name server nor cookie with another. */
 export function launchNode(programs: RabbitmqPrograms): Launcher {
   return async (ports, options) => {
     const dir = resolve(options.dir)
@@ -59,7 +64,7 @@ export function launchNode(programs: RabbitmqPrograms): Launcher {
   }
 }
 
-/** Erlang's name server. Left to Erlang, it would be started as a daemon that outlives the broker. */
+/** Starts Erlang's name server. A broker without one starts it itself, as a daemon that outlives the broker. */
 export function startEpmd(
   programs: RabbitmqPrograms,
   port: number,
@@ -77,7 +82,7 @@ export function startEpmd(
   })
 }
 
-/** A broker, by a name server that runs already. */
+/** Starts a broker that registers with a running name server. */
 export async function launchBroker(
   programs: RabbitmqPrograms,
   identity: BrokerIdentity,
@@ -97,29 +102,30 @@ export async function launchBroker(
     outlive,
     onSpawn: (pid) => onSpawn?.(pid, 'rabbitmq'),
   })
-  // The broker's helpers have sessions of their own. They end by themselves when it is gone, but not at once.
-  let helpers: ProcessIdentity[] = []
+  // The broker's child processes have sessions of their own. They end after the broker, with a delay.
+  let children: ProcessIdentity[] = []
   const exited = broker.exited.then(async (exit) => {
-    await untilGone(helpers)
+    await untilGone(children)
     return exit
   })
 
+  const urls = localUrls(ports)
   const deadline = Date.now() + deadlineMs
   while (broker.isRunning() && Date.now() < deadline && !signal?.aborted) {
-    helpers = descendantsOf(broker.pid)
-    if (await isRabbitmqReady(ports, identity.clusterName)) return { outcome: 'ready', server: toServer() }
-    await sleep(250)
+    children = descendantsOf(broker.pid)
+    if (await isRabbitmqReady({ managementUrl: urls.managementUrl, amqpPort: ports.amqp }, identity.clusterName))
+      return { outcome: 'ready', server: toServer() }
+    await pause(250, signal)
   }
   await broker.stop([])
   await exited
-  const said = readFileSync(logFile).subarray(logged).toString()
-  const outcome = /eaddrinuse|already in use/i.test(said) ? 'port taken' : 'failed'
-  return { outcome, logFile, said: said.slice(-SAID_BYTES_MAX) }
+  const output = readFileSync(logFile).subarray(logged).toString()
+  const outcome = /eaddrinuse|already in use/i.test(output) ? 'port_taken' : 'failed'
+  return { outcome, logFile, output: output.slice(-OUTPUT_BYTES_MAX) }
 
   function toServer(): RabbitmqServer {
     return {
-      url: `amqp://guest:guest@127.0.0.1:${ports.amqp}/`,
-      managementUrl: `http://guest:guest@127.0.0.1:${ports.management}`,
+      ...urls,
       port: ports.amqp,
       managementPort: ports.management,
       pid: broker.pid,
@@ -164,17 +170,17 @@ function configure(
   writeFileSync(join(dir, 'enabled_plugins'), '[rabbitmq_management].\n')
   return {
     PATH: programs.path,
-    // Where Erlang looks for the cookie, and makes one.
+    // Erlang reads the cookie there, or creates one.
     HOME: cookieFolder,
     LANG: 'C.UTF-8',
-    // The script then becomes the broker instead of waiting for it, so that the pid is the broker's.
+    // With this the script becomes the broker instead of waiting for it, so that its pid is the broker's pid.
     RUNNING_UNDER_SYSTEMD: 'true',
     RABBITMQ_CONF_ENV_FILE: '/dev/null',
     RABBITMQ_CONFIG_FILE: join(dir, 'rabbitmq'),
     RABBITMQ_ENABLED_PLUGINS_FILE: join(dir, 'enabled_plugins'),
     RABBITMQ_MNESIA_BASE: join(dir, 'data'),
     RABBITMQ_LOG_BASE: join(dir, 'log'),
-    // It need not be unique on this machine: epmd is private.
+    // Not necessarily unique on this machine, since epmd is private.
     RABBITMQ_NODENAME: nodeName,
     RABBITMQ_DIST_PORT: String(ports.distribution),
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',

@@ -1,44 +1,22 @@
 import { freePorts, isPortFree } from '../ports.ts'
-import type { Exit } from '../processes/daemon.ts'
 import { PortTakenError, StartError } from '../start-error.ts'
-import { findLauncher } from './rabbitmq-launcher.ts'
-
-export type RabbitmqOptions = {
-  /** Data, configuration and log live in it. */
-  dir: string
-  /** Default: free ones. */
-  ports?: { amqp?: number; management?: number }
-  /** Told what takes time. */
-  log?: (line: string) => void
-  /** Told of each process at once, so that it can be found again if this process is killed. */
-  onSpawn?: (pid: number, role: 'rabbitmq' | 'epmd') => void
-  /** Whether the server may run on if this process is killed, because somebody will find it again. Default: false. */
-  outlive?: boolean
-  /** Gives up starting. */
-  signal?: AbortSignal
-}
-
-export type RabbitmqServer = {
-  url: string
-  managementUrl: string
-  port: number
-  managementPort: number
-  /** The broker's; kill -9 on it is a broker's sudden death. */
-  pid: number
-  logFile: string
-  exited: Promise<Exit>
-  /** Runs rabbitmqctl against this broker and returns what it prints. */
-  ctl(...args: string[]): Promise<string>
-  /** SIGTERM, then SIGKILL to what has not ended when its time is up: by default when all that it confirmed is on disk. */
-  stop(options?: { patienceMs?: number }): Promise<void>
-}
+import { isDockerReachable, launchInDocker } from './rabbitmq-docker.ts'
+import { launchNode } from './rabbitmq-node.ts'
+import { findPrograms } from './rabbitmq-programs.ts'
+import type { Launcher, RabbitmqOptions, RabbitmqServer } from './rabbitmq-server.ts'
 
 const START_TRIES = 3
 
+const NO_WAY = `RabbitMQ is not installed and cannot be fetched. Any one of these helps:
+  1. install it, so that rabbitmq-server and erl are on the PATH;
+  2. let apt-get reach its sources (Debian, Ubuntu): it then downloads RabbitMQ for this user alone, without root;
+  3. start a Docker engine that this user may use.
+Or set RABBITMQ_URL to a broker that runs elsewhere.`
+
 /**
- * Resolves when AMQP and the management API answer. The data survives in any case.
+ * Resolves when AMQP and the management API answer. The data stays on disk, however the broker ends.
  *
- * @throws PortTakenError if a port that was asked for is another's; StartError if there is no way to run one here
+ * @throws PortTakenError if a requested port is in use; StartError if no broker can run on this machine
  */
 export async function startRabbitmq(options: RabbitmqOptions): Promise<RabbitmqServer> {
   const launch = await findLauncher(options)
@@ -48,14 +26,22 @@ export async function startRabbitmq(options: RabbitmqOptions): Promise<RabbitmqS
     const start = await launch(ports, options)
     if (start.outcome === 'ready') return start.server
     options.signal?.throwIfAborted()
-    if (start.outcome === 'port taken') {
+    if (start.outcome === 'port_taken') {
       const taken = await portsTaken(Object.values(options.ports ?? {}))
       if (taken.length > 0) throw new PortTakenError('RabbitMQ', taken)
-      // Somebody else took one of the free ones first.
+      // Another program took one of the free ports first.
       if (attempt < START_TRIES) continue
     }
-    throw new StartError(`RabbitMQ did not start (${start.outcome}); the end of ${start.logFile}:\n${start.said}`)
+    throw new StartError(`RabbitMQ did not start (${start.outcome}); the end of ${start.logFile}:\n${start.output}`)
   }
+}
+
+/** Prefers an installed broker to one that apt-get can download, and both to a container. */
+async function findLauncher(options: RabbitmqOptions): Promise<Launcher> {
+  const found = await findPrograms(options)
+  if (found.programs) return launchNode(found.programs)
+  if (await isDockerReachable()) return launchInDocker
+  throw new StartError(NO_WAY, { cause: found.failure })
 }
 
 async function portsTaken(ports: readonly number[]): Promise<number[]> {

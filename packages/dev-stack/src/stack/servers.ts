@@ -1,17 +1,38 @@
-import { allOrNone } from './all-or-none.ts'
-import { type Broker, startBroker } from './broker.ts'
-import { type Database, startDatabase } from './database.ts'
-import { migrate } from './migrate.ts'
-import type { StackContext } from './stack.ts'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { defined } from '@cashflow/async'
+import { hostUrls } from '@cashflow/runtime'
+import { choosePort, onPorts } from '../ports.ts'
+import { describeExit, startDaemon } from '../processes/daemon.ts'
+import { removePostgresData, startPostgres } from '../servers/postgres.ts'
+import { openClient } from '../servers/postgres-client.ts'
+import { startRabbitmq } from '../servers/rabbitmq.ts'
+import { localUrls } from '../servers/rabbitmq-server.ts'
+import { StartError } from '../start-error.ts'
+import { allOrNone, type StackContext } from './context.ts'
 
-export type Servers = {
+export interface Servers {
   urls: { database_url: string; rabbitmq_url: string; rabbitmq_management_url: string }
-  /** Of our own servers, where they are running. */
+  /** The running servers that this stack has started. */
   pids(): { postgres?: number; rabbitmq?: number }
   stop(): Promise<void>
 }
 
-/** The database, migrated, and the broker: whichever were given from outside, and our own for the others. */
+interface Database {
+  url: string
+  /** Undefined between a death and the next start, and for a server that was given. */
+  pid(): number | undefined
+  stop(): Promise<void>
+}
+
+interface Broker extends Database {
+  managementUrl: string
+}
+
+const MIGRATION_STOP_PATIENCE_MS = 10_000
+const MANAGEMENT_PORT = 15672
+
+/** Starts the database, migrated, and the broker. Either may be one that the settings name instead. */
 export async function startServers(context: StackContext): Promise<Servers> {
   const started: { database?: Database; broker?: Broker } = {}
   const stop = async () => {
@@ -31,7 +52,8 @@ export async function startServers(context: StackContext): Promise<Servers> {
       ],
       context.signal,
     )
-    const { database, broker } = started as Required<typeof started>
+    const database = defined(started.database, 'database')
+    const broker = defined(started.broker, 'broker')
     return {
       urls: { database_url: database.url, rabbitmq_url: broker.url, rabbitmq_management_url: broker.managementUrl },
       pids: () => {
@@ -43,5 +65,95 @@ export async function startServers(context: StackContext): Promise<Servers> {
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+async function startDatabase(context: StackContext, signal: AbortSignal): Promise<Database> {
+  const { stateDir, settings, serverPorts, fresh, say, supervise, onSpawn } = context
+  if (settings.given.databaseUrl) {
+    const hosts = hostUrls(settings.given.databaseUrl).map((url) => decodeURIComponent(new URL(url).host))
+    say(`using the PostgreSQL at ${hosts.join(', ')}, named by DATABASE_URL or DB_HOST`)
+    return { url: settings.given.databaseUrl, pid: () => undefined, stop: async () => {} }
+  }
+  if (fresh) removePostgresData(stateDir)
+  say('starting PostgreSQL')
+  const choose = () => choosePort('PostgreSQL', serverPorts.postgres, say)
+  const { ports: port, server } = await onPorts(choose, (port) => {
+    const options = { dir: stateDir, port, keep: true, outlive: true, log: say, onSpawn: onSpawn('postgres') }
+    return supervise('PostgreSQL', (aborted) => startPostgres({ ...options, signal: aborted }), signal)
+  })
+  try {
+    const base = `postgres://postgres:postgres@127.0.0.1:${port}`
+    await createDatabase(`${base}/postgres`, settings.databaseName)
+    return {
+      url: `${base}/${encodeURIComponent(settings.databaseName)}`,
+      pid: () => server.current()?.pid,
+      stop: server.stop,
+    }
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
+}
+
+async function createDatabase(url: string, name: string): Promise<void> {
+  const client = await openClient(url)
+  try {
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [name])
+    if (rowCount === 0) await client.query(`create database ${client.escapeIdentifier(name)}`)
+  } finally {
+    await client.end()
+  }
+}
+
+/** Migrates in a process of its own, as in production: services and migrations share only the schema. */
+async function migrate(context: StackContext, databaseUrl: string, signal: AbortSignal): Promise<void> {
+  const { commands, env, cwd, printer, say, onSpawn } = context
+  signal.throwIfAborted()
+  say('migrating the database')
+  const migration = await startDaemon({
+    ...commands.migrate,
+    cwd,
+    env: { ...env, DATABASE_URL: databaseUrl },
+    output: { onLine: (line) => printer.print('migrate', line) },
+    onSpawn: onSpawn('migrate'),
+    outlive: true,
+  })
+  const stop = () => void migration.stop([{ signal: 'SIGTERM', patienceMs: MIGRATION_STOP_PATIENCE_MS }])
+  signal.addEventListener('abort', stop, { once: true })
+  const exit = await migration.exited
+  signal.removeEventListener('abort', stop)
+  signal.throwIfAborted()
+  if (exit.code !== 0) throw new StartError(`the database could not be migrated (${describeExit(exit)})`)
+}
+
+async function startBroker(context: StackContext, signal: AbortSignal): Promise<Broker> {
+  const { stateDir, settings, serverPorts, fresh, say, supervise, onSpawn } = context
+  if (settings.given.rabbitmqUrl) return givenBroker(settings.given.rabbitmqUrl, say)
+
+  const dir = join(stateDir, 'rabbitmq')
+  if (fresh) rmSync(dir, { recursive: true, force: true })
+  say('starting RabbitMQ, which takes some seconds')
+  const choose = async () => ({
+    amqp: await choosePort('RabbitMQ', serverPorts.rabbitmq, say),
+    management: await choosePort('RabbitMQ management', serverPorts.management, say),
+  })
+  const { ports, server } = await onPorts(choose, (ports) => {
+    const register = (pid: number, role: 'rabbitmq' | 'epmd') => onSpawn(role)(pid)
+    const options = { dir, ports, outlive: true, log: say, onSpawn: register }
+    return supervise('RabbitMQ', (aborted) => startRabbitmq({ ...options, signal: aborted }), signal)
+  })
+  return { ...localUrls(ports), pid: () => server.current()?.pid, stop: server.stop }
+}
+
+/** Assumes the management API on RabbitMQ's default port, since no setting names it. */
+function givenBroker(url: string, say: (line: string) => void): Broker {
+  const { username, password, hostname, host } = new URL(defined(url.split(',')[0], 'URL of the broker'))
+  say(`using the RabbitMQ at ${host}, named by RABBITMQ_URL or MQ_HOST`)
+  return {
+    url,
+    managementUrl: `http://${username || 'guest'}:${password || 'guest'}@${hostname}:${MANAGEMENT_PORT}`,
+    pid: () => undefined,
+    stop: async () => {},
   }
 }

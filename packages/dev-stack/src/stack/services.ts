@@ -1,20 +1,33 @@
-import { freePorts } from '../ports.ts'
+import { defined, pause } from '@cashflow/async'
+import { choosePort, freePorts } from '../ports.ts'
+import { describeExit } from '../processes/daemon.ts'
 import type { KeptRunning, Running } from '../processes/keep-running.ts'
-import { type ServiceCommand, startService } from '../services/service.ts'
-import { allOrNone } from './all-or-none.ts'
-import { choosePort } from './choose-port.ts'
+import { type ServiceCommand, startServiceProcess } from '../processes/service-process.ts'
+import { StartError } from '../start-error.ts'
+import { allOrNone, type ServiceName, type StackContext } from './context.ts'
 import type { Servers } from './servers.ts'
-import type { ServiceName, StackContext } from './stack.ts'
 
-export type Services = {
+export interface Services {
+  /** The URLs of the APIs. */
   urls: string[]
   pids(): Record<ServiceName, number[]>
   stop(): Promise<void>
 }
 
-type Planned = { name: ServiceName; label: string; command: ServiceCommand }
+interface Planned {
+  name: ServiceName
+  label: string
+  command: Pick<ServiceCommand, 'file' | 'args' | 'cwd' | 'env'>
+  /** A URL that must answer GET with 200 before the service counts as ready. */
+  healthUrl?: string
+}
 
-/** Resolves when every one of them is ready. */
+/** Longer than the services' own deadlines: the worker's is PROVIDER_DEADLINE_MS, at most a minute, and 15 seconds. */
+const STOP_PATIENCE_MS = 80_000
+const HEALTH_RETRY_MS = 100
+const HEALTH_ANSWER_MS = 5_000
+
+/** Starts all services, and resolves when all are ready. */
 export async function startServices(context: StackContext, servers: Servers): Promise<Services> {
   const { settings, say, printer, supervise, onSpawn, signal } = context
   const ports = await apiPorts(context)
@@ -26,11 +39,12 @@ export async function startServices(context: StackContext, servers: Servers): Pr
   say(`starting ${planned.map(({ label }) => label).join(', ')}`)
   try {
     await allOrNone(
-      planned.map((service) => async (until) => {
-        const { name, label, command } = service
-        const hooks = { onLine: (line: string) => printer.print(label, line), onSpawn: onSpawn(name) }
-        const process = await supervise(label, (aborted) => startService(label, command, hooks, aborted), until)
-        kept.set(service, process)
+      planned.map((service) => async (failed) => {
+        const { name, label, command, healthUrl } = service
+        const output = { onLine: (line: string) => printer.print(label, line) }
+        const start = (aborted: AbortSignal) =>
+          startReady({ ...command, name: label, output, onSpawn: onSpawn(name) }, healthUrl, aborted)
+        kept.set(service, await supervise(label, start, failed))
       }),
       signal,
     )
@@ -53,7 +67,7 @@ function plan({ counts, commands, env, cwd, settings }: StackContext, servers: S
     DATABASE_URL: servers.urls.database_url,
     RABBITMQ_URL: servers.urls.rabbitmq_url,
     HOST: settings.host,
-    // `ready` is logged at info. What the user wants to see is decided where it is printed.
+    // Services log `ready` at info. The printer filters the lines by the user's level.
     LOG_LEVEL: settings.logLevel === 'debug' ? 'debug' : 'info',
   }
   return (['api', 'relay', 'worker'] as const).flatMap((name) =>
@@ -61,14 +75,47 @@ function plan({ counts, commands, env, cwd, settings }: StackContext, servers: S
       const label = counts[name] > 1 ? `${name} ${index + 1}` : name
       const command = { ...commands[name], cwd, env: shared }
       if (name !== 'api') return { name, label, command }
-      const port = ports[index] as number
+      const port = defined(ports[index], `port of ${label}`)
       const healthUrl = `${apiUrl(settings.host, port)}/health`
-      return { name, label, command: { ...command, env: { ...shared, PORT: String(port) }, healthUrl } }
+      return { name, label, command: { ...command, env: { ...shared, PORT: String(port) } }, healthUrl }
     }),
   )
 }
 
-/** The first API has the port of the settings, the next ones those after it, where they are free. With 0 each has any. */
+/**
+ * Starts a service, and resolves when it has logged `ready` and is healthy. There is no deadline: a service waits for
+ * its servers, and logs that it waits.
+ */
+async function startReady(
+  command: Omit<ServiceCommand, 'outlive'>,
+  healthUrl: string | undefined,
+  signal: AbortSignal,
+): Promise<Running> {
+  const service = startServiceProcess({ ...command, outlive: true })
+  const stop = () => service.stop(STOP_PATIENCE_MS)
+  try {
+    await service.logged('ready', { timeoutMs: Number.POSITIVE_INFINITY, signal })
+    while (healthUrl !== undefined && service.isRunning() && !(await isHealthy(healthUrl))) {
+      await pause(HEALTH_RETRY_MS, signal)
+      signal.throwIfAborted()
+    }
+    if (service.isRunning()) return { pid: service.pid, exited: service.exited, stop }
+  } catch (error) {
+    if (service.isRunning()) {
+      await stop()
+      throw error
+    }
+  }
+  throw new StartError(`${command.name} ended before it was ready (${describeExit(await service.exited)})`)
+}
+
+async function isHealthy(url: string): Promise<boolean> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(HEALTH_ANSWER_MS) }).catch(() => undefined)
+  await response?.body?.cancel()
+  return response?.ok ?? false
+}
+
+/** The first API gets the port of the settings, the others the ports after it, if free. With 0 each gets a free one. */
 async function apiPorts({ counts, settings, say }: StackContext): Promise<number[]> {
   const { port: first } = settings
   if (first === 0) return freePorts(counts.api)
@@ -79,7 +126,7 @@ async function apiPorts({ counts, settings, say }: StackContext): Promise<number
   return ports
 }
 
-/** Where it can be reached from this machine. */
+/** The API's URL on this machine. */
 function apiUrl(host: string, port: number): string {
   const local = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
   return `http://${local.includes(':') ? `[${local}]` : local}:${port}`

@@ -1,49 +1,21 @@
 import { isPortFree } from '../ports.ts'
-import type { LogPrinter } from '../services/log-printer.ts'
-import type { StackSettings } from '../settings.ts'
 import { StartError } from '../start-error.ts'
-import { claimStateFolder } from './claim.ts'
+import { createSupervisor, type StackOptions } from './context.ts'
 import { startServers } from './servers.ts'
 import { startServices } from './services.ts'
-import { type StackFile, writeStackFile } from './stack-file.ts'
-import { createSupervisor, type Supervisor } from './supervisor.ts'
+import { claimStateFolder, type StackFile } from './state-folder.ts'
 
-export type Command = { file: string; args: string[] }
-export type ServiceName = 'api' | 'relay' | 'worker'
-
-export type StackOptions = {
-  /** Holds the data of our servers, and what is known of the running stack. */
-  stateDir: string
-  settings: StackSettings
-  /** Where our own servers listen, where these are free. */
-  serverPorts: { postgres: number; rabbitmq: number; management: number }
-  counts: Readonly<Record<ServiceName, number>>
-  commands: Readonly<Record<ServiceName | 'migrate', Command>>
-  env: NodeJS.ProcessEnv
-  cwd: string
-  /** Start from empty data. */
-  fresh: boolean
-  printer: LogPrinter
-  /** Told what is being done. */
-  say: (line: string) => void
-  /** Gives up starting. */
-  signal: AbortSignal
-}
-
-/** What the parts of a stack are made with. */
-export type StackContext = StackOptions & Supervisor
-
-export type Stack = {
-  /** What stack.json says. */
+export interface Stack {
+  /** The content of stack.json. */
   file(): StackFile
-  /** Services first, then the broker, then the database. */
+  /** Stops the services first, then the broker, then the database. */
   stop(): Promise<void>
 }
 
 /**
- * Resolves when everything is ready; rejects once everything that it had started is stopped.
+ * Resolves when everything is ready. Rejects once everything that it had started is stopped.
  *
- * @throws StartError for what the user can put right
+ * @throws StartError for what the user can correct
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { given, port, portIsGiven } = options.settings
@@ -52,16 +24,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       '--fresh empties the servers that npm start runs, but DATABASE_URL or RABBITMQ_URL names another',
     )
   }
-  const claim = await claimStateFolder(options.stateDir, options.say)
-  const stops = [async () => claim.release()]
+  const folder = await claimStateFolder(options.stateDir, options.say)
+  const stops = [async () => folder.release()]
   const stop = async () => {
     for (let next = stops.pop(); next; next = stops.pop()) await next()
   }
   try {
     if (portIsGiven && port !== 0 && !(await isPortFree(port)))
-      throw new StartError(`port ${port}, which PORT asks for, is taken, or not for this user to listen on`)
+      throw new StartError(`port ${port}, which PORT asks for, is taken, or forbidden for this user`)
     let onChange = () => {}
-    const supervisor = createSupervisor(options.printer, claim.register, () => onChange())
+    const supervisor = createSupervisor(options.printer, folder.register, () => onChange())
     const context = { ...options, ...supervisor }
     const servers = await startServers(context)
     stops.push(servers.stop)
@@ -73,7 +45,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ...servers.urls,
       processes: { ...servers.pids(), ...services.pids() },
     })
-    onChange = () => writeStackFile(claim.stackFile, file())
+    onChange = () => folder.writeStackFile(file())
     onChange()
     stops.push(async () => {
       onChange = () => {}

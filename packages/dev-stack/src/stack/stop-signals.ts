@@ -2,14 +2,14 @@ import type { EventEmitter } from 'node:events'
 
 const SAME_KEY_PRESS_MS = 1_000
 
-export type StopHandlers = {
-  /** The first signal. */
+export interface StopHandlers {
+  /** Called at the first signal. */
   stop(signal: NodeJS.Signals): void
-  /** Another one, later: somebody does not want to wait. */
+  /** Called at another signal, over a second later: the user does not want to wait. */
   kill(): void
 }
 
-/** npm forwards Ctrl-C, which the terminal sends as well: signals within a second are one key press. */
+/** Counts signals within a second as one: npm forwards Ctrl-C, and the terminal sends it too. */
 export function onStopSignals({ stop, kill }: StopHandlers, source: EventEmitter = process, now = Date.now): void {
   let firstAt: number | undefined
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -1,17 +1,17 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { eventually } from '@cashflow/async'
 import { expect } from 'chai'
 import { startDaemon } from '../../src/processes/daemon.ts'
-import { identify, isRunning } from '../../src/processes/identity.ts'
-import { eventually } from '../support/eventually.ts'
+import { identify, isRunning } from '../../src/processes/process-table.ts'
 
 const DAEMON_MODULE = join(import.meta.dirname, '../../src/processes/daemon.ts')
 
-describe('a daemon', () => {
+describe('daemon', () => {
   const command = { env: { PATH: process.env.PATH }, cwd: '/', output: { onLine: () => {} } }
 
-  it('is asked, then asked harder, then killed', async () => {
+  it('is stopped by each signal in turn, then by SIGKILL', async () => {
     const lines: string[] = []
     const deaf = await startDaemon({
       ...command,
@@ -28,13 +28,13 @@ describe('a daemon', () => {
     expect(lines).to.deep.equal(['listening', 'no', 'never'])
   })
 
-  it('rejects when there is no such program', async () => {
+  it('is not started when its program does not exist', async () => {
     const failure = await startDaemon({ ...command, file: '/no-such-program', args: [] }).catch((error) => error.code)
     expect(failure).to.equal('ENOENT')
   })
 
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-    it(`ends when ${signal} ends us, unless it may outlive us`, async () => {
+    it(`ends when ${signal} ends its parent process, unless outlive is set`, async () => {
       const script = `import { startDaemon } from ${JSON.stringify(DAEMON_MODULE)}
         const start = async (outlive) => {
           const command = { file: 'sleep', args: ['60'], env: process.env, cwd: '/', output: { file: '/dev/null' } }

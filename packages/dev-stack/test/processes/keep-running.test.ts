@@ -1,9 +1,9 @@
+import { eventually } from '@cashflow/async'
 import { expect } from 'chai'
 import type { Exit } from '../../src/processes/daemon.ts'
 import { keepRunning } from '../../src/processes/keep-running.ts'
-import { eventually } from '../support/eventually.ts'
 
-/** A process that lives until it is told to die. */
+/** A process that runs until `die` or `stop`. */
 function fakeProcess(pid: number) {
   const { promise: exited, resolve } = Promise.withResolvers<Exit>()
   return {
@@ -14,7 +14,7 @@ function fakeProcess(pid: number) {
   }
 }
 
-describe('a process that is kept running', () => {
+describe('keepRunning', () => {
   function keep(start: (signal: AbortSignal) => Promise<ReturnType<typeof fakeProcess>>) {
     const events: string[] = []
     const kept = keepRunning({
@@ -28,7 +28,7 @@ describe('a process that is kept running', () => {
     return { kept, events }
   }
 
-  it('is started again after each death, however often that fails', async () => {
+  it('restarts the process after each death, also after failed restarts', async () => {
     const processes = [fakeProcess(1), 'too early', 'still too early', fakeProcess(2), fakeProcess(3)]
     const { kept, events } = keep(async () => {
       const next = processes.shift()
@@ -51,12 +51,12 @@ describe('a process that is kept running', () => {
     ])
   })
 
-  it('fails if its first start does', async () => {
+  it('rejects if the first start fails', async () => {
     const { kept } = keep(() => Promise.reject(new Error('no')))
     expect(await kept.catch((error: Error) => error.message)).to.equal('no')
   })
 
-  it('is not started any more once it is asked to stop, not even by a start that succeeds meanwhile', async () => {
+  it('starts no process after stop, and stops one that becomes ready during stop', async () => {
     const late = Promise.withResolvers<ReturnType<typeof fakeProcess>>()
     const starts = [Promise.resolve(fakeProcess(1)), late.promise]
     let started = 0

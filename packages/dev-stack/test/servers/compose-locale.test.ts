@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { POSTGRES_ENV } from '../../src/servers/postgres-cluster.ts'
-import { installPrograms, postgresHome } from '../../src/servers/postgres-home.ts'
-import { claimFiles, removeFiles } from '../../src/servers/postgres-owner.ts'
+import { claimFiles, installPrograms, postgresHome, removeFiles } from '../../src/servers/postgres-home.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const COMPOSE = join(import.meta.dirname, '../../../../docker-compose.yml')
@@ -18,10 +17,10 @@ describe('docker-compose.yml', () => {
     folder.remove()
   })
 
-  it('has PostgreSQL compare text by its bytes in a new volume, whatever locales its image has', async () => {
+  it('makes PostgreSQL compare text by its bytes in a new volume, regardless of the image’s locales', async () => {
     const [, options = ''] = /POSTGRES_INITDB_ARGS: (.+)/.exec(readFileSync(COMPOSE, 'utf8')) ?? []
     installPrograms(home)
-    claimFiles(home, {})
+    claimFiles(home, false)
     const data = join(home.files, 'locale')
     mkdirSync(data, { mode: 0o700 })
     if (home.user) chownSync(data, home.user.uid, home.user.gid)

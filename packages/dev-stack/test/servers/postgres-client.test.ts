@@ -1,10 +1,10 @@
+import { eventually } from '@cashflow/async'
 import { expect } from 'chai'
 import type { Client, Pool } from 'pg'
 import { openClient, openPool, type PostgresServer, query, startPostgres } from '../../src/index.ts'
-import { eventually } from '../support/eventually.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
-describe('a client whose PostgreSQL crashes', () => {
+describe('PostgreSQL client', () => {
   const folder = temporaryFolder()
   let server: PostgresServer
   let client: Client
@@ -24,8 +24,8 @@ describe('a client whose PostgreSQL crashes', () => {
     expect(await query(server.url, 'select $1::int + 1 as next', { values: [1] })).to.deep.equal([{ next: 2 }])
   })
 
-  // An event without a listener fails the test that runs, as it ends any other process.
-  it('ends nothing but itself, idle, in the middle of a statement, or taken from a pool', async () => {
+  // An error event without a listener fails the running test, as it ends any other process.
+  it('does not end this process when the server crashes: idle, during a statement, or taken from a pool', async () => {
     const taken = await pool.connect()
     let ended = 0
     for (const each of [client, taken]) each.on('end', () => ended++)

@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
+import { eventually } from '@cashflow/async'
 import { expect } from 'chai'
 import { freePort } from '../../src/ports.ts'
-import { identify } from '../../src/processes/identity.ts'
+import { identify } from '../../src/processes/process-table.ts'
 import {
   type PostgresOptions,
   type PostgresServer,
@@ -14,12 +15,11 @@ import {
 } from '../../src/servers/postgres.ts'
 import { query } from '../../src/servers/postgres-client.ts'
 import { postgresHome } from '../../src/servers/postgres-home.ts'
-import { eventually } from '../support/eventually.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const POSTGRES_MODULE = join(import.meta.dirname, '../../src/servers/postgres.ts')
 
-describe('PostgreSQL', () => {
+describe('PostgreSQL of the stack', () => {
   const folder = temporaryFolder()
   const servers: PostgresServer[] = []
   after(async () => {
@@ -34,7 +34,7 @@ describe('PostgreSQL', () => {
     return server
   }
 
-  it('starts with the settings that are asked for', async () => {
+  it('starts with the given settings', async () => {
     const server = await start({ settings: { work_mem: '5MB' } })
     const [row] = await query(
       server.url,
@@ -45,14 +45,14 @@ describe('PostgreSQL', () => {
     await server.stop()
   })
 
-  it('asks for the password', async () => {
+  it('requires the password', async () => {
     const server = await start()
     const failure = await query(server.url.replace(':postgres@', ':wrong@'), 'select 1').catch((error) => error.code)
     expect(failure).to.equal('28P01')
     await server.stop()
   })
 
-  it('finds committed data again after kill -9', async () => {
+  it('keeps committed data after SIGKILL', async () => {
     const first = await start()
     await query(first.url, 'create table kept as select 42 as answer')
     process.kill(first.pid, 'SIGKILL')
@@ -62,7 +62,7 @@ describe('PostgreSQL', () => {
     await second.stop()
   })
 
-  it('starts although postmaster.pid names a process, if that is another program', async () => {
+  it('starts although postmaster.pid names a process of another program', async () => {
     const home = postgresHome(folder.path)
     // The parent's pid, since PostgreSQL itself takes its own parent's for a recycled one.
     writeFileSync(join(home.files, 'data/postmaster.pid'), `${process.ppid}\n`)
@@ -71,7 +71,7 @@ describe('PostgreSQL', () => {
     await server.stop()
   })
 
-  it('says so when its port is taken', async () => {
+  it('does not start when its port is taken, and names the port', async () => {
     const port = await freePort()
     const other = createServer().listen(port, '127.0.0.1')
     await once(other, 'listening')
@@ -83,7 +83,7 @@ describe('PostgreSQL', () => {
     other.close()
   })
 
-  it('gives up when it is told to', async () => {
+  it('does not start when the signal aborts during the start', async () => {
     const spawned: number[] = []
     const giveUp = new AbortController()
     const onSpawn = (pid: number) => {
@@ -95,7 +95,7 @@ describe('PostgreSQL', () => {
     expect(() => process.kill(spawned[0] as number, 0)).to.throw('ESRCH')
   })
 
-  it('is not left running when it is told to give up at the moment in which it is ready', async () => {
+  it('is returned, so that it can be stopped, when the signal aborts at the moment in which it is ready', async () => {
     const late = new AbortController().signal
     late.throwIfAborted = () => {
       throw new Error('a moment too late')
@@ -105,7 +105,7 @@ describe('PostgreSQL', () => {
     expect(identify(server.pid)).to.equal(undefined)
   })
 
-  it('takes its data along when it stops, unless it is to keep them', async () => {
+  it('removes its data when it stops, unless keep is set', async () => {
     const temporary = temporaryFolder()
     const server = await startPostgres({ dir: temporary.path })
     await server.stop()
@@ -113,11 +113,10 @@ describe('PostgreSQL', () => {
     temporary.remove()
   })
 
-  /** Its folder, which nobody has removed. */
-  async function startKilled(options: Pick<PostgresOptions, 'diskMb'>): Promise<string> {
+  it('leaves neither process nor data once the next one starts after its parent process was killed', async () => {
     const killed = temporaryFolder()
     const script = `import { startPostgres } from ${JSON.stringify(POSTGRES_MODULE)}
-      const { pid, logFile } = await startPostgres(${JSON.stringify({ dir: killed.path, ...options })})
+      const { pid, logFile } = await startPostgres(${JSON.stringify({ dir: killed.path })})
       console.log(JSON.stringify({ pid, logFile }))`
     const run = spawn(process.execPath, ['--input-type=module', '-e', script])
     const [answer] = await once(run.stdout, 'data')
@@ -125,14 +124,9 @@ describe('PostgreSQL', () => {
     run.kill('SIGKILL')
     await eventually(() => expect(identify(pid)).to.equal(undefined))
     killed.remove()
-    return dirname(logFile)
-  }
-
-  it('leaves neither process nor data nor disk when test runs are killed, as soon as the next one starts', async () => {
-    const left = [await startKilled({}), await startKilled({ diskMb: 128 })]
     const next = temporaryFolder()
-    await (await startPostgres({ dir: next.path, diskMb: 128 })).stop()
-    expect(left.filter((folder) => existsSync(folder))).to.deep.equal([])
+    await (await startPostgres({ dir: next.path })).stop()
+    expect(existsSync(dirname(logFile))).to.equal(false)
     next.remove()
   })
 })

@@ -1,11 +1,12 @@
 import { expect } from 'chai'
-import { descendantsOf } from '../../src/processes/descendants.ts'
-import { identify, isRunning, type ProcessIdentity } from '../../src/processes/identity.ts'
-import { type RabbitmqServer, startRabbitmq } from '../../src/servers/rabbitmq.ts'
+import { descendantsOf, identify, isRunning, type ProcessIdentity } from '../../src/processes/process-table.ts'
+import { startRabbitmq } from '../../src/servers/rabbitmq.ts'
+import { management } from '../../src/servers/rabbitmq-management.ts'
+import type { RabbitmqServer } from '../../src/servers/rabbitmq-server.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
-describe('RabbitMQ', function () {
-  this.timeout(180_000) // The first one on a machine may have to be downloaded.
+describe('RabbitMQ of the stack', function () {
+  this.timeout(180_000) // The first run on a machine may have to download RabbitMQ.
   const folder = temporaryFolder()
   const spawned: ProcessIdentity[] = []
   let server: RabbitmqServer
@@ -23,20 +24,16 @@ describe('RabbitMQ', function () {
     folder.remove()
   })
 
-  async function management(path: string, method = 'GET'): Promise<Response> {
-    const { origin, username, password } = new URL(server.managementUrl)
-    const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
-    return fetch(`${origin}${path}`, { method, headers: { authorization } })
-  }
+  const request = (method: string, path: string) => management(server.managementUrl).request(method, path)
 
-  it('is a broker of its own, with management', async () => {
-    const overview = (await (await management('/api/overview')).json()) as { node: string }
+  it('is a private broker with the management API', async () => {
+    const overview = (await request('GET', '/overview')) as { node: string }
     expect(overview.node).to.equal('cashflow@localhost')
     expect(await server.ctl('list_users')).to.contain('guest')
   })
 
-  it('leaves nothing running when it is killed, and finds its data again', async () => {
-    expect((await management('/api/vhosts/kept', 'PUT')).status).to.equal(201)
+  it('leaves no process when it is killed, and keeps its data', async () => {
+    await request('PUT', '/vhosts/kept')
     const all = [...spawned, ...descendantsOf(server.pid)]
     expect(all).to.have.length.greaterThan(3)
     const { port, managementPort } = server
@@ -47,10 +44,10 @@ describe('RabbitMQ', function () {
 
     server = await startRabbitmq({ dir: folder.path, ports: { amqp: port, management: managementPort }, onSpawn })
     expect(server.port).to.equal(port)
-    expect((await management('/api/vhosts/kept')).status).to.equal(200)
+    expect(await request('GET', '/vhosts/kept')).to.include({ name: 'kept' })
   })
 
-  it('says which port it was asked for is taken', async () => {
+  it('does not start when a requested port is taken, and names the port', async () => {
     const other = temporaryFolder()
     const start = startRabbitmq({ dir: other.path, ports: { amqp: server.port } })
     const message = await start.then(
@@ -61,7 +58,7 @@ describe('RabbitMQ', function () {
     other.remove()
   })
 
-  it('leaves nothing running when it stops', async () => {
+  it('leaves no process when it stops', async () => {
     const all = [...spawned, ...descendantsOf(server.pid)]
     await server.stop()
     expect(all.filter(isRunning)).to.deep.equal([])

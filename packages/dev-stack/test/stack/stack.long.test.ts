@@ -2,21 +2,21 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { eventually } from '@cashflow/async'
 import { expect } from 'chai'
 import { freePorts } from '../../src/ports.ts'
-import { isRunning } from '../../src/processes/identity.ts'
+import { isRunning } from '../../src/processes/process-table.ts'
 import { removePostgresData } from '../../src/servers/postgres.ts'
 import { query } from '../../src/servers/postgres-client.ts'
-import { readStackFile } from '../../src/stack/stack-file.ts'
-import { eventually } from '../support/eventually.ts'
+import { readStackFile } from '../../src/stack/state-folder.ts'
 import { type Ports, processesOf, runStack, type StackRun } from '../support/stack-run.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
-/** Servers that nobody asks: the fake services do not connect. */
+/** Servers that do not exist: the fake services do not connect. */
 const BROKER = { RABBITMQ_URL: 'amqp://guest:secret@broker.example/' }
 const DATABASE = { DATABASE_URL: 'postgres://user:secret@database.example/payments' }
 
-describe('a stack', function () {
+describe('stack', function () {
   this.timeout(180_000)
   const folder = temporaryFolder()
   const stackFile = join(folder.path, 'stack.json')
@@ -46,7 +46,7 @@ describe('a stack', function () {
     return run
   }
 
-  it('tells what runs in stack.json, while it runs', async () => {
+  it('describes its servers and processes in stack.json as long as it runs', async () => {
     const run = start()
     const file = await run.ready()
     expect(file).to.have.all.keys('api', 'database_url', 'rabbitmq_url', 'rabbitmq_management_url', 'processes')
@@ -68,7 +68,7 @@ describe('a stack', function () {
     expect(processes.filter(isRunning)).to.deep.equal([])
   })
 
-  it('starts nothing where servers are given, and tells no process of theirs', async () => {
+  it('starts no server that the settings name, and registers no process of it', async () => {
     const file = await start({ ...BROKER, ...DATABASE }).ready()
     expect(file).to.include({ database_url: DATABASE.DATABASE_URL, rabbitmq_url: BROKER.RABBITMQ_URL })
     expect(file.processes).to.have.all.keys('api', 'relay', 'worker')
@@ -77,7 +77,7 @@ describe('a stack', function () {
       .and.contain('using the RabbitMQ at broker.example')
   })
 
-  it('takes a key press that arrives twice for one', async () => {
+  it('treats two signals within a second as one', async () => {
     const run = start({ ...BROKER, ...DATABASE })
     await run.ready()
     run.kill('SIGINT')
@@ -86,7 +86,7 @@ describe('a stack', function () {
     expect(run.output().match(/stopped/g)).to.have.length.at.least(5)
   })
 
-  it('kills what does not stop when it is asked once more, later', async () => {
+  it('kills the services that have not stopped at a second signal, over a second later', async () => {
     const run = start({ ...BROKER, ...DATABASE, FAKE_DEAF: 'relay' })
     const processes = processesOf(await run.ready())
     let code: number | string | undefined
@@ -101,14 +101,14 @@ describe('a stack', function () {
     await eventually(() => expect(processes.filter(isRunning)).to.deep.equal([]))
   })
 
-  it('refuses to start twice, and names the one that runs', async () => {
+  it('does not start twice in a checkout, and names the running API', async () => {
     await start({ ...BROKER, ...DATABASE }).ready()
     const second = start()
     expect(await second.exited).to.equal(1)
     expect(second.output()).to.contain(`already running in this checkout: http://127.0.0.1:${port}`)
   })
 
-  it('stops by itself when a service cannot start, and shows why', async () => {
+  it('stops by itself when a service cannot start, and prints the reason', async () => {
     const run = start({ ...BROKER, FAKE_BROKEN: 'worker' })
     expect(await run.exited).to.equal(1)
     expect(run.output())
@@ -117,7 +117,7 @@ describe('a stack', function () {
     await start().ready()
   })
 
-  it('starts a service that dies again, and tells its new pid', async () => {
+  it('restarts a service that dies, and updates its pid in stack.json', async () => {
     const run = start({ ...BROKER, ...DATABASE })
     const [first, second] = (await run.ready()).processes.worker
     process.kill(first as number, 'SIGKILL')
@@ -131,7 +131,7 @@ describe('a stack', function () {
     expect(run.output()).to.match(/worker 1 died.*SIGKILL/)
   })
 
-  it('starts a database that dies again, with its port and its data', async () => {
+  it('restarts a database that dies, with its port and its data', async () => {
     const run = start()
     const { database_url, processes } = await run.ready()
     await query(database_url, 'create table survivors as select 1 as one')
@@ -142,7 +142,7 @@ describe('a stack', function () {
     await eventually(() => expect(readStackFile(stackFile)?.processes.postgres).not.to.equal(processes.postgres))
   })
 
-  it('stops what a killed run left, and finds its data again', async () => {
+  it('stops the processes of a killed run, and keeps its data', async () => {
     const killed = start()
     const file = await killed.ready()
     await query(file.database_url, 'create table found as select 2 as two')
@@ -161,7 +161,7 @@ describe('a stack', function () {
     expect(await query(database_url, 'select two from found')).to.deep.equal([{ two: 2 }])
   })
 
-  it('finds its data again after everything was killed', async () => {
+  it('keeps its data after all its processes were killed', async () => {
     const killed = start()
     const file = await killed.ready()
     await query(file.database_url, 'create table everything as select 3 as three')
@@ -171,7 +171,7 @@ describe('a stack', function () {
     expect(await query(database_url, 'select three from everything')).to.deep.equal([{ three: 3 }])
   })
 
-  it('starts both servers with empty data when it is told to, and each again when it dies', async () => {
+  it('starts both servers with empty data on --fresh, and restarts the broker when it dies', async () => {
     const run = start({}, 'fresh')
     const { database_url, rabbitmq_management_url, processes } = await run.ready()
     expect(await query(database_url, `select from pg_tables where schemaname = 'public'`)).to.deep.equal([])
@@ -180,17 +180,17 @@ describe('a stack', function () {
     await eventually(() => {
       const pid = readStackFile(stackFile)?.processes.rabbitmq
       expect(pid).to.be.a('number').and.not.to.equal(processes.rabbitmq)
-    }, 60_000)
+    })
     expect((await fetch(`http://127.0.0.1:${ports.management}/`)).status).to.equal(200)
   }).timeout(180_000)
 
-  it('does not empty servers that are not its own', async () => {
+  it('refuses --fresh when the settings name a server', async () => {
     const run = start(BROKER, 'fresh')
     expect(await run.exited).to.equal(1)
     expect(run.output()).to.contain('RABBITMQ_URL')
   })
 
-  it('uses another port where the usual one is taken, and says so', async () => {
+  it('uses another port when the usual one is taken, and prints it', async () => {
     const other = createServer().listen(ports.postgres, '127.0.0.1')
     await once(other, 'listening')
     const run = start()
@@ -201,7 +201,7 @@ describe('a stack', function () {
     expect(run.output()).to.contain(`port ${ports.postgres} is taken: PostgreSQL uses ${used}`)
   })
 
-  it('gives each API a free port of its own with PORT=0', async () => {
+  it('gives each API its own free port with PORT=0', async () => {
     const { api } = await start({ ...BROKER, ...DATABASE, PORT: '0' }).ready()
     expect(api).to.have.length(2)
     for (const url of api) expect((await fetch(`${url}/health`)).status).to.equal(200)
@@ -209,7 +209,7 @@ describe('a stack', function () {
     for (const url of api) expect(Number(new URL(url).port)).to.be.above(0)
   })
 
-  it('refuses a PORT that is taken', async () => {
+  it('does not start when PORT is taken', async () => {
     const other = createServer().listen(port, '127.0.0.1')
     await once(other, 'listening')
     const run = start({ ...BROKER, ...DATABASE })

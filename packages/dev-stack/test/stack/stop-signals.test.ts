@@ -12,14 +12,14 @@ describe('stop signals', () => {
   }
 
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    it(`stop at the first ${signal}`, () => {
+    it(`stop the stack at the first ${signal}`, () => {
       const { source, calls } = listen()
       source.emit(signal)
       expect(calls).to.deep.equal([signal])
     })
   }
 
-  it('count once within a second: npm forwards the key press that the terminal sends too', () => {
+  it('count as one within a second, since npm forwards the Ctrl-C that the terminal sends too', () => {
     const { clock, source, calls } = listen()
     source.emit('SIGINT')
     clock.ms += 900
@@ -27,7 +27,7 @@ describe('stop signals', () => {
     expect(calls).to.deep.equal(['SIGINT'])
   })
 
-  it('kill when somebody asks again later', () => {
+  it('kill the remaining processes at a second signal, over a second later', () => {
     const { clock, source, calls } = listen()
     source.emit('SIGINT')
     clock.ms += 1_500

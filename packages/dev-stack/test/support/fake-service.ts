@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 
-/** A service as the stack sees one: it logs JSON, says when it is ready, may answer GET /health, and stops when asked. */
+/** A service as the stack sees it: it logs JSON, logs `ready`, may answer GET /health, and stops at SIGTERM. */
 const { PORT, HOST, DATABASE_URL, RABBITMQ_URL, LOG_LEVEL, FAKE_BROKEN, FAKE_DEAF } = process.env
 const [service = 'fake'] = process.argv.slice(2)
 

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
+import { createLogPrinter } from '../../src/log-printer.ts'
 import { runStack } from '../../src/run-stack.ts'
-import { createLogPrinter } from '../../src/services/log-printer.ts'
 import { stackSettings } from '../../src/settings.ts'
 import { StartError } from '../../src/start-error.ts'
 
-/** A stack of fake services with its state in the folder given, as a process that tests can signal and kill. */
+/** Runs a stack of fake services, with its state in the given folder, as a process that tests can kill. */
 const [stateDir = '', ports = '{}', fresh] = process.argv.slice(2)
 const fake = (service: string) => ({
   file: process.execPath,

@@ -1,31 +1,35 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { identify, type ProcessIdentity } from '../../src/processes/identity.ts'
-import { readStackFile, type StackFile } from '../../src/stack/stack-file.ts'
-import { eventually } from './eventually.ts'
+import { eventually } from '@cashflow/async'
+import { identify, type ProcessIdentity } from '../../src/processes/process-table.ts'
+import { readStackFile, type StackFile } from '../../src/stack/state-folder.ts'
 
 const READY_MS = 120_000
 
-export type Ports = { postgres: number; rabbitmq: number; management: number }
+export interface Ports {
+  postgres: number
+  rabbitmq: number
+  management: number
+}
 
-export type StackRun = {
+export interface StackRun {
   pid: number
-  /** All that it has printed. */
+  /** Its whole output so far. */
   output(): string
-  /** What stack.json says, once it is there. */
+  /** Resolves with the content of stack.json once the stack is ready. */
   ready(): Promise<StackFile>
-  /** Resolves with its exit code or the signal that ended it. */
+  /** Its exit code or the signal that ended it. */
   exited: Promise<number | NodeJS.Signals>
   kill(signal: NodeJS.Signals): void
 }
 
-/** `npm start` with fake services, and its state in the folder given. */
+/** Runs `npm start` with fake services, and with its state in the given folder. */
 export function runStack(stateDir: string, ports: Ports, env: Record<string, string>, ...options: 'fresh'[]): StackRun {
   return run('stack-process.ts', stateDir, ports, env, options)
 }
 
-/** `npm start` with its own services, and its state in the folder given. */
+/** Runs `npm start` with its own services, and with its state in the given folder. */
 export function runCashflow(stateDir: string, ports: Ports, env: Record<string, string>): StackRun {
   return run('cashflow-process.ts', stateDir, ports, env)
 }
@@ -55,12 +59,15 @@ function run(
     exited,
     kill: (signal) => void child.kill(signal),
     ready() {
-      const told = eventually(() => {
-        const file = output.includes('Cashflow is running') ? readStackFile(join(stateDir, 'stack.json')) : undefined
-        if (!file) throw new Error(`not ready:\n${output}`)
-        return file
-      }, READY_MS)
-      return Promise.race([told, endedEarly])
+      const file = eventually(
+        () => {
+          const file = output.includes('Cashflow is running') ? readStackFile(join(stateDir, 'stack.json')) : undefined
+          if (!file) throw new Error(`not ready:\n${output}`)
+          return file
+        },
+        { timeoutMs: READY_MS },
+      )
+      return Promise.race([file, endedEarly])
     },
   }
 }

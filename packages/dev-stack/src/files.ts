@@ -1,0 +1,33 @@
+import { accessSync, constants, lstatSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/** Readers see the old content or the new, never a part. Mode 0600, since what we write contains passwords. */
+export function writeFileAtomically(file: string, content: string): void {
+  const partial = `${file}.${process.pid}.new`
+  writeFileSync(partial, content, { mode: 0o600 })
+  renameSync(partial, file)
+}
+
+/** Creates a folder in a place where every user may write, such as /var/tmp. @throws Error if another user owns it */
+export function privateFolder(folder: string): string {
+  mkdirSync(folder, { recursive: true, mode: 0o755 })
+  const found = lstatSync(folder)
+  if (!found.isDirectory() || found.uid !== process.getuid?.()) {
+    throw new Error(`${folder} must be a folder of the user who runs this`)
+  }
+  return folder
+}
+
+export function findOnPath(program: string): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
+  return folders.map((folder) => join(folder, program)).find(isExecutable)
+}
+
+export function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,92 @@
+import { redact } from '@cashflow/runtime'
+import type { LogPrinter } from '../log-printer.ts'
+import { describeExit } from '../processes/daemon.ts'
+import { type KeptRunning, keepRunning, type Running } from '../processes/keep-running.ts'
+import type { Register } from '../processes/register.ts'
+import type { StackSettings } from '../settings.ts'
+
+export type ServiceName = 'api' | 'relay' | 'worker'
+
+export interface Command {
+  file: string
+  args: string[]
+}
+
+export interface StackOptions {
+  /** Folder for the data of our servers and for the files that describe the running stack. */
+  stateDir: string
+  settings: StackSettings
+  /** Preferred ports of our own servers. */
+  serverPorts: { postgres: number; rabbitmq: number; management: number }
+  counts: Readonly<Record<ServiceName, number>>
+  commands: Readonly<Record<ServiceName | 'migrate', Command>>
+  env: NodeJS.ProcessEnv
+  cwd: string
+  /** Starts from empty data. */
+  fresh: boolean
+  printer: LogPrinter
+  /** Called before each step. */
+  say: (line: string) => void
+  /** Ends the attempt to start. */
+  signal: AbortSignal
+}
+
+/** Keeps the stack's processes running, and registers them. */
+export interface Supervisor {
+  /** Starts a process, and restarts it one second after each death. */
+  supervise<Process extends Running>(
+    label: string,
+    start: (signal: AbortSignal) => Promise<Process>,
+    signal: AbortSignal,
+  ): Promise<KeptRunning<Process>>
+  /** Returns a function that registers each process of this role. */
+  onSpawn(role: string): (pid: number) => void
+}
+
+/** The arguments of everything that starts a part of the stack. */
+export type StackContext = StackOptions & Supervisor
+
+const RESTART_AFTER_MS = 1_000
+
+export function createSupervisor(printer: LogPrinter, register: Register, onChange: () => void): Supervisor {
+  return {
+    onSpawn: (role) => (pid) => register.add(role, pid),
+    supervise: (label, start, signal) =>
+      keepRunning({
+        start,
+        signal,
+        restartAfterMs: RESTART_AFTER_MS,
+        onDied(exit) {
+          printer.log('error', `${label} died; restarting it in a second`, { exit: describeExit(exit) })
+          onChange()
+        },
+        onRestartFailed(error) {
+          printer.log('error', `${label} could not be restarted; trying again in a second`, { error: redact(error) })
+        },
+        onRestarted({ pid }) {
+          printer.log('warn', `${label} runs again`, { pid })
+          onChange()
+        },
+      }),
+  }
+}
+
+/**
+ * Runs the tasks at the same time. When one fails or the signal aborts, the signal of the others aborts. Rejects with
+ * the first error only when all tasks have ended, so that no task is still starting something.
+ */
+export async function allOrNone(tasks: ((signal: AbortSignal) => Promise<void>)[], signal: AbortSignal): Promise<void> {
+  const failed = new AbortController()
+  const either = AbortSignal.any([signal, failed.signal])
+  await Promise.allSettled(
+    tasks.map(async (task) => {
+      try {
+        await task(either)
+      } catch (error) {
+        failed.abort(error)
+      }
+    }),
+  )
+  failed.signal.throwIfAborted()
+  signal.throwIfAborted()
+}

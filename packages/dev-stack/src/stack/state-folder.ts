@@ -1,0 +1,75 @@
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { writeFileAtomically } from '../files.ts'
+import { tryLock } from '../processes/lock.ts'
+import { sendSignal } from '../processes/process-table.ts'
+import { openRegister, type Register, stopLeftovers } from '../processes/register.ts'
+import { StartError } from '../start-error.ts'
+
+/** The content of stack.json, for other programs. It has no process for a server that the settings name. */
+export interface StackFile {
+  api: string[]
+  database_url: string
+  rabbitmq_url: string
+  rabbitmq_management_url: string
+  processes: { postgres?: number; rabbitmq?: number; api: number[]; relay: number[]; worker: number[] }
+}
+
+/** The state folder, which belongs to this process alone until `release()`. */
+export interface StateFolder {
+  register: Register
+  writeStackFile(content: StackFile): void
+  release(): void
+}
+
+/**
+ * Claims the folder, and stops all processes that an earlier run left behind.
+ *
+ * @throws StartError if a stack is running there
+ */
+export async function claimStateFolder(stateDir: string, say: (line: string) => void): Promise<StateFolder> {
+  mkdirSync(stateDir, { recursive: true })
+  const stackFile = join(stateDir, 'stack.json')
+  const removeStackFile = () => rmSync(stackFile, { force: true })
+  const lock = tryLock(join(stateDir, 'lock'))
+  if (!lock) {
+    const [api] = readStackFile(stackFile)?.api ?? []
+    throw new StartError(`Cashflow is already running in this checkout${api ? `: ${api}` : ' (it is still starting)'}`)
+  }
+  try {
+    const register = openRegister(join(stateDir, 'processes.json'))
+    // Absent until this stack is ready: the file of a killed stack names processes that have ended.
+    removeStackFile()
+    await stopLeftovers(register.running(), say)
+    register.clear()
+    // Runs also when this process ends by an error or by `process.exit`. Only SIGKILL leaves processes and the file.
+    const onExit = () => {
+      removeStackFile()
+      for (const { pid } of register.running()) sendSignal(-pid, 'SIGKILL')
+    }
+    process.on('exit', onExit)
+    return {
+      register,
+      writeStackFile: (content) => writeFileAtomically(stackFile, `${JSON.stringify(content, null, 2)}\n`),
+      release() {
+        process.off('exit', onExit)
+        removeStackFile()
+        register.clear()
+        lock.release()
+      },
+    }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** Returns undefined if no stack is ready. */
+export function readStackFile(file: string): StackFile | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as StackFile
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { defined, pause } from '@cashflow/async'
+import {
+  askManagement,
+  type Daemon,
+  findPrograms,
+  freePorts,
+  PortTakenError,
+  type RabbitmqPrograms,
+  StartError,
+  startEpmd,
+} from '@cashflow/dev-stack'
+import { type ClusterNode, createClusterNode, type RabbitmqClusterNode } from './rabbitmq-cluster-node.ts'
+
+export interface RabbitmqClusterOptions {
+  /** Folder for data, configuration and logs. */
+  dir: string
+  size: 1 | 3
+  log?: (line: string) => void
+}
+
+export interface RabbitmqCluster {
+  /** Each node keeps its address as long as the cluster exists. */
+  readonly nodes: readonly RabbitmqClusterNode[]
+  /** Starts all stopped nodes at once. Resolves when all answer, and each sees all nodes running in its cluster. */
+  start(): Promise<void>
+  /** Stops all nodes and their name server. The data stays. */
+  stop(): Promise<void>
+  /** Returns the node that leads a quorum queue. @throws Error when no running node knows a running leader */
+  queueLeader(vhost: string, queue: string): Promise<RabbitmqClusterNode>
+}
+
+const START_TRIES = 3
+const JOIN_DEADLINE_MS = 60_000
+
+/**
+ * Starts the nodes of one private RabbitMQ. They share a name server and a cookie, which no other broker has.
+ *
+ * @throws StartError where RabbitMQ could only run in Docker
+ */
+export async function startRabbitmqCluster(options: RabbitmqClusterOptions): Promise<RabbitmqCluster> {
+  const { programs } = await findPrograms(options)
+  if (!programs) {
+    throw new StartError('A RabbitMQ cluster needs a rabbitmq-server that is installed, or that apt-get can download')
+  }
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await form(programs, options)
+    } catch (error) {
+      // Another process took a port first.
+      if (!(error instanceof PortTakenError) || attempt === START_TRIES) throw error
+    }
+  }
+}
+
+async function form(programs: RabbitmqPrograms, options: RabbitmqClusterOptions): Promise<RabbitmqCluster> {
+  const { size } = options
+  const dir = resolve(options.dir)
+  const ports = await freePorts(1 + 3 * size)
+  const nextPort = () => defined(ports.pop(), 'free port')
+  const epmdPort = nextPort()
+  makeCookie(dir)
+  const epmd = await startEpmd(programs, epmdPort, { dir })
+  const nodes = createNodes(programs, { dir, size }, epmdPort, nextPort)
+  const cluster = toCluster(nodes, epmd)
+  try {
+    await cluster.start()
+    if (epmd.isRunning()) return cluster
+  } catch (error) {
+    if (epmd.isRunning()) {
+      await cluster.stop()
+      throw error
+    }
+  }
+  // epmd ended by itself: another process took its port first, and answers there.
+  await cluster.stop()
+  throw new PortTakenError('epmd', [epmdPort])
+}
+
+/** Creates the cookie before the nodes start, since each node would create its own. */
+function makeCookie(dir: string): void {
+  mkdirSync(dir, { recursive: true })
+  const file = join(dir, '.erlang.cookie')
+  if (!existsSync(file)) writeFileSync(file, randomBytes(16).toString('hex'), { mode: 0o400 })
+}
+
+function createNodes(
+  programs: RabbitmqPrograms,
+  { dir, size }: { dir: string; size: number },
+  epmd: number,
+  nextPort: () => number,
+): ClusterNode[] {
+  const names = Array.from({ length: size }, (_, index) => `cashflow-${index + 1}@localhost`)
+  const discovery = [
+    'cluster_formation.peer_discovery_backend = classic_config',
+    ...names.map((name, index) => `cluster_formation.classic_config.nodes.${index + 1} = ${name}`),
+  ]
+  const clusterName = `cashflow-${epmd}-${process.pid}`
+  return names.map((nodeName, index) => {
+    // The first node of a new cluster finds no other, and need not retry for long.
+    const settings = [...discovery, ...(index === 0 ? ['cluster_formation.discovery_retry_limit = 1'] : [])]
+    return createClusterNode({
+      dir: join(dir, `node-${index + 1}`),
+      programs,
+      identity: { nodeName, clusterName, cookieFolder: dir, settings: size > 1 ? settings : [] },
+      ports: { amqp: nextPort(), management: nextPort(), distribution: nextPort(), epmd },
+    })
+  })
+}
+
+function toCluster(nodes: ClusterNode[], epmd: Daemon): RabbitmqCluster {
+  return {
+    nodes,
+    async start() {
+      // Three empty nodes that start at once would wait for each other, so an empty cluster begins with its first node.
+      if (nodes.every((node) => !node.hasData())) await nodes[0]?.start()
+      await Promise.all(nodes.map((node) => node.start()))
+      await Promise.all(nodes.map((node) => seesAll(node, nodes.length)))
+    },
+    async stop() {
+      await Promise.all(nodes.map((node) => node.shutDown()))
+      await epmd.stop([])
+    },
+    async queueLeader(vhost, queue) {
+      const path = `/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(queue)}`
+      for (const node of nodes.filter(({ isRunning }) => isRunning)) {
+        const found = await askManagement<{ leader?: string; node?: string }>(node.managementUrl, path)
+        const leader = nodes.find(({ name, isRunning }) => isRunning && name === (found?.leader ?? found?.node))
+        if (leader) return leader
+      }
+      throw new Error(`no node knows a running leader of the queue ${queue}`)
+    },
+  }
+}
+
+async function seesAll({ name, managementUrl }: ClusterNode, size: number): Promise<void> {
+  const deadline = Date.now() + JOIN_DEADLINE_MS
+  for (;;) {
+    const members = (await askManagement<{ running: boolean }[]>(managementUrl, '/nodes')) ?? []
+    if (members.filter(({ running }) => running).length === size) return
+    if (Date.now() > deadline) throw new StartError(`${name} is in a cluster of ${members.length} nodes, not ${size}`)
+    await pause(100)
+  }
+}
