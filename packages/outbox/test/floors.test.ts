@@ -133,7 +133,8 @@ describe('floors', () => {
         0,
       )
     await pass(1_000_000, true)
-    for (let left = 40; left > 0; left = await outbox.backlog()) expect((await pass(1_000)).settlements).to.not.be.empty
+    for (let left = 40; left > 0; left = await outbox.backlog())
+      expect((await pass(1_000)).dispositions).to.not.be.empty
     expect(new Set(publisher.published.map(({ messageId }) => messageId)).size).to.equal(40)
   })
 })
@@ -149,7 +150,7 @@ describe('an observation', () => {
     floors.observe(early, 0, { ...seen, xid: 100n, xmin: 100n, lastRead: 10n })
     floors.observe(early, 0, { ...seen, xid: 101n, xmin: 101n, lastRead: 11n })
     const later = floors.view()
-    expect(later[0]).to.deep.equal({ generation: 0, floor: 0n, shown: 10n })
+    expect(later[0]).to.deep.equal({ generation: 0, floor: 0n, maxIdRead: 10n })
     floors.observe(later, 0, { ...seen, xid: 110n, xmin: 105n, lastRead: undefined })
     floors.observe(floors.view(), 0, { ...seen, xid: 120n, xmin: 110n, lastRead: undefined })
     expect(floors.view()[0]?.floor, 'xid 110 itself may be open').to.equal(0n)
@@ -165,7 +166,7 @@ describe('an observation', () => {
     floors.observe(view, 0, { ...seen, xid: 102n, xmin: 101n, lastRead: 20n })
     expect(floors.view()[0]?.floor, 'xid 101 itself may be open').to.equal(0n)
     floors.observe(view, 0, { ...seen, xid: 102n, xmin: 102n, lastRead: 20n })
-    expect(floors.view()[0]).to.deep.equal({ generation: 0, floor: 10n, shown: 20n })
+    expect(floors.view()[0]).to.deep.equal({ generation: 0, floor: 10n, maxIdRead: 20n })
   })
 
   it('does not count once the floors were forgotten', () => {

@@ -13,7 +13,7 @@ describe('the lock of lanes', () => {
 
   it('takes none and no xid when there is nothing to do', async () => {
     const tx = await outbox.db.startTransaction().execute()
-    expect(await lockLanes(tx, createFloors().view(), { start: 5, span: 32, lanesMax: 8 })).to.deep.include({
+    expect(await lockLanes(tx, createFloors().view(), { startLane: 5, laneCount: 32, lanesMax: 8 })).to.deep.include({
       lanes: [],
     })
     const { rows } = await sql<{ xid: string | null }>`select pg_current_xact_id_if_assigned()::text as xid`.execute(tx)
@@ -30,7 +30,7 @@ describe('the lock of lanes', () => {
         return rows[0]?.looks ?? Number.NaN
       }
       const before = await count()
-      const { lanes } = await lockLanes(tx, createFloors().view(), { start: 30, span: 32, lanesMax: 4 })
+      const { lanes } = await lockLanes(tx, createFloors().view(), { startLane: 30, laneCount: 32, lanesMax: 4 })
       expect(lanes).to.deep.equal([30, 31, 0, 1])
       return (await count()) - before
     })

@@ -22,7 +22,7 @@ describe('a pass', () => {
     let lane = 0
     for (;;) {
       const result = await runPass({ db: outbox.db, publisher, floors, topics, limits }, lane)
-      if (result.settlements.length === 0) return publisher
+      if (result.dispositions.length === 0) return publisher
       lane = result.nextLane
     }
   }
@@ -47,7 +47,7 @@ describe('a pass', () => {
     expect((await runPass(options, 30, 3)).nextLane).to.equal(1)
     expect(new Set(publisher.published.map(({ key }) => laneOf(key)))).to.deep.equal(new Set([30, 31, 0]))
     expect(await runPass(options, 30, 3)).to.deep.equal({
-      settlements: [],
+      dispositions: [],
       changes: [],
       lanesHeld: 0,
       cutBySize: false,
@@ -69,7 +69,7 @@ describe('a pass', () => {
     await asked.promise
     expect(await outbox.backlog()).to.equal(1)
     const other = await pass()
-    expect(other.settlements, 'the lane is locked').to.have.length(0)
+    expect(other.dispositions, 'the lane is locked').to.have.length(0)
     confirm.resolve({ status: 'confirmed' })
     await waiting
     expect(await outbox.backlog()).to.equal(0)
@@ -77,15 +77,15 @@ describe('a pass', () => {
 
   it('starts where the rotation says, and takes at most its share of lanes', async () => {
     await append(messages(1_000))
-    const { settlements, nextLane } = await pass(scriptedPublisher(), 28)
-    const lanes = new Set(settlements.map(({ message }) => message.lane))
+    const { dispositions, nextLane } = await pass(scriptedPublisher(), 28)
+    const lanes = new Set(dispositions.map(({ message }) => message.lane))
     expect([...lanes].sort((a, b) => a - b)).to.deep.equal([0, 1, 2, 3, 28, 29, 30, 31])
     expect(nextLane).to.equal(4)
   })
 
   it('goes nowhere when there is nothing to do', async () => {
-    const { settlements, nextLane } = await pass(scriptedPublisher(), 5)
-    expect(settlements).to.have.length(0)
+    const { dispositions, nextLane } = await pass(scriptedPublisher(), 5)
+    expect(dispositions).to.have.length(0)
     expect(nextLane).to.equal(5)
   })
 
@@ -111,7 +111,7 @@ describe('a pass', () => {
     for (let read = -1; read !== 0; ) {
       read = (
         await runPass({ db: outbox.db, publisher: scriptedPublisher(), floors, topics: createTopics(), limits }, 0)
-      ).settlements.length
+      ).dispositions.length
       sizes.push(read)
     }
     expect(sizes).to.deep.equal([3, 3, 3, 2, 0])

@@ -29,8 +29,8 @@ describe('a pass while a topic is refused', () => {
 
   const append = (news: readonly NewMessage[]) => outbox.db.transaction().execute((tx) => appendMessages(tx, news))
   const next = (limits = LIMITS) => runPass({ db: outbox.db, publisher, floors, topics, limits }, 0)
-  const topicsOf = ({ settlements }: Awaited<ReturnType<typeof next>>) =>
-    Map.groupBy(settlements, ({ message }) => message.topic)
+  const topicsOf = ({ dispositions }: Awaited<ReturnType<typeof next>>) =>
+    Map.groupBy(dispositions, ({ message }) => message.topic)
   const scheduled = () =>
     outbox.db.selectFrom('outbox_scheduled').selectAll().orderBy('created_at').orderBy('id').execute()
 

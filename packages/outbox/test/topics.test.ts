@@ -24,28 +24,28 @@ describe('what a relay knows of topics', () => {
       list.map(({ outcome }) => outcome),
     )
   }
-  const isTried = (topic: string, due = true) => topics.toTry([{ topic, due }]).length > 0
+  const isTried = (topic: string, due = true) => topics.dueForTry([{ topic, due }]).length > 0
 
   it('spares nothing while nothing is refused', () => {
     expect(pass({ a: CONFIRMED, b: [CONFIRMED, UNKNOWN] }).changes).to.deep.equal([])
-    expect(topics.sparing().topics).to.deep.equal([])
+    expect(topics.quota().topics).to.deep.equal([])
   })
 
   it('spares a topic from a pass that nacked all of it until one of its messages is confirmed, and says so once', () => {
     expect(pass({ a: [NACKED, NACKED], b: CONFIRMED }).changes).to.deep.equal([
       { topic: 'a', change: 'refused', messages: 2 },
     ])
-    expect(topics.sparing()).to.deep.equal({ topics: ['a'], perLaneMax: 16 })
+    expect(topics.quota()).to.deep.equal({ topics: ['a'], perLaneMax: 16 })
     expect(pass({ a: NACKED, b: CONFIRMED }).changes).to.deep.equal([])
     now += 700
     expect(pass({ a: CONFIRMED }).changes).to.deep.equal([{ topic: 'a', change: 'accepted', refusedMs: 700 }])
-    expect(topics.sparing().topics).to.deep.equal([])
+    expect(topics.quota().topics).to.deep.equal([])
   })
 
   it('spares a topic that is nacked in part as well, though it is not refused', () => {
     const { changes, moveMs } = pass({ a: [CONFIRMED, NACKED], b: CONFIRMED })
     expect(changes).to.deep.equal([])
-    expect(topics.sparing().topics).to.deep.equal(['a'])
+    expect(topics.quota().topics).to.deep.equal(['a'])
     expect(moveMs('a')).to.equal(1_000)
   })
 
@@ -73,13 +73,13 @@ describe('what a relay knows of topics', () => {
     const waits = Array.from({ length: 8 }, () => {
       pass({ a: NACKED })
       const from = now
-      while (topics.sparing().perLaneMax === 0) now += 10
+      while (topics.quota().perLaneMax === 0) now += 10
       return now - from
     })
     expect(waits).to.deep.equal([550, 1_050, 2_050, 4_050, 5_000, 5_000, 5_000, 5_000])
     pass({ a: NACKED })
     pass({ b: CONFIRMED })
-    expect(topics.sparing()).to.deep.equal({ topics: ['a'], perLaneMax: 16 })
+    expect(topics.quota()).to.deep.equal({ topics: ['a'], perLaneMax: 16 })
   })
 
   it('has what is moved wait for 1 s, and twice as long after each try that was refused, up to a minute', () => {
@@ -122,15 +122,15 @@ describe('what a relay knows of topics', () => {
     now += 1_000
     expect(isTried('a')).to.equal(true)
     pass({ a: CONFIRMED })
-    topics.toTry([])
+    topics.dueForTry([])
     expect(topics.reopened, 'nothing of it is left').to.equal(false)
   })
 
   it('forgets a topic of which it has heard nothing for two minutes', () => {
     pass({ a: NACKED, b: CONFIRMED })
     now += 120_000
-    expect(topics.sparing().topics).to.deep.equal(['a'])
+    expect(topics.quota().topics).to.deep.equal(['a'])
     now += 1
-    expect(topics.sparing().topics).to.deep.equal([])
+    expect(topics.quota().topics).to.deep.equal([])
   })
 })

@@ -10,7 +10,7 @@ import { news } from './relay-rig.ts'
 
 const WAIT = 'messages wait in the outbox'
 const LOCKED = 'another session has locked lanes, their messages wait'
-const UNSEEN = 'could not look for messages that wait in the outbox'
+const UNSEEN = 'could not check the outbox for waiting messages'
 
 describe('the watch over the backlog of a relay', () => {
   let database: TestDatabase
@@ -167,7 +167,7 @@ describe('the watch over the backlog of a relay', () => {
       expect(String(unseen.fields.error)).to.contain('invalid page in block 0')
       expect((await said(WAIT)).fields).to.include({ topic: 'other', place: 'lane' })
       await unreadable.heal()
-      await said('the outbox can be looked at again')
+      await said('the outbox can be checked again')
     } finally {
       await watch.stop()
       await db.destroy()

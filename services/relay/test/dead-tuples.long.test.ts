@@ -6,7 +6,7 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createRelay } from '../src/relay.ts'
-import { createWakeSignal } from '../src/wake.ts'
+import { createWakeSignal } from '../src/wake-signal.ts'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 const DEAD = 50_000

@@ -2,7 +2,7 @@ import type { TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createRelayRig, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
-const HEAR_NOTHING = 'this relay publishes to another exchange, listeners bound to this one hear nothing from it'
+const HEAR_NOTHING = 'this relay publishes to another exchange, consumers bound to this one get nothing from it'
 
 describe('a relay whose queue is not `payments`', function () {
   this.timeout(180_000)

@@ -16,7 +16,7 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createListener } from '../src/listener.ts'
 import { createRelay, type RelayOptions } from '../src/relay.ts'
-import { createWakeSignal, type WakeSignal } from '../src/wake.ts'
+import { createWakeSignal, type WakeSignal } from '../src/wake-signal.ts'
 
 describe('a relay', () => {
   let database: TestDatabase

@@ -7,7 +7,7 @@ import { createUnreadableRows, eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createRelay } from '../src/relay.ts'
-import { createWakeSignal } from '../src/wake.ts'
+import { createWakeSignal } from '../src/wake-signal.ts'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 describe('a lane whose messages a relay cannot read as it reads others', () => {

@@ -2,7 +2,7 @@ import { connectionComponent, createConnection, createConsumer, createPublisher,
 import type { Component } from '@cashflow/runtime'
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createQueueWatch } from '../src/queue-watch.ts'
+import { createRoutingWatch } from '../src/routing-watch.ts'
 import { createRecorder } from './recorder.ts'
 
 const UNREAD = 'no worker consumes the queue that this relay publishes to, its messages wait'
@@ -33,7 +33,7 @@ describe('the watch over the queue of a relay', () => {
     return connection
   }
   const publish = async (topic = 'payment.created') => {
-    const topology = workQueue({ queue: 'orders', topics: ['order.created'] })
+    const topology = workQueue({ queue: 'orders', topics: ['payment.created'] })
     const publisher = await run(createPublisher({ connection: await connect(), topology, logger }))
     const message = { messageId: crypto.randomUUID(), key: 'k', topic, body: '{}', headers: {}, mandatory: true }
     const outcomes = await publisher.publish([{ ...message, createdAt: new Date() }], { deadlineMs: 60_000 })
@@ -54,7 +54,9 @@ describe('the watch over the queue of a relay', () => {
   it('warns where its queue has messages and all workers consume another one, and says when that is over', async () => {
     await publish()
     await consume('payments')
-    await run(createQueueWatch({ connection: await connect(), queue: 'orders', logger, lookMs: 50 }))
+    await run(
+      createRoutingWatch({ connection: await connect(), queue: 'orders', exchange: 'orders', logger, lookMs: 50 }),
+    )
     const [line] = await eventually(() => {
       expect(said(UNREAD)).to.have.length(1)
       return said(UNREAD)
@@ -81,7 +83,7 @@ describe('the watch over the queue of a relay', () => {
       await eventually(() => expect(looks).to.be.above(before + 3))
     }
     await publish()
-    await run(createQueueWatch({ connection: counted, queue: 'orders', logger, lookMs: 50 }))
+    await run(createRoutingWatch({ connection: counted, queue: 'orders', exchange: 'orders', logger, lookMs: 50 }))
     await eventually(() => expect(said(UNREAD)).to.have.length(1))
     await vhost.management.request('DELETE', `/queues/${vhost.name}/orders/contents`)
     await looked()
@@ -102,7 +104,7 @@ describe('the watch over the queue of a relay', () => {
         return connection.link(signal)
       },
     }
-    await run(createQueueWatch({ connection: counted, queue: 'orders', logger, lookMs: 10 }))
+    await run(createRoutingWatch({ connection: counted, queue: 'orders', exchange: 'orders', logger, lookMs: 10 }))
     await eventually(() => expect(looks).to.be.above(3))
     await consume('orders')
     const before = looks

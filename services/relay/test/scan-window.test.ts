@@ -1,18 +1,25 @@
 import { LANES, type PassResult } from '@cashflow/outbox'
 import { expect } from 'chai'
 import { MESSAGES_PER_LANE_MAX } from '../src/limits.ts'
-import { afterFailure, afterPass, FIRST_TURN, nextPass, type PassTurn, type Turn } from '../src/turn.ts'
+import {
+  afterFailure,
+  afterPass,
+  FIRST_WINDOW,
+  nextPass,
+  type PassWindow,
+  type ScanWindow,
+} from '../src/scan-window.ts'
 
 const PASSES = 1_000
 const PASS_MS = 100
-const READ = { settlements: [], lanesHeld: 1, cutBySize: false, nextLane: 8 }
+const READ = { dispositions: [], lanesHeld: 1, cutBySize: false, nextLane: 8 }
 
 interface Visits {
   /** Lanes that a pass had the time for. */
   read: Set<number>
   /** Lanes that were tried alone, and failed. */
-  tried: PassTurn[]
-  last: Turn
+  tried: PassWindow[]
+  last: ScanWindow
   /** The longest time between two reads of a lane, by lane. */
   longestMs: number[]
 }
@@ -20,18 +27,18 @@ interface Visits {
 /** Goes on as relays do where reading a number of a lane's messages costs a share of the time that a statement has. */
 function visits(costOf: (lane: number, messages: number) => number): Visits {
   const read = new Set<number>()
-  const tried: PassTurn[] = []
+  const tried: PassWindow[] = []
   const readAt = Array.from({ length: LANES }, () => 0)
   const longestMs = [...readAt]
-  let turn = FIRST_TURN
+  let window = FIRST_WINDOW
   for (let pass = 0; pass < PASSES; pass += 1) {
     const now = pass * PASS_MS
-    const begun = nextPass(turn, now)
+    const begun = nextPass(window, now)
     if ('retryMs' in begun) continue
-    const lanes = Array.from({ length: begun.span }, (_, index) => (begun.start + index) % LANES)
+    const lanes = Array.from({ length: begun.laneCount }, (_, index) => (begun.startLane + index) % LANES)
     if (lanes.reduce((sum, lane) => sum + costOf(lane, begun.messagesMax), 0) > 1) {
-      if (begun.span === 1) tried.push(begun)
-      turn = afterFailure(turn, begun, now)
+      if (begun.laneCount === 1) tried.push(begun)
+      window = afterFailure(window, begun, now)
       continue
     }
     for (const lane of lanes) {
@@ -39,9 +46,13 @@ function visits(costOf: (lane: number, messages: number) => number): Visits {
       longestMs[lane] = Math.max(longestMs[lane] ?? 0, now - (readAt[lane] ?? 0))
       readAt[lane] = now
     }
-    turn = afterPass(turn, begun, { ...READ, lanesHeld: lanes.length, nextLane: (begun.start + begun.span) % LANES })
+    window = afterPass(window, begun, {
+      ...READ,
+      lanesHeld: lanes.length,
+      nextLane: (begun.startLane + begun.laneCount) % LANES,
+    })
   }
-  return { read, tried, last: turn, longestMs }
+  return { read, tried, last: window, longestMs }
 }
 
 describe('the turns of a relay', () => {
@@ -49,7 +60,7 @@ describe('the turns of a relay', () => {
   const OTHERS = ALL.filter((lane) => lane !== 7)
 
   it('look at all lanes, where there is time for all', () => {
-    expect(visits(() => 0)).to.deep.include({ read: new Set(ALL), last: FIRST_TURN })
+    expect(visits(() => 0)).to.deep.include({ read: new Set(ALL), last: FIRST_WINDOW })
   })
 
   for (const [what, costOf] of [
@@ -66,30 +77,38 @@ describe('the turns of a relay', () => {
     const { read, tried, last } = visits((lane, messages) => (lane === 7 ? messages / 5 : 0))
     expect([...read]).to.have.members(ALL)
     expect(tried.slice(0, 6).map(({ messagesMax }) => messagesMax)).to.deep.equal([128, 64, 32, 16, 8, 8])
-    expect([...last.slow.keys()]).to.deep.equal([7])
+    expect([...last.slowLanes.keys()]).to.deep.equal([7])
   })
 
   it('forget that a lane was slow, once it is read in full steps', () => {
-    let turn = afterFailure({ ...FIRST_TURN, span: 1 }, { start: 7, span: 1, messagesMax: MESSAGES_PER_LANE_MAX }, 0)
-    for (let round = 0; turn.slow.size > 0; round += 1) {
-      const begun = nextPass({ ...turn, start: 7 }, 0) as PassTurn
-      turn = afterPass(turn, begun, READ)
+    let window = afterFailure(
+      { ...FIRST_WINDOW, laneCount: 1 },
+      { startLane: 7, laneCount: 1, messagesMax: MESSAGES_PER_LANE_MAX },
+      0,
+    )
+    for (let round = 0; window.slowLanes.size > 0; round += 1) {
+      const begun = nextPass({ ...window, startLane: 7 }, 0) as PassWindow
+      window = afterPass(window, begun, READ)
       expect(round).to.be.below(8)
     }
   })
 
   it('read no more of a slow lane than the size limit lets through', () => {
-    const begun = { start: 7, span: 1, messagesMax: 16 }
-    const slow = new Map([[7, { messagesMax: 16, failures: 0, retryAt: 0 }]])
-    const settlements = Array.from({ length: 3 }) as PassResult['settlements']
-    const after = afterPass({ start: 7, span: 1, slow }, begun, { ...READ, settlements, cutBySize: true })
-    expect(nextPass({ ...after, start: 7 }, 0)).to.deep.equal({ start: 7, span: 1, messagesMax: 3 })
+    const begun = { startLane: 7, laneCount: 1, messagesMax: 16 }
+    const slowLanes = new Map([[7, { messagesMax: 16, failures: 0, retryAt: 0 }]])
+    const dispositions = Array.from({ length: 3 }) as PassResult['dispositions']
+    const after = afterPass({ startLane: 7, laneCount: 1, slowLanes }, begun, {
+      ...READ,
+      dispositions,
+      cutBySize: true,
+    })
+    expect(nextPass({ ...after, startLane: 7 }, 0)).to.deep.equal({ startLane: 7, laneCount: 1, messagesMax: 3 })
   })
 
   it('try a lane of which nothing can be read less and less often, a minute apart at last, and come to all others', () => {
     const { read, tried, longestMs } = visits((lane) => (lane === 7 ? 2 : 0))
     expect([...read]).to.have.members(OTHERS)
-    expect(new Set(tried.map(({ start }) => start))).to.deep.equal(new Set([7]))
+    expect(new Set(tried.map(({ startLane }) => startLane))).to.deep.equal(new Set([7]))
     expect(tried.map(({ messagesMax }) => messagesMax).slice(0, 9)).to.deep.equal([128, 64, 32, 16, 8, 4, 2, 1, 1])
     // 1 + 2 + … + 32 s, and then a minute each: of 100 s.
     expect(tried.length).to.be.at.most(8 + 7)
@@ -97,15 +116,22 @@ describe('the turns of a relay', () => {
   })
 
   it('go nowhere while each lane waits for its retry', () => {
-    const slow = new Map(
+    const slowLanes = new Map(
       ALL.map((lane) => [lane, { messagesMax: 1, failures: 1, retryAt: 1_000 + ((lane + 29) % 32) }]),
     )
-    expect(nextPass({ start: 3, span: 1, slow }, 400)).to.deep.equal({ retryMs: 600 })
-    expect(nextPass({ start: 3, span: 1, slow }, 1_000)).to.deep.equal({ start: 3, span: 1, messagesMax: 1 })
+    expect(nextPass({ startLane: 3, laneCount: 1, slowLanes }, 400)).to.deep.equal({ retryMs: 600 })
+    expect(nextPass({ startLane: 3, laneCount: 1, slowLanes }, 1_000)).to.deep.equal({
+      startLane: 3,
+      laneCount: 1,
+      messagesMax: 1,
+    })
   })
 
   it('do not widen for a pass that ends later than narrower ones', () => {
-    const wide = nextPass(FIRST_TURN, 0) as PassTurn
-    expect(afterFailure({ ...FIRST_TURN, start: 3, span: 2 }, wide, 0)).to.deep.include({ start: 0, span: 2 })
+    const wide = nextPass(FIRST_WINDOW, 0) as PassWindow
+    expect(afterFailure({ ...FIRST_WINDOW, startLane: 3, laneCount: 2 }, wide, 0)).to.deep.include({
+      startLane: 0,
+      laneCount: 2,
+    })
   })
 })
