@@ -14,11 +14,11 @@ describe('floors', () => {
   })
   after(() => outbox.drop())
 
-  it('leave nothing behind and keep each key in order, however late writers commit', async () => {
+  it('leave no message behind and keep each key in order, however late producers commit', async () => {
     await fc.assert(floorsHold(outbox), { numRuns: 15 })
   })
 
-  it('move past deleted messages, so that old ones are not read again', async () => {
+  it('move past deleted messages, so that their dead tuples are not read again', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const news = () => ({ messageId: randomUUID(), key: 'a', topic: 't', payload: null })
@@ -40,7 +40,7 @@ describe('floors', () => {
     )
   })
 
-  it('are forgotten when a message is found below one, and else kept', async () => {
+  it('are forgotten when a message is found below one of them, and kept otherwise', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const lost = { messageId: randomUUID(), key: 'a', topic: 't', payload: 'lost' }
@@ -70,7 +70,7 @@ describe('floors', () => {
     expect(floors.view()).to.equal(view)
   })
 
-  it('do not move while a writer that may hold a lower id is still open', async () => {
+  it('do not move while a producer that may hold a lower id is still open', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const late = await outbox.db.startTransaction().execute()
@@ -90,7 +90,7 @@ describe('floors', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
-  it('do not move past a message that was left in its place', async () => {
+  it('do not move past a message that was left in its lane', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const append = (payload: unknown) => {
@@ -109,7 +109,7 @@ describe('floors', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
-  it('do not move past what the size limit kept back', async () => {
+  it('do not move past messages that the size limit kept back', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const news = Array.from({ length: 40 }, () => ({
@@ -139,10 +139,10 @@ describe('floors', () => {
   })
 })
 
-describe('an observation', () => {
+describe('observation of a lane', () => {
   const seen = { lowestLeft: undefined, cut: false }
 
-  it('counts only for a pass that began after the step before it had been taken', () => {
+  it('moves the floor only if its pass began after the previous step', () => {
     const floors = createFloors()
     const early = floors.view()
     // Both passes began before anything was known. The first shows 10; the second has an xid that a writer of id 9,
@@ -158,7 +158,7 @@ describe('an observation', () => {
     expect(floors.view()[0]?.floor).to.equal(10n)
   })
 
-  it('of other lanes is a step as well, and one that began before that counts where its snapshot is younger', () => {
+  it('of another lane sets the fence, and a pass that began earlier moves the floor if its snapshot is younger', () => {
     const floors = createFloors()
     floors.observe(floors.view(), 0, { ...seen, xid: 100n, xmin: 100n, lastRead: 10n })
     const view = floors.view()
@@ -169,7 +169,7 @@ describe('an observation', () => {
     expect(floors.view()[0]).to.deep.equal({ generation: 0, floor: 10n, maxIdRead: 20n })
   })
 
-  it('does not count once the floors were forgotten', () => {
+  it('does not count after the floors were forgotten', () => {
     const floors = createFloors()
     const view = floors.view()
     floors.forget()

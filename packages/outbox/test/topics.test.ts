@@ -6,7 +6,7 @@ const NACKED: PublishOutcome = { status: 'nacked' }
 const CONFIRMED: PublishOutcome = { status: 'confirmed' }
 const UNKNOWN: PublishOutcome = { status: 'unknown', reason: 'deadline' }
 
-describe('what a relay knows of topics', () => {
+describe('knowledge of refused topics', () => {
   let now = 0
   let topics: Topics
   beforeEach(() => {
@@ -26,12 +26,12 @@ describe('what a relay knows of topics', () => {
   }
   const isTried = (topic: string, due = true) => topics.dueForTry([{ topic, due }]).length > 0
 
-  it('spares nothing while nothing is refused', () => {
+  it('limits no topic while none is refused', () => {
     expect(pass({ a: CONFIRMED, b: [CONFIRMED, UNKNOWN] }).changes).to.deep.equal([])
     expect(topics.quota().topics).to.deep.equal([])
   })
 
-  it('spares a topic from a pass that nacked all of it until one of its messages is confirmed, and says so once', () => {
+  it('limits a topic from a pass that nacked all its messages until one is confirmed, and reports each change once', () => {
     expect(pass({ a: [NACKED, NACKED], b: CONFIRMED }).changes).to.deep.equal([
       { topic: 'a', change: 'refused', messages: 2 },
     ])
@@ -42,19 +42,19 @@ describe('what a relay knows of topics', () => {
     expect(topics.quota().topics).to.deep.equal([])
   })
 
-  it('spares a topic that is nacked in part as well, though it is not refused', () => {
+  it('limits a topic of which some messages are nacked, without reporting it as refused', () => {
     const { changes, moveMs } = pass({ a: [CONFIRMED, NACKED], b: CONFIRMED })
     expect(changes).to.deep.equal([])
     expect(topics.quota().topics).to.deep.equal(['a'])
     expect(moveMs('a')).to.equal(1_000)
   })
 
-  it('does not call a topic refused of which some message had no answer', () => {
+  it('does not report a topic as refused while a message of it had no answer', () => {
     expect(pass({ a: [NACKED, UNKNOWN], b: CONFIRMED }).changes).to.deep.equal([])
     expect(pass({ a: UNKNOWN }).changes).to.deep.equal([])
   })
 
-  it('moves what is refused where a message of another topic was confirmed within 5 s, and only then', () => {
+  it('moves refused messages only if a message of another topic was confirmed within 5 s', () => {
     expect(pass({ a: NACKED }).moveMs('a')).to.equal(undefined)
     expect(pass({ a: NACKED, b: CONFIRMED }).moveMs('a')).to.be.a('number')
     now += 5_000
@@ -63,13 +63,13 @@ describe('what a relay knows of topics', () => {
     expect(pass({ a: NACKED }).moveMs('a')).to.equal(undefined)
   })
 
-  it('leaves everything where all topics are refused, also if one was confirmed just before', () => {
+  it('leaves all messages in their lanes when all topics are refused, even if one was confirmed just before', () => {
     pass({ a: CONFIRMED, b: CONFIRMED })
     const { moveMs } = pass({ a: NACKED, b: NACKED })
     expect([moveMs('a'), moveMs('b')]).to.deep.equal([undefined, undefined])
   })
 
-  it('reads nothing of refused topics for a while, and longer each time, while it left them all', () => {
+  it('reads no refused message for a wait that grows with each pass that had to leave them all', () => {
     const waits = Array.from({ length: 8 }, () => {
       pass({ a: NACKED })
       const from = now
@@ -82,7 +82,7 @@ describe('what a relay knows of topics', () => {
     expect(topics.quota()).to.deep.equal({ topics: ['a'], perLaneMax: 16 })
   })
 
-  it('has what is moved wait for 1 s, and twice as long after each try that was refused, up to a minute', () => {
+  it('schedules moved messages for 1 s, and twice as long after each refused try, up to a minute', () => {
     const waits = Array.from({ length: 8 }, () => {
       const waitMs = pass({ a: NACKED, b: CONFIRMED }).moveMs('a') ?? Number.NaN
       // What was appended since is refused as well, and says nothing new.
@@ -97,7 +97,7 @@ describe('what a relay knows of topics', () => {
     expect(waits).to.deep.equal([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000])
   })
 
-  it('tries a topic that it knows nothing of when its oldest message is due, as one that it has seen refused', () => {
+  it('tries an unknown topic when its oldest message is due, with the waits of a refused one', () => {
     expect(isTried('a', false)).to.equal(false)
     const tries = Array.from({ length: 2_000 }, () => {
       now += 100
@@ -107,7 +107,7 @@ describe('what a relay knows of topics', () => {
     expect(tries.reduce((sum: number, one) => sum + one, 0)).to.equal(9)
   })
 
-  it('tries the next of a topic at once after a pass in which none of it was refused, due or not, and not before', () => {
+  it('tries the next messages of a topic, due or not, after each pass that refused none of them', () => {
     pass({ a: NACKED, b: CONFIRMED })
     expect(isTried('a', false)).to.equal(false)
     expect(topics.reopened).to.equal(false)
@@ -126,7 +126,7 @@ describe('what a relay knows of topics', () => {
     expect(topics.reopened, 'nothing of it is left').to.equal(false)
   })
 
-  it('forgets a topic of which it has heard nothing for two minutes', () => {
+  it('forgets a topic without answers for two minutes', () => {
     pass({ a: NACKED, b: CONFIRMED })
     now += 120_000
     expect(topics.quota().topics).to.deep.equal(['a'])

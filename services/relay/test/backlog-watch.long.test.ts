@@ -12,7 +12,7 @@ const WAIT = 'messages wait in the outbox'
 const LOCKED = 'another session has locked lanes, their messages wait'
 const UNSEEN = 'could not check the outbox for waiting messages'
 
-describe('the watch over the backlog of a relay', () => {
+describe('backlog watch', () => {
   let database: TestDatabase
   let db: Kysely<Tables>
   let admin: Kysely<Tables>
@@ -60,7 +60,7 @@ describe('the watch over the backlog of a relay', () => {
     return rows[0]?.lane
   }
 
-  it('warns of a message that waits for over 10 seconds, once a minute, and says when none does any more', async () => {
+  it('warns once a minute of a message that has waited over 10 seconds, and logs when none does', async () => {
     await append(news(2), 9)
     await start({ ready: false })
     const line = await said(WAIT)
@@ -72,7 +72,7 @@ describe('the watch over the backlog of a relay', () => {
     expect(count(WAIT)).to.equal(1)
   })
 
-  it('warns of what is past due and was not moved, and of what its topic keeps back', async () => {
+  it('warns of a scheduled message that is past due, and of a message whose topic is refused', async () => {
     const insert = (topic: string, dueS: number, refused: boolean) =>
       sql`insert into outbox_scheduled (lane, message_id, key, topic, payload, created_at, due_at, refused) values
         (7, gen_random_uuid(), 'k', ${topic}, '{}', now() - interval '1 hour', now() + ${dueS} * interval '1 second',
@@ -88,7 +88,7 @@ describe('the watch over the backlog of a relay', () => {
     expect((await said(WAIT)).fields).to.include({ lane: 7, topic: 'kept', place: 'refused' })
   })
 
-  it('names the session that has locked lanes for long, with its lanes', async () => {
+  it('names the session that has locked lanes for long, and the lanes', async () => {
     await append(news(1), 3_600)
     const lane = await laneOf('outbox_messages')
     await operator.query('begin')
@@ -120,7 +120,7 @@ describe('the watch over the backlog of a relay', () => {
     await said('no other session has locked lanes any more')
   }).timeout(60_000)
 
-  it('says how long it has seen a lock of a session whose age it may not see', async () => {
+  it('logs how long it has seen the lock of a session whose age it may not read', async () => {
     const stranger = await createUnreadableRows(database.url, { table: 'outbox_messages', condition: 'false' })
     await connectAs(stranger.url)
     try {
@@ -139,7 +139,7 @@ describe('the watch over the backlog of a relay', () => {
     }
   })
 
-  it('names no session that holds a lane as long as a pass does, or reads the table', async () => {
+  it('names no session that holds a lane as briefly as a pass does, or that reads the table', async () => {
     await operator.query('begin')
     await operator.query('select * from outbox_lanes')
     await start()
@@ -149,7 +149,7 @@ describe('the watch over the backlog of a relay', () => {
     await operator.query('rollback')
   })
 
-  it('looks at all lanes but the one that cannot be read, and names that one', async () => {
+  it('checks all lanes but the one that cannot be read, and names that one', async () => {
     await append([...news(40, { key: 'k' }), ...news(40, { topic: 'other' })], 3_600)
     const { rows } = await sql<{ lane: number }>`select lane from outbox_messages where key = 'k' limit 1`.execute(
       admin,
@@ -175,7 +175,7 @@ describe('the watch over the backlog of a relay', () => {
     }
   }).timeout(60_000)
 
-  it('says once a minute that it cannot look while the database is away, and goes on', async () => {
+  it('logs once a minute that it cannot check the outbox while the database is away, and goes on', async () => {
     const away = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })
     watch = createBacklogWatch({ db: away, publisher: { ready: true }, floors: createFloors(), logger, lookMs: 1 })
     await watch.start(new AbortController().signal)

@@ -13,7 +13,7 @@ const DEAD = 50_000
 // Of which a statement gets a third: more than the machine needs for anything small.
 const READ_PAST_MIN_MS = 150
 
-describe('a relay that starts anew while an old snapshot keeps what is dead', () => {
+describe('relay that starts while an old snapshot keeps dead tuples', () => {
   let rig: RelayRig
   let relay: Component | undefined
   beforeEach(async () => {
@@ -24,7 +24,7 @@ describe('a relay that starts anew while an old snapshot keeps what is dead', ()
     await rig.stop()
   })
 
-  it('publishes, though no statement has the time to read past it in all lanes', async () => {
+  it('publishes although no statement has the time to read past the dead tuples of all lanes', async () => {
     const { db } = rig
     let failures = 0
     const warn = (message: string) => {

@@ -4,7 +4,7 @@ import { createRelayRig, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 const HEAR_NOTHING = 'this relay publishes to another exchange, consumers bound to this one get nothing from it'
 
-describe('a relay whose queue is not `payments`', function () {
+describe('relay whose queue is not `payments`', function () {
   this.timeout(180_000)
   let rig: RelayRig
   let vhost: TestVhost
@@ -23,7 +23,7 @@ describe('a relay whose queue is not `payments`', function () {
   const count = (lines: readonly { message: string }[]) =>
     lines.filter(({ message }) => message === HEAR_NOTHING).length
 
-  it('warns at its start where an exchange `payments` exists', async () => {
+  it('warns at its start when an exchange `payments` exists', async () => {
     await declareFormer()
     const relay = rig.start({ MQ_QUEUE: 'orders' })
     const line = await relay.logged(HEAR_NOTHING, PATIENTLY)
@@ -34,7 +34,7 @@ describe('a relay whose queue is not `payments`', function () {
     expect(count(relay.logs)).to.equal(1)
   })
 
-  it('does not warn where there is none, or where MQ_EXCHANGE says what is wanted', async () => {
+  it('does not warn when there is none, or when MQ_EXCHANGE is set', async () => {
     const first = rig.start({ MQ_QUEUE: 'orders' })
     await first.logged('ready', PATIENTLY)
     expect(await first.stop()).to.equal(0)

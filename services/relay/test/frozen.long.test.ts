@@ -9,7 +9,7 @@ import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 const GIVEN_UP_WITHIN_MS = 8_000
 
-describe('a relay process that freezes', () => {
+describe('relay process that freezes', () => {
   let rig: RelayRig
   let proxies: TcpProxy[]
   beforeEach(async () => {
@@ -75,21 +75,21 @@ describe('a relay process that freezes', () => {
     for (const { messageId } of [...messages, ...later]) expect(published.has(messageId)).to.equal(true)
   }
 
-  it('gives its lanes up before it has published', async () => {
+  it('relay: loses its lanes when it freezes before it has published', async () => {
     const messages = news(40)
     await rig.append(messages)
     const database = await proxied(rig.database.url)
-    database.holdAnswerTo('from outbox_lanes')
+    database.holdAnswerTo('from "outbox_lanes"')
     const relay = rig.start({ DATABASE_URL: database.url, RELAY_PASSES: '1' })
     await eventually(
-      async () => expect((await look('from outbox_lanes')).waits).to.deep.equal(['ClientRead']),
+      async () => expect((await look('from "outbox_lanes"')).waits).to.deep.equal(['ClientRead']),
       PATIENTLY,
     )
-    expect(await freeze(relay, 'from outbox_lanes')).to.be.below(GIVEN_UP_WITHIN_MS)
+    expect(await freeze(relay, 'from "outbox_lanes"')).to.be.below(GIVEN_UP_WITHIN_MS)
     await takeOver(messages, relay)
   }).timeout(180_000)
 
-  it('gives its lanes up while it waits for confirms', async () => {
+  it('relay: loses its lanes when it freezes while it waits for confirms', async () => {
     const broker = await proxied(rig.vhost.url)
     const relay = rig.start({ RABBITMQ_URL: broker.url })
     await rig.append(news(1))
@@ -123,20 +123,20 @@ describe('a relay process that freezes', () => {
     await takeOver(messages, relay)
   }
 
-  it('gives its lanes up while it receives a large result', async () => {
+  it('relay: loses its lanes when it freezes while it receives a large result', async () => {
     await freezeWhileReceiving(rig.database.url)
   }).timeout(180_000)
 
   // Its own buffers would hold the whole result otherwise.
   const SMALL_BUFFERS = { tcp_socket_buffer: '65536' }
 
-  it('relay: gives its lanes up while it receives a large result through PgBouncer', async () => {
+  it('relay: loses its lanes when it freezes while it receives a large result through PgBouncer', async () => {
     const pgbouncer = await startPgbouncer(rig.database.url, { poolMode: 'session', settings: SMALL_BUFFERS })
     await freezeWhileReceiving(pgbouncer.url)
     await pgbouncer.stop()
   }).timeout(180_000)
 
-  it("relay: gives its lanes up while it receives through PgBouncer on PostgreSQL's Unix socket, with a query_timeout", async () => {
+  it("relay: loses its lanes when it freezes while it receives through PgBouncer on PostgreSQL's Unix socket, with a query_timeout", async () => {
     const socketFolder = await mkdtemp(join(tmpdir(), 'cashflow-socket-'))
     await chmod(socketFolder, 0o777) // As root, other users run the servers.
     const postgres = await startPrivatePostgres({ unix_socket_directories: socketFolder })

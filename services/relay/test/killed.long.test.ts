@@ -9,7 +9,7 @@ const MESSAGES = 2_000
 const PASSES = 2
 const ROUNDS_MAX = 3
 
-describe('a relay process that is killed in the middle of its passes', () => {
+describe('relay process that is killed in the middle of its passes', () => {
   let rig: RelayRig
   let broker: TcpProxy
   beforeEach(async () => {
@@ -64,7 +64,7 @@ describe('a relay process that is killed in the middle of its passes', () => {
     return confirmedMs
   }
 
-  it('has all its rows confirmed by another one within 5 seconds', async () => {
+  it('relay: all messages of a killed relay are confirmed by another one within 5 seconds', async () => {
     // The best counts: a machine that stalls makes one round long, a relay that waits for something makes all of them.
     let bestMs = Number.POSITIVE_INFINITY
     for (let round = 1; round <= ROUNDS_MAX && bestMs >= CONFIRMED_WITHIN_MS; round++) {

@@ -31,7 +31,7 @@ function listenTo(url: string, logger: Logger) {
   return Object.assign(counts, { listener, stop })
 }
 
-describe('the listener of a relay', () => {
+describe('listener of a relay', () => {
   let server: PrivatePostgres
   before(async () => {
     server = await startPrivatePostgres()
@@ -63,7 +63,7 @@ describe('the listener of a relay', () => {
   }).timeout(180_000)
 })
 
-describe('the listener of a relay that loses its session', () => {
+describe('listener of a relay that loses its session', () => {
   let database: TestDatabase
   let proxy: TcpProxy
   before(async () => {
@@ -75,7 +75,7 @@ describe('the listener of a relay that loses its session', () => {
     await database.drop()
   })
 
-  it('warns once a minute while it cannot listen, and says when it can again', async () => {
+  it('warns once a minute while it cannot listen, and logs when it can again', async () => {
     const { lines, logger } = createRecorder()
     const heard = listenTo(proxy.url, logger)
     proxy.cut()

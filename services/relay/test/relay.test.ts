@@ -18,7 +18,7 @@ import { createListener } from '../src/listener.ts'
 import { createRelay, type RelayOptions } from '../src/relay.ts'
 import { createWakeSignal, type WakeSignal } from '../src/wake-signal.ts'
 
-describe('a relay', () => {
+describe('relay', () => {
   let database: TestDatabase
   let vhost: TestVhost
   let db: Database
@@ -97,7 +97,7 @@ describe('a relay', () => {
   }
   const ids = () => received.map(({ messageId }) => messageId)
 
-  it('publishes what is in the outbox, with all that a receiver needs to know', async () => {
+  it('publishes a message with its id, topic, headers and body', async () => {
     await Promise.all([startConsumer(), startRelay()])
     const [message] = news(1)
     await append([message as NewMessage])
@@ -109,7 +109,7 @@ describe('a relay', () => {
     await eventually(async () => expect(await backlog()).to.equal(0))
   })
 
-  it('shares the work with others, each message once and each key in its order', async () => {
+  it('shares the work with other relays: each message once, each key in order', async () => {
     const messages = news(3_000)
     for (let at = 0; at < messages.length; at += 500) await append(messages.slice(at, at + 500))
     await Promise.all([startConsumer(), startRelay(), startRelay(), startRelay()])
@@ -124,7 +124,7 @@ describe('a relay', () => {
     }
   })
 
-  it('is woken by a notification after each commit, and needs nothing else', async () => {
+  it('publishes after each notification, without polling', async () => {
     await Promise.all([startConsumer(), startRelay({ listen: true, polls: false })])
     const notifier = createNotifier(db)
     for (let round = 1; round <= 15; round += 1) {
@@ -154,7 +154,7 @@ describe('a relay', () => {
     return calls
   }
 
-  it('has further passes help the one that is woken, where there are more lanes than it takes', async () => {
+  it('wakes further passes when there are more lanes than one pass can lock', async () => {
     const woken = createWakeSignal()
     let waiting = 0
     const wait: WakeSignal['wait'] = ({ signal }) => {
@@ -174,7 +174,7 @@ describe('a relay', () => {
     await eventually(async () => expect(await backlog()).to.equal(0))
   })
 
-  it('goes round all lanes, past those whose messages stay', async () => {
+  it('visits all lanes, past those whose messages stay', async () => {
     // As many lanes as a pass locks hold what is refused, and the rotation begins with them.
     const refused = news(8, { topic: 'refused' }).map((message, lane) => ({ ...message, key: keyIn(lane) }))
     const further = { ...(news(1)[0] as NewMessage), key: keyIn(20) }
@@ -202,7 +202,7 @@ describe('a relay', () => {
     await eventually(async () => expect(await backlog()).to.equal(1))
   })
 
-  it('leaves the outbox alone while there is no broker, and goes on when there is one', async () => {
+  it('opens no transaction while the broker is away, and publishes when it is back', async () => {
     await append(news(10))
     const { name } = vhost
     await vhost.drop()
@@ -219,7 +219,7 @@ describe('a relay', () => {
     await eventually(async () => expect(await backlog()).to.equal(0), { timeoutMs: 90_000 })
   })
 
-  it('puts the queue back when somebody deleted it, and loses nothing of what follows', async () => {
+  it('declares a deleted queue again, and loses none of the messages after that', async () => {
     await Promise.all([startRelay()])
     await append(news(1))
     await eventually(async () => expect(await backlog()).to.equal(0))
@@ -231,14 +231,14 @@ describe('a relay', () => {
     await eventually(() => expect([...new Set(ids())]).to.have.members(messages.map(({ messageId }) => messageId)))
   })
 
-  it('counts what nobody need listen to as done', async () => {
+  it('counts an optional message without a queue as published', async () => {
     await startRelay()
     await append(news(3, { topic: 'payment.succeeded', mandatory: false }))
     await eventually(async () => expect(await backlog()).to.equal(0))
     expect(lines.map(({ message }) => message)).to.not.include('message unroutable, tried again later')
   })
 
-  it('goes on after the database has ended all its sessions', async () => {
+  it('publishes again after the database has ended all its sessions', async () => {
     await Promise.all([startConsumer(), startRelay({ listen: true })])
     await append(news(5))
     await eventually(() => expect(new Set(ids()).size).to.equal(5))

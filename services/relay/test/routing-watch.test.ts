@@ -8,7 +8,7 @@ import { createRecorder } from './recorder.ts'
 const UNREAD = 'no worker consumes the queue that this relay publishes to, its messages wait'
 const READ = 'a worker consumes the queue that this relay publishes to'
 
-describe('the watch over the queue of a relay', () => {
+describe('routing watch of a relay', () => {
   let vhost: TestVhost
   let parts: Component[]
   const { lines, logger, said } = createRecorder()
@@ -51,7 +51,7 @@ describe('the watch over the queue of a relay', () => {
       }),
     )
 
-  it('warns where its queue has messages and all workers consume another one, and says when that is over', async () => {
+  it('warns while the queue has messages and all workers consume another queue, and logs the end of it', async () => {
     await publish()
     await consume('payments')
     await run(
@@ -68,7 +68,7 @@ describe('the watch over the queue of a relay', () => {
     expect(said(UNREAD)).to.have.length(1)
   })
 
-  it('does not say that a worker consumes the queue where its messages are gone and no worker is there', async () => {
+  it('does not log that a worker consumes the queue when only its messages are gone', async () => {
     let looks = 0
     const connection = await connect()
     const counted = {
@@ -94,7 +94,7 @@ describe('the watch over the queue of a relay', () => {
     await eventually(() => expect(said(READ)).to.have.length(1))
   })
 
-  it('says nothing of a queue that is empty or not there', async () => {
+  it('logs no warning about an empty or missing queue', async () => {
     let looks = 0
     const connection = await connect()
     const counted = {

@@ -55,11 +55,11 @@ function visits(costOf: (lane: number, messages: number) => number): Visits {
   return { read, tried, last: window, longestMs }
 }
 
-describe('the turns of a relay', () => {
+describe('scan window of a relay', () => {
   const ALL = Array.from({ length: LANES }, (_, lane) => lane)
   const OTHERS = ALL.filter((lane) => lane !== 7)
 
-  it('look at all lanes, where there is time for all', () => {
+  it('covers all lanes when there is time for all', () => {
     expect(visits(() => 0)).to.deep.include({ read: new Set(ALL), last: FIRST_WINDOW })
   })
 
@@ -68,19 +68,19 @@ describe('the turns of a relay', () => {
     ['three together are slow', (lane: number) => (lane < 3 ? 0.8 : 0)],
     ['every fifth is slow', (lane: number) => (lane % 5 === 0 ? 0.5 : 0.05)],
   ] as const) {
-    it(`come to each lane in a pass that has the time, where ${what}`, () => {
+    it(`reaches each lane in a pass that has the time, when ${what}`, () => {
       expect([...visits(costOf).read]).to.have.members(ALL)
     })
   }
 
-  it('read a lane that takes too long alone in smaller steps until it moves, and in larger ones again', () => {
+  it('reads a lane that takes too long alone in smaller steps until it moves, and then in larger ones', () => {
     const { read, tried, last } = visits((lane, messages) => (lane === 7 ? messages / 5 : 0))
     expect([...read]).to.have.members(ALL)
     expect(tried.slice(0, 6).map(({ messagesMax }) => messagesMax)).to.deep.equal([128, 64, 32, 16, 8, 8])
     expect([...last.slowLanes.keys()]).to.deep.equal([7])
   })
 
-  it('forget that a lane was slow, once it is read in full steps', () => {
+  it('forgets that a lane was slow once the lane is read in full steps', () => {
     let window = afterFailure(
       { ...FIRST_WINDOW, laneCount: 1 },
       { startLane: 7, laneCount: 1, messagesMax: MESSAGES_PER_LANE_MAX },
@@ -93,7 +93,7 @@ describe('the turns of a relay', () => {
     }
   })
 
-  it('read no more of a slow lane than the size limit lets through', () => {
+  it('reads no more of a slow lane than the size limit allows', () => {
     const begun = { startLane: 7, laneCount: 1, messagesMax: 16 }
     const slowLanes = new Map([[7, { messagesMax: 16, failures: 0, retryAt: 0 }]])
     const dispositions = Array.from({ length: 3 }) as PassResult['dispositions']
@@ -105,7 +105,7 @@ describe('the turns of a relay', () => {
     expect(nextPass({ ...after, startLane: 7 }, 0)).to.deep.equal({ startLane: 7, laneCount: 1, messagesMax: 3 })
   })
 
-  it('try a lane of which nothing can be read less and less often, a minute apart at last, and come to all others', () => {
+  it('tries an unreadable lane less and less often, at last once a minute, and reaches all other lanes', () => {
     const { read, tried, longestMs } = visits((lane) => (lane === 7 ? 2 : 0))
     expect([...read]).to.have.members(OTHERS)
     expect(new Set(tried.map(({ startLane }) => startLane))).to.deep.equal(new Set([7]))
@@ -115,7 +115,7 @@ describe('the turns of a relay', () => {
     for (const lane of OTHERS) expect(longestMs[lane]).to.be.at.most(LANES * PASS_MS)
   })
 
-  it('go nowhere while each lane waits for its retry', () => {
+  it('allows no pass while each lane waits for its retry', () => {
     const slowLanes = new Map(
       ALL.map((lane) => [lane, { messagesMax: 1, failures: 1, retryAt: 1_000 + ((lane + 29) % 32) }]),
     )
@@ -127,7 +127,7 @@ describe('the turns of a relay', () => {
     })
   })
 
-  it('do not widen for a pass that ends later than narrower ones', () => {
+  it('does not widen when an earlier, wider pass ends late', () => {
     const wide = nextPass(FIRST_WINDOW, 0) as PassWindow
     expect(afterFailure({ ...FIRST_WINDOW, startLane: 3, laneCount: 2 }, wide, 0)).to.deep.include({
       startLane: 0,

@@ -10,7 +10,7 @@ import { createRelay } from '../src/relay.ts'
 import { createWakeSignal } from '../src/wake-signal.ts'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
-describe('a lane whose messages a relay cannot read as it reads others', () => {
+describe('relay with a slow or unreadable lane', () => {
   let rig: RelayRig
   let relay: Component | undefined
   let own: Kysely<Tables> | undefined
@@ -43,7 +43,7 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
     await relay.start(new AbortController().signal)
   }
 
-  it('is read in smaller steps where it takes too long, until it moves', async () => {
+  it('reads a lane that takes too long in smaller steps, until it moves', async () => {
     // 980,001 bytes as they are appended, some 20 kB as they are stored, and 10.4 MB as PostgreSQL writes them.
     const payload = [...Array.from({ length: 32_000 }, () => 1e300), 'x'.repeat(755_997)]
     expect(JSON.stringify(payload)).to.have.length(980_001)
@@ -67,7 +67,7 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
 
   // A damaged page, a page that the disk cannot read, and a message that cannot be rendered.
   for (const code of ['XX001', '58030', '22P02'])
-    it(`stops no other lane where PostgreSQL cannot read a message of it (${code}), and the log names it`, () =>
+    it(`publishes from all other lanes when PostgreSQL cannot read a message of one lane (${code}), and names it in the log`, () =>
       isPassedBy(code)).timeout(180_000)
 
   async function isPassedBy(code: string): Promise<void> {
@@ -107,7 +107,7 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
     }
   }
 
-  it('moves scheduled messages in smaller steps where it takes too long, until all are moved', async () => {
+  it('moves scheduled messages in smaller steps when moving takes too long, until all are moved', async () => {
     const { db } = rig
     await db.transaction().execute((tx) => scheduleMessages(tx, news(300), 0))
     // As a disk would that takes long over large messages: 6 seconds for all of them.
@@ -122,7 +122,7 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
     await eventually(async () => expect(await left()).to.equal(0), PATIENTLY)
   }).timeout(120_000)
 
-  it('moves scheduled messages past one that PostgreSQL cannot read, and the log says so until it is repaired', async () => {
+  it('moves scheduled messages past one that PostgreSQL cannot read, and logs it until it is repaired', async () => {
     const { db } = rig
     const scheduled = news(20)
     await db.transaction().execute((tx) => scheduleMessages(tx, scheduled, 0))
