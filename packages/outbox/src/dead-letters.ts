@@ -103,7 +103,7 @@ export async function resolveDeadLettersOf<Tables extends OutboxTables>(
   { source, key }: { source: string; key: string },
   resolution: string,
 ): Promise<void> {
-  // The index of unresolved dead letters compares bytes, whatever the database's own collation is.
+  // The index of unresolved dead letters orders text by its bytes, not by the database's collation.
   await resolveWith(tx, resolution)
     .where('source', '=', sql<string>`${source} collate "C"`)
     .where('key', '=', sql<string>`${key} collate "C"`)

@@ -23,7 +23,7 @@ export interface LaneRead {
 
 /** Lanes as rows of a statement, each with the floor above which it is read: `looked (lane, floor)`. */
 export function lanesWithFloors(lanes: readonly number[], view: FloorsView) {
-  // Two arrays, whatever their length: the text of the statement, by which it is prepared, stays the same.
+  // Two array parameters for any number of lanes: statements are prepared by their text, which stays the same.
   const floors = lanes.map((lane) => defined(view[lane], `floor of lane ${lane}`).floor.toString())
   return sql<{ lane: number; floor: string }>`unnest(${lanes}::smallint[], ${floors}::bigint[])`.as<'looked'>(
     sql`looked (lane, floor)`,

@@ -52,7 +52,7 @@ export async function runPass<Tables extends OutboxTables>(
 ): Promise<PassResult> {
   const view = floors.view()
   const quota = topics.quota()
-  // Each statement needs a snapshot of its own, whatever the server's default isolation level is.
+  // Each statement needs a snapshot of its own, so the isolation level must not depend on the server's default.
   const tx = await outboxOf(db).startTransaction().setIsolationLevel('read committed').execute()
   try {
     const { lanes, xid } = await lockLanes(tx, view, { startLane, laneCount, lanesMax: limits.lanesMax })

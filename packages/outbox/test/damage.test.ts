@@ -38,7 +38,7 @@ describe('outbox with rows that PostgreSQL cannot read', () => {
     db = new Kysely<OutboxTables>({ dialect: new PostgresDialect({ pool: openPool(rows.url) }) })
   }
   const schedule = (count: number) => outbox.db.transaction().execute((tx) => scheduleMessages(tx, messages(count), 0))
-  /** Promotes until nothing more is moved. */
+  /** Promotes until no more messages are moved. */
   async function promoteAll(search = createSpanSearch()): Promise<number> {
     let sum = 0
     const topics = createTopics()
@@ -62,7 +62,7 @@ describe('outbox with rows that PostgreSQL cannot read', () => {
   it('moves scheduled messages and other refused topics past an unreadable message of a refused topic', async () => {
     await schedule(9)
     await sql`update outbox_scheduled set topic = 'refused ' || id % 3, refused = id % 3 > 0`.execute(outbox.db)
-    // The oldest of its topic can be read, the next one cannot.
+    // The oldest message of the topic can be read, the next one cannot.
     await damage('outbox_scheduled', `topic = 'refused 1' and id > 1`)
     expect(await promoteAll()).to.equal(6)
     expect(met.length).to.be.above(0)
@@ -74,7 +74,7 @@ describe('outbox with rows that PostgreSQL cannot read', () => {
     await outbox.db.transaction().execute((tx) => appendMessages(tx, messages(300)))
     const floors = createFloors()
     await damage('outbox_messages', 'lane in (0, 5)')
-    // As if all lanes had a floor, with messages below it in the last one only.
+    // All lanes get a floor, and only the last one has messages below it.
     const ids = await sql`delete from outbox_messages where lane not in (0, 5, 31)`.execute(outbox.db)
     expect(ids.numAffectedRows).to.not.equal(0n)
     const pass = { xmin: 0n, lowestLeft: undefined, cut: false, lastRead: 1_000n }

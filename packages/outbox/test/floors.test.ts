@@ -26,7 +26,7 @@ describe('floors', () => {
       outbox.db,
     )
     const before = Number(rows[0]?.last)
-    // Any transaction of the whole server holds a floor back, those of other tests too: how soon is up to them.
+    // Any transaction on the server holds a floor back, also one of another test, so the time that this takes varies.
     await eventually(
       async () => {
         await outbox.db.transaction().execute((tx) => appendMessages(tx, [news()]))
@@ -60,7 +60,7 @@ describe('floors', () => {
     await runPass({ db: outbox.db, publisher, floors, topics: createTopics(), limits: LIMITS }, 0)
     expect(publisher.published.map(({ messageId }) => messageId)).to.deep.equal([lost.messageId])
 
-    // The next one is above the same floor.
+    // The next message lies above the same floor.
     for (const [xid, xmin] of [[4n], [5n], [6n, 6n]] as const)
       floors.observe(floors.view(), lane, { ...pass, xid, xmin: xmin ?? 0n, lastRead: BigInt(id) })
     const view = floors.view()
@@ -120,7 +120,7 @@ describe('floors', () => {
     }))
     await outbox.db.transaction().execute((tx) => appendMessages(tx, news))
     const publisher = scriptedPublisher()
-    // The first pass sees them all; those after it are kept short.
+    // The first pass reads all messages; the size limit cuts the later passes short.
     const pass = (bytesMax: number, refuse = false) =>
       runPass(
         {
@@ -145,8 +145,8 @@ describe('observation of a lane', () => {
   it('moves the floor only if its pass began after the previous step', () => {
     const floors = createFloors()
     const early = floors.view()
-    // Both passes began before anything was known. The first shows 10; the second has an xid that a writer of id 9,
-    // still open, may be younger than.
+    // Both passes began before any id was read. The first one reads id 10. A producer of id 9 may still be open, and may
+    // have a younger xid than the second pass.
     floors.observe(early, 0, { ...seen, xid: 100n, xmin: 100n, lastRead: 10n })
     floors.observe(early, 0, { ...seen, xid: 101n, xmin: 101n, lastRead: 11n })
     const later = floors.view()
@@ -178,10 +178,10 @@ describe('observation of a lane', () => {
   })
 
   for (const [what, more, floor] of [
-    ['what was read', {}, 10n],
+    ['the highest id read', {}, 10n],
     ['just below the lowest id that stays', { lowestLeft: 7n, lastRead: 12n }, 6n],
-    ['the last id read, where the limit cut it short', { cut: true, lastRead: 8n }, 8n],
-    ['nothing, where the limit kept all of the lane back', { cut: true }, 0n],
+    ['the last id read, if the limit cut the read short', { cut: true, lastRead: 8n }, 8n],
+    ['0, if the limit kept the whole lane back', { cut: true }, 0n],
   ] as const) {
     it(`moves the floor to ${what}`, () => {
       const floors = createFloors()

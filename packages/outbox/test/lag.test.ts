@@ -6,7 +6,7 @@ import { createTestOutbox, type TestOutbox } from './test-outbox.ts'
 
 const MINUTE_MS = 60_000
 
-describe("outbox lag", () => {
+describe('outbox lag', () => {
   let outbox: TestOutbox
   beforeEach(async () => {
     outbox = await createTestOutbox()
@@ -23,7 +23,7 @@ describe("outbox lag", () => {
   const schedule = (delayMs: number) =>
     outbox.db.transaction().execute((tx) => scheduleMessages(tx, messages(3), delayMs))
 
-  it('is 0 while no message waits, whatever is scheduled for later', async () => {
+  it('is 0 while no message waits, even if messages are scheduled for later', async () => {
     expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.equal(0)
     await schedule(60 * MINUTE_MS)
     expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.equal(0)

@@ -30,10 +30,10 @@ describe('notifier', () => {
   })
 
   it('reports a notification that fails, and the next one that succeeds', async () => {
-    const told: string[] = []
+    const reported: string[] = []
     const fails = {
-      holds: ({ error }: { error: unknown }) => void told.push(String(error)),
-      isOver: () => void told.push('sent'),
+      holds: ({ error }: { error: unknown }) => void reported.push(String(error)),
+      isOver: () => void reported.push('sent'),
     }
     const db = new Kysely({ dialect: new PostgresDialect({ pool: openPool(outbox.url, { max: 1 }) }) })
     await sql`create schema hidden; create function hidden.pg_notify(text, text) returns void
@@ -41,10 +41,10 @@ describe('notifier', () => {
       set search_path = hidden, pg_catalog, public`.execute(db)
     const notifier = createNotifier(db, fails)
     notifier.notify()
-    await eventually(() => expect(told).to.deep.equal(['error: too many notifications']))
+    await eventually(() => expect(reported).to.deep.equal(['error: too many notifications']))
     await sql`set search_path = public`.execute(db)
     notifier.notify()
-    await eventually(() => expect(told.at(-1)).to.equal('sent'))
+    await eventually(() => expect(reported.at(-1)).to.equal('sent'))
     await db.destroy()
   })
 })

@@ -15,7 +15,7 @@ describe('outbox pass', () => {
   const pass = (publisher = scriptedPublisher(), startLane = 0, limits = LIMITS) =>
     runPass({ db: outbox.db, publisher, floors: createFloors(), topics: createTopics(), limits }, startLane)
 
-  /** A full round: passes until one finds nothing. */
+  /** Runs passes until one finds no message. */
   async function drain(publisher = scriptedPublisher(), limits = LIMITS) {
     const floors = createFloors()
     const topics = createTopics()

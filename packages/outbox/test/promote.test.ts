@@ -47,10 +47,10 @@ describe('promotion of scheduled messages', () => {
   })
 
   it('takes its xid before it takes ids', async () => {
-    // A default is evaluated where the identity's is.
+    // A column's default is evaluated at the same moment as the identity.
     await sql`alter table outbox_messages add had_xid boolean
       default (pg_current_xact_id_if_assigned() is not null)`.execute(outbox.db)
-    // nextval takes an xid itself each time it logs, for 32 ids at once.
+    // nextval takes an xid itself when it writes WAL, once for 32 ids. This call is the one that does.
     await sql`select nextval(pg_get_serial_sequence('outbox_messages', 'id'))`.execute(outbox.db)
     await schedule(messages(20), 0)
     expect(await promoteDue(outbox.db, createTopics())).to.equal(20)
@@ -65,7 +65,7 @@ describe('promotion of scheduled messages', () => {
     beforeEach(async () => {
       now = 0
       await schedule(messages(REFUSED), 0)
-      // Scheduled in another order than that of their age.
+      // The order of ids differs from the order of ages.
       await sql`update outbox_scheduled set refused = true, attempts = 3, due_at = now() - interval '1 second',
         topic = case when id % 3 = 0 then 'b' else 'a' end,
         created_at = now() - interval '1 hour' - ((id * 7919) % 1009) * interval '1 second'`.execute(outbox.db)

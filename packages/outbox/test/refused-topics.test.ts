@@ -40,9 +40,9 @@ describe('outbox pass while a topic is refused', () => {
       await sql`update outbox_messages set attempts = 7, created_at = now() - interval '1 hour'`.execute(outbox.db)
       const [behind] = messages(1, { key: 'k' }) as [NewMessage]
       expect((await next()).changes).to.deep.equal([{ topic: 'refused', change: 'refused', messages: 64 }])
-      expect(await outbox.backlog(), 'all that was tried is refused').to.equal(200)
+      expect(await outbox.backlog(), 'all tried messages are refused').to.equal(200)
       await append([behind])
-      // In its back-off nothing of the topic is read at all.
+      // While all topics are refused, a pass reads no message of this one.
       expect(topicsOf(await next())).to.have.keys('thing.happened')
       const last = topicsOf(await next())
       expect(last.get('refused')?.map(({ action }) => action)).to.deep.equal(

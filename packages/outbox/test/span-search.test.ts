@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { createSpanSearch, type SpanSearch } from '../src/index.ts'
 
-/** Rows by the time at which they are due. */
+/** Due times of the rows. */
 interface Table {
   sound: number[]
   damaged: Set<number>
@@ -13,7 +13,7 @@ const NOW = 2 ** 50
 describe('search for due rows', () => {
   let statements = 0
 
-  /** Takes as a statement does: the oldest first, and nothing when a damaged one comes before the limit. */
+  /** Takes rows as a statement does: the oldest first, and none if a damaged one comes before the limit. */
   function searchOnce(search: SpanSearch, table: Table, batchMax: number): Promise<void> {
     statements = 0
     return search.run({

@@ -14,7 +14,7 @@ describe('knowledge of refused topics', () => {
     topics = createTopics({ now: () => now, random: () => 0.5 })
   })
 
-  /** A pass: of each topic a message for each outcome. */
+  /** Reports a pass that read, of each topic, one message for each outcome. */
   function pass(byTopic: Record<string, PublishOutcome | PublishOutcome[]>) {
     const list = Object.entries(byTopic).flatMap(([topic, outcomes]) =>
       [outcomes].flat().map((outcome) => ({ outcome, message: { topic } as OutboxMessage })),
@@ -85,7 +85,7 @@ describe('knowledge of refused topics', () => {
   it('schedules moved messages for 1 s, and twice as long after each refused try, up to a minute', () => {
     const waits = Array.from({ length: 8 }, () => {
       const waitMs = pass({ a: NACKED, b: CONFIRMED }).moveMs('a') ?? Number.NaN
-      // What was appended since is refused as well, and says nothing new.
+      // Newer messages are refused as well, which makes the wait no longer.
       now += waitMs - 1
       expect(pass({ a: NACKED, b: CONFIRMED }).moveMs('a')).to.equal(waitMs)
       expect(isTried('a')).to.equal(false)
@@ -103,7 +103,7 @@ describe('knowledge of refused topics', () => {
       now += 100
       return isTried('a') ? 1 : 0
     })
-    // After 1, 2, 4, … 32 s, and a minute each: of 200 s.
+    // In 200 s: after 1, 2, 4, … 32 s, and then once a minute.
     expect(tries.reduce((sum: number, one) => sum + one, 0)).to.equal(9)
   })
 
@@ -118,12 +118,12 @@ describe('knowledge of refused topics', () => {
       expect(isTried('a')).to.equal(false)
     }
     pass({ a: [CONFIRMED, NACKED] })
-    expect(isTried('a'), 'a queue that is all but full').to.equal(false)
+    expect(isTried('a'), 'the queue is almost full').to.equal(false)
     now += 1_000
     expect(isTried('a')).to.equal(true)
     pass({ a: CONFIRMED })
     topics.dueForTry([])
-    expect(topics.reopened, 'nothing of it is left').to.equal(false)
+    expect(topics.reopened, 'no refused message is left').to.equal(false)
   })
 
   it('forgets a topic without answers for two minutes', () => {

@@ -18,8 +18,8 @@ describe('backlog watch', () => {
   let admin: Kysely<Tables>
   let operator: Awaited<ReturnType<typeof openClient>>
   let watch: Component
-  const { lines, logger, said: linesOf } = createRecorder()
-  const said = (message: string) =>
+  const { lines, logger, linesOf } = createRecorder()
+  const logged = (message: string) =>
     eventually(() => {
       const found = linesOf(message)
       expect(found, JSON.stringify(lines)).to.have.length.above(0)
@@ -63,12 +63,12 @@ describe('backlog watch', () => {
   it('warns once a minute of a message that has waited over 10 seconds, and logs when none does', async () => {
     await append(news(2), 9)
     await start({ ready: false })
-    const line = await said(WAIT)
+    const line = await logged(WAIT)
     expect(line).to.deep.include({ level: 'warn' })
     expect(line.fields).to.include({ topic: 'payment.created', place: 'lane', broker_ready: false })
     expect(line.fields.lag_ms).to.be.within(10_000, 60_000)
     await sql`delete from outbox_messages`.execute(admin)
-    expect((await said('messages no longer wait in the outbox')).level).to.equal('info')
+    expect((await logged('messages no longer wait in the outbox')).level).to.equal('info')
     expect(count(WAIT)).to.equal(1)
   })
 
@@ -80,12 +80,12 @@ describe('backlog watch', () => {
     await insert('later', 3_600, false)
     await start()
     await insert('due', -20, false)
-    expect((await said(WAIT)).fields).to.include({ lane: 7, topic: 'due', place: 'scheduled' })
+    expect((await logged(WAIT)).fields).to.include({ lane: 7, topic: 'due', place: 'scheduled' })
     await watch.stop()
     lines.length = 0
     await insert('kept', 3_600, true)
     await start()
-    expect((await said(WAIT)).fields).to.include({ lane: 7, topic: 'kept', place: 'refused' })
+    expect((await logged(WAIT)).fields).to.include({ lane: 7, topic: 'kept', place: 'refused' })
   })
 
   it('names the session that has locked lanes for long, and the lanes', async () => {
@@ -94,7 +94,7 @@ describe('backlog watch', () => {
     await operator.query('begin')
     await operator.query('select * from outbox_lanes where lane = $1 for update', [lane])
     await start({ longMs: 500 })
-    const line = await said(LOCKED)
+    const line = await logged(LOCKED)
     const { rows } = await operator.query('select pg_backend_pid() as pid')
     expect(line.level).to.equal('warn')
     expect(line.fields).to.deep.include({
@@ -104,9 +104,9 @@ describe('backlog watch', () => {
       sessions: 1,
     })
     expect(line.fields.held_ms).to.be.within(500, 60_000)
-    expect((await said(WAIT)).fields).to.include({ lane, place: 'lane' })
+    expect((await logged(WAIT)).fields).to.include({ lane, place: 'lane' })
     await operator.query('rollback')
-    await said('no other session has locked lanes any more')
+    await logged('no other session has locked lanes any more')
     expect(count(LOCKED)).to.equal(1)
   }).timeout(60_000)
 
@@ -114,10 +114,10 @@ describe('backlog watch', () => {
     await operator.query('begin')
     await operator.query('lock table outbox_lanes in access exclusive mode')
     await start({ longMs: 500 })
-    const { fields } = await said(LOCKED)
+    const { fields } = await logged(LOCKED)
     expect(fields).to.include({ application_name: 'psql of an operator', lanes: 'all' })
     await operator.query('rollback')
-    await said('no other session has locked lanes any more')
+    await logged('no other session has locked lanes any more')
   }).timeout(60_000)
 
   it('logs how long it has seen the lock of a session whose age it may not read', async () => {
@@ -127,7 +127,7 @@ describe('backlog watch', () => {
       await operator.query('begin')
       await operator.query('select * from outbox_lanes for update')
       await start({ longMs: 500 })
-      const { fields } = await said(LOCKED)
+      const { fields } = await logged(LOCKED)
       expect(fields).to.include({ application_name: 'psql of an operator' })
       expect(fields.lanes).to.have.length(32)
       expect(fields.held_ms).to.be.within(500, 60_000)
@@ -144,7 +144,7 @@ describe('backlog watch', () => {
     await operator.query('select * from outbox_lanes')
     await start()
     await append(news(1), 3_600)
-    await said(WAIT)
+    await logged(WAIT)
     expect(count(LOCKED)).to.equal(0)
     await operator.query('rollback')
   })
@@ -162,12 +162,12 @@ describe('backlog watch', () => {
     await connectAs(unreadable.url)
     try {
       await start()
-      const unseen = await said(UNSEEN)
+      const unseen = await logged(UNSEEN)
       expect(unseen.fields).to.deep.include({ lanes: [lane] })
       expect(String(unseen.fields.error)).to.contain('invalid page in block 0')
-      expect((await said(WAIT)).fields).to.include({ topic: 'other', place: 'lane' })
+      expect((await logged(WAIT)).fields).to.include({ topic: 'other', place: 'lane' })
       await unreadable.heal()
-      await said('the outbox can be checked again')
+      await logged('the outbox can be checked again')
     } finally {
       await watch.stop()
       await db.destroy()
@@ -179,7 +179,7 @@ describe('backlog watch', () => {
     const away = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })
     watch = createBacklogWatch({ db: away, publisher: { ready: true }, floors: createFloors(), logger, lookMs: 1 })
     await watch.start(new AbortController().signal)
-    const { fields } = await said(UNSEEN)
+    const { fields } = await logged(UNSEEN)
     expect(fields.error).to.be.an('error')
     await watch.stop()
     await away.destroy()

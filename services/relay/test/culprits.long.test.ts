@@ -3,7 +3,7 @@ import { eventually, type ServiceProcess } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
-/** A payment that meets a culprit waits for a few seconds, and not for minutes. */
+/** A payment next to a culprit waits for seconds, not minutes. */
 const DELAY_MS_MAX = 30_000
 const BURIED = 'message not publishable, now a dead letter'
 
@@ -14,7 +14,7 @@ describe('message for which RabbitMQ closes the relay’s channel', () => {
   })
   afterEach(() => rig.stop())
 
-  /** Sender-selected distribution wants an array. */
+  /** A message whose CC header is no array: RabbitMQ's sender-selected distribution refuses it. */
   const culprit = (extra: Partial<NewMessage> = {}) => news(1, { headers: { CC: 'audit' }, ...extra })[0] as NewMessage
   const idsOf = (messages: readonly NewMessage[]) => messages.map(({ messageId }) => messageId)
   const letters = () =>
@@ -50,9 +50,9 @@ describe('message for which RabbitMQ closes the relay’s channel', () => {
       expect(others).to.deep.equal([])
       expect(letter).to.include({ source: 'outbox', message_id: bad.messageId })
       expect(letter?.reason).to.match(/406 .*unacceptable_type_in_header,"CC"/)
-      const said = running.flatMap(({ logs }) => logs).filter(({ message }) => message === BURIED)
-      expect(said).to.have.length(1)
-      expect(said[0]).to.include({ message_id: bad.messageId, key: 'bad', topic: 'payment.created' })
+      const logged = running.flatMap(({ logs }) => logs).filter(({ message }) => message === BURIED)
+      expect(logged).to.have.length(1)
+      expect(logged[0]).to.include({ message_id: bad.messageId, key: 'bad', topic: 'payment.created' })
     }).timeout(180_000)
   }
 
@@ -92,7 +92,7 @@ describe('message for which RabbitMQ closes the relay’s channel', () => {
     const bad = [...heads, ...twice].filter(({ headers }) => headers)
     expect(await buried()).to.have.members(idsOf(bad))
     const good = [...behind, ...twice.slice(1, 3), ...last]
-    // Taken once: what is put back loses its place.
+    // Taken once, without requeue: a requeued message loses its place.
     const taken = { count: 100_000, ackmode: 'ack_requeue_false', encoding: 'auto', truncate: 1 }
     const path = `/queues/${rig.vhost.name}/payments/get`
     const got = (await rig.vhost.management.request('POST', path, taken)) as { properties: { message_id: string } }[]
@@ -168,7 +168,7 @@ describe('relay whose channel closes for a reason that no message caused', () =>
       manage('PUT', `/permissions/${rig.vhost.name}/${login}`, { configure: '.*', write, read: '.*' })
     await permit('')
     const messages: NewMessage[] = []
-    // An idle channel looks at the rights again after a while.
+    // RabbitMQ checks the rights of an idle channel again after a while.
     await eventually(
       async () => {
         const more = news(500)

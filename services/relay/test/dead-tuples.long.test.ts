@@ -10,7 +10,7 @@ import { createWakeSignal } from '../src/wake-signal.ts'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 const DEAD = 50_000
-// Of which a statement gets a third: more than the machine needs for anything small.
+// A statement gets a third of it, which is more than the machine needs for a small statement.
 const READ_PAST_MIN_MS = 150
 
 describe('relay that starts while an old snapshot keeps dead tuples', () => {
@@ -37,10 +37,10 @@ describe('relay that starts while an old snapshot keeps dead tuples', () => {
     let readPastMs = 0
     while (readPastMs < READ_PAST_MIN_MS) {
       await addDead()
-      await readPast() // The first look also marks what is dead, and takes longer than any later one.
+      await readPast() // The first read also marks the dead tuples, and takes longer than later ones.
       readPastMs = Math.min(await readPast(), await readPast(), await readPast())
     }
-    // As autovacuum does at any time: the planner then knows of next to no rows, in as many pages.
+    // As autovacuum may at any time. The planner then expects almost no rows in many pages.
     await sql`analyze outbox_messages`.execute(db)
     await rig.append(news(200))
 
@@ -82,7 +82,7 @@ describe('relay that starts while an old snapshot keeps dead tuples', () => {
       await sql`delete from outbox_messages`.execute(db)
     }
 
-    /** @returns ms, for all lanes */
+    /** @returns the time to read past the dead tuples of all lanes, in milliseconds */
     async function readPast(): Promise<number> {
       const startedAt = performance.now()
       await sql`select from outbox_lanes l where exists (

@@ -2,7 +2,7 @@ import type { TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createRelayRig, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
-const HEAR_NOTHING = 'this relay publishes to another exchange, consumers bound to this one get nothing from it'
+const ANOTHER_EXCHANGE = 'this relay publishes to another exchange, consumers bound to this one get nothing from it'
 
 describe('relay whose queue is not `payments`', function () {
   this.timeout(180_000)
@@ -21,12 +21,12 @@ describe('relay whose queue is not `payments`', function () {
     return all.map(({ name }) => name).filter((name) => name && !name.startsWith('amq.'))
   }
   const count = (lines: readonly { message: string }[]) =>
-    lines.filter(({ message }) => message === HEAR_NOTHING).length
+    lines.filter(({ message }) => message === ANOTHER_EXCHANGE).length
 
   it('warns at its start when an exchange `payments` exists', async () => {
     await declareFormer()
     const relay = rig.start({ MQ_QUEUE: 'orders' })
-    const line = await relay.logged(HEAR_NOTHING, PATIENTLY)
+    const line = await relay.logged(ANOTHER_EXCHANGE, PATIENTLY)
     expect(line).to.include({ level: 'warn', exchange: 'payments', published_to: 'orders', setting: 'MQ_EXCHANGE' })
     await relay.logged('ready', PATIENTLY)
     expect(relay.logs.filter(({ message }) => message.startsWith('lost'))).to.deep.equal([])

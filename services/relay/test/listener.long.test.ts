@@ -17,7 +17,7 @@ import { createRecorder } from './recorder.ts'
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** A listener, not started yet, that counts what it tells. */
+/** A listener, not started yet, that counts its calls. */
 function listenTo(url: string, logger: Logger) {
   const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger: quiet })
   const counts = { notified: 0, lost: 0 }
@@ -49,7 +49,7 @@ describe('listener of a relay', () => {
   it('relay: does not listen to a server that turned read-only, and listens again once it takes writes', async () => {
     const heard = listenTo(server.url, quiet)
     await heard.listener.start(new AbortController().signal)
-    await eventually(() => expect(heard.notified).to.equal(1)) // It looks once when it begins.
+    await eventually(() => expect(heard.notified).to.equal(1)) // A listener calls onNotify once when it begins.
     await setReadOnly('on')
     await eventually(() => expect(heard.lost).to.be.above(0))
     await eventually(async () => expect(await sessions()).to.equal(0))

@@ -8,7 +8,7 @@ import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 const HEAP_MB_MAX = 64
 const GROWTH_MB_MAX = 200
 
-describe("memory of a relay", () => {
+describe('memory of a relay', () => {
   let rig: RelayRig
   beforeEach(async () => {
     rig = await createRelayRig()
@@ -20,9 +20,9 @@ describe("memory of a relay", () => {
     return Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1_024
   }
 
-  /** Lets a relay drain what is there. Returns how much more memory it used at its peak than when it idled. */
+  /** Lets a relay drain the outbox. Returns how much more memory it used at its peak than when idle, in MB. */
   async function growthMb(fill: () => Promise<unknown>): Promise<number> {
-    // Node ends a process whose heap does not fit.
+    // Node ends a process whose heap grows beyond this.
     const relay = rig.start({ NODE_OPTIONS: `--max-old-space-size=${HEAP_MB_MAX}` })
     await rig.append(news(1))
     await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)

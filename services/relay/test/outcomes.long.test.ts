@@ -29,7 +29,7 @@ describe('relay: outcome of a publish', () => {
     const limit = { pattern: '^payments$', 'apply-to': 'queues', definition: { 'max-length': 5 } }
     await manage('PUT', `/policies/${rig.vhost.name}/full`, limit)
     const messages: ReturnType<typeof news> = []
-    // How many it takes until it knows its policy is up to the broker.
+    // The broker applies the policy some time after it has answered.
     await eventually(
       async () => {
         const more = news(10)
@@ -43,7 +43,7 @@ describe('relay: outcome of a publish', () => {
     expect(left).to.have.length.above(0)
     expect(left.map(({ attempts }) => attempts)).to.deep.equal(left.map(() => 0))
     expect([...(await rows('outbox_scheduled')), ...(await rows('dead_letters'))]).to.deep.equal([])
-    // Whatever leaves the queue makes room.
+    // Each message that is taken from the queue makes room.
     const published = new Set<string>()
     await eventually(async () => {
       const taken = { count: 100, ackmode: 'ack_requeue_false', encoding: 'auto' }
@@ -82,7 +82,7 @@ describe('relay: outcome of a publish', () => {
   }).timeout(180_000)
 
   it('returned: a message without a queue is delayed, each attempt counts, and it becomes a dead letter', async () => {
-    const [first, last] = news(2, { topic: 'nobody.listens' })
+    const [first, last] = news(2, { topic: 'without.queue' })
     await rig.append([first as typeof first & object, { ...(last as typeof last & object), key: 'another' }])
     await eventually(() => expect(logged('message unroutable, tried again later')).to.be.above(1))
     await eventually(async () => {
@@ -110,7 +110,7 @@ describe('relay: outcome of a publish', () => {
       ...PATIENTLY,
       intervalMs: 1_000,
     })
-    expect(await rig.backlog(), 'the broker has them, and nobody knows').to.equal(40)
+    expect(await rig.backlog(), 'the broker has them, and the relay has no confirm').to.equal(40)
     proxy.cut()
     await relay.logged('messages not confirmed, they stay in the outbox', PATIENTLY)
     expect(await rows('outbox_messages')).to.deep.equal(

@@ -22,7 +22,7 @@ describe('relay', () => {
   let database: TestDatabase
   let vhost: TestVhost
   let db: Database
-  let parts: Component[]
+  let components: Component[]
   let received: Delivery[]
   const lines: { message: string; fields: LogFields }[] = []
   const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
@@ -32,24 +32,24 @@ describe('relay', () => {
   beforeEach(async () => {
     ;[database, vhost] = await Promise.all([createTestDatabase(), createTestVhost()])
     db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 10, logger })
-    parts = []
+    components = []
     received = []
     lines.length = 0
   })
   afterEach(async () => {
-    for (const part of parts.toReversed()) await part.stop()
+    for (const component of components.toReversed()) await component.stop()
     await db.destroy()
     await Promise.all([database.drop(), vhost.drop()])
   })
 
   async function run(...more: Component[]): Promise<void> {
-    for (const part of more) {
-      parts.push(part)
-      await part.start(new AbortController().signal)
+    for (const component of more) {
+      components.push(component)
+      await component.start(new AbortController().signal)
     }
   }
 
-  /** @param polls whether it looks by itself, unless it is woken */
+  /** @param polls false if the relay looks at the outbox only when woken */
   async function startRelay({ listen = false, polls = true } = {}): Promise<void> {
     const connection = createConnection({ urls: [vhost.url], name: 'test relay', logger })
     const publisher = createPublisher({ connection, topology, logger })
@@ -84,7 +84,7 @@ describe('relay', () => {
       ...extra,
     }))
   }
-  /** A key whose messages are in this lane. */
+  /** Returns a key whose messages are in this lane. */
   const keyIn = (lane: number) =>
     Array.from({ length: 2_000 }, (_, index) => `key ${index}`).find((key) => crc32(key) % 32 === lane) as string
   const append = (messages: readonly NewMessage[]) => db.transaction().execute((tx) => appendMessages(tx, messages))
@@ -115,7 +115,7 @@ describe('relay', () => {
     await Promise.all([startConsumer(), startRelay(), startRelay(), startRelay()])
     await eventually(async () => expect(await backlog()).to.equal(0), { timeoutMs: 90_000 })
     await eventually(() => expect(new Set(ids()).size).to.equal(3_000))
-    // A relay that waited too long for a confirm, or for the database, says so and publishes again.
+    // A relay that waited too long for a confirm or for the database logs it and publishes again.
     const again = ['messages not confirmed, they stay in the outbox', 'pass failed, its messages stay in the outbox']
     if (!lines.some(({ message }) => again.includes(message))) expect(received).to.have.length(3_000)
     const keyOf = new Map(messages.map(({ messageId, key }) => [messageId, key]))
@@ -135,7 +135,7 @@ describe('relay', () => {
   })
 
   type Answer = 'confirmed' | 'nacked'
-  /** A relay before a broker that answers as the script says. */
+  /** Starts a relay with a publisher that answers as the script says. */
   async function startScripted(
     answer: (topic: string) => Answer | Promise<Answer>,
     passes: number,
@@ -163,7 +163,7 @@ describe('relay', () => {
     }
     const third = Promise.withResolvers<void>()
     const answer = async () => {
-      if (calls.length === 2) await third.promise // By another pass.
+      if (calls.length === 2) await third.promise // Another pass publishes the third batch.
       if (calls.length === 3) third.resolve()
       return 'confirmed' as const
     }
@@ -175,7 +175,7 @@ describe('relay', () => {
   })
 
   it('visits all lanes, past those whose messages stay', async () => {
-    // As many lanes as a pass locks hold what is refused, and the rotation begins with them.
+    // Refused messages fill as many lanes as a pass locks, and the rotation begins with these.
     const refused = news(8, { topic: 'refused' }).map((message, lane) => ({ ...message, key: keyIn(lane) }))
     const further = { ...(news(1)[0] as NewMessage), key: keyIn(20) }
     await append([...refused, further])
@@ -189,7 +189,7 @@ describe('relay', () => {
     const calls = await startScripted(() => 'nacked', 1)
     const startedAt = performance.now()
     await eventually(() => expect(calls).to.have.length.above(4))
-    // 50 ms at least after each; without a wait there are hundreds of passes a second.
+    // At least 50 ms after each pass. Without a wait there would be hundreds of passes a second.
     expect(calls.length).to.be.at.most(1 + (performance.now() - startedAt) / 45)
   })
 

@@ -10,22 +10,22 @@ const READ = 'a worker consumes the queue that this relay publishes to'
 
 describe('routing watch of a relay', () => {
   let vhost: TestVhost
-  let parts: Component[]
-  const { lines, logger, said } = createRecorder()
+  let components: Component[]
+  const { lines, logger, linesOf } = createRecorder()
   beforeEach(async () => {
     vhost = await createTestVhost()
-    parts = []
+    components = []
     lines.length = 0
   })
   afterEach(async () => {
-    for (const part of parts.toReversed()) await part.stop()
+    for (const component of components.toReversed()) await component.stop()
     await vhost.drop()
   })
 
-  const run = async <AnyPart extends Component>(part: AnyPart): Promise<AnyPart> => {
-    parts.push(part)
-    await part.start(new AbortController().signal)
-    return part
+  const run = async <AnyComponent extends Component>(component: AnyComponent): Promise<AnyComponent> => {
+    components.push(component)
+    await component.start(new AbortController().signal)
+    return component
   }
   const connect = async () => {
     const connection = createConnection({ urls: [vhost.url], name: 'queue watch test', logger })
@@ -58,14 +58,14 @@ describe('routing watch of a relay', () => {
       createRoutingWatch({ connection: await connect(), queue: 'orders', exchange: 'orders', logger, lookMs: 50 }),
     )
     const [line] = await eventually(() => {
-      expect(said(UNREAD)).to.have.length(1)
-      return said(UNREAD)
+      expect(linesOf(UNREAD)).to.have.length(1)
+      return linesOf(UNREAD)
     })
     expect(line).to.include({ level: 'warn' })
     expect(line?.fields).to.deep.equal({ queue: 'orders', ready_messages: 1, settings: 'MQ_QUEUE' })
     await consume('orders')
-    await eventually(() => expect(said(READ)).to.have.length(1))
-    expect(said(UNREAD)).to.have.length(1)
+    await eventually(() => expect(linesOf(READ)).to.have.length(1))
+    expect(linesOf(UNREAD)).to.have.length(1)
   })
 
   it('does not log that a worker consumes the queue when only its messages are gone', async () => {
@@ -84,14 +84,14 @@ describe('routing watch of a relay', () => {
     }
     await publish()
     await run(createRoutingWatch({ connection: counted, queue: 'orders', exchange: 'orders', logger, lookMs: 50 }))
-    await eventually(() => expect(said(UNREAD)).to.have.length(1))
+    await eventually(() => expect(linesOf(UNREAD)).to.have.length(1))
     await vhost.management.request('DELETE', `/queues/${vhost.name}/orders/contents`)
     await looked()
     await vhost.management.request('DELETE', `/queues/${vhost.name}/orders`)
     await looked()
-    expect(said(READ)).to.deep.equal([])
+    expect(linesOf(READ)).to.deep.equal([])
     await consume('orders')
-    await eventually(() => expect(said(READ)).to.have.length(1))
+    await eventually(() => expect(linesOf(READ)).to.have.length(1))
   })
 
   it('logs no warning about an empty or missing queue', async () => {

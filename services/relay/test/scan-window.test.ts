@@ -15,16 +15,16 @@ const PASS_MS = 100
 const READ = { dispositions: [], lanesHeld: 1, cutBySize: false, nextLane: 8 }
 
 interface Visits {
-  /** Lanes that a pass had the time for. */
+  /** Lanes that were read in a pass that had the time. */
   read: Set<number>
-  /** Lanes that were tried alone, and failed. */
+  /** Passes over a single lane that failed. */
   tried: PassWindow[]
   last: ScanWindow
   /** The longest time between two reads of a lane, by lane. */
   longestMs: number[]
 }
 
-/** Goes on as relays do where reading a number of a lane's messages costs a share of the time that a statement has. */
+/** Simulates passes. `costOf` is the share of a statement's time that reading a lane's messages costs. */
 function visits(costOf: (lane: number, messages: number) => number): Visits {
   const read = new Set<number>()
   const tried: PassWindow[] = []
@@ -110,7 +110,7 @@ describe('scan window of a relay', () => {
     expect([...read]).to.have.members(OTHERS)
     expect(new Set(tried.map(({ startLane }) => startLane))).to.deep.equal(new Set([7]))
     expect(tried.map(({ messagesMax }) => messagesMax).slice(0, 9)).to.deep.equal([128, 64, 32, 16, 8, 4, 2, 1, 1])
-    // 1 + 2 + … + 32 s, and then a minute each: of 100 s.
+    // In 100 s: after 1, 2, 4, … 32 s, and then once a minute.
     expect(tried.length).to.be.at.most(8 + 7)
     for (const lane of OTHERS) expect(longestMs[lane]).to.be.at.most(LANES * PASS_MS)
   })
