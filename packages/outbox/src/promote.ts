@@ -1,4 +1,4 @@
-import { type Kysely, type QueryCreator, sql } from 'kysely'
+import { type Expression, type Kysely, sql } from 'kysely'
 import { type DamageHandler, FAIL_ON_DAMAGE, skipDamage } from './damage.ts'
 import { oldestRefused } from './lag.ts'
 import { createSpanSearch, nowMicros, type SpanSearch, type SpanSearchOptions, type TimeSpan } from './span-search.ts'
@@ -41,93 +41,77 @@ export async function promoteDue<Tables extends OutboxTables>(
   return moved
 }
 
-async function promoteScheduled(
-  db: Kysely<OutboxTables>,
-  spans: readonly TimeSpan[],
-  batchMax: number,
-): Promise<number> {
+function promoteScheduled(db: Kysely<OutboxTables>, spans: readonly TimeSpan[], batchMax: number): Promise<number> {
   const from = spans.map((span) => span.from)
   const to = spans.map((span) => span.to)
-  // Inlined, the locking select may run more than once: materialized is a fence for the planner.
-  const { numInsertedOrUpdatedRows } = await db
-    .with(
-      (cte) => cte('due').materialized(),
-      (own) =>
-        own
-          .selectFrom(
-            sql<{ from: number; to: number }>`unnest(${from}::float8[], ${to}::float8[])`.as<'span'>(
-              sql`span ("from", "to")`,
-            ),
-          )
-          .crossJoinLateral((eb) =>
-            eb
-              .selectFrom('outbox_scheduled')
-              .select('id')
-              .where((column) => column.not('refused'))
-              .where('due_at', '<=', sql<Date>`now()`)
-              .where('due_at', '>=', sql<Date>`to_timestamp("from" / 1000000)`)
-              .where('due_at', '<', sql<Date>`to_timestamp("to" / 1000000)`)
-              .orderBy('due_at')
-              .limit(batchMax)
-              .forUpdate()
-              .skipLocked()
-              .as('found'),
-          )
-          .select('id')
-          .limit(batchMax),
+  const due = db
+    .selectFrom(
+      sql<{ from: number; to: number }>`unnest(${from}::float8[], ${to}::float8[])`.as<'span'>(
+        sql`span ("from", "to")`,
+      ),
     )
-    .with('moved', (own) => take(own, 'due'))
-    .insertInto('outbox_messages')
-    .columns([...MESSAGE_COLUMNS, 'attempts', 'created_at'])
-    .expression((eb) =>
+    .crossJoinLateral((eb) =>
       eb
-        .selectFrom('moved')
-        .select([...MESSAGE_COLUMNS, 'attempts', 'due_at'])
+        .selectFrom('outbox_scheduled')
+        .select('id')
+        .where((own) => own.not('refused'))
+        .where('due_at', '<=', sql<Date>`now()`)
+        .where('due_at', '>=', sql<Date>`to_timestamp("from" / 1000000)`)
+        .where('due_at', '<', sql<Date>`to_timestamp("to" / 1000000)`)
         .orderBy('due_at')
-        .orderBy('id'),
+        .limit(batchMax)
+        .forUpdate()
+        .skipLocked()
+        .as('found'),
     )
-    .executeTakeFirstOrThrow()
-  return Number(numInsertedOrUpdatedRows)
+    .select('id')
+    .limit(batchMax)
+  return moveToLanes(db, due, 'due_at')
 }
 
-async function promoteRefused(db: Kysely<OutboxTables>, topic: string): Promise<number> {
+function promoteRefused(db: Kysely<OutboxTables>, topic: string): Promise<number> {
+  const oldest = db
+    .selectFrom('outbox_scheduled')
+    .select('id')
+    .where((eb) => eb.ref('refused'))
+    .where('topic', '=', sql<string>`${topic} collate "C"`)
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(sql.lit(TRIED_MAX))
+    .forUpdate()
+    .skipLocked()
+  return moveToLanes(db, oldest, 'created_at')
+}
+
+/** @param time the column from which the age of a message counts */
+async function moveToLanes(
+  db: Kysely<OutboxTables>,
+  messages: Expression<{ id: string }>,
+  time: 'due_at' | 'created_at',
+): Promise<number> {
   const { numInsertedOrUpdatedRows } = await db
+    // Inlined, the locking select may run more than once: materialized is a fence for the planner.
     .with(
-      (cte) => cte('oldest').materialized(),
-      (own) =>
-        own
-          .selectFrom('outbox_scheduled')
-          .select('id')
-          .where((eb) => eb.ref('refused'))
-          .where('topic', '=', sql<string>`${topic} collate "C"`)
-          .orderBy('created_at')
-          .orderBy('id')
-          .limit(sql.lit(TRIED_MAX))
-          .forUpdate()
-          .skipLocked(),
+      (cte) => cte('locked').materialized(),
+      () => messages,
     )
-    .with('moved', (own) => take(own, 'oldest'))
+    // Floors need every id of a lane to be taken after its transaction's xid. This delete takes the xid before the insert
+    // calls nextval. A call of pg_current_xact_id() would take one, and write WAL, in each of five empty polls a second.
+    .with('moved', (own) =>
+      own
+        .deleteFrom('outbox_scheduled')
+        .where('id', '=', sql<string>`any(array(select id from locked))`)
+        .returningAll(),
+    )
     .insertInto('outbox_messages')
     .columns([...MESSAGE_COLUMNS, 'attempts', 'created_at'])
     .expression((eb) =>
       eb
         .selectFrom('moved')
-        .select([...MESSAGE_COLUMNS, 'attempts', 'created_at'])
-        .orderBy('created_at')
+        .select([...MESSAGE_COLUMNS, 'attempts', time])
+        .orderBy(time)
         .orderBy('id'),
     )
     .executeTakeFirstOrThrow()
   return Number(numInsertedOrUpdatedRows)
-}
-
-/**
- * Deletes the locked messages and returns them. Floors need every id of a lane to be taken after its transaction's xid.
- * This delete takes the xid before the insert calls nextval. A call of pg_current_xact_id() would take one, and write
- * WAL, in each of five empty polls a second.
- */
-function take(db: QueryCreator<OutboxTables>, locked: 'due' | 'oldest') {
-  return db
-    .deleteFrom('outbox_scheduled')
-    .where('id', '=', sql<string>`any(array(select id from ${sql.table(locked)}))`)
-    .returningAll()
 }

@@ -1,5 +1,5 @@
 import { fullJitterMs } from '@cashflow/async'
-import { type Kysely, type QueryCreator, sql } from 'kysely'
+import { type Kysely, type QueryCreator, type RawBuilder, sql } from 'kysely'
 import type { ReadMessage } from './lanes.ts'
 import type { OutboxMessage } from './message.ts'
 import type { PublishOutcome } from './publisher.ts'
@@ -122,11 +122,24 @@ function deletion(db: QueryCreator<OutboxTables>, messages: readonly ReadMessage
   return db.deleteFrom('outbox_messages').where(sql`ctid`, '=', sql`any(array${found})`)
 }
 
-/** Moves messages of refused topics. One statement for all of a pass: one for each would take longer than a pass has. */
+/** Delays a message, and counts the attempt. */
+async function delay(tx: Kysely<OutboxTables>, message: ReadMessage, delayMs: number) {
+  await schedule(tx, [message], { attempts: sql`attempts + 1`, refused: false, delayMs: sql`${delayMs}::float8` })
+}
+
+/** Moves messages of refused topics, by one statement: one for each message would take longer than a pass has. */
 async function move(tx: Kysely<OutboxTables>, refused: readonly { message: ReadMessage; delayMs: number }[]) {
   const delays = new Map(refused.map(({ message, delayMs }) => [message.topic, delayMs]))
   const delayMs = sql`(${[...delays.values()]}::float8[])[array_position(${[...delays.keys()]}::text[], topic)]`
   const messages = refused.map(({ message }) => message)
+  await schedule(tx, messages, { attempts: sql`attempts`, refused: true, delayMs })
+}
+
+async function schedule(
+  tx: Kysely<OutboxTables>,
+  messages: readonly ReadMessage[],
+  { attempts, refused, delayMs }: { attempts: RawBuilder<unknown>; refused: boolean; delayMs: RawBuilder<unknown> },
+) {
   await tx
     .with('moved', (db) => deletion(db, messages).returningAll())
     .insertInto('outbox_scheduled')
@@ -134,30 +147,12 @@ async function move(tx: Kysely<OutboxTables>, refused: readonly { message: ReadM
     .expression((eb) =>
       eb
         .selectFrom('moved')
-        .select([...MESSAGE_COLUMNS, 'created_at', 'attempts', sql.lit(true).as('refused'), dueIn(delayMs)])
+        .select([...MESSAGE_COLUMNS, 'created_at', attempts.as('attempts'), sql.lit(refused).as('refused')])
+        .select(sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`.as('due_at'))
         .orderBy('created_at')
         .orderBy('id'),
     )
     .execute()
-}
-
-async function delay(tx: Kysely<OutboxTables>, { lane, id }: ReadMessage, delayMs: number) {
-  await tx
-    .with('moved', (db) =>
-      db.deleteFrom('outbox_messages').where('lane', '=', lane).where('id', '=', id).returningAll(),
-    )
-    .insertInto('outbox_scheduled')
-    .columns([...MESSAGE_COLUMNS, 'created_at', 'attempts', 'due_at'])
-    .expression((eb) =>
-      eb
-        .selectFrom('moved')
-        .select([...MESSAGE_COLUMNS, 'created_at', sql<number>`attempts + 1`.as('attempts'), dueIn(sql`${delayMs}`)]),
-    )
-    .execute()
-}
-
-function dueIn(delayMs: ReturnType<typeof sql>) {
-  return sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`.as('due_at')
 }
 
 async function bury(tx: Kysely<OutboxTables>, message: ReadMessage, reason: string) {
