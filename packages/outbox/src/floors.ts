@@ -119,8 +119,8 @@ export async function verifyFloors<Tables extends OutboxTables>(
 }
 
 /**
- * True if a message lies at or below the floor. The cost is that of the dead tuples below the floor: almost none, or all
- * of the lane's if an old snapshot keeps them from being vacuumed.
+ * True if a message lies at or below the floor. It reads the dead tuples below the floor: almost none, or all of the
+ * lane's if an old snapshot keeps them from being vacuumed.
  */
 async function hasMessageBelow(db: Kysely<OutboxTables>, lane: number, floor: bigint): Promise<boolean> {
   const row = await db

@@ -10,8 +10,8 @@ import type { OldestOfTopic } from './topics.ts'
 const HEAD_MAX = 16
 
 /**
- * Age of the oldest unpublished message of these topics, in milliseconds, in a lane or refused; or, if that is more, how
- * long the oldest other scheduled message is past due. 0 if there is none.
+ * Age of the oldest unpublished message of these topics, in a lane or refused, in milliseconds. If another scheduled
+ * message is past due for longer, that time. 0 if there is neither.
  */
 export async function outboxLagMs<Tables extends OutboxTables>(
   db: Kysely<Tables>,

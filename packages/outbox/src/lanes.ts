@@ -72,7 +72,7 @@ export async function lockLanes(
 
 /**
  * Reads the oldest messages of each lane in id order. Of topics with a quota it reads only some, and after them the
- * oldest of other topics. It has to be a statement after the one that locked: its snapshot is then younger than the
+ * oldest of other topics. It has to be a statement after the one that locked. Its snapshot is then younger than the
  * locks, and shows everything that the previous holder of the lanes has done.
  */
 export async function readLanes(
@@ -89,7 +89,7 @@ export async function readLanes(
   // of rows, not of ranges: no two messages share a place, and rows cost PostgreSQL less.
   const order = isLimited ? sql`limited, rank, lane` : sql`rank, lane`
   // 1,024 large bodies would be hundreds of megabytes. So the limit is first applied to the stored, compressed size, which
-  // PostgreSQL knows without reading the body; the offset keeps the planner from rendering any body before that.
+  // PostgreSQL knows without reading the body. The offset keeps the planner from rendering any body before that.
   const stored = tx
     .selectFrom(lanesWithFloors(lanes, view))
     .crossJoinLateral(oldest.as('oldest'))

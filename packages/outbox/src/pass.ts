@@ -94,8 +94,8 @@ const NOT_DECLARED: PublishOutcome = {
 
 /**
  * Publishes the messages that are not oversized. If the broker returns some as unroutable, a queue or a binding may have
- * been deleted: declares the routing again, and publishes those once more, all within the deadline. If the routing cannot
- * be declared, a return says nothing about the message.
+ * been deleted. It then declares the routing again and publishes the returned messages once more, all within the
+ * deadline. If the routing cannot be declared, a return says nothing about the message.
  *
  * @returns one outcome for each message, in their order
  */

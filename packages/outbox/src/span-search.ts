@@ -40,11 +40,11 @@ export interface SpanSearch {
  * Searches past rows that PostgreSQL cannot read. One damaged page among a hundred rows fails the statement for all of
  * them, but an index finds rows by their due time.
  *
- * - A time span that fails is halved, the widest first, down to a microsecond. Rows that share a microsecond are left out
- *   together.
- * - The failing spans that remain are blind spots. Each search tries one again, because an operator may have repaired it,
- *   but not within `againMs` milliseconds of the last such try.
- * - A search makes a limited number of statements. The next search continues.
+ * 1. A time span that fails is halved, the widest first, down to a microsecond. Rows that share a microsecond are left
+ *    out together.
+ * 2. The failing spans that remain are blind spots. A search tries one again, because an operator may have repaired it.
+ *    It waits at least `againMs` milliseconds between two such tries.
+ * 3. A search makes a limited number of statements. The next search continues.
  */
 export function createSpanSearch({ againMs = 0, clock = () => performance.now() } = {}): SpanSearch {
   /** Ordered by time. */

@@ -6,8 +6,8 @@ export function tookTooLong(error: unknown): boolean {
 }
 
 /**
- * True if the messages of one lane may have caused an error of PostgreSQL: a damaged or unreadable page, a limit of the
- * server, a bug in its rendering, or more than a statement has the time to read.
+ * True if the messages of one lane may have caused an error of PostgreSQL. Causes are a damaged or unreadable page, a
+ * limit of the server, a bug in its rendering, or more messages than a statement has the time to read.
  */
 export function concernsLane(error: unknown): boolean {
   return tookTooLong(error) || mayBeItemsOwn(error)

@@ -74,9 +74,9 @@ export function afterPass(
  * The window after a pass in which a statement took too long or met a damaged page. Without a floor, a lane can hold more
  * dead tuples than one statement has the time to read.
  *
- * - The next pass starts at the same lane with half as many lanes. Each lane is then in a pass that has the time, or alone.
- * - A lane that fails alone is read in smaller steps, down to one message.
- * - When that fails too, the lane is tried again after a wait, and all other lanes go on.
+ * 1. The next pass starts at the same lane with half as many lanes, until each lane is in a pass that has the time.
+ * 2. A lane that fails alone is read in smaller steps, down to one message.
+ * 3. When that fails too, the lane is tried again after a wait, and all other lanes go on.
  */
 export function afterFailure(window: ScanWindow, begun: PassWindow, now: number): ScanWindow {
   const { startLane, laneCount, messagesMax } = begun
