@@ -38,7 +38,7 @@ export async function outboxLagMs<Tables extends OutboxTables>(
       eb
         .selectFrom('outbox_scheduled as s')
         .select('s.created_at')
-        .where((eb) => eb.ref('s.refused'))
+        .where((own) => own.ref('s.refused'))
         .where('s.topic', '=', sql<string>`asked.topic collate "C"`)
         .orderBy('s.created_at')
         .orderBy('s.id')
@@ -139,7 +139,7 @@ export interface OldestRefused extends OldestOfTopic {
   readonly waitsMs: number
 }
 
-/** Finds the oldest message of each refused topic. It steps from topic to topic: there may be a million messages of one. */
+/** Finds the oldest message of each refused topic. It skips from topic to topic: there may be a million messages of one. */
 export async function oldestRefused(db: Kysely<OutboxTables>): Promise<OldestRefused[]> {
   const oldest = (own: QueryCreator<OutboxTables>) =>
     own

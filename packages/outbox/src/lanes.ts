@@ -82,48 +82,7 @@ export async function readLanes(
   { messagesPerLaneMax, bytesMax }: { messagesPerLaneMax: number; bytesMax: number },
   quota: TopicQuota,
 ): Promise<LaneRead> {
-  const isLimited = quota.topics.length > 0
-  const oldest = isLimited ? oldestWithin(tx, messagesPerLaneMax, quota) : oldestOf(tx, messagesPerLaneMax)
-  // The size limit goes round the lanes by rank, so that large messages of one lane do not keep back the others. Messages
-  // of limited topics come last, so that their bodies do not keep back other topics. The builder knows no window frame;
-  // of rows, not of ranges: no two messages share a place, and rows cost PostgreSQL less.
-  const order = isLimited ? sql`limited, rank, lane` : sql`rank, lane`
-  // 1,024 large bodies would be hundreds of megabytes. So the limit is first applied to the stored, compressed size, which
-  // PostgreSQL knows without reading the body. The offset keeps the planner from rendering any body before that.
-  const stored = tx
-    .selectFrom(lanesWithFloors(lanes, view))
-    .crossJoinLateral(oldest.as('oldest'))
-    .selectAll()
-    .select(sql<number>`sum(stored_bytes) over (order by ${order} rows unbounded preceding)`.as('stored_through'))
-  const rendered = tx
-    .selectFrom(stored.as('stored'))
-    .selectAll()
-    .select(sql<string>`payload::text`.as('whole'))
-    .where(sql<number>`stored_through - stored_bytes`, '<', bytesMax)
-    .offset(sql.lit(0))
-  const sized = tx
-    .selectFrom(rendered.as('rendered'))
-    .selectAll()
-    .select([
-      sql<number>`octet_length(whole)`.as('bytes'),
-      sql<string | null>`case when octet_length(whole) <= ${BODY_BYTES_MAX} then whole end`.as('body'),
-    ])
-  const measured = tx
-    .selectFrom(sized.as('sized'))
-    .selectAll()
-    .select(sql<number>`sum(bytes) over (order by ${order} rows unbounded preceding)`.as('bytes_through'))
-  const rows = await tx
-    .selectFrom(measured.as('m'))
-    .select(['lane', 'id', 'message_id', 'key', 'topic', 'body', 'bytes', 'headers', 'mandatory', 'attempts'])
-    .select([
-      'created_at_ms',
-      sql<string>`(select pg_snapshot_xmin(pg_current_snapshot())::text)`.as('xmin'),
-      sql<boolean>`stored_through >= ${bytesMax} or bytes_through >= ${bytesMax}`.as('cut'),
-    ])
-    .where(sql<number>`bytes_through - bytes`, '<', bytesMax)
-    // Limited topics are published in the order of their ids all the same.
-    .orderBy(isLimited ? sql`id` : sql`rank, lane`)
-    .execute()
+  const rows = await selectOldest(tx, lanesWithFloors(lanes, view), messagesPerLaneMax, bytesMax, quota).execute()
   return {
     messages: rows.map(
       (row): ReadMessage => ({
@@ -143,6 +102,55 @@ export async function readLanes(
     xmin: BigInt(rows[0]?.xmin ?? 0),
     cutBySize: rows.some(({ cut }) => cut),
   }
+}
+
+function selectOldest(
+  tx: Kysely<OutboxTables>,
+  looked: ReturnType<typeof lanesWithFloors>,
+  messagesPerLaneMax: number,
+  bytesMax: number,
+  quota: TopicQuota,
+) {
+  const isLimited = quota.topics.length > 0
+  const oldest = isLimited ? oldestWithin(tx, messagesPerLaneMax, quota) : oldestOf(tx, messagesPerLaneMax)
+  // The size limit goes round the lanes by rank, so that large messages of one lane do not keep back the others. Messages
+  // of limited topics come last, so that their bodies do not keep back other topics. The builder knows no window frame.
+  // It is one of rows, not of ranges: no two messages share a place, and rows cost PostgreSQL less.
+  const order = isLimited ? sql`limited, rank, lane` : sql`rank, lane`
+  // 1,024 large bodies would be hundreds of megabytes. So the limit is first applied to the stored, compressed size, which
+  // PostgreSQL knows without reading the body. The offset keeps the planner from rendering any body before that.
+  const stored = tx
+    .selectFrom(looked)
+    .crossJoinLateral(oldest.as('oldest'))
+    .selectAll()
+    .select(sql<number>`sum(stored_bytes) over (order by ${order} rows unbounded preceding)`.as('stored_through'))
+  const rendered = tx
+    .selectFrom(stored.as('stored'))
+    .selectAll()
+    .select(sql<string>`payload::text`.as('whole'))
+    .where(sql<number>`stored_through - stored_bytes`, '<', bytesMax)
+    .offset(sql.lit(0))
+  const measured = tx
+    .selectFrom(rendered.as('rendered'))
+    .selectAll()
+    .select([
+      sql<number>`octet_length(whole)`.as('bytes'),
+      sql<string | null>`case when octet_length(whole) <= ${BODY_BYTES_MAX} then whole end`.as('body'),
+      sql<number>`sum(octet_length(whole)) over (order by ${order} rows unbounded preceding)`.as('bytes_through'),
+    ])
+  return (
+    tx
+      .selectFrom(measured.as('m'))
+      .select(['lane', 'id', 'message_id', 'key', 'topic', 'body', 'bytes', 'headers', 'mandatory', 'attempts'])
+      .select([
+        'created_at_ms',
+        sql<string>`(select pg_snapshot_xmin(pg_current_snapshot())::text)`.as('xmin'),
+        sql<boolean>`stored_through >= ${bytesMax} or bytes_through >= ${bytesMax}`.as('cut'),
+      ])
+      .where(sql<number>`bytes_through - bytes`, '<', bytesMax)
+      // Limited topics are published in the order of their ids all the same.
+      .orderBy(isLimited ? sql`id` : sql`rank, lane`)
+  )
 }
 
 const READ_COLUMNS = [
