@@ -108,7 +108,7 @@ async function publish(
   const leftMs = () => Math.max(0, endsAt - performance.now())
   const outcomes = messages.map(({ bytes }) => (bytes > BODY_BYTES_MAX ? oversized(bytes) : undefined))
   const send = async (indexes: readonly number[]) => {
-    const batch = indexes.map((index) => defined(messages[index], `message ${index}`))
+    const batch = indexes.map((index) => defined(messages[index], 'message to publish'))
     const answers = await publisher.publish(batch, { deadlineMs: leftMs() })
     for (const [position, index] of indexes.entries()) outcomes[index] = outcomeAt(answers, position)
   }
@@ -123,7 +123,7 @@ async function publish(
     if (await declaring.catch(() => false)) await send(returned)
     else for (const index of returned) outcomes[index] = NOT_DECLARED
   }
-  return outcomes.map((outcome, index) => defined(outcome, `outcome for message ${index}`))
+  return outcomes.map((outcome) => defined(outcome, 'outcome of a message'))
 }
 
 function oversized(bytes: number): PublishOutcome {
@@ -131,7 +131,7 @@ function oversized(bytes: number): PublishOutcome {
 }
 
 function outcomeAt(outcomes: readonly PublishOutcome[], index: number): PublishOutcome {
-  return defined(outcomes[index], `outcome for message ${index}`)
+  return defined(outcomes[index], 'outcome of a message')
 }
 
 interface PassFacts {

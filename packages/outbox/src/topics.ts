@@ -161,7 +161,7 @@ function countAnswers(messages: readonly OutboxMessage[], outcomes: readonly Pub
   for (const [index, { topic }] of messages.entries()) {
     const counts = byTopic.get(topic) ?? { messages: 0, confirmed: 0, nacked: 0 }
     byTopic.set(topic, counts)
-    const { status } = defined(outcomes[index], `outcome for message ${index}`)
+    const { status } = defined(outcomes[index], 'outcome of a message')
     counts.messages += 1
     if (status === 'confirmed') counts.confirmed += 1
     else if (status === 'nacked') counts.nacked += 1
