@@ -63,8 +63,8 @@ describe('relay process that cannot publish', function () {
     expect(await stopped.stop()).to.equal(0)
     await management.request('DELETE', `/queues/${name}/payments`)
     await relay.logged('ready', PATIENTLY)
-    const messages = relay.logs.map(({ message }) => message)
-    expect(messages.indexOf('ready')).to.be.above(messages.indexOf('RabbitMQ refuses what this channel needs'))
+    const said = relay.logs.map(({ message }) => message)
+    expect(said.indexOf('ready')).to.be.above(said.indexOf('RabbitMQ refuses what this channel needs'))
     expect(stopped.logs.map(({ message }) => message)).to.not.include('ready')
   })
 
