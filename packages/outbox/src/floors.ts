@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { type Kysely, sql } from 'kysely'
 import { type DamageHandler, FAIL_ON_DAMAGE, skipDamage } from './damage.ts'
 import { LANES } from './message.ts'
@@ -61,7 +62,7 @@ export function createFloors(): Floors {
       })
     },
     forget() {
-      states = unknownFloors((states[0]?.generation ?? 0) + 1)
+      states = unknownFloors(defined(states[0], 'state of lane 0').generation + 1)
     },
   }
 }

@@ -83,9 +83,7 @@ export function createTopics({
   function stateOf(topic: string): TopicState {
     const known = states.get(topic)
     if (known) return known
-    const never = Number.NEGATIVE_INFINITY
-    const times = { answeredAt: now(), confirmedAt: never, refusedAt: undefined, tryAt: never }
-    const created: TopicState = { ...times, isLimited: false, isOpen: false, waitMs: 0 }
+    const created = newState(now())
     states.set(topic, created)
     return created
   }
@@ -139,6 +137,12 @@ export function createTopics({
       return false
     },
   }
+}
+
+function newState(answeredAt: number): TopicState {
+  const never = Number.NEGATIVE_INFINITY
+  const times = { answeredAt, confirmedAt: never, refusedAt: undefined, tryAt: never }
+  return { ...times, isLimited: false, isOpen: false, waitMs: 0 }
 }
 
 /**

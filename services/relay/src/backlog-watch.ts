@@ -1,4 +1,4 @@
-import { pause } from '@cashflow/async'
+import { defined, pause } from '@cashflow/async'
 import type { Tables } from '@cashflow/db'
 import { type Floors, laneHolders, lanesLockedBy, oldestMessage } from '@cashflow/outbox'
 import { type Component, createCondition, type Logger } from '@cashflow/runtime'
@@ -100,7 +100,10 @@ function createLockLook(db: Kysely<Tables>, logger: Logger, longMs: number): () 
     const now = performance.now()
     seenAt = new Map(holders.map(({ transaction }) => [transaction, seenAt.get(transaction) ?? now]))
     const long = holders
-      .map((one) => ({ ...one, heldMs: Math.max(one.ageMs ?? 0, now - (seenAt.get(one.transaction) ?? now)) }))
+      .map((one) => ({
+        ...one,
+        heldMs: Math.max(one.ageMs ?? 0, now - defined(seenAt.get(one.transaction), 'first look at a transaction')),
+      }))
       .filter(({ heldMs }) => heldMs >= longMs)
       .sort((one, other) => other.heldMs - one.heldMs)
     const [longest] = long

@@ -20,12 +20,12 @@ export interface RoutingWatchOptions {
 }
 
 /**
- * Warns if messages of this relay may not reach their consumers. It checks two things:
+ * Warns if messages of this relay may not reach their consumers.
  *
- * - Whether a worker consumes the queue, all the time. It warns if two checks in a row find messages and no consumer: all
- *   workers are away, or their `MQ_QUEUE` differs from this relay's. The payments then wait until they are redriven, and
- *   again each time this relay publishes them.
- * - Whether the former exchange exists, once. AMQP does not show who is bound to it.
+ * 1. While it runs, it checks whether a worker consumes the queue. It warns if two checks in a row find messages and no
+ *    consumer. Then all workers are away, or their `MQ_QUEUE` differs from this relay's. The payments wait until they are
+ *    redriven, and again each time this relay publishes them.
+ * 2. At its start, it checks whether the former exchange exists. AMQP does not show which consumers are bound to it.
  */
 export function createRoutingWatch(options: RoutingWatchOptions): Component {
   const { connection, queue, exchange, formerExchange, logger, lookMs = LOOK_MS } = options
