@@ -3,16 +3,9 @@ import { createTestDatabase, openClient, type Pgbouncer, startPgbouncer, type Te
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import {
-  createDatabase,
-  type Database,
-  databaseComponent,
-  findPayment,
-  insertPayments,
-  type Tables,
-} from '../../src/index.ts'
+import { createDatabase, type Database, databaseComponent, findPayment, type Tables } from '../../src/index.ts'
 import { DatabaseSettingError } from '../../src/postgres/errors.ts'
-import { newPayment } from '../test-store.ts'
+import { newPayment, storePayments } from '../test-store.ts'
 
 const logger = createLogger({ service: 'test', level: 'error' })
 const open = (url: string) => createDatabase({ url, applicationName: 'test', poolMax: 2, logger })
@@ -51,7 +44,7 @@ describe('PgBouncer', function () {
     await databaseComponent(db, logger).start(new AbortController().signal)
     expect(await inForce(db)).to.deep.equal(LIMITS)
     const { payment, event } = newPayment()
-    await insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
+    await storePayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
     expect(await findPayment(db, payment.id)).to.include({ id: payment.id, status: 'PENDING' })
   })
 

@@ -2,18 +2,10 @@ import { createLogger, type Logger } from '@cashflow/runtime'
 import { createTestDatabase, eventually, query, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import {
-  createDatabase,
-  databaseComponent,
-  findPayment,
-  insertPayments,
-  isAway,
-  isTransient,
-  type Tables,
-} from '../../src/index.ts'
+import { createDatabase, databaseComponent, findPayment, isAway, isTransient, type Tables } from '../../src/index.ts'
 import { DatabaseSettingError } from '../../src/postgres/errors.ts'
 import { recorder } from '../recorder.ts'
-import { newPayment } from '../test-store.ts'
+import { newPayment, storePayments } from '../test-store.ts'
 
 const quiet = createLogger({ service: 'test', level: 'error' })
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
@@ -80,7 +72,7 @@ describe('what each session relies on', () => {
       await setDefault(`datestyle = '${style}'`)
       const db = open()
       const { payment, event } = newPayment()
-      await insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
+      await storePayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
       expect((await findPayment(db, payment.id))?.createdAt).to.deep.equal(payment.createdAt)
     })
 

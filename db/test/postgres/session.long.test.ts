@@ -14,16 +14,9 @@ import {
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import type pg from 'pg'
-import {
-  createDatabase,
-  insertPayments,
-  isPermanent,
-  isTransient,
-  settlePayments,
-  type Tables,
-} from '../../src/index.ts'
+import { createDatabase, isPermanent, isTransient, type Tables } from '../../src/index.ts'
 import { CommitInDoubtError, ReadOnlyError } from '../../src/postgres/errors.ts'
-import { claimPayment, newPayment } from '../test-store.ts'
+import { claimPayment, newPayment, storePayments, storeSettlements } from '../test-store.ts'
 
 const logger = createLogger({ service: 'test', level: 'error' })
 const open = (url: string, statementMs?: number) =>
@@ -131,7 +124,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
   it('is in doubt when nobody waits for it any longer, and is not answered by finding its own row', async () => {
     const { payment, event } = newPayment()
     const attempt = () =>
-      insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
+      storePayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
 
     const first = reasonOf(attempt())
     await waitCancelled()
@@ -150,7 +143,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
 
   it('is in doubt as well when it is a statement of its own, a claim or a settlement, which then finds itself', async () => {
     const { payment, event } = newPayment()
-    await insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
+    await storePayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
     await waitForStandbys('ANY 1 (absent)')
     const token = randomUUID()
     const claim = () =>
@@ -168,7 +161,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
       settled: true
     }
     const settle = () =>
-      settlePayments(db, [{ ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }])
+      storeSettlements(db, [{ ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }])
     for (let attempt = 0; attempt < 2; attempt++) {
       const settled = reasonOf(settle())
       await waitCancelled()
@@ -201,7 +194,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
         expect(rows).to.have.length(count)
       })
     const overdue = reasonOf(
-      insertPayments(impatient, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 }),
+      storePayments(impatient, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 }),
     )
     await waiting(1)
     expect(isTransient(await overdue)).to.equal(true)

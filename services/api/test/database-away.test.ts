@@ -69,7 +69,7 @@ describe('When PostgreSQL is away, the API', () => {
 
   it('answers 201 once, and stores once, when the answer of the database is lost', async () => {
     const reference = newReference()
-    api.proxy.loseAnswerTo('with given')
+    api.proxy.loseAnswerTo('with "inserted"')
     const response = await post(api, bodyWith({ reference }))
     expect(response.status, response.text).to.equal(201)
     expect(api.proxy.lost).to.equal(1)
@@ -80,7 +80,7 @@ describe('When PostgreSQL is away, the API', () => {
 
   it('answers 201 to all who shared a transaction when its answer is lost, and stores each once', async () => {
     const references = Array.from({ length: 30 }, newReference)
-    api.proxy.loseAnswerTo('with given')
+    api.proxy.loseAnswerTo('with "inserted"')
     const responses = await Promise.all(references.map((reference) => post(api, bodyWith({ reference }))))
     for (const { status, text } of responses) expect(status, text).to.equal(201)
     expect(new Set(responses.map(({ body }) => body.id))).to.have.property('size', 30)
@@ -89,8 +89,8 @@ describe('When PostgreSQL is away, the API', () => {
   })
 
   for (const [what, text] of [
-    ['that a reference is taken', 'with given'],
-    ['who has it', 'with logged'],
+    ['that a reference is taken', 'with "inserted"'],
+    ['who has it', 'with "logged"'],
   ] as const) {
     it(`answers 409 naming the other payment when the answer is lost ${what}`, async () => {
       const reference = newReference()

@@ -35,8 +35,8 @@ describe('a COMMIT whose answer is lost', () => {
 
   async function process(id: string, answer: ProviderAnswer, attemptsMax = 10): Promise<Processed> {
     const before = proxy.lost
-    // An outcome is stored by one statement.
-    proxy.loseAnswerTo(answer.outcome === 'approved' ? 'with given' : 'commit')
+    // COMMIT follows the statement that stores an outcome in the same write.
+    proxy.loseAnswerTo(answer.outcome === 'approved' ? 'with "settling"' : 'commit')
     const shared = { db, providerDeadlineMs: 60_000, redriveAfterMs: 60_000, attemptsMax }
     const options = { ...shared, batches: createBatches(shared), logger: payments.logger, notify() {} }
     const provider = { charge: async () => answer }
