@@ -1,6 +1,6 @@
 import { type AliasedExpression, type Expression, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
 
-/** The SQL types of a record set's columns, as what Kysely reads them. */
+/** The SQL types of columns, as Kysely reads them. */
 interface ColumnTypes {
   uuid: string
   'uuid[]': string[]
@@ -11,36 +11,42 @@ interface ColumnTypes {
   timestamptz: Date
 }
 
-type RecordType = Readonly<Record<string, keyof ColumnTypes>>
+type Row<Types> = {
+  [Column in keyof Types]: Types[Column] extends keyof ColumnTypes ? ColumnTypes[Types[Column]] : never
+}
 
-type Row<Type extends RecordType> = { [Column in keyof Type]: ColumnTypes[Type[Column]] }
-
-type Given<Type extends RecordType> = { [Column in keyof Type]: Row<Type>[Column] | null | undefined }
-
-/** The names of the columns, in their order: for both `columns` and `select`, whose places Kysely does not compare. */
-export function columnsOf<Type extends RecordType>(type: Type): (keyof Type & string)[] {
-  return Object.keys(type)
+export interface RecordSet<Alias extends string, Types> {
+  /** The names of the columns, for both `columns` and `select`: Kysely checks names, but not that both have one order. */
+  readonly columns: readonly (keyof Types & string)[]
+  /** The source of a `select from`. */
+  from(
+    rows: readonly { [Column in keyof Types]: Row<Types>[Column] | null | undefined }[],
+  ): AliasedExpression<Row<Types>, Alias>
 }
 
 /**
- * Rows as a source of a statement, in one parameter. A parameter for each value would cost Kysely and pg time for each.
- * And the text would depend on the number of rows, so that each session would prepare it again for each number.
+ * A set of rows that a statement gets as one parameter, JSON. With a parameter for each value the statement's text would
+ * depend on the number of rows, so a session would parse and plan it for each number. And Kysely and pg would spend time
+ * on each parameter.
+ *
+ * @param types the SQL type of each column
  */
-export function recordSet<Alias extends string, Type extends RecordType>(
+export function recordSet<const Alias extends string, const Types extends Readonly<Record<string, keyof ColumnTypes>>>(
   alias: Alias,
-  type: Type,
-  rows: readonly Given<Type>[],
-): AliasedExpression<Row<Type>, Alias> {
-  const columns = Object.entries(type).map(([name, sqlType]) => `${name} ${sqlType}`)
-  return sql<Row<Type>>`json_to_recordset(${JSON.stringify(rows)}::json)`.as<Alias>(
-    sql`${sql.ref(alias)} (${sql.raw(columns.join(', '))})`,
-  )
+  types: Types,
+): RecordSet<Alias, Types> {
+  const definition = Object.entries(types).map(([column, type]) => `${column} ${type}`)
+  const as = sql.raw(`${alias} (${definition.join(', ')})`)
+  return {
+    columns: Object.keys(types),
+    from: (rows) => sql<Row<Types>>`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)`.as<Alias>(as),
+  }
 }
 
 /**
- * `value in (rows)`, with a look into a hash table for each value. As a bare condition it would become a semi-join. Hash
- * joins are off (session-settings.ts), so that is a nested loop: 5,000 comparisons for a batch of 100. PostgreSQL makes no
- * join of `… is true`.
+ * `value in (rows)`, answered from a hash table. As a bare condition it becomes a semi-join; hash joins are off
+ * (session-settings.ts), so that is a nested loop, which makes 5,000 comparisons for a batch of 100. PostgreSQL makes no
+ * join of `(…) is true`.
  */
 export function isAmong<Value>(
   value: Expression<Value>,

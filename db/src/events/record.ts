@@ -1,6 +1,6 @@
 import type { PaymentEvent } from '@cashflow/domain'
 import type { Expression, ExpressionBuilder, SqlBool, Transaction } from 'kysely'
-import { columnsOf, recordSet } from '../record-set.ts'
+import { recordSet } from '../record-set.ts'
 import type { Tables } from '../tables.ts'
 
 /** An event of a payment, with who caused it. */
@@ -11,7 +11,7 @@ export interface EventInsert {
   readonly requestId: string | undefined
 }
 
-const EVENT = {
+const EVENTS = recordSet('event', {
   payment_id: 'uuid',
   merchant_id: 'uuid',
   sequence: 'int',
@@ -20,10 +20,11 @@ const EVENT = {
   actor: 'text',
   request_id: 'text',
   created_at: 'timestamptz',
-} as const
-const COLUMNS = columnsOf(EVENT)
+  place: 'int',
+})
+const COLUMNS = EVENTS.columns.filter((column) => column !== 'place')
 
-type EventColumns = { event: { [Column in keyof typeof EVENT]: string } & { place: number } }
+type Events = { event: { payment_id: string; place: number } }
 
 /**
  * Inserts events, as a `with` of a statement of the same `tx`.
@@ -33,7 +34,7 @@ type EventColumns = { event: { [Column in keyof typeof EVENT]: string } & { plac
 export function recordStep(
   tx: Transaction<Tables>,
   events: readonly EventInsert[],
-  where: (eb: ExpressionBuilder<EventColumns, 'event'>) => Expression<SqlBool>,
+  where: (eb: ExpressionBuilder<Events, 'event'>) => Expression<SqlBool>,
 ) {
   const rows = events.map(({ event, actor, requestId }, place) => ({
     payment_id: event.paymentId,
@@ -49,10 +50,5 @@ export function recordStep(
   return tx
     .insertInto('payment_events')
     .columns(COLUMNS)
-    .expression((eb) =>
-      eb
-        .selectFrom(recordSet('event', { ...EVENT, place: 'int' }, rows))
-        .select(COLUMNS)
-        .where(where),
-    )
+    .expression(tx.selectFrom(EVENTS.from(rows)).select(COLUMNS).where(where))
 }

@@ -37,7 +37,7 @@ export interface ClaimOptions {
   redriveAfterMs: number
 }
 
-const ASKED = { place: 'int', id: 'uuid', token: 'uuid' } as const
+const ASKED = recordSet('asked', { place: 'int', id: 'uuid', token: 'uuid' })
 /** What a claim is judged by, in addition to the payment. */
 const JUDGED_BY = ['attempts', 'claim_token', 'lease_until', 'parked_at', 'provider_pending_since'] as const
 
@@ -65,15 +65,9 @@ export async function claimPayments(
       (cte) => cte('locked').materialized(),
       (qb) =>
         qb
-          .selectFrom((eb) =>
-            eb
-              .selectFrom(
-                recordSet(
-                  'asked',
-                  ASKED,
-                  claims.map(({ id, token }, place) => ({ place, id, token })),
-                ),
-              )
+          .selectFrom(
+            qb
+              .selectFrom(ASKED.from(claims.map(({ id, token }, place) => ({ place, id, token }))))
               .selectAll()
               .orderBy('id')
               .as('asked'),

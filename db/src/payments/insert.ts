@@ -2,7 +2,7 @@ import type { Payment, PaymentEvent } from '@cashflow/domain'
 import { appendStep, type NewMessage } from '@cashflow/outbox'
 import { type ExpressionBuilder, sql, type Transaction } from 'kysely'
 import { recordStep } from '../events/record.ts'
-import { columnsOf, isAmong, recordSet } from '../record-set.ts'
+import { isAmong, recordSet } from '../record-set.ts'
 import type { Tables } from '../tables.ts'
 import { fromNow } from './row.ts'
 
@@ -14,7 +14,7 @@ export interface PaymentInsert {
   readonly messages: readonly NewMessage[]
 }
 
-const PAYMENT = {
+const GIVEN = recordSet('given', {
   id: 'uuid',
   merchant_id: 'uuid',
   reference: 'text',
@@ -22,8 +22,7 @@ const PAYMENT = {
   currency: 'text',
   status: 'text',
   created_at: 'timestamptz',
-} as const
-const COLUMNS = columnsOf(PAYMENT)
+})
 
 /**
  * Stores new payments, their events and their outbox messages, in one statement. A payment whose reference is taken is
@@ -43,11 +42,11 @@ export async function insertPayments(
     .with('inserted', (qb) =>
       qb
         .insertInto('payments')
-        .columns([...COLUMNS, 'redrive_at'])
-        .expression((eb) =>
-          eb
-            .selectFrom(recordSet('given', PAYMENT, payments.map(toRow)))
-            .select([...COLUMNS, fromNow(redriveAfterMs).as('redrive_at')])
+        .columns([...GIVEN.columns, 'redrive_at'])
+        .expression(
+          qb
+            .selectFrom(GIVEN.from(payments.map(toRow)))
+            .select([...GIVEN.columns, fromNow(redriveAfterMs).as('redrive_at')])
             .where(isUnpruned)
             // Sorted: two transactions that have the same references in different orders would wait for each other.
             .orderBy('merchant_id')

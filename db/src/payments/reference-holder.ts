@@ -37,7 +37,7 @@ export async function findHolders(
   })
 }
 
-const GIVEN = { id: 'uuid', merchant_id: 'uuid', reference: 'text' } as const
+const GIVEN = recordSet('given', { id: 'uuid', merchant_id: 'uuid', reference: 'text' })
 
 function findRows(db: Kysely<Tables>, payments: readonly Payment[]) {
   const given = payments.map(({ id, merchantId, reference }) => ({ id, merchant_id: merchantId, reference }))
@@ -49,7 +49,7 @@ function findRows(db: Kysely<Tables>, payments: readonly Payment[]) {
         (cte) => cte('logged').materialized(),
         (qb) => qb.selectNoFrom(sql`${standbyMark()}`.as('mark')),
       )
-      .selectFrom(['logged', recordSet('given', GIVEN, given)])
+      .selectFrom(['logged', GIVEN.from(given)])
       // Limit is a fence: without it PostgreSQL makes a join of this, and one that was planned for few payments reads all.
       .crossJoinLateral((eb) =>
         eb

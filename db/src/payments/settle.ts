@@ -15,7 +15,7 @@ export interface SettlementWrite extends EventInsert {
   readonly messages: readonly NewMessage[]
 }
 
-const SETTLEMENT = {
+const GIVEN = recordSet('given', {
   place: 'int',
   id: 'uuid',
   token: 'uuid',
@@ -23,7 +23,7 @@ const SETTLEMENT = {
   failure_code: 'text',
   settled_at: 'timestamptz',
   message_ids: 'uuid[]',
-} as const
+})
 
 /**
  * Locks payments, and settles those that are PENDING and held by their claims: status, event and outbox messages, in one
@@ -46,9 +46,9 @@ export async function settlePayments(
       (cte) => cte('settling').materialized(),
       (qb) =>
         qb
-          .selectFrom((eb) =>
-            eb
-              .selectFrom(recordSet('given', SETTLEMENT, settlements.map(toRow)))
+          .selectFrom(
+            qb
+              .selectFrom(GIVEN.from(settlements.map(toRow)))
               .selectAll()
               .orderBy('id')
               .as('given'),
