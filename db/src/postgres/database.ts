@@ -1,11 +1,12 @@
 import type { Logger } from '@cashflow/runtime'
-import { Kysely, PostgresDialect, type PostgresPool } from 'kysely'
+import { Kysely, type PostgresPool } from 'kysely'
 import type { Tables } from '../tables.ts'
 import { DatabaseSettingError, type ReadOnlyError } from './errors.ts'
 import { createHostPool } from './host-pool.ts'
 import { HostSession, type HostSessionConfig } from './host-session.ts'
 import { createHostWatch, type HostWatch } from './host-watch.ts'
 import { createHosts, type Host } from './hosts.ts'
+import { OneTripDialect } from './one-trip-driver.ts'
 import type { Session } from './session.ts'
 import { CONNECT_MS, ineffectiveParameters, type SessionOptions, sessionConfig } from './session-config.ts'
 import { createTimelines } from './timelines.ts'
@@ -25,7 +26,7 @@ export class Database extends Kysely<Tables> {
   readonly openSession: (applicationName: string) => Promise<Session>
 
   constructor(pool: () => Promise<PostgresPool>, openSession: Database['openSession']) {
-    super({ dialect: new PostgresDialect({ pool }) })
+    super({ dialect: new OneTripDialect({ pool }) })
     this.openSession = openSession
   }
 }

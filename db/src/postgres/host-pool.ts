@@ -32,7 +32,7 @@ export function createHostPool({ hosts, configOf, poolMax, onFirst, logger }: Ho
       ...config,
       Client: class extends HostSession {
         constructor() {
-          super(config)
+          super({ ...config, pipeline: true })
         }
       },
       max: poolMax,

@@ -12,7 +12,10 @@ import {
 import { CONNECT_MS, type SessionConfig } from './session-config.ts'
 import { type FoundSettings, refusal, type SessionLimits, settingStatements } from './session-settings.ts'
 
+/** Prepared statements of a session. */
 const STATEMENTS_MAX = 200
+/** Characters of SQL in a prepared statement's name, which pg_prepared_statements and logs show. At most 63 bytes count. */
+const NAME_CHARACTERS = 50
 
 /** What PostgreSQL reports when it changes, with the answer to the next statement: none of them may be on. */
 const READ_ONLY_SIGNS = ['in_hot_standby', 'default_transaction_read_only']
@@ -26,7 +29,9 @@ export class Session extends pg.Client {
   readonly #limits: SessionLimits | undefined
   readonly #onRefused: SessionConfig['onRefused']
   readonly #onOverdue: SessionConfig['onOverdue']
-  #warned = false
+  readonly #names = new Map<string, string>()
+  /** Set by PostgreSQL's warning that what commits may not have been replicated, until the answer that it comes with. */
+  #isUnreplicated = false
   /** Why it must not be used any longer. */
   #unusable: Error | undefined
   #found: FoundSettings | undefined
@@ -40,7 +45,7 @@ export class Session extends pg.Client {
     this.on('error', () => {})
     // By its place in PostgreSQL's source, as 01000 is the code of every warning that has no other.
     this.on('notice', ({ code, routine }) => {
-      this.#warned ||= code === '01000' && routine === 'SyncRepWaitForLSN'
+      this.#isUnreplicated ||= code === '01000' && routine === 'SyncRepWaitForLSN'
     })
     this.connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
       if (this.#found && parameterValue === 'on' && READ_ONLY_SIGNS.includes(parameterName)) this.#turned(parameterName)
@@ -95,29 +100,40 @@ export class Session extends pg.Client {
     this.emit('error', this.#unusable)
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: pg's own has eight signatures; what they promise stays as it is.
+  // biome-ignore lint/suspicious/noExplicitAny: pg declares eight signatures, and this keeps all of them.
   override query(...parameters: any[]): any {
-    this.#warned = false
-    const answer = Reflect.apply(super.query, this, named(parameters))
-    if (!(answer instanceof Promise)) return answer
-    return answer.then(
-      (result) => {
-        if (this.#unusable) throw this.#leave(this.#unusable)
-        if (this.#warned) throw new CommitInDoubtError()
-        return result
-      },
-      (error: Error) => {
-        // It is still busy with that query, and the next one's answer would come after this one's, or never.
-        const isBusy = error.message === 'Query read timeout'
-        if (isBusy) {
-          this.#onOverdue?.()
-          cancelStatement(this)
-        }
-        if (isBusy || isStalePlan(error) || isReadOnly(error)) this.#leave(error)
-        // Of a ROLLBACK on a closed session, its error would hide why it was closed.
-        throw this.#unusable ?? error
-      },
-    )
+    const { stream } = this.connection
+    // One write for all that is sent in this tick.
+    stream.cork()
+    process.nextTick(() => stream.uncork())
+    if (parameters.some(isCallbackOrQuery)) return Reflect.apply(super.query, this, parameters)
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    let isSent = false
+    const onAnswer = (error: Error | null, result: unknown) => {
+      const isInDoubt = this.#isUnreplicated
+      this.#isUnreplicated = false
+      if (error) reject(this.#failed(error, isSent))
+      else if (this.#unusable) reject(this.#leave(this.#unusable))
+      else if (isInDoubt) reject(new CommitInDoubtError())
+      else resolve(result)
+    }
+    Reflect.apply(super.query, this, [...this.#named(parameters), onAnswer])
+    isSent = true
+    return promise
+  }
+
+  /** The error to report for a query that failed. Closes the session where it cannot be used again. */
+  #failed(error: Error, isSent: boolean): Error {
+    const isOverdue = error.message === 'Query read timeout'
+    if (isOverdue && !this.#unusable) {
+      this.#onOverdue?.()
+      cancelStatement(this)
+    }
+    // After an overdue answer, the answer to the next query would come later still, or never. A statement that pg could
+    // not send, as it cannot write a parameter, must not be followed by its COMMIT.
+    if (isOverdue || !isSent || isStalePlan(error) || isReadOnly(error)) this.#leave(error)
+    // Why the session was closed says more than that it is closed.
+    return this.#unusable ?? error
   }
 
   #leave(reason: Error): Error {
@@ -125,23 +141,24 @@ export class Session extends pg.Client {
     void this.end()
     return this.#unusable
   }
+
+  /**
+   * A statement with parameters is prepared under a name, so that PostgreSQL parses and plans it once for this session.
+   * Texts that are made up each time would fill PostgreSQL's memory, so only the first ones get a name.
+   */
+  #named(parameters: unknown[]): unknown[] {
+    const [text, values, ...more] = parameters
+    if (typeof text !== 'string' || !Array.isArray(values) || values.length === 0 || more.length > 0) return parameters
+    if (!this.#names.has(text) && this.#names.size < STATEMENTS_MAX)
+      this.#names.set(text, `${this.#names.size} ${text.trim().slice(0, NAME_CHARACTERS)}`)
+    const name = this.#names.get(text)
+    return name === undefined ? parameters : [{ name, text, values }]
+  }
 }
 
-const names = new Map<string, string>()
-/** Of the text: a name says what is executed, wherever only that is seen, and has at most 63. */
-const NAME_CHARACTERS = 50
-
-/**
- * A statement with parameters, prepared under a name of its own: a session then parses and plans it once. Texts that are
- * made up each time would fill its memory, so those that come too late stay unnamed.
- */
-function named(parameters: unknown[]): unknown[] {
-  const [text, values, ...more] = parameters
-  if (typeof text !== 'string' || !Array.isArray(values) || values.length === 0 || more.length > 0) return parameters
-  if (!names.has(text) && names.size < STATEMENTS_MAX)
-    names.set(text, `${names.size} ${text.trim().slice(0, NAME_CHARACTERS)}`)
-  const name = names.get(text)
-  return name === undefined ? parameters : [{ name, text, values }]
+function isCallbackOrQuery(parameter: unknown): boolean {
+  if (typeof parameter === 'function') return true
+  return typeof parameter === 'object' && parameter !== null && 'submit' in parameter
 }
 
 /** Classes 22 and 42: PostgreSQL answered, and does not take a setting or knows none of this name. */
