@@ -215,7 +215,10 @@ describe('one-trip driver', () => {
       expect(await stored()).to.not.include(2)
     })
 
-    it('throws a transient error when the server has ended the session', async () => {
+    it('throws a transient error when the server has ended the session, and leaves no rejection unhandled', async () => {
+      const unhandled: unknown[] = []
+      const onUnhandled = (reason: unknown) => unhandled.push(reason)
+      process.on('unhandledRejection', onUnhandled)
       const [session] = await sessions()
       const error = await errorOf(
         db.transaction().execute(async (tx) => {
@@ -226,6 +229,8 @@ describe('one-trip driver', () => {
       expect(isTransient(error), error?.message).to.equal(true)
       await db.transaction().execute((tx) => insertLast(tx, 2))
       expect(await stored()).to.deep.equal([2])
+      process.off('unhandledRejection', onUnhandled)
+      expect(unhandled).to.deep.equal([])
     })
   })
 

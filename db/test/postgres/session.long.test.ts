@@ -19,6 +19,7 @@ import {
   insertPayments,
   isPermanent,
   isTransient,
+  lastStatement,
   settlePayments,
   type Tables,
 } from '../../src/index.ts'
@@ -46,6 +47,36 @@ describe('a session', () => {
       expect(await session())
         .to.be.a('number')
         .that.does.not.equal(first)
+    } finally {
+      await db.destroy()
+      await proxy.stop()
+      await database.drop()
+    }
+  })
+
+  it('is closed after a transaction in one trip whose answers did not come in time', async () => {
+    const database = await createTestDatabase()
+    await queryOn(database.url, 'create table things (id int primary key)')
+    const proxy = await startTcpProxy(database.url)
+    const db = open(proxy.url, 50)
+    const write = (id: number) =>
+      db.transaction().execute((tx) => sql`insert into things values (${id})`.execute(lastStatement(tx)))
+    const sessions = () => queryOn(database.url, "select pid from pg_stat_activity where application_name = 'test'")
+    try {
+      await write(1)
+      const [first] = await sessions()
+      proxy.holdAnswers()
+      const late = await reasonOf(write(2))
+      expect(late).to.be.an('error').with.property('message', 'Query read timeout')
+      expect(isTransient(late)).to.equal(true)
+      proxy.restore()
+      await write(3)
+      expect(await queryOn(database.url, 'select id from things')).to.deep.equal([{ id: 1 }, { id: 2 }, { id: 3 }])
+      await eventually(async () =>
+        expect(await sessions())
+          .to.have.length(1)
+          .and.not.deep.include(first),
+      )
     } finally {
       await db.destroy()
       await proxy.stop()
@@ -189,6 +220,21 @@ describe('a COMMIT whose synchronous standby is away', () => {
     }
     await waitForStandbys('')
     expect(await bury()).to.equal(false)
+  }).timeout(180_000)
+
+  it('is in doubt as a whole transaction where COMMIT was sent with the last statement, and the next one is not', async () => {
+    await waitForStandbys('ANY 1 (absent)')
+    let answered: unknown
+    const write = () =>
+      db.transaction().execute(async (tx) => {
+        answered = await sql`select pg_logical_emit_message(true, 'a test', '')`.execute(lastStatement(tx))
+      })
+    const first = reasonOf(write())
+    await waitCancelled()
+    expect(await first).to.be.instanceOf(CommitInDoubtError)
+    expect(answered).to.be.an('object')
+    await waitForStandbys('')
+    await write()
   }).timeout(180_000)
 
   it('does not keep its session on the server once nobody waits for its answer', async () => {
