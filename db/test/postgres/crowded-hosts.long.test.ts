@@ -3,8 +3,8 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ask, hostOf, startHostRig } from './host-rig.ts'
 
-describe('db: a host that no longer answers', () => {
-  it('is left although more callers wait for its sessions than the pool may have', async () => {
+describe('pool of several hosts', () => {
+  it('db: leaves a host that stops answering, although more callers wait for a session than the pool may have', async () => {
     const rig = await startHostRig()
     const first = await rig.proxy()
     const db = rig.open([hostOf(first.url), rig.host], { poolMax: 2 })

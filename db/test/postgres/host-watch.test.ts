@@ -5,8 +5,8 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { errorOf, NOWHERE, startHostRig } from './host-rig.ts'
 
-describe('db: the watch of several hosts', () => {
-  it('goes on while the file of a certificate is away, and says so', async () => {
+describe('watch of several hosts', () => {
+  it('db: goes on watching the hosts while the file of a certificate is missing, and logs it', async () => {
     const rig = await startHostRig()
     const folder = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
     const file = join(folder, 'ca.pem')

@@ -12,14 +12,14 @@ const DIALLED_WITHIN_MS = [450, 1_000] as const
 /** A busy machine makes some tries longer. */
 const TRIES = 10
 
-describe('db: several hosts', () => {
+describe('pool of several hosts', () => {
   let rig: HostRig
   beforeEach(async () => {
     rig = await startHostRig()
   })
   afterEach(() => rig.stop())
 
-  it('takes the next host at once when the first one refuses, and names the one in use without a password', async () => {
+  it('db: uses the next host at once when the first one refuses, and logs the host in use without a password', async () => {
     await ask(rig.open([NOWHERE, rig.host]))
     expect(rig.told('database host in use')).to.deep.equal([{ message: 'database host in use', host: rig.host }])
   })
@@ -32,18 +32,18 @@ describe('db: several hosts', () => {
     return shortest
   }
 
-  it('dials the next host while the first one takes a connection and does not answer', async () => {
+  it('db: dials the next host while the first one accepts a connection and does not answer', async () => {
     const silent = await rig.silent()
     expect(await shortestStart([silent.host, rig.host])).to.be.within(...DIALLED_WITHIN_MS)
   })
 
-  it('dials the next host while the packets to the first one are dropped', async () => {
+  it('db: dials the next host while packets to the first one are dropped', async () => {
     const dropping = await startDroppingServer()
     rig.onStop(() => dropping.stop())
     expect(await shortestStart([dropping.host, rig.host])).to.be.within(...DIALLED_WITHIN_MS)
   })
 
-  it('closes the session of a host that answers after another one has won', async () => {
+  it('db: closes the session of a host that answers after another host was chosen', async () => {
     const slow = await rig.proxy()
     const db = rig.open([hostOf(slow.url), rig.host])
     slow.delay(60)
@@ -52,7 +52,7 @@ describe('db: several hosts', () => {
     expect(rig.told('database host in use')).to.deep.equal([{ message: 'database host in use', host: rig.host }])
   })
 
-  it('tries the host first that last worked', async () => {
+  it('db: tries the host first that worked last', async () => {
     const [first, second] = [await rig.proxy(), await rig.proxy()]
     const db = rig.open([hostOf(first.url), hostOf(second.url)])
     await ask(db)
@@ -70,13 +70,13 @@ describe('db: several hosts', () => {
     expect(rig.told('database host changed')).to.deep.equal([change])
   })
 
-  it('has an error that repeating may change, unless every host answers that it lets nobody in', async () => {
+  it('db: throws a transient error unless every host refuses the user or the database', async () => {
     const url = `${rig.url}_missing`
     expect(isTransient(await errorOf(rig.open([rig.host, rig.host], { url })))).to.equal(false)
     expect(isTransient(await errorOf(rig.open([NOWHERE, rig.host], { url })))).to.equal(true)
   })
 
-  it('has no watch and no race with a single host', async () => {
+  it('db: watches and races no host if there is only one', async () => {
     const only = await rig.proxy()
     const db = rig.open([hostOf(only.url)], { poolMax: 1 })
     await ask(db)
@@ -85,12 +85,12 @@ describe('db: several hosts', () => {
     expect(rig.logs).to.deep.equal([])
   })
 
-  it('lets an ordinary role read the timelines', async () => {
+  it('db: reads the timelines as an ordinary role', async () => {
     await ask(rig.open([NOWHERE, rig.host], { url: await urlOfRole() }))
     expect(rig.logs.map(({ message }) => message)).to.deep.equal(['database host in use'])
   })
 
-  it('takes the primary as a role that may not read timelines, and says once what is not noticed then', async () => {
+  it('db: uses the primary as a role without the right to read timelines, and logs once what goes unnoticed', async () => {
     await sql`revoke execute on function pg_control_system() from public`.execute(rig.open([rig.host]))
     const db = rig.open([NOWHERE, rig.host], { url: await urlOfRole() })
     await Promise.all([ask(db), ask(db)])

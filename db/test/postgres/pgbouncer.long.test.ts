@@ -31,7 +31,7 @@ async function inForce(db: Kysely<Tables> | pg.Client): Promise<Record<string, s
   return Object.fromEntries(rows.map(({ name, value }) => [name, value]))
 }
 
-describe('PgBouncer', function () {
+describe('database behind PgBouncer', function () {
   this.timeout(300_000) // The first time on a machine it may have to be downloaded.
   let database: TestDatabase
   let pgbouncer: Pgbouncer
@@ -45,7 +45,7 @@ describe('PgBouncer', function () {
     await database.drop()
   })
 
-  it('db: has all limits in force through PgBouncer in session mode, which takes no start-up parameters', async () => {
+  it('db: has all limits in force through PgBouncer in session mode, which accepts no start-up parameters', async () => {
     pgbouncer = await startPgbouncer(database.url, { poolMode: 'session' })
     db = open(pgbouncer.url)
     await databaseComponent(db, logger).start(new AbortController().signal)
@@ -67,7 +67,7 @@ describe('PgBouncer', function () {
     }
   })
 
-  it('db: hears notifications through PgBouncer in session mode', async () => {
+  it('db: receives notifications through PgBouncer in session mode', async () => {
     pgbouncer = await startPgbouncer(database.url, { poolMode: 'session' })
     db = open(pgbouncer.url)
     const listener = await db.openSession('listener')
@@ -86,7 +86,7 @@ describe('PgBouncer', function () {
     ['transaction', 9, '1'],
     ['statement', 3, '1'],
   ] as const)
-    it(`db: refuses to start through PgBouncer in ${poolMode} mode with ${servers} servers (round robin: ${server_round_robin}), and sets nothing there`, async () => {
+    it(`db: refuses to start through PgBouncer in ${poolMode} mode with ${servers} servers (round robin: ${server_round_robin}), and changes no setting there`, async () => {
       pgbouncer = await startPgbouncer(database.url, { poolMode, settings: { server_round_robin } })
       db = open(pgbouncer.url)
       await withClients(servers, (client) => client.query('select pg_sleep(0.2)'))

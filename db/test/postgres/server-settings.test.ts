@@ -12,7 +12,7 @@ import { recorder } from '../recorder.ts'
 const quiet = createLogger({ service: 'test', level: 'error' })
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
-describe('what each session relies on, with a server of its own', () => {
+describe('session settings on a private server', () => {
   let server: PrivatePostgres
   let admin: pg.Client
   let socketFolder: string
@@ -30,7 +30,7 @@ describe('what each session relies on, with a server of its own', () => {
 
   const open = (url: string, logger: Logger) => createDatabase({ url, applicationName: 'test', poolMax: 1, logger })
 
-  it('db: takes synchronous_commit = local without standbys, and refuses it where a COMMIT has to wait for one', async () => {
+  it('db: accepts synchronous_commit = local without standbys, and refuses it if a COMMIT has to wait for one', async () => {
     await admin.query('alter database payments set synchronous_commit = local')
     const alone = open(server.url, quiet)
     expect((await sql`select 1 as one`.execute(alone)).rows).to.deep.equal([{ one: 1 }])

@@ -31,8 +31,8 @@ const open = (url: string, statementMs?: number) =>
   createDatabase({ url, applicationName: 'test', poolMax: 1, logger, ...(statementMs && { statementMs }) })
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
-describe('a session', () => {
-  it('is closed after an answer that did not come in time, and its connection never used again', async () => {
+describe('session', () => {
+  it('db: closes a session after a query that was not answered in time, and never uses its connection again', async () => {
     const database = await createTestDatabase()
     const proxy = await startTcpProxy(database.url)
     const db = open(proxy.url, 50)
@@ -54,7 +54,7 @@ describe('a session', () => {
     }
   })
 
-  it('is closed after a transaction in one trip whose answers did not come in time', async () => {
+  it('db: closes a session after a transaction in one trip that was not answered in time', async () => {
     const database = await createTestDatabase()
     await queryOn(database.url, 'create table things (id int primary key)')
     const proxy = await startTcpProxy(database.url)
@@ -84,7 +84,7 @@ describe('a session', () => {
     }
   })
 
-  it('is not in doubt about a warning of another kind', async () => {
+  it('db: does not count a COMMIT as in doubt because of an unrelated warning', async () => {
     const database = await createTestDatabase()
     const db = open(database.url)
     const { rows } = await sql`select 1 as one from (values (1)) v where pg_temp.warn() = 1`.execute(await warning(db))
@@ -93,7 +93,7 @@ describe('a session', () => {
     await database.drop()
   })
 
-  it('that cannot be had is no fault of what was to be asked', async () => {
+  it('db: throws an error that is not permanent when a session cannot be opened', async () => {
     const database = await createTestDatabase()
     const db = open(`${database.url}?sslmode=verify-full`)
     const refused = await reasonOf(sql`select 1`.execute(db))
@@ -111,7 +111,7 @@ async function warning(db: Kysely<Tables>): Promise<Kysely<Tables>> {
   return db
 }
 
-describe('a COMMIT whose synchronous standby is away', () => {
+describe('COMMIT without a synchronous standby', () => {
   let server: PrivatePostgres
   let admin: pg.Client
   let db: Kysely<Tables>
@@ -159,7 +159,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     expect(rows).to.have.length(1)
   }
 
-  it('is in doubt when nobody waits for it any longer, and is not answered by finding its own row', async () => {
+  it('db: counts an insert as in doubt after its wait for the standby was canceled, also when the repetition finds its own row', async () => {
     const { payment, event } = newPayment()
     const attempt = () =>
       insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
@@ -179,7 +179,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     expect(await attempt()).to.deep.equal([{ paymentId: payment.id, mismatch: [] }])
   }).timeout(180_000)
 
-  it('is in doubt as well when it is a statement of its own, a claim or a settlement, which then finds itself', async () => {
+  it('db: counts a claim and a settlement as in doubt after their wait for the standby was canceled, until they find themselves', async () => {
     const { payment, event } = newPayment()
     await insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
     await waitForStandbys('ANY 1 (absent)')
@@ -209,7 +209,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     expect(await settle()).to.deep.equal(['SUCCESS'])
   }).timeout(180_000)
 
-  it('is in doubt as well when it found the dead letter of another one', async () => {
+  it('db: counts a dead letter as in doubt after the wait for the standby was canceled, also when another one is found', async () => {
     const letter = { messageId: randomUUID(), key: 'k', topic: 't', payload: {}, source: 's', reason: 'r', attempts: 1 }
     const bury = () => db.transaction().execute((tx) => buryMessage(tx, letter))
     await waitForStandbys('ANY 1 (absent)')
@@ -222,7 +222,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     expect(await bury()).to.equal(false)
   }).timeout(180_000)
 
-  it('is in doubt as a whole transaction where COMMIT was sent with the last statement, and the next one is not', async () => {
+  it('db: counts a transaction in one trip as in doubt after its wait for the standby was canceled, but not the next one', async () => {
     await waitForStandbys('ANY 1 (absent)')
     let answered: unknown
     const write = () =>
@@ -237,7 +237,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     await write()
   }).timeout(180_000)
 
-  it('does not keep its session on the server once nobody waits for its answer', async () => {
+  it('db: ends a COMMIT on the server that still waits for the standby after the client has given up', async () => {
     await waitForStandbys('ANY 1 (absent)')
     const impatient = open(server.url, 2_000)
     const { payment, event } = newPayment()
@@ -257,7 +257,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
   }).timeout(180_000)
 })
 
-describe('a session with a standby', () => {
+describe('session with a standby', () => {
   let server: PrivatePostgres
   before(async () => {
     server = await startPrivatePostgres()
@@ -270,7 +270,7 @@ describe('a session with a standby', () => {
 
   const query = (text: string) => queryOn(server.url, text)
 
-  it('is refused, which is no fault, and leaves its place to another and nothing open', async () => {
+  it('db: refuses a standby with a transient error, leaves no session open, and uses the server once it is promoted', async () => {
     const db = open(server.url)
     const ask = () => sql`select 1 as one`.execute(db)
     for (let attempt = 0; attempt < 2; attempt++) {

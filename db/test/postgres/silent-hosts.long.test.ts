@@ -4,14 +4,14 @@ import { sql } from 'kysely'
 import { isAway, isTransient } from '../../src/index.ts'
 import { ask, errorOf, type HostRig, hostOf, NOWHERE, startHostRig } from './host-rig.ts'
 
-describe('db: hosts that do not answer', () => {
+describe('pool of silent hosts', () => {
   let rig: HostRig
   beforeEach(async () => {
     rig = await startHostRig()
   })
   afterEach(() => rig.stop())
 
-  it('have one second each, and the error says of each host why it cannot be used', async () => {
+  it('db: waits one second for each silent host, and throws an error with the reason for each host', async () => {
     const [mute, other] = [await rig.silent(), await rig.silent()]
     const from = performance.now()
     const error = await errorOf(rig.open([mute.host, NOWHERE, other.host]))
@@ -23,7 +23,7 @@ describe('db: hosts that do not answer', () => {
     expect(isAway(error)).to.equal(true)
   })
 
-  it('have one second for all of the start, and not only for the connection', async () => {
+  it('db: waits one second for the whole start of a session, not only for the connection', async () => {
     const halfway = await rig.proxy()
     halfway.holdAnswerTo('set lock_timeout')
     const from = performance.now()
@@ -33,7 +33,7 @@ describe('db: hosts that do not answer', () => {
     expect(halfway.held).to.equal(1)
   })
 
-  it('are tried last once a statement has waited out its limit', async () => {
+  it('db: tries a host last after a statement there was not answered in time', async () => {
     const [first, second] = [await rig.proxy(), await rig.proxy()]
     const db = rig.open([hostOf(first.url), hostOf(second.url)], { statementMs: 500 })
     await ask(db)
@@ -44,7 +44,7 @@ describe('db: hosts that do not answer', () => {
     expect(rig.told('database host changed')[0]).to.include({ host: hostOf(second.url) })
   })
 
-  it('have one connection of the watch at a time', async () => {
+  it('db: watches a silent host with one connection at a time', async () => {
     const mute = await rig.silent()
     const db = rig.open([rig.host, mute.host])
     await ask(db)
@@ -55,7 +55,7 @@ describe('db: hosts that do not answer', () => {
     expect(rows).to.deep.equal([{ count: '1' }])
   })
 
-  it('are named in the log, once, and again when they answer', async () => {
+  it('db: logs a silent host once, and again when it answers', async () => {
     const other = await rig.proxy()
     const db = rig.open([rig.host, hostOf(other.url)])
     await ask(db)

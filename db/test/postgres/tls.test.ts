@@ -55,13 +55,13 @@ describe('TLS to PostgreSQL', () => {
       expect(warnings).to.deep.equal([])
     })
 
-  it('db: encrypts without verifying where the operator asks for it', async () => {
+  it('db: encrypts without verifying the certificate if the operator asks for it', async () => {
     expect(await encrypted({ sslmode: 'no-verify' })).to.equal(true)
     expect(await encrypted({ sslmode: 'require', uselibpqcompat: 'true' })).to.equal(true)
     expect(await encrypted({ sslmode: 'disable' })).to.equal(false)
   })
 
-  it('db: refuses to start with a file in DATABASE_URL that is not there, by the name of both', async () => {
+  it('db: refuses to start if a file that DATABASE_URL names is missing, and names both', async () => {
     const url = `${server.url}?sslmode=require&sslrootcert=/nowhere/root.pem`
     const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger })
     const started = await databaseComponent(db, logger)
