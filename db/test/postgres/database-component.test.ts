@@ -10,7 +10,7 @@ describe('database component', () => {
   })
   after(() => database.drop())
 
-  /** The first line of a process that is given this address. */
+  /** The first line that a process with this address logs. */
   async function waitsWith(change: (url: URL) => void): Promise<LogFields> {
     const url = new URL(database.url)
     change(url)

@@ -78,7 +78,7 @@ describe('database', () => {
     })
 
     it('is false for errors that end by themselves, and for those that an operator has to fix', () => {
-      // A full disk, a changed password, a dropped database, one that takes no connections, a slow statement, no more files.
+      // Also a full disk, a changed password, a missing database, one without connections, a slow statement, too many files.
       for (const code of [
         '40P01',
         'ECONNREFUSED',
@@ -133,7 +133,7 @@ describe('database', () => {
       ]
       for (const code of [...states, 'EPIPE', 'EMFILE', 'commit_in_doubt', 'ERR_INVALID_ARG_TYPE'])
         expect(mayBeItemsOwn(errorWith(code)), code).to.equal(false)
-      // No transaction ids are left.
+      // PostgreSQL reports this when it has run out of transaction ids.
       const noIds = Object.assign(errorWith('54000'), { routine: 'GetNewTransactionId' })
       expect(mayBeItemsOwn(noIds)).to.equal(false)
       expect(mayBeItemsOwn(new TypeError('x is not a function'))).to.equal(false)

@@ -107,13 +107,13 @@ describe('group commit', () => {
     it(`commits each item of a batch alone after ${code}, and fails only the item that caused it`, async () => {
       const group = create()
       const items = ['a', 'b', 'c'].map((name) => ({ name }))
-      const told = outcomes(items.map((item) => group.commit(item)))
+      const results = outcomes(items.map((item) => group.commit(item)))
       await nextTurn()
       running[0]?.fail(withCode(code))
       await nextTurn()
       const others = all('xy', group)
       await nextTurn()
-      // Two of them at a time, and beside the batches.
+      // Two single items at a time, next to the batches.
       expect(begun()).to.deep.equal(['a,b,c', 'a', 'b', 'x,y'])
       running[1]?.succeed()
       running[2]?.fail(withCode(code))
@@ -121,7 +121,7 @@ describe('group commit', () => {
       expect(await outcomes(others)).to.deep.equal(['x!', 'y!'])
       await nextTurn()
       running[4]?.succeed()
-      expect(await told).to.deep.equal(['a!', code, 'c!'])
+      expect(await results).to.deep.equal(['a!', code, 'c!'])
 
       const again = outcomes([group.commit(items[1] as Item), ...all('z', group)])
       await nextTurn()
@@ -171,13 +171,13 @@ describe('group commit', () => {
     const [first] = all('a', group)
     await nextTurn()
     const leaving = new AbortController()
-    const told = outcomes([group.commit({ name: 'gone' }, leaving.signal), ...all('k', group)])
+    const results = outcomes([group.commit({ name: 'gone' }, leaving.signal), ...all('k', group)])
     leaving.abort(new Error('the client has gone'))
     running[0]?.succeed()
     await first
     await nextTurn()
     running[1]?.succeed()
-    expect(await told).to.deep.equal(['the client has gone', 'k!'])
+    expect(await results).to.deep.equal(['the client has gone', 'k!'])
     expect(begun()).to.deep.equal(['a', 'k'])
   })
 })

@@ -67,10 +67,10 @@ describe('pool of a primary and two standbys', () => {
       return new HostSession({ ...config, timelines, startMs: 5_000 }).connect()
     }
     const former = await connect(first)
-    const told = new Promise((resolve) => former.once('error', resolve))
+    const closed = new Promise((resolve) => former.once('error', resolve))
     await trio.promote()
     const latter = await connect(second)
-    expect(await told).to.be.instanceOf(OldTimelineError)
+    expect(await closed).to.be.instanceOf(OldTimelineError)
     expect(await connect(first).catch((error: unknown) => error)).to.be.instanceOf(OldTimelineError)
     await latter.end()
 

@@ -6,10 +6,10 @@ import { isTransient } from '../../src/index.ts'
 import { ask, errorOf, type HostRig, hostOf, NOWHERE, startHostRig } from './host-rig.ts'
 import { startDroppingServer } from './silent-servers.ts'
 
-// The first look at all hosts is waited for 250 ms, and the first host's answer for 250 ms. Without the latter limit it would
-// be waited for until the attempt ends, after a second.
+// The database waits 250 ms for the first look at all hosts, and 250 ms for the answer of the first host. Without the second
+// limit it would wait until the attempt ends, after a second.
 const DIALLED_WITHIN_MS = [450, 1_000] as const
-/** A busy machine makes some tries longer. */
+/** On a busy machine some tries take longer. */
 const TRIES = 10
 
 describe('pool of several hosts', () => {
@@ -21,10 +21,10 @@ describe('pool of several hosts', () => {
 
   it('db: uses the next host at once when the first one refuses, and logs the host in use without a password', async () => {
     await ask(rig.open([NOWHERE, rig.host]))
-    expect(rig.told('database host in use')).to.deep.equal([{ message: 'database host in use', host: rig.host }])
+    expect(rig.logged('database host in use')).to.deep.equal([{ message: 'database host in use', host: rig.host }])
   })
 
-  /** The shortest time in which a process that starts has an answer, in milliseconds. */
+  /** The shortest time from the start of a process to its first answer, in milliseconds. */
   async function shortestStart(hosts: readonly string[]): Promise<number> {
     let shortest = Number.POSITIVE_INFINITY
     for (let tries = 0; tries < TRIES && shortest > DIALLED_WITHIN_MS[1]; tries++)
@@ -49,7 +49,7 @@ describe('pool of several hosts', () => {
     slow.delay(60)
     await ask(db)
     await eventually(() => expect(slow.open, 'the watch has one connection').to.be.at.most(1))
-    expect(rig.told('database host in use')).to.deep.equal([{ message: 'database host in use', host: rig.host }])
+    expect(rig.logged('database host in use')).to.deep.equal([{ message: 'database host in use', host: rig.host }])
   })
 
   it('db: tries the host first that worked last', async () => {
@@ -63,11 +63,11 @@ describe('pool of several hosts', () => {
       host: hostOf(second.url),
       host_before: hostOf(first.url),
     }
-    expect(rig.told('database host changed')).to.deep.equal([change])
+    expect(rig.logged('database host changed')).to.deep.equal([change])
     first.restore()
     second.reset()
     await eventually(() => ask(db))
-    expect(rig.told('database host changed')).to.deep.equal([change])
+    expect(rig.logged('database host changed')).to.deep.equal([change])
   })
 
   it('db: throws a transient error unless every host refuses the user or the database', async () => {
@@ -94,9 +94,9 @@ describe('pool of several hosts', () => {
     await sql`revoke execute on function pg_control_system() from public`.execute(rig.open([rig.host]))
     const db = rig.open([NOWHERE, rig.host], { url: await urlOfRole() })
     await Promise.all([ask(db), ask(db)])
-    const told = rig.told('timelines cannot be read, a primary that was replaced and runs on is not noticed')
-    expect(told).to.have.length(1)
-    expect(told[0]?.error).to.have.property('code', '42501')
+    const lines = rig.logged('timelines cannot be read, a primary that was replaced and runs on is not noticed')
+    expect(lines).to.have.length(1)
+    expect(lines[0]?.error).to.have.property('code', '42501')
   })
 
   async function urlOfRole(): Promise<string> {

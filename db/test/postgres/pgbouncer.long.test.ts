@@ -32,7 +32,7 @@ async function inForce(db: Kysely<Tables> | pg.Client): Promise<Record<string, s
 }
 
 describe('database behind PgBouncer', function () {
-  this.timeout(300_000) // The first time on a machine it may have to be downloaded.
+  this.timeout(300_000) // PgBouncer may have to be downloaded first.
   let database: TestDatabase
   let pgbouncer: Pgbouncer
   let db: Database
@@ -71,10 +71,10 @@ describe('database behind PgBouncer', function () {
     pgbouncer = await startPgbouncer(database.url, { poolMode: 'session' })
     db = open(pgbouncer.url)
     const listener = await db.openSession('listener')
-    const heard = new Promise((resolve) => listener.on('notification', ({ channel }) => resolve(channel)))
+    const notified = new Promise((resolve) => listener.on('notification', ({ channel }) => resolve(channel)))
     await listener.query('listen news')
     await sql`select pg_notify('news', '')`.execute(db)
-    expect(await heard).to.equal('news')
+    expect(await notified).to.equal('news')
     await listener.end()
   })
 
@@ -101,7 +101,7 @@ describe('database behind PgBouncer', function () {
       })
     })
 
-  /** At the same time, so that each needs a server session of its own. */
+  /** Uses several clients at the same time, so that each needs a server session of its own. */
   async function withClients(count: number, use: (client: pg.Client) => Promise<unknown>): Promise<void> {
     const clients = await Promise.all(Array.from({ length: count }, () => openClient(pgbouncer.url)))
     await Promise.all(clients.map(use))

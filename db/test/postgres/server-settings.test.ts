@@ -58,9 +58,9 @@ describe('session settings on a private server', () => {
       await admin.query('select pg_terminate_backend($1, 5000)', [rows[0]?.pid])
       await eventually(() => expect(lines.some(({ message }) => message === 'database connection lost')).to.equal(true))
     }
-    const told = lines.filter(({ message }) => message.includes('tcp_user_timeout'))
-    expect(told).to.have.length(1)
-    expect(told[0]).to.include({ level: 'warn', promise: 11, reason: 'PostgreSQL is reached by a Unix socket' })
+    const warnings = lines.filter(({ message }) => message.includes('tcp_user_timeout'))
+    expect(warnings).to.have.length(1)
+    expect(warnings[0]).to.include({ level: 'warn', promise: 11, reason: 'PostgreSQL is reached by a Unix socket' })
     await db.destroy()
   }).timeout(180_000)
 })

@@ -104,7 +104,7 @@ describe('session', () => {
   })
 })
 
-/** Adds a function that warns, with the code of every warning that has none of its own. */
+/** Adds a function that raises a warning with 01000, the code of every warning that has none of its own. */
 async function warning(db: Kysely<Tables>): Promise<Kysely<Tables>> {
   await sql`create function pg_temp.warn() returns int language plpgsql as
     $$ begin raise warning 'not about a standby'; return 1; end $$`.execute(db)
@@ -133,7 +133,7 @@ describe('COMMIT without a synchronous standby', () => {
     await eventually(async () => expect(await commitWaits()).to.equal(names !== ''))
   }
 
-  /** Sessions read the setting for themselves, but wait only when the checkpointer has read it as well. */
+  /** Whether a COMMIT waits. The setting of the session is not enough: the checkpointer has to read it as well. */
   async function commitWaits(): Promise<boolean> {
     const client = await openClient(server.url)
     let committed = false
@@ -150,7 +150,7 @@ describe('COMMIT without a synchronous standby', () => {
     return waits
   }
 
-  /** Until a COMMIT waits for the standby, which is then told not to. */
+  /** Waits until a COMMIT waits for the standby, and cancels its wait. */
   const waitCancelled = () => eventually(cancelWait)
   const cancelWait = async () => {
     const { rows } = await admin.query(
@@ -170,7 +170,7 @@ describe('COMMIT without a synchronous standby', () => {
     expect(doubt).to.be.instanceOf(CommitInDoubtError)
     expect(isTransient(doubt)).to.equal(true)
 
-    // It finds its row now, and must wait all the same.
+    // The repetition finds its own row, and has to wait for the standby nevertheless.
     const second = reasonOf(attempt())
     await waitCancelled()
     expect(await second).to.be.instanceOf(CommitInDoubtError)

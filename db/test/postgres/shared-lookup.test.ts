@@ -12,7 +12,7 @@ describe('shared look-up of host names', () => {
 
   it('db: looks a silent name up once at a time, so that the names of other hosts are found', async () => {
     let asked = 0
-    // No name server at hand falls silent.
+    // Takes the place of a name server that does not answer.
     dns.lookup = ((name: string, ...others: unknown[]) => {
       if (name === UNANSWERED) asked += 1
       else Reflect.apply(lookup, dns, [name, ...others])

@@ -40,15 +40,15 @@ describe('pool of silent hosts', () => {
     first.holdAnswers()
     expect(await errorOf(db)).to.have.property('message', 'Query read timeout')
     await ask(db)
-    expect(rig.told('database host changed')).to.have.length(1)
-    expect(rig.told('database host changed')[0]).to.include({ host: hostOf(second.url) })
+    expect(rig.logged('database host changed')).to.have.length(1)
+    expect(rig.logged('database host changed')[0]).to.include({ host: hostOf(second.url) })
   })
 
   it('db: watches a silent host with one connection at a time', async () => {
     const mute = await rig.silent()
     const db = rig.open([rig.host, mute.host])
     await ask(db)
-    // On a busy machine the first session may be tried on this host as well. Connections that pile up would only grow.
+    // On a busy machine the first session may dial this host as well. If connections piled up, the count would only grow.
     await eventually(() => expect(mute.open.slice(-4)).to.deep.equal([1, 1, 1, 1]))
     const { rows } = await sql<{ count: string }>`
       select count(*) from pg_stat_activity where application_name = 'test-watch'`.execute(db)
@@ -60,10 +60,10 @@ describe('pool of silent hosts', () => {
     const db = rig.open([rig.host, hostOf(other.url)])
     await ask(db)
     other.cut()
-    const told = (message: string) =>
-      eventually(() => expect(rig.told(message).map(({ host }) => host)).to.deep.equal([hostOf(other.url)]))
-    await told('database host cannot be asked')
+    const expectLogged = (message: string) =>
+      eventually(() => expect(rig.logged(message).map(({ host }) => host)).to.deep.equal([hostOf(other.url)]))
+    await expectLogged('database host cannot be asked')
     other.restore()
-    await told('database host can be asked again')
+    await expectLogged('database host can be asked again')
   })
 })
