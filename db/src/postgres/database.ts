@@ -80,7 +80,7 @@ function openServers(options: DatabaseOptions): Servers {
     logger,
     onFirst: (session) => {
       refusals.begin()
-      warnOfNoEffect(logger, url, session)
+      warnOfIneffectiveSettings(logger, url, session)
     },
   })
   const openSession = (name: string) =>
@@ -132,12 +132,12 @@ function createRefusals(logger: Logger) {
 }
 
 /** Warns the operator, once the first session is open, of settings that have no effect. */
-function warnOfNoEffect(logger: Logger, url: string, { found }: Session): void {
+function warnOfIneffectiveSettings(logger: Logger, url: string, { found }: Session): void {
   const parameters = ineffectiveParameters(url)
   if (parameters.length > 0)
     logger.warn('parameters of DATABASE_URL have no effect, each session sets them itself', { parameters })
   if (found?.ends_unread) return
-  logger.warn('a relay that freezes while it receives keeps its lanes: tcp_user_timeout has no effect', {
+  logger.warn('tcp_user_timeout has no effect, so a relay that freezes while it receives keeps its lanes', {
     reason: found?.by_tcp ? 'the server has no such limit' : 'PostgreSQL is reached by a Unix socket',
     promise: 11,
   })

@@ -42,7 +42,7 @@ export function createHostWatch({ hosts, timelines, configOf, logger }: HostWatc
     systems.set(host, system)
     const areNow = new Set(systems.values()).size > 1
     if (areNow && !areApart)
-      logger.error('database hosts are not of one system, payments may be stored in different databases', {
+      logger.error('database hosts belong to different clusters, payments may be stored in different databases', {
         hosts: [...systems].map(([{ name }, own]) => `${name}: ${own}`),
       })
     areApart = areNow
@@ -71,13 +71,13 @@ export function createHostWatch({ hosts, timelines, configOf, logger }: HostWatc
         // A session without limits accepts a standby. Certificates are read here, as their files may be missing for a while.
         session ??= new Session({ ...configOf(host), limits: undefined })
         await look(session, host, isNew)
-        if (failed >= FAILED_LOOKS) logger.info('database host can be asked again', { host: host.name })
+        if (failed >= FAILED_LOOKS) logger.info('database host is watched again', { host: host.name })
         failed = 0
       } catch (error) {
         session?.connection.stream.destroy()
         session = undefined
         failed += 1
-        if (failed === FAILED_LOOKS) logger.warn('database host cannot be asked', { host: host.name, error })
+        if (failed === FAILED_LOOKS) logger.warn('database host cannot be watched', { host: host.name, error })
       }
       onLooked()
       await pause(INTERVAL_MS, stopping.signal)

@@ -17,7 +17,8 @@ import type { Tables } from '../tables.ts'
  * The same transaction, for its last statement: COMMIT is sent in the same write, before the statement is answered. If
  * the statement fails, PostgreSQL answers that COMMIT with a rollback.
  *
- * An error that the caller throws after this statement rolls nothing back.
+ * An error that the caller throws after this statement rolls nothing back. The limit for COMMIT's answer, `query_timeout`,
+ * begins with the statement.
  */
 export function lastStatement(tx: Transaction<Tables>): Transaction<Tables> {
   return tx.withPlugin(MARK_AS_LAST)
@@ -79,14 +80,15 @@ class OneTripDriver extends PostgresDriver {
   }
 
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    const { heldBegin, beginError, sentCommit } = (connection as OneTripConnection).end()
+    const oneTrip = connection as OneTripConnection
+    const { heldBegin, beginError, sentCommit } = oneTrip.end()
     if (heldBegin) return
     const command = commandOf(await sentCommit?.catch(() => undefined))
     if (command === 'COMMIT' && !beginError)
       throw new Error('bug: an error after the last statement of a transaction, which has committed')
     if (command) return
-    // A session whose ROLLBACK fails is closed, and PostgreSQL then rolls back. The caller gets the error of before.
-    await super.rollbackTransaction((connection as OneTripConnection).session).catch(() => {})
+    // If ROLLBACK fails, the session is closed, and PostgreSQL rolls back. The caller gets the error that led to ROLLBACK.
+    await super.rollbackTransaction(oneTrip.session).catch(() => {})
   }
 }
 
@@ -96,7 +98,7 @@ function commandOf(answer: CommitAnswer | undefined): string | undefined {
   return answer?.rows[0]?.command
 }
 
-/** What was held back of a transaction, and what was sent before its time. */
+/** The part of a transaction that is held back, and the part that was sent early. */
 interface OpenTransaction {
   /** BEGIN, until the first statement. */
   heldBegin?: CompiledQuery | undefined
@@ -136,14 +138,14 @@ class OneTripConnection implements DatabaseConnection {
     try {
       await begun
     } catch (error) {
-      // PostgreSQL has executed this statement in a transaction of its own. The next ones must not follow it there.
+      // PostgreSQL has executed this statement in a transaction of its own. Later statements must not do the same.
       transaction.beginError = error
       throw error
     }
     return await answer
   }
 
-  /** Its error is handled from the start: the caller awaits the answers to earlier statements first. */
+  /** Adds a handler for the error at once, because the caller awaits the answers to earlier queries first. */
   #send<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
     const answer = this.session.executeQuery<Row>(query)
     answer.catch(() => {})

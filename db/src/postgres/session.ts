@@ -49,7 +49,8 @@ export class Session extends pg.Client {
       this.#isUnreplicated ||= code === '01000' && routine === 'SyncRepWaitForLSN'
     })
     this.connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
-      if (this.#found && parameterValue === 'on' && READ_ONLY_SIGNS.includes(parameterName)) this.#turned(parameterName)
+      if (this.#found && parameterValue === 'on' && READ_ONLY_SIGNS.includes(parameterName))
+        this.#onReadOnly(parameterName)
     })
   }
 
@@ -79,12 +80,14 @@ export class Session extends pg.Client {
     return undefined
   }
 
-  // Callbacks, not promises: an error that follows the answer in the same packet must find the pool's listeners.
+  // Callbacks instead of promises: an error that follows the answer in the same packet must find the pool's listeners.
   #setAndVerify(limits: SessionLimits, done: (error: Error | null) => void): void {
     const statements = { text: settingStatements(limits), query_timeout: CONNECT_MS }
     super.query(statements, (error: Error | null, results: unknown) => {
       const found = error ? undefined : (results as pg.QueryResult<FoundSettings>[]).at(-1)?.rows[0]
-      const refused = found ? refusal(limits, found) : asUnset(error ?? new Error('No answer to what a session sets'))
+      const refused = found
+        ? refusal(limits, found)
+        : asUnset(error ?? new Error('no answer to the settings of the session'))
       if (!refused) {
         this.#found = found
         return done(null)
@@ -96,7 +99,7 @@ export class Session extends pg.Client {
   }
 
   /** The pool drops an idle session on this error. A session in use fails with its next answer. */
-  #turned(setting: string): void {
+  #onReadOnly(setting: string): void {
     this.#unusable ??= new ReadOnlyError(`PostgreSQL turned read-only: ${setting} is on`)
     this.emit('error', this.#unusable)
   }
@@ -114,7 +117,7 @@ export class Session extends pg.Client {
       const isInDoubt = this.#isUnreplicated
       this.#isUnreplicated = false
       if (error) reject(this.#failed(error, isSent))
-      else if (this.#unusable) reject(this.#leave(this.#unusable))
+      else if (this.#unusable) reject(this.#close(this.#unusable))
       else if (isInDoubt) reject(new CommitInDoubtError())
       else resolve(result)
     }
@@ -123,7 +126,7 @@ export class Session extends pg.Client {
     return promise
   }
 
-  /** The error to report for a query that failed. Closes the session where it cannot be used again. */
+  /** The error to report for a query that failed. Closes the session if it cannot be used again. */
   #failed(error: Error, isSent: boolean): Error {
     const isOverdue = error.message === 'Query read timeout'
     if (isOverdue && !this.#unusable) {
@@ -132,12 +135,12 @@ export class Session extends pg.Client {
     }
     // After an overdue answer, the next query would be answered later still, or never. After a statement that pg could not
     // send, because of a parameter, COMMIT must not follow.
-    if (isOverdue || !isSent || isStalePlan(error) || isReadOnly(error)) this.#leave(error)
+    if (isOverdue || !isSent || isStalePlan(error) || isReadOnly(error)) this.#close(error)
     // The reason why the session was closed says more than the error of a closed session.
     return this.#unusable ?? error
   }
 
-  #leave(reason: Error): Error {
+  #close(reason: Error): Error {
     this.#unusable ??= reason
     void this.end()
     return this.#unusable
@@ -157,6 +160,7 @@ export class Session extends pg.Client {
   }
 }
 
+/** True for the parameters with which pg returns no promise: a callback, or a query object of its own. */
 function isCallbackOrQuery(parameter: unknown): boolean {
   if (typeof parameter === 'function') return true
   return typeof parameter === 'object' && parameter !== null && 'submit' in parameter

@@ -59,7 +59,7 @@ export function createTimelines(logger: Logger): Timelines {
       closed += 1
     }
     if (before > 0)
-      logger.warn('a standby was promoted, sessions with the primary before it are closed', {
+      logger.warn('a standby was promoted, sessions with the former primary are closed', {
         timeline,
         timeline_before: before,
         sessions: closed,
@@ -68,7 +68,7 @@ export function createTimelines(logger: Logger): Timelines {
 
   function warnOnce(error: unknown): void {
     if (!isUnreadable)
-      logger.warn('timelines cannot be read, a primary that was replaced and runs on is not noticed', { error })
+      logger.warn('timelines cannot be read, so a former primary that still runs goes unnoticed', { error })
     isUnreadable = true
   }
 

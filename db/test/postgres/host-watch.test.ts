@@ -14,7 +14,7 @@ describe('watch of several hosts', () => {
     const db = rig.open([NOWHERE, NOWHERE], { url: `${rig.url}?sslmode=verify-full&sslrootcert=${file}` })
     await errorOf(db)
     await rm(folder, { recursive: true })
-    const failures = () => rig.logged('database host cannot be asked')
+    const failures = () => rig.logged('database host cannot be watched')
     await eventually(() => expect(failures()).to.have.length(2))
     for (const { error } of failures()) expect((error as Error).message).to.include('ENOENT')
     await rig.stop()

@@ -94,7 +94,7 @@ describe('pool of several hosts', () => {
     await sql`revoke execute on function pg_control_system() from public`.execute(rig.open([rig.host]))
     const db = rig.open([NOWHERE, rig.host], { url: await urlOfRole() })
     await Promise.all([ask(db), ask(db)])
-    const lines = rig.logged('timelines cannot be read, a primary that was replaced and runs on is not noticed')
+    const lines = rig.logged('timelines cannot be read, so a former primary that still runs goes unnoticed')
     expect(lines).to.have.length(1)
     expect(lines[0]?.error).to.have.property('code', '42501')
   })

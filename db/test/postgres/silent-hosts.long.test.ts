@@ -62,8 +62,8 @@ describe('pool of silent hosts', () => {
     other.cut()
     const expectLogged = (message: string) =>
       eventually(() => expect(rig.logged(message).map(({ host }) => host)).to.deep.equal([hostOf(other.url)]))
-    await expectLogged('database host cannot be asked')
+    await expectLogged('database host cannot be watched')
     other.restore()
-    await expectLogged('database host can be asked again')
+    await expectLogged('database host is watched again')
   })
 })
