@@ -10,6 +10,7 @@ import {
   createDatabase,
   findHolders,
   insertPayments,
+  lastStatement,
   type PaymentInsert,
   type ReferenceHolder,
   type SettlementWrite,
@@ -55,13 +56,13 @@ export async function storePayments(
   payments: readonly PaymentInsert[],
   options: Parameters<typeof insertPayments>[2],
 ): Promise<ReferenceHolder[]> {
-  const inserted = await db.transaction().execute((tx) => insertPayments(tx, payments, options))
+  const inserted = await db.transaction().execute((tx) => insertPayments(lastStatement(tx), payments, options))
   return await findHolders(db, payments, inserted)
 }
 
 /** Settles payments as the worker does, in one transaction. */
 export function storeSettlements(db: Kysely<Tables>, settlements: readonly SettlementWrite[], waits = true) {
-  return db.transaction().execute((tx) => settlePayments(tx, settlements, waits))
+  return db.transaction().execute((tx) => settlePayments(lastStatement(tx), settlements, waits))
 }
 
 /** A claim of its own. */

@@ -1,6 +1,6 @@
 import type { PaymentEvent } from '@cashflow/domain'
 import type { Expression, ExpressionBuilder, SqlBool, Transaction } from 'kysely'
-import { recordSet } from '../record-set.ts'
+import { recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 
 /** An event of a payment, with who caused it. */
@@ -24,31 +24,36 @@ const EVENTS = recordSet('event', {
 })
 const COLUMNS = EVENTS.columns.filter((column) => column !== 'place')
 
-type Events = { event: { payment_id: string; place: number } }
+/** The value of the parameter of `recordStep`. */
+export function eventsJson(events: readonly EventInsert[]): string {
+  return EVENTS.json(
+    events.map(({ event, actor, requestId }, place) => ({
+      payment_id: event.paymentId,
+      merchant_id: event.merchantId,
+      sequence: event.sequence,
+      type: event.type,
+      data: event.data,
+      actor,
+      request_id: requestId,
+      created_at: event.at,
+      place,
+    })),
+  )
+}
 
 /**
  * Inserts events, as a `with` of a statement of the same `tx`.
  *
- * @param where on the columns of an event, and its `place` in `events`: only those that it holds for are inserted
+ * @param events a parameter, whose value `eventsJson` makes
+ * @param where on an event's `payment_id`, or on its `place` among the events: only those that it holds for are inserted
  */
 export function recordStep(
   tx: Transaction<Tables>,
-  events: readonly EventInsert[],
-  where: (eb: ExpressionBuilder<Events, 'event'>) => Expression<SqlBool>,
+  events: Expression<string>,
+  where: (eb: ExpressionBuilder<{ event: { payment_id: string; place: number } }, 'event'>) => Expression<SqlBool>,
 ) {
-  const rows = events.map(({ event, actor, requestId }, place) => ({
-    payment_id: event.paymentId,
-    merchant_id: event.merchantId,
-    sequence: event.sequence,
-    type: event.type,
-    data: event.data,
-    actor,
-    request_id: requestId,
-    created_at: event.at,
-    place,
-  }))
   return tx
     .insertInto('payment_events')
     .columns(COLUMNS)
-    .expression(tx.selectFrom(EVENTS.from(rows)).select(COLUMNS).where(where))
+    .expression(tx.selectFrom(EVENTS.from(events)).select(COLUMNS).where(where))
 }

@@ -1,6 +1,6 @@
 import type { Payment, PaymentStatus } from '@cashflow/domain'
 import { type Kysely, sql } from 'kysely'
-import { recordSet } from '../record-set.ts'
+import { compiledOnce, type ParameterOf, recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 import { fromNow, PAYMENT_COLUMNS, type PaymentRow, toPayment } from './row.ts'
 
@@ -38,8 +38,93 @@ export interface ClaimOptions {
 }
 
 const ASKED = recordSet('asked', { place: 'int', id: 'uuid', token: 'uuid' })
-/** What a claim is judged by, in addition to the payment. */
+/** The columns that a claim is judged by, in addition to the status. */
 const JUDGED_BY = ['attempts', 'claim_token', 'lease_until', 'parked_at', 'provider_pending_since'] as const
+
+/** The attempts of a payment, with that of a lease that ran out. */
+const ATTEMPTS_NOW = sql<number>`attempts + coalesce((claim_token <> token and lease_until <= now())::int, 0)`
+/** The rank of a claim among those of its payment, from 1. */
+const TURN = sql<string>`row_number() over (partition by id order by claim_token = token desc nulls last, place)`
+
+interface Values {
+  claims: string
+  leaseMs: number
+  attemptsMax: number
+  /** The latest redrive that is kept, from now. */
+  redriveMaxMs: number
+}
+
+type Judgement = Exclude<Claim['verdict'], 'unknown' | 'locked'>
+
+const statement = (waits: boolean) =>
+  compiledOnce((db: Kysely<Tables>, parameter: ParameterOf<Values>) => {
+    const verdict = sql<Judgement>`case
+      when status <> 'PENDING' then 'settled'
+      when parked_at is not null then 'parked'
+      when claim_token = token then 'claimed'
+      when lease_until > now() or turn > 1 then 'leased'
+      when attempts_now >= ${parameter('attemptsMax')} then 'exhausted'
+      else 'claimed'
+    end`
+    const leaseUntil = sql<Date>`now() + ${parameter('leaseMs')} * interval '1 millisecond'`
+    const redriveMax = sql<Date>`now() + ${parameter('redriveMaxMs')} * interval '1 millisecond'`
+    return db
+      .with(
+        (cte) => cte('locked').materialized(),
+        (qb) =>
+          qb
+            .selectFrom(
+              qb
+                .selectFrom(ASKED.from(parameter('claims')))
+                .selectAll()
+                .orderBy('id')
+                .as('asked'),
+            )
+            .crossJoinLateral((eb) =>
+              eb
+                .selectFrom('payments as p')
+                .select([...PAYMENT_COLUMNS, ...JUDGED_BY])
+                .whereRef('p.id', '=', 'asked.id')
+                .forUpdate()
+                .$if(!waits, (locking) => locking.skipLocked())
+                .as('p'),
+            )
+            .selectAll('p')
+            .select(['asked.place', 'asked.token']),
+      )
+      .with('counted', (qb) =>
+        qb
+          .selectFrom('locked')
+          .selectAll()
+          .select([ATTEMPTS_NOW.as('attempts_now'), TURN.as('turn')]),
+      )
+      .with('judged', (qb) => qb.selectFrom('counted').selectAll().select(verdict.as('verdict')))
+      .with('claimed', (qb) =>
+        qb
+          .updateTable('payments as p')
+          // Joined, not found by an array of ids: PostgreSQL would compare each row between the first and the last of ids
+          // that lie in the order of time with all of them.
+          .from('judged as j')
+          .whereRef('p.id', '=', 'j.id')
+          .where('j.verdict', '=', sql.lit('claimed'))
+          .set((eb) => ({
+            claim_token: eb.ref('j.token'),
+            attempts: eb.ref('j.attempts_now'),
+            lease_until: sql<Date>`greatest(p.lease_until, ${leaseUntil})`,
+            redrive_at: sql<Date>`case
+              when p.redrive_at between ${leaseUntil} and ${redriveMax} then p.redrive_at
+              else ${fromNow(parameter('redriveMaxMs'))}
+            end`,
+            redrives: sql.lit(0),
+          })),
+      )
+      .selectFrom('judged')
+      .select([...PAYMENT_COLUMNS, 'place', 'verdict', 'attempts_now', 'provider_pending_since'])
+      .select(sql<number>`extract(epoch from lease_until - now())::float8 * 1000`.as('lease_left_ms'))
+  })
+
+const WAITING = statement(true)
+const SKIPPING_LOCKED = statement(false)
 
 /**
  * Leases each payment to its claim for `leaseMs` milliseconds, unless its verdict is another one. A lease that ran out
@@ -60,89 +145,18 @@ export async function claimPayments(
   { leaseMs, attemptsMax, redriveAfterMs }: ClaimOptions,
   waits = true,
 ): Promise<Claim[]> {
-  const rows = await db
-    .with(
-      (cte) => cte('locked').materialized(),
-      (qb) =>
-        qb
-          .selectFrom(
-            qb
-              .selectFrom(ASKED.from(claims.map(({ id, token }, place) => ({ place, id, token }))))
-              .selectAll()
-              .orderBy('id')
-              .as('asked'),
-          )
-          .crossJoinLateral((eb) =>
-            eb
-              .selectFrom('payments as p')
-              .select([...PAYMENT_COLUMNS, ...JUDGED_BY])
-              .whereRef('p.id', '=', 'asked.id')
-              .forUpdate()
-              .$if(!waits, (locking) => locking.skipLocked())
-              .as('p'),
-          )
-          .selectAll('p')
-          .select(['asked.place', 'asked.token']),
-    )
-    .with('counted', (qb) =>
-      qb
-        .selectFrom('locked')
-        .selectAll()
-        .select([ATTEMPTS_NOW.as('attempts_now'), TURN.as('turn')]),
-    )
-    .with('judged', (qb) => qb.selectFrom('counted').selectAll().select(verdict(attemptsMax).as('verdict')))
-    .with('claimed', (qb) =>
-      qb
-        .updateTable('payments as p')
-        // Joined, not found by an array of ids: PostgreSQL would compare each row between the first and the last of ids
-        // that lie in the order of time with all of them.
-        .from('judged as j')
-        .whereRef('p.id', '=', 'j.id')
-        .where('j.verdict', '=', sql.lit('claimed'))
-        .set((eb) => ({
-          claim_token: eb.ref('j.token'),
-          attempts: eb.ref('j.attempts_now'),
-          lease_until: sql<Date>`greatest(p.lease_until, now() + ${leaseMs} * interval '1 millisecond')`,
-          redrive_at: keptOrMoved(leaseMs, leaseMs + redriveAfterMs),
-          redrives: 0,
-        })),
-    )
-    .selectFrom('judged')
-    .select([...PAYMENT_COLUMNS, 'place', 'verdict', 'attempts_now', 'provider_pending_since'])
-    .select(LEASE_LEFT_MS.as('lease_left_ms'))
-    .execute()
+  const rows = await (waits ? WAITING : SKIPPING_LOCKED)(db, {
+    claims: ASKED.json(claims.map(({ id, token }, place) => ({ place, id, token }))),
+    leaseMs,
+    attemptsMax,
+    redriveMaxMs: leaseMs + redriveAfterMs,
+  })
   const made = new Map(rows.map((row) => [row.place, toClaim(row)]))
   return claims.map((_, place) => made.get(place) ?? { verdict: waits ? 'unknown' : 'locked' })
 }
 
-/** The attempts of a payment, with that of a lease that ran out. */
-const ATTEMPTS_NOW = sql<number>`attempts + coalesce((claim_token <> token and lease_until <= now())::int, 0)`
-/** The rank of a claim among those of its payment, from 1. */
-const TURN = sql<string>`row_number() over (partition by id order by claim_token = token desc nulls last, place)`
-const LEASE_LEFT_MS = sql<number>`extract(epoch from lease_until - now())::float8 * 1000`
-
-function verdict(attemptsMax: number) {
-  return sql<Exclude<Claim['verdict'], 'unknown' | 'locked'>>`case
-    when status <> 'PENDING' then 'settled'
-    when parked_at is not null then 'parked'
-    when claim_token = token then 'claimed'
-    when lease_until > now() or turn > 1 then 'leased'
-    when attempts_now >= ${attemptsMax} then 'exhausted'
-    else 'claimed'
-  end`
-}
-
-/** The redrive's time, as it is where that lies between the two from now, else the later of them. */
-function keptOrMoved(fromMs: number, toMs: number) {
-  const at = (ms: number) => sql`now() + ${ms} * interval '1 millisecond'`
-  return sql<Date>`case
-    when p.redrive_at between ${at(fromMs)} and ${at(toMs)} then p.redrive_at
-    else ${fromNow(toMs)}
-  end`
-}
-
 interface JudgedRow extends PaymentRow {
-  verdict: Exclude<Claim['verdict'], 'unknown' | 'locked'>
+  verdict: Judgement
   attempts_now: number
   lease_left_ms: number
   provider_pending_since: Date | null

@@ -1,8 +1,8 @@
 import type { Payment, PaymentEvent } from '@cashflow/domain'
-import { appendStep, type NewMessage } from '@cashflow/outbox'
+import { appendStep, messagesJson, type NewMessage } from '@cashflow/outbox'
 import { type ExpressionBuilder, sql, type Transaction } from 'kysely'
-import { recordStep } from '../events/record.ts'
-import { isAmong, recordSet } from '../record-set.ts'
+import { eventsJson, recordStep } from '../events/record.ts'
+import { compiledOnce, isAmong, type ParameterOf, recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 import { fromNow } from './row.ts'
 
@@ -24,29 +24,23 @@ const GIVEN = recordSet('given', {
   created_at: 'timestamptz',
 })
 
-/**
- * Stores new payments, their events and their outbox messages, in one statement. A payment whose reference is taken is
- * left out, with its event and its messages: `findHolders` says which payment has the reference.
- *
- * @param redriveAfterMs from now, when a payment that is still PENDING is sent through the pipeline again
- * @returns the ids of the payments that were stored
- */
-export async function insertPayments(
-  tx: Transaction<Tables>,
-  payments: readonly PaymentInsert[],
-  { redriveAfterMs }: { redriveAfterMs: number },
-): Promise<ReadonlySet<string>> {
-  const events = payments.map(({ event, requestId }) => ({ event, actor: 'api', requestId }))
-  const messages = payments.flatMap((payment) => payment.messages)
-  const rows = await tx
+interface Values {
+  payments: string
+  events: string
+  messages: string
+  redriveAfterMs: number
+}
+
+const STATEMENT = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<Values>) =>
+  tx
     .with('inserted', (qb) =>
       qb
         .insertInto('payments')
         .columns([...GIVEN.columns, 'redrive_at'])
         .expression(
           qb
-            .selectFrom(GIVEN.from(payments.map(toRow)))
-            .select([...GIVEN.columns, fromNow(redriveAfterMs).as('redrive_at')])
+            .selectFrom(GIVEN.from(parameter('payments')))
+            .select([...GIVEN.columns, fromNow(parameter('redriveAfterMs')).as('redrive_at')])
             .where(isUnpruned)
             // Sorted: two transactions that have the same references in different orders would wait for each other.
             .orderBy('merchant_id')
@@ -56,19 +50,40 @@ export async function insertPayments(
         .returning('id'),
     )
     .with('recorded', (qb) =>
-      recordStep(tx, events, (eb) => isAmong(eb.ref('payment_id'), qb.selectFrom('inserted').select('id'))),
+      recordStep(tx, parameter('events'), (event) =>
+        isAmong(event.ref('payment_id'), qb.selectFrom('inserted').select('id')),
+      ),
     )
     .with('appended', (qb) =>
-      appendStep(tx, messages, (eb) =>
+      appendStep(tx, parameter('messages'), (message) =>
         isAmong(
-          eb.ref('key'),
-          qb.selectFrom('inserted').select((id) => id.cast<string>('id', 'text').as('id')),
+          message.ref('key'),
+          qb.selectFrom('inserted').select((eb) => eb.cast<string>('id', 'text').as('id')),
         ),
       ),
     )
     .selectFrom('inserted')
-    .select('id')
-    .execute()
+    .select('id'),
+)
+
+/**
+ * Stores new payments, their events and their outbox messages, in one statement. A payment whose reference is taken is
+ * left out, with its event and its messages: `findHolders` tells which payment has the reference.
+ *
+ * @param redriveAfterMs from now, when a payment that is still PENDING is sent through the pipeline again
+ * @returns the ids of the payments that were stored
+ */
+export async function insertPayments(
+  tx: Transaction<Tables>,
+  payments: readonly PaymentInsert[],
+  { redriveAfterMs }: { redriveAfterMs: number },
+): Promise<ReadonlySet<string>> {
+  const rows = await STATEMENT(tx, {
+    payments: GIVEN.json(payments.map(toRow)),
+    events: eventsJson(payments.map(({ event, requestId }) => ({ event, actor: 'api', requestId }))),
+    messages: messagesJson(payments.flatMap(({ messages }) => messages)),
+    redriveAfterMs,
+  })
   return new Set(rows.map(({ id }) => id))
 }
 

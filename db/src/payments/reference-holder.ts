@@ -1,8 +1,8 @@
 import { defined } from '@cashflow/async'
 import { type Currency, isSameAmount, type Payment } from '@cashflow/domain'
 import { type Kysely, sql } from 'kysely'
-import { standbyMark } from '../postgres/standby.ts'
-import { recordSet } from '../record-set.ts'
+import { forceReplicationWait } from '../postgres/standby.ts'
+import { recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 
 /** The payment that has a new payment's reference: the new one itself, or another one, which may have been pruned. */
@@ -47,9 +47,9 @@ function findRows(db: Kysely<Tables>, payments: readonly Payment[]) {
       // Whether a standby has the rows that this reads is not known, so the answer waits for one.
       .with(
         (cte) => cte('logged').materialized(),
-        (qb) => qb.selectNoFrom(sql`${standbyMark()}`.as('mark')),
+        (qb) => qb.selectNoFrom(sql`${forceReplicationWait()}`.as('mark')),
       )
-      .selectFrom(['logged', GIVEN.from(given)])
+      .selectFrom(['logged', GIVEN.from(sql.val(GIVEN.json(given)))])
       // Limit is a fence: without it PostgreSQL makes a join of this, and one that was planned for few payments reads all.
       .crossJoinLateral((eb) =>
         eb

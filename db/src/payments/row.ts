@@ -1,5 +1,5 @@
 import type { Currency, Payment } from '@cashflow/domain'
-import { type Kysely, type Selectable, sql } from 'kysely'
+import { type Expression, type Kysely, type Selectable, sql } from 'kysely'
 import type { PaymentsTable, Tables } from '../tables.ts'
 
 /** The columns that the domain knows. */
@@ -37,6 +37,6 @@ export async function findPayment(db: Kysely<Tables>, id: string): Promise<Payme
 }
 
 /** A time by the database's clock, the only one that leases and redrives are judged by. */
-export function fromNow(delayMs: number) {
+export function fromNow(delayMs: number | Expression<number>) {
   return sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`
 }

@@ -1,9 +1,9 @@
 import type { Payment, PaymentStatus } from '@cashflow/domain'
-import { appendStep, type NewMessage } from '@cashflow/outbox'
-import type { Transaction } from 'kysely'
-import { type EventInsert, recordStep } from '../events/record.ts'
+import { appendStep, messagesJson, type NewMessage } from '@cashflow/outbox'
+import { sql, type Transaction } from 'kysely'
+import { type EventInsert, eventsJson, recordStep } from '../events/record.ts'
 import { ALONE } from '../postgres/group-commit.ts'
-import { isAmong, recordSet } from '../record-set.ts'
+import { compiledOnce, isAmong, type ParameterOf, recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 
 /** A settled payment, to be stored if its claim still holds it. */
@@ -25,6 +25,79 @@ const GIVEN = recordSet('given', {
   message_ids: 'uuid[]',
 })
 
+interface Values {
+  settlements: string
+  events: string
+  messages: string
+}
+
+/** Locks all payments, in the order of their ids, and judges them as they were locked: see `claimPayments`. */
+const statement = (waits: boolean) =>
+  compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<Values>) =>
+    tx
+      .with(
+        (cte) => cte('settling').materialized(),
+        (qb) =>
+          qb
+            .selectFrom(
+              qb
+                .selectFrom(GIVEN.from(parameter('settlements')))
+                .selectAll()
+                .orderBy('id')
+                .as('given'),
+            )
+            .crossJoinLateral((eb) =>
+              eb
+                .selectFrom('payments as p')
+                .select(['p.status', 'p.claim_token'])
+                .whereRef('p.id', '=', 'given.id')
+                .forUpdate()
+                .$if(!waits, (locking) => locking.skipLocked())
+                .as('p'),
+            )
+            .selectAll(),
+      )
+      .with('settled', (qb) =>
+        qb
+          .updateTable('payments as p')
+          .from('settling as s')
+          .set((eb) => ({
+            status: eb.ref('s.new_status').$castTo<PaymentStatus>(),
+            failure_code: eb.ref('s.failure_code'),
+            settled_at: eb.ref('s.settled_at'),
+            lease_until: eb.lit(null),
+            redrive_at: eb.lit(null),
+          }))
+          .whereRef('p.id', '=', 's.id')
+          .whereRef('s.claim_token', '=', 's.token')
+          .where('s.status', '=', sql.lit('PENDING'))
+          .returning(['s.place', 's.message_ids']),
+      )
+      .with('recorded', (qb) =>
+        recordStep(tx, parameter('events'), (event) =>
+          isAmong(event.ref('place'), qb.selectFrom('settled').select('place')),
+        ),
+      )
+      .with('appended', (qb) =>
+        appendStep(tx, parameter('messages'), (message) =>
+          isAmong(
+            message.ref('message_id'),
+            qb.selectFrom('settled').select((eb) => eb.fn<string>('unnest', ['message_ids']).as('message_id')),
+          ),
+        ),
+      )
+      .selectFrom('settling')
+      .select((eb) => [
+        'place',
+        'status',
+        eb('claim_token', '=', eb.ref('token')).as('is_held'),
+        eb('place', 'in', eb.selectFrom('settled').select('place')).as('is_settled'),
+      ]),
+  )
+
+const WAITING = statement(true)
+const SKIPPING_LOCKED = statement(false)
+
 /**
  * Locks payments, and settles those that are PENDING and held by their claims: status, event and outbox messages, in one
  * statement. A claim that does not hold its payment is fenced: nothing is written for it.
@@ -39,65 +112,11 @@ export async function settlePayments(
   settlements: readonly SettlementWrite[],
   waits = true,
 ): Promise<(PaymentStatus | typeof ALONE | undefined)[]> {
-  const messages = settlements.flatMap((settlement) => settlement.messages)
-  const rows = await tx
-    // All are locked, in the order of their ids, and judged as they were locked: see claimPayments.
-    .with(
-      (cte) => cte('settling').materialized(),
-      (qb) =>
-        qb
-          .selectFrom(
-            qb
-              .selectFrom(GIVEN.from(settlements.map(toRow)))
-              .selectAll()
-              .orderBy('id')
-              .as('given'),
-          )
-          .crossJoinLateral((eb) => {
-            const held = eb
-              .selectFrom('payments as p')
-              .select(['p.status', 'p.claim_token'])
-              .whereRef('p.id', '=', 'given.id')
-              .forUpdate()
-            return (waits ? held : held.skipLocked()).as('p')
-          })
-          .selectAll(),
-    )
-    .with('settled', (qb) =>
-      qb
-        .updateTable('payments as p')
-        .from('settling as s')
-        .set((eb) => ({
-          status: eb.ref('s.new_status').$castTo<PaymentStatus>(),
-          failure_code: eb.ref('s.failure_code'),
-          settled_at: eb.ref('s.settled_at'),
-          lease_until: null,
-          redrive_at: null,
-        }))
-        .whereRef('p.id', '=', 's.id')
-        .whereRef('s.claim_token', '=', 's.token')
-        .where('s.status', '=', 'PENDING')
-        .returning(['s.place', 's.message_ids']),
-    )
-    .with('recorded', (qb) =>
-      recordStep(tx, settlements, (eb) => isAmong(eb.ref('place'), qb.selectFrom('settled').select('place'))),
-    )
-    .with('appended', (qb) =>
-      appendStep(tx, messages, (eb) =>
-        isAmong(
-          eb.ref('message_id'),
-          qb.selectFrom('settled').select((ids) => ids.fn<string>('unnest', ['message_ids']).as('message_id')),
-        ),
-      ),
-    )
-    .selectFrom('settling')
-    .select((eb) => [
-      'place',
-      'status',
-      eb('claim_token', '=', eb.ref('token')).as('is_held'),
-      eb('place', 'in', eb.selectFrom('settled').select('place')).as('is_settled'),
-    ])
-    .execute()
+  const rows = await (waits ? WAITING : SKIPPING_LOCKED)(tx, {
+    settlements: GIVEN.json(settlements.map(toRow)),
+    events: eventsJson(settlements),
+    messages: messagesJson(settlements.flatMap(({ messages }) => messages)),
+  })
   const found = new Map(rows.map((row) => [row.place, row]))
   return settlements.map(({ payment }, place) => {
     const before = found.get(place)

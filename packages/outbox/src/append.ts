@@ -12,19 +12,20 @@ export async function appendMessages<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
   messages: readonly NewMessage[],
 ): Promise<void> {
-  if (messages.length > 0) await appendStep(tx, messages, (eb) => eb.lit(true)).execute()
+  if (messages.length > 0) await appendStep(tx, messages, (message) => message.lit(true)).execute()
 }
 
 /**
  * The insert of `appendMessages`, as a `with` of a statement of the same `tx` that writes what the messages tell of: one
  * round trip for both.
  *
+ * @param messages or, where the statement is compiled once for all, a parameter whose value `messagesJson` makes
  * @param where on the columns of a message: only those that it holds for are appended
  * @throws PayloadTooLargeError
  */
 export function appendStep<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
-  messages: readonly NewMessage[],
+  messages: readonly NewMessage[] | Expression<string>,
   where: (eb: ExpressionBuilder<Messages, 'message'>) => Expression<SqlBool>,
 ) {
   return outboxOf(tx)
@@ -32,7 +33,7 @@ export function appendStep<Tables extends OutboxTables>(
     .columns([...COLUMNS, 'payload'])
     .expression((eb) =>
       eb
-        .selectFrom(recordset(messages))
+        .selectFrom(recordset('length' in messages ? messagesJson(messages) : messages))
         .select([...COLUMNS, PAYLOAD])
         // Relays conclude from the ids that they have read which transactions must have ended (floors.ts). That holds only
         // if a transaction's xid is older than its ids. An insert takes ids first, with nextval, and its xid after them.
@@ -57,7 +58,9 @@ export async function scheduleMessages<Tables extends OutboxTables>(
   await outboxOf(tx)
     .insertInto('outbox_scheduled')
     .columns([...COLUMNS, 'payload', 'due_at'])
-    .expression((eb) => eb.selectFrom(recordset(messages)).select([...COLUMNS, PAYLOAD, dueAt.as('due_at')]))
+    .expression((eb) =>
+      eb.selectFrom(recordset(messagesJson(messages))).select([...COLUMNS, PAYLOAD, dueAt.as('due_at')]),
+    )
     .execute()
 }
 
@@ -83,8 +86,12 @@ function outboxOf<Tables extends OutboxTables>(tx: Transaction<Tables>): Transac
   return tx as unknown as Transaction<OutboxTables>
 }
 
-// One parameter for any number of rows, so that the statement's text does not depend on it and stays prepared.
-function recordset(messages: readonly NewMessage[]) {
+/**
+ * The value of the parameter of `appendStep`.
+ *
+ * @throws PayloadTooLargeError
+ */
+export function messagesJson(messages: readonly NewMessage[]): string {
   for (const message of messages) {
     const bytes = Buffer.byteLength(JSON.stringify(message.payload) ?? 'null')
     if (bytes > PAYLOAD_BYTES_MAX) throw new PayloadTooLargeError(message, bytes)
@@ -98,7 +105,12 @@ function recordset(messages: readonly NewMessage[]) {
     headers,
     mandatory,
   }))
-  return sql<Messages['message']>`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)`.as<'message'>(
+  return JSON.stringify(rows)
+}
+
+// One parameter for any number of rows, so that the statement's text does not depend on it and stays prepared.
+function recordset(json: string | Expression<string>) {
+  return sql<Messages['message']>`jsonb_to_recordset(${json}::jsonb)`.as<'message'>(
     sql`message (lane smallint, message_id uuid, key text, topic text, payload jsonb, headers jsonb, mandatory boolean)`,
   )
 }

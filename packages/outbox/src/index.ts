@@ -1,4 +1,4 @@
-export { appendMessages, appendStep, scheduleMessages } from './append.ts'
+export { appendMessages, appendStep, messagesJson, scheduleMessages } from './append.ts'
 export {
   buryMessage,
   type DeadLetter,
