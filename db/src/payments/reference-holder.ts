@@ -1,6 +1,6 @@
 import { type Currency, isSameAmount, type Payment } from '@cashflow/domain'
 import { type Kysely, sql } from 'kysely'
-import { standbyMark } from '../postgres/standby.ts'
+import { forceReplicationWait } from '../postgres/standby.ts'
 import type { Tables } from '../tables.ts'
 
 /** The payment that has a new payment's reference: the new one itself, or another one, which may have been pruned. */
@@ -25,7 +25,7 @@ export async function findHolders(db: Kysely<Tables>, payments: readonly Payment
   // them is not known, so the answer waits for it. Each looked up by itself (limit is a fence), or a plan made for few
   // payments would read all of them.
   const { rows } = await sql<HolderRow>`
-    with logged as materialized (select ${standbyMark()})
+    with logged as materialized (select ${forceReplicationWait()})
     select given.id as given_id, held.*
     from logged,
       json_to_recordset(${JSON.stringify(given)}::json) as given (id uuid, merchant_id uuid, reference text)

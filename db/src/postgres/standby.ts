@@ -6,10 +6,10 @@ import type { Tables } from '../tables.ts'
  * nothing, although the rows that it read may not have reached the standby.
  */
 export async function waitForStandby(tx: Transaction<Tables>): Promise<void> {
-  await sql`select ${standbyMark()}`.execute(tx)
+  await sql`select ${forceReplicationWait()}`.execute(tx)
 }
 
 /** The same as an expression, for use in a larger statement. PostgreSQL waits for any record in its log. */
-export function standbyMark(): Expression<unknown> {
+export function forceReplicationWait(): Expression<unknown> {
   return sql`pg_logical_emit_message(true, 'cashflow', '')`
 }
