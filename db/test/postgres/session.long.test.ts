@@ -19,11 +19,11 @@ import {
   insertPayments,
   isPermanent,
   isTransient,
+  lastStatement,
   settlePayments,
   type Tables,
 } from '../../src/index.ts'
 import { CommitInDoubtError, ReadOnlyError } from '../../src/postgres/errors.ts'
-import { lastStatement } from '../../src/postgres/one-trip-driver.ts'
 import { claimPayment, newPayment } from '../test-store.ts'
 
 const logger = createLogger({ service: 'test', level: 'error' })
