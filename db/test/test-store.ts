@@ -8,19 +8,25 @@ import {
   type ClaimOptions,
   claimPayments,
   createDatabase,
+  findHolders,
   insertPayments,
+  lastStatement,
+  type PaymentInsert,
+  type ReferenceHolder,
+  type SettlementWrite,
+  settlePayments,
   type Tables,
 } from '../src/index.ts'
 
 export interface TestStore {
   db: Kysely<Tables>
   database: TestDatabase
-  /** Stores a new payment, with a reference of its own unless one is given. */
+  /** Stores a new payment. Its reference is unique by default. */
   insert(reference?: string): Promise<Payment>
   drop(): Promise<void>
 }
 
-/** @param statementMs limit of a statement, where a test writes more than the services do */
+/** @param statementMs the limit of a statement, for tests that write more than the services do */
 export async function createTestStore(poolMax = 20, given?: TestDatabase, statementMs = 5_000): Promise<TestStore> {
   const database = given ?? (await createTestDatabase())
   const logger = createLogger({ service: 'test', level: 'error' })
@@ -30,7 +36,7 @@ export async function createTestStore(poolMax = 20, given?: TestDatabase, statem
     database,
     async insert(reference = randomUUID()) {
       const { payment, event } = newPayment(reference)
-      await insertPayments(db, [{ payment, event, requestId: 'r-1', messages: [] }], { redriveAfterMs: 60_000 })
+      await storePayments(db, [{ payment, event, requestId: 'r-1', messages: [] }], { redriveAfterMs: 60_000 })
       return payment
     },
     async drop() {
@@ -44,7 +50,22 @@ export function newPayment(reference: string = randomUUID(), money: Money = { am
   return createPayment({ id: uuidv7(), merchantId: DEFAULT_MERCHANT_ID, reference, money, at: new Date() })
 }
 
-/** A claim of its own. */
+/** Stores payments as the api does: in one transaction, and then finds the holders of the references that were taken. */
+export async function storePayments(
+  db: Kysely<Tables>,
+  payments: readonly PaymentInsert[],
+  options: Parameters<typeof insertPayments>[2],
+): Promise<ReferenceHolder[]> {
+  const inserted = await db.transaction().execute((tx) => insertPayments(lastStatement(tx), payments, options))
+  return await findHolders(db, payments, inserted)
+}
+
+/** Settles payments as the worker does, in one transaction. */
+export function storeSettlements(db: Kysely<Tables>, settlements: readonly SettlementWrite[], waits = true) {
+  return db.transaction().execute((tx) => settlePayments(lastStatement(tx), settlements, waits))
+}
+
+/** Claims one payment, in a batch of one. */
 export async function claimPayment(
   db: Kysely<Tables>,
   id: string,

@@ -5,9 +5,9 @@ import { uuidv7 } from '@cashflow/runtime'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import { claimPayments, findPayment, insertPayments, settlePayments, type Tables } from '../../src/index.ts'
+import { claimPayments, findPayment, type Tables } from '../../src/index.ts'
 import { DuplicatesError } from '../../src/migrate/duplicates.ts'
-import { newPayment } from '../test-store.ts'
+import { newPayment, storePayments, storeSettlements } from '../test-store.ts'
 import {
   changeLocale,
   createFormerDatabase,
@@ -38,7 +38,7 @@ describe('migrate', () => {
 
   const created = (reference: string) => ({ ...newPayment(reference), requestId: 'r', messages: [] })
   const insert = (references: readonly string[]) =>
-    insertPayments(db, references.map(created), { redriveAfterMs: 60_000 })
+    storePayments(db, references.map(created), { redriveAfterMs: 60_000 })
   /** Inserts payments as the version before did, without `collate`. */
   async function insertFormerly(references: readonly string[]): Promise<number> {
     const rows = references.map((reference) => ({ id: uuidv7(), reference }))
@@ -167,7 +167,7 @@ describe('migrate', () => {
     const settlement = settlePayment(payment, { outcome: 'approved' }, new Date())
     if (!settlement.settled) throw new Error('bug: the payment is settled')
     const settling = { ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }
-    expect(await settlePayments(db, [settling])).to.deep.equal(['SUCCESS'])
+    expect(await storeSettlements(db, [settling])).to.deep.equal(['SUCCESS'])
   })
 
   it('sets aside duplicates of a reference of 255 characters, and keeps to that length', async () => {

@@ -138,6 +138,7 @@ async function storePayment(db: Kysely<Tables>): Promise<string> {
     money: { amountMinor: 10_050n, currency: 'USD' },
     at: new Date(),
   })
-  await insertPayments(db, [{ payment, event, requestId: 'r-1', messages: [] }], { redriveAfterMs: 60_000 })
+  const insert = { payment, event, requestId: 'r-1', messages: [] }
+  await db.transaction().execute((tx) => insertPayments(tx, [insert], { redriveAfterMs: 60_000 }))
   return payment.id
 }

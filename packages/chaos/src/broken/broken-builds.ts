@@ -34,12 +34,12 @@ export const SETTLE_WITHOUT_FENCE: BrokenBuild = {
   service: 'worker',
   patches: [
     {
-      file: 'db/src/payments/payment-store.ts',
-      from: 'p.id = l.id and l.claim_token = l.token and',
-      to: 'p.id = l.id and',
+      file: 'db/src/payments/settle.ts',
+      from: "        .whereRef('s.claim_token', '=', 's.token')\n",
+      to: '',
     },
     {
-      file: 'db/src/payments/payment-store.ts',
+      file: 'db/src/payments/settle.ts',
       from: 'if (!before?.is_held) return undefined',
       to: 'if (!before) return undefined',
     },

@@ -18,9 +18,10 @@ type Request = { role: Role; text: string }
 
 /** PostgreSQL's messages end their text with a NUL, which tells COMMIT from `read committed`. */
 const COMMIT = 'commit\0'
-/** What commits by itself: the api's insert and the worker's settling, and the worker's claim. */
-const STORE = 'with given'
-const CLAIM = 'with locked'
+/** The api's insert and the worker's settlement, each sent together with its COMMIT, and the worker's claim. */
+const INSERT = 'with "inserted"'
+const SETTLE = 'with "settling"'
+const CLAIM = 'with "locked"'
 /** Of a message's body. */
 const PUBLISH = '"payment_id"'
 
@@ -31,9 +32,9 @@ const LOST_MAX = 5
 export const LINK_FAULTS: readonly Fault[] = [
   ...TOXICS.map((toxic) => linkFault('database', toxic)),
   inDoubt('database', [
-    { role: 'api', text: STORE },
+    { role: 'api', text: INSERT },
     { role: 'relay', text: COMMIT },
-    { role: 'worker', text: STORE },
+    { role: 'worker', text: SETTLE },
     { role: 'worker', text: CLAIM },
   ]),
   ...TOXICS.map((toxic) => linkFault('broker', toxic)),
