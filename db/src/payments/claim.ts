@@ -45,9 +45,9 @@ const JUDGED_BY = ['attempts', 'claim_token', 'lease_until', 'parked_at', 'provi
  * Leases each payment to its claim for `leaseMs` milliseconds, unless its verdict is another one. A lease that ran out
  * counts as an attempt. One statement, which is a transaction by itself:
  * - It locks first and judges after. A condition in the locking select would be judged by the version before the lock, and
- *   call a payment free that another worker has just leased. So every row is locked, whatever its state.
+ *   call a payment free that another worker has just leased. So every row is locked, in any state.
  * - It locks in the order of the ids. Two batches that lock in different orders deadlock. The lateral look-up keeps the
- *   order of the sorted claims, whatever the plan.
+ *   order of the sorted claims in every plan.
  * - Of several claims of one payment only one can succeed: the one that holds the payment already, else the first.
  * - It shortens no lease: the first attempt of a claim may be executed after its repetition.
  *

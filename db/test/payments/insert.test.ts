@@ -60,16 +60,16 @@ describe('insertPayments and findHolders', () => {
 
   it('stores nothing for a payment whose reference is taken, and names the payment that has it', async () => {
     const first = await store.insert()
-    const [twin, other] = [created(first.reference), created()]
-    expect(await insertedIds(twin, other)).to.deep.equal([first.id, other.payment.id])
-    expect(await findPayment(store.db, twin.payment.id)).to.equal(undefined)
-    expect(await history(twin.payment.id)).to.deep.equal([])
+    const [taken, other] = [created(first.reference), created()]
+    expect(await insertedIds(taken, other)).to.deep.equal([first.id, other.payment.id])
+    expect(await findPayment(store.db, taken.payment.id)).to.equal(undefined)
+    expect(await history(taken.payment.id)).to.deep.equal([])
   })
 
   it('appends the messages of the payments that it stores, and no others', async () => {
     const first = await store.insert()
-    const [twin, one, two, silent] = [created(first.reference), created(), created(), created()]
-    await insert(...[twin, one, two].map(withMessage), silent)
+    const [taken, one, two, silent] = [created(first.reference), created(), created(), created()]
+    await insert(...[taken, one, two].map(withMessage), silent)
     const { rows } = await sql<{ key: string; payload: unknown }>`
       select key, payload from outbox_messages order by id`.execute(store.db)
     expect(rows).to.have.deep.members(
@@ -79,10 +79,10 @@ describe('insertPayments and findHolders', () => {
 
   it('stores one of several payments of a batch with the same reference, and names it to the others', async () => {
     const reference = randomUUID()
-    const twins = [created(reference), created(reference), created(reference)]
-    const stored = await insertedIds(...twins)
+    const sameReference = [created(reference), created(reference), created(reference)]
+    const stored = await insertedIds(...sameReference)
     expect(new Set(stored)).to.have.property('size', 1)
-    expect(twins.map(({ payment }) => payment.id)).to.include(stored[0])
+    expect(sameReference.map(({ payment }) => payment.id)).to.include(stored[0])
     expect(await findPayment(store.db, stored[0] as string)).to.include({ reference })
   })
 
@@ -92,12 +92,12 @@ describe('insertPayments and findHolders', () => {
       return { ...newPayment(reference, { amountMinor, currency }), requestId: 'r-1', messages: [] }
     }
     const first = like(10_050n, 'USD')
-    const twins = [like(10_050n, 'USD'), like(10_051n, 'USD'), like(10_050n, 'ETB'), like(1n, 'ETB')]
+    const sameReference = [like(10_050n, 'USD'), like(10_051n, 'USD'), like(10_050n, 'ETB'), like(1n, 'ETB')]
     const expected = [[], ['amount'], ['currency'], ['amount', 'currency']]
     await insert(first)
     // The second time with a payment that is stored in the same batch: each answer belongs to its payment.
     for (const others of [[], [created()]]) {
-      const holders = await insert(...others, ...twins)
+      const holders = await insert(...others, ...sameReference)
       expect(holders.slice(others.length)).to.deep.equal(
         expected.map((mismatch) => ({ paymentId: first.payment.id, mismatch })),
       )
@@ -106,13 +106,13 @@ describe('insertPayments and findHolders', () => {
 
   it('tells in what payments of one batch with the same reference differ from the one that is stored', async () => {
     const reference = randomUUID()
-    const twins = [1n, 1n, 2n].map((amountMinor): PaymentInsert => {
+    const sameReference = [1n, 1n, 2n].map((amountMinor): PaymentInsert => {
       return { ...newPayment(reference, { amountMinor, currency: 'USD' }), requestId: 'r-1', messages: [] }
     })
-    const holders = await insert(...twins)
-    const stored = twins.find(({ payment }) => payment.id === holders[0]?.paymentId)?.payment
+    const holders = await insert(...sameReference)
+    const stored = sameReference.find(({ payment }) => payment.id === holders[0]?.paymentId)?.payment
     expect(holders).to.deep.equal(
-      twins.map(({ payment }) => {
+      sameReference.map(({ payment }) => {
         return { paymentId: stored?.id, mismatch: payment.amountMinor === stored?.amountMinor ? [] : ['amount'] }
       }),
     )

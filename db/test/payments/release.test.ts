@@ -41,7 +41,7 @@ describe('saveRetry, findReleased and parkPayment', () => {
     })
   }
 
-  it('keeps the time of the first pending answer, whatever answers follow', async () => {
+  it('keeps the time of the first pending answer through all later answers', async () => {
     const ages: (number | undefined)[] = []
     for (const cause of ['unanswered', 'pending', 'unanswered', 'refused', 'pending', 'uncounted'] as const) {
       await claim()

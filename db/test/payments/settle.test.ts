@@ -103,4 +103,63 @@ describe('settlePayments', () => {
     )
     expect(refused).to.include({ code: '23505' })
   })
+
+  it('stores each column of a payment, an event and a message as it was given', async () => {
+    const created = await store.insert()
+    const { id } = created
+    const claim = claimOf()
+    await claimPayment(store.db, id, claim)
+    const settledAt = new Date('2026-01-02T03:04:05.006Z')
+    const payment = { ...created, status: 'FAILED', failureCode: 'a_code', settledAt } as const
+    const [merchantId, messageId] = [randomUUID(), randomUUID()]
+    const event = {
+      type: 'payment.failed',
+      paymentId: id,
+      merchantId,
+      sequence: 7,
+      data: { some: 'data' },
+      at: new Date('2026-02-03T04:05:06.007Z'),
+    } as const
+    const message = {
+      messageId,
+      key: id,
+      topic: 'a topic',
+      payload: { a: 'payload' },
+      headers: { a: 'header' },
+      mandatory: false,
+    }
+    const { token } = claim
+    const settlement = { payment, event, token, actor: 'an actor', requestId: 'a request', messages: [message] }
+    expect(await storeSettlements(store.db, [settlement])).to.deep.equal(['FAILED'])
+
+    const { claim_token, ...stored } = await row(id)
+    expect(claim_token).to.equal(token)
+    expect(stored).to.deep.include({
+      status: 'FAILED',
+      failure_code: 'a_code',
+      settled_at: settledAt,
+      lease_until: null,
+      redrive_at: null,
+    })
+    const [, recorded] = await history(id)
+    expect(recorded).to.deep.include({
+      payment_id: id,
+      merchant_id: merchantId,
+      sequence: 7,
+      type: 'payment.failed',
+      data: { some: 'data' },
+      actor: 'an actor',
+      request_id: 'a request',
+      created_at: event.at,
+    })
+    const appended = await store.db.selectFrom('outbox_messages').selectAll().where('key', '=', id).execute()
+    expect(appended).to.have.length(1)
+    expect(appended[0]).to.deep.include({
+      message_id: messageId,
+      topic: 'a topic',
+      payload: { a: 'payload' },
+      headers: { a: 'header' },
+      mandatory: false,
+    })
+  })
 })

@@ -35,7 +35,7 @@ export const SETTLE_WITHOUT_FENCE: BrokenBuild = {
   patches: [
     {
       file: 'db/src/payments/settle.ts',
-      from: "        .whereRef('s.claim_token', '=', 's.token')\n",
+      from: ".whereRef('s.claim_token', '=', 's.token')",
       to: '',
     },
     {
