@@ -52,7 +52,7 @@ describe('a worker that is sent hostile messages', function () {
       })
       const said = worker.logs.map(({ message }) => message)
       expect(said.filter((line) => line === 'connected to RabbitMQ')).to.have.length(2)
-      expect(said).to.not.include('lost RabbitMQ').and.not.include('lost a channel of RabbitMQ')
+      expect(said).to.not.include('lost the connection to RabbitMQ').and.not.include('lost a RabbitMQ channel')
     })
   }
 

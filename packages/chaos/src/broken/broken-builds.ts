@@ -21,9 +21,9 @@ export const DELETE_BEFORE_CONFIRM: BrokenBuild = {
   service: 'relay',
   patches: [
     {
-      file: 'packages/messaging/src/confirm-session.ts',
-      from: 'lastTag = tag\n',
-      to: 'lastTag = tag\n        batch.settle(index, CONFIRMED)\n',
+      file: 'packages/messaging/src/publisher.ts',
+      from: 'this.#lastTag = tag\n',
+      to: 'this.#lastTag = tag\n      batch.settle(place, CONFIRMED)\n',
     },
   ],
 }
@@ -53,8 +53,8 @@ export const NO_RECONCILER: BrokenBuild = {
   patches: [
     {
       file: 'services/worker/src/main.ts',
-      from: '  connectionPart(deadConnection),\n  reconciler,\n',
-      to: '  connectionPart(deadConnection),\n',
+      from: '  connectionComponent(deadConnection),\n  reconciler,\n',
+      to: '  connectionComponent(deadConnection),\n',
     },
   ],
 }
@@ -66,8 +66,8 @@ export const NO_DELIVERY_WATCH: BrokenBuild = {
   patches: [
     {
       file: 'packages/messaging/src/consumer.ts',
-      from: '      watch.isForgotten(link, session, stopping.signal),\n',
-      to: '',
+      from: 'await watch.isForgotten(broker, subscription, stopping.signal)',
+      to: '(await aborted(subscription.ended, stopping.signal), false)',
     },
   ],
 }
@@ -78,7 +78,7 @@ export const PUBLISH_WITHOUT_MANDATORY: BrokenBuild = {
   service: 'relay',
   patches: [
     {
-      file: 'packages/messaging/src/confirm-session.ts',
+      file: 'packages/messaging/src/publisher.ts',
       from: 'mandatory: message.mandatory,',
       to: 'mandatory: false,',
     },
