@@ -1,5 +1,5 @@
--- refusals: how often the provider has rejected the request for this payment since its last answer about it, while it
--- answered requests for other payments.
+-- refusals: how often the provider has rejected the request for this payment since its last answer about it. Requests
+-- for other payments were answered.
 -- provider_pending_since: when the provider first answered that it has not decided yet. It is never cleared.
 alter table payments
   add column refusals int not null default 0,

@@ -36,8 +36,20 @@ function isLast({ query }: { query: RootOperationNode & { [LAST]?: true } }): bo
 }
 
 /**
- * Kysely's dialect of PostgreSQL with fewer round trips. BEGIN is sent together with the transaction's first statement,
- * COMMIT together with the statement that `lastStatement` marks. A transaction of one marked statement takes one trip.
+ * True for a statement that may be sent before BEGIN is answered. If BEGIN fails, because it was cancelled, PostgreSQL
+ * executes such a statement in a transaction of its own. That is no harm if it is the whole transaction, or only reads and
+ * locks. A write would be stored without the rest of its transaction.
+ */
+function isSafeAlone(statement: CompiledQuery): boolean {
+  const { query } = statement
+  // A SELECT may write in its WITH.
+  return isLast(statement) || (query.kind === 'SelectQueryNode' && !('with' in query && query.with))
+}
+
+/**
+ * Kysely's dialect of PostgreSQL with fewer round trips. BEGIN is sent together with the transaction's first statement
+ * if that is a SELECT, COMMIT together with the statement that `lastStatement` marks. A transaction of one marked
+ * statement takes one trip.
  *
  * The sessions have to send a query while earlier ones are unanswered (`pipeline` of pg).
  */
@@ -133,15 +145,13 @@ class OneTripConnection implements DatabaseConnection {
     if (transaction.sentCommit) throw new Error('bug: a statement after the last one of its transaction')
     const begun = transaction.heldBegin && this.#send(transaction.heldBegin)
     transaction.heldBegin = undefined
+    begun?.catch((error) => {
+      transaction.beginError = error
+    })
+    if (begun && !isSafeAlone(query)) await begun
     const answer = this.#send<Row>(query)
     if (isLast(query)) transaction.sentCommit = this.#send(CompiledQuery.raw('commit'))
-    try {
-      await begun
-    } catch (error) {
-      // PostgreSQL has executed this statement in a transaction of its own. Later statements must not do the same.
-      transaction.beginError = error
-      throw error
-    }
+    if (begun) await begun
     return await answer
   }
 

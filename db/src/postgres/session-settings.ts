@@ -26,7 +26,7 @@ const PLANS_BY_KEY = {
   enable_mergejoin: 'off',
 }
 
-/** Settings that the code relies on, whatever the defaults of the server, the database and the role are. */
+/** Settings that the code relies on. The server, the database and the role may have other defaults. */
 const RELIED_ON = {
   client_encoding: 'UTF8',
   // pg reads times of another style as null.

@@ -39,7 +39,7 @@ describe('session settings', () => {
     return Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))
   }
 
-  it('db: sets every setting that it relies on, whatever the defaults of a database are', async () => {
+  it('db: sets every setting that it relies on, also where the database has other defaults', async () => {
     await setDefault(
       'statement_timeout = 0',
       'lock_timeout = 0',

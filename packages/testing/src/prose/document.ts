@@ -20,7 +20,7 @@ export function paragraphsOf(page: string): Paragraph[] {
   const found: Paragraph[] = []
   const tree = markdown.parse(page)
   visit(tree, 'inlineCode', (node) => {
-    node.value = 'code'
+    node.value = 'Code' // A capital, because it may begin a sentence.
   })
   visit(tree, (node) => {
     if (node.type !== 'paragraph' && node.type !== 'tableCell') return

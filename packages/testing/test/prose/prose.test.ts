@@ -8,7 +8,7 @@ describe('check of prose', () => {
     const page =
       '# Title\n\nOne `npm run x`\nline.\n\n- An item. And more.\n\n```sh\nnot read\n```\n\n| a cell |\n| --- |\n| two |\n'
     expect(paragraphsOf(page)).to.deep.equal([
-      { text: 'One code line.', line: 3, isCell: false },
+      { text: 'One Code line.', line: 3, isCell: false },
       { text: 'An item. And more.', line: 6, isCell: false },
       { text: 'a cell', line: 12, isCell: true },
       { text: 'two', line: 14, isCell: true },
@@ -23,7 +23,9 @@ describe('check of prose', () => {
   it('reads comments of each form, each tag of a docstring by itself', () => {
     const source = [
       '/**',
-      ' * Reads a lane.',
+      ' * Reads `lane`:',
+      ' * - its messages;',
+      ' * - its floor.',
       ' *',
       ' * @param lane from 0',
       ' */',
@@ -32,10 +34,12 @@ describe('check of prose', () => {
       '// are one comment.',
     ].join('\n')
     expect(commentsOf(source, 'a.ts')).to.deep.equal([
-      { text: 'Reads a lane.', line: 1 },
+      { text: 'Reads Code:', line: 1 },
+      { text: 'its messages;', line: 1 },
+      { text: 'its floor.', line: 1 },
       { text: 'lane from 0', line: 1 },
-      { text: 'A comment at the end.', line: 6 },
-      { text: 'Two lines are one comment.', line: 7 },
+      { text: 'A comment at the end.', line: 8 },
+      { text: 'Two lines are one comment.', line: 9 },
     ])
     expect(commentsOf('-- A reason.\nselect 1;', 'a.sql')).to.deep.equal([{ text: 'A reason.', line: 1 }])
   })

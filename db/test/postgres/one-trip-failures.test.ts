@@ -1,0 +1,157 @@
+import { eventually, query } from '@cashflow/testing'
+import { expect } from 'chai'
+import { AbortedTransactionError, sql } from 'kysely'
+import { isTransient, lastStatement } from '../../src/index.ts'
+import { createOneTripRig, errorOf, type OneTripRig, open } from './one-trip-rig.ts'
+
+describe('one-trip driver', () => {
+  let rig: OneTripRig
+  beforeEach(async () => {
+    rig = await createOneTripRig()
+  })
+  afterEach(() => rig.stop())
+
+  describe('when a statement fails', () => {
+    it('throws the error of a marked statement, stores nothing and leaves a clean session', async () => {
+      const pid = await rig.pid()
+      await rig.insert(rig.db, 2)
+      const error = await errorOf(
+        rig.db.transaction().execute(async (tx) => {
+          await rig.insert(tx, 1)
+          await rig.insertLast(tx, 2)
+        }),
+      )
+      expect(error?.code).to.equal('23505')
+      expect(await rig.stored()).to.deep.equal([2])
+      await rig.expectClean(pid)
+      await rig.db.transaction().execute((tx) => rig.insertLast(tx, 3))
+      expect(await rig.stored()).to.deep.equal([2, 3])
+    })
+
+    it('throws the error of a first statement, stores nothing and leaves a clean session', async () => {
+      const pid = await rig.pid()
+      await rig.insert(rig.db, 1)
+      expect((await errorOf(rig.db.transaction().execute((tx) => rig.insert(tx, 1))))?.code).to.equal('23505')
+      await rig.expectClean(pid)
+    })
+
+    it('throws the error of a statement that PostgreSQL cannot parse, each time', async () => {
+      const broken = () =>
+        rig.db.transaction().execute((tx) => sql`select ${1} from nowhere`.execute(lastStatement(tx)))
+      for (let time = 0; time < 2; time++) expect((await errorOf(broken()))?.code).to.equal('42P01')
+    })
+
+    it('does not commit for a caller that goes on after the error', async () => {
+      await rig.insert(rig.db, 1)
+      for (const write of [rig.insert, rig.insertLast]) {
+        const error = await errorOf(
+          rig.db.transaction().execute(async (tx) => {
+            await rig.insert(tx, 2)
+            await errorOf(write(tx, 1))
+          }),
+        )
+        expect(error).to.be.instanceOf(AbortedTransactionError)
+        expect(await rig.stored()).to.deep.equal([1])
+      }
+    })
+
+    it('does not commit a transaction whose last statement has a parameter that pg cannot write', async () => {
+      const circular: Record<string, unknown> = {}
+      circular.self = circular
+      const error = await errorOf(
+        rig.db.transaction().execute(async (tx) => {
+          await rig.insert(tx, 1)
+          await rig.insertLast(tx, circular)
+        }),
+      )
+      expect(error?.message).to.include('circular')
+      await rig.db.transaction().execute((tx) => rig.insertLast(tx, 2))
+      expect(await rig.stored()).to.deep.equal([2])
+    })
+  })
+
+  describe('when an answer is lost', () => {
+    it('throws a transient error for a transaction that has committed, so that it is in doubt', async () => {
+      rig.proxy.holdAnswers()
+      const transaction = errorOf(rig.db.transaction().execute((tx) => rig.insertLast(tx, 1)))
+      await rig.expectStored(1)
+      rig.proxy.reset()
+      expect(isTransient(await transaction)).to.equal(true)
+      rig.proxy.restore()
+      await rig.db.transaction().execute((tx) => rig.insertLast(tx, 2))
+      expect(await rig.stored()).to.deep.equal([1, 2])
+    })
+
+    it('throws a transient error for a COMMIT whose answer alone is lost', async () => {
+      rig.proxy.loseAnswerTo('commit')
+      const transaction = errorOf(rig.db.transaction().execute((tx) => rig.insert(tx, 1)))
+      expect(isTransient(await transaction)).to.equal(true)
+      await rig.expectStored(1)
+    })
+
+    it('throws a transient error for a statement that its session did not survive, and stores nothing', async () => {
+      const holder = open(rig.databaseUrl, 'holder')
+      const other = await holder.startTransaction().execute()
+      await rig.insert(other, 1)
+      const transaction = errorOf(rig.db.transaction().execute((tx) => rig.insertLast(tx, 1)))
+      const waiting = await eventually(async () => {
+        const [session] = await query(
+          rig.databaseUrl,
+          "select pid from pg_stat_activity where application_name = 'one-trip' and wait_event_type = 'Lock'",
+        )
+        return session?.pid ?? expect.fail('no session waits')
+      })
+      await query(rig.databaseUrl, `select pg_terminate_backend(${waiting}, 2000)`)
+      expect(isTransient(await transaction)).to.equal(true)
+      await other.rollback().execute()
+      await holder.destroy()
+      expect(await rig.stored()).to.deep.equal([])
+    })
+  })
+
+  describe('when BEGIN fails', () => {
+    // PostgreSQL has no such isolation level, so it refuses BEGIN, and would execute a statement that was sent behind it.
+    const transaction = () => rig.db.transaction().setIsolationLevel('snapshot')
+
+    it('throws the error of BEGIN, with and without a marked statement', async () => {
+      const pid = await rig.pid()
+      expect((await errorOf(transaction().execute((tx) => rig.insert(tx, 1))))?.code).to.equal('42601')
+      expect((await errorOf(transaction().execute((tx) => rig.insertLast(tx, 2))))?.code).to.equal('42601')
+      await rig.expectClean(pid)
+    })
+
+    it('sends no other statement, and no COMMIT', async () => {
+      const codes: unknown[] = []
+      const error = await errorOf(
+        transaction().execute(async (tx) => {
+          for (const id of [1, 2]) codes.push((await errorOf(rig.insert(tx, id)))?.code)
+        }),
+      )
+      expect([...codes, error?.code]).to.deep.equal(['42601', '42601', '42601'])
+      expect(await rig.stored()).to.deep.equal([])
+    })
+
+    it('has executed a marked statement, which is the whole transaction', async () => {
+      expect((await errorOf(transaction().execute((tx) => rig.insertLast(tx, 1))))?.code).to.equal('42601')
+      await rig.expectStored(1)
+    })
+
+    it('throws a transient error when the server has ended the session, and leaves no rejection unhandled', async () => {
+      const unhandled: unknown[] = []
+      const onUnhandled = (reason: unknown) => unhandled.push(reason)
+      process.on('unhandledRejection', onUnhandled)
+      const [session] = await rig.sessions()
+      const error = await errorOf(
+        rig.db.transaction().execute(async (tx) => {
+          await query(rig.databaseUrl, `select pg_terminate_backend(${session?.pid}, 2000)`)
+          await rig.insertLast(tx, 1)
+        }),
+      )
+      expect(isTransient(error), error?.message).to.equal(true)
+      await rig.db.transaction().execute((tx) => rig.insertLast(tx, 2))
+      expect(await rig.stored()).to.deep.equal([2])
+      process.off('unhandledRejection', onUnhandled)
+      expect(unhandled).to.deep.equal([])
+    })
+  })
+})
