@@ -9,16 +9,13 @@ interface Settlement {
 }
 
 /** The part of Kysely's transaction that `withoutFence` uses. */
+interface Query {
+  select(columns: string[]): Query
+  where(column: string, operator: string, value: unknown): Query
+  execute(): Promise<{ id: string; claim_token: string | null }[]>
+}
 interface Reader {
-  selectFrom(table: 'payments'): {
-    select(columns: ['id', 'claim_token']): {
-      where(
-        column: 'id',
-        operator: 'in',
-        ids: string[],
-      ): { execute(): Promise<{ id: string; claim_token: string | null }[]> }
-    }
-  }
+  selectFrom(table: string): Query
 }
 
 export function withoutAwait(processPayment: Act): Act {
@@ -36,34 +33,21 @@ export function confirmingAtOnce(createPublisher: CreatePublisher): CreatePublis
 }
 
 export function withoutMandatory(createPublisher: CreatePublisher): CreatePublisher {
-  return changePublish(
-    createPublisher,
-    (publish) => (messages, options) =>
-      publish(
-        messages.map((message) => ({ ...message, mandatory: false })),
-        options,
-      ),
-  )
+  return changePublish(createPublisher, (publish) => (messages, options) => {
+    const changed = messages.map((message) => ({ ...message, mandatory: false }))
+    return publish(changed, options)
+  })
 }
 
 /** Gives each settlement the token of the present claim, so that the fence holds none back. */
 export function withoutFence(settlePayments: Act): Act {
   return async (tx, settlements, ...rest) => {
     const given = settlements as readonly Settlement[]
-    const rows = await (tx as Reader)
-      .selectFrom('payments')
-      .select(['id', 'claim_token'])
-      .where(
-        'id',
-        'in',
-        given.map(({ payment }) => payment.id),
-      )
-      .execute()
+    const ids = given.map(({ payment }) => payment.id)
+    const payments = (tx as Reader).selectFrom('payments').select(['id', 'claim_token'])
+    const rows = await payments.where('id', 'in', ids).execute()
     const tokens = new Map(rows.map((row) => [row.id, row.claim_token]))
-    const unfenced = given.map((settlement) => ({
-      ...settlement,
-      token: tokens.get(settlement.payment.id) ?? settlement.token,
-    }))
+    const unfenced = given.map((own) => ({ ...own, token: tokens.get(own.payment.id) ?? own.token }))
     return await settlePayments(tx, unfenced, ...rest)
   }
 }
