@@ -1,7 +1,15 @@
 #!/usr/bin/env -S node --enable-source-maps
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { createLogger, databaseUrl, errorMessage, explain, loadConfig, parseEnv, waitFor } from '@cashflow/runtime'
+import {
+  createLogger,
+  databaseUrl,
+  failureFields,
+  loadConfig,
+  parseEnv,
+  redactedErrorMessage,
+  waitFor,
+} from '@cashflow/runtime'
 import { migrateEnv } from './config.ts'
 import { migrate } from './migrate/migrate.ts'
 import { createDatabase } from './postgres/database.ts'
@@ -42,7 +50,8 @@ try {
     )
 } catch (error) {
   const settings = refusedSettings(error)
-  if (!stopping.signal.aborted) logger.error('migration failed', { ...explain(error), ...(settings && { settings }) })
+  if (!stopping.signal.aborted)
+    logger.error('migration failed', { ...failureFields(error), ...(settings && { settings }) })
   process.exitCode = 1
 } finally {
   await db.destroy()
@@ -52,7 +61,7 @@ function readArguments() {
   try {
     return parseArgs({ options: { 'set-aside-duplicates': { type: 'boolean', default: false } } }).values
   } catch (error) {
-    process.stderr.write(`${errorMessage(error)}\n\n${USAGE}\n`)
+    process.stderr.write(`${redactedErrorMessage(error)}\n\n${USAGE}\n`)
     process.exit(2)
   }
 }

@@ -2,10 +2,10 @@ import {
   createLogger,
   databaseEnv,
   databaseUrl,
-  errorMessage,
   loadConfig,
   outliveOutput,
   parseEnv,
+  redactedErrorMessage,
 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
@@ -82,7 +82,7 @@ function readOrExplain(usage: string, read: (args: string[]) => Command): Comman
 
 /** One line, with the settings to look at where PostgreSQL cannot be reached or refuses the login. */
 function explainFailure(error: unknown): string {
-  const reason = errorMessage(error)
+  const reason = redactedErrorMessage(error)
   const settings = refusedSettings(error)
   if (settings !== undefined) return `PostgreSQL refuses this: ${reason}. Look at ${settings}.`
   if (error instanceof DatabaseSettingError || !isTransient(error)) return reason

@@ -1,4 +1,4 @@
-import { errorMessage, hostUrls, type Logger } from '@cashflow/runtime'
+import { hostUrls, type Logger, redactedErrorMessage } from '@cashflow/runtime'
 import { parseIntoClientConfig } from 'pg-connection-string'
 import { DatabaseSettingError, NoHostError } from './errors.ts'
 
@@ -110,7 +110,7 @@ function readUrl(url: string): readonly [string, ...string[]] {
   try {
     return hostUrls(url)
   } catch (error) {
-    throw new DatabaseSettingError(`DATABASE_URL ${errorMessage(error)}`)
+    throw new DatabaseSettingError(`DATABASE_URL ${redactedErrorMessage(error)}`)
   }
 }
 

@@ -1,4 +1,4 @@
-import { errorMessage } from '@cashflow/runtime'
+import { redactedErrorMessage } from '@cashflow/runtime'
 import type pg from 'pg'
 import { parseIntoClientConfig } from 'pg-connection-string'
 import { DatabaseSettingError, type ReadOnlyError } from './errors.ts'
@@ -56,7 +56,7 @@ function read(url: string) {
     const { host, port, user, password, database, ssl, sslnegotiation, options } = parseIntoClientConfig(url)
     return { host, port, user, password, database, ssl, sslnegotiation, options }
   } catch (error) {
-    throw new DatabaseSettingError(`DATABASE_URL cannot be used: ${errorMessage(error)}`)
+    throw new DatabaseSettingError(`DATABASE_URL cannot be used: ${redactedErrorMessage(error)}`)
   }
 }
 

@@ -8,8 +8,8 @@ export interface JitterOptions {
 
 /**
  * Delay before retry number `attempt` (1, 2, …), in milliseconds: exponential backoff with full jitter, so that clients
- * that lost a server at the same moment do not return at the same moment.
- * https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+ * that lost a server at the same moment do not return at the same moment. See
+ * https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
  *
  * The delay is uniform between 0 and `baseMs · 2^(attempt − 1)`, at most `capMs`. With `baseMs` 100 and `capMs` 5,000:
  *

@@ -1,4 +1,4 @@
-/** The work did not settle in time. It goes on, and may still take effect. */
+/** The work did not settle in time. It continues, and may still take effect. */
 export class DeadlineError extends Error {
   readonly code = 'deadline_passed'
 }

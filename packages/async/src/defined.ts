@@ -1,5 +1,5 @@
 /**
- * Asserts what the types cannot express, such as that an index is within bounds.
+ * Asserts a fact that the types cannot express, such as that an index is within bounds.
  *
  * @param what names the missing value, as in `bug: no outcome for message 3`
  * @throws Error `bug: no <what>`

@@ -1,13 +1,13 @@
 export interface LimiterOptions {
-  /** Slots: how many callers run at the same time. */
+  /** Number of slots: of callers that run at the same time. */
   runningMax: number
-  /** How many callers may wait for a slot. Default: any number. */
+  /** Number of callers that may wait for a slot. Default: any number. */
   waitingMax?: number
-  /** How long a caller may wait for a slot, in milliseconds. Default: forever. */
+  /** Maximum wait for a slot, in milliseconds. Default: forever. */
   waitMaxMs?: number
 }
 
-/** A caller gets no slot: too many wait already, or it waited too long. */
+/** The caller gets no slot: too many callers wait already, or this one waited too long. */
 export class LimitError extends Error {
   readonly code: 'queue_full' | 'waited_too_long'
 
@@ -17,19 +17,20 @@ export class LimitError extends Error {
   }
 }
 
-/** A FIFO concurrency limit. Each slot that is acquired has to be released once. */
+/** A FIFO concurrency limit. Each acquired slot must be released once. */
 export interface Limiter {
   readonly running: number
   readonly waiting: number
-  /** Takes a slot if one is free, without a promise. */
+  /** Takes a slot if one is free. Returns whether it did. */
   tryAcquire(): boolean
   /**
-   * Resolves when the caller has a slot. Waiting callers get slots in the order in which they asked.
+   * Resolves when the caller has a slot. Waiting callers get slots in the order of their calls.
    *
-   * @throws LimitError at once when `waitingMax` callers wait, or after `waitMaxMs`; the signal's reason when it aborts
+   * @throws LimitError immediately when `waitingMax` callers wait, or after `waitMaxMs`
+   * @throws the signal's reason when it aborts
    */
   acquire(signal?: AbortSignal): Promise<void>
-  /** Gives slots back. The callers that have waited longest get them. */
+  /** Releases slots. The callers that have waited longest get them. */
   release(slots?: number): void
 }
 
@@ -50,7 +51,7 @@ export function createLimiter({
   async function wait(signal: AbortSignal | undefined): Promise<void> {
     if (waiting.size >= waitingMax) throw new LimitError('queue_full', `${waitingMax} callers wait already`)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    // Removed in the same tick: a release must never hand a slot to a caller that has given up.
+    // Removed in the same tick: a release must never hand a slot to a caller that does not wait any more.
     const leave = (reason: unknown) => {
       waiting.delete(resolve)
       reject(reason)

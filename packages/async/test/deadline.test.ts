@@ -4,7 +4,7 @@ import { expect } from 'chai'
 const never = new Promise<never>(() => {})
 
 describe('within', () => {
-  it('returns what the work returns, and throws what it throws', async () => {
+  it('returns the result of the work, and throws its error', async () => {
     expect(await within(Promise.resolve(7), { deadlineMs: 1_000, what: 'work' })).to.equal(7)
     const failed = await within(Promise.reject(new Error('broken')), { deadlineMs: 1_000, what: 'work' }).catch(
       (error) => error,
@@ -12,13 +12,13 @@ describe('within', () => {
     expect(failed).to.have.property('message', 'broken')
   })
 
-  it('throws DeadlineError, which names the work, at the deadline', async () => {
+  it('throws a DeadlineError that names the work at the deadline', async () => {
     const late = await within(never, { deadlineMs: 10, what: 'closing the channel' }).catch((error) => error)
     expect(late).to.be.instanceOf(DeadlineError)
     expect(late.message).to.equal('closing the channel took longer than 10 ms')
   })
 
-  it('throws the reason of a signal that aborts, or has aborted before', async () => {
+  it('throws the reason of a signal that aborts, or had aborted before', async () => {
     const stopping = new AbortController()
     const options = { deadlineMs: 10_000, what: 'work', signal: stopping.signal }
     const stopped = within(never, options).catch((error) => error)

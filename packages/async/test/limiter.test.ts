@@ -1,8 +1,8 @@
 import { createLimiter } from '@cashflow/async'
 import { expect } from 'chai'
 
-describe('limiter', () => {
-  it('gives free slots at once, and the others in the order in which callers asked', async () => {
+describe('createLimiter', () => {
+  it('hands out free slots immediately, and later ones in the order of the callers', async () => {
     const limiter = createLimiter({ runningMax: 2 })
     const order: number[] = []
     await limiter.acquire()
@@ -18,7 +18,7 @@ describe('limiter', () => {
     expect(order).to.deep.equal([1, 2, 3])
   })
 
-  it('rejects a caller at once when as many as may wait are waiting', async () => {
+  it('rejects a caller immediately when waitingMax callers wait', async () => {
     const limiter = createLimiter({ runningMax: 1, waitingMax: 1 })
     await limiter.acquire()
     const first = limiter.acquire()
@@ -28,7 +28,7 @@ describe('limiter', () => {
     await first
   })
 
-  it('rejects a caller that has waited too long, and never gives it a slot', async () => {
+  it('rejects a caller after waitMaxMs, and never hands it a slot', async () => {
     const limiter = createLimiter({ runningMax: 1, waitMaxMs: 10 })
     await limiter.acquire()
     const late = await limiter.acquire().catch((error) => error)
@@ -38,7 +38,7 @@ describe('limiter', () => {
     expect(limiter.running).to.equal(0)
   })
 
-  it('rejects with the reason of the signal, and gives the slot to the next caller', async () => {
+  it('rejects with the signal’s reason on abort, and hands the slot to the next caller', async () => {
     const limiter = createLimiter({ runningMax: 1 })
     await limiter.acquire()
     const leaving = new AbortController()
@@ -51,7 +51,7 @@ describe('limiter', () => {
     expect([limiter.running, limiter.waiting]).to.deep.equal([1, 0])
   })
 
-  it('takes a slot without a promise only while one is free', () => {
+  it('takes a slot synchronously only while one is free', () => {
     const limiter = createLimiter({ runningMax: 1 })
     expect(limiter.tryAcquire()).to.equal(true)
     expect(limiter.tryAcquire()).to.equal(false)

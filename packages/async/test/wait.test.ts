@@ -3,13 +3,13 @@ import { aborted, pause } from '@cashflow/async'
 import { expect } from 'chai'
 
 describe('pause', () => {
-  it('resolves after its time', async () => {
+  it('resolves after ms milliseconds', async () => {
     const startedAt = performance.now()
     await pause(20)
     expect(performance.now() - startedAt).to.be.at.least(19)
   })
 
-  it('resolves as soon as its signal aborts, or at once if it has aborted before', async () => {
+  it('resolves when its signal aborts, or immediately if it had aborted before', async () => {
     const stopping = new AbortController()
     const paused = pause(3_600_000, stopping.signal)
     stopping.abort()

@@ -1,4 +1,4 @@
-import { errorMessage, loadConfig } from '@cashflow/runtime'
+import { loadConfig, redactedErrorMessage } from '@cashflow/runtime'
 import { HELP, readArguments } from './arguments.ts'
 import { cashflowStack } from './cashflow.ts'
 import { runStack } from './run-stack.ts'
@@ -13,6 +13,6 @@ try {
   if (args.help) process.stdout.write(HELP)
   else await runStack(cashflowStack(args, loadConfig(stackSettings), process.env))
 } catch (error) {
-  process.stderr.write(`${error instanceof StartError ? errorMessage(error) : (error as Error).stack}\n`)
+  process.stderr.write(`${error instanceof StartError ? redactedErrorMessage(error) : (error as Error).stack}\n`)
   process.exitCode = 1
 }

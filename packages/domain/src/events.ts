@@ -1,11 +1,11 @@
-/** What happened to a payment, in the past tense. Stored for ever, so a type keeps its meaning and only gains data. */
+/** A fact about a payment, in the past tense. Events are stored forever: a type keeps its meaning, and may only gain data. */
 export interface PaymentEvent {
   readonly type: 'payment.created' | 'payment.succeeded' | 'payment.failed'
   readonly paymentId: string
   readonly merchantId: string
-  /** Its place among the payment's events: created is 1, settled is 2. */
+  /** The event's place among those of its payment: created is 1, settled is 2. */
   readonly sequence: number
-  /** JSON as it is stored and shown: names in snake_case, amounts as decimal text. */
+  /** JSON with names in snake_case and amounts as decimal text. It is stored and shown in this form. */
   readonly data: Readonly<Record<string, string>>
   readonly at: Date
 }

@@ -4,15 +4,15 @@ import type { Topic } from './topics.ts'
 
 /** A message about a payment, to be appended to the outbox. */
 export interface NewPaymentMessage {
-  /** A UUID, the same at every attempt: consumers recognise duplicates by it. */
+  /** A UUID that is the same in every delivery. Consumers recognise duplicates by it. */
   readonly messageId: string
-  /** The payment's id: messages of one payment are first delivered in the order of their commits. */
+  /** The payment's id. First deliveries of one payment's messages are in the order of their commits. */
   readonly key: string
   readonly topic: Topic
   /** JSON with the payment's id as `payment_id`. */
   readonly payload: Readonly<Record<string, string>>
   readonly headers: Readonly<Record<string, string>>
-  /** Whether a message that no queue is bound for is an error. */
+  /** True if it is an error that no queue is bound to the topic. */
   readonly mandatory: boolean
 }
 
@@ -33,7 +33,7 @@ export function retryMessage(paymentId: string, ids: MessageIds): NewPaymentMess
   return message('payment.retry', paymentId, ids)
 }
 
-/** Tells consumers that a payment is settled. */
+/** Notifies consumers that a payment is settled. */
 export function outcomeMessage({ id, status, failureCode }: Payment, event: PaymentEvent, ids: MessageIds) {
   const { payload, ...rest } = message(event.type, id, ids)
   const failure = failureCode === null ? {} : { failure_code: failureCode }

@@ -8,13 +8,13 @@ export interface Money {
   readonly currency: Currency
 }
 
-/** 10^15 − 1 minor units: as many digits as a double, and so any JSON reader, holds exactly. */
+/** 10^15 − 1 minor units: a double, and so every JSON parser, holds 15 digits exactly. */
 export const AMOUNT_MINOR_MAX = 999_999_999_999_999n
 const DIGITS_MAX = AMOUNT_MINOR_MAX.toString().length
 
 export type AmountCode = 'amount_not_positive' | 'amount_too_precise' | 'amount_too_large'
 
-/** Exact or refused: nothing is rounded. Works on digits alone. */
+/** Converts a decimal to exact minor units, or refuses it. It never rounds. */
 export function moneyOf(amount: Decimal, currency: Currency): Result<Money, AmountCode> {
   const decimals: number = CURRENCIES[currency]
   const zeros = amount.exponent + decimals
@@ -25,12 +25,12 @@ export function moneyOf(amount: Decimal, currency: Currency): Result<Money, Amou
   return accept({ amountMinor: BigInt(amount.digits + '0'.repeat(zeros)), currency })
 }
 
-/** The amount as exact decimal text with all of the currency's decimals: 10050n USD is `100.50`. Also a JSON number. */
+/** Formats the amount as decimal text with all decimals of its currency: 10050n USD is `100.50`, also a JSON number. */
 export function formatMoney(money: Money): string {
   return formatMinor(money.amountMinor, money.currency)
 }
 
-/** Whether both amounts are the same number. Currencies may differ: 5 of one without decimals is the same as 5.00 USD. */
+/** True if both amounts are the same number. Currencies may differ: 5 of a currency without decimals equals 5.00 USD. */
 export function isSameAmount(one: Money, other: Money): boolean {
   return one.amountMinor * minorUnits(other.currency) === other.amountMinor * minorUnits(one.currency)
 }
@@ -46,7 +46,7 @@ function formatMinor(amountMinor: bigint, currency: Currency): string {
   return decimals === 0 ? digits : `${digits.slice(0, point)}.${digits.slice(point)}`
 }
 
-/** @throws RangeError for money that `moneyOf` could not have made */
+/** @throws RangeError for money that `moneyOf` cannot return */
 export function assertMoney({ amountMinor, currency }: Money): void {
   if (amountMinor <= 0n || amountMinor > AMOUNT_MINOR_MAX || !Object.hasOwn(CURRENCIES, currency))
     throw new RangeError(`Not an amount to pay: ${amountMinor} ${currency}`)

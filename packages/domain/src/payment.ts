@@ -8,19 +8,19 @@ export type PaymentStatus = 'PENDING' | 'SUCCESS' | 'FAILED'
 export interface Payment {
   readonly id: string
   readonly merchantId: string
-  /** The merchant's own name for it, unique per merchant. */
+  /** The merchant's name for the payment, unique per merchant. */
   readonly reference: string
   readonly amountMinor: bigint
   readonly currency: Currency
   readonly status: PaymentStatus
-  /** Why it FAILED; null otherwise. */
+  /** Reason code if the payment FAILED, else null. */
   readonly failureCode: string | null
   readonly createdAt: Date
-  /** When it reached SUCCESS or FAILED. */
+  /** Time of the transition to SUCCESS or FAILED. */
   readonly settledAt: Date | null
 }
 
-/** What the provider decided. An answer that is missing decides nothing. */
+/** The provider's decision. A missing answer is no decision. */
 export type Outcome = { readonly outcome: 'approved' } | { readonly outcome: 'declined'; readonly failureCode: string }
 
 interface Transition {
@@ -28,7 +28,7 @@ interface Transition {
   readonly event: Exclude<PaymentEvent['type'], 'payment.created'>
 }
 
-/** The state machine: what each outcome does to each status. A status without transitions is terminal. */
+/** The state machine: the transition of each status for each outcome. A status without transitions is terminal. */
 export const TRANSITIONS: Readonly<Record<PaymentStatus, Readonly<Partial<Record<Outcome['outcome'], Transition>>>>> = {
   PENDING: {
     approved: { to: 'SUCCESS', event: 'payment.succeeded' },
@@ -38,7 +38,7 @@ export const TRANSITIONS: Readonly<Record<PaymentStatus, Readonly<Partial<Record
   FAILED: {},
 }
 
-/** Until merchants have accounts, all payments belong to this one. */
+/** Merchants have no accounts, so every payment belongs to this one. */
 export const DEFAULT_MERCHANT_ID = '00000000-0000-7000-8000-000000000001'
 
 export interface CreatePaymentInput {
@@ -50,7 +50,7 @@ export interface CreatePaymentInput {
   readonly at: Date
 }
 
-/** @throws RangeError for a reference or money that no reader of this package would have accepted */
+/** @throws RangeError for a reference that `readReference` refuses, or money that `moneyOf` cannot return */
 export function createPayment({ id, merchantId, reference, money, at }: CreatePaymentInput): {
   payment: Payment
   event: PaymentEvent
@@ -75,7 +75,7 @@ export type TransitionResult =
   | { readonly settled: true; readonly payment: Payment; readonly event: PaymentEvent }
   | { readonly settled: false; readonly code: 'payment_already_settled'; readonly status: PaymentStatus }
 
-/** Takes a payment to its end, or leaves one that is there already. */
+/** Settles a PENDING payment. A payment that is settled already stays as it is. */
 export function settlePayment(payment: Payment, result: Outcome, at: Date): TransitionResult {
   const transition = TRANSITIONS[payment.status][result.outcome]
   if (!transition) return { settled: false, code: 'payment_already_settled', status: payment.status }

@@ -79,7 +79,7 @@ const AMOUNTS: [text: string, asNumber: bigint | string, asString: bigint | stri
   ['USD 5', 'not a number', 'not a number'],
 ]
 
-describe('An amount', () => {
+describe('amount', () => {
   for (const [text, asNumber, asString] of AMOUNTS) {
     const name = text.length > 40 ? `${text.slice(0, 40)}…` : text
     it(`${JSON.stringify(name)} is ${asNumber} as a JSON number, ${asString} as a string`, () => {
@@ -88,7 +88,7 @@ describe('An amount', () => {
     })
   }
 
-  it('says in words what is wrong', () => {
+  it('gets a refusal that explains what is wrong', () => {
     const refusal = (text: string) => {
       const money = moneyOf(readJsonNumber(text) ?? expect.fail(text), 'ETB')
       return money.ok ? expect.fail(text) : money.refusal.detail
@@ -98,7 +98,7 @@ describe('An amount', () => {
     expect(refusal('1e21')).to.equal('must be at most 9999999999999.99')
   })
 
-  it('is read in linear time, however many zeros it has', () => {
+  it('is read in linear time with any number of zeros', () => {
     const zeros = '0'.repeat(200_000)
     expect(minorOf(readPlainNumber, `${zeros}7.1${zeros}`)).to.equal(710n)
     expect(minorOf(readPlainNumber, `1${zeros}1`)).to.equal('amount_too_large')
@@ -107,11 +107,11 @@ describe('An amount', () => {
   })
 })
 
-describe('Money', () => {
+describe('money', () => {
   const currency = fc.constantFrom(...(Object.keys(CURRENCIES) as Currency[]))
   const amountMinor = fc.bigInt({ min: 1n, max: AMOUNT_MINOR_MAX })
 
-  it('written as decimal text is read back as itself, as a string and as a JSON number', () => {
+  it('is equal after it was written as decimal text and read again, as a string and as a JSON number', () => {
     fc.assert(
       fc.property(currency, amountMinor, (currency, amountMinor) => {
         const money = { currency, amountMinor }
@@ -123,7 +123,7 @@ describe('Money', () => {
     )
   })
 
-  it('is the same wherever an exponent puts the point', () => {
+  it('is the same for every position of the point and the matching exponent', () => {
     fc.assert(
       fc.property(amountMinor, fc.integer({ min: -40, max: 40 }), (amountMinor, shift) => {
         const digits = amountMinor.toString()
@@ -136,14 +136,14 @@ describe('Money', () => {
     )
   })
 
-  it('is the integer that exact arithmetic on its digits gives', () => {
+  it('equals the result of exact arithmetic on its digits', () => {
     fc.assert(
       fc.property(
         fc.nat(),
         fc.stringMatching(/^[0-9]{1,4}$/),
         fc.integer({ min: -8, max: 8 }),
         (whole, fraction, e) => {
-          // value · 10^12 as an integer: no exponent above needs more.
+          // The value times 10^12 as an integer. The exponents above need no more digits.
           const scaled = BigInt(`${whole}${fraction}`) * 10n ** BigInt(12 + e - fraction.length)
           const exact = scaled % 10n ** 10n === 0n ? scaled / 10n ** 10n : undefined
           const expected =
@@ -161,12 +161,12 @@ describe('Money', () => {
     )
   })
 
-  it('has all of its currency’s decimals when written', () => {
+  it('is written with all decimals of its currency', () => {
     expect(formatMoney({ amountMinor: 10000n, currency: 'USD' })).to.equal('100.00')
     expect(formatMoney({ amountMinor: 7n, currency: 'ETB' })).to.equal('0.07')
   })
 
-  it('is the same amount as the same number of another currency, and as no other number', () => {
+  it('counts as the same amount as the same number of another currency, and as no other number', () => {
     const dollars = { amountMinor: 10_050n, currency: 'USD' } as const
     expect(isSameAmount(dollars, { amountMinor: 10_050n, currency: 'USD' })).to.equal(true)
     expect(isSameAmount(dollars, { amountMinor: 10_050n, currency: 'ETB' })).to.equal(true)

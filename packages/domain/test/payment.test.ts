@@ -25,8 +25,8 @@ function pending(changes: Partial<Parameters<typeof createPayment>[0]> = {}) {
   })
 }
 
-describe('A payment', () => {
-  it('begins PENDING, with its first event', () => {
+describe('payment', () => {
+  it('starts as PENDING with the event payment.created', () => {
     const { payment, event } = pending()
     expect(payment).to.deep.equal({
       id,
@@ -49,7 +49,7 @@ describe('A payment', () => {
     })
   })
 
-  it('reaches SUCCESS when approved', () => {
+  it('becomes SUCCESS when the provider approves it', () => {
     const { payment } = pending()
     expect(settlePayment(payment, approved, settledAt)).to.deep.equal({
       settled: true,
@@ -65,7 +65,7 @@ describe('A payment', () => {
     })
   })
 
-  it('reaches FAILED with the reason when declined', () => {
+  it('becomes FAILED with the failure code when the provider declines it', () => {
     const settlement = settlePayment(pending().payment, declined, settledAt)
     if (!settlement.settled) expect.fail('not settled')
     expect(settlement.payment).to.include({ status: 'FAILED', failureCode: 'insufficient_funds', settledAt })
@@ -78,7 +78,7 @@ describe('A payment', () => {
 
   for (const status of ['SUCCESS', 'FAILED'] satisfies PaymentStatus[]) {
     for (const outcome of [approved, declined]) {
-      it(`that is ${status} stays so when ${outcome.outcome}`, () => {
+      it(`stays ${status} if it is ${outcome.outcome} after that`, () => {
         const payment = { ...pending().payment, status }
         expect(settlePayment(payment, outcome, settledAt)).to.deep.equal({
           settled: false,
@@ -89,7 +89,7 @@ describe('A payment', () => {
     }
   }
 
-  it('cannot be made of an amount or a reference that no reader accepts', () => {
+  it('cannot be created from an invalid amount or reference', () => {
     for (const amountMinor of [0n, -1n, 10n ** 15n])
       expect(() => pending({ money: { amountMinor, currency: 'USD' } })).to.throw(RangeError)
     expect(() => pending({ money: { amountMinor: 1n, currency: 'EUR' as 'USD' } })).to.throw(RangeError)
@@ -97,8 +97,8 @@ describe('A payment', () => {
   })
 })
 
-describe('The state machine', () => {
-  it('ends in SUCCESS and FAILED alone', () => {
+describe('state machine of a payment', () => {
+  it('ends in SUCCESS and FAILED only', () => {
     const terminal = Object.entries(TRANSITIONS).filter(([, transitions]) => Object.keys(transitions).length === 0)
     expect(terminal.map(([status]) => status)).to.have.members(['SUCCESS', 'FAILED'])
   })

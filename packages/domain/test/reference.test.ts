@@ -34,9 +34,9 @@ const REFERENCES: [name: string, text: string, expected: 'accepted' | string][] 
   ['the other half', '\udcb0a', 'reference_characters'],
 ]
 
-describe('A reference', () => {
+describe('reference', () => {
   for (const [name, text, expected] of REFERENCES) {
-    it(`with ${name}: ${expected}`, () => {
+    it(`with ${name} is ${expected === 'accepted' ? 'accepted' : `rejected as ${expected}`}`, () => {
       const result = readReference(text)
       expect(result.ok ? 'accepted' : result.refusal.code).to.equal(expected)
       if (result.ok) expect(result.value).to.equal(text)

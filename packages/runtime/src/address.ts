@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
 
-/** What is wrong with an address, for an operator. Its message shows no part of the address, which may hold a password. */
+/** An invalid address. The message is for an operator, and shows no part of the address, which may hold a password. */
 export class AddressError extends Error {}
 
 export interface Host {
@@ -11,12 +11,12 @@ export interface Host {
 
 /** A URL of a server, with one or more hosts. All parts are decoded. */
 export interface Address {
-  /** In lower case, without the colon. */
+  /** The scheme in lower case, without the colon. */
   readonly scheme: string
   readonly user: string | undefined
   readonly password: string | undefined
   readonly hosts: readonly Host[]
-  /** Without its first slash. */
+  /** The path without its first slash. */
   readonly path: string
   readonly query: URLSearchParams
 }
@@ -31,7 +31,7 @@ const ENCODE =
 /**
  * Reads `scheme://user:password@host:port,host:port/path?query`. The user, the password and the hosts may be missing.
  *
- * @param schemes those that are taken, in lower case
+ * @param schemes the accepted schemes, in lower case
  * @throws AddressError
  */
 export function parseAddress(text: string, schemes: readonly string[]): Address {
@@ -41,7 +41,7 @@ export function parseAddress(text: string, schemes: readonly string[]): Address 
   if (!schemes.includes(scheme.toLowerCase()))
     throw new AddressError(`must begin with ${schemes.map((name) => `${name}://`).join(' or ')}`)
   const parameters = new URLSearchParams(query)
-  // The rest of a password that was cut at an unescaped / ? or #.
+  // An unescaped / ? or # in a password moves the rest of the password into these parts.
   if (fragment !== undefined || path.includes('@') || [...parameters.keys()].some((name) => name.includes('@')))
     throw new AddressError(ENCODE)
   const [user, ...password] = login?.split(':') ?? []
@@ -66,13 +66,13 @@ function decode(text: string): string {
 
 function parseUrlHost(text: string): Host {
   const [, name, port] = /^(\[.*\]|[^:]*)(?::(\d*))?$/.exec(text) ?? []
-  // Most often the beginning of a password, up to its unescaped / ? or #.
+  // Most often this is the beginning of a password, up to an unescaped / ? or #.
   if (name === undefined) throw new AddressError(`${HOSTS}, and ${ENCODE}`)
   return { name: hostName(name.startsWith('[') ? name : decode(name)), port: port ? portNumber(port) : undefined }
 }
 
 /**
- * Reads a list of hosts such as `db,db:5433,::1,[::1]:5433,/var/run/postgresql`. Blanks around a host are left out.
+ * Reads a list of hosts such as `db,db:5433,::1,[::1]:5433,/var/run/postgresql`. Blanks around a host are ignored.
  *
  * @throws AddressError
  */
@@ -81,9 +81,9 @@ export function parseHosts(text: string): readonly Host[] {
 }
 
 /**
- * Gives a port to the hosts that name none.
+ * Adds a port to each host without one.
  *
- * @param ports one for all hosts, or one for each, separated by commas
+ * @param ports one port for all hosts, or one for each, separated by commas
  * @throws AddressError
  */
 export function withPorts(hosts: readonly Host[], ports: string): readonly Host[] {
@@ -120,15 +120,15 @@ function portNumber(text: string): string {
   return text
 }
 
-/** Whether a text is a port that a server can listen on, in plain decimal digits. */
+/** True for a port that a server can listen on, in plain decimal digits. */
 export function isPort(text: string): boolean {
   return /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535
 }
 
 /**
- * Writes an address as a URL, whose parts are encoded so that every parser of URLs reads the same.
+ * Formats an address as a URL. Its parts are encoded, so that all URL parsers agree.
  *
- * @param path the path as it stands in a URL; by default all but letters and digits are percent-encoded
+ * @param path the path as part of the URL. By default every character except letters and digits is percent-encoded.
  */
 export function formatAddress(address: Address, path = encodeURIComponent(address.path)): string {
   const { scheme, user, password, hosts, query } = address

@@ -1,11 +1,11 @@
 import { type Address, AddressError, type Host, parseAddress, parseHosts } from './address.ts'
 
-/** Separates URLs, and neither the hosts of one URL nor the characters of a password. */
+/** The comma between two URLs. Commas between hosts, or in a password, are not followed by a scheme. */
 const BETWEEN_URLS = /,\s*(?=[a-z][a-z0-9+.-]*:\/\/)/i
 const COMMA_AFTER_HOSTS = /^[^/]*\/\/[^/?#]*[/?#].*,/s
 
 /**
- * Reads RabbitMQ URLs that are separated by commas. Each may name several hosts, which makes one address for each host.
+ * Reads RabbitMQ URLs that are separated by commas. A URL may name several hosts. Each host gets an address of its own.
  *
  * @throws AddressError
  */
@@ -39,7 +39,7 @@ function checkBrokerHosts(hosts: readonly Host[]): void {
     throw new AddressError('must not name a Unix socket: RabbitMQ listens on TCP only')
 }
 
-/** amqplib would take what is no number for 0, or send it. */
+/** amqplib reads an invalid number as 0, or sends it to the broker. */
 function checkParameters(query: URLSearchParams): void {
   const heartbeat = query.get('heartbeat')
   if (heartbeat !== null && !isBetween(heartbeat, 1, 600))

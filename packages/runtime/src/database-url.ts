@@ -1,32 +1,32 @@
 import { accessSync, constants } from 'node:fs'
+import { defined } from '@cashflow/async'
 import { type Address, AddressError, formatAddress, parseAddress, parseHosts, withPorts } from './address.ts'
 
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']
 const SSL_FILES = ['sslcert', 'sslkey', 'sslrootcert']
 
 /**
- * One connection string that pg understands for each host of a database URL, in order. The URL has libpq's form:
+ * Splits a database URL into one connection string for pg for each host, in order. The URL has libpq's form:
  * `postgres://user:password@a:1,[::1]:2,c/database?parameter=value`.
  *
  * @throws AddressError
  */
 export function hostUrls(url: string): readonly [string, ...string[]] {
   const address = readDatabaseUrl(url)
-  const [first = '', ...rest] = address.hosts.map((host) => formatDatabaseUrl({ ...address, hosts: [host] }))
-  return [first, ...rest]
+  const [first, ...rest] = address.hosts.map((host) => formatDatabaseUrl({ ...address, hosts: [host] }))
+  return [defined(first, 'host'), ...rest]
 }
 
 /**
- * A database URL as `readDatabaseUrl` has read it.
- *
- * pg leaves `%2F`, `%3A` and the like in a path as they are. So these characters stand for themselves.
+ * Formats the result of `readDatabaseUrl` as a URL. Characters such as `/` and `:` in the path are not encoded, because pg
+ * does not decode `%2F` and `%3A`.
  */
 export function formatDatabaseUrl(address: Address): string {
   return formatAddress(address, encodeURI(address.path))
 }
 
 /**
- * Reads a database URL with all that libpq lets a parameter say instead: `host`, `port`, `user`, `password`, `dbname`.
+ * Reads a database URL. As in libpq, parameters may replace its parts: `host`, `port`, `user`, `password`, `dbname`.
  *
  * @throws AddressError
  */
@@ -39,7 +39,7 @@ export function readDatabaseUrl(text: string): Address {
     return value === '' ? undefined : value
   }
   const hosts = take('host')
-  // `?host=` leaves the port that stands in its usual place.
+  // `?host=` does not replace the port of the URL.
   const [{ port: portBefore } = { port: undefined }] = hosts === undefined ? [] : address.hosts
   const ports = take('port') ?? portBefore
   const user = take('user') ?? address.user
@@ -53,19 +53,20 @@ export function readDatabaseUrl(text: string): Address {
   return { ...address, user, password, path, query, hosts: ports === undefined ? all : withPorts(all, ports) }
 }
 
-/** @throws AddressError when pg cannot be told the name */
+/** @throws AddressError for a name that pg cannot read from a URL */
 export function checkDatabaseName(name: string): void {
   if (/[?#@]/.test(name)) throw new AddressError('must not have ?, # or @ in the name of the database')
 }
 
-/** A payment is never read from a standby, so no URL can ask for one. */
+/** Payments are never read from a standby, so a URL that asks for one is invalid. */
 function checkServerKind(wanted: string | undefined): void {
   if (wanted !== undefined && !['any', 'read-write', 'primary'].includes(wanted))
     throw new AddressError('must not have a target_session_attrs other than read-write, primary or any')
 }
 
 /**
- * Writes the modes that pg takes for `verify-full` as that, which spares its warning. `ssl=false` would turn TLS on.
+ * Replaces the modes that pg reads as `verify-full` by that, so that pg does not warn. Replaces `ssl=false`, with which pg
+ * uses TLS, by `sslmode=disable`.
  *
  * @throws AddressError for a mode that pg does not know, and a file that cannot be read
  */
@@ -81,7 +82,10 @@ function checkTls(query: URLSearchParams): void {
   const isAsPgSays =
     mode === null || mode === 'disable' || mode === 'no-verify' || query.get('uselibpqcompat') === 'true'
   if (!isAsPgSays) query.set('sslmode', 'verify-full')
-  for (const name of SSL_FILES) if (query.has(name)) checkReadable(name, query.get(name) ?? '')
+  for (const name of SSL_FILES) {
+    const file = query.get(name)
+    if (file !== null) checkReadable(name, file)
+  }
 }
 
 function checkReadable(parameter: string, file: string): void {

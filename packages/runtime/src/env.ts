@@ -1,25 +1,34 @@
 import { readFileSync } from 'node:fs'
+import { parseEnv as parseEnvFile } from 'node:util'
 import * as z from 'zod'
-import { ConfigError } from './config-error.ts'
-import { readEnvFile } from './env-file.ts'
 import { outliveOutput } from './log-output.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
-/** Whether this process runs in production, where `.env` is not read and nothing is left to chance. */
+/** Invalid settings. The message names every one of them, and shows no value, which may be a password. */
+export class ConfigError extends Error {
+  readonly code = 'config_invalid'
+
+  /** @param faults one for each variable: its name, a colon, the reason */
+  constructor(faults: readonly string[]) {
+    super(['These settings are not usable:', ...faults].join('\n  '))
+  }
+}
+
+/** True in production, where `.env` is not read. */
 export function isProduction({ APP_ENV }: Env): boolean {
   if (APP_ENV !== 'production' && /^\W*prod/i.test(APP_ENV ?? ''))
     throw new ConfigError(['APP_ENV: must be spelt production, or be another word'])
   return APP_ENV === 'production'
 }
 
-/** A process's configuration, read once. One that is not usable ends the process with one message and no stack trace. */
+/** Loads a process's configuration. An invalid one ends the process with one message and no stack trace. */
 export function loadConfig<Config>(parse: (env: Env) => Config): Config {
   outliveOutput()
   try {
     if (isProduction(process.env)) checkCertificates(process.env)
     else {
-      // Variables that are set already win, the empty ones too.
+      // Variables that are set win, also if they are empty.
       for (const [name, value] of Object.entries(readEnvFile('.env'))) process.env[name] ??= value
     }
     return parse(process.env)
@@ -30,7 +39,7 @@ export function loadConfig<Config>(parse: (env: Env) => Config): Config {
   }
 }
 
-/** Node goes on without certificates that it cannot read. Docker makes a folder where a file to mount is missing. */
+/** Node ignores certificates that it cannot read. Docker makes a folder if the file to mount is missing. */
 function checkCertificates({ NODE_EXTRA_CA_CERTS: file }: Env): void {
   try {
     if (file) readFileSync(file)
@@ -41,23 +50,23 @@ function checkCertificates({ NODE_EXTRA_CA_CERTS: file }: Env): void {
 }
 
 /**
- * Parses the environment once; the result is frozen. An empty variable counts as unset. Line breaks at the end of a value
- * are left out: a file that holds a secret often ends with one.
+ * Parses the environment into frozen settings. An empty variable counts as unset. Line breaks at the end of a value are
+ * ignored, because a file that holds a secret often ends with one.
  *
- * @throws ConfigError naming every bad variable
+ * @throws ConfigError that names every invalid variable
  */
 export function parseEnv<Schema extends z.ZodType>(schema: Schema, env: Env): Readonly<z.output<Schema>> {
   const values = Object.entries(env).map(([name, value]) => [name, value?.replace(/[\r\n]+$/, '')] as const)
   const result = schema.safeParse(Object.fromEntries(values.filter(([, value]) => value)))
   if (!result.success)
     throw new ConfigError(result.error.issues.map(({ path, message }) => `${path.join('.') || 'settings'}: ${message}`))
-  // Node puts U+FFFD where a variable has bytes that are no UTF-8.
+  // Node replaces bytes that are no UTF-8 by U+FFFD.
   const garbled = Object.keys(result.data as object).filter((name) => env[name]?.includes('\ufffd'))
   if (garbled.length > 0) throw new ConfigError(garbled.map((name) => `${name}: must be a text in UTF-8`))
   return Object.freeze(result.data)
 }
 
-/** A whole number in plain decimal digits: neither `0x10`, `1e3` nor a blank is one. */
+/** A whole number in plain decimal digits. `0x10`, `1e3` and a blank are invalid. */
 export function integer(bounds: { min: number; max: number; default: number }) {
   return z
     .string()
@@ -65,4 +74,47 @@ export function integer(bounds: { min: number; max: number; default: number }) {
     .transform(Number)
     .refine((value) => value >= bounds.min && value <= bounds.max, `must lie between ${bounds.min} and ${bounds.max}`)
     .default(bounds.default)
+}
+
+const QUOTED = /^([ \t]*(?:export[ \t]+)?[\w.-]+[ \t]*=)[ \t]*(["'`])([\s\S]*?)\2(.*)$/gm
+const COMMENT = /^[ \t]*(#.*)?$/
+const ASSIGNMENT = /^[ \t]*(export[ \t]+)?[\w.-]+[ \t]*=.*$/
+
+/**
+ * Reads the variables of a file with lines `NAME=value`, in UTF-8 with or without a byte order mark. A missing file has none.
+ *
+ * @throws ConfigError that names the file, and the first line that Node's parser would ignore silently
+ */
+export function readEnvFile(file: string): NodeJS.Dict<string> {
+  const text = readText(file).replaceAll('\r\n', '\n')
+  // A quoted value may have several lines. Only a comment may follow it.
+  const unquoted = text.replace(QUOTED, (_all, name: string, _quote, value: string, rest: string) => {
+    const lines = value.replace(/[^\n]+/g, '')
+    return COMMENT.test(rest) ? `${name}${lines.replaceAll('\n', '\n#')}` : `?${lines}`
+  })
+  const lost = unquoted.split('\n').findIndex((line) => !COMMENT.test(line) && !ASSIGNMENT.test(line))
+  if (lost >= 0) throw new ConfigError([`${file}: line ${lost + 1} is not NAME=value`])
+  return parseEnvFile(text)
+}
+
+function readText(file: string): string {
+  const bytes = readBytes(file)
+  try {
+    // TextDecoder drops a byte order mark.
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    if (!text.includes('\0')) return text
+  } catch {
+    // The same error as for a NUL, which is half of a UTF-16 character.
+  }
+  throw new ConfigError([`${file}: must be a text in UTF-8`])
+}
+
+function readBytes(file: string): Uint8Array {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return new Uint8Array()
+    throw new ConfigError([`${file}: cannot be read: ${code}`])
+  }
 }

@@ -1,13 +1,11 @@
 export { randomUUIDv7 as uuidv7 } from 'node:crypto'
 export { type Condition, createCondition } from './condition.ts'
-export { ConfigError } from './config-error.ts'
 export { hostUrls } from './database-url.ts'
-export { type Env, integer, isProduction, loadConfig, parseEnv } from './env.ts'
-export { explain } from './explain.ts'
-export { type Component, runUntilSignal } from './lifecycle.ts'
+export { ConfigError, type Env, integer, isProduction, loadConfig, parseEnv } from './env.ts'
+export { type Component, failureFields, runUntilSignal } from './lifecycle.ts'
 export { outliveOutput } from './log-output.ts'
 export { createLogger, type LogFields, type Logger } from './logger.ts'
-export { errorMessage, redact } from './redact.ts'
+export { redact, redactedErrorMessage } from './redact.ts'
 export { isRequestId } from './request-id.ts'
 export {
   brokerEnv,

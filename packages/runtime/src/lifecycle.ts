@@ -1,26 +1,34 @@
-import { explain } from './explain.ts'
-import type { Logger } from './logger.ts'
+import type { LogFields, Logger } from './logger.ts'
+import { redactedErrorMessage } from './redact.ts'
 
-/** Something that a process starts and stops. Both calls are idempotent, and stop is safe before and during start. */
+/**
+ * A part of a process that starts and stops.
+ *
+ * 1. Both calls are idempotent.
+ * 2. `stop` is safe before and during `start`.
+ */
 export interface Component {
   readonly name: string
-  /** Resolves once the part works; gives up when the signal aborts. */
+  /** Resolves when the component works. Rejects when the signal aborts. */
   start(signal: AbortSignal): Promise<void>
-  /** Drains, then resolves. */
+  /** Finishes the work in flight, then resolves. */
   stop(): Promise<void>
 }
 
 export interface RunOptions {
   logger: Logger
-  /** How long stopping may take in all, in milliseconds, before the process exits with 1. */
+  /** Time for stopping all components, in milliseconds. After it the process exits with 1. */
   deadlineMs: number
 }
 
 /**
- * Starts the parts in order, says `ready`, and stops them in reverse order on SIGTERM or SIGINT. Then the process
- * exits: 0 after a clean stop, 1 when a part could not start or stop, or when an error reached nobody.
+ * Starts the components in order, logs `ready`, and stops them in reverse order on SIGTERM or SIGINT. Then the process
+ * exits: with 0 after a clean stop, with 1 after an uncaught error, or if a component could not start or stop.
  */
-export async function runUntilSignal(parts: readonly Component[], { logger, deadlineMs }: RunOptions): Promise<never> {
+export async function runUntilSignal(
+  components: readonly Component[],
+  { logger, deadlineMs }: RunOptions,
+): Promise<never> {
   const stopping = new AbortController()
   const signalled = new Promise<void>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
@@ -37,7 +45,7 @@ export async function runUntilSignal(parts: readonly Component[], { logger, dead
   })
 
   const started: Component[] = []
-  const failed = await startAll(parts, started, stopping.signal, logger)
+  const failed = await startAll(components, started, stopping.signal, logger)
   if (!failed && !stopping.signal.aborted) {
     logger.info('ready')
     await signalled
@@ -53,19 +61,19 @@ export async function runUntilSignal(parts: readonly Component[], { logger, dead
 }
 
 async function startAll(
-  parts: readonly Component[],
+  components: readonly Component[],
   started: Component[],
   signal: AbortSignal,
   logger: Logger,
 ): Promise<boolean> {
-  for (const part of parts) {
+  for (const component of components) {
     if (signal.aborted) return false
-    started.push(part)
+    started.push(component)
     try {
-      await part.start(signal)
+      await component.start(signal)
     } catch (error) {
       if (signal.aborted) return false
-      logger.error('could not start', { part: part.name, ...explain(error) })
+      logger.error('could not start', { component: component.name, ...failureFields(error) })
       return true
     }
   }
@@ -74,13 +82,22 @@ async function startAll(
 
 async function stopAll(started: readonly Component[], logger: Logger): Promise<boolean> {
   let unclean = false
-  for (const part of started.toReversed()) {
+  for (const component of started.toReversed()) {
     try {
-      await part.stop()
+      await component.stop()
     } catch (error) {
       unclean = true
-      logger.error('could not stop cleanly', { part: part.name, error })
+      logger.error('could not stop cleanly', { component: component.name, error })
     }
   }
   return unclean
+}
+
+/**
+ * The reason why a process cannot start, as log fields. An error with a code comes from its surroundings: a port, a login,
+ * a schema. Any other error is a bug, so its stack is logged.
+ */
+export function failureFields(error: unknown): LogFields {
+  if (!(error instanceof Error && 'code' in error)) return { error }
+  return { reason: redactedErrorMessage(error), code: error.code }
 }

@@ -5,7 +5,7 @@ import { redact } from './redact.ts'
 
 export type LogFields = Readonly<Record<string, unknown>>
 
-/** Facts go into fields, snake_case like the API's: `logger.info('payment settled', { payment_id })`. */
+/** Logs a message with facts as fields in snake_case: `logger.info('payment settled', { payment_id })`. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void
   info(message: string, fields?: LogFields): void
@@ -16,13 +16,13 @@ export interface Logger {
 export interface LoggerOptions {
   service: string
   level: 'error' | 'warn' | 'info' | 'debug'
-  /** Defaults to standard output: one JSON object a line, or readable lines on a terminal. */
+  /** Default: standard output. A line is a JSON object, or readable text on a terminal. */
   stream?: Writable & { isTTY?: boolean }
 }
 
 /**
- * Every line passes `redact` first: no password reaches the output. A log that cannot be written stops nothing: standard
- * error is told so, and the log how many lines were lost, as soon as it can be written again.
+ * Every line passes `redact`, so no password reaches the output. A log that cannot be written stops no process: standard
+ * error shows the reason. When the log can be written again, it shows the number of lost lines.
  */
 export function createLogger({ service, level, stream = process.stdout }: LoggerOptions): Logger {
   const output = createLogOutput(stream, {

@@ -1,6 +1,6 @@
 const WELL_FORMED = /^[A-Za-z0-9._-]{1,128}$/
 
-/** Whether a request's id may go as it came into logs, the database and AMQP headers. */
+/** True for a client's request id that may go unchanged into logs, the database and AMQP headers. */
 export function isRequestId(given: unknown): given is string {
   return typeof given === 'string' && WELL_FORMED.test(given)
 }

@@ -25,7 +25,7 @@ export const redriveEnv = {
   REDRIVE_AFTER_MS: integer({ min: 100, max: 3_600_000, default: 60_000 }),
 }
 
-/** A text that `read` takes without an AddressError. */
+/** A text that `read` accepts: it throws no AddressError. */
 function readable(read: (text: string) => unknown) {
   return z.string().superRefine((value, context) => {
     try {
@@ -51,8 +51,8 @@ export const databaseEnv = {
 type DatabaseEnv = z.output<z.ZodObject<typeof databaseEnv>>
 
 /**
- * `DATABASE_URL` where it is given, else one made of the `DB_` parts. It may name several hosts: `hostUrls` makes one
- * URL for each of them.
+ * Returns `DATABASE_URL` if it is set, else a URL made of the `DB_` settings. It may name several hosts: `hostUrls` makes
+ * one URL for each of them.
  */
 export function databaseUrl(env: DatabaseEnv): string {
   if (env.DATABASE_URL) return formatDatabaseUrl(readDatabaseUrl(env.DATABASE_URL))
@@ -61,13 +61,13 @@ export function databaseUrl(env: DatabaseEnv): string {
   return formatDatabaseUrl({ scheme: 'postgres', user, password, hosts, path, query: new URLSearchParams() })
 }
 
-/** Of a queue or an exchange. `<queue>.dead` is the name of another queue and of another exchange. */
+/** The name of a queue or an exchange. `<queue>.dead` is reserved for the queue and the exchange of dead letters. */
 const brokerName = z
   .string()
   .max(200, 'must have at most 200 characters')
   .regex(/\S/, 'must not be blank')
-  .refine((value) => !value.startsWith('amq.'), 'must not begin with amq., which RabbitMQ keeps for itself')
-  .refine((value) => !value.endsWith('.dead'), 'must not end with .dead, which names what a queue rejects')
+  .refine((value) => !value.startsWith('amq.'), 'must not begin with amq., which RabbitMQ reserves')
+  .refine((value) => !value.endsWith('.dead'), 'must not end with .dead, which is reserved for dead letters')
 
 export const brokerEnv = {
   RABBITMQ_URL: readable(readBrokerUrls).optional(),
@@ -81,12 +81,12 @@ export const brokerEnv = {
 
 type BrokerEnv = z.output<z.ZodObject<typeof brokerEnv>>
 
-/** The exchange that messages are published to: by default it has the queue's name, so that two systems share none. */
+/** Name of the exchange that messages are published to. By default it is the queue's, so that two systems share no exchange. */
 export function exchangeName(env: Pick<BrokerEnv, 'MQ_QUEUE' | 'MQ_EXCHANGE'>): string {
   return env.MQ_EXCHANGE ?? env.MQ_QUEUE
 }
 
-/** One URL for each broker: of `RABBITMQ_URL` where it is given, else made of the `MQ_` parts. */
+/** Returns one URL for each broker, from `RABBITMQ_URL` if it is set, else from the `MQ_` settings. */
 export function brokerUrls(env: BrokerEnv): readonly string[] {
   if (env.RABBITMQ_URL) return readBrokerUrls(env.RABBITMQ_URL).map((address) => formatAddress(address))
   const { MQ_USER: user, MQ_PASSWORD: password } = env

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '@cashflow/async'
 import type { Logger } from './logger.ts'
-import { errorMessage } from './redact.ts'
+import { redactedErrorMessage } from './redact.ts'
 
 const RETRY_MS = 500
 const REMIND_MS = 10_000
@@ -8,17 +8,17 @@ const REMIND_MS = 10_000
 export interface WaitOptions {
   logger: Logger
   signal: AbortSignal
-  /** Recognises an error that is thrown at once. */
+  /** True for an error that ends the wait. */
   isHopeless?: (error: unknown) => boolean
-  /** Names the settings to look at where the server answered and refused: that is logged as an error, not as a warning. */
+  /** The settings to correct if the server refused the connection. The wait is then logged as an error, not as a warning. */
   settingsOf?: (error: unknown) => string | undefined
 }
 
 /**
- * Tries until it succeeds, and says what it waits for and why: at once, then every ten seconds. `attempt` bounds its own
- * time.
+ * Repeats `attempt` until it succeeds. Logs `what` it waits for and the reason: immediately, then every ten seconds.
  *
- * @throws what the signal aborted with, or a hopeless error
+ * @param attempt has a deadline of its own
+ * @throws the signal's reason, or a hopeless error
  */
 export async function waitFor<Result>(
   what: string,
@@ -36,11 +36,11 @@ export async function waitFor<Result>(
       if (isHopeless(error)) throw error
       if (Date.now() >= remindAt) {
         const settings = settingsOf(error)
-        const facts = { reason: errorMessage(error), ...(settings !== undefined && { settings }) }
+        const facts = { reason: redactedErrorMessage(error), ...(settings !== undefined && { settings }) }
         logger[settings === undefined ? 'warn' : 'error'](`waiting for ${what}`, facts)
         remindAt = Date.now() + REMIND_MS
       }
     }
-    await sleep(RETRY_MS, undefined, { signal })
+    await pause(RETRY_MS, signal)
   }
 }

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { createCondition, type LogFields } from '../src/index.ts'
 
-describe('a condition in the log', () => {
+describe('condition in the log', () => {
   let lines: string[]
   let at: number
   const write = (level: string) => (message: string, fields?: LogFields) =>
@@ -14,7 +14,7 @@ describe('a condition in the log', () => {
     at = 1_000
   })
 
-  it('is logged when it begins, once a minute while it lasts, and once when it is over', () => {
+  it('is logged when it begins, once a minute while it lasts, and once when it has ended', () => {
     const rain = create()
     for (; at <= 121_000; at += 1_000) rain.holds({ mm: at / 1_000 })
     rain.isOver({ mm: 0 })
@@ -27,7 +27,7 @@ describe('a condition in the log', () => {
     ])
   })
 
-  it('is not logged more often when it comes and goes', () => {
+  it('is logged at most once a minute when it begins and ends often', () => {
     const rain = create('error')
     for (; at <= 61_000; at += 2_000) {
       rain.holds()

@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { ConfigError } from '../src/config-error.ts'
-import { readEnvFile } from '../src/env-file.ts'
+import { ConfigError, readEnvFile } from '../src/env.ts'
 
-describe('a file .env', () => {
+describe('.env file', () => {
   let dir: string
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), 'cashflow-env-'))
@@ -20,7 +19,7 @@ describe('a file .env', () => {
     return { ...readEnvFile(file) }
   }
 
-  it('is not needed', () => {
+  it('may be missing', () => {
     expect({ ...readEnvFile(join(dir, 'missing')) }).to.deep.equal({})
   })
 
@@ -45,7 +44,7 @@ describe('a file .env', () => {
     ['a quote that ends in a later line', 'A="hunter2\nB="c"\nD=1', /line 1 is not NAME=value$/],
     ['line ends of one CR', 'A=1\rB=hunter2', /line 1 is not NAME=value$/],
   ] as const) {
-    it(`is refused, by its name, for ${what}`, () => {
+    it(`is rejected by name for ${what}`, () => {
       expect(() => read(content))
         .to.throw(ConfigError, reason)
         .with.property('message')
@@ -53,7 +52,7 @@ describe('a file .env', () => {
     })
   }
 
-  it('is read by a process outside production, and variables that are set win', async () => {
+  it('is read by a process outside production, and set variables win', async () => {
     writeFileSync(join(dir, '.env'), '\ufeffPORT=1\nDB_PORT=2\nMQ_PORT=3\n')
     const runtime = join(import.meta.dirname, '../src/index.ts')
     const program = `
@@ -68,7 +67,7 @@ describe('a file .env', () => {
     expect(await read({ APP_ENV: 'production', DB_PORT: '5' })).to.deep.equal([null, '5', null])
   })
 
-  it('is refused, by its name, where it cannot be read', () => {
+  it('is rejected by name if it cannot be read', () => {
     expect(() => readEnvFile(dir)).to.throw(ConfigError, /cannot be read: EISDIR/)
   })
 })

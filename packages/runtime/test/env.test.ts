@@ -26,7 +26,7 @@ function refused(env: Record<string, string>): string {
 }
 
 describe('settings', () => {
-  it('refuse certificates that cannot be read, in production: Docker makes a folder of a missing file', () => {
+  it('reject certificates in production that cannot be read, such as the folder that Docker makes for a missing file', () => {
     const runtime = join(import.meta.dirname, '../src/index.ts')
     const program = `import { loadConfig } from ${JSON.stringify(runtime)}; loadConfig(() => ({}))`
     const load = (file: string) => {
@@ -46,13 +46,13 @@ describe('settings', () => {
     expect(settings.PORT).to.equal(8080)
   })
 
-  it('name the exchange as the queue, unless it has a name of its own', () => {
+  it('give the exchange the queue’s name by default', () => {
     expect(exchangeName(parseEnv(schema, {}))).to.equal('payments')
     expect(exchangeName(parseEnv(schema, { MQ_QUEUE: 'orders', MQ_EXCHANGE: '' }))).to.equal('orders')
     expect(exchangeName(parseEnv(schema, { MQ_QUEUE: 'orders', MQ_EXCHANGE: 'events' }))).to.equal('events')
   })
 
-  it('refuse names of queues and exchanges that are RabbitMQ’s own or those of dead letters', () => {
+  it('reject names of queues and exchanges that RabbitMQ reserves, or that dead letters use', () => {
     for (const name of ['MQ_QUEUE', 'MQ_EXCHANGE']) {
       for (const value of ['amq.topic', 'amq.', 'payments.dead', ' ', 'x'.repeat(201)])
         expect(refused({ [name]: value }), value).to.include(`${name}: must `)
@@ -63,7 +63,7 @@ describe('settings', () => {
     expect(parseEnv(schema, {})).to.be.frozen
   })
 
-  it('may be given in parts, which are encoded', () => {
+  it('accept addresses in parts, and encode them', () => {
     const settings = parseEnv(schema, {
       DB_HOST: 'db',
       DB_USER: 'me',
@@ -76,29 +76,29 @@ describe('settings', () => {
     expect(brokerUrls(settings)).to.deep.equal(['amqp://guest:a%3Ab@mq:5672/'])
   })
 
-  it('are taken from a URL as it is, and from a list of URLs', () => {
+  it('accept a URL without a change, and a list of URLs', () => {
     const url = 'postgres://postgres:postgres@localhost:5432/payments?sslmode=disable'
     const settings = parseEnv(schema, { DATABASE_URL: url, DB_HOST: 'ignored', RABBITMQ_URL: 'amqp://a/, amqps://b/v' })
     expect(databaseUrl(settings)).to.equal(url)
     expect(brokerUrls(settings)).to.deep.equal(['amqp://a/', 'amqps://b/v'])
   })
 
-  it('leave out line breaks at the end of a value, which a file with a secret often has', () => {
+  it('ignore line breaks at the end of a value, which a file with a secret often has', () => {
     const settings = parseEnv(schema, { DB_PASSWORD: ' secret \r\n', PORT: '80\n' })
     expect(settings).to.include({ DB_PASSWORD: ' secret ', PORT: 80 })
   })
 
-  it('are refused, by name, where a value is not UTF-8: Node has U+FFFD in its place', () => {
+  it('are rejected by name if a value is not UTF-8, for which Node has U+FFFD', () => {
     expect(refused({ DB_PASSWORD: 'hunter2\ufffd', MQ_USER: '\ufffd' })).to.equal(
       'These settings are not usable:\n  DB_PASSWORD: must be a text in UTF-8\n  MQ_USER: must be a text in UTF-8',
     )
   })
 
-  it('count as unset when they are empty', () => {
+  it('count as unset if they are empty', () => {
     expect(parseEnv(schema, { PORT: '', DATABASE_URL: '' }).PORT).to.equal(8080)
   })
 
-  it('are refused with one message that names every bad one and shows no value', () => {
+  it('are rejected with one message that names every invalid one and shows no value', () => {
     const message = refused({
       PORT: 'http',
       DATABASE_URL: 'mysql://u:hunter2@h/d',
@@ -111,7 +111,7 @@ describe('settings', () => {
   })
 
   for (const bad of ['-1', '1.5', '1e3', '0x10', ' ', '65536', '٣', 'NaN']) {
-    it(`refuse ${JSON.stringify(bad)} as a port`, () => {
+    it(`reject ${JSON.stringify(bad)} as a port`, () => {
       expect(refused({ PORT: bad })).to.include('PORT')
     })
   }

@@ -9,7 +9,7 @@ import { expect } from 'chai'
 import { createLogOutput } from '../src/log-output.ts'
 
 const RUNTIME = join(import.meta.dirname, '../src/index.ts')
-/** Logs as it is told to, and answers with the memory that it holds, in bytes. */
+/** Logs the lines that a message asks for, and answers with its heap's size in bytes. */
 const PROGRAM = `
   import { createLogger, loadConfig } from ${JSON.stringify(RUNTIME)}
   loadConfig(() => ({}))
@@ -24,7 +24,7 @@ const PROGRAM = `
   })
   process.send('started')`
 
-describe('a log that cannot be written', () => {
+describe('log that cannot be written', () => {
   const children: ChildProcess[] = []
   let dir: string
   beforeEach(async () => {
@@ -35,7 +35,7 @@ describe('a log that cannot be written', () => {
     await rm(dir, { recursive: true })
   })
 
-  /** Starts the program under a shell, which has it write to where `redirection` says. */
+  /** Starts the program in a shell. `redirection` is the command, in which NODE stands for the program. */
   async function start(redirection: string, stdio: SpawnOptions['stdio'] = ['ignore', 'pipe', 'pipe', 'ipc']) {
     const command = `${redirection.includes(';') ? '' : 'exec '}${redirection.replace('NODE', '"$0" --expose-gc --input-type=module --eval "$1"')}`
     const child = spawn('bash', ['-c', command, process.execPath, PROGRAM], {
@@ -55,13 +55,13 @@ describe('a log that cannot be written', () => {
     return {
       child,
       stderr: () => stderr,
-      /** @returns its memory when it has logged them */
+      /** @returns the size of its heap after it has logged the lines */
       log(lines: number, text = 'a line'): Promise<number> {
         child.send({ lines, text })
         return answer()
       },
       async stop() {
-        // Not its own `close`, which Node does not emit after this.
+        // Not the `close` of the child, which Node does not emit after `disconnect`.
         const closed = [child.stdout, child.stderr].map((stream) => stream?.closed || once(stream as Readable, 'close'))
         const exited = once(child, 'exit')
         child.stdout?.resume()
@@ -72,7 +72,7 @@ describe('a log that cannot be written', () => {
     }
   }
 
-  /** Tries what `check` wants, until it stops throwing. */
+  /** Repeats `check` until it throws no error. */
   async function eventually(check: () => Promise<void>): Promise<void> {
     for (const deadline = Date.now() + 30_000; ; await sleep(50)) {
       try {
@@ -83,14 +83,14 @@ describe('a log that cannot be written', () => {
     }
   }
 
-  it('stops no process when the disk is full, and standard error is told once', async () => {
+  it('stops no process when the disk is full, and is reported on standard error once', async () => {
     const program = await start('NODE > /dev/full')
     for (let turn = 0; turn < 3; turn++) await program.log(2)
     expect(await program.stop()).to.equal(0)
     expect(program.stderr()).to.match(/^test: the log cannot be written: ENOSPC: [^\n]*; going on\n$/)
   })
 
-  it('stops no process when its reader is gone, and standard error is told once', async () => {
+  it('stops no process when its reader has ended, and is reported on standard error once', async () => {
     const program = await start('NODE')
     program.child.stdout?.destroy()
     for (let turn = 0; turn < 3; turn++) await program.log(2)
@@ -104,14 +104,14 @@ describe('a log that cannot be written', () => {
     expect(await program.stop()).to.equal(0)
   })
 
-  it('has one listener for its errors, however many loggers write to it, so that Node warns of no leak', () => {
+  it('has one listener for its errors with any number of loggers, so that Node warns of no leak', () => {
     const stream = new PassThrough()
     for (let logger = 0; logger < 20; logger++) createLogOutput(stream, { onBroken() {}, onRecovered() {} })
     expect(stream.listenerCount('error')).to.equal(1)
   })
 
-  it('is written again when there is room, and says how many lines were lost', async () => {
-    // A file that cannot grow beyond 8 kB, as on a disk that is full there.
+  it('is written again when there is room, with the number of lost lines', async () => {
+    // A file that cannot grow beyond 8 kB acts as a full disk.
     const program = await start('ulimit -f 8; NODE >> log')
     const file = join(dir, 'log')
     await program.log(200)
@@ -128,12 +128,12 @@ describe('a log that cannot be written', () => {
     const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '')
     expect(lines.map((line) => JSON.parse(line).message).slice(0, 2)).to.deep.equal(['a line', 'log lines were lost'])
     const { lines_since_start: lost, reason } = JSON.parse(lines[1] ?? '')
-    // The first 8 kB were written, and the lines since there is room.
+    // The first 8 kB were written, and the lines after the file had room again.
     expect(lost).to.be.within(logged - 120, logged - 1)
     expect(reason).to.match(/^EFBIG/)
   })
 
-  it('costs a bounded amount of memory when its reader does not keep up, and says how many lines were lost', async () => {
+  it('uses bounded memory when its reader does not keep up, and shows the number of lost lines', async () => {
     const program = await start('NODE')
     program.child.stdout?.pause()
     const text = 'x'.repeat(1_000)

@@ -8,8 +8,8 @@ function capture({ isTTY = false, level = 'info' as const } = {}) {
   return { logger, text: () => (stream.read() as string | null) ?? '' }
 }
 
-describe('a logger', () => {
-  it('writes one JSON object a line, with its facts as fields', () => {
+describe('logger', () => {
+  it('writes one JSON object a line, with the facts as fields', () => {
     const { logger, text } = capture()
     logger.info('payment settled', { payment_id: 'p-1', request_id: 'r-1', amount_minor: 5n })
     logger.warn('second\nline')
@@ -30,25 +30,25 @@ describe('a logger', () => {
     expect(lines[1]).to.include({ level: 'warn', message: 'second\nline' })
   })
 
-  it('keeps its own fields whatever the caller names his', () => {
+  it('keeps its own fields if the caller’s fields have the same names', () => {
     const { logger, text } = capture()
     logger.info('the message', { message: 'other', level: 'error', service: 'other' })
     expect(JSON.parse(text())).to.include({ service: 'api', level: 'info', message: 'the message' })
   })
 
-  it('adds no listener to an output that others log to as well, which Node would warn of', () => {
+  it('adds no second listener to an output of several loggers, so that Node warns of no leak', () => {
     const stream = new PassThrough()
     for (let count = 0; count < 12; count += 1) createLogger({ service: 'api', level: 'info', stream })
     expect(stream.listenerCount('error')).to.equal(1)
   })
 
-  it('is silent below its level', () => {
+  it('writes nothing below its level', () => {
     const { logger, text } = capture()
     logger.debug('not this')
     expect(text()).to.equal('')
   })
 
-  it('never shows a password, in whatever field it comes', () => {
+  it('never shows a password, in any field', () => {
     const { logger, text } = capture()
     const error = Object.assign(new Error('connect to postgres://u:hunter2@h failed'), {
       config: { password: 'hunter2' },
@@ -61,7 +61,7 @@ describe('a logger', () => {
     expect(text()).to.include('cannot reach').and.to.not.include('hunter2')
   })
 
-  it('is readable on a terminal', () => {
+  it('writes readable lines on a terminal', () => {
     const { logger, text } = capture({ isTTY: true })
     logger.info('payment settled', { payment_id: 'p-1', reason: 'two words' })
     expect(text()).to.match(

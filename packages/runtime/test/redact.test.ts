@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { errorMessage, redact } from '../src/index.ts'
+import { redact, redactedErrorMessage } from '../src/index.ts'
 
 describe('redact', () => {
   for (const [text, clean] of [
@@ -17,14 +17,14 @@ describe('redact', () => {
   }
 
   for (const part of ['a', '://', '://:', '@', ':']) {
-    it(`reads a long text of ${part} once`, function () {
+    it(`reads a long text of ${part} in linear time`, function () {
       this.timeout(2_000)
       const text = part.repeat(1_000_000)
       expect(redact(text)).to.have.length.of.at.most(text.length)
     })
   }
 
-  it('hides what is named like a secret, at any depth, and keeps the rest', () => {
+  it('hides fields that are named like a secret, at any depth, and keeps the rest', () => {
     const fields = {
       a: 1,
       deep: [{ password: 'x', DB_PASSWORD: 'x', PROVIDER_TOKEN: 'x', authorization: 'x', url: 'amqp://u:x@h' }],
@@ -39,32 +39,32 @@ describe('redact', () => {
     })
   })
 
-  it('tells of an error and its causes without their passwords', () => {
+  it('shows an error and its causes without their passwords', () => {
     const cause = Object.assign(new Error('cannot reach amqp://u:secret@h'), { code: 'ECONNREFUSED' })
-    const told = JSON.stringify(redact(new Error('outer postgres://u:secret@h', { cause })))
-    expect(told).to.not.include('secret')
-    expect(told).to.include('ECONNREFUSED').and.to.include('outer')
+    const shown = JSON.stringify(redact(new Error('outer postgres://u:secret@h', { cause })))
+    expect(shown).to.not.include('secret')
+    expect(shown).to.include('ECONNREFUSED').and.to.include('outer')
   })
 
-  it('ends in a structure that contains itself', () => {
+  it('stops in a structure that contains itself', () => {
     const loop: Record<string, unknown> = {}
     loop.self = loop
     expect(JSON.stringify(redact(loop))).to.include('[deep]')
   })
 })
 
-describe('errorMessage', () => {
-  it('is not empty where Node joins the errors of several addresses', () => {
+describe('redactedErrorMessage', () => {
+  it('is not empty for Node’s error of several addresses', () => {
     const error = new AggregateError([
       new Error('connect ECONNREFUSED ::1:5432'),
       new Error('connect ECONNREFUSED 127.0.0.1:5432'),
     ])
-    expect(errorMessage(error)).to.equal('connect ECONNREFUSED ::1:5432; connect ECONNREFUSED 127.0.0.1:5432')
+    expect(redactedErrorMessage(error)).to.equal('connect ECONNREFUSED ::1:5432; connect ECONNREFUSED 127.0.0.1:5432')
   })
 
-  it('says something of whatever was thrown', () => {
-    expect(errorMessage('text')).to.equal('text')
-    expect(errorMessage(undefined)).to.equal('undefined')
-    expect(errorMessage(new TypeError())).to.equal('TypeError')
+  it('is not empty for any thrown value', () => {
+    expect(redactedErrorMessage('text')).to.equal('text')
+    expect(redactedErrorMessage(undefined)).to.equal('undefined')
+    expect(redactedErrorMessage(new TypeError())).to.equal('TypeError')
   })
 })

@@ -67,7 +67,7 @@ describe('services behind PgBouncer', () => {
       expect(refused).to.include({
         level: 'error',
         message: 'could not start',
-        part: 'database',
+        component: 'database',
         code: 'database_setting',
       })
       expect(refused?.reason).to.include('pool_mode = session')

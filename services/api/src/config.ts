@@ -19,7 +19,7 @@ export const apiEnv = z.object({
   API_QUEUE_MAX: integer({ min: 1, max: 100_000, default: 1_000 }),
 })
 
-/** @throws ConfigError naming every setting that is not usable */
+/** @throws ConfigError that names every invalid setting */
 export function apiConfig(env: Env) {
   const settings = parseEnv(apiEnv, env)
   return Object.freeze({
@@ -27,9 +27,9 @@ export function apiConfig(env: Env) {
     logLevel: settings.LOG_LEVEL,
     redriveAfterMs: settings.REDRIVE_AFTER_MS,
     host: settings.HOST,
-    /** 0 is any free port. */
+    /** 0 means any free port. */
     port: settings.PORT,
-    /** Requests that may wait to write, and as many to read. */
+    /** Number of requests that may wait to write, and of those that may wait to read. */
     queueMax: settings.API_QUEUE_MAX,
   })
 }

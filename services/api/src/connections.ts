@@ -1,100 +1,93 @@
+import { readFileSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Logger } from '@cashflow/runtime'
-import { Line, type Member } from './line.ts'
 
-export interface Connection extends Member<Connection> {
+export interface Connection {
   readonly socket: Socket
-  /** In their order. One lasts until its answer is sent and its request has arrived, were it unread. */
+  /** Exchanges in the order of their requests. An exchange ends when its answer is sent and its request has arrived. */
   readonly exchanges: Set<ServerResponse>
   /** The request whose body is arriving. */
   arriving: IncomingMessage | undefined
-  /** Whether a complete request is expected: the connection is new, or bytes have come since the last request. */
+  /** True for a new connection, and when bytes have arrived since the last request. */
   isExpecting: boolean
+  /** The line that the connection stands in. Undefined while the server owes it an answer, and after its end. */
+  line: Line | undefined
 }
+
+/** Connections in the order in which they joined. A Set keeps that order, and a connection can leave from any place. */
+type Line = Set<Connection>
 
 export interface Connections {
   readonly open: ReadonlyMap<Socket, Connection>
-  /** Logs what has not been logged. */
+  /** Logs the closed connections that are not logged yet. */
   stop(): void
 }
 
+export interface ConnectionsOptions {
+  connectionsMax: number
+  logger: Logger
+}
+
 /**
- * Knows each connection and its exchanges. Above `connectionsMax` it closes one: the one that has been idle the longest;
- * where none is idle, the one that has been longest without a complete request, or does not read its answer. One that
- * is owed an answer is never closed: where all are, the new one is. No client can keep others out by holding connections.
+ * Tracks each connection and its exchanges. Above `connectionsMax` it closes a connection, so that no client can keep
+ * others out by holding connections.
+ *
+ * 1. It closes the connection that has been idle for the longest time.
+ * 2. If none is idle, it closes the one that has been longest without a complete request, or does not read its answer.
+ * 3. If it owes an answer to every other connection, it closes the new one.
  */
-export function trackConnections(
-  server: Server,
-  { connectionsMax, logger }: { connectionsMax: number; logger: Logger },
-): Connections {
+export function trackConnections(server: Server, { connectionsMax, logger }: ConnectionsOptions): Connections {
   const open = new Map<Socket, Connection>()
-  const idle = new Line<Connection>()
-  const slow = new Line<Connection>()
+  const idle: Line = new Set()
+  const slow: Line = new Set()
   const closings = createClosingLog(logger, connectionsMax)
 
-  /** Undefined while the client is owed an answer. */
-  function lineOf({ exchanges, isExpecting }: Connection): Line<Connection> | undefined {
-    // Answers go out in order: a client that does not read the first gets no later one either.
+  function lineOf({ socket, exchanges, isExpecting }: Connection): Line | undefined {
+    if (socket.destroyed) return undefined
+    // Answers go out in order: a client that does not read the first one gets no later one either.
     const [due] = exchanges
     if (due) return due.req.complete && !due.writableEnded ? undefined : slow
     return isExpecting ? slow : idle
   }
 
-  /** Called after each change that may move it. It keeps its place while its line stays the same. */
+  /** Called after each change that may move the connection. A connection whose line stays the same keeps its place. */
   function place(connection: Connection): void {
-    const line = connection.socket.destroyed ? undefined : lineOf(connection)
-    if (line === connection.line) return
-    connection.line?.delete(connection)
-    line?.add(connection)
-  }
-
-  function leave(connection: Connection): void {
-    open.delete(connection.socket)
-    connection.line?.delete(connection)
+    const line = lineOf(connection)
+    if (line !== connection.line) move(connection, line)
   }
 
   function makeRoom(newest: Connection): void {
-    const closed = idle.first ?? slow.first ?? newest
+    const [closed = newest] = idle.size > 0 ? idle : slow
     closings.count(closed === newest ? 'refused' : closed.line === idle ? 'closed_idle' : 'closed_slow')
     leave(closed)
     closed.socket.destroy()
   }
 
+  function leave(connection: Connection): void {
+    open.delete(connection.socket)
+    move(connection, undefined)
+  }
+
   server.on('connection', (socket) => {
-    const place = { line: undefined, before: undefined, after: undefined }
-    const connection = {
-      socket,
-      exchanges: new Set<ServerResponse>(),
-      arriving: undefined,
-      isExpecting: true,
-      ...place,
-    }
+    const exchanges = new Set<ServerResponse>()
+    const connection: Connection = { socket, exchanges, arriving: undefined, isExpecting: true, line: undefined }
     open.set(socket, connection)
-    slow.add(connection)
+    move(connection, slow)
     socket.once('close', () => leave(connection))
-    // The parser, which listens before this, has seen the bytes.
-    socket.on('data', () => arrived(connection))
+    // Node's parser listens first, so it has read the bytes.
+    socket.on('data', () => {
+      connection.isExpecting = true
+      if (connection.arriving?.complete) completeRequest(connection)
+      place(connection)
+    })
     if (open.size > connectionsMax) makeRoom(connection)
   })
-
-  function arrived(connection: Connection): void {
-    connection.isExpecting = true
-    if (connection.arriving?.complete) complete(connection)
-    place(connection)
-  }
-
-  function complete(connection: Connection): void {
-    connection.arriving = undefined
-    connection.isExpecting = false
-    connection.line?.delete(connection)
-  }
 
   server.on('request', (req, res) => {
     const connection = open.get(req.socket)
     if (!connection) return
-    // One that came in the same bytes.
-    if (connection.arriving) complete(connection)
+    if (connection.arriving) completeRequest(connection) // It arrived in the same bytes.
     connection.arriving = req
     connection.exchanges.add(res)
     const end = () => {
@@ -107,31 +100,67 @@ export function trackConnections(
   return { open, stop: closings.stop }
 }
 
+function move(connection: Connection, line: Line | undefined): void {
+  connection.line?.delete(connection)
+  line?.add(connection)
+  connection.line = line
+}
+
+function completeRequest(connection: Connection): void {
+  connection.arriving = undefined
+  connection.isExpecting = false
+  // A slow connection that completes a request joins the end of the line with its next one.
+  move(connection, undefined)
+}
+
 const LOG_EVERY_MS = 10_000
 
-/** At most a line every 10 s, so that a flood of connections is no flood of lines. */
+/** Logs at most one line every 10 s, so that a flood of connections does not flood the log. */
 function createClosingLog(logger: Logger, connectionsMax: number) {
   const none = () => ({ closed_idle: 0, closed_slow: 0, refused: 0 })
   let counts = none()
-  let pause: NodeJS.Timeout | undefined
+  let nextLog: NodeJS.Timeout | undefined
 
   function log(): void {
-    pause = undefined
+    nextLog = undefined
     if (Object.values(counts).every((count) => count === 0)) return
     logger.warn('connections closed: the limit is reached', { connections_max: connectionsMax, ...counts })
     counts = none()
-    pause = setTimeout(log, LOG_EVERY_MS).unref()
+    nextLog = setTimeout(log, LOG_EVERY_MS).unref()
   }
 
   return {
     count(kind: keyof typeof counts): void {
       counts[kind] += 1
-      if (!pause) log()
+      if (!nextLog) log()
     },
     stop(): void {
-      clearTimeout(pause)
+      clearTimeout(nextLog)
       log()
-      clearTimeout(pause)
+      clearTimeout(nextLog)
     },
+  }
+}
+
+const CONNECTIONS_MAX = 4_096
+/** Files that remain for sessions with PostgreSQL, the log, and Node itself. */
+const FILES_RESERVED = 64
+
+/**
+ * Number of connections that an API holds: 4,096, or fewer if the process may open fewer files. Without this limit the
+ * kernel accepts connections that Node cannot open, and new sessions with PostgreSQL fail.
+ *
+ * @param limits the text of /proc/self/limits, empty on a system that has no such file
+ */
+export function defaultConnectionsMax(limits = readLimits()): number {
+  const filesMax = Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY)
+  return Math.max(1, Math.min(CONNECTIONS_MAX, filesMax - FILES_RESERVED))
+}
+
+function readLimits(): string {
+  try {
+    return readFileSync('/proc/self/limits', 'utf8')
+  } catch {
+    return ''
   }
 }

@@ -1,19 +1,19 @@
+import { DeadlineError } from '@cashflow/async'
 import { isPermanent, mayBeItemsOwn } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
-import { answerJson } from './answer-json.ts'
-import { DeadlineError } from './deadline.ts'
-import { ClientGoneError } from './in-turn.ts'
 import { PROBLEM_TYPE, PROBLEMS, Problem, problemBody } from './problem.ts'
+import { ClientGoneError } from './request-queue.ts'
+import { sendJson } from './send-json.ts'
 
 const RETRY_AFTER_S = 5
 
-export const refuseUnknownRoutes: RequestHandler = () => {
+export const notFound: RequestHandler = () => {
   throw new Problem('not-found', 'No route has this path.')
 }
 
-/** For a route's other methods: says which ones it has. */
-export function allowOnly(...methods: string[]): RequestHandler {
+/** Answers every method that a route does not have: 405, or 204 to OPTIONS. `Allow` lists `methods`. */
+export function methodNotAllowed(...methods: string[]): RequestHandler {
   const allow = [...methods, 'OPTIONS'].join(', ')
   return (req, res) => {
     if (req.method !== 'OPTIONS')
@@ -22,17 +22,17 @@ export function allowOnly(...methods: string[]): RequestHandler {
   }
 }
 
-/** The one place where an error becomes an answer. What a client did is in its answer; what we did is logged. */
-export function answerErrors(logger: Logger): ErrorRequestHandler {
+/** The only place where an error becomes an answer. Errors of the server are also logged. */
+export function errorHandler(logger: Logger): ErrorRequestHandler {
   return (error, req, res, _next) => {
-    if (error instanceof ClientGoneError) return // The request's own line says so.
+    if (error instanceof ClientGoneError) return // The request's own log line shows it.
     const problem = toProblem(error)
     const { requestId } = res.locals
     if (problem.code === 'unavailable') logger.warn('database is not available', { error, request_id: requestId })
     if (problem.code === 'internal') logger.error('request failed', { error, request_id: requestId })
     if (res.headersSent) return void req.socket.destroy()
     res.set(problem.headers)
-    answerJson(res, PROBLEMS[problem.code].status, problemBody(problem, requestId), PROBLEM_TYPE)
+    sendJson(res, PROBLEMS[problem.code].status, problemBody(problem, requestId), PROBLEM_TYPE)
   }
 }
 
@@ -43,14 +43,14 @@ function toProblem(error: unknown): Problem {
   if (isUnavailable(error))
     return new Problem(
       'unavailable',
-      'The database does not answer. Send the same request again: should it have been stored after all, the answer names it.',
+      'The database does not answer. Send the same request again. If the payment was stored after all, the answer names it.',
       { headers: { 'Retry-After': String(RETRY_AFTER_S) } },
     )
-  return new Problem('internal', 'The request could not be handled. It was recorded under its request_id.')
+  return new Problem('internal', 'The request could not be handled. The log has the error under the request_id.')
 }
 
-// An error of the database is no reason to believe that the request was at fault. But a damaged row is not
-// repaired by sending the request again: that is `internal`, and an error line.
+// A client can repeat a request after most errors of the database. Not after one that its own rows may cause, such as a
+// damaged row: that error is `internal`, and is logged as an error.
 function isUnavailable(error: unknown): boolean {
   if (error instanceof DeadlineError) return true
   return error instanceof Error && !isPermanent(error) && !mayBeItemsOwn(error)

@@ -1,39 +1,41 @@
+import { within } from '@cashflow/async'
 import type { Tables } from '@cashflow/db'
 import { Router } from 'express'
 import { type Kysely, sql } from 'kysely'
-import { answerJson } from './answer-json.ts'
-import { within } from './deadline.ts'
-import { allowOnly } from './errors.ts'
+import { methodNotAllowed } from './errors.ts'
 import { Problem } from './problem.ts'
+import { sendJson } from './send-json.ts'
 
-const ANSWER_MS = 2_000
+const DEADLINE = { deadlineMs: 2_000, what: 'the health query' }
 
 /**
- * Healthy is what can take payments: RabbitMQ being away is not the API's problem. One question to PostgreSQL serves all
- * who ask while it runs, so that no number of them takes connections away from payments. That includes a question that
- * hangs: the limits of its session end it within 13 s, and those who ask before get 503 after 2 s of their own.
+ * GET /health: 200 if PostgreSQL answers, else 503 after at most 2 s. RabbitMQ does not count: the API takes payments
+ * without it.
+ *
+ * Requests share one query while it runs, so that no number of them takes sessions away from payments. The limits of its
+ * session end a query that hangs within 13 s.
  */
 export function healthRoutes(db: Kysely<Tables>): Router {
-  let asking: Promise<unknown> | undefined
-  const ask = () => {
-    asking ??= sql`select 1`.execute(db).finally(() => {
-      asking = undefined
+  let query: Promise<unknown> | undefined
+  const askPostgres = () => {
+    query ??= sql`select 1`.execute(db).finally(() => {
+      query = undefined
     })
-    return asking
+    return query
   }
   const router = Router()
   router
     .route('/')
     .get(async (_req, res) => {
-      await within(ANSWER_MS, ask()).catch((cause) => {
+      await within(askPostgres(), DEADLINE).catch((cause) => {
         throw new Problem('unavailable', 'PostgreSQL does not answer.', {
           members: { failing: ['postgresql'] },
           headers: { 'Retry-After': '1' },
           cause,
         })
       })
-      answerJson(res, 200, { status: 'ok' })
+      sendJson(res, 200, { status: 'ok' })
     })
-    .all(allowOnly('GET', 'HEAD'))
+    .all(methodNotAllowed('GET', 'HEAD'))
   return router
 }

@@ -1,9 +1,9 @@
+import type { IncomingMessage } from 'node:http'
 import { MIMEType } from 'node:util'
 import type { Request, RequestHandler } from 'express'
 import { type MemberError, Problem, validationProblem } from './problem.ts'
-import { readBody } from './read-body.ts'
 
-/** A number of the body, as it was written: no digit is lost to floating point. */
+/** A number of the body as JSON text, so that floating point loses no digit. */
 export class JsonNumber {
   readonly source: string
 
@@ -12,7 +12,7 @@ export class JsonNumber {
   }
 }
 
-/** Leaves a JSON object in `req.body`, or refuses the request. */
+/** Reads a JSON object into `req.body`, or rejects the request. */
 export const jsonBody: RequestHandler = async (req, _res, next) => {
   assertJson(req)
   req.body = parseObject(decode(await readBody(req)))
@@ -30,7 +30,7 @@ function assertJson(req: Request): void {
     })
 }
 
-// MIMEType reads a run of spaces again from each of them: 14,000 take half a second.
+// MIMEType needs quadratic time for a run of spaces: 14,000 of them take half a second.
 const CONTENT_TYPE_MAX = 255
 
 function isJson(contentType = ''): boolean {
@@ -44,7 +44,47 @@ function isJson(contentType = ''): boolean {
   }
 }
 
-// Bytes that are no UTF-8 are refused, not replaced: two different references would become one.
+const BODY_BYTES_MAX = 16_384
+const CHUNKS_MAX = 64
+const BODY_DEADLINE_MS = 10_000
+
+/**
+ * Reads the whole body into memory. A body that is too large is rejected immediately. Its rest is read and discarded, so
+ * that the client reads its answer.
+ *
+ * @throws Problem
+ */
+export async function readBody(req: IncomingMessage, deadlineMs = BODY_DEADLINE_MS): Promise<Buffer> {
+  if (Number(req.headers['content-length']) > BODY_BYTES_MAX) throw tooLarge()
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  const keep = (chunk: Buffer) => {
+    sizeBytes += chunk.length
+    if (sizeBytes > BODY_BYTES_MAX) {
+      req.off('data', keep).resume()
+      reject(tooLarge())
+      return
+    }
+    // A chunk of one byte takes a hundred bytes of memory.
+    if (chunks.push(chunk) === CHUNKS_MAX) chunks.splice(0, CHUNKS_MAX, Buffer.concat(chunks))
+  }
+  req.on('data', keep)
+  req.once('end', () => resolve(Buffer.concat(chunks)))
+  req.once('error', () => reject(new Problem('bad-request', 'The body ended early.')))
+  const timer = setTimeout(() => reject(tooSlow()), deadlineMs)
+  return promise.finally(() => clearTimeout(timer))
+}
+
+function tooLarge(): Problem {
+  return new Problem('payload-too-large', `A body has at most ${BODY_BYTES_MAX} bytes.`)
+}
+
+function tooSlow(): Problem {
+  return new Problem('request-timeout', 'The body did not arrive in time.', { headers: { Connection: 'close' } })
+}
+
+// Invalid bytes are rejected, not replaced: two different references would become one.
 const UTF8 = new TextDecoder('utf-8', { fatal: true })
 
 function decode(body: Buffer): string {
@@ -70,17 +110,17 @@ function parse(text: string): unknown {
       typeof value === 'number' && source !== undefined ? new JsonNumber(source) : value,
     )
   } catch (error) {
-    // A reviver descends by recursion, which thousands of brackets exhaust.
+    // JSON.parse with a reviver is recursive: thousands of nested brackets exhaust the stack.
     throw malformed(error instanceof RangeError ? 'is nested too deeply' : 'is not JSON')
   }
 }
 
-// A string, and the colon that makes it a name; or a bracket.
+// A string, with the colon that makes it a name, or a bracket.
 const TOKEN = /("(?:[^"\\]|\\.)*")([ \t\r\n]*:)?|[[{]|[\]}]/g
 
-/** The outermost object's names that occur more than once: parsers differ in which one they take. `value` is what `text` says. */
+/** Names that occur more than once in the outermost object. Parsers differ in which of the members they take. */
 function repeatedNames(text: string, value: object): string[] {
-  // Each occurrence has a colon, so with no more of these than members no name occurs twice.
+  // Each occurrence has a colon. If the text has as many colons as the object has members, no name occurs twice.
   if (text.split(':').length - 1 === Object.keys(value).length) return []
   const counts = new Map<string, number>()
   let depth = 0
@@ -99,17 +139,16 @@ function malformed(detail: string): Problem {
   return validationProblem([{ pointer: '#', detail }])
 }
 
-// No member of ours comes near.
 const NAME_MAX = 64
 
-/** What is wrong with an outermost member, which is named unless its name would fill the answer. */
+/** An error of an outermost member. Its pointer names the member, unless the name would fill the answer. */
 export function memberError(name: string, detail: string): MemberError {
   if (name.length > NAME_MAX)
     return { pointer: '#', detail: `a member with a name of ${name.length} characters ${detail}` }
   return { pointer: pointerTo(name), detail }
 }
 
-/** RFC 6901 §6. */
+/** A JSON pointer as URI fragment (RFC 6901 §6). */
 function pointerTo(name: string): string {
   return `#/${encodeURIComponent(name.toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1'))}`
 }

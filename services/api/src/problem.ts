@@ -1,4 +1,4 @@
-/** Every problem that the API answers with (RFC 9457). Codes never change: clients decide by them. */
+/** Every problem that the API answers with (RFC 9457). A code never changes, because clients rely on it. */
 export const PROBLEMS = {
   'bad-request': { status: 400, title: 'Bad request' },
   'validation-error': { status: 400, title: 'The request body is not valid' },
@@ -17,9 +17,9 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS
 
-/** What is wrong with one member of the body. */
+/** An error in one member of the body. */
 export interface MemberError {
-  /** A JSON pointer as URI fragment (RFC 6901 §6), such as `#/amount`; `#` is the whole body, or a member with a long name. */
+  /** A JSON pointer as URI fragment (RFC 6901 §6), such as `#/amount`. `#` is the whole body, or a member with a long name. */
   readonly pointer: string
   readonly detail: string
 }
@@ -35,11 +35,11 @@ export interface ProblemMembers {
 export interface ProblemOptions {
   readonly members?: ProblemMembers
   readonly headers?: Readonly<Record<string, string>>
-  /** For the log alone. */
+  /** The error behind the problem, for debugging. No client sees it. */
   readonly cause?: unknown
 }
 
-/** Thrown to answer the request with a problem. `detail` is for the client, so it never holds another error's message. */
+/** Thrown to answer a request with a problem. Clients read `detail`, so it never contains another error's message. */
 export class Problem extends Error {
   readonly code: ProblemCode
   readonly members: ProblemMembers
@@ -68,7 +68,7 @@ export function problemBody({ code, message, members }: Problem, requestId: stri
 
 const ERRORS_MAX = 20
 
-/** @param errors all of them; the answer has the first 20 */
+/** @param errors all errors of the body; the answer has the first 20 */
 export function validationProblem(errors: readonly MemberError[]): Problem {
   const shown = errors.slice(0, ERRORS_MAX)
   const details = shown.map(({ pointer, detail }) => `${pointer} ${detail}`)

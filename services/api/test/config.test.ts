@@ -2,8 +2,8 @@ import { readmeSettings } from '@cashflow/testing'
 import { expect } from 'chai'
 import { apiConfig, apiEnv } from '../src/config.ts'
 
-describe('The API’s settings', () => {
-  it('have defaults for a machine of one’s own', () => {
+describe('api settings', () => {
+  it('have defaults for a developer’s machine', () => {
     expect(apiConfig({})).to.deep.equal({
       databaseUrl: 'postgres://postgres:postgres@localhost:5432/payments',
       logLevel: 'info',
@@ -14,13 +14,13 @@ describe('The API’s settings', () => {
     })
   })
 
-  it('are those of the table in the README', async () => {
+  it('match the table in the README', async () => {
     const defaults: Record<string, unknown> = apiEnv.parse({})
     const own = Object.keys(apiEnv.shape).map((name) => [name, String(defaults[name] ?? '')])
     expect(await readmeSettings('api')).to.deep.equal(Object.fromEntries(own))
   })
 
-  it('are refused together, by name and without their values', () => {
+  it('are rejected together, by name and without their values', () => {
     const env = { PORT: '80a', LOG_LEVEL: 'loud', DATABASE_URL: 'mysql://root:secret@localhost' }
     expect(() => apiConfig(env)).to.throw(/LOG_LEVEL/)
     expect(() => apiConfig(env)).to.throw(/DATABASE_URL/)
@@ -34,19 +34,19 @@ describe('The API’s settings', () => {
     ['0.0.0.0', '0.0.0.0'],
     ['localhost\n', 'localhost'],
   ] as const) {
-    it(`listen on ${host} with HOST=${JSON.stringify(HOST)}`, () => {
+    it(`accept HOST=${JSON.stringify(HOST)} to listen on ${host}`, () => {
       expect(apiConfig({ HOST }).host).to.equal(host)
     })
   }
 
   for (const HOST of ['*', '127.0.0.1:8080', '[::1]:8080', 'http://localhost', '"::1"', '[localhost]:1']) {
-    it(`refuse ${JSON.stringify(HOST)} as an address to listen on`, () => {
+    it(`reject ${JSON.stringify(HOST)} as an address to listen on`, () => {
       expect(() => apiConfig({ HOST })).to.throw('HOST: must be an address of this machine')
     })
   }
 
   for (const PORT of ['65536', '-1', '1e3', '0x50', '80.5', ' 80']) {
-    it(`refuse ${JSON.stringify(PORT)} as a port`, () => {
+    it(`reject ${JSON.stringify(PORT)} as a port`, () => {
       expect(() => apiConfig({ PORT })).to.throw(/PORT/)
     })
   }

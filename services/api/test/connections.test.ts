@@ -5,7 +5,8 @@ import { text } from 'node:stream/consumers'
 import type { Logger } from '@cashflow/runtime'
 import { eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type HttpComponent, httpPart } from '../src/http-component.ts'
+import { defaultConnectionsMax } from '../src/connections.ts'
+import { type HttpComponent, httpComponent } from '../src/http-component.ts'
 
 const CONNECTIONS_MAX = 10
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
@@ -19,7 +20,7 @@ interface Client {
   closed: boolean
 }
 
-describe('At its limit of connections, the HTTP server', () => {
+describe('HTTP server at its connection limit', () => {
   let http: HttpComponent
   let clients: Client[]
   let held: ServerResponse[]
@@ -41,12 +42,12 @@ describe('At its limit of connections, the HTTP server', () => {
     held = []
     lines = []
     begun = 0
-    http = httpPart(app, { host: '127.0.0.1', port: 0, logger, connectionsMax: CONNECTIONS_MAX })
+    http = httpComponent(app, { host: '127.0.0.1', port: 0, logger, connectionsMax: CONNECTIONS_MAX })
     await http.start(new AbortController().signal)
   })
   afterEach(() => stop())
 
-  /** Its clients leave first: it would wait for the requests that they have begun. */
+  /** Disconnects the clients first: the server would wait for the requests that they have begun. */
   async function stop(): Promise<void> {
     for (const { socket } of clients) socket.destroy()
     await http.stop()
@@ -67,14 +68,14 @@ describe('At its limit of connections, the HTTP server', () => {
     return client
   }
 
-  /** What the server says to a request on a connection of its own; nothing where it closes the connection. */
+  /** The answer to a request on a new connection, or nothing if the server closes the connection. */
   async function exchange(bytes = LAST): Promise<string> {
     const socket = openSocket(http.url)
     socket.write(bytes)
     return await text(socket).catch(() => '')
   }
 
-  /** An idle connection: kept alive after its answer. */
+  /** Opens a connection that is idle: kept alive after its answer. */
   async function openIdle(): Promise<Client> {
     const client = await open(GET)
     await eventually(() => expect(client.received).to.match(/served$/))
@@ -88,7 +89,7 @@ describe('At its limit of connections, the HTTP server', () => {
     return client
   }
 
-  /** Has sent the headers of a request whose body never ends. */
+  /** Opens a connection on which a request's headers have arrived. Its body never ends. */
   async function openSlow(): Promise<Client> {
     const before = begun
     const client = await open('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx')
@@ -113,7 +114,7 @@ describe('At its limit of connections, the HTTP server', () => {
     return items
   }
 
-  it('closes the connection that has been idle the longest for a new one', async () => {
+  it('closes the connection that has been idle for the longest time when a new one arrives', async () => {
     const [first, second, third] = (await times(CONNECTIONS_MAX, openIdle)) as [Client, Client, Client]
     first.socket.write(GET)
     await eventually(() => expect(first.received.match(/served/g)).to.have.length(2))
@@ -125,7 +126,7 @@ describe('At its limit of connections, the HTTP server', () => {
     expect(first.closed).to.equal(false)
   })
 
-  it('closes idle connections before those with an incomplete request or none yet', async () => {
+  it('closes idle connections before connections with an incomplete request, or without any request yet', async () => {
     const slow = [await open(), await openSlow(), await open('GET / HTTP/1.1\r\nHost')]
     const idle = await times(CONNECTIONS_MAX - slow.length, openIdle)
     await times(idle.length, openSlow)
@@ -135,12 +136,12 @@ describe('At its limit of connections, the HTTP server', () => {
     expect(total()).to.deep.equal({ closed_idle: idle.length, closed_slow: 0, refused: 0 })
   })
 
-  it('closes those that have been longest without a complete request, where none is idle', async () => {
+  it('closes the connections that have been longest without a complete request if none is idle', async () => {
     const slow = [await open(), await openSlow(), await open('GET / HTTP/1.1\r\nHost')]
     const later = await times(CONNECTIONS_MAX - slow.length, openSlow)
     for (const client of slow) {
       expect(stillOpen()).to.include(client).and.to.have.length(CONNECTIONS_MAX)
-      client.socket.write('x') // A byte more is no complete request.
+      client.socket.write('x') // One more byte does not complete the request.
       await openSlow()
       await areClosed(client)
     }
@@ -149,7 +150,7 @@ describe('At its limit of connections, the HTTP server', () => {
     expect(total()).to.deep.equal({ closed_idle: 0, closed_slow: slow.length, refused: 0 })
   })
 
-  it('never closes one whose complete request has no answer yet', async () => {
+  it('never closes a connection whose complete request has no answer yet', async () => {
     const waiting = await times(2, openHeld)
     for (const make of [openIdle, openSlow, open]) {
       await times(2 * CONNECTIONS_MAX, make)
@@ -160,7 +161,7 @@ describe('At its limit of connections, the HTTP server', () => {
     await eventually(() => expect(waiting.map(({ received }) => /at last$/.test(received))).to.deep.equal([true, true]))
   })
 
-  it('protects a request that waits behind an answered one, and one whose neighbour is incomplete', async () => {
+  it('keeps a connection with an unanswered request behind an answered one, or before an incomplete one', async () => {
     const pipelined = await open(GET + HELD + GET)
     const followed = await open(`${HELD}POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx`)
     await eventually(() => expect(held).to.have.length(2))
@@ -171,7 +172,7 @@ describe('At its limit of connections, the HTTP server', () => {
     await eventually(() => expect(followed.received).to.match(/at last$/))
   })
 
-  it('refuses a new one only while every other has an unanswered request', async () => {
+  it('refuses a new connection only while every other one has an unanswered request', async () => {
     const waiting = await times(CONNECTIONS_MAX, openHeld)
     expect(await exchange()).to.equal('')
     held[0]?.end('at last')
@@ -182,7 +183,7 @@ describe('At its limit of connections, the HTTP server', () => {
     expect(total()).to.deep.equal({ closed_idle: 1, closed_slow: 0, refused: 1 })
   })
 
-  it('does not protect a connection whose client does not read its answer', async () => {
+  it('closes a connection whose client does not read its answer', async () => {
     const unread = await times(CONNECTIONS_MAX, async () => {
       const client = await open()
       const before = begun
@@ -198,7 +199,7 @@ describe('At its limit of connections, the HTTP server', () => {
     expect(total()).to.deep.equal({ closed_idle: 0, closed_slow: 1, refused: 0 })
   })
 
-  it('loses no byte of an answer whose connection it closes', async () => {
+  it('loses no byte of the answers on the connections that it closes', async () => {
     const waiting = await times(CONNECTIONS_MAX, openHeld)
     const large = 'x'.repeat(100_000)
     for (const res of held) res.end(large)
@@ -208,12 +209,27 @@ describe('At its limit of connections, the HTTP server', () => {
     expect(newer.map(({ closed }) => closed)).not.to.include(true)
   })
 
-  it('logs a flood in one line every 10 s, and counts each connection', async () => {
+  it('logs a flood of connections in one line every 10 s, and counts each connection', async () => {
     const startedAt = performance.now()
     await times(300, open)
     await stop()
     const linesMax = 2 + Math.floor((performance.now() - startedAt) / 10_000)
     expect(lines.length).to.be.within(1, linesMax)
     expect(total()).to.deep.equal({ closed_idle: 0, closed_slow: 290, refused: 0 })
+  })
+})
+
+describe('the default limit of connections', () => {
+  const limits = (files: string) =>
+    `Limit                     Soft Limit           Hard Limit           Units     
+Max processes             9                    9                    processes 
+Max open files            ${files.padEnd(21)}${files.padEnd(21)}files     `
+
+  it('is 4,096, and lower if the process may open fewer files', () => {
+    expect(defaultConnectionsMax(limits('1048576'))).to.equal(4_096)
+    expect(defaultConnectionsMax(limits('unlimited'))).to.equal(4_096)
+    expect(defaultConnectionsMax('')).to.equal(4_096)
+    expect(defaultConnectionsMax(limits('1024'))).to.equal(960)
+    expect(defaultConnectionsMax(limits('10'))).to.equal(1)
   })
 })

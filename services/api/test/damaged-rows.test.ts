@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { bodyWith, expectProblem, newReference, post } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
 
-describe('A payment whose row is on a damaged page, at the API,', function () {
+describe('api: a payment whose row is on a damaged page', function () {
   this.timeout(180_000)
   let server: PrivatePostgres
   let api: ApiUnderTest
@@ -20,12 +20,12 @@ describe('A payment whose row is on a damaged page, at the API,', function () {
       select id, reference from payments where ctid < '(1,0)'::tid limit 1`.execute(api.db)
     damaged = rows[0] as typeof damaged
     await server.damage('payments', [0])
-    // The sessions of before are gone.
+    // The old sessions are gone.
     await api.agent.get('/health').retry(5)
   })
   after(() => api.stop())
 
-  it('is answered with 500, and the log says what PostgreSQL said', async () => {
+  it('is answered with 500, and PostgreSQL’s error is logged', async () => {
     api.logs.length = 0
     const response = await api.agent.get(`/payments/${damaged.id}`)
     expectProblem(response, 500, 'internal')
@@ -36,7 +36,7 @@ describe('A payment whose row is on a damaged page, at the API,', function () {
     expect((await api.agent.get('/health')).status).to.equal(200)
   })
 
-  it('fails no other request that shares a transaction with one for its reference', async () => {
+  it('fails no other payment in the transaction of a POST with its reference', async () => {
     const references = Array.from({ length: 20 }, newReference)
     references[7] = damaged.reference
     const responses = await Promise.all(references.map((reference) => post(api, bodyWith({ reference }))))

@@ -5,7 +5,7 @@ import { type ApiUnderTest, startApi } from './start-api.ts'
 
 const ID = '019a0000-0000-7000-8000-000000000000'
 
-describe('When PostgreSQL is away, the API', () => {
+describe('api without PostgreSQL', () => {
   let api: ApiUnderTest
   before(async () => {
     api = await startApi()
@@ -24,7 +24,7 @@ describe('When PostgreSQL is away, the API', () => {
     })
   }
 
-  it('answers 503 in bounded time while the network swallows everything, and recovers', async () => {
+  it('answers 503 in bounded time while the network drops every packet, and recovers', async () => {
     expect((await post(api, bodyWith())).status).to.equal(201)
     api.proxy.freeze()
     const stopwatch = startStopwatch()

@@ -7,7 +7,7 @@ import { type ApiUnderTest, startApi } from './start-api.ts'
 
 const ID = '019a0000-0000-7000-8000-000000000000'
 
-describe('When PostgreSQL is away, the API', () => {
+describe('api without PostgreSQL', () => {
   let api: ApiUnderTest
   beforeEach(async () => {
     api = await startApi()
@@ -61,13 +61,13 @@ describe('When PostgreSQL is away, the API', () => {
     await expectRecovery()
   })
 
-  it('does not let a client see that idle connections were ended', async () => {
+  it('answers as usual after PostgreSQL has ended idle sessions', async () => {
     await Promise.all(Array.from({ length: 10 }, () => api.agent.get(`/payments/${ID}`)))
     await endSessions(api.db)
     expect((await post(api, bodyWith())).status).to.equal(201)
   })
 
-  it('answers 201 once, and stores once, when the answer of the database is lost', async () => {
+  it('answers 201 and stores the payment once when PostgreSQL’s answer is lost', async () => {
     const reference = newReference()
     api.proxy.loseAnswerTo('with given')
     const response = await post(api, bodyWith({ reference }))
@@ -78,7 +78,7 @@ describe('When PostgreSQL is away, the API', () => {
     expect(found.body).to.include({ id: response.body.id, reference })
   })
 
-  it('answers 201 to all who shared a transaction when its answer is lost, and stores each once', async () => {
+  it('answers 201 to every payment of a transaction whose answer is lost, and stores each once', async () => {
     const references = Array.from({ length: 30 }, newReference)
     api.proxy.loseAnswerTo('with given')
     const responses = await Promise.all(references.map((reference) => post(api, bodyWith({ reference }))))
@@ -90,9 +90,9 @@ describe('When PostgreSQL is away, the API', () => {
 
   for (const [what, text] of [
     ['that a reference is taken', 'with given'],
-    ['who has it', 'with logged'],
+    ['with the payment that has the reference', 'with logged'],
   ] as const) {
-    it(`answers 409 naming the other payment when the answer is lost ${what}`, async () => {
+    it(`answers 409 naming the other payment when PostgreSQL's answer ${what} is lost`, async () => {
       const reference = newReference()
       const first = await post(api, bodyWith({ reference }))
       api.proxy.loseAnswerTo(text)
@@ -102,7 +102,7 @@ describe('When PostgreSQL is away, the API', () => {
       expect(response.body.payment_id).to.equal(first.body.id)
     })
 
-    it(`answers 409 saying in what the other payment differs when the answer is lost ${what}`, async () => {
+    it(`answers 409 naming the differing members when PostgreSQL's answer ${what} is lost`, async () => {
       const reference = newReference()
       const first = await post(api, bodyWith({ reference }))
       api.proxy.loseAnswerTo(text)

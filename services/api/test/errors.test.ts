@@ -5,7 +5,7 @@ import { type ApiUnderTest, startApi } from './start-api.ts'
 
 const ID = '019a0000-0000-7000-8000-000000000000'
 
-describe('The API', () => {
+describe('api', () => {
   let api: ApiUnderTest
   before(async () => {
     api = await startApi()
@@ -22,7 +22,7 @@ describe('The API', () => {
     '/api/v2/payments',
     '/health/x',
   ]) {
-    it(`answers 404 to the route ${path}`, async () => {
+    it(`answers 404 to the unknown path ${path}`, async () => {
       expectProblem(await api.agent.get(path), 404, 'not-found')
       expectProblem(await api.agent.delete(path), 404, 'not-found')
     })
@@ -35,7 +35,7 @@ describe('The API', () => {
     ['/health', 'GET, HEAD, OPTIONS', ['post', 'put', 'patch', 'delete']],
   ]
   for (const [path, allow, others] of ROUTES) {
-    it(`allows ${allow} at ${path}, and answers 405 to the rest`, async () => {
+    it(`allows ${allow} on ${path}, and answers 405 to other methods`, async () => {
       for (const method of others) {
         const response = await api.agent[method](path)
         expectProblem(response, 405, 'method-not-allowed')
@@ -48,7 +48,7 @@ describe('The API', () => {
     })
   }
 
-  it('answers 405 to HEAD of what only takes POST, without a body', async () => {
+  it('answers 405 without a body to HEAD on a route that only has POST', async () => {
     const response = await api.agent.head('/payments')
     expect(response.status).to.equal(405)
     expect(response.headers.allow).to.equal('POST, OPTIONS')
@@ -60,7 +60,7 @@ describe('The API', () => {
     })
   }
 
-  it('answers 500 to what it did not expect, tells the client nothing of it, and logs it', async () => {
+  it('answers 500 to an unexpected error, logs the error, and does not show it to the client', async () => {
     await sql`alter table outbox_messages rename to elsewhere`.execute(api.db)
     const response = await api.agent.post('/payments').set('Request-Id', 'unlucky').send(JSON.parse(bodyWith()))
     await sql`alter table elsewhere rename to outbox_messages`.execute(api.db)
@@ -74,23 +74,23 @@ describe('The API', () => {
     expect(payments).to.deep.equal([])
   })
 
-  describe('gives every answer a Request-Id:', () => {
+  describe('api: Request-Id of an answer', () => {
     for (const given of ['x', 'order-7_a.B', 'a'.repeat(128)]) {
-      it(`the client’s ${given.slice(0, 20)}`, async () => {
+      it(`is the client’s ${given.slice(0, 20)}`, async () => {
         const response = await api.agent.get('/nowhere').set('Request-Id', given)
         expect(response.headers['request-id']).to.equal(given)
         expect(response.body.request_id).to.equal(given)
       })
     }
     for (const given of ['', 'a b', 'a,b', 'a"b', 'é', '{}', 'a'.repeat(129)]) {
-      it(`a new one instead of ${JSON.stringify(given).slice(0, 20)}`, async () => {
+      it(`is a new one instead of the malformed ${JSON.stringify(given).slice(0, 20)}`, async () => {
         const response = await api.agent.get('/health').set('Request-Id', given)
         expect(response.headers['request-id']).to.match(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}$/)
       })
     }
   })
 
-  it('logs one line for each request, without its query', async () => {
+  it('logs one line for each request, without the query of its URL', async () => {
     const { body } = await post(api, bodyWith())
     api.logs.length = 0
     await api.agent.get(`/payments/${body.id}?token=secret`).set('Request-Id', 'logged')

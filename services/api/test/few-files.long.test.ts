@@ -9,8 +9,8 @@ import { bodyWith } from './requests.ts'
 const FILES_MAX = 200
 const MAIN = new URL('../src/main.ts', import.meta.url).pathname
 
-describe('The limit of connections', () => {
-  it('is one that an API with few files keeps: more connections than files shut out neither clients nor PostgreSQL', async () => {
+describe('api that may open few files', () => {
+  it('serves clients and reaches PostgreSQL when clients open more connections than it may open files', async () => {
     const database = await createTestDatabase()
     const env = { PATH: process.env.PATH, APP_ENV: 'production', DATABASE_URL: database.url, PORT: '0' }
     const command = `ulimit -n ${FILES_MAX}; exec "$0" "$@"`
@@ -35,7 +35,7 @@ describe('The limit of connections', () => {
       for (const socket of sockets) socket.destroy()
       api.kill('SIGKILL')
       await once(api, 'close')
-      await eventually(() => database.drop()) // Its sessions end after it.
+      await eventually(() => database.drop()) // Its sessions end later than the process.
     }
   })
 })

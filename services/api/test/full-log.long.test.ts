@@ -9,12 +9,12 @@ import { bodyWith } from './requests.ts'
 
 const LOG_BYTES_MAX = 16_384
 
-describe('An API whose log cannot be written', () => {
+describe('api whose log cannot be written', () => {
   it('stores payments while the disk of its log is full, and logs again when there is room', async () => {
     const database = await createTestDatabase()
     const dir = await mkdtemp(join(tmpdir(), 'cashflow-full-log-'))
     const file = join(dir, 'api.log')
-    // A file that cannot grow any more is what a full disk is.
+    // A file that cannot grow acts as a full disk.
     const command = `ulimit -f ${LOG_BYTES_MAX / 1_024}; exec "$0" "$@" >> api.log`
     const env = { PATH: process.env.PATH, APP_ENV: 'production', DATABASE_URL: database.url, PORT: '0' }
     const program = [process.execPath, join(REPOSITORY, 'services/api/src/main.ts')]
@@ -53,7 +53,7 @@ describe('An API whose log cannot be written', () => {
     } finally {
       if (api.exitCode === null) api.kill('SIGKILL')
       await rm(dir, { recursive: true })
-      await eventually(() => database.drop()) // Its sessions end after it.
+      await eventually(() => database.drop()) // Its sessions end later than the process.
     }
   })
 })

@@ -6,19 +6,19 @@ import { anyRequest, bodyOf, type RawRequest } from './fuzzed-requests.ts'
 import { type Answer, sendRaw } from './raw-request.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
 
-// A run by hand: FUZZ_REQUESTS=100000. A failure names its seed; FUZZ_SEED=… runs it again.
+// FUZZ_REQUESTS=100000 makes a longer run. A failure names its seed, which FUZZ_SEED=… repeats.
 const REQUESTS = Number(process.env.FUZZ_REQUESTS ?? 2_000)
 const SEED = process.env.FUZZ_SEED === undefined ? {} : { seed: Number(process.env.FUZZ_SEED) }
 const AT_ONCE = 20
 
-describe('Whatever is sent to the API', () => {
+describe('api under fuzzed requests', () => {
   let api: ApiUnderTest
   before(async () => {
     api = await startApi()
   })
   after(() => api.stop())
 
-  it('is answered as documented, and leaves only what was accepted', async () => {
+  it('answers every request as documented, and stores accepted payments only', async () => {
     const counts = new Map<string, number>()
     const accepted = new Map<string, Answer>()
 
@@ -30,7 +30,7 @@ describe('Whatever is sent to the API', () => {
       counts.set(kind, (counts.get(kind) ?? 0) + 1)
       if (status === 201) {
         expect(accepted.has(body.id), 'an id given twice').to.equal(false)
-        expect(asSent(body), 'accepted is what was sent').to.deep.equal(bodyOf(request))
+        expect(asSent(body), 'the accepted payment is the sent one').to.deep.equal(bodyOf(request))
         accepted.set(body.id, answer)
       }
     }
@@ -49,12 +49,12 @@ describe('Whatever is sent to the API', () => {
         .sort()
         .join(', ')}`,
     )
-    // Fuzz that gets nowhere proves nothing.
+    // The requests must reach each of these answers, or the test proves nothing.
     for (const kind of ['200', '201', '204', '400 validation-error', '400 bad-request', '404 not-found'])
       expect(counts.get(kind) ?? 0, kind).to.be.greaterThan(0)
   }).timeout(60_000 + 20 * REQUESTS)
 
-  /** The problem's code, if it is one. */
+  /** The code of the problem, or an empty text for another answer. */
   function expectDocumented({ status, headers, body }: Answer): string {
     expect(headers['request-id']).to.match(/^[A-Za-z0-9._-]{1,128}$/)
     expect(headers['cache-control']).to.equal('no-store')
@@ -67,7 +67,11 @@ describe('Whatever is sent to the API', () => {
     const problem = PROBLEMS[body.code as ProblemCode]
     expect(problem, JSON.stringify(body)).to.be.an('object')
     expect(body).to.include({ ...problem, request_id: headers['request-id'] })
-    expect(body.code, 'a bug, or a database that is there').to.not.be.oneOf(['internal', 'unavailable', 'overloaded'])
+    expect(body.code, 'a bug, or a database that does not answer').to.not.be.oneOf([
+      'internal',
+      'unavailable',
+      'overloaded',
+    ])
     return body.code
   }
 

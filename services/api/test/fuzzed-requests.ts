@@ -56,7 +56,7 @@ const body = fc.oneof(
   nested.map((text) => Buffer.from(text)),
   fc.uint8Array({ maxLength: 400 }).map((bytes) => Buffer.from(bytes)),
   fc.nat({ max: 40_000 }).map((size) => Buffer.alloc(size, ' ')),
-  // A payment, with one byte that is something else.
+  // A payment with one changed byte.
   fc.tuple(likeAPayment, fc.nat(), fc.nat({ max: 255 })).map(([text, at, byte]) => {
     const bytes = Buffer.from(text)
     bytes[at % bytes.length] = byte
@@ -108,7 +108,7 @@ const request = fc
     return { bytes: Buffer.concat([Buffer.from(head), Buffer.from(end), body]), body }
   })
 
-/** From a payment as it should be to bytes that are not even HTTP. */
+/** Any request, from a valid payment to bytes that are not HTTP. */
 export const anyRequest = fc.oneof(
   { weight: 30, arbitrary: request },
   fc.uint8Array({ minLength: 1, maxLength: 200 }).map((noise): RawRequest => {
@@ -117,7 +117,7 @@ export const anyRequest = fc.oneof(
   }),
 )
 
-/** What was sent, as JavaScript reads it: exact as far as a double is, which the amounts in the database are compared with. */
+/** The members of a sent body. The amount is a double. Tests compare it with the exact amount in the database. */
 export function bodyOf({ body }: RawRequest): { amount: number; currency: string; reference: string } {
   const { amount, currency, reference } = JSON.parse(body.toString())
   return { amount: Number(amount), currency, reference }

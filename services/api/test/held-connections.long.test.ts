@@ -14,7 +14,7 @@ import { bodyWith } from './requests.ts'
 const LOGGED = 'connections closed: the limit is reached'
 const OPENED_AT_ONCE = 256
 
-describe('A client that holds all connections of an API', () => {
+describe('api with all connections held by one client', () => {
   let database: TestDatabase
   let api: ServiceProcess
   let url: string
@@ -32,10 +32,10 @@ describe('A client that holds all connections of an API', () => {
     for (const socket of sockets) socket.destroy()
     api.kill('SIGKILL')
     await api.exited
-    await eventually(() => database.drop()) // Its sessions end after it.
+    await eventually(() => database.drop()) // Its sessions end later than the process.
   })
 
-  /** Opens connections, and says these bytes on each, until the API says that it closes some. */
+  /** Opens connections and sends `bytes` on each, until the API logs that it closes some. */
   async function openUntilClosed(bytes: string): Promise<void> {
     while (!api.logs.some(({ message }) => message === LOGGED)) {
       expect(sockets.length).to.be.below(2 * connectionsMax)
@@ -51,7 +51,7 @@ describe('A client that holds all connections of an API', () => {
     }
   }
 
-  /** Each on a new connection. */
+  /** Sends payments, each on a new connection. */
   async function expectAnswers(): Promise<void> {
     const headers = { 'Content-Type': 'application/json', Connection: 'close' }
     for (let i = 0; i < 20; i++) {
@@ -65,14 +65,14 @@ describe('A client that holds all connections of an API', () => {
   const closed = (kind: string) =>
     api.logs.filter(({ message }) => message === LOGGED).reduce((sum, line) => sum + Number(line[kind]), 0)
 
-  it('and idles after one request on each does not keep others out', async () => {
+  it('answers other clients while the client idles after one request on each connection', async () => {
     await openUntilClosed('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
     await expectAnswers()
     expect(closed('closed_idle')).to.be.above(0)
     expect(closed('refused')).to.equal(0)
   })
 
-  it('and sends a byte a second of a request on each does not keep others out', async () => {
+  it('answers other clients while the client sends a request on each connection, one byte a second', async () => {
     const drip = setInterval(() => {
       for (const socket of sockets) if (socket.writable) socket.write('x')
     }, 1_000)
@@ -86,7 +86,7 @@ describe('A client that holds all connections of an API', () => {
     expect(closed('refused')).to.equal(0)
   })
 
-  it('and says nothing on them does not keep others out', async () => {
+  it('answers other clients while the client sends nothing', async () => {
     await openUntilClosed('')
     await expectAnswers()
     expect(closed('closed_slow')).to.be.above(0)

@@ -7,14 +7,14 @@ import { sql } from 'kysely'
 import { bodyWith, newReference, post } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
 
-describe('The HTTP server', () => {
+describe('HTTP server', () => {
   let api: ApiUnderTest
   beforeEach(async () => {
     api = await startApi()
   })
   afterEach(() => api.stop())
 
-  /** All that the server says to these bytes, until it ends the connection. */
+  /** The server's answer to these bytes, until it closes the connection. */
   async function exchange(bytes: string): Promise<string> {
     const socket = openSocket(api.http.url)
     socket.write(bytes)
@@ -40,7 +40,7 @@ describe('The HTTP server', () => {
     ['a chunk of no length', 'POST /payments HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n', 400, 'bad-request'],
   ]
   for (const [name, bytes, status, code] of BROKEN) {
-    it(`answers ${name} with a problem, ${status}`, async () => {
+    it(`answers ${name} with ${status} and a problem`, async () => {
       const [head = '', body = ''] = (await exchange(bytes)).split('\r\n\r\n')
       expect(head).to.match(new RegExp(`^HTTP/1.1 ${status} `))
       expect(head).to.match(/^content-type: application\/problem\+json/im)
@@ -49,7 +49,7 @@ describe('The HTTP server', () => {
     })
   }
 
-  it('answers a request that broken bytes follow, and then ends the connection', async () => {
+  it('answers a request that broken bytes follow, and then closes the connection', async () => {
     const body = bodyWith()
     const head = `POST /payments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`
     const answer = await exchange(`${head}\r\n\r\n${body}BROKEN\r\n\r\n`)
@@ -57,19 +57,19 @@ describe('The HTTP server', () => {
     expect(answer.match(/HTTP\/1.1/g)).to.have.length(1)
   })
 
-  it('serves what it can despite an expectation that it does not know', async () => {
+  it('ignores an unknown Expect header', async () => {
     const answer = await exchange('GET /health HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\nConnection: close\r\n\r\n')
     expect(answer).to.match(/^HTTP\/1.1 200 /)
   })
 
-  it('answers OPTIONS of the server as a whole without an error of its own', async () => {
+  it('answers OPTIONS * with 404 and a Request-Id', async () => {
     const answer = await exchange('OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
     expect(answer)
       .to.match(/^HTTP\/1.1 404 /)
       .and.to.match(/request-id/i)
   })
 
-  it('goes on after a client that leaves in the middle of its body', async () => {
+  it('goes on after a client has left in the middle of a body', async () => {
     const socket = openSocket(api.http.url)
     socket.end('POST /payments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{')
     await eventually(() => {
@@ -79,7 +79,7 @@ describe('The HTTP server', () => {
     expect((await post(api, bodyWith())).status).to.equal(201)
   })
 
-  it('finishes what is in flight when it stops, takes nothing new, and may be stopped twice', async () => {
+  it('answers the requests in flight on stop, accepts no new ones, and may be stopped twice', async () => {
     const reference = newReference()
     const agent = new Agent({ keepAlive: true })
     const headers = { 'Content-Type': 'application/json' }
@@ -105,7 +105,7 @@ describe('The HTTP server', () => {
     expect(refused).to.equal('ECONNREFUSED')
   })
 
-  it('does not wait, when it stops, for a client that has not sent its request', async () => {
+  it('does not wait on stop for a client that has not sent its whole request', async () => {
     const sockets = ['', 'GET /health HTTP/1.1\r\nHost'].map((bytes) => {
       const socket = openSocket(api.http.url)
       socket.write(bytes)
@@ -117,13 +117,13 @@ describe('The HTTP server', () => {
     const stopwatch = startStopwatch()
     await api.http.stop()
     await Promise.all(ended)
-    expect(stopwatch.stop()).to.be.lessThan(8_000) // Its deadlines are longer.
+    expect(stopwatch.stop()).to.be.lessThan(8_000) // The server's deadlines are longer.
   })
 
-  it('says so when its port is taken', async () => {
-    const { httpPart } = await import('../src/http-component.ts')
+  it('cannot start on a port that is taken, and fails with EADDRINUSE', async () => {
+    const { httpComponent } = await import('../src/http-component.ts')
     const logger = { debug() {}, info() {}, warn() {}, error() {} }
-    const second = httpPart(() => {}, { host: '127.0.0.1', port: Number(new URL(api.http.url).port), logger })
+    const second = httpComponent(() => {}, { host: '127.0.0.1', port: Number(new URL(api.http.url).port), logger })
     const error = await second.start(new AbortController().signal).catch((reason: Error) => reason)
     expect(error).to.have.property('code', 'EADDRINUSE')
     await second.stop()

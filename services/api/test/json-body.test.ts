@@ -1,6 +1,12 @@
-import { Readable } from 'node:stream'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { PassThrough, Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
+import { openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
+import { readBody } from '../src/json-body.ts'
+import { Problem } from '../src/problem.ts'
 import { bodyWith, expectProblem, pointers, post, stored } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
 
@@ -26,7 +32,7 @@ const MALFORMED: [name: string, body: string | Buffer][] = [
   ['thousands of brackets in an object', `{"amount":${'['.repeat(8_000)}${']'.repeat(8_000)}}`],
 ]
 
-describe('A JSON body', () => {
+describe('api: JSON body', () => {
   let api: ApiUnderTest
   before(async () => {
     api = await startApi()
@@ -36,7 +42,7 @@ describe('A JSON body', () => {
     api.agent.post('/payments').set('Content-Type', contentType).send(body)
 
   for (const [name, body] of MALFORMED) {
-    it(`that is ${name} is refused with 400 and stores nothing`, async () => {
+    it(`is rejected with 400, and nothing is stored, if it is ${name}`, async () => {
       expect(pointers(await post(api, body)))
         .to.be.an('array')
         .that.has.length(1)
@@ -44,13 +50,13 @@ describe('A JSON body', () => {
     })
   }
 
-  it('that has a member twice is refused, whichever it means, also when one is escaped', async () => {
+  it('is rejected if a member occurs twice, also with one of the names escaped', async () => {
     const twice = '{"amount":1,"amount":2,"currency":"USD","reference":"\\"amount\\":","reference" : "r"}'
     expect(pointers(await post(api, twice))).to.deep.equal(['#/amount', '#/reference'])
     expect(pointers(await post(api, '{"amount":1,"\\u0061mount":2}'))).to.deep.equal(['#/amount'])
   })
 
-  it('may have the same name at different depths, and names in its texts', async () => {
+  it('may have the same name at different depths, and names inside strings', async () => {
     const nested = '{"amount":{"amount":1,"x":[{"amount":2}]},"currency":"USD","reference":"\\"amount\\": \\\\"}'
     expect(pointers(await post(api, nested))).to.deep.equal(['#/amount'])
   })
@@ -60,7 +66,7 @@ describe('A JSON body', () => {
     'Application/JSON; Charset="UTF-8"',
     'application/json;charset=utf-8',
   ]) {
-    it(`may come as ${contentType}`, async () => {
+    it(`is accepted with the content type ${contentType}`, async () => {
       expect((await send(contentType, bodyWith())).status).to.equal(201)
     })
   }
@@ -78,23 +84,23 @@ describe('A JSON body', () => {
     ],
     ...['application/json; charset=utf-16', 'application/json; charset=latin1', 'json', 'application/jsonp', '*/*'],
   ]) {
-    it(`as ${contentType} is refused with 415`, async () => {
+    it(`is rejected with 415 with the content type ${contentType}`, async () => {
       const before = await stored(api)
       expectProblem(await send(contentType, bodyWith()), 415, 'unsupported-media-type')
       expect(await stored(api)).to.deep.equal(before)
     })
   }
 
-  it('with a type of thousands of characters is refused with 415, whatever it says', async () => {
+  it('is rejected with 415 with a content type of thousands of characters', async () => {
     const long = `application/json;${' '.repeat(14_000)}charset=utf-8`
     expectProblem(await send(long, bodyWith()), 415, 'unsupported-media-type')
   })
 
-  it('without a type is refused with 415', async () => {
+  it('is rejected with 415 without a content type', async () => {
     expectProblem(await api.agent.post('/payments').unset('Content-Type'), 415, 'unsupported-media-type')
   })
 
-  it('that is compressed is refused with 415, so nothing is ever unpacked', async () => {
+  it('is rejected with 415 if it is compressed, and never decompressed', async () => {
     const bomb = gzipSync(Buffer.alloc(10_000_000, ' '))
     const response = await api.agent
       .post('/payments')
@@ -104,12 +110,12 @@ describe('A JSON body', () => {
     expect(response.headers['accept-encoding']).to.equal('identity')
   })
 
-  it('of exactly 16 kB is read', async () => {
+  it('is accepted with exactly 16 kB', async () => {
     expect((await post(api, bodyWith().padEnd(16_384))).status).to.equal(201)
   })
 
   for (const sizeBytes of [16_385, 1_000_000]) {
-    it(`of ${sizeBytes} bytes is refused with 413, of known length or not`, async () => {
+    it(`of ${sizeBytes} bytes is rejected with 413, with and without a Content-Length`, async () => {
       const before = await stored(api)
       expectProblem(await post(api, bodyWith().padEnd(sizeBytes)), 413, 'payload-too-large')
       const chunked = await fetch(`${api.http.url}/payments`, {
@@ -123,4 +129,32 @@ describe('A JSON body', () => {
       expect(await stored(api)).to.deep.equal(before)
     })
   }
+})
+
+describe('readBody', () => {
+  it('rejects a body that is too large once, and discards the rest of it', async () => {
+    const body = new PassThrough()
+    const reading = readBody(Object.assign(body, { headers: {} }) as never).catch((error: unknown) => error)
+    body.write(Buffer.alloc(20_000))
+    expect(await reading).to.have.property('code', 'payload-too-large')
+    expect(body.listenerCount('data')).to.equal(0)
+    body.end(Buffer.alloc(1_000_000))
+    await once(body, 'end')
+  })
+
+  it('rejects a body that does not arrive in time, and closes its connection', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const client = openSocket(`http://127.0.0.1:${port}`)
+    client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"a"')
+    const [req] = await once(server, 'request')
+    const error = await readBody(req, 50).catch((reason: unknown) => reason)
+    if (!(error instanceof Problem)) expect.fail(String(error))
+    expect(error).to.have.property('code', 'request-timeout')
+    expect(error.headers).to.deep.equal({ Connection: 'close' })
+    client.destroy()
+    server.close()
+    await once(server, 'close')
+  })
 })

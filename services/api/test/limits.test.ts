@@ -2,11 +2,11 @@ import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type HttpComponent, type HttpOptions, httpPart } from '../src/http-component.ts'
+import { type HttpComponent, type HttpOptions, httpComponent } from '../src/http-component.ts'
 
 const logger = { debug() {}, info() {}, warn() {}, error() {} }
 
-describe('The HTTP server’s limits', () => {
+describe('HTTP server: limits', () => {
   let http: HttpComponent
   let clients: Socket[]
   afterEach(async () => {
@@ -16,7 +16,7 @@ describe('The HTTP server’s limits', () => {
 
   async function serve(limits: Partial<HttpOptions>): Promise<void> {
     clients = []
-    http = httpPart((_req, res) => res.end('served'), { host: '127.0.0.1', port: 0, logger, ...limits })
+    http = httpComponent((_req, res) => res.end('served'), { host: '127.0.0.1', port: 0, logger, ...limits })
     await http.start(new AbortController().signal)
   }
 
@@ -26,17 +26,17 @@ describe('The HTTP server’s limits', () => {
     return client
   }
 
-  /** What it says to these bytes; nothing where it closes the connection. */
+  /** The answer to these bytes, or nothing if the server closes the connection. */
   async function exchange(bytes: string): Promise<string> {
     const client = open()
     client.write(bytes)
     return await text(client).catch(() => '')
   }
 
-  it('answer headers that do not arrive with a problem, 408, and end the connection', async () => {
+  it('answers headers that do not arrive in time with 408, and closes the connection', async () => {
     await serve({ headersMs: 100 })
     const [head = '', body = ''] = (await exchange('GET / HTTP/1.1\r\nHost:')).split('\r\n\r\n')
     expect(head).to.match(/^HTTP\/1.1 408 /)
     expect(JSON.parse(body)).to.include({ status: 408, code: 'request-timeout' })
-  }).timeout(20_000) // A request as a whole has 30 s.
+  }).timeout(20_000) // A whole request has 30 s.
 })

@@ -2,7 +2,7 @@ import { createTestDatabase, startService, type TestDatabase } from '@cashflow/t
 import { expect } from 'chai'
 import { bodyWith } from './requests.ts'
 
-describe('The API’s process', () => {
+describe('api process', () => {
   let database: TestDatabase
   before(async () => {
     database = await createTestDatabase()
@@ -10,7 +10,7 @@ describe('The API’s process', () => {
   after(() => database.drop())
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`serves payments until ${signal}, and ends with 0`, async () => {
+    it(`serves payments until ${signal}, and exits with 0`, async () => {
       const api = startService('api', { DATABASE_URL: database.url, PORT: '0' })
       const { url } = await api.logged('listening')
       const response = await fetch(`${url}/payments`, {
@@ -26,7 +26,7 @@ describe('The API’s process', () => {
     })
   }
 
-  it('waits for PostgreSQL, says so, and can be stopped meanwhile', async () => {
+  it('waits for PostgreSQL, logs it, and can be stopped while it waits', async () => {
     const url = new URL(database.url)
     url.port = '1'
     const api = startService('api', { DATABASE_URL: url.href, PORT: '0' })
@@ -35,7 +35,7 @@ describe('The API’s process', () => {
     expect(await api.stop()).to.equal(0)
   })
 
-  it('refuses settings that are not usable with one message and 1', async () => {
+  it('rejects invalid settings with one message and exit code 1', async () => {
     const api = startService('api', { PORT: 'x', LOG_LEVEL: 'loud' })
     expect(await api.exited).to.equal(1)
     expect(api.output.join('\n'))

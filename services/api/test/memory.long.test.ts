@@ -15,7 +15,7 @@ const CONNECTIONS = 300
 const HEAP_MB_MAX = 128
 const GROWTH_MB_MAX = 300
 
-describe("the API's memory", () => {
+describe('api: memory', () => {
   let database: TestDatabase
   let api: ServiceProcess
   let url: URL
@@ -37,7 +37,7 @@ describe("the API's memory", () => {
     for (const client of clients) client.destroy()
     api.kill('SIGKILL')
     await api.exited
-    await eventually(() => database.drop()) // Its sessions end after it.
+    await eventually(() => database.drop()) // Its sessions end later than the process.
   })
 
   async function memoryMb(what: 'VmRSS' | 'VmHWM'): Promise<number> {
@@ -45,10 +45,10 @@ describe("the API's memory", () => {
     return Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1_024
   }
 
-  /** Somebody else is served meanwhile. */
+  /** Asserts that another client gets an answer. */
   const expectAnswer = () => eventually(async () => expect((await fetch(new URL('/health', url))).ok).to.equal(true))
 
-  /** Sends the same on many connections at once, and never reads what is answered. */
+  /** Sends the same bytes on many connections, and never reads an answer. */
   async function flood(bytes: Buffer): Promise<void> {
     clients = Array.from({ length: CONNECTIONS }, () => openSocket(url.href).pause())
     for (const client of clients) client.write(bytes)
@@ -56,7 +56,7 @@ describe("the API's memory", () => {
     await expectAnswer()
   }
 
-  /** Until the API has closed what it had opened for them. */
+  /** Resolves when the API has closed the connections of the flood. */
   const allCut = () =>
     eventually(async () => expect((await readdir(`/proc/${api.pid}/fd`)).length).to.be.below(CONNECTIONS), {
       timeoutMs: 60_000,
@@ -75,7 +75,7 @@ describe("the API's memory", () => {
     await expectLittleGrowth()
   })
 
-  it('is bounded when bodies arrive in crumbs and never end', async () => {
+  it('is bounded when bodies arrive byte by byte and never end', async () => {
     const head =
       'POST /payments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
     await flood(Buffer.from(head + '1\r\nx\r\n'.repeat(16_000)))

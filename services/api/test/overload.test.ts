@@ -7,12 +7,12 @@ import { type ApiUnderTest, startApi } from './start-api.ts'
 
 const WRITES_MAX = 8
 const WAITING_MAX = 3
-// PostgreSQL has to be done with a request within 5 s. A round in which it is held longer shows nothing.
+// A request has 5 s at PostgreSQL. A round in which the lock is held longer proves nothing.
 const HELD_MS_MAX = 4_000
 const ROUNDS_MAX = 5
 const ID = '019a0000-0000-7000-8000-000000000000'
 
-describe('Overloaded, the API', () => {
+describe('api under overload', () => {
   let api: ApiUnderTest
   let heldMs = 0
   beforeEach(start)
@@ -22,7 +22,7 @@ describe('Overloaded, the API', () => {
     api = await startApi({ writesMax: WRITES_MAX, queueMax: WAITING_MAX })
   }
 
-  /** Plays a round again, with another API, where this machine was too slow for it. */
+  /** Repeats a round with a new API if this machine was too slow for it. */
   async function inTime(round: () => Promise<void>): Promise<void> {
     for (let rounds = 1; ; rounds++) {
       try {
@@ -35,7 +35,7 @@ describe('Overloaded, the API', () => {
     }
   }
 
-  /** While every request that may write waits for a lock in PostgreSQL. */
+  /** Runs `test` while every request that may write waits for a lock in PostgreSQL. */
   async function whileAllAreBusy(test: () => Promise<void>): Promise<void> {
     let busy: ReturnType<typeof post>[] = []
     await api.db.transaction().execute(async (tx) => {
@@ -58,10 +58,10 @@ describe('Overloaded, the API', () => {
   }
 
   const untilWaiting = (count: number) => eventually(() => expect(api.writes.waiting).to.equal(count))
-  /** Resolves with whether a payment is stored. */
+  /** Posts a payment. Resolves with true if it is stored. */
   const isStored = async (reference: string) => (await post(api, bodyWith({ reference }))).status === 201
 
-  it('answers 503 at once to whoever it cannot let wait, still reads, stays healthy, and stores all that waited', () =>
+  it('answers 503 immediately while its write queue is full, still reads, stays healthy, and stores the payments that waited', () =>
     inTime(async () => {
       const references = Array.from({ length: WAITING_MAX }, newReference)
       let waiting: Promise<boolean>[] = []
@@ -73,7 +73,7 @@ describe('Overloaded, the API', () => {
         expect(refused.headers['retry-after']).to.match(/^[1-9][0-9]*$/)
         const stopwatch = startStopwatch()
         for (let i = 0; i < 4; i++) expectProblem(await post(api, bodyWith()), 503, 'overloaded')
-        expect(stopwatch.stop()).to.be.lessThan(4_000) // Those that waited would take 5 s each.
+        expect(stopwatch.stop()).to.be.lessThan(4_000) // A request that waits would take 5 s.
         expect((await api.agent.get(`/payments/${ID}`)).status).to.equal(404)
         expect((await api.agent.get('/health')).status).to.equal(200)
       })
@@ -84,7 +84,7 @@ describe('Overloaded, the API', () => {
       ])
     }))
 
-  it('drops a request whose client has gone while it waited', () =>
+  it('drops a waiting request whose client has gone', () =>
     inTime(async () => {
       const [gone, kept] = [newReference(), newReference()]
       let waiting: Promise<boolean> | undefined

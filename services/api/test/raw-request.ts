@@ -5,14 +5,14 @@ import { openSocket } from '@cashflow/testing'
 export interface Answer {
   status: number
   headers: Record<string, string>
-  /** Of JSON; undefined where there is none. */
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever it holds.
+  /** The parsed JSON, or undefined if the answer has no body. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests read members of any answer.
   body: any
-  /** The amount as it was written. */
+  /** The amount as JSON text. */
   amountText: string | undefined
 }
 
-/** Sends bytes on a connection of their own, and reads until the server ends it: it has to answer once, and in HTTP. */
+/** Sends bytes on a new connection, and reads until the server closes it. @throws Error unless it answers in HTTP */
 export async function sendRaw(url: string, { bytes }: { bytes: Buffer }): Promise<Answer> {
   const socket = openSocket(url)
   await once(socket, 'connect')
@@ -26,7 +26,7 @@ function parse(answer: Buffer): Answer {
   const end = text.indexOf('\r\n\r\n')
   const [start = '', ...lines] = text.slice(0, end).split('\r\n')
   const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(start)?.[1])
-  if (end < 0 || !status) throw new Error(`This is no answer: ${JSON.stringify(text.slice(0, 300))}`)
+  if (end < 0 || !status) throw new Error(`This is no HTTP answer: ${JSON.stringify(text.slice(0, 300))}`)
   const headers = Object.fromEntries(
     lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
   )

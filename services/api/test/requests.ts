@@ -38,13 +38,13 @@ export function expectProblem(response: Response, status: number, code: string):
   expect(response.text).not.to.match(/node_modules|\.ts:| {4}at /)
 }
 
-/** Which members a validation problem names. */
+/** The pointers of a validation problem. */
 export function pointers(response: Response): string[] {
   expectProblem(response, 400, 'validation-error')
   return response.body.errors.map((error: { pointer: string }) => error.pointer)
 }
 
-/** How many rows there are of everything that a payment leaves. */
+/** Numbers of rows in the tables that a POST writes. */
 export async function stored({ db }: ApiUnderTest): Promise<{ payments: number; events: number; messages: number }> {
   const count = async (table: 'payments' | 'payment_events' | 'outbox_messages') => {
     const rows = await db.selectFrom(table).select('created_at').execute()

@@ -2,12 +2,12 @@ import type { RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 import { eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type HttpComponent, httpPart } from '../src/http-component.ts'
+import { type HttpComponent, httpComponent } from '../src/http-component.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
 const logger = { debug() {}, info() {}, warn() {}, error() {} }
 
-describe('A client that does not read its answers', () => {
+describe('HTTP server: client that does not read its answers', () => {
   let http: HttpComponent
   let client: Socket
   afterEach(async () => {
@@ -16,25 +16,25 @@ describe('A client that does not read its answers', () => {
   })
 
   async function serve(app: RequestListener, options: { unreadMs?: number } = {}): Promise<void> {
-    http = httpPart(app, { host: '127.0.0.1', port: 0, logger, ...options })
+    http = httpComponent(app, { host: '127.0.0.1', port: 0, logger, ...options })
     await http.start(new AbortController().signal)
     client = openSocket(http.url).pause()
   }
 
-  it('is cut when nothing moves any more', async () => {
+  it('is disconnected when no more bytes move', async () => {
     let ended: boolean | undefined
     const answer: RequestListener = (_req, res) => {
       res.once('close', () => {
         ended = res.writableFinished
       })
-      res.end(Buffer.alloc(64e6)) // More than the systems between us take.
+      res.end(Buffer.alloc(64e6)) // More than the buffers of both sockets hold.
     }
     await serve(answer, { unreadMs: 300 })
     client.write(GET)
     await eventually(() => expect(ended).to.equal(false))
   })
 
-  it('is cut when it goes on sending requests', async () => {
+  it('is disconnected when it goes on sending requests', async () => {
     let [begun, cut] = [0, false]
     await serve((req) => {
       begun += 1

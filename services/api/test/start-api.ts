@@ -5,28 +5,28 @@ import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } f
 import type { Kysely, KyselyPlugin } from 'kysely'
 import supertest, { type Agent } from 'supertest'
 import { createApp } from '../src/app.ts'
-import { type HttpComponent, httpPart } from '../src/http-component.ts'
+import { type HttpComponent, httpComponent } from '../src/http-component.ts'
 import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from '../src/limits.ts'
 import { createPaymentWriter } from '../src/payments/create-payment.ts'
-import { createQueue, type Queue } from '../src/queue.ts'
+import { createRequestQueue, type RequestQueue } from '../src/request-queue.ts'
 
 export interface ApiUnderTest {
   http: HttpComponent
-  /** Sends requests to it. */
+  /** Sends requests to the API. */
   agent: Agent
-  writes: Queue
-  reads: Queue
-  /** Straight to its database, past the proxy. */
+  writes: RequestQueue
+  reads: RequestQueue
+  /** Sessions with its database that do not pass the proxy. */
   db: Kysely<Tables>
-  /** What stands between it and PostgreSQL. */
+  /** The proxy between the API and PostgreSQL. */
   proxy: TcpProxy
-  /** What it asks of PostgreSQL for /health: how often by now, and how often at the same time. */
+  /** Counts of the queries for /health: since the start, now, and at most at the same time. */
   healthQueries: { total: number; running: number; runningMax: number }
   logs: { level: string; message: string; [field: string]: unknown }[]
   stop(): Promise<void>
 }
 
-/** The whole API on a free port, with a database of its own unless one is given. */
+/** Starts the whole API on a free port, with a new database unless `given` is one. */
 export async function startApi({
   writesMax = WRITES_MAX,
   queueMax = 1_000,
@@ -41,12 +41,13 @@ export async function startApi({
   const open = (url: string) => createDatabase({ url, applicationName: 'api-test', poolMax: CONNECTIONS_MAX, logger })
   const [db, proxied] = [open(database.url), open(proxy.url)]
   const writer = createPaymentWriter({ db: proxied, notifier: createNotifier(proxied), redriveAfterMs: 60_000 })
-  const writes = createQueue({ name: 'writes', runningMax: writesMax, waitingMax: queueMax, waitMaxMs, logger })
-  const reads = createQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, waitMaxMs, logger })
+  const writes = createRequestQueue({ name: 'writes', runningMax: writesMax, waitingMax: queueMax, waitMaxMs, logger })
+  const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, waitMaxMs, logger })
   const healthQueries = { total: 0, running: 0, runningMax: 0 }
   const app = createApp({ db: proxied.withPlugin(counting(healthQueries)), writer, writes, reads, logger })
-  const http = httpPart(app, { host: '127.0.0.1', port: 0, logger })
-  for (const part of [databaseComponent(proxied, logger), http]) await part.start(new AbortController().signal)
+  const http = httpComponent(app, { host: '127.0.0.1', port: 0, logger })
+  for (const component of [databaseComponent(proxied, logger), http])
+    await component.start(new AbortController().signal)
   return {
     http,
     writes,

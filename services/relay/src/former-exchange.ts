@@ -1,5 +1,5 @@
 import { type ConnectionSupervisor, hasExchange } from '@cashflow/messaging'
-import { type Component, errorMessage, type Logger } from '@cashflow/runtime'
+import { type Component, type Logger, redactedErrorMessage } from '@cashflow/runtime'
 
 export interface FormerExchangeOptions {
   connection: ConnectionSupervisor
@@ -32,7 +32,7 @@ export function createFormerExchange({
       })
     } catch (error) {
       if (!stopping.signal.aborted)
-        logger.warn('could not look for a former exchange', { exchange: former, reason: errorMessage(error) })
+        logger.warn('could not look for a former exchange', { exchange: former, reason: redactedErrorMessage(error) })
     }
   }
 

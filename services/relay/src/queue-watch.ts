@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionSupervisor, lookAtQueue } from '@cashflow/messaging'
-import { type Component, createCondition, errorMessage, type Logger } from '@cashflow/runtime'
+import { type Component, createCondition, type Logger, redactedErrorMessage } from '@cashflow/runtime'
 
 const LOOK_MS = 10_000
 // A broker that blocks publishing answers when it takes messages again. A silent one is given up by its heartbeats.
@@ -45,7 +45,7 @@ export function createQueueWatch({ connection, queue, logger, lookMs = LOOK_MS }
         else if (state !== 'missing' && state.consumers > 0) unread.isOver({ queue })
         unseen.isOver()
       } catch (error) {
-        if (!signal.aborted) unseen.holds({ queue, reason: errorMessage(error) })
+        if (!signal.aborted) unseen.holds({ queue, reason: redactedErrorMessage(error) })
       }
       await sleep(lookMs, undefined, { signal }).catch(() => {}) // Only abort rejects.
     }

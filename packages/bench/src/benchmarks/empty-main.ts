@@ -1,4 +1,4 @@
-import { apiConfig, createApp, createQueue, httpPart, READS_MAX, WRITES_MAX } from '@cashflow/api'
+import { apiConfig, createApp, createRequestQueue, httpComponent, READS_MAX, WRITES_MAX } from '@cashflow/api'
 import { createDatabase } from '@cashflow/db'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 
@@ -10,8 +10,8 @@ const { databaseUrl, logLevel, host, port, queueMax } = loadConfig(apiConfig)
 const logger = createLogger({ service: 'api', level: logLevel })
 const db = createDatabase({ url: databaseUrl, applicationName: 'empty', poolMax: 1, logger }) // No session is ever opened.
 const writer = { write: async ({ payment }: { payment: { id: string } }) => ({ paymentId: payment.id, mismatch: [] }) }
-const writes = createQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax: queueMax, logger })
-const reads = createQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })
+const writes = createRequestQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax: queueMax, logger })
+const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })
 const app = createApp({ db, writer, writes, reads, logger })
 
-await runUntilSignal([httpPart(app, { host, port, logger })], { logger, deadlineMs: 20_000 })
+await runUntilSignal([httpComponent(app, { host, port, logger })], { logger, deadlineMs: 20_000 })

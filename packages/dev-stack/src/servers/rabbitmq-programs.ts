@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { chmodSync, existsSync, globSync, mkdirSync, readdirSync, realpathSync, statSync, writeFileSync } from 'node:fs'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { errorMessage } from '@cashflow/runtime'
+import { redactedErrorMessage } from '@cashflow/runtime'
 import { findOnPath, isExecutable } from '../files.ts'
 import {
   type Apt,
@@ -41,7 +41,7 @@ export async function findPrograms(
     return { programs: programsIn(home) }
   } catch (failure) {
     options.signal?.throwIfAborted()
-    options.log?.(`apt-get could not download RabbitMQ: ${errorMessage(failure)}`)
+    options.log?.(`apt-get could not download RabbitMQ: ${redactedErrorMessage(failure)}`)
     return { failure }
   }
 }

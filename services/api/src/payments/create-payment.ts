@@ -4,20 +4,27 @@ import type { Notifier } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { RequestHandler } from 'express'
 import type { Kysely } from 'kysely'
-import { answerJson } from '../answer-json.ts'
-import { withWriteSlot } from '../in-turn.ts'
 import { BATCH_MAX, WRITERS_ALONE_MAX, WRITERS_MAX } from '../limits.ts'
 import { Problem } from '../problem.ts'
+import type { RequestQueue } from '../request-queue.ts'
+import { sendJson } from '../send-json.ts'
 import { readPaymentBody } from './payment-body.ts'
 import { paymentView } from './payment-view.ts'
-import type { PaymentParts } from './routes.ts'
 
-/** 201 promises that the payment will be settled, so it is sent only after COMMIT was answered. */
-export function createPaymentHandler({ writer, writes }: Pick<PaymentParts, 'writer' | 'writes'>): RequestHandler {
+export interface CreatePaymentOptions {
+  writer: PaymentWriter
+  writes: RequestQueue
+}
+
+/**
+ * POST /payments: 201 with the payment, or 409 if its reference is taken. 201 promises that the payment will be settled,
+ * so it is sent only after PostgreSQL has answered COMMIT.
+ */
+export function createPaymentHandler({ writer, writes }: CreatePaymentOptions): RequestHandler {
   return async (req, res) => {
     const { amount: money, reference } = readPaymentBody(req.body)
     const { requestId } = res.locals
-    // All ids are made before the first attempt: when its answer is lost, the next one finds its own payment.
+    // All ids are made before the first attempt. If its answer is lost, the next attempt recognises its own payment.
     const { payment, event } = createPayment({
       id: uuidv7(),
       merchantId: DEFAULT_MERCHANT_ID,
@@ -26,11 +33,11 @@ export function createPaymentHandler({ writer, writes }: Pick<PaymentParts, 'wri
       at: new Date(),
     })
     const created = { payment, event, requestId, messages: [createdMessage(event, { messageId: uuidv7(), requestId })] }
-    const holder = await withWriteSlot(writes, res, (signal) => writer.write(created, signal))
+    const holder = await writes.run(res, (signal) => writer.write(created, signal))
     res.locals.paymentId = holder.paymentId
     if (holder.paymentId !== payment.id) throw takenProblem(holder)
     res.setHeader('Location', `${req.baseUrl}/${payment.id}`)
-    answerJson(res, 201, paymentView(payment))
+    sendJson(res, 201, paymentView(payment))
   }
 }
 
@@ -45,10 +52,10 @@ function takenProblem({ paymentId, mismatch }: ReferenceHolder): Problem {
 
 export interface PaymentWriter {
   /**
-   * Stores a payment, its event and its message, or none of them where the reference is taken. Answers after COMMIT, with
-   * the payment that has the reference. Done again with the same payment, it finds what it did.
+   * Stores a payment, its event and its message, or none of them if the reference is taken. Resolves after COMMIT with
+   * the payment that has the reference. A repeated call with the same payment finds the payment that the first one stored.
    *
-   * @throws the signal's reason, when it has aborted before the payment's turn
+   * @throws the signal's reason, if it aborts before the payment is part of a batch
    */
   write(created: PaymentInsert, signal: AbortSignal): Promise<ReferenceHolder>
 }
@@ -56,11 +63,11 @@ export interface PaymentWriter {
 export interface PaymentWriterOptions {
   db: Kysely<Tables>
   notifier: Notifier
-  /** When a payment that is still PENDING is sent through the pipeline again. */
+  /** Age at which a payment that is still PENDING is sent to a worker again, in milliseconds. */
   redriveAfterMs: number
 }
 
-/** Requests that come at the same time share a transaction. */
+/** Writes the payments of concurrent requests in one transaction. */
 export function createPaymentWriter({ db, notifier, redriveAfterMs }: PaymentWriterOptions): PaymentWriter {
   const group = createGroupCommit({
     commit: (batch: readonly PaymentInsert[]) => insertPayments(db, batch, { redriveAfterMs }),

@@ -1,19 +1,24 @@
-import { findPayment } from '@cashflow/db'
+import { findPayment, type Tables } from '@cashflow/db'
+import { isUuid } from '@cashflow/domain'
 import type { RequestHandler } from 'express'
-import { answerJson } from '../answer-json.ts'
-import { withWriteSlot } from '../in-turn.ts'
+import type { Kysely } from 'kysely'
 import { Problem } from '../problem.ts'
+import type { RequestQueue } from '../request-queue.ts'
+import { sendJson } from '../send-json.ts'
 import { paymentView } from './payment-view.ts'
-import type { PaymentParts } from './routes.ts'
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+export interface GetPaymentOptions {
+  db: Kysely<Tables>
+  reads: RequestQueue
+}
 
-export function getPaymentHandler({ db, reads }: Pick<PaymentParts, 'db' | 'reads'>): RequestHandler<{ id: string }> {
+/** GET /payments/:id: 200 with the payment, or 404. */
+export function getPaymentHandler({ db, reads }: GetPaymentOptions): RequestHandler<{ id: string }> {
   return async (req, res) => {
     const { id } = req.params
-    const payment = UUID.test(id) ? await withWriteSlot(reads, res, () => findPayment(db, id)) : undefined
+    const payment = isUuid(id) ? await reads.run(res, () => findPayment(db, id)) : undefined
     if (!payment) throw new Problem('not-found', 'No payment has this id.')
     res.locals.paymentId = payment.id
-    answerJson(res, 200, paymentView(payment))
+    sendJson(res, 200, paymentView(payment))
   }
 }

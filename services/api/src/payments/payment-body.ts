@@ -9,7 +9,7 @@ const missingOr = (detail: string) => ({
   error: ({ input }: { input?: unknown }) => (input === undefined ? 'is required' : detail),
 })
 
-/** The amount in the first of these currencies that can hold it. */
+/** The schema of an amount. Its output is in the first of `currencies` that can hold the amount. */
 const amountIn = (currencies: readonly Currency[]) =>
   z
     .union([z.instanceof(JsonNumber), z.string()], missingOr('must be a number or a string'))
@@ -37,13 +37,13 @@ const bodyIn = (currencies: readonly Currency[]) =>
     reference,
   })
 
-// An amount is judged by its currency. Without one, what no currency could hold is still wrong, and named.
+// The currency decides which amounts are valid. Without a valid currency, an amount is wrong if no currency can hold it.
 const BODY_IN_ANY = bodyIn(ALL_CURRENCIES)
 const BODY_IN = new Map<unknown, typeof BODY_IN_ANY>(ALL_CURRENCIES.map((currency) => [currency, bodyIn([currency])]))
 
 export type PaymentBody = z.output<typeof BODY_IN_ANY>
 
-/** @throws Problem naming every member that is wrong */
+/** @throws Problem that names every wrong member */
 export function readPaymentBody(body: object): PaymentBody {
   const currency = 'currency' in body ? body.currency : undefined
   const result = (BODY_IN.get(currency) ?? BODY_IN_ANY).safeParse(body)

@@ -1,6 +1,6 @@
 import { formatMoney, type Payment } from '@cashflow/domain'
 
-/** A payment as clients see it. Every member is named here, so that none gets out by being added to the domain. */
+/** A payment as clients see it. Each member is listed here, so that a new member of the domain's payment stays private. */
 export function paymentView(payment: Payment) {
   return {
     id: payment.id,

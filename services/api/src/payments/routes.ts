@@ -1,23 +1,15 @@
-import type { Tables } from '@cashflow/db'
 import { Router } from 'express'
-import type { Kysely } from 'kysely'
-import { allowOnly } from '../errors.ts'
+import { methodNotAllowed } from '../errors.ts'
 import { jsonBody } from '../json-body.ts'
-import type { Queue } from '../queue.ts'
-import { createPaymentHandler, type PaymentWriter } from './create-payment.ts'
-import { getPaymentHandler } from './get-payment.ts'
+import { type CreatePaymentOptions, createPaymentHandler } from './create-payment.ts'
+import { type GetPaymentOptions, getPaymentHandler } from './get-payment.ts'
 
-export interface PaymentParts {
-  db: Kysely<Tables>
-  writer: PaymentWriter
-  /** Those who wait to write, and those who wait to read: neither keeps the others out. */
-  writes: Queue
-  reads: Queue
-}
+/** Reads and writes have a queue each, so that neither delays the other. */
+export interface PaymentRoutesOptions extends CreatePaymentOptions, GetPaymentOptions {}
 
-export function paymentRoutes(parts: PaymentParts): Router {
+export function paymentRoutes(options: PaymentRoutesOptions): Router {
   const router = Router()
-  router.route('/').post(jsonBody, createPaymentHandler(parts)).all(allowOnly('POST'))
-  router.route('/:id').get(getPaymentHandler(parts)).all(allowOnly('GET', 'HEAD'))
+  router.route('/').post(jsonBody, createPaymentHandler(options)).all(methodNotAllowed('POST'))
+  router.route('/:id').get(getPaymentHandler(options)).all(methodNotAllowed('GET', 'HEAD'))
   return router
 }

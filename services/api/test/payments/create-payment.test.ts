@@ -5,7 +5,7 @@ import { sql } from 'kysely'
 import { bodyWith, expectProblem, newReference, pointers, post, stored } from '../requests.ts'
 import { type ApiUnderTest, startApi } from '../start-api.ts'
 
-describe('POST a payment', () => {
+describe('POST /payments', () => {
   let api: ApiUnderTest
   before(async () => {
     api = await startApi()
@@ -13,7 +13,7 @@ describe('POST a payment', () => {
   after(() => api.stop())
 
   for (const mount of ['/payments', '/api/v1/payments']) {
-    it(`to ${mount} is answered with 201, the payment and where it is`, async () => {
+    it(`answers 201 with the payment and its Location at ${mount}`, async () => {
       const reference = newReference()
       const response = await post(api, bodyWith({ reference }), mount)
       expect(response.status).to.equal(201)
@@ -29,7 +29,7 @@ describe('POST a payment', () => {
     })
   }
 
-  it('of a pruned reference is answered with 409 that names the pruned payment, which GET does not find', async () => {
+  it('answers 409 to the reference of a pruned payment, naming the payment that GET does not find', async () => {
     const reference = newReference()
     const { id } = (await post(api, bodyWith({ reference }))).body
     await sql`update payments set status = 'SUCCESS', settled_at = now(), redrive_at = null where id = ${id}`.execute(
@@ -48,7 +48,7 @@ describe('POST a payment', () => {
     expect(other.body).to.deep.include({ payment_id: id, mismatch: ['amount'] })
   })
 
-  it('stores the payment, its event and its message, which carry the request’s id', async () => {
+  it('stores the payment, its event and its message, with the id of the request', async () => {
     const reference = newReference()
     const response = await api.agent
       .post('/payments')
@@ -79,7 +79,7 @@ describe('POST a payment', () => {
 
   const SAME = ['100.50', '100.5', '"100.500"', '1005e-1']
   for (const amount of SAME) {
-    it(`of ${amount} where 100.50 is stored is the same payment: 409 duplicate-reference and its id`, async () => {
+    it(`answers 409 duplicate-reference with the id of the stored payment to ${amount} if 100.50 is stored`, async () => {
       const reference = newReference()
       const first = await post(api, bodyWith({ reference }))
       const before = await stored(api)
@@ -97,7 +97,7 @@ describe('POST a payment', () => {
     ['another amount and currency', { amount: '999.99', currency: 'ETB' }, ['amount', 'currency']],
   ]
   for (const [name, other, mismatch] of DIFFERENT) {
-    it(`of a stored reference with ${name} is answered with 409 reference-mismatch, and no stored value`, async () => {
+    it(`answers 409 reference-mismatch, without stored values, to a stored reference with ${name}`, async () => {
       const reference = newReference()
       const first = await post(api, bodyWith({ reference, amount: '8765.43' }))
       const before = await stored(api)
@@ -109,7 +109,7 @@ describe('POST a payment', () => {
     })
   }
 
-  it('sent at once with 25 amounts, twice each, is stored once, and all others are told whether theirs is that one', async () => {
+  it('stores one of 50 concurrent payments with one reference and 25 amounts, and compares the others with it', async () => {
     const reference = newReference()
     const bodies = Array.from({ length: 25 }, (_, i) => bodyWith({ reference, amount: `${i + 1}` }))
     const responses = await Promise.all([...bodies, ...bodies].map((body) => post(api, body)))
@@ -124,7 +124,7 @@ describe('POST a payment', () => {
     }
   })
 
-  it('of a reference that another transaction is about to take holds up nobody else', async () => {
+  it('is not delayed by a payment whose reference another transaction has inserted', async () => {
     const held = newReference()
     const others = Array.from({ length: 20 }, newReference)
     const holder = await api.db.startTransaction().execute()
@@ -134,11 +134,11 @@ describe('POST a payment', () => {
     const responses = await Promise.all(others.map((reference) => post(api, bodyWith({ reference }))))
     expect(responses.map(({ status }) => status)).to.deep.equal(others.map(() => 201))
     await holder.rollback().execute()
-    // 503 where all of this has taken its five seconds.
+    // 503 if this machine took longer than the request's five seconds.
     expect((await waiting).status).to.be.oneOf([201, 503])
   })
 
-  it('sent 50 times at once is stored once: one 201, and 49 times 409 naming it', async () => {
+  it('stores a payment that 50 requests send at the same time once: one gets 201, 49 get 409 naming it', async () => {
     const body = bodyWith()
     const before = await stored(api)
     const responses = await Promise.all(Array.from({ length: 50 }, () => post(api, body)))
@@ -165,7 +165,7 @@ describe('POST a payment', () => {
     ['"9999999999999.99"', '999999999999999', '9999999999999.99'],
   ]
   for (const [amount, minor, shown] of ACCEPTED) {
-    it(`of ${amount} stores ${minor} minor units and shows ${shown}`, async () => {
+    it(`stores the amount ${amount} as ${minor} minor units, and shows ${shown}`, async () => {
       const response = await post(api, bodyWith({ amount }))
       expect(response.status, response.text).to.equal(201)
       expect(response.text).to.contain(`"amount":${shown},`)
@@ -184,7 +184,7 @@ describe('POST a payment', () => {
     ...['null', 'true', '[]', '{}', '[100]', '{"source":"100"}'],
   ]
   for (const amount of REFUSED) {
-    it(`of ${amount} is refused, naming the amount, and stores nothing`, async () => {
+    it(`rejects the amount ${amount}, names it, and stores nothing`, async () => {
       const before = await stored(api)
       expect(pointers(await post(api, bodyWith({ amount })))).to.deep.equal(['#/amount'])
       expect(await stored(api)).to.deep.equal(before)

@@ -2,14 +2,14 @@ import { expect } from 'chai'
 import { bodyWith, expectProblem, post } from '../requests.ts'
 import { type ApiUnderTest, startApi } from '../start-api.ts'
 
-describe('GET a payment', () => {
+describe('GET /payments/:id', () => {
   let api: ApiUnderTest
   before(async () => {
     api = await startApi()
   })
   after(() => api.stop())
 
-  it('shows its current status', async () => {
+  it('shows the payment’s current status', async () => {
     const { body: created } = await post(api, bodyWith())
     await api.db
       .updateTable('payments')
@@ -22,7 +22,7 @@ describe('GET a payment', () => {
     expect((await api.agent.get(`/payments/${created.id.toUpperCase()}`)).body.id).to.equal(created.id)
   })
 
-  it('shows a reference that was stored when blanks alone were still taken', async () => {
+  it('shows a stored reference without visible characters, which POST rejects', async () => {
     const { body: created } = await post(api, bodyWith())
     await api.db.updateTable('payments').set({ reference: '\u200b ' }).where('id', '=', created.id).execute()
     const response = await api.agent.get(`/payments/${created.id}`)
@@ -30,7 +30,7 @@ describe('GET a payment', () => {
     expect(response.body).to.deep.equal({ ...created, reference: '\u200b ' })
   })
 
-  it('answers HEAD without a body', async () => {
+  it('answers a HEAD request without a body', async () => {
     const { body: created } = await post(api, bodyWith())
     const response = await api.agent.head(`/payments/${created.id}`)
     expect(response.status).to.equal(200)

@@ -35,7 +35,7 @@ const BODIES: [name: string, body: object | string, wrong: string[]][] = [
   ['constructor', { ...VALID, constructor: { prototype: 1 } }, ['#/constructor']],
 ]
 
-describe('The body of a payment', () => {
+describe('api: body of a payment', () => {
   let api: ApiUnderTest
   before(async () => {
     api = await startApi()
@@ -43,14 +43,14 @@ describe('The body of a payment', () => {
   after(() => api.stop())
 
   for (const [name, body, wrong] of BODIES) {
-    it(`with ${name} is refused, naming ${wrong.join(', ')}`, async () => {
+    it(`with ${name} is rejected, naming ${wrong.join(', ')}`, async () => {
       const response = await post(api, typeof body === 'string' ? body : JSON.stringify(body))
       expect(pointers(response)).to.have.members(wrong)
       expect(await stored(api)).to.deep.equal({ payments: 0, events: 0, messages: 0 })
     })
   }
 
-  it('says of each member what is wrong', async () => {
+  it('gets an error for each wrong member', async () => {
     const { body } = await post(api, JSON.stringify({ amount: 1.005, currency: 'EUR', note: 'x' }))
     expect(body.errors).to.deep.equal([
       { pointer: '#/amount', detail: 'must have at most 2 decimals' },
@@ -60,7 +60,7 @@ describe('The body of a payment', () => {
     ])
   })
 
-  it('says of few members what is wrong, whatever their names', async () => {
+  it('gets at most 20 errors, and none with a long name', async () => {
     const names = Array.from({ length: 1_500 }, (_, index) => `${index}`)
     const many = await post(api, JSON.stringify(Object.fromEntries(names.map((name) => [name, 1]))))
     expect(pointers(many)).to.have.length(20)
@@ -74,7 +74,7 @@ describe('The body of a payment', () => {
     ['a zero-width space', '\u200b'],
     ['a no-break space and a word joiner', '\u00a0\u2060'],
   ])
-    it(`is refused with a reference of nothing but ${what}`, async () => {
+    it(`is rejected with a reference that consists of ${what}`, async () => {
       const response = await post(api, bodyWith({ reference }))
       expect(response.status).to.equal(400)
       expect(response.body.errors).to.deep.equal([

@@ -1,0 +1,127 @@
+import { createLimiter, fullJitterMs, LimitError, pause, within } from '@cashflow/async'
+import { isTransient } from '@cashflow/db'
+import type { Logger } from '@cashflow/runtime'
+import type { Response } from 'express'
+import { Problem } from './problem.ts'
+
+const WAIT_MAX_MS = 2_500
+const DEADLINE_MS = 5_000
+const ATTEMPTS_MAX = 4
+const BACKOFF = { baseMs: 100, capMs: 400 }
+const RETRY_AFTER_S = 1
+
+/** The client has closed its connection, so it cannot get an answer. */
+export class ClientGoneError extends Error {
+  readonly code = 'client_gone'
+}
+
+export interface RequestQueueOptions {
+  /** Names the queue in the log. */
+  name: string
+  /** Number of requests that use PostgreSQL at the same time. */
+  runningMax: number
+  /** Number of requests that may wait for a slot. */
+  waitingMax: number
+  /** Maximum wait for a slot, in milliseconds. A request that starts later could not finish within its own deadline. */
+  waitMaxMs?: number
+  /** Time for all attempts of one request, with their waits, in milliseconds. */
+  deadlineMs?: number
+  random?: () => number
+  logger: Logger
+}
+
+export interface RequestQueue {
+  readonly running: number
+  readonly waiting: number
+  /**
+   * Runs idempotent work for the request that `res` answers. Each attempt needs a slot. A transient error of PostgreSQL
+   * starts another attempt while there is time. An attempt that still waits when the client goes, or at the deadline,
+   * never starts. One that is running at the deadline may still take effect.
+   *
+   * @throws Problem `overloaded`, immediately when too many requests wait, or after `waitMaxMs`
+   * @throws ClientGoneError when the client goes before the work starts
+   * @throws DeadlineError after `deadlineMs`
+   */
+  run<Result>(res: Response, work: (signal: AbortSignal) => Promise<Result>): Promise<Result>
+}
+
+/** Limits how many requests use PostgreSQL, how many wait for it, and for how long. First come, first served. */
+export function createRequestQueue(options: RequestQueueOptions): RequestQueue {
+  const { name, runningMax, waitingMax, waitMaxMs = WAIT_MAX_MS, deadlineMs = DEADLINE_MS, logger } = options
+  const retry = { deadlineMs, what: `a request in the queue ${name}`, random: options.random }
+  const limiter = createLimiter({ runningMax, waitingMax, waitMaxMs })
+  let refused = 0
+
+  async function runInSlot<Result>(work: (signal: AbortSignal) => Promise<Result>, signal: AbortSignal) {
+    try {
+      await limiter.acquire(signal)
+    } catch (error) {
+      throw error instanceof LimitError ? overloaded() : error
+    }
+    try {
+      return await work(signal)
+    } finally {
+      release()
+    }
+  }
+
+  function overloaded(): Problem {
+    refused += 1
+    const { running, waiting } = limiter
+    if (refused === 1) logger.warn('overloaded, refusing requests', { queue: name, running, waiting })
+    return new Problem('overloaded', 'Too many requests wait for the database. Send the same request again.', {
+      headers: { 'Retry-After': String(RETRY_AFTER_S) },
+    })
+  }
+
+  function release(): void {
+    limiter.release()
+    if (refused === 0 || limiter.running === runningMax) return // A waiting request got the slot.
+    logger.warn('no longer overloaded', { queue: name, refused })
+    refused = 0
+  }
+
+  return {
+    get running() {
+      return limiter.running
+    },
+    get waiting() {
+      return limiter.waiting
+    },
+    async run(res, work) {
+      const leaving = new AbortController()
+      const leave = () => leaving.abort(new ClientGoneError())
+      res.once('close', leave)
+      try {
+        if (res.closed || res.req.socket.destroyed) leave()
+        return await retryTransient(() => runInSlot(work, leaving.signal), retry)
+      } catch (error) {
+        leaving.abort(error)
+        throw error
+      } finally {
+        res.off('close', leave)
+      }
+    },
+  }
+}
+
+interface RetryOptions {
+  deadlineMs: number
+  what: string
+  random: (() => number) | undefined
+}
+
+async function retryTransient<Result>(run: () => Promise<Result>, options: RetryOptions): Promise<Result> {
+  const { deadlineMs, what, random } = options
+  const giveUpAt = performance.now() + deadlineMs
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await within(run(), { deadlineMs: giveUpAt - performance.now(), what })
+    } catch (error) {
+      const delayMs = fullJitterMs(attempt, { ...BACKOFF, random })
+      if (!isTransient(error) || attempt === ATTEMPTS_MAX || performance.now() + delayMs >= giveUpAt) throw error
+      await pause(delayMs)
+      if (performance.now() >= giveUpAt) throw error // The process was frozen.
+    }
+  }
+}
