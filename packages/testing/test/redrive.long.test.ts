@@ -77,7 +77,9 @@ describe('a message that RabbitMQ lost', () => {
       { timeoutMs: 60_000, intervalMs: 0 },
     )
     const worker = await pipeline.start('worker')
-    expect(await worker.logged('message died in the queue, its payment decides')).to.include({ redrive: 'hastened' })
+    expect(await worker.logged('message reached the dead letter queue, its payment is redriven if needed')).to.include({
+      redrive: 'hastened',
+    })
     await expectAllSettledOnce(1)
     await eventually(async () => expect(await pipeline.queueDepth('payments.dead')).to.equal(0))
   }).timeout(180_000)

@@ -87,7 +87,7 @@ describe('a role with the grants of docs/operations.md', function () {
       `update payments set claim_token = gen_random_uuid(), lease_until = now() + interval '1 hour' where id = '${id}'`,
     ])
     const worker = await started().start('worker')
-    await worker.logged('payment is leased, its message is put off', { timeoutMs: 60_000 })
+    await worker.logged('payment is leased, its message is rescheduled', { timeoutMs: 60_000 })
     await run(url, [
       'update payments set lease_until = now() where lease_until is not null',
       'update outbox_scheduled set due_at = now()',

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import {
   brokerEnv,
   brokerUrls,
@@ -64,7 +65,7 @@ export const workerEnv = z
     when: areReadable('PROVIDER', 'SANDBOX'),
   })
 
-/** In production no payment is settled by chance because a setting is missing. */
+/** In production the provider has no default: a missing setting must not settle payments by chance. */
 const productionEnv = workerEnv
   .safeExtend({
     SANDBOX: sandbox.default('no'),
@@ -76,15 +77,17 @@ const productionEnv = workerEnv
     when: areReadable('PROVIDER', 'PROVIDER_URL', 'SANDBOX'),
   })
 
-// For what was charged last before a stop to be settled.
+// Time to settle the last payments that were charged before a stop.
 const SETTLE_MS = 5_000
 
-/** Whether these settings can be compared, whatever is wrong with others: one message names all. */
+/**
+ * True if these settings are valid and can be compared, even if others are not. One message then names all problems.
+ */
 function areReadable(...names: string[]) {
   return ({ issues }: z.core.ParsePayload) => issues.every(({ path }) => !names.includes(String(path?.[0])))
 }
 
-/** @throws ConfigError naming every setting that is not usable */
+/** @throws ConfigError that names every unusable setting */
 export function workerConfig(env: Env) {
   const settings = parseEnv(isProduction(env) ? productionEnv : workerEnv, env)
   return Object.freeze({
@@ -95,25 +98,26 @@ export function workerConfig(env: Env) {
     logLevel: settings.LOG_LEVEL,
     prefetch: settings.WORKER_PREFETCH,
     provider: providerSettings(settings),
-    providerDeadlineMs: settings.PROVIDER_DEADLINE_MS,
-    /** How long stopping waits for the charges that are on their way. */
+    breaker: { failuresMax: settings.PROVIDER_FAILURES_MAX, openMs: settings.PROVIDER_OPEN_MS },
+    chargesMax: settings.PROVIDER_CONCURRENCY,
+    processing: {
+      providerDeadlineMs: settings.PROVIDER_DEADLINE_MS,
+      pendingMaxMs: settings.PROVIDER_PENDING_MAX_MS,
+      redriveAfterMs: settings.REDRIVE_AFTER_MS,
+    },
+    /** How long a stop waits for the charges in flight and their settlements. */
     drainMs: settings.PROVIDER_DEADLINE_MS + SETTLE_MS,
-    providerConcurrency: settings.PROVIDER_CONCURRENCY,
-    providerFailuresMax: settings.PROVIDER_FAILURES_MAX,
-    providerOpenMs: settings.PROVIDER_OPEN_MS,
-    providerPendingMaxMs: settings.PROVIDER_PENDING_MAX_MS,
-    redriveAfterMs: settings.REDRIVE_AFTER_MS,
-    reconcileIntervalMs: settings.RECONCILE_INTERVAL_MS,
+    reconciling: { redriveAfterMs: settings.REDRIVE_AFTER_MS, intervalMs: settings.RECONCILE_INTERVAL_MS },
   })
 }
 
 function providerSettings(settings: z.output<typeof workerEnv>): ProviderSettings {
   if (settings.PROVIDER === 'http')
-    return { kind: 'http', url: settings.PROVIDER_URL ?? '', token: settings.PROVIDER_TOKEN }
+    return { kind: 'http', url: defined(settings.PROVIDER_URL, 'PROVIDER_URL'), token: settings.PROVIDER_TOKEN }
   return { kind: 'simulated', delayMs: settings.PROVIDER_DELAY_MS, successRate: settings.PROVIDER_SUCCESS_RATE }
 }
 
-/** Paths are appended to it, and it is logged. */
+/** Paths are appended to the URL, and it is logged, so it must have no query, fragment or credentials. */
 function isPlainHttpUrl(text: string): boolean {
   const url = URL.parse(text)
   if (!url || !['http:', 'https:'].includes(url.protocol)) return false

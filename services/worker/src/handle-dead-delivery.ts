@@ -1,32 +1,37 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { createLimiter, pause } from '@cashflow/async'
 import { mayBeItemsOwn, redriveNow, type Tables } from '@cashflow/db'
 import type { Delivery } from '@cashflow/messaging'
 import { buryMessage } from '@cashflow/outbox'
 import { createCondition } from '@cashflow/runtime'
 import type { Kysely, Transaction } from 'kysely'
+import { damagedLetter, plainLetter, unknownLetter, unreadableLetter } from './dead-letters.ts'
 import type { Handler } from './handle-delivery.ts'
-import { damagedLetter, plainLetter, poisonLetter } from './poison-letter.ts'
-import { type PaymentMessage, readDelivery } from './read-delivery.ts'
+import { logFieldsOf, type PaymentMessage, readDelivery } from './payment-message.ts'
 import { type RetryOptions, transact } from './retry.ts'
-import { buryUnknown } from './set-aside.ts'
 
 const UNSTORABLE_PAUSE_MS = 10_000
-/** Deliveries that use the database at the same time: payments need its sessions more. */
-const STORED_AT_ONCE = 5
+/** Deliveries that use the database at the same time. Payments need its sessions more. */
+const STORING_MAX = 5
+
+interface DeadHandlerOptions extends Pick<RetryOptions, 'logger'> {
+  db: Kysely<Tables>
+}
 
 /**
- * What the worker does with a delivery that was rejected, or that the delivery limit struck. One that nobody can read
- * becomes a dead letter. One that names a payment may have been struck by workers that died of something else: it is
- * dropped, and its payment redriven. Where PostgreSQL cannot use the payment's row, a dead letter says why. One that cannot
- * be stored waits here, and holds up no other one.
+ * Handles the deliveries of the dead letter queue: messages that a worker rejected, or that exceeded the delivery limit.
+ * - An unreadable message becomes a dead letter in the database.
+ * - A message that names a payment is dropped, and its payment redriven: the workers that did not acknowledge it may have
+ *   died of another cause.
+ * - If PostgreSQL cannot use the payment's row, a dead letter gives the reason.
+ * - A message that cannot be stored stays here and is tried again. It blocks no other message.
  */
 export function createDeadDeliveryHandler({
   db,
   logger,
   pauseMs = UNSTORABLE_PAUSE_MS,
-}: Pick<RetryOptions, 'logger'> & { db: Kysely<Tables>; pauseMs?: number }): Handler {
+}: DeadHandlerOptions & { pauseMs?: number }): Handler {
   const stopping = new AbortController()
-  const inTurn = createTurns(STORED_AT_ONCE)
+  const storing = createLimiter({ runningMax: STORING_MAX })
   const waiting = new Set<Delivery>()
   const unstorable = createCondition(logger, {
     level: 'error',
@@ -34,36 +39,13 @@ export function createDeadDeliveryHandler({
     over: 'all dead messages could be stored',
   })
 
-  /** @param isRefused whether PostgreSQL did not take it before */
-  async function store(delivery: Delivery, isRefused: boolean, signal: AbortSignal): Promise<void> {
-    const message = readDelivery(delivery)
-    if (!message) {
-      const letter = isRefused ? plainLetter(delivery) : poisonLetter(delivery)
-      const facts = { key: letter.key, topic: letter.topic }
-      if (await transact(db, (tx) => buryMessage(tx, letter), { signal, logger }))
-        logger.error('unreadable message is now a dead letter', facts)
-      else logger.info('unreadable message is a dead letter already', facts)
-      return
-    }
+  async function storeInTurn(delivery: Delivery, signal: AbortSignal): Promise<void> {
+    await storing.acquire(signal)
     try {
-      await redrive(message, signal)
-    } catch (error) {
-      if (!mayBeItemsOwn(error)) throw error
-      const letter = damagedLetter(message, error as Error)
-      await transact(db, (tx) => buryMessage(tx, letter), { signal, logger })
-      logger.error('payment has an unusable row, it is now a dead letter', { ...factsOf(message), error })
+      await store(delivery, waiting.has(delivery), { db, logger, signal })
+    } finally {
+      storing.release()
     }
-  }
-
-  async function redrive(message: PaymentMessage, signal: AbortSignal): Promise<void> {
-    // One that is locked is left to its own redrive, when waiting for it has failed.
-    const decide = async (tx: Transaction<Tables>, again: boolean) => {
-      const became = await redriveNow(tx, message.paymentId, { skipLocked: again })
-      if (became === 'unknown') await buryUnknown(tx, message)
-      return became
-    }
-    const became = await transact(db, decide, { signal, logger })
-    logger.warn('message died in the queue, its payment decides', { ...factsOf(message), redrive: became })
   }
 
   return {
@@ -77,16 +59,16 @@ export function createDeadDeliveryHandler({
       try {
         for (;;) {
           try {
-            await inTurn(() => store(delivery, waiting.has(delivery), signal))
+            await storeInTurn(delivery, signal)
             return 'ack'
           } catch (error) {
-            // Its channel is gone: it comes again, and settling this one is moot.
+            // The channel is gone, so RabbitMQ delivers the message again and ignores this decision.
             if (delivery.signal.aborted) return 'ack'
             stopping.signal.throwIfAborted()
-            // This queue is the last one. Rejected it would be dropped, so it waits here until an operator removes the cause.
+            // This queue is the last one, and drops a rejected message. So it stays here until an operator removes the cause.
             waiting.add(delivery)
             unstorable.holds({ message_id: delivery.messageId, messages: waiting.size, error })
-            await sleep(pauseMs, undefined, { signal }).catch(() => {}) // Only abort rejects.
+            await pause(pauseMs, signal)
           }
         }
       } finally {
@@ -96,23 +78,39 @@ export function createDeadDeliveryHandler({
   }
 }
 
-/** Runs at most `runningMax` of the works that it is given at the same time, and the others in their order. */
-function createTurns(runningMax: number): <Result>(work: () => Promise<Result>) => Promise<Result> {
-  let running = 0
-  const queue: (() => void)[] = []
-  return async (work) => {
-    if (running < runningMax) running += 1
-    else await new Promise<void>((resolve) => queue.push(resolve))
-    try {
-      return await work()
-    } finally {
-      const next = queue.shift()
-      if (next) next()
-      else running -= 1
-    }
+interface Storage extends DeadHandlerOptions {
+  signal: AbortSignal
+}
+
+/** @param isRefused PostgreSQL refused an earlier attempt */
+async function store(delivery: Delivery, isRefused: boolean, storage: Storage): Promise<void> {
+  const message = readDelivery(delivery)
+  if (!message) return await buryUnreadable(delivery, isRefused, storage)
+  try {
+    await redrive(message, storage)
+  } catch (error) {
+    if (!mayBeItemsOwn(error)) throw error
+    const letter = damagedLetter(message, error as Error)
+    await transact(storage.db, (tx) => buryMessage(tx, letter), storage)
+    storage.logger.error('payment has an unusable row, it is now a dead letter', { ...logFieldsOf(message), error })
   }
 }
 
-function factsOf({ paymentId, messageId, requestId }: PaymentMessage) {
-  return { payment_id: paymentId, message_id: messageId, request_id: requestId }
+async function buryUnreadable(delivery: Delivery, isRefused: boolean, storage: Storage): Promise<void> {
+  const letter = isRefused ? plainLetter(delivery) : unreadableLetter(delivery)
+  const isNew = await transact(storage.db, (tx) => buryMessage(tx, letter), storage)
+  const fields = { key: letter.key, topic: letter.topic }
+  if (isNew) storage.logger.error('unreadable message is now a dead letter', fields)
+  else storage.logger.info('unreadable message is a dead letter already', fields)
+}
+
+async function redrive(message: PaymentMessage, storage: Storage): Promise<void> {
+  // The first attempt waits for a locked row, and the second skips it: the payment then keeps its redrive time.
+  const decide = async (tx: Transaction<Tables>, again: boolean) => {
+    const became = await redriveNow(tx, message.paymentId, { skipLocked: again })
+    if (became === 'unknown') await buryMessage(tx, unknownLetter(message))
+    return became
+  }
+  const fields = { ...logFieldsOf(message), redrive: await transact(storage.db, decide, storage) }
+  storage.logger.warn('message reached the dead letter queue, its payment is redriven if needed', fields)
 }

@@ -1,55 +1,49 @@
 import type { AckDecision, Delivery } from '@cashflow/messaging'
 import type { Component } from '@cashflow/runtime'
 import { type BatchOptions, createBatches } from './batches.ts'
-import { type Processed, type ProcessOptions, processPayment } from './process-payment.ts'
-import type { Breaker } from './provider/breaker.ts'
-import { type PaymentMessage, readDelivery } from './read-delivery.ts'
+import { createSignalJoin } from './join-signals.ts'
+import type { Processed, ProcessOptions } from './outcomes.ts'
+import { logFieldsOf, type PaymentMessage, readDelivery } from './payment-message.ts'
+import { processPayment } from './process-payment.ts'
+import type { Admission } from './provider/admission.ts'
 
 const ATTEMPTS_MAX = 10
 
 export interface HandlerOptions
-  extends Omit<ProcessOptions, 'provider' | 'batches' | 'attemptsMax'>,
+  extends Omit<ProcessOptions, 'charge' | 'batches' | 'attemptsMax'>,
     Pick<BatchOptions, 'clocks'> {
-  breaker: Breaker
+  admission: Admission
 }
 
 export interface Handler extends Component {
   /**
-   * Answers when all that the delivery led to is committed, or nothing was begun. Rejects only while stopping: it is then
-   * delivered again.
+   * Resolves when everything that the delivery caused is committed, or when nothing was begun. Rejects only while the
+   * worker stops: RabbitMQ then delivers the message again.
    */
   handle(delivery: Delivery): Promise<AckDecision>
 }
 
 /**
- * What the worker does with each delivery. A payment is taken to its end even if the channel is lost after its claim.
- * Several deliveries of a payment share that.
+ * Handles the deliveries of the work queue. A claimed payment is processed to its outcome even if the channel is lost
+ * after the claim. Deliveries of one payment at the same time share its processing.
  */
-export function createHandler({ breaker, clocks, ...given }: HandlerOptions): Handler {
+export function createHandler({ admission, clocks, ...given }: HandlerOptions): Handler {
   const options = { ...given, attemptsMax: ATTEMPTS_MAX }
   const { logger } = options
   const stopping = new AbortController()
+  const untilStop = createSignalJoin(stopping.signal)
   const batches = createBatches({ ...options, clocks })
-  /** By payment, one at a time. */
+  /** The run of each payment that is being processed. */
   const runs = new Map<string, Promise<Processed | undefined>>()
-  /** By the signal of a channel. */
-  const claimings = new WeakMap<AbortSignal, AbortSignal>()
 
-  /** One for all deliveries of a channel: a signal that follows others is dear to make, and to collect. */
-  function claimingOf({ signal }: Delivery): AbortSignal {
-    const claiming = claimings.get(signal) ?? AbortSignal.any([stopping.signal, signal])
-    claimings.set(signal, claiming)
-    return claiming
-  }
-
-  /** Undefined: nothing was begun. With its channel gone, or the worker stopping, the delivery comes again. */
+  /** Undefined when nothing was begun, as the channel is gone or the worker stops. RabbitMQ delivers the message again. */
   async function run(message: PaymentMessage, delivery: Delivery): Promise<Processed | undefined> {
-    // Before anything is claimed.
-    const permit = await breaker.admit(delivery.signal, message.paymentId)
+    // Asked before the claim, because the lease of a claimed payment runs while the payment waits.
+    const permit = await admission.admit(delivery.signal, message.paymentId)
     if (!permit) return undefined
     try {
-      const settings = { ...options, batches, provider: permit }
-      return await processPayment(message, settings, stopping.signal, claimingOf(delivery))
+      const settings = { ...options, batches, charge: permit.charge }
+      return await processPayment(message, settings, stopping.signal, untilStop(delivery.signal))
     } finally {
       permit.release()
     }
@@ -58,8 +52,8 @@ export function createHandler({ breaker, clocks, ...given }: HandlerOptions): Ha
   async function take(message: PaymentMessage, delivery: Delivery): Promise<AckDecision> {
     const { paymentId } = message
     for (let other = runs.get(paymentId); other; other = runs.get(paymentId)) {
-      if ((await endOf(other, delivery.signal)) === 'settled') return 'ack'
-      // After all else each looks for itself: its message may be the very one that the other has scheduled.
+      if ((await outcomeOf(other, delivery.signal)) === 'settled') return 'ack'
+      // After any other outcome this delivery is processed too: its message may be the retry that the other run scheduled.
       if (delivery.signal.aborted) return 'leave'
     }
     const own = run(message, delivery).finally(() => runs.delete(paymentId))
@@ -70,40 +64,32 @@ export function createHandler({ breaker, clocks, ...given }: HandlerOptions): Ha
   return {
     name: 'handler',
     async start() {},
-    /** Ends what still waits for the database; its leases run out, and another worker goes on. */
+    /** Ends the runs that still wait for the database. Their leases expire, and another worker takes their payments. */
     async stop() {
       stopping.abort()
     },
     async handle(delivery) {
       const message = readDelivery(delivery)
       if (!message) {
-        logger.error('message is not readable, rejected', {
-          message_id: delivery.messageId,
-          bytes: delivery.bytes,
-        })
+        logger.error('message is not readable, rejected', { message_id: delivery.messageId, bytes: delivery.bytes })
         return 'reject'
       }
       try {
         return await take(message, delivery)
       } catch (error) {
         stopping.signal.throwIfAborted()
-        // Its channel is gone and it comes again. Else lost channels would pile up what waits for the database.
+        // RabbitMQ delivers it again. Waiting on for the database would pile up the deliveries of lost channels.
         if (delivery.signal.aborted) return 'leave'
-        // Acknowledged it would be lost, and delivered again at once it would fail at once.
-        logger.error('payment could not be processed, message rejected', {
-          payment_id: message.paymentId,
-          message_id: message.messageId,
-          request_id: message.requestId,
-          error,
-        })
+        // An ack would lose the message, and a requeue would fail again at once.
+        logger.error('payment could not be processed, message rejected', { ...logFieldsOf(message), error })
         return 'reject'
       }
     },
   }
 }
 
-/** What a run came to; undefined when it failed, or the signal aborts before its end. */
-async function endOf(run: Promise<Processed | undefined>, signal: AbortSignal): Promise<Processed | undefined> {
+/** The outcome of a run. Undefined when the run fails, or when the signal aborts first. */
+async function outcomeOf(run: Promise<Processed | undefined>, signal: AbortSignal): Promise<Processed | undefined> {
   const { promise: gone, resolve } = Promise.withResolvers<undefined>()
   const leave = () => resolve(undefined)
   if (signal.aborted) leave()
@@ -111,7 +97,7 @@ async function endOf(run: Promise<Processed | undefined>, signal: AbortSignal): 
   try {
     return await Promise.race([run, gone])
   } catch {
-    return undefined // Said by whoever runs it.
+    return undefined // The delivery that began the run logs the error.
   } finally {
     signal.removeEventListener('abort', leave)
   }

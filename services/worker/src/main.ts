@@ -17,53 +17,46 @@ import { createBreaker } from './provider/breaker.ts'
 import { createProvider } from './provider/create-provider.ts'
 import { createReconciler } from './reconcile.ts'
 
-// Few use the database at the same time; the others may be waiting for an operator.
+// Few dead deliveries use the database at the same time. The others may wait for an operator.
 const DEAD_PREFETCH = 100
-// No message of ours is as large, and 100 of another's may be in hand.
+// Larger than any message of Cashflow, and small enough to hold 100 messages of another producer.
 const BODY_BYTES_MAX = 65_536
-// For all that is not the drain.
+// Storing a dead delivery is short, and its stop adds to the time of the whole stop.
+const DEAD_DRAIN_MS = 2_000
+// Time to stop everything except the consumer of payments.
 const STOP_MARGIN_MS = 10_000
 
 const config = loadConfig(workerConfig)
 const logger = createLogger({ service: 'worker', level: config.logLevel })
 const db = createDatabase({ url: config.databaseUrl, applicationName: serviceSession('worker'), poolMax: 10, logger })
 const { notify } = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
+
 const provider = createProvider(config.provider, logger)
-const { providerFailuresMax: failuresMax, providerOpenMs: openMs } = config
-const breaker = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), config.providerConcurrency)
-const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
-// What costs this one its connection costs no payment its delivery.
-const deadConnection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker-dead', logger })
-const { redriveAfterMs, providerDeadlineMs, providerPendingMaxMs, reconcileIntervalMs: intervalMs } = config
-const limits = { providerDeadlineMs, redriveAfterMs, pendingMaxMs: providerPendingMaxMs }
-const handler = createHandler({ db, breaker, logger, notify, ...limits })
+const admission = createAdmission(createBreaker({ provider, logger, ...config.breaker }), config.chargesMax)
+const handler = createHandler({ db, admission, logger, notify, ...config.processing })
 const deadHandler = createDeadDeliveryHandler({ db, logger })
-const waiting = () => breaker.waiting
-const reconciler = createReconciler({ db, logger, notify, redriveAfterMs, intervalMs, waiting })
+const waiting = () => admission.waiting
+const reconciler = createReconciler({ db, logger, notify, waiting, ...config.reconciling })
+
+const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
+// A separate connection: a dead message that makes RabbitMQ close the connection interrupts no payment.
+const deadConnection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker-dead', logger })
 const topology = workQueue({ queue: config.queue, exchange: config.exchange, topics: WORK_TOPICS })
+const shared = { topology, bodyBytesMax: BODY_BYTES_MAX, logger }
 const consumer = createConsumer({
+  ...shared,
   connection,
-  topology,
   queue: topology.queue,
   prefetch: config.prefetch,
-  bodyBytesMax: BODY_BYTES_MAX,
   handle: handler.handle,
-  logger,
 })
-
 const deadConsumer = createConsumer({
+  ...shared,
   connection: deadConnection,
-  topology,
   queue: topology.deadLetterQueue,
   prefetch: DEAD_PREFETCH,
-  bodyBytesMax: BODY_BYTES_MAX,
   handle: deadHandler.handle,
-  logger,
 })
-
-const consumerPart = { ...consumer, stop: () => consumer.stop({ deadlineMs: config.drainMs }) }
-// It takes turns with the others for the time that stopping may take; what it does is short.
-const deadConsumerPart = { ...deadConsumer, stop: () => deadConsumer.stop({ deadlineMs: 2_000 }) }
 
 const parts = [
   databaseComponent(db, logger),
@@ -71,10 +64,10 @@ const parts = [
   connectionComponent(deadConnection),
   reconciler,
   deadHandler,
-  deadConsumerPart,
+  { ...deadConsumer, stop: () => deadConsumer.stop({ deadlineMs: DEAD_DRAIN_MS }) },
   handler,
-  consumerPart,
-  breaker,
+  { ...consumer, stop: () => consumer.stop({ deadlineMs: config.drainMs }) },
+  admission,
   topologyComponent(consumer, deadConsumer),
 ]
 await runUntilSignal(parts, { logger, deadlineMs: config.drainMs + STOP_MARGIN_MS })

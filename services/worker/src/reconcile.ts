@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '@cashflow/async'
 import { claimOverdue, hasOverdue, mayBeItemsOwn, type Tables } from '@cashflow/db'
 import { retryMessage, WORK_TOPICS } from '@cashflow/domain'
 import {
@@ -17,32 +17,32 @@ const BATCH_MAX = 100
 export interface ReconcileOptions {
   db: Kysely<Tables>
   logger: Logger
-  /** Something was appended to the outbox. */
+  /** Called after something was appended to the outbox. */
   notify: () => void
   redriveAfterMs: number
-  /** How many deliveries wait in this worker for the provider to be back. */
+  /** Returns how many deliveries wait in this worker for the provider to return. */
   waiting: () => number
 }
 
 export interface Reconciled {
-  /** Payments that have a fresh message now. */
+  /** Payments that got a new message. */
   redriven: number
-  /** Overdue payments that somebody holds: put behind the lease. */
+  /** Overdue payments with a lease. Their redrive was moved behind its end. */
   leased: number
-  /** Above 0: nothing was done, because messages of payments wait this long in the outbox. */
+  /** Above 0 when nothing was done: the oldest message of a payment has waited this long in the outbox. */
   lagMs: number
-  /** Above 0: nothing was done, because this many deliveries wait for the provider. */
+  /** Above 0 when nothing was done: this many deliveries wait for the provider. */
   waiting: number
 }
 
 const NOTHING: Reconciled = { redriven: 0, leased: 0, lagMs: 0, waiting: 0 }
 
 /**
- * Published is not done: brokers lose queues. Sends payments that are PENDING for too long through the pipeline again,
- * at most a hundred. Processing is idempotent, so one too many does no harm.
+ * Sends payments that have been PENDING for too long through the pipeline again, at most 100. A published message is no
+ * proof of processing, because brokers lose queues. Processing is idempotent, so an unnecessary message does no harm.
  *
- * @param search what it remembers of payments that cannot be read
- * @param onUnreadable told what PostgreSQL says of a row that it cannot read
+ * @param search remembers where unreadable payments are
+ * @param onUnreadable called with PostgreSQL's error about a row that it cannot read
  */
 export async function reconcileOnce(
   options: ReconcileOptions,
@@ -52,11 +52,11 @@ export async function reconcileOnce(
   const { db, notify, redriveAfterMs } = options
   const isOverdue = await hasOverdue(db).catch(orUnreadable(true))
   if (!isOverdue && search.blindSpots === 0) return NOTHING
-  // Theirs are among the overdue, and more wait in the queue. Not while the breaker is merely open: with the queue lost,
-  // nothing but a redrive brings the payment that probes the provider.
+  // The payments of waiting deliveries are among the overdue ones, and more wait in the queue. An open breaker alone is no
+  // reason to stop: if RabbitMQ lost the queue, only a redrive brings the payment that probes the provider.
   const waiting = options.waiting()
   if (waiting > 0) return { ...NOTHING, waiting }
-  // Its message may still be in the outbox then, and another would wait behind it.
+  // The payment's message may still be in the outbox, and a second message would only wait behind it.
   const lagMs = await outboxLagMs(db, WORK_TOPICS).catch(orUnreadable(0, onUnreadable))
   if (lagMs >= redriveAfterMs) return { ...NOTHING, lagMs }
   let redriven = 0
@@ -85,7 +85,7 @@ export async function reconcileOnce(
   return { ...NOTHING, redriven, leased }
 }
 
-/** Takes the place of an answer that PostgreSQL could not give because of some row. */
+/** Returns an error handler that replaces the answer which PostgreSQL could not give because of a damaged row. */
 function orUnreadable<Value>(value: Value, onUnreadable: (error: unknown) => void = () => {}) {
   return (error: unknown): Value => {
     if (!mayBeItemsOwn(error)) throw error
@@ -94,12 +94,12 @@ function orUnreadable<Value>(value: Value, onUnreadable: (error: unknown) => voi
   }
 }
 
-/** What keeps overdue payments from being redriven, in the log. */
+/** The conditions that prevent redrives, as log lines. */
 function createConditions(logger: Logger, everyMs: number) {
   return {
     lagging: createCondition(logger, {
       message: 'payments are overdue because messages wait in the outbox, none is redriven',
-      over: 'payments are redriven again, messages no longer wait in the outbox',
+      over: 'payments are redriven again, their messages have left the outbox',
       everyMs,
     }),
     held: createCondition(logger, {
@@ -122,9 +122,9 @@ function createConditions(logger: Logger, everyMs: number) {
 }
 
 /**
- * Reconciles every `intervalMs`, and at once while there is more to do.
+ * Runs `reconcileOnce` every `intervalMs`, and again at once after a full batch.
  *
- * @param options.repeatMs time between two log lines about what lasts, in milliseconds. Default: 60,000.
+ * @param options.repeatMs time between two log lines about a lasting condition, in milliseconds. Default: 60,000.
  */
 export function createReconciler(options: ReconcileOptions & { intervalMs: number; repeatMs?: number }): Component {
   const { logger, intervalMs, repeatMs = 60_000 } = options
@@ -134,7 +134,7 @@ export function createReconciler(options: ReconcileOptions & { intervalMs: numbe
   const search = createSpanSearch()
   let running: Promise<void> | undefined
 
-  /** Whether more is waiting. */
+  /** Returns whether the batch was full, so that there may be more overdue payments. */
   async function reconcile(): Promise<boolean> {
     let damage: unknown
     const { redriven, leased, lagMs, waiting } = await reconcileOnce(options, search, (error) => {
@@ -162,7 +162,7 @@ export function createReconciler(options: ReconcileOptions & { intervalMs: numbe
           return false
         },
       )
-      if (!more) await sleep(intervalMs, undefined, { signal }).catch(() => {}) // Only abort rejects.
+      if (!more) await pause(intervalMs, signal)
     }
   }
 

@@ -1,14 +1,15 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { fullJitterMs, pause } from '@cashflow/async'
 import { isAway, isPermanent, mayBeItemsOwn, type Tables, waitForStandby } from '@cashflow/db'
-import { retryDelayMs } from '@cashflow/outbox'
 import type { Logger } from '@cashflow/runtime'
 import type { Kysely, Transaction } from 'kysely'
 
+const DELAY_MIN_MS = 20
+const DELAY_BASE_MS = 1_000
 const DELAY_MAX_MS = 2_000
-// An internal error may pass, such as that of a table that is being altered. A damaged row does not.
-const OWN_MAX = 3
+// An internal error may pass, such as an error while a table is being altered. The error of a damaged row stays.
+const OWN_ERRORS_MAX = 3
 const OWN_DELAY_MAX_MS = 100
-// Longer than any lock of ours: a session elsewhere holds the row, such as an operator's.
+// Longer than any lock of Cashflow: another session holds the row, such as an operator's.
 const LOCKED_MAX_MS = 60_000
 
 export interface RetryOptions {
@@ -19,17 +20,19 @@ export interface RetryOptions {
 }
 
 /**
- * Runs an idempotent transaction again for as long as the database is away, slow or in conflict. What the item itself may
- * have caused is tried three times, and a row that another session has locked for a minute. `again`: an earlier run
- * failed, and may have committed all the same.
+ * Runs idempotent work on the database again while it fails with a transient error:
+ * - The database is away, slow or in conflict: without limit.
+ * - The item itself may have caused the error: three attempts.
+ * - Another session has locked the row: for a minute.
  *
- * @throws what repeating does not change, or the signal's reason
+ * @param work gets `again`: an earlier attempt failed, and may have committed all the same
+ * @throws the error that another attempt cannot change, or the signal's reason
  */
 export async function retryWhileUnavailable<Result>(
   work: (again: boolean) => Promise<Result>,
   { signal, logger, random, now = () => performance.now() }: RetryOptions,
 ): Promise<Result> {
-  let own = 0
+  let ownErrors = 0
   let lockedSince: number | undefined
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted()
@@ -38,12 +41,13 @@ export async function retryWhileUnavailable<Result>(
     } catch (error) {
       if (isPermanent(error)) throw error
       const isOwn = mayBeItemsOwn(error)
-      if (isOwn) own += 1
+      if (isOwn) ownErrors += 1
       lockedSince = isLocked(error) ? (lockedSince ?? now()) : undefined
-      if (own === OWN_MAX || (lockedSince !== undefined && now() - lockedSince > LOCKED_MAX_MS)) throw error
+      const isLockedTooLong = lockedSince !== undefined && now() - lockedSince > LOCKED_MAX_MS
+      if (ownErrors === OWN_ERRORS_MAX || isLockedTooLong) throw error
       logger.warn(`${isAway(error) ? 'database away' : 'statement failed'}, trying again`, { attempt, error })
-      const delayMaxMs = isOwn ? OWN_DELAY_MAX_MS : DELAY_MAX_MS
-      await sleep(20 + Math.min(delayMaxMs, retryDelayMs(attempt, random)), undefined, { signal })
+      const capMs = isOwn ? OWN_DELAY_MAX_MS : DELAY_MAX_MS
+      await pause(DELAY_MIN_MS + fullJitterMs(attempt, { baseMs: DELAY_BASE_MS, capMs, random }), signal)
     }
   }
 }
@@ -53,8 +57,8 @@ function isLocked(error: unknown): boolean {
 }
 
 /**
- * The same for work within a transaction. Run again, it may find that all is done and write nothing; its COMMIT waits for
- * the synchronous standby all the same.
+ * Runs a transaction with `retryWhileUnavailable`. A repeated transaction may find its work done and write nothing. Its
+ * COMMIT would then not wait for the synchronous standby, so it waits explicitly.
  */
 export function transact<Result>(
   db: Kysely<Tables>,

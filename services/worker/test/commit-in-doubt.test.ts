@@ -4,7 +4,8 @@ import { startTcpProxy, type TcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Kysely } from 'kysely'
 import { createBatches } from '../src/batches.ts'
-import { type Processed, processPayment } from '../src/process-payment.ts'
+import type { Processed } from '../src/outcomes.ts'
+import { processPayment } from '../src/process-payment.ts'
 import type { ProviderAnswer } from '../src/provider/provider.ts'
 import { createTestWorker, type TestWorker } from './test-worker.ts'
 
@@ -12,7 +13,7 @@ const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
 const PENDING: ProviderAnswer = { outcome: 'pending' }
 const REFUSED: ProviderAnswer = { outcome: 'refused', reason: 'HTTP 400', othersAnswered: true }
 
-describe('a COMMIT whose answer is lost', () => {
+describe('worker after a COMMIT without an answer', () => {
   let payments: TestWorker
   let proxy: TcpProxy
   let db: Kysely<Tables>
@@ -35,14 +36,14 @@ describe('a COMMIT whose answer is lost', () => {
 
   async function process(id: string, answer: ProviderAnswer, attemptsMax = 10): Promise<Processed> {
     const before = proxy.lost
-    // An outcome is stored by one statement.
+    // A settlement is one statement. Other outcomes end with COMMIT.
     proxy.loseAnswerTo(answer.outcome === 'approved' ? 'with given' : 'commit')
     const shared = { db, providerDeadlineMs: 60_000, redriveAfterMs: 60_000, attemptsMax }
     const options = { ...shared, batches: createBatches(shared), logger: payments.logger, notify() {} }
-    const provider = { charge: async () => answer }
+    const charge = async () => answer
     const message = { paymentId: id, messageId: 'm-1', requestId: 'r-1' }
     const signal = new AbortController().signal
-    const processed = await processPayment(message, { ...options, provider, random: () => 0 }, signal)
+    const processed = await processPayment(message, { ...options, charge, random: () => 0 }, signal)
     expect(proxy.lost).to.equal(before + 1)
     expect(payments.logged())
       .to.include('database away, trying again')
@@ -51,18 +52,13 @@ describe('a COMMIT whose answer is lost', () => {
   }
 
   for (const [answer, processed, attempts, line] of [
-    [UNKNOWN, 'postponed', 1, 'provider gave no answer, the payment is tried again'],
-    [{ outcome: 'withheld' }, 'given back', 0, 'provider is away, the payment waits'],
-    [
-      { outcome: 'misconfigured', reason: 'HTTP 401' },
-      'given back',
-      0,
-      'provider refused the request, the payment waits',
-    ],
+    [UNKNOWN, 'retry_scheduled', 1, 'provider gave no answer, the payment is tried again'],
+    [{ outcome: 'not_attempted' }, 'released', 0, 'provider is away, the payment waits'],
+    [{ outcome: 'rejected', reason: 'HTTP 401' }, 'released', 0, 'provider refused the request, the payment waits'],
     [PENDING, 'pending', 0, 'provider has not decided yet, it is asked again'],
     [REFUSED, 'refused', 0, 'provider refused the request, the payment waits'],
   ] as const) {
-    it(`after a charge that is ${answer.outcome} leaves the payment ${processed}, once`, async () => {
+    it(`stores once that a payment is ${processed} after the answer ${answer.outcome}`, async () => {
       const id = await payments.pending()
       expect(await process(id, answer)).to.equal(processed)
       expect(await payments.row(id)).to.include({ status: 'PENDING', attempts, claim_token: null, parked_at: null })
@@ -79,7 +75,7 @@ describe('a COMMIT whose answer is lost', () => {
     [REFUSED, 'refusals = 2'],
     [PENDING, "attempts = 3, provider_pending_since = now() - interval '100 hours'"],
   ] as const) {
-    it(`leaves a payment parked by a last answer that is ${answer.outcome}, once, and says so`, async () => {
+    it(`parks a payment once after a last answer that is ${answer.outcome}, and logs that`, async () => {
       const id = await payments.pending()
       await payments.set(id, assignments)
       expect(await process(id, answer)).to.equal('parked')
@@ -94,7 +90,7 @@ describe('a COMMIT whose answer is lost', () => {
     ['by its last attempt', 'attempts = 2'],
     ['by its last lease', `attempts = 2, claim_token = '${randomUUID()}', lease_until = now()`],
   ] as const) {
-    it(`leaves a payment parked ${when}, once, and says so`, async () => {
+    it(`parks a payment once ${when}, and logs that`, async () => {
       const id = await payments.pending()
       await payments.set(id, assignments)
       expect(await process(id, UNKNOWN, 3)).to.equal('parked')
@@ -108,7 +104,7 @@ describe('a COMMIT whose answer is lost', () => {
     })
   }
 
-  it('of a settlement leaves the payment settled, once', async () => {
+  it('settles a payment once', async () => {
     const id = await payments.pending()
     expect(await process(id, { outcome: 'approved' })).to.equal('settled')
     expect(await payments.row(id)).to.include({ status: 'SUCCESS', attempts: 0 })

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { requeue } from '@cashflow/db'
 import {
   answer,
@@ -10,15 +11,20 @@ import {
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createDeadDeliveryHandler } from '../src/handle-dead-delivery.ts'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
+import { rescheduleMessage } from '../src/outcomes.ts'
 import { createReconciler } from '../src/reconcile.ts'
-import { putOff } from '../src/set-aside.ts'
-import { createTestWorker, delivery, publish, startHttpWorker, type TestWorker } from './test-worker.ts'
+import {
+  createTestHandler,
+  createTestWorker,
+  delivery,
+  publish,
+  startHttpWorker,
+  type TestWorker,
+} from './test-worker.ts'
 
 const BEHIND = 50
 
-describe('payments whose rows are on damaged pages', function () {
+describe('worker with payments on damaged pages', function () {
   this.timeout(120_000)
   let server: PrivatePostgres
   let payments: TestWorker
@@ -29,10 +35,10 @@ describe('payments whose rows are on damaged pages', function () {
   })
   afterEach(() => payments.drop())
 
-  /** Stores payments that are overdue, in a random order, and damages the first pages of their table. */
+  /** Stores overdue payments in random order, and damages the first pages of their table. */
   async function damage({ count = 200, pages = 1 } = {}) {
-    // A sound row's new version must not need a damaged page: not as free space that autovacuum has found, and not to
-    // look for dead versions when a page of an index is full.
+    // The update of a sound row must not read a damaged page. Without autovacuum the page is not offered as free space, and
+    // with half-empty index pages PostgreSQL does not visit it to look for dead rows.
     await sql`alter table payments set (autovacuum_enabled = false)`.execute(payments.db)
     for (const index of ['payments_pkey', 'payments_redrive', 'payments_reference_bytes'])
       await sql`alter index ${sql.id(index)} set (fillfactor = 40)`.execute(payments.db)
@@ -47,19 +53,15 @@ describe('payments whose rows are on damaged pages', function () {
   }
 
   const letters = () => payments.db.selectFrom('dead_letters').selectAll().orderBy('id').execute()
-  const said = (text: string) => payments.lines.filter(({ message }) => message === text)
+  const logged = (text: string) => payments.lines.filter(({ message }) => message === text)
 
-  it('cost no other payment of the same batch anything, and are rejected with what PostgreSQL says', async () => {
+  it('rejects payments on a damaged page with the error of PostgreSQL, and settles the others of the batch', async () => {
     const { damaged, sound } = await damage()
-    const { db, logger } = payments
-    const provider = { charge: async () => ({ outcome: 'approved' }) as const }
-    const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-    const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    const { handle } = createHandler({ db, breaker, logger, notify() {}, ...times })
+    const { handle } = createTestHandler(payments, { charge: async () => ({ outcome: 'approved' }) })
     const ids = [...damaged.slice(0, 30), ...sound.slice(0, 30)]
     const settlements = await Promise.all(ids.map((id) => handle(delivery(id))))
     expect(settlements).to.deep.equal(ids.map((id) => (damaged.includes(id) ? 'reject' : 'ack')))
-    const lines = said('payment could not be processed, message rejected')
+    const lines = logged('payment could not be processed, message rejected')
     expect(lines).to.have.length(30)
     expect(lines[0]?.fields.error).to.include({ code: 'XX001' })
     expect(payments.logged())
@@ -67,8 +69,7 @@ describe('payments whose rows are on damaged pages', function () {
       .and.not.include('database away, trying again')
   })
 
-  it('are named by a dead letter when that happens after the charge, and settle when they are repaired', async () => {
-    const { db, logger } = payments
+  it('makes a dead letter of a payment whose page was damaged after its charge, and settles it after the repair', async () => {
     const id = await payments.pending()
     let repair = async () => {}
     const charged: string[] = []
@@ -79,9 +80,7 @@ describe('payments whose rows are on damaged pages', function () {
         return { outcome: 'approved' } as const
       },
     }
-    const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-    const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    const { handle } = createHandler({ db, breaker, logger, notify() {}, ...times })
+    const { handle } = createTestHandler(payments, provider)
     expect(await handle(delivery(id))).to.equal('reject')
     expect(await createDeadDeliveryHandler(payments).handle(delivery(id))).to.equal('ack')
     const [letter] = await letters()
@@ -89,18 +88,18 @@ describe('payments whose rows are on damaged pages', function () {
     await repair()
     expect(await payments.row(id)).to.include({ status: 'PENDING' })
     await payments.expireLease(id)
-    expect(await requeue(db, letter?.id ?? '')).to.deep.equal({ done: true })
+    expect(await requeue(payments.db, defined(letter, 'dead letter').id)).to.deep.equal({ done: true })
     await withReconciler(async () => {
       await eventually(async () => expect(await redriven()).to.deep.equal([id]))
     })
     expect(await handle(delivery(id))).to.equal('ack')
     expect(await payments.row(id)).to.include({ status: 'SUCCESS' })
-    expect(charged, 'under the same key').to.deep.equal([id, id])
+    expect(charged, 'both charges have the same key').to.deep.equal([id, id])
   })
 
-  it('become a dead letter each when their messages are rejected, however often that happens', async () => {
+  it('makes one dead letter of a payment on a damaged page, however often its message is rejected', async () => {
     const { damaged } = await damage()
-    const [id = ''] = damaged
+    const id = defined(damaged[0], 'damaged payment')
     const { handle } = createDeadDeliveryHandler(payments)
     for (let time = 0; time < 2; time += 1)
       expect(await handle(delivery(id, { headers: { 'x-request-id': 'r-7' } }))).to.equal('ack')
@@ -113,24 +112,25 @@ describe('payments whose rows are on damaged pages', function () {
       headers: { 'x-request-id': 'r-7' },
     })
     expect(letter?.reason).to.match(/^PostgreSQL cannot use the payment's row: XX001 .*block 0/)
-    expect(said('payment has an unusable row, it is now a dead letter')[0]?.fields).to.include({ payment_id: id })
+    expect(logged('payment has an unusable row, it is now a dead letter')[0]?.fields).to.include({ payment_id: id })
   })
 
-  it('stop neither the payments nor the unreadable message behind 50 of them', async () => {
+  it('handles payments and an unreadable message behind 50 payments on damaged pages', async () => {
     const { damaged, sound } = await damage({ count: 150, pages: 2 })
     const [vhost, provider] = await Promise.all([createTestVhost(), startScriptedServer()])
     provider.script = answer(200, { status: 'approved' })
     const bodies = damaged.slice(0, BEHIND)
+    const good = defined(sound[0], 'sound payment')
     expect(bodies).to.have.length(BEHIND)
     const worker = startHttpWorker({ payments, vhost, server: provider }, { WORKER_PREFETCH: '10' })
     try {
       await worker.logged('ready', { timeoutMs: 60_000 })
       for (const body of bodies) await publish(vhost, body)
       await publish(vhost, 'no payment')
-      await publish(vhost, sound[0] as string)
+      await publish(vhost, good)
       const soon = { timeoutMs: 30_000 }
       await eventually(async () => expect((await letters()).map(({ source }) => source)).to.include('queue'), soon)
-      await eventually(async () => expect((await payments.row(sound[0] as string)).status).to.equal('SUCCESS'))
+      await eventually(async () => expect((await payments.row(good)).status).to.equal('SUCCESS'))
       await eventually(async () => {
         const keys = (await letters()).filter(({ source }) => source === 'database').map(({ key }) => key)
         expect(keys.toSorted()).to.deep.equal(bodies.toSorted())
@@ -159,13 +159,13 @@ describe('payments whose rows are on damaged pages', function () {
     }
   }
 
-  it('are looked past by the reconciler, which redrives all others, and these when they are repaired', async () => {
+  it('redrives all payments except those on damaged pages, and those after the repair', async () => {
     const { damaged, sound, repair } = await damage({ count: 300, pages: 2 })
     expect(damaged).to.have.length.above(80)
     await withReconciler(async () => {
       await eventually(async () => expect(await redriven()).to.deep.equal(sound.toSorted()), { timeoutMs: 60_000 })
     })
-    const [line, ...more] = said('PostgreSQL cannot use some rows, the other overdue payments are redriven')
+    const [line, ...more] = logged('PostgreSQL cannot use some rows, the other overdue payments are redriven')
     expect(more).to.deep.equal([])
     expect(line?.fields.spots).to.be.a('number').above(0)
     expect(line?.fields.error).to.include({ code: 'XX001' })
@@ -179,16 +179,16 @@ describe('payments whose rows are on damaged pages', function () {
     ['payment_events', 'their history'],
     ['outbox_scheduled', 'a scheduled message'],
   ] as const)
-    it(`do not stop the reconciler when the page holds ${what}`, async () => {
+    it(`redrives payments although a damaged page holds ${what}`, async () => {
       const ids = await Promise.all(Array.from({ length: 10 }, () => payments.pending()))
       await sql`update payments set redrive_at = now() - interval '1 hour'`.execute(payments.db)
       await payments.db
         .transaction()
-        .execute((tx) => putOff(tx, { paymentId: 'other', messageId: undefined, requestId: undefined }, 0))
+        .execute((tx) => rescheduleMessage(tx, { paymentId: 'other', messageId: undefined, requestId: undefined }, 0))
       await server.damage(table, [0])
       await withReconciler(async () => {
         await eventually(async () => expect(await redriven()).to.deep.equal(ids.toSorted()))
       })
-      expect(said('PostgreSQL cannot use some rows, the other overdue payments are redriven')).to.have.length(1)
+      expect(logged('PostgreSQL cannot use some rows, the other overdue payments are redriven')).to.have.length(1)
     })
 })

@@ -3,10 +3,10 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { openSocket } from '@cashflow/testing'
 import type { Clock } from '../src/time-limit.ts'
 
-/** As if this very process were frozen, as by SIGSTOP, while its events wait; but only its clock moves on. */
+/** Simulates that this process is frozen, as by SIGSTOP: only its clock moves forward, while its events wait. */
 export interface Freezer {
   readonly clock: Clock
-  /** When this is read: what else has arrived by then is handled next, and only then the timers. */
+  /** Freezes the process when it next reads input. Other input that has arrived is handled before the timers. */
   freezeNext(): void
   stop(): void
 }

@@ -7,7 +7,7 @@ import { sql } from 'kysely'
 import { createDeadDeliveryHandler } from '../src/handle-dead-delivery.ts'
 import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
-describe('a dead delivery', () => {
+describe('handler of dead deliveries', () => {
   let payments: TestWorker
   before(async () => {
     payments = await createTestWorker()
@@ -27,7 +27,7 @@ describe('a dead delivery', () => {
     ['text', 'no payment'],
     ['bytes', Buffer.from([0, 0xff, 0])],
   ] as const) {
-    it(`becomes a dead letter when it is unreadable ${what}, once however often it comes`, async () => {
+    it(`makes one dead letter of unreadable ${what}, however often it is delivered`, async () => {
       const id = randomUUID()
       for (let delivery = 0; delivery < 3; delivery += 1)
         expect(await handle(deliveryOf(body, { messageId: id }))).to.equal('ack')
@@ -37,7 +37,7 @@ describe('a dead delivery', () => {
     })
   }
 
-  it('becomes another dead letter when the one before it is resolved', async () => {
+  it('makes another dead letter of a message whose first one is resolved', async () => {
     const id = randomUUID()
     await handle(deliveryOf('?', { messageId: id }))
     await sql`update dead_letters set resolved_at = now(), resolution = 'seen' where message_id = ${id}`.execute(
@@ -47,14 +47,14 @@ describe('a dead delivery', () => {
     expect(await lettersOf(id)).to.have.length(2)
   })
 
-  it('makes a healthy payment overdue at once, and is no dead letter', async () => {
+  it('makes a healthy payment overdue at once, without a dead letter', async () => {
     const id = await payments.pending()
     expect(await handle(deliveryOf(JSON.stringify({ payment_id: id })))).to.equal('ack')
     expect(Number((await payments.row(id)).redrive_at)).to.be.closeTo(Date.now(), 5_000)
     expect(await letters(id)).to.deep.equal([])
   })
 
-  it('leaves its time to a payment that was redriven and died again', async () => {
+  it('keeps the redrive time of a payment that was redriven and dead-lettered again', async () => {
     const id = await payments.pending()
     await payments.set(id, 'redrives = 1')
     const before = await payments.row(id)
@@ -62,7 +62,7 @@ describe('a dead delivery', () => {
     expect(await payments.row(id)).to.deep.equal(before)
   })
 
-  it('changes nothing about a payment that is parked or settled', async () => {
+  it('does not change a payment that is parked or settled', async () => {
     const [parked, settled] = [await payments.pending(), await payments.pending()]
     await payments.db.transaction().execute((tx) => parkPayment(tx, parked, 0))
     await payments.set(settled, "status = 'SUCCESS', settled_at = now(), redrive_at = null")
@@ -73,7 +73,7 @@ describe('a dead delivery', () => {
     }
   })
 
-  it('waits for no payment that another session has locked for long: that one keeps its time', async () => {
+  it('does not wait for a payment that another session has locked, and keeps its redrive time', async () => {
     const id = await payments.pending()
     const before = await payments.row(id)
     const other = await payments.db.startTransaction().execute()
@@ -85,29 +85,29 @@ describe('a dead delivery', () => {
     expect(await letters(id)).to.deep.equal([])
   })
 
-  it('becomes a dead letter when it names no payment', async () => {
+  it('makes a dead letter of a dead message that names no payment', async () => {
     const id = randomUUID()
     expect(await handle(deliveryOf(id))).to.equal('ack')
     expect(await letters(id)).to.have.length(1)
   })
 
-  it('becomes one as well when it carries what PostgreSQL cannot store', async () => {
+  it('makes a dead letter of a message whose header PostgreSQL cannot store', async () => {
     const id = randomUUID()
     expect(await handle(deliveryOf(id, { headers: { 'x-request-id': 'r\u0000' } }))).to.equal('ack')
     expect(await letters(id)).to.have.length(1)
   })
 
-  describe('that PostgreSQL does not take', () => {
+  describe('with dead letters that PostgreSQL refuses', () => {
     const refuse = (condition: string) =>
       sql`create function refuse() returns trigger language plpgsql as $$ begin
           raise exception 'no equivalent in this encoding' using errcode = '22P05'; end $$;
         create trigger refused before insert on dead_letters for each row when (${sql.raw(condition)})
           execute function refuse()`.execute(payments.db)
-    const heal = () =>
+    const accept = () =>
       sql`drop trigger if exists refused on dead_letters; drop function if exists refuse`.execute(payments.db)
-    afterEach(heal)
+    afterEach(accept)
 
-    it('as text becomes a dead letter in base64', async () => {
+    it('stores a body in base64 that PostgreSQL refuses as text', async () => {
       await refuse(`new.payload ->> 'encoding' = 'utf8'`)
       const body = `日本 ${randomUUID()}`
       const handler = createDeadDeliveryHandler({ ...payments, pauseMs: 1 })
@@ -121,26 +121,26 @@ describe('a dead delivery', () => {
       expect(rows[0]?.reason).to.equal('the message is not readable, and PostgreSQL did not take it as text')
     })
 
-    it('at all holds up no other one, however many there are, and is stored when PostgreSQL takes it', async () => {
+    it('handles other dead messages while PostgreSQL refuses thirty, and stores the thirty when PostgreSQL accepts them', async () => {
       await refuse('true')
       payments.lines.length = 0
       const handler = createDeadDeliveryHandler({ ...payments, pauseMs: 50 })
       const stuck = Array.from({ length: 30 }, (_, index) =>
         handler.handle(deliveryOf(`stuck ${index} ${randomUUID()}`)),
       )
-      const said = (text: string) => payments.lines.filter(({ message }) => message === text)
-      await eventually(() => expect(said('dead message could not be stored, trying again')).to.have.length(1))
+      const logged = (text: string) => payments.lines.filter(({ message }) => message === text)
+      await eventually(() => expect(logged('dead message could not be stored, trying again')).to.have.length(1))
       const id = await payments.pending()
       expect(await handler.handle(deliveryOf(id))).to.equal('ack')
-      expect(said('all dead messages could be stored')).to.have.length(0)
-      await heal()
+      expect(logged('all dead messages could be stored')).to.have.length(0)
+      await accept()
       expect(new Set(await Promise.all(stuck))).to.deep.equal(new Set(['ack']))
-      expect(said('dead message could not be stored, trying again')).to.have.length(1)
-      expect(said('all dead messages could be stored')).to.have.length(1)
+      expect(logged('dead message could not be stored, trying again')).to.have.length(1)
+      expect(logged('all dead messages could be stored')).to.have.length(1)
     })
   })
 
-  it('waits while the database is away, and ends when it is told to stop or its channel is gone', async () => {
+  it('waits while the database is away, until the worker stops or the channel is gone', async () => {
     const { logger, lines } = payments
     const nowhere = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })
     const handler = createDeadDeliveryHandler({ db: nowhere, logger })

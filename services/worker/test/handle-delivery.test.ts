@@ -1,14 +1,11 @@
 import { answer, eventually, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createAdmission } from '../src/provider/admission.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
 import { createHttpProvider } from '../src/provider/http-provider.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const APPROVED = { status: 'approved' }
 
-describe('handling deliveries with a provider behind HTTP', () => {
+describe('handler of deliveries with an HTTP provider', () => {
   let payments: TestWorker
   let server: ScriptedServer
 
@@ -23,21 +20,11 @@ describe('handling deliveries with a provider behind HTTP', () => {
   afterEach(() => server.close())
 
   function createWorker({ openMs = 200, failuresMax = 3, chargesMax = 100 } = {}) {
-    const { db, logger } = payments
-    const provider = createHttpProvider({ url: server.url })
-    const breaker = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
-    const handler = createHandler({
-      db,
-      breaker,
-      logger,
-      notify: () => {},
-      providerDeadlineMs: 2_000,
-      redriveAfterMs: 60_000,
-    })
-    return { handle: handler.handle, stop: breaker.stop }
+    const options = { openMs, failuresMax, chargesMax, providerDeadlineMs: 2_000 }
+    return createTestHandler(payments, createHttpProvider({ url: server.url }), options)
   }
 
-  it('settles by the charge that it finds, when the answer to the first attempt was lost', async () => {
+  it('settles by the charge that a look-up finds, when the answer to the first attempt was lost', async () => {
     const worker = createWorker()
     const id = await payments.pending()
     server.script = (_request, response) => response.socket?.resetAndDestroy()
@@ -59,7 +46,7 @@ describe('handling deliveries with a provider behind HTTP', () => {
     expect(server.seen[0]?.headers['idempotency-key']).to.equal(id)
   })
 
-  it('spends no attempts on a dead provider beyond those that open the breaker, and settles all when it is back', async () => {
+  it('spends no attempts on a dead provider except those that open or probe the breaker, and settles all when it returns', async () => {
     const worker = createWorker()
     const ids = await Promise.all(Array.from({ length: 20 }, () => payments.pending()))
     let refused = 0
@@ -83,7 +70,7 @@ describe('handling deliveries with a provider behind HTTP', () => {
     expect(payments.logged()).to.include('provider is back')
   })
 
-  it('claims nothing while the provider refuses its requests, and charges that to no payment', async () => {
+  it('claims nothing while the provider rejects all requests, and counts no attempt', async () => {
     const worker = createWorker({ openMs: 60_000 })
     const [refused, waiting] = [await payments.pending(), await payments.pending()]
     server.script = answer(401)
@@ -95,13 +82,13 @@ describe('handling deliveries with a provider behind HTTP', () => {
     ])
 
     const handled = worker.handle(delivery(waiting))
-    await worker.stop()
+    await worker.stopAdmission()
     expect(await handled).to.equal('leave')
     expect(await payments.row(waiting)).to.include({ attempts: 0, claim_token: null, lease_until: null })
     expect(server.seen).to.have.length(1)
   })
 
-  it('does not wait for the provider with a delivery whose channel is gone', async () => {
+  it('stops waiting for the provider with a delivery whose channel is gone', async () => {
     const worker = createWorker({ openMs: 60_000, failuresMax: 1 })
     server.script = answer(500)
     await worker.handle(delivery(await payments.pending()))
@@ -113,7 +100,7 @@ describe('handling deliveries with a provider behind HTTP', () => {
     expect(await payments.row(id)).to.include({ claim_token: null, lease_until: null })
   })
 
-  it('claims no more than it may charge at the same time', async () => {
+  it('claims no more payments than it may charge at the same time', async () => {
     const worker = createWorker({ chargesMax: 3 })
     const ids = await Promise.all(Array.from({ length: 12 }, () => payments.pending()))
     const answers = Promise.withResolvers<void>()

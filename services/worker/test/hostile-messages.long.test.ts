@@ -10,7 +10,7 @@ import {
 import { expect } from 'chai'
 import { createTestWorker, publish, type TestWorker } from './test-worker.ts'
 
-describe('a worker that is sent hostile messages', function () {
+describe('worker that gets hostile messages', function () {
   this.timeout(120_000)
   let payments: TestWorker
   let vhost: TestVhost
@@ -36,7 +36,7 @@ describe('a worker that is sent hostile messages', function () {
   const settled = (id: string) => eventually(async () => expect((await payments.row(id)).status).to.equal('SUCCESS'))
 
   for (const queue of ['payments', 'payments.dead']) {
-    it(`makes one dead letter of each in ${queue}, keeps its connections, and settles payments`, async () => {
+    it(`makes one dead letter of each hostile message in ${queue}, keeps its connections, and settles payments`, async () => {
       const taken: string[] = []
       for (const [what, properties] of Object.entries(HOSTILE_PROPERTIES)) {
         if ((await publishRaw(vhost.url, queue, properties, what)) === 'taken') taken.push(what)
@@ -50,13 +50,13 @@ describe('a worker that is sent hostile messages', function () {
         const queues = (await vhost.management.request('GET', `/queues/${vhost.name}`)) as { messages?: number }[]
         expect(queues.map(({ messages }) => messages)).to.deep.equal([0, 0])
       })
-      const said = worker.logs.map(({ message }) => message)
-      expect(said.filter((line) => line === 'connected to RabbitMQ')).to.have.length(2)
-      expect(said).to.not.include('lost RabbitMQ').and.not.include('lost a channel of RabbitMQ')
+      const lines = worker.logs.map(({ message }) => message)
+      expect(lines.filter((line) => line === 'connected to RabbitMQ')).to.have.length(2)
+      expect(lines).to.not.include('lost RabbitMQ').and.not.include('lost a channel of RabbitMQ')
     })
   }
 
-  it('settles, or redrives, a payment that a message with hostile headers names', async () => {
+  it('settles or redrives a payment that a message with hostile headers names', async () => {
     const [first, second] = await Promise.all([payments.pending(), payments.pending()])
     const deep = HOSTILE_PROPERTIES['arrays, 6,000 deep'] as Buffer
     expect(await publishRaw(vhost.url, 'payments', deep, first)).to.equal('taken')
@@ -69,7 +69,7 @@ describe('a worker that is sent hostile messages', function () {
     expect(await letters()).to.deep.equal([])
   })
 
-  it('holds only the beginning of large bodies, and says how large they are', async () => {
+  it('stores only the beginning of large bodies, with their sizes', async () => {
     const none = Buffer.from([0, 0])
     const sizes = [20_000_000, 20_000_001, 20_000_002]
     for (const size of sizes) expect(await publishRaw(vhost.url, 'payments', none, 'x'.repeat(size))).to.equal('taken')
@@ -79,7 +79,7 @@ describe('a worker that is sent hostile messages', function () {
     })
   })
 
-  it('consumes dead letters on a connection of their own', async () => {
+  it('consumes the dead letter queue on a separate connection', async () => {
     await eventually(async () => {
       const at = encodeURIComponent(vhost.name)
       const consumers = (await vhost.management.request('GET', `/consumers/${at}`)) as Consumer[]

@@ -1,11 +1,11 @@
 import { playScripts } from './interleavings/scripts.ts'
 
-// A failure names its seed and path: INTERLEAVINGS_SEED=… INTERLEAVINGS_PATH=… runs it again.
+// A failure prints its seed and path. INTERLEAVINGS_SEED=… INTERLEAVINGS_PATH=… replays it.
 const RUNS = Number(process.env.INTERLEAVINGS_RUNS ?? 100)
 const SEED = Number(process.env.INTERLEAVINGS_SEED ?? Date.now() % 2 ** 31)
 const PATH = process.env.INTERLEAVINGS_PATH ?? ''
 
-describe('relays and workers, in any order, dying anywhere', () => {
-  it(`settle each payment once and lose no message (${RUNS} scripts, seed ${SEED})`, () =>
+describe('interleavings of relays and workers', () => {
+  it(`settle each payment once and lose no message, in any order and with crashes at any point (${RUNS} scripts, seed ${SEED})`, () =>
     playScripts({ runs: RUNS, seed: SEED, path: PATH })).timeout(60_000 + RUNS * 6_000)
 })

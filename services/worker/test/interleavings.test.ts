@@ -2,7 +2,8 @@ import { playScripts } from './interleavings/scripts.ts'
 
 const SEED = Number(process.env.INTERLEAVINGS_SEED ?? Date.now() % 2 ** 31)
 
-// The long file plays many, and plays one again by its seed and path.
-describe('relays and workers, in any order, dying anywhere', () => {
-  it(`settle each payment once and lose no message (seed ${SEED})`, () => playScripts({ runs: 6, seed: SEED }))
+// interleavings.long.test.ts plays more scripts, and can replay one by its seed and path.
+describe('interleavings of relays and workers', () => {
+  it(`settle each payment once and lose no message, in any order and with crashes at any point (seed ${SEED})`, () =>
+    playScripts({ runs: 6, seed: SEED }))
 })

@@ -1,13 +1,11 @@
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const LOCKED = 20
 
-describe('payments that another session has locked', () => {
+describe('worker with payments that another session has locked', () => {
   let payments: TestWorker
   beforeEach(async () => {
     payments = await createTestWorker()
@@ -15,11 +13,10 @@ describe('payments that another session has locked', () => {
   afterEach(() => payments.drop())
 
   for (const when of ['claim', 'settlement'] as const)
-    it(`hold up no others of the same batch before their ${when}`, async () => {
-      const { db, logger } = payments
+    it(`does not delay other payments of a batch when some are locked before their ${when}`, async () => {
       const locked = await Promise.all(Array.from({ length: LOCKED }, () => payments.pending()))
       const others = await Promise.all(Array.from({ length: LOCKED }, () => payments.pending()))
-      const session = await db.startTransaction().execute()
+      const session = await payments.db.startTransaction().execute()
       await sql`set local idle_in_transaction_session_timeout = 0`.execute(session)
       const lock = () => sql`select from payments where id = any(${locked}::uuid[]) for update`.execute(session)
       const charged = Promise.withResolvers<void>()
@@ -31,9 +28,7 @@ describe('payments that another session has locked', () => {
           return { outcome: 'approved' } as const
         },
       }
-      const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-      const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-      const { handle } = createHandler({ db, breaker, logger, notify() {}, ...times })
+      const { handle } = createTestHandler(payments, provider)
       if (when === 'claim') await lock()
       const held = locked.map((id) => handle(delivery(id)))
       const free = others.map((id) => handle(delivery(id)))
@@ -44,7 +39,7 @@ describe('payments that another session has locked', () => {
       charged.resolve()
       expect(await Promise.all(free)).to.deep.equal(others.map(() => 'ack'))
       const waits = payments.logged().filter((line) => line === 'statement failed, trying again').length
-      expect(waits, 'how many locks were waited for by then').to.be.below(LOCKED / 2)
+      expect(waits, 'locks that were waited for').to.be.below(LOCKED / 2)
       await session.rollback().execute()
       expect(await Promise.all(held)).to.deep.equal(locked.map(() => 'ack'))
       for (const id of [...locked, ...others]) expect(await payments.row(id)).to.include({ status: 'SUCCESS' })

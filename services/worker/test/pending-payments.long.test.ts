@@ -2,8 +2,8 @@ import { answer, createTestVhost, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createTestWorker, publish, startHttpWorker } from './test-worker.ts'
 
-describe('payments that the provider has not decided within the limit', () => {
-  it('are parked after PROVIDER_PENDING_MAX_MS by a worker process', async () => {
+describe('worker process with a pending payment', () => {
+  it('parks a payment that is pending for longer than PROVIDER_PENDING_MAX_MS', async () => {
     const [payments, vhost, server] = await Promise.all([createTestWorker(2), createTestVhost(), startScriptedServer()])
     server.script = answer(202, { status: 'pending' })
     const worker = startHttpWorker({ payments, vhost, server }, { PROVIDER_PENDING_MAX_MS: '1000' })

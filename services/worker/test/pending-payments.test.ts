@@ -1,15 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { defined, pause } from '@cashflow/async'
 import { requeue } from '@cashflow/db'
 import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createAdmission } from '../src/provider/admission.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
 import { createHttpProvider } from '../src/provider/http-provider.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
-describe('payments that the provider has not decided yet', () => {
+describe('worker with pending payments', () => {
   let payments: TestWorker
   let server: ScriptedServer
   const undecided = new Set<string>()
@@ -37,11 +34,8 @@ describe('payments that the provider has not decided yet', () => {
   }
 
   function createWorker({ chargesMax = 100, failuresMax = 10, openMs = 60_000, pendingMaxMs = 60_000 } = {}) {
-    const { db, logger } = payments
-    const provider = createHttpProvider({ url: server.url })
-    const breaker = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
-    const options = { db, breaker, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    return createHandler({ ...options, pendingMaxMs }).handle
+    const options = { chargesMax, failuresMax, openMs, pendingMaxMs }
+    return createTestHandler(payments, createHttpProvider({ url: server.url }), options).handle
   }
 
   const unresolved = (id: string) =>
@@ -53,21 +47,21 @@ describe('payments that the provider has not decided yet', () => {
       .execute()
   const createMany = (count: number) => Promise.all(Array.from({ length: count }, () => payments.pending()))
 
-  /** Delivers what is due in `outbox_scheduled`, as relay and broker do, until the test is over. */
+  /** Delivers the due messages of `outbox_scheduled`, as relay and broker do, until the signal aborts. */
   function deliverDue(handle: ReturnType<typeof createWorker>, signal: AbortSignal): void {
     void (async () => {
       while (!signal.aborted) {
         const { rows } = await sql<{ key: string }>`
           delete from outbox_scheduled where due_at <= clock_timestamp() returning key`.execute(payments.db)
         await Promise.all(rows.map(({ key }) => handle(delivery(key))))
-        await sleep(50, undefined, { signal }).catch(() => {})
+        await pause(50, signal)
       }
     })()
   }
 
-  it('hold up no others: beside twelve of them cards settle at once, and they settle when it decides', async () => {
+  it('settles other payments at once while twelve are pending, and those when the provider decides', async () => {
     const over = new AbortController()
-    // Undecided payments must hold no slot: there are fewer slots than undecided payments.
+    // Fewer slots than pending payments: these must hold no slot.
     const handle = createWorker({ chargesMax: 4 })
     const momo = await createMany(12)
     for (const id of momo) undecided.add(id)
@@ -102,7 +96,7 @@ describe('payments that the provider has not decided yet', () => {
     expect(payments.logged()).not.to.include('provider is away, nothing is claimed')
   })
 
-  it('are asked for again after 30 s, 1 min, 2 min and 5 min, by the age of the first pending answer', async () => {
+  it('looks a pending payment up after 30 s, 1 min, 2 min and 5 min, by the age of the first pending answer', async () => {
     const handle = createWorker({ pendingMaxMs: 600_000 })
     server.script = answer(200, { status: 'pending' })
     const id = await payments.pending()
@@ -132,7 +126,7 @@ describe('payments that the provider has not decided yet', () => {
     expect(server.seen.map(({ method }) => method)).to.deep.equal(['POST', 'GET', 'GET', 'GET'])
   })
 
-  it('are parked by a pending answer after the limit, and asked for again after a requeue before they are parked again', async () => {
+  it('parks a payment by a pending answer after the limit, and looks it up after a requeue before it parks it again', async () => {
     const handle = createWorker({ pendingMaxMs: 60_000 })
     const id = await payments.pending()
     undecided.add(id)
@@ -148,7 +142,7 @@ describe('payments that the provider has not decided yet', () => {
         'the provider has not decided within PROVIDER_PENDING_MAX_MS (60000)',
       ])
       expect(asked.get(id)?.map(({ method }) => method)).to.deep.equal(Array.from({ length: looks }, () => 'GET'))
-      expect(await requeue(payments.db, letters[0]?.id ?? '')).to.deep.equal({ done: true })
+      expect(await requeue(payments.db, defined(letters[0], 'dead letter').id)).to.deep.equal({ done: true })
       expect((await payments.row(id)).provider_pending_since).to.deep.equal(since)
     }
     undecided.clear()
@@ -156,7 +150,7 @@ describe('payments that the provider has not decided yet', () => {
     expect(await payments.row(id)).to.include({ status: 'SUCCESS' })
   })
 
-  it('have no attempts and no refusals after a pending answer, and are still asked for first', async () => {
+  it('resets attempts and refusals after a pending answer, and still looks the charge up first', async () => {
     const handle = createWorker()
     const id = await payments.pending()
     await payments.set(id, 'attempts = 9, refusals = 2')
@@ -168,7 +162,7 @@ describe('payments that the provider has not decided yet', () => {
     expect(asked.get(id)?.map(({ method }) => method)).to.deep.equal(['GET', 'GET'])
   })
 
-  it('are not parked when ten look-ups of many got no answer, while the others were answered', async () => {
+  it('does not park a pending payment when ten of twenty look-ups got no answer', async () => {
     const handle = createWorker({ failuresMax: 1_000 })
     const id = await payments.pending()
     server.script = answer(202, {})

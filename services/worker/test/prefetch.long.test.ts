@@ -1,12 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '@cashflow/async'
 import { answer, createTestVhost, eventually, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createTestWorker, publish, startHttpWorker } from './test-worker.ts'
 
 const APPROVED = answer(200, { status: 'approved' })
 
-describe('a worker with WORKER_PREFETCH=1', () => {
-  it('charges one payment at a time, in the order of their deliveries', async () => {
+describe('worker with WORKER_PREFETCH=1', () => {
+  it('charges one payment at a time, in the order of the deliveries', async () => {
     const [payments, vhost, server] = await Promise.all([createTestWorker(2), createTestVhost(), startScriptedServer()])
     const published = Promise.withResolvers<void>()
     const charged: string[] = []
@@ -17,7 +17,7 @@ describe('a worker with WORKER_PREFETCH=1', () => {
       atOnce += 1
       atOnceMax = Math.max(atOnceMax, atOnce)
       await published.promise
-      await sleep(50) // For another to come meanwhile.
+      await pause(50) // Gives a second charge the time to arrive.
       atOnce -= 1
       APPROVED(request, response)
     }

@@ -4,12 +4,12 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { type BatchOptions, createBatches } from '../src/batches.ts'
 import { processPayment } from '../src/process-payment.ts'
-import type { Provider, ProviderAnswer } from '../src/provider/provider.ts'
+import { attemptCharge, type Charge, type Provider, type ProviderAnswer } from '../src/provider/provider.ts'
 import { createTestWorker, type TestWorker } from './test-worker.ts'
 
 const APPROVED: ProviderAnswer = { outcome: 'approved' }
 
-describe('processing a payment', () => {
+describe('processPayment', () => {
   let payments: TestWorker
   before(async () => {
     payments = await createTestWorker()
@@ -19,13 +19,13 @@ describe('processing a payment', () => {
     payments.lines.length = 0
   })
 
-  const provider = (charge: Provider['charge']): Provider => ({ charge })
   const message = (paymentId: string) => ({ paymentId, messageId: 'm-1', requestId: 'r-1' })
-  /** In a worker of its own. */
-  function process(paymentId: string, charge: Provider['charge'], options: Partial<BatchOptions> = {}) {
+  /** Processes the payment as a separate worker does, with separate batches. */
+  function process(paymentId: string, chargeAtProvider: Provider['charge'], options: Partial<BatchOptions> = {}) {
     const { db, logger } = payments
     const shared = { db, providerDeadlineMs: 5_000, redriveAfterMs: 60_000, attemptsMax: 10, ...options }
-    const all = { ...shared, batches: createBatches(shared), logger, notify: () => {}, provider: provider(charge) }
+    const charge: Charge = (payment, attempt) => attemptCharge({ charge: chargeAtProvider }, payment, attempt)
+    const all = { ...shared, batches: createBatches(shared), logger, notify: () => {}, charge }
     return processPayment(message(paymentId), all, new AbortController().signal)
   }
 
@@ -41,7 +41,7 @@ describe('processing a payment', () => {
         .execute()
     ).map(({ type }) => type)
 
-  it('settles what the provider approves, with its event and its message', async () => {
+  it('settles an approved payment as SUCCESS, with one event and one message', async () => {
     const id = await payments.pending()
     expect(await process(id, async () => APPROVED)).to.equal('settled')
     expect(await payments.row(id)).to.include({ status: 'SUCCESS', failure_code: null, attempts: 0 })
@@ -60,7 +60,7 @@ describe('processing a payment', () => {
     })
   })
 
-  it('fails what the provider declines, with the code that it gave', async () => {
+  it('settles a declined payment as FAILED, with the failure code of the provider', async () => {
     const id = await payments.pending()
     await process(id, async () => ({ outcome: 'declined', failureCode: 'insufficient_funds' }))
     expect(await payments.row(id)).to.include({ status: 'FAILED', failure_code: 'insufficient_funds' })
@@ -70,7 +70,7 @@ describe('processing a payment', () => {
     )
   })
 
-  it('tells the provider when its lease has ended', async () => {
+  it('gives the provider a deadline that has passed when the lease has ended', async () => {
     const id = await payments.pending()
     const passed: boolean[] = []
     let now = 0
@@ -85,7 +85,7 @@ describe('processing a payment', () => {
     expect(passed, 'before, after').to.deep.equal([false, true])
   })
 
-  it('skips a payment that is settled, and says so', async () => {
+  it('skips a settled payment, and logs that', async () => {
     const id = await payments.pending()
     await process(id, async () => APPROVED)
     const before = await payments.row(id)
@@ -100,7 +100,7 @@ describe('processing a payment', () => {
     expect(payments.lines.at(-1)?.message).to.equal(`Skipping payment ${id} (already SUCCESS)`)
   })
 
-  it('calls the provider once for twenty deliveries at the same time, and puts the others off', async () => {
+  it('charges once for twenty deliveries at the same time, and reschedules the other nineteen', async () => {
     const id = await payments.pending()
     const answer = Promise.withResolvers<ProviderAnswer>()
     let calls = 0
@@ -112,16 +112,16 @@ describe('processing a payment', () => {
     await eventually(async () => expect(await outbox('outbox_scheduled', id)).to.have.length(19))
     answer.resolve(APPROVED)
     const results = (await Promise.all(deliveries)).sort()
-    expect(results).to.deep.equal([...Array.from({ length: 19 }, () => 'put off'), 'settled'])
+    expect(results).to.deep.equal([...Array.from({ length: 19 }, () => 'rescheduled'), 'settled'])
     expect(calls).to.equal(1)
     expect((await outbox('outbox_scheduled', id))[0]).to.include({ topic: 'payment.retry', mandatory: true })
   })
 
-  it('tries again after an unknown answer, never failing the payment, and parks it in the end', async () => {
+  it('schedules a retry after an unknown answer, and parks the payment after the last attempt', async () => {
     const id = await payments.pending()
     const unknown = async (): Promise<ProviderAnswer> => ({ outcome: 'unknown', reason: 'HTTP 503' })
     for (const attempts of [1, 2]) {
-      expect(await process(id, unknown, { attemptsMax: 3 })).to.equal('postponed')
+      expect(await process(id, unknown, { attemptsMax: 3 })).to.equal('retry_scheduled')
       expect(await payments.row(id)).to.include({ status: 'PENDING', attempts, claim_token: null, parked_at: null })
       expect(await outbox('outbox_scheduled', id)).to.have.length(attempts)
       await payments.expireLease(id)
@@ -135,10 +135,10 @@ describe('processing a payment', () => {
     expect(await process(id, async () => APPROVED)).to.equal('skipped')
   })
 
-  it('does not try again before the provider asked for it', async () => {
+  it('does not retry before the time that the provider asked for', async () => {
     const id = await payments.pending()
     const asks = async (): Promise<ProviderAnswer> => ({ outcome: 'unknown', reason: 'HTTP 429', retryAfterMs: 90_000 })
-    expect(await process(id, asks)).to.equal('postponed')
+    expect(await process(id, asks)).to.equal('retry_scheduled')
     expect(Number((await payments.row(id)).lease_until)).to.be.closeTo(Date.now() + 90_000, 5_000)
     const { due_at } = await payments.db
       .selectFrom('outbox_scheduled')
@@ -148,14 +148,14 @@ describe('processing a payment', () => {
     expect(Number(due_at)).to.be.closeTo(Date.now() + 90_000, 5_000)
   })
 
-  it('tells the provider of the attempts that came to nothing', async () => {
+  it('gives the provider the number of earlier attempts without an answer', async () => {
     const id = await payments.pending()
     const seen: number[] = []
     const charge: Provider['charge'] = async (_payment, _signal, { attempts }) => {
       seen.push(attempts)
       return seen.length < 3 ? { outcome: 'unknown', reason: 'HTTP 503' } : APPROVED
     }
-    for (const expected of ['postponed', 'postponed', 'settled']) {
+    for (const expected of ['retry_scheduled', 'retry_scheduled', 'settled']) {
       expect(await process(id, charge)).to.equal(expected)
       await payments.expireLease(id)
     }
@@ -163,12 +163,12 @@ describe('processing a payment', () => {
   })
 
   for (const [answer, delayMs] of [
-    [{ outcome: 'misconfigured', reason: 'HTTP 401' }, 60_000],
-    [{ outcome: 'withheld' }, 1_000],
+    [{ outcome: 'rejected', reason: 'HTTP 401' }, 60_000],
+    [{ outcome: 'not_attempted' }, 1_000],
   ] as const) {
-    it(`gives the claim back, uncharged, when the charge is ${answer.outcome}`, async () => {
+    it(`releases the claim, and counts no attempt, when the charge is ${answer.outcome}`, async () => {
       const id = await payments.pending()
-      expect(await process(id, async () => answer, { attemptsMax: 1 })).to.equal('given back')
+      expect(await process(id, async () => answer, { attemptsMax: 1 })).to.equal('released')
       const given = await payments.row(id)
       expect(given).to.include({ status: 'PENDING', attempts: 0, claim_token: null, parked_at: null })
       expect(Number(given.lease_until)).to.be.closeTo(Date.now() + delayMs, 5_000)
@@ -178,7 +178,7 @@ describe('processing a payment', () => {
     })
   }
 
-  it('parks a payment whose workers all died', async () => {
+  it('parks a payment whose last claim expired without an answer', async () => {
     const id = await payments.pending()
     await payments.db
       .updateTable('payments')
@@ -191,11 +191,11 @@ describe('processing a payment', () => {
     expect(letters).to.deep.equal([{ attempts: 3 }])
   })
 
-  it('parks it once, and says so once, however many deliveries find it so', async () => {
+  it('parks an exhausted payment once, and logs that once, when ten deliveries of it are processed at the same time', async () => {
     const id = await payments.pending()
     await payments.set(id, `claim_token = '${randomUUID()}', lease_until = now(), attempts = 2`)
     const charge = async () => APPROVED
-    // Claims wait for one lock, so that several find the payment as it was before any of them parked it.
+    // The claims wait for one lock, so that several of them read the payment before any of them parks it.
     const { deliveries } = await payments.db.transaction().execute(async (tx) => {
       await sql`select from payments where id = ${id} for update`.execute(tx)
       const begun = Array.from({ length: 10 }, () => process(id, charge, { attemptsMax: 3 }))
@@ -212,7 +212,7 @@ describe('processing a payment', () => {
     expect(await outbox('dead_letters', id)).to.have.length(1)
   })
 
-  it('cannot overwrite what another worker did after its lease had ended', async () => {
+  it('does not overwrite the settlement of another worker after its own lease has ended', async () => {
     const id = await payments.pending()
     const slow = Promise.withResolvers<ProviderAnswer>()
     const asked = Promise.withResolvers<void>()
@@ -224,13 +224,13 @@ describe('processing a payment', () => {
     await payments.expireLease(id)
     expect(await process(id, async () => APPROVED)).to.equal('settled')
     slow.resolve({ outcome: 'declined', failureCode: 'late' })
-    expect(await first).to.equal('overtaken')
-    expect(await outbox('outbox_scheduled', id), 'nobody else may have it').to.have.length(1)
+    expect(await first).to.equal('claim_lost')
+    expect(await outbox('outbox_scheduled', id), 'only this message may lead to the payment').to.have.length(1)
     expect(await payments.row(id)).to.include({ status: 'SUCCESS', attempts: 1 })
     expect(await eventTypes(id)).to.deep.equal(['payment.created', 'payment.succeeded'])
   })
 
-  it('makes a message that names no payment a dead letter', async () => {
+  it('makes a dead letter of a message that names no payment', async () => {
     const id = randomUUID()
     expect(await process(id, async () => APPROVED)).to.equal('parked')
     expect(await outbox('dead_letters', id)).to.have.length(1)

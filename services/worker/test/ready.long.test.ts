@@ -4,7 +4,7 @@ import { createTestWorker, type TestWorker } from './test-worker.ts'
 
 const PATIENTLY = { timeoutMs: 90_000 }
 
-describe('a worker process', function () {
+describe('worker process', function () {
   this.timeout(180_000)
   let payments: TestWorker
   let vhost: TestVhost
@@ -19,7 +19,7 @@ describe('a worker process', function () {
     await payments.drop()
   })
 
-  it('is not ready before RabbitMQ accepts what it declares, and says what is refused', async () => {
+  it('is not ready before RabbitMQ accepts its queues, and logs what RabbitMQ refuses', async () => {
     const other = { durable: true, arguments: { 'x-queue-type': 'quorum' } }
     await vhost.management.request('PUT', `/queues/${vhost.name}/payments`, other)
     worker = startService('worker', { DATABASE_URL: payments.database.url, RABBITMQ_URL: vhost.url })
@@ -28,8 +28,8 @@ describe('a worker process', function () {
     expect(refused.reason).to.match(/inequivalent arg 'x-.*' for queue 'payments'/)
     await vhost.management.request('DELETE', `/queues/${vhost.name}/payments`)
     await worker.logged('ready', PATIENTLY)
-    const said = worker.logs.map(({ message }) => message)
-    expect(said.indexOf('ready')).to.be.above(said.indexOf('RabbitMQ refuses what this channel needs'))
+    const lines = worker.logs.map(({ message }) => message)
+    expect(lines.indexOf('ready')).to.be.above(lines.indexOf('RabbitMQ refuses what this channel needs'))
     expect(await worker.stop()).to.equal(0)
   })
 })

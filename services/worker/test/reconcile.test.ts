@@ -9,7 +9,7 @@ import { createTestWorker, type TestWorker } from './test-worker.ts'
 const REDRIVE_AFTER_MS = 60_000
 const NOTHING = { redriven: 0, leased: 0, lagMs: 0, waiting: 0 }
 
-describe('reconciling', () => {
+describe('reconciler', () => {
   let payments: TestWorker
   let notified = 0
   let waiting = 0
@@ -35,7 +35,7 @@ describe('reconciling', () => {
   const dueInMs = async (id: string) => Number((await payments.row(id)).redrive_at) - Date.now()
   async function overdue(count: number): Promise<string[]> {
     const ids: string[] = []
-    // One by one: two hundred that wait for a connection may wait too long on a busy machine.
+    // One after another: 200 at once may wait too long for a connection on a busy machine.
     while (ids.length < count) ids.push(await payments.pending())
     await sql`update payments set redrive_at = now() - interval '1 second'`.execute(payments.db)
     return ids
@@ -47,7 +47,7 @@ describe('reconciling', () => {
     expect(await outbox()).to.deep.equal([])
   })
 
-  it('appends a fresh message for an overdue payment, and says so', async () => {
+  it('appends a new message for an overdue payment, and notifies the relays', async () => {
     const [id] = await overdue(1)
     expect(await reconcile()).to.deep.equal({ ...NOTHING, redriven: 1 })
     expect(await outbox()).to.deep.equal([
@@ -62,7 +62,7 @@ describe('reconciling', () => {
     expect(notified).to.equal(1)
   })
 
-  it('waits twice as long after each redrive, at most an hour, and begins anew after a claim', async () => {
+  it('doubles the redrive delay after each redrive, up to an hour, and starts again after a claim', async () => {
     const [id = ''] = await overdue(1)
     for (const minutes of [1, 2, 4, 8, 16, 32, 60, 60]) {
       expect(await reconcile()).to.deep.include({ redriven: 1 })
@@ -76,7 +76,7 @@ describe('reconciling', () => {
     expect(await dueInMs(id)).to.be.closeTo(60_000, 10_000)
   })
 
-  it('never touches what is parked or settled', async () => {
+  it('does not redrive parked or settled payments', async () => {
     const [parked = '', settled = ''] = await overdue(2)
     await payments.db.transaction().execute((tx) => parkPayment(tx, parked, 0))
     await payments.set(parked, 'redrive_at = now()')
@@ -85,7 +85,7 @@ describe('reconciling', () => {
     expect(await outbox()).to.deep.equal([])
   })
 
-  it('puts a leased payment behind its lease', async () => {
+  it('moves the redrive of a leased payment behind its lease', async () => {
     const [id = ''] = await overdue(1)
     await payments.set(id, "lease_until = now() + interval '30 seconds'")
     expect(await reconcile()).to.deep.equal({ ...NOTHING, leased: 1 })
@@ -93,7 +93,7 @@ describe('reconciling', () => {
     expect(await outbox()).to.deep.equal([])
   })
 
-  it('appends once for each due date, however many workers reconcile at once', async () => {
+  it('appends one message per due redrive when several workers reconcile at the same time', async () => {
     const ids = await overdue(250)
     for (let round = 0; round < 5; round += 1) {
       const results = await Promise.all(Array.from({ length: 4 }, reconcile))
@@ -113,7 +113,7 @@ describe('reconciling', () => {
       select lane, message_id, key, topic, payload, now() - interval '61 seconds' from moved`,
     ],
   ] as const) {
-    it(`pauses while messages wait ${what}, says so once, and goes on when they are gone`, async () => {
+    it(`stops redriving while messages wait ${what}, logs that once, and continues when they are gone`, async () => {
       await overdue(1)
       await reconcile()
       await move.execute(payments.db)
@@ -121,19 +121,19 @@ describe('reconciling', () => {
       expect((await reconcile()).lagMs).to.be.within(61_000, 180_000)
       const reconciler = createReconciler({ ...options(), intervalMs: 10 })
       await reconciler.start(new AbortController().signal)
-      const said = (text: string) => payments.lines.filter(({ message }) => message.startsWith(text))
-      await eventually(() => expect(said('payments are overdue because')).to.have.length(1))
+      const logged = (text: string) => payments.lines.filter(({ message }) => message.startsWith(text))
+      await eventually(() => expect(logged('payments are overdue because')).to.have.length(1))
       await sql`delete from outbox_messages`.execute(payments.db)
       await sql`delete from outbox_scheduled`.execute(payments.db)
-      await eventually(() => expect(said('overdue payments redriven')).to.have.length(1))
+      await eventually(() => expect(logged('overdue payments redriven')).to.have.length(1))
       await reconciler.stop()
-      expect(said('payments are overdue because')).to.have.length(1)
-      expect(said('overdue payments redriven')[0]?.fields).to.deep.equal({ redriven: 3, leased: 0 })
+      expect(logged('payments are overdue because')).to.have.length(1)
+      expect(logged('overdue payments redriven')[0]?.fields).to.deep.equal({ redriven: 3, leased: 0 })
       expect(await outbox()).to.have.length(3)
     })
   }
 
-  it('pauses while a message of a payment waits because its queue is full, and not for those of other topics', async () => {
+  it('stops redriving while a message of a payment waits for a full queue, but not for messages of other topics', async () => {
     await overdue(1)
     await reconcile()
     await sql`
@@ -150,7 +150,7 @@ describe('reconciling', () => {
     expect(await reconcile()).to.deep.equal({ ...NOTHING, redriven: 2 })
   })
 
-  it('pauses while deliveries wait for the provider, says so once, and goes on when none does', async () => {
+  it('stops redriving while deliveries wait for the provider, logs that once, and continues when none waits', async () => {
     const ids = await overdue(2)
     waiting = 7
     expect(await reconcile()).to.deep.equal({ ...NOTHING, waiting: 7 })
@@ -166,25 +166,25 @@ describe('reconciling', () => {
     waiting = 0
     await eventually(async () => expect(await outbox()).to.have.length(ids.length))
     await reconciler.stop()
-    const said = payments.lines.filter(({ message }) => message.includes('the provider is away'))
-    expect(said.map(({ fields }) => fields)).to.deep.equal([{ waiting: 7 }])
+    const lines = payments.lines.filter(({ message }) => message.includes('the provider is away'))
+    expect(lines.map(({ fields }) => fields)).to.deep.equal([{ waiting: 7 }])
   })
 
-  it('says again and again what keeps payments from being redriven, and once that it is over', async () => {
+  it('repeats the log line about a lasting condition, and logs its end once', async () => {
     await overdue(1)
     await reconcile()
     await sql`update outbox_messages set created_at = now() - interval '61 seconds'`.execute(payments.db)
     await overdue(1)
     const reconciler = createReconciler({ ...options(), intervalMs: 5, repeatMs: 20 })
     await reconciler.start(new AbortController().signal)
-    const said = (text: string) => payments.lines.filter(({ message }) => message.startsWith(text))
-    await eventually(() => expect(said('payments are overdue because messages')).to.have.length.above(2))
+    const logged = (text: string) => payments.lines.filter(({ message }) => message.startsWith(text))
+    await eventually(() => expect(logged('payments are overdue because messages')).to.have.length.above(2))
     await sql`delete from outbox_messages`.execute(payments.db)
-    await eventually(() => expect(said('payments are redriven again, messages')).to.have.length(1))
+    await eventually(() => expect(logged('payments are redriven again, their messages')).to.have.length(1))
     await reconciler.stop()
   })
 
-  it('goes on after an error, and stops in the middle of its pause', async () => {
+  it('continues after an error, and stops during its pause', async () => {
     await sql`alter table payments rename to gone`.execute(payments.db)
     const reconciler = createReconciler({ ...options(), intervalMs: 20 })
     await reconciler.start(new AbortController().signal)

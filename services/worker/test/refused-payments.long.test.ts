@@ -1,22 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { defined } from '@cashflow/async'
 import { requeue } from '@cashflow/db'
 import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createAdmission } from '../src/provider/admission.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
 import { createHttpProvider } from '../src/provider/http-provider.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const OPEN_MS = 10_000
 const GOOD_EVERY_MS = 20
 const REFUSES = 'provider refuses our requests, nothing is claimed'
 const WAITS = 'provider refused the request, the payment waits'
 
-describe('payments that the provider refuses for their form', () => {
+describe('worker with payments that the provider refuses', () => {
   let payments: TestWorker
   let server: ScriptedServer
-  let handle: ReturnType<typeof createHandler>['handle']
+  let handle: ReturnType<typeof createTestHandler>['handle']
   const bad = new Set<string>()
 
   before(async () => {
@@ -37,13 +35,8 @@ describe('payments that the provider refuses for their form', () => {
     answer(bad.has(reference) ? 400 : 200, { status: 'approved' })(request, response)
   }
 
-  function createWorker({ openMs = OPEN_MS, chargesMax = 100 } = {}) {
-    const { db, logger } = payments
-    const provider = createHttpProvider({ url: server.url })
-    const breaker = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs }), chargesMax)
-    const options = { db, breaker, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    return createHandler(options).handle
-  }
+  const createWorker = ({ openMs = OPEN_MS } = {}) =>
+    createTestHandler(payments, createHttpProvider({ url: server.url }), { openMs }).handle
 
   async function createMany(count: number): Promise<string[]> {
     return await Promise.all(Array.from({ length: count }, () => payments.pending()))
@@ -54,9 +47,9 @@ describe('payments that the provider refuses for their form', () => {
     return ids
   }
   const handleAll = (ids: readonly string[]) => Promise.all(ids.map((id) => handle(delivery(id))))
-  /** Of the payments that it was asked to charge, in their order. */
+  /** References of the payments that the provider was asked to charge, in their order. */
   const references = () => server.seen.map(({ body }) => (JSON.parse(body) as { reference: string }).reference)
-  /** Handles payments again, as if they were due. Parked ones are skipped. */
+  /** Handles payments again, as if their retries were due. Parked payments are skipped. */
   async function handleDue(ids: readonly string[]): Promise<void> {
     for (const id of ids) await payments.set(id, 'lease_until = now()')
     await handleAll(ids)
@@ -65,7 +58,7 @@ describe('payments that the provider refuses for their form', () => {
   const letters = (ids: readonly string[]) =>
     payments.db.selectFrom('dead_letters').select(['key', 'source', 'reason']).where('key', 'in', ids).execute()
 
-  /** Handles a payment, and again whenever its next attempt is due, until it is settled. */
+  /** Handles a payment, and again when each retry is due, until the payment is settled. */
   async function settled(id: string): Promise<void> {
     await handle(delivery(id))
     for (let row = await payments.row(id); row.status === 'PENDING'; row = await payments.row(id)) {
@@ -74,7 +67,7 @@ describe('payments that the provider refuses for their form', () => {
     }
   }
 
-  /** Good payments, one after the other without waiting for each other, until it is stopped: how long each took to be settled. */
+  /** Handles a good payment every 20 ms until it is stopped. Returns how long each payment took to be settled. */
   function createStream() {
     const handled: Promise<number>[] = []
     let stopped = false
@@ -97,9 +90,9 @@ describe('payments that the provider refuses for their form', () => {
     }
   }
   const p99 = (durations: readonly number[]) =>
-    durations.toSorted((a, b) => a - b)[Math.floor(durations.length * 0.99)] as number
+    defined(durations.toSorted((a, b) => a - b)[Math.floor(durations.length * 0.99)], 'duration')
 
-  it('are parked after three refusals each, twenty of them, and leave good payments as fast as before', async () => {
+  it('parks twenty payments after three refusals each, and does not slow good payments down', async () => {
     const alone = createStream()
     await eventually(() => expect(alone.handled.length).to.be.at.least(150))
     const before = p99(await alone.stop())
@@ -117,17 +110,17 @@ describe('payments that the provider refuses for their form', () => {
       expect(row.parked_at).to.be.instanceOf(Date)
     }
     await eventually(() => expect(stream.handled.length).to.be.at.least(150))
-    const beside = p99(await stream.stop())
+    const together = p99(await stream.stop())
     const found = await letters(ids)
     expect(found.map(({ key }) => key)).to.have.members(ids)
     for (const { source, reason } of found) {
       expect(source).to.equal('worker')
       expect(reason).to.equal('the provider refused the payment 3 times: HTTP 400')
     }
-    expect(beside, 'p99 in ms').to.be.below(before + OPEN_MS / 5)
+    expect(together, 'p99 in ms').to.be.below(before + OPEN_MS / 5)
   }).timeout(180_000)
 
-  it('are not parked while it refuses everything: claiming stops, and all settle once it takes payments again', async () => {
+  it('parks no payment while the provider refuses all: it stops claiming, and settles all when the provider accepts again', async () => {
     handle = createWorker({ openMs: 500 })
     const ids = await createMany(10)
     server.script = answer(404)
@@ -140,17 +133,17 @@ describe('payments that the provider refuses for their form', () => {
     expect(payments.logged()).to.include('provider is back')
   })
 
-  it('wait, with an error line each time, as long as there is no other payment to compare with', async () => {
+  it('keeps a refused payment, with an error line per refusal, as long as no other payment was answered', async () => {
     const ids = await createBad(1)
     for (let round = 0; round < 5; round += 1) await handleDue(ids)
     for (const row of await rows(ids)) expect(row).to.include({ refusals: 0, attempts: 0, parked_at: null })
     expect(payments.logged()).to.deep.equal(Array.from({ length: 5 }, () => WAITS))
   })
 
-  it('do not probe it while a good payment waits, although they are delivered first', async () => {
-    // The first probe is due after a fiftieth of this, when all are delivered.
+  it('does not probe the provider with refused payments while a good payment waits, although they are delivered first', async () => {
+    // Long, so that all payments are delivered before the first probe, which is due after a fiftieth of it.
     handle = createWorker({ openMs: 150_000 })
-    const [good] = (await createMany(1)) as [string]
+    const good = await payments.pending()
     const ids = await createBad(3)
     await handleAll(ids)
     expect(payments.logged()).to.include(REFUSES)
@@ -162,16 +155,16 @@ describe('payments that the provider refuses for their form', () => {
     expect(references()[3]).to.equal(good)
   })
 
-  it('are charged again after a requeue, which begins the count of refusals again', async () => {
-    const [id] = (await createBad(1)) as [string]
+  it('charges a refused payment again after a requeue, and counts its refusals from 0', async () => {
+    const id = defined((await createBad(1))[0], 'payment')
     for (let refusals = 1; refusals <= 3; refusals += 1) {
       await handleAll(await createMany(1))
       await handleDue([id])
     }
     const letter = await payments.db.selectFrom('dead_letters').select('id').where('key', '=', id).executeTakeFirst()
-    expect(await requeue(payments.db, letter?.id ?? '')).to.deep.equal({ done: true })
+    expect(await requeue(payments.db, defined(letter, 'dead letter').id)).to.deep.equal({ done: true })
     expect(await payments.row(id)).to.include({ refusals: 0, attempts: 1, parked_at: null })
-    // It has no charge under this key, so it is charged.
+    // The provider has no charge under this key, so the payment is charged.
     server.script = (request, response) => (request.method === 'GET' ? answer(404) : refuseBad)(request, response)
     bad.clear()
     await handleDue([id])

@@ -6,8 +6,8 @@ const FIRST: Earlier = { attempts: 0, pending: false }
 const LIMITS = { attemptsMax: 10, pendingMaxMs: 60_000, random: () => 0.5 }
 const counts = { attempts: 0, refusals: 0, pendingMs: undefined }
 
-describe('what becomes of a payment that the provider does not settle', () => {
-  it('is asked for again after 30 s, 1 min, 2 min, then every 5 min, while it is not decided', () => {
+describe('release plan of a payment that the provider did not settle', () => {
+  it('asks about a pending payment after 30 s, 1 min, 2 min, then every 5 min', () => {
     const asked: number[] = []
     for (let [at, looks] = [0, 0]; looks < 7; looks += 1) {
       at += pendingDelayMs(at, undefined)
@@ -21,19 +21,19 @@ describe('what becomes of a payment that the provider does not settle', () => {
     [7_000, 7_000],
     [3_600_000, 3_600_000],
   ] as const) {
-    it(`is asked for again after ${delayMs} ms when the provider says ${retryAfterMs} ms, however long it is pending`, () => {
+    it(`asks about a pending payment after ${delayMs} ms when the provider asked for ${retryAfterMs} ms, at any age`, () => {
       for (const pendingMs of [0, 100_000_000]) expect(pendingDelayMs(pendingMs, retryAfterMs)).to.equal(delayMs)
     })
   }
 
-  it('is parked by a pending answer that comes later than the limit, and not before', () => {
-    const { isOver, parkReason } = planRelease({ outcome: 'pending' }, FIRST, LIMITS)
-    const over = [0, 60_000, 60_001].map((pendingMs) => isOver({ ...counts, attempts: 9, refusals: 9, pendingMs }))
+  it('parks a payment after a pending answer later than the limit, and not earlier', () => {
+    const { mustPark, parkReason } = planRelease({ outcome: 'pending' }, FIRST, LIMITS)
+    const over = [0, 60_000, 60_001].map((pendingMs) => mustPark({ ...counts, attempts: 9, refusals: 9, pendingMs }))
     expect(over).to.deep.equal([false, false, true])
     expect(parkReason).to.equal('the provider has not decided within PROVIDER_PENDING_MAX_MS (60000)')
   })
 
-  it('is charged again between 30 and 60 s after a refusal', () => {
+  it('charges a refused payment again after 30 to 60 s', () => {
     const delays = [0, 0.5, 0.999].map((chance) => {
       const plan = planRelease({ outcome: 'refused', reason: 'HTTP 400' }, FIRST, { ...LIMITS, random: () => chance })
       return Math.round(plan.delayMsAfter(counts))
@@ -41,11 +41,11 @@ describe('what becomes of a payment that the provider does not settle', () => {
     expect(delays).to.deep.equal([30_000, 45_000, 59_970])
   })
 
-  it('counts a refusal, and is parked at the third, only where other payments were answered', () => {
+  it('counts a refusal, and parks the payment at the third, only if other payments were answered', () => {
     for (const othersAnswered of [true, false]) {
       const plan = planRelease({ outcome: 'refused', reason: 'HTTP 400', othersAnswered }, FIRST, LIMITS)
       expect(plan.cause).to.equal(othersAnswered ? 'refused' : 'uncounted')
-      expect([2, 3].map((refusals) => plan.isOver({ ...counts, refusals }))).to.deep.equal([false, othersAnswered])
+      expect([2, 3].map((refusals) => plan.mustPark({ ...counts, refusals }))).to.deep.equal([false, othersAnswered])
     }
   })
 
@@ -53,7 +53,7 @@ describe('what becomes of a payment that the provider does not settle', () => {
     { attempts: 1, pending: false },
     { attempts: 0, pending: true },
   ]) {
-    it(`has a dead letter that tells of a charge there may be, after ${JSON.stringify(earlier)}`, () => {
+    it(`writes into the dead letter that a charge may exist, after ${JSON.stringify(earlier)}`, () => {
       const answer = { outcome: 'refused', reason: 'HTTP 400 to the look-up', othersAnswered: true } as const
       expect(planRelease(answer, earlier, LIMITS).parkReason).to.equal(
         'the provider refused the payment 3 times: HTTP 400 to the look-up; an earlier request may have charged it',

@@ -2,7 +2,7 @@ import { readmeSettings } from '@cashflow/testing'
 import { expect } from 'chai'
 import { workerConfig, workerEnv } from '../src/config.ts'
 
-describe("the worker's settings", () => {
+describe('settings of the worker', () => {
   it('are those of the table in the README', async () => {
     const defaults: Record<string, unknown> = workerEnv.parse({})
     const own = Object.keys(workerEnv.shape).map((name) => [name, String(defaults[name] ?? '')])
@@ -10,13 +10,13 @@ describe("the worker's settings", () => {
   })
 
   for (const rate of ['0', '1', '0.7', '.25', '1.0', '0.000001']) {
-    it(`take ${rate} as a rate`, () => {
+    it(`accept PROVIDER_SUCCESS_RATE=${rate}`, () => {
       const { provider } = workerConfig({ PROVIDER_SUCCESS_RATE: rate })
       expect(provider).to.deep.equal({ kind: 'simulated', delayMs: 2_000, successRate: Number(rate) })
     })
   }
 
-  it('choose the provider behind a URL, whatever the simulated one would take', () => {
+  it('choose the HTTP provider, although PROVIDER_DELAY_MS exceeds PROVIDER_DEADLINE_MS', () => {
     const env = { PROVIDER: 'http', PROVIDER_URL: 'https://pay.internal/charges', PROVIDER_DEADLINE_MS: '1000' }
     const provider = { kind: 'http', url: 'https://pay.internal/charges' }
     expect(workerConfig(env).provider).to.deep.equal({ ...provider, token: undefined })
@@ -26,22 +26,22 @@ describe("the worker's settings", () => {
     })
   })
 
-  it('let a stop wait for the longest charge, and for it to be settled', () => {
+  it('give a stop enough time for the longest charge and its settlement', () => {
     expect(workerConfig({}).drainMs).to.equal(15_000)
     expect(workerConfig({ PROVIDER_DEADLINE_MS: '60000' }).drainMs).to.equal(65_000)
   })
 
-  it('are compared with each other whatever is wrong with others', () => {
+  it('are compared with each other even if another setting is wrong', () => {
     const refused = () => workerConfig({ LOG_LEVEL: 'loud', PROVIDER_DELAY_MS: '20000' })
     expect(refused).to.throw(/LOG_LEVEL: must be error, warn, info or debug\n {2}PROVIDER_DELAY_MS: must be less than/)
   })
 
-  it('want a URL with PROVIDER=http', () => {
+  it('require PROVIDER_URL with PROVIDER=http', () => {
     expect(() => workerConfig({ PROVIDER: 'http' })).to.throw('PROVIDER_URL')
     expect(() => workerConfig({ PROVIDER: 'http', PROVIDER_PENDING_MAX_MS: '5' })).to.throw('PROVIDER_URL: is needed')
   })
 
-  it('have no provider by default with APP_ENV=production, so that chance settles no real payment', () => {
+  it('have no default provider with APP_ENV=production, so that chance settles no real payment', () => {
     const line = (env: Record<string, string>) => {
       try {
         workerConfig({ APP_ENV: 'production', ...env })
@@ -65,20 +65,20 @@ describe("the worker's settings", () => {
     expect(line({ PROVIDER: 'http', PROVIDER_URL: 'https://pay.internal/' })).to.deep.equal([])
   })
 
-  it('refuse the simulated provider in production where a provider has an address, which chance would stand in for', () => {
+  it('refuse the simulated provider in production if PROVIDER_URL is set', () => {
     const chance = { APP_ENV: 'production', PROVIDER: 'simulated', SANDBOX: 'yes' }
     const url = { PROVIDER_URL: 'https://pay.internal/' }
     expect(() => workerConfig({ ...chance, ...url })).to.throw('PROVIDER: must be http where PROVIDER_URL is set')
     expect(workerConfig({ ...chance, ...url, APP_ENV: 'staging' }).provider.kind).to.equal('simulated')
   })
 
-  it('refuse another spelling of APP_ENV=production, which would be no production', () => {
+  it('refuse another spelling of APP_ENV=production', () => {
     for (const APP_ENV of ['prod', 'Production', ' production', '"production"', 'production '])
       expect(() => workerConfig({ APP_ENV }), APP_ENV).to.throw('APP_ENV: must be spelt production')
     expect(workerConfig({ APP_ENV: 'staging' }).provider.kind).to.equal('simulated')
   })
 
-  it('refuse the simulated provider outside a sandbox, in development too', () => {
+  it('refuse the simulated provider with SANDBOX=no, also in development', () => {
     expect(() => workerConfig({ SANDBOX: 'no' })).to.throw('SANDBOX: must be yes with PROVIDER=simulated')
   })
 

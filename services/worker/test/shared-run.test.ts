@@ -1,18 +1,15 @@
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createAdmission } from '../src/provider/admission.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
 import type { ProviderAnswer } from '../src/provider/provider.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 const APPROVED: ProviderAnswer = { outcome: 'approved' }
 const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
 
-describe('several deliveries of one payment at the same time', () => {
+describe('handler of several deliveries of one payment at the same time', () => {
   let payments: TestWorker
   let charges: PromiseWithResolvers<ProviderAnswer>[]
-  let handle: ReturnType<typeof createHandler>['handle']
+  let handle: ReturnType<typeof createTestHandler>['handle']
   let id: string
 
   before(async () => {
@@ -22,7 +19,6 @@ describe('several deliveries of one payment at the same time', () => {
   beforeEach(async () => {
     payments.lines.length = 0
     charges = []
-    const { db, logger } = payments
     const provider = {
       charge() {
         const charge = Promise.withResolvers<ProviderAnswer>()
@@ -30,9 +26,7 @@ describe('several deliveries of one payment at the same time', () => {
         return charge.promise
       },
     }
-    const breaker = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 }), 1)
-    const options = { db, breaker, logger, notify() {}, providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    ;({ handle } = createHandler(options))
+    ;({ handle } = createTestHandler(payments, provider, { chargesMax: 1 }))
     id = await payments.pending()
   })
 
@@ -40,45 +34,45 @@ describe('several deliveries of one payment at the same time', () => {
   const charged = (times: number) => eventually(() => expect(charges).to.have.length(times))
   const scheduled = () => payments.db.selectFrom('outbox_scheduled').select('id').where('key', '=', id).execute()
 
-  it('share a claim and a charge, and are all acknowledged', async () => {
+  it('claims and charges once, and acknowledges all deliveries', async () => {
     const handled = handleMany(20)
     await charged(1)
     handled.push(...handleMany(5))
     charges[0]?.resolve(APPROVED)
     expect(await Promise.all(handled)).to.deep.equal(Array.from({ length: 25 }, () => 'ack'))
     expect(charges).to.have.length(1)
-    expect(payments.logged(), 'nobody else has looked').to.deep.equal(['payment settled'])
+    expect(payments.logged(), 'the others were not processed').to.deep.equal(['payment settled'])
     expect(await payments.row(id)).to.include({ status: 'SUCCESS', attempts: 0 })
   })
 
-  it('look for themselves when the payment is tried again later, as the message of that may be among them', async () => {
+  it('processes each delivery when the payment is retried later, because one of them may be that retry', async () => {
     const handled = handleMany(3)
     await charged(1)
     charges[0]?.resolve(UNKNOWN)
     expect(await Promise.all(handled)).to.deep.equal(['ack', 'ack', 'ack'])
     expect(payments.logged()).to.deep.equal([
       'provider gave no answer, the payment is tried again',
-      'payment is leased, its message is put off',
-      'payment is leased, its message is put off',
+      'payment is leased, its message is rescheduled',
+      'payment is leased, its message is rescheduled',
     ])
-    expect(await scheduled(), 'one for the next attempt, one for each of the others').to.have.length(3)
+    expect(await scheduled(), 'one for the retry, one for each of the other deliveries').to.have.length(3)
   })
 
-  it('are taken up by the next one when the first goes with its channel', async () => {
+  it('continues with the next delivery when the channel of the first one is gone', async () => {
     const before = handle(delivery(await payments.pending()))
     await charged(1)
     const channel = new AbortController()
     const first = handle(delivery(id, { signal: channel.signal }))
     const second = handle(delivery(id))
     channel.abort(new Error('the channel is gone'))
-    expect(await first, 'as nothing was claimed').to.equal('leave')
+    expect(await first, 'nothing was claimed').to.equal('leave')
     charges[0]?.resolve(APPROVED)
     await charged(2)
     charges[1]?.resolve(APPROVED)
     expect(await Promise.all([before, second])).to.deep.equal(['ack', 'ack'])
   })
 
-  it('wait for each other only as long as their own channel lasts', async () => {
+  it('leaves a delivery that waits for another one when its channel is gone', async () => {
     const [first] = handleMany(1)
     await charged(1)
     const channel = new AbortController()

@@ -2,7 +2,7 @@ import { createTestVhost, startScriptedServer, type TestVhost } from '@cashflow/
 import { expect } from 'chai'
 import { createTestWorker, publish, startHttpWorker, type TestWorker } from './test-worker.ts'
 
-describe('a worker that is told to stop in the middle of a charge', () => {
+describe('worker process that gets SIGTERM during a charge', () => {
   let payments: TestWorker
   let vhost: TestVhost
   const cleanUps: (() => unknown)[] = []
@@ -16,7 +16,7 @@ describe('a worker that is told to stop in the middle of a charge', () => {
     await payments.drop()
   })
 
-  it('waits for the answer, settles, and exits with 0', async () => {
+  it('waits for the answer to a charge, settles the payment, and exits with 0 after SIGTERM', async () => {
     const server = await startScriptedServer()
     cleanUps.push(server.close)
     const charge = Promise.withResolvers<() => void>()

@@ -14,25 +14,29 @@ import {
 } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, type Selectable, sql } from 'kysely'
+import { createHandler, type HandlerOptions } from '../src/handle-delivery.ts'
+import { createAdmission } from '../src/provider/admission.ts'
+import { type BreakerOptions, createBreaker } from '../src/provider/breaker.ts'
+import type { Provider } from '../src/provider/provider.ts'
 
 export interface TestWorker {
   db: Kysely<Tables>
   database: TestDatabase
   logger: Logger
   lines: { message: string; fields: LogFields }[]
-  /** The messages of the lines. */
+  /** Messages of the log lines. */
   logged(): string[]
-  /** A new payment that is PENDING, of request r-1. */
+  /** Creates a PENDING payment by the request r-1, and returns its id. */
   pending(): Promise<string>
   row(id: string): Promise<Selectable<Tables['payments']>>
   /** Sets a payment's columns, such as `redrive_at = now()`. */
   set(id: string, assignments: string): Promise<void>
-  /** As if a payment's claim had been made too long ago: another worker may claim it. */
+  /** Ends the lease of a payment, so that another worker may claim it. */
   expireLease(id: string): Promise<void>
   drop(): Promise<void>
 }
 
-/** What a worker works with: payments in a database of their own, and a logger that collects lines. */
+/** Creates what a worker needs: a database for its payments, and a logger that collects the lines. */
 export async function createTestWorker(poolMax = 20, given?: TestDatabase): Promise<TestWorker> {
   const database = given ?? (await createTestDatabase())
   const lines: TestWorker['lines'] = []
@@ -76,7 +80,25 @@ export async function createTestWorker(poolMax = 20, given?: TestDatabase): Prom
   }
 }
 
-/** A worker as a process of its own, which charges at a scripted provider. It is ready when it says so. */
+interface TestHandlerOptions
+  extends Partial<Omit<HandlerOptions, 'admission'>>,
+    Partial<Pick<BreakerOptions, 'failuresMax' | 'openMs'>> {
+  chargesMax?: number
+}
+
+/** Creates a handler of deliveries that charges at the provider, as a worker process does. */
+export function createTestHandler(
+  { db, logger }: Pick<TestWorker, 'db' | 'logger'>,
+  provider: Provider,
+  { chargesMax = 100, failuresMax = 10, openMs = 1_000, ...options }: TestHandlerOptions = {},
+) {
+  const admission = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
+  const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
+  const { handle, stop } = createHandler({ db, admission, logger, notify() {}, ...times, ...options })
+  return { handle, stop, stopAdmission: () => admission.stop() }
+}
+
+/** Starts a worker process that charges at a scripted provider. Wait for its log line `ready`. */
 export function startHttpWorker(
   { payments, vhost, server }: { payments: TestWorker; vhost: TestVhost; server: ScriptedServer },
   settings: Record<string, string> = {},
@@ -91,7 +113,7 @@ export function startHttpWorker(
   })
 }
 
-/** A message about a payment, as it comes from the queue: its body is the payment's id. */
+/** A delivery of a message. A body that is a payment's id sends that payment to the worker. */
 export function delivery(body: string | Buffer, options: Partial<Delivery> = {}): Delivery {
   const whole = Buffer.from(body as string)
   return {
@@ -106,7 +128,7 @@ export function delivery(body: string | Buffer, options: Partial<Delivery> = {})
   }
 }
 
-/** Puts a payment's id into the work queue by hand, as soon as there is one. */
+/** Publishes a payment's id to the work queue, as soon as the queue exists. */
 export async function publish(vhost: TestVhost, id: string): Promise<void> {
   const message = { properties: {}, routing_key: 'payments', payload: id, payload_encoding: 'string' }
   const path = `/exchanges/${vhost.name}/amq.default/publish`

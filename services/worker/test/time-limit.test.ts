@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { createTimeLimit } from '../src/time-limit.ts'
 
-describe('a time limit', () => {
+describe('time limit', () => {
   for (const [monotonicMs, wallMs, passed, what] of [
     [99, 99, false, 'before its end'],
     [100, 100, true, 'at its end'],
@@ -20,7 +20,7 @@ describe('a time limit', () => {
     })
   }
 
-  it('goes by both of the clocks of the process', () => {
+  it('uses both clocks of the process', () => {
     expect(createTimeLimit(60_000).passed()).to.equal(false)
     for (const clock of [performance, Date]) {
       const { now } = clock

@@ -5,12 +5,10 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createDeadDeliveryHandler } from '../src/handle-dead-delivery.ts'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
 import { reconcileOnce } from '../src/reconcile.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
-describe('a payment whose page the disk cannot read (58030)', () => {
+describe('worker with a payment whose page the disk cannot read (58030)', () => {
   let payments: TestWorker
   let bad: string
   let sound: string[]
@@ -19,7 +17,7 @@ describe('a payment whose page the disk cannot read (58030)', () => {
     payments = await createTestWorker()
     bad = await payments.pending()
     sound = await Promise.all(Array.from({ length: 5 }, () => payments.pending()))
-    // A disk does not fail on demand: a trigger says what PostgreSQL says of EIO.
+    // A disk does not fail on demand, so a trigger raises the error that PostgreSQL raises for EIO.
     await sql`create function fail() returns trigger language plpgsql as $$ begin
       raise exception 'could not read block 3 in file "base/5/16384": Input/output error' using errcode = '58030';
     end $$`.execute(payments.db)
@@ -28,7 +26,7 @@ describe('a payment whose page the disk cannot read (58030)', () => {
   })
   afterEach(() => payments.drop())
 
-  it('is rejected, and fails no other payment of its batch', async () => {
+  it('rejects a payment that the disk cannot read, and settles the others of its batch', async () => {
     const handler = createWorker()
     const settlements = [bad, ...sound].map((id) => handler.handle(delivery(id)))
     try {
@@ -39,14 +37,14 @@ describe('a payment whose page the disk cannot read (58030)', () => {
     }
   })
 
-  it('is looked past by the reconciler, which redrives the others', async () => {
+  it('redrives all payments except the one that the disk cannot read', async () => {
     const { db, logger } = payments
     await whileReadable(() => sql`update payments set redrive_at = clock_timestamp() - interval '1 minute'`.execute(db))
     await reconcileOnce({ db, logger, notify() {}, redriveAfterMs: 600_000, waiting: () => 0 })
     expect(await redriven()).to.deep.equal(sound.toSorted())
   })
 
-  it('is told apart by the reconciler from payments that were claimed in the same statement', async () => {
+  it('finds the payment that the disk cannot read among payments that were claimed in the same statement', async () => {
     const { db, logger } = payments
     const claims = [bad, ...sound].map((id) => ({ id, token: randomUUID() }))
     await whileReadable(async () => {
@@ -60,14 +58,14 @@ describe('a payment whose page the disk cannot read (58030)', () => {
     })
   })
 
-  it('gets a dead letter although it was redriven before, and only writing to its row fails', async () => {
+  it('makes a dead letter of a redriven payment whose row can be read but not written', async () => {
     await whileReadable(() => payments.set(bad, 'redrives = 1'))
     expect(await createDeadDeliveryHandler(payments).handle(delivery(bad))).to.equal('ack')
     const letters = await payments.db.selectFrom('dead_letters').select(['source', 'key']).execute()
     expect(letters).to.deep.equal([{ source: 'database', key: bad }])
   })
 
-  it('gets a dead letter that does not call a worker dead which could not store the end of the payment', async () => {
+  it('parks a payment that could not be settled, with a reason that does not blame a dead worker alone', async () => {
     await sql`drop trigger fail on payments`.execute(payments.db)
     await sql`create trigger fail before insert on payment_events for each row when (new.payment_id = ${sql.lit(bad)})
       execute function fail()`.execute(payments.db)
@@ -81,13 +79,7 @@ describe('a payment whose page the disk cannot read (58030)', () => {
     expect(letters).to.deep.equal([{ reason }])
   })
 
-  function createWorker() {
-    const { db, logger } = payments
-    const provider = { charge: async () => ({ outcome: 'approved' }) as const }
-    const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-    const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-    return createHandler({ db, breaker, logger, notify() {}, ...times })
-  }
+  const createWorker = () => createTestHandler(payments, { charge: async () => ({ outcome: 'approved' }) })
 
   const redriven = async () => {
     const messages = await payments.db.selectFrom('outbox_messages').select('key').orderBy('key').execute()

@@ -1,11 +1,50 @@
-import type { Breaker, Permit } from './breaker.ts'
+import { createLimiter } from '@cashflow/async'
+import type { Component } from '@cashflow/runtime'
+import { createSignalJoin } from '../join-signals.ts'
+import type { Charge } from './provider.ts'
+
+/** The right to claim one payment and to charge it once. */
+export interface Permit {
+  readonly charge: Charge
+  /** Idempotent. Call it in any case, whether the permit was used or not. */
+  release(): void
+}
 
 /**
- * A breaker that admits no more than the provider may be asked to charge at the same time. The others wait, unclaimed, in
- * their order: a payment that is claimed must not wait, since its lease runs.
+ * Decides when a payment may be claimed. After `stop` it admits no payment, so that the worker need not wait for the
+ * provider to stop.
  */
-export function createAdmission(breaker: Breaker, chargesMax: number): Breaker {
-  const slots = createSlots(chargesMax)
+export interface Admission extends Component {
+  /**
+   * Deliveries that wait for the provider to return. RabbitMQ keeps those that exceed the worker's prefetch, and they are
+   * not counted.
+   */
+  readonly waiting: number
+  /**
+   * Resolves when the payment may be claimed: at once, when the provider has returned, or to probe the provider.
+   * Undefined when `signal` aborts or the worker stops first.
+   */
+  admit(signal: AbortSignal, paymentId: string): Promise<Permit | undefined>
+}
+
+/**
+ * Admits the payments that the breaker admits, but at most `chargesMax` at the same time. The others wait in their order,
+ * unclaimed: a claimed payment must not wait, because its lease runs.
+ */
+export function createAdmission(breaker: Admission, chargesMax: number): Admission {
+  const slots = createLimiter({ runningMax: chargesMax })
+  const stopping = new AbortController()
+  const untilStop = createSignalJoin(stopping.signal)
+
+  async function acquireSlot(signal: AbortSignal): Promise<boolean> {
+    try {
+      await slots.acquire(untilStop(signal))
+      return true
+    } catch {
+      return false // Only an abort rejects.
+    }
+  }
+
   return {
     name: breaker.name,
     get waiting() {
@@ -13,23 +52,23 @@ export function createAdmission(breaker: Breaker, chargesMax: number): Breaker {
     },
     start: breaker.start,
     async stop() {
-      slots.close()
+      stopping.abort()
       await breaker.stop()
     },
     async admit(signal, paymentId) {
-      if (!(await slots.take(signal))) return undefined
+      if (!(await acquireSlot(signal))) return undefined
       const permit = await breaker.admit(signal, paymentId)
-      if (!permit) slots.give()
-      return permit && inSlot(permit, slots.give)
+      if (!permit) slots.release()
+      return permit && withSlot(permit, () => slots.release())
     },
   }
 }
 
-/** The slot is free again when the charge is over, and need not wait for it to be settled. */
-function inSlot(permit: Permit, give: () => void): Permit {
+/** Frees the slot when the charge has ended: the settlement after it needs none. */
+function withSlot(permit: Permit, free: () => void): Permit {
   let held = true
   function leave(): void {
-    if (held) give()
+    if (held) free()
     held = false
   }
   return {
@@ -37,45 +76,6 @@ function inSlot(permit: Permit, give: () => void): Permit {
     release() {
       leave()
       permit.release()
-    },
-  }
-}
-
-function createSlots(slotsMax: number) {
-  const line = new Set<(hasSlot: boolean) => void>()
-  let free = slotsMax
-  let closed = false
-
-  function standInLine(signal: AbortSignal): Promise<boolean> {
-    return new Promise((resolve) => {
-      const goAway = () => leave(false)
-      // In the same tick: nobody else may find it still in line.
-      function leave(hasSlot: boolean): void {
-        line.delete(leave)
-        signal.removeEventListener('abort', goAway)
-        resolve(hasSlot)
-      }
-      line.add(leave)
-      signal.addEventListener('abort', goAway)
-    })
-  }
-
-  return {
-    /** False when the signal aborts first, or nobody is let in any more. */
-    async take(signal: AbortSignal): Promise<boolean> {
-      if (signal.aborted || closed) return false
-      if (free === 0) return await standInLine(signal)
-      free -= 1
-      return true
-    },
-    give(): void {
-      const [next] = line
-      if (next) next(true)
-      else free += 1
-    },
-    close(): void {
-      closed = true
-      for (const leave of line) leave(false)
     },
   }
 }

@@ -1,27 +1,9 @@
-import type { Component } from '@cashflow/runtime'
+import type { Admission, Permit } from './admission.ts'
 import { type CircuitOptions, createCircuit } from './circuit.ts'
-import type { Provider } from './provider.ts'
 
 export interface BreakerOptions extends CircuitOptions {
-  /** How long a probe may take to claim its payment before another one may be made. Default 10,000. */
+  /** How long a probe may take to claim its payment before another payment may probe. Default: 10,000. */
   probeClaimMs?: number
-}
-
-/** Leave to charge one payment. */
-export interface Permit extends Provider {
-  /** Idempotent. To be called whether it was used or not. */
-  release(): void
-}
-
-/** Stopped, it admits nobody, so that the worker need not wait for the provider to stop. */
-export interface Breaker extends Component {
-  /** How many wait to be admitted. Not all that may: RabbitMQ keeps what exceeds the worker's prefetch. */
-  readonly waiting: number
-  /**
-   * Resolves when a payment may be claimed to be charged: at once, or when the provider is back, or is to be probed.
-   * Undefined: not at all, as the signal has aborted or the worker stops.
-   */
-  admit(signal: AbortSignal, paymentId: string): Promise<Permit | undefined>
 }
 
 interface Waiter {
@@ -30,10 +12,11 @@ interface Waiter {
 }
 
 /**
- * Keeps the worker from claiming while the provider is away, or refuses every payment, so that no payment spends its
- * attempts on that. While the circuit is open no payment is admitted, then one at a time, until one gets an answer.
+ * Stops the worker from claiming while the provider is away, or while it refuses every payment. No payment then loses
+ * attempts to an outage. While the circuit is open, payments are admitted one at a time, as probes, until one gets an
+ * answer.
  */
-export function createBreaker({ probeClaimMs = 10_000, ...options }: BreakerOptions): Breaker {
+export function createBreaker({ probeClaimMs = 10_000, ...options }: BreakerOptions): Admission {
   const circuit = createCircuit(options, admitNext)
   const line = new Set<Waiter>()
   let probing = false
@@ -48,16 +31,16 @@ export function createBreaker({ probeClaimMs = 10_000, ...options }: BreakerOpti
     }
   }
 
-  /** One that was not refused since the last answer, or else the one whose refusal is the longest ago. */
+  /** A payment that was not refused since the last answer. If there is none, the payment refused the longest ago. */
   function nextProbe(): Waiter | undefined {
-    const refusedAs = ({ paymentId }: Waiter) => circuit.refusedAs(paymentId)
+    const refusalOf = ({ paymentId }: Waiter) => circuit.lastRefusal(paymentId)
     const waiters = [...line].filter(({ paymentId }) => circuit.mayProbe(paymentId))
-    return waiters.toSorted((one, other) => refusedAs(one) - refusedAs(other))[0]
+    return waiters.toSorted((one, other) => refusalOf(one) - refusalOf(other))[0]
   }
 
   function permit(isProbe: boolean): Permit {
     let released = false
-    // One that does not get as far as the provider, as its payment is locked, must not keep the others from it.
+    // A probe may not reach the provider, for example when its payment is locked. It must not block the next probe then.
     const unused = isProbe ? setTimeout(() => release(), probeClaimMs).unref() : undefined
 
     function release(): void {
@@ -99,20 +82,20 @@ export function createBreaker({ probeClaimMs = 10_000, ...options }: BreakerOpti
   }
 }
 
-/** Undefined when the signal aborts first. */
+/** Resolves when the waiter gets a permit, or with undefined when the signal aborts first. */
 function waitIn(line: Set<Waiter>, signal: AbortSignal, paymentId: string): Promise<Permit | undefined> {
   return new Promise((resolve) => {
-    const goAway = () => waiter.leave(undefined)
+    const giveUp = () => waiter.leave(undefined)
     const waiter: Waiter = {
       paymentId,
-      // In the same tick: no other waiter may be taken for this one, nor this one admitted twice.
+      // Removed in the same tick, so that no waiter is admitted twice, or after it has given up.
       leave(permit) {
         line.delete(waiter)
-        signal.removeEventListener('abort', goAway)
+        signal.removeEventListener('abort', giveUp)
         resolve(permit)
       },
     }
     line.add(waiter)
-    signal.addEventListener('abort', goAway)
+    signal.addEventListener('abort', giveUp)
   })
 }

@@ -1,86 +1,87 @@
 import type { Logger } from '@cashflow/runtime'
-import { CircuitState, circuitBreaker, DelegateBackoff, handleWhenResult, type IBreaker } from 'cockatiel'
-import { answerOf, type Provider, type ProviderAnswer } from './provider.ts'
+import { attemptCharge, type Charge, type Provider, type ProviderAnswer } from './provider.ts'
 import { createProviderRecord } from './provider-record.ts'
 
 const OPEN_MAX_MS = 60_000
-// A refused probe shows little: bad payments may have come together. So the next one follows at a fraction of the wait; with
-// payments that were refused already, which cannot hold up good ones, only so often.
+// A refused probe shows little, as several bad payments may have come together. So the next probe follows after a fraction
+// of the wait. Probes with payments that were refused before, which cannot delay good ones, follow so fast only 32 times.
 const QUICK_REPEATS_MAX = 32
 const QUICK_FRACTION = 50
 
 export interface CircuitOptions {
   provider: Provider
   logger: Logger
-  /** Attempts without an answer, one after the other, that open it. */
+  /** The circuit opens after this many attempts in a row without an answer. */
   failuresMax: number
   /**
-   * How long it stays open before the first probe; twice as long after each probe that fails, up to a minute. A fiftieth
-   * of it while payments are refused: before each probe with one that was not refused yet, and the first 32 with others.
+   * How long the circuit stays open before the first probe. The wait doubles after each failed probe, up to a minute.
+   * While the provider refuses payments, a fiftieth of it: before each probe with a payment that was not refused yet, and
+   * before the first 32 probes with other payments.
    */
   openMs: number
 }
 
-/** Closed as long as the provider gives answers. */
+/** A circuit breaker without a line of waiters. It is closed as long as the provider gives answers. */
 export interface Circuit {
   readonly isClosed: boolean
-  /** While it is open: whether the wait is over for this payment, so that it may probe the provider. */
+  /** Returns whether the wait of an open circuit has ended for this payment, so that it may probe the provider. */
   mayProbe(paymentId: string): boolean
   /**
-   * Charges, and opens or closes by what the answer shows. Never rejects. While it is open, only the answer to a probe
-   * does, and another charge, admitted before, is withheld; but not where refusals have opened it: to be refused costs
-   * nothing, and to be released would delay a good payment.
+   * Charges, and opens or closes by the answer. Never rejects. While the circuit is open, only the answer to a probe opens
+   * or closes it, and a charge that was admitted earlier is not attempted. The exception is a circuit opened by refusals:
+   * it still charges, because a refusal costs nothing, and a release would delay a good payment.
    */
-  charge(isProbe: boolean, ...charge: Parameters<Provider['charge']>): Promise<ProviderAnswer>
-  /** 0 when the payment was not refused since the provider's last answer; else the higher, the later it was refused. */
-  refusedAs(paymentId: string): number
+  charge(isProbe: boolean, ...charge: Parameters<Charge>): Promise<ProviderAnswer>
+  /** 0 for a payment that was not refused since the provider's last answer. Otherwise a number that grows with each refusal. */
+  lastRefusal(paymentId: string): number
   /** Ends the wait. */
   stop(): void
 }
 
-interface Judged {
+interface Judgement {
   readonly answer: ProviderAnswer
+  /** The answer opens the circuit. */
   readonly opens: boolean
-  /** Refused, and not for the first time since the last answer. */
+  /** The payment was refused, and had been refused before since the last answer. */
   readonly isRepeated: boolean
 }
 
-/** @param onChange called when it has closed, and when a probe is due */
+/** @param onChange called when the circuit has closed, and when a probe is due */
 export function createCircuit(
   { provider, logger, failuresMax, openMs }: CircuitOptions,
   onChange: () => void,
 ): Circuit {
   const record = createProviderRecord(failuresMax)
   const waits = createWaits(openMs)
-  const opens = handleWhenResult((judged) => (judged as Judged).opens)
-  const policy = circuitBreaker(opens, { breaker: AS_JUDGED, halfOpenAfter: NO_WAIT })
-  let isRefusing = false
   const probes = createTimer(onChange)
-  /** With payments that were not refused since the last answer. */
+  /** For payments that were not refused since the last answer. */
   const firstProbes = createTimer(onChange)
-  const isClosed = () => policy.state === CircuitState.Closed
+  let state: 'closed' | 'open' | 'half_open' = 'closed'
+  let isRefusing = false
 
-  policy.onBreak((failure) => {
-    const { answer, isRepeated } = (failure as { value: Judged }).value
-    const { waitMs, isTold } = waits.next(answer, isRepeated)
+  function open({ answer, isRepeated }: Judgement): void {
+    state = 'open'
     isRefusing = answer.outcome === 'refused'
-    if (isTold) logOpened(answer, waitMs, logger)
+    const { waitMs, isLogged } = waits.next(answer, isRepeated)
+    if (isLogged) logOpened(answer, waitMs, logger)
     probes.start(waitMs)
     firstProbes.start(isRefusing ? openMs / QUICK_FRACTION : waitMs)
-  })
-  policy.onReset(() => {
+  }
+
+  function close(): void {
+    state = 'closed'
     waits.reset()
     logger.info('provider is back')
     onChange()
-  })
+  }
 
-  function judge(answer: ProviderAnswer, paymentId: string, isProbe: boolean): Judged {
-    const isRepeated = record.refusedAs(paymentId) > 0
+  function judge(answer: ProviderAnswer, paymentId: string, isProbe: boolean): Judgement {
+    const isRepeated = record.lastRefusal(paymentId) > 0
     const finding = record.note(answer, paymentId)
     if (answer.outcome === 'refused') {
       const refused = { ...answer, othersAnswered: record.othersAnswered(paymentId) }
-      // A late refusal, of a charge from before the circuit opened, must not hold up the probe.
-      return { answer: refused, opens: isProbe || (finding === 'refusing' && isClosed()), isRepeated }
+      // A late refusal, of a charge that began before the circuit opened, must not delay the probe.
+      return { answer: refused, opens: isProbe || (finding === 'refusing' && state === 'closed'), isRepeated }
     }
     const opens = finding === 'silent' || finding === 'refusing' || (isProbe && finding !== 'answered')
     return { answer, opens, isRepeated }
@@ -88,16 +89,20 @@ export function createCircuit(
 
   return {
     get isClosed() {
-      return isClosed()
+      return state === 'closed'
     },
-    mayProbe: (paymentId) => probes.isOver || (firstProbes.isOver && record.refusedAs(paymentId) === 0),
-    async charge(isProbe, ...charge) {
-      const [{ id }] = charge
-      const judged = async () => judge(await answerOf(provider, ...charge), id, isProbe)
-      if (isClosed() || isProbe) return (await policy.execute(judged)).answer
-      return isRefusing ? (await judged()).answer : { outcome: 'withheld' }
+    mayProbe: (paymentId) => probes.isDue || (firstProbes.isDue && record.lastRefusal(paymentId) === 0),
+    async charge(isProbe, payment, attempt) {
+      const decides = isProbe || state === 'closed'
+      if (!decides && !isRefusing) return { outcome: 'not_attempted' }
+      if (isProbe) state = 'half_open'
+      const judgement = judge(await attemptCharge(provider, payment, attempt), payment.id, isProbe)
+      if (decides && judgement.opens && state !== 'open') open(judgement)
+      // A late failure during the probe has opened the circuit again: the probe's answer came from before, and is ignored.
+      else if (isProbe && !judgement.opens && state === 'half_open') close()
+      return judgement.answer
     },
-    refusedAs: record.refusedAs,
+    lastRefusal: record.lastRefusal,
     stop() {
       probes.stop()
       firstProbes.stop()
@@ -105,19 +110,19 @@ export function createCircuit(
   }
 }
 
-function createTimer(onOver: () => void) {
-  let isOver = false
+function createTimer(onDue: () => void) {
+  let isDue = false
   let timer: NodeJS.Timeout | undefined
   return {
-    get isOver() {
-      return isOver
+    get isDue() {
+      return isDue
     },
     start(ms: number): void {
       clearTimeout(timer)
-      isOver = false
+      isDue = false
       timer = setTimeout(() => {
-        isOver = true
-        onOver()
+        isDue = true
+        onDue()
       }, ms).unref()
     },
     stop(): void {
@@ -126,30 +131,25 @@ function createTimer(onOver: () => void) {
   }
 }
 
-/** Opens with each failure that it is told of: the record has counted by then, and `judge` has decided. */
-const AS_JUDGED: IBreaker = { state: undefined, success() {}, failure: () => true }
-/** A timer keeps the wait: the library would go by the wall clock, which may be set back. */
-const NO_WAIT = new DelegateBackoff(() => Number.NEGATIVE_INFINITY)
-
-/** How long the circuit stays open, by what opened it, and by how often that did since it was last closed. */
+/** How long the circuit stays open. It depends on the answer that opened it, and on the openings since it last closed. */
 function createWaits(openMs: number) {
   let isRefusing = false
   let repeated = 0
   let failed = 0
   const bounded = (waitMs: number) => Math.min(Math.max(openMs, OPEN_MAX_MS), waitMs)
   return {
-    /** `isTold`: worth a line in the log. Of quick probes only the first is. */
-    next(answer: ProviderAnswer, isRepeated: boolean): { waitMs: number; isTold: boolean } {
+    /** `isLogged`: this opening is worth a line in the log. Of quick probes only the first is. */
+    next(answer: ProviderAnswer, isRepeated: boolean): { waitMs: number; isLogged: boolean } {
       if (answer.outcome === 'refused') {
         const isFirst = !isRefusing
         isRefusing = true
         if (isRepeated) repeated += 1
-        if (repeated <= QUICK_REPEATS_MAX) return { waitMs: openMs / QUICK_FRACTION, isTold: isFirst }
-        return { waitMs: bounded(openMs * 2 ** (repeated - QUICK_REPEATS_MAX - 1)), isTold: isRepeated }
+        if (repeated <= QUICK_REPEATS_MAX) return { waitMs: openMs / QUICK_FRACTION, isLogged: isFirst }
+        return { waitMs: bounded(openMs * 2 ** (repeated - QUICK_REPEATS_MAX - 1)), isLogged: isRepeated }
       }
       failed += 1
       const askedMs = answer.outcome === 'unknown' ? (answer.retryAfterMs ?? 0) : 0
-      return { waitMs: bounded(Math.max(askedMs, openMs * 2 ** (failed - 1))), isTold: true }
+      return { waitMs: bounded(Math.max(askedMs, openMs * 2 ** (failed - 1))), isLogged: true }
     },
     reset(): void {
       isRefusing = false
@@ -160,7 +160,7 @@ function createWaits(openMs: number) {
 }
 
 function logOpened(answer: ProviderAnswer, waitMs: number, logger: Logger): void {
-  const facts = { reason: 'reason' in answer ? answer.reason : undefined, wait_ms: waitMs }
-  if (answer.outcome === 'unknown') logger.error('provider is away, nothing is claimed', facts)
-  else logger.error('provider refuses our requests, nothing is claimed', facts)
+  const fields = { reason: 'reason' in answer ? answer.reason : undefined, wait_ms: waitMs }
+  if (answer.outcome === 'unknown') logger.error('provider is away, nothing is claimed', fields)
+  else logger.error('provider refuses our requests, nothing is claimed', fields)
 }

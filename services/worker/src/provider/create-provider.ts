@@ -1,13 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '@cashflow/runtime'
 import { createHttpProvider } from './http-provider.ts'
 import type { Provider } from './provider.ts'
-import { createSimulatedProvider } from './simulated-provider.ts'
 
 export type ProviderSettings =
   | { readonly kind: 'simulated'; readonly delayMs: number; readonly successRate: number }
   | { readonly kind: 'http'; readonly url: string; readonly token: string | undefined }
 
-/** The provider that the settings choose. The log says at each start which one it is. */
+/** Creates the provider that the settings choose, and logs which one it is. */
 export function createProvider(settings: ProviderSettings, logger: Logger): Provider {
   switch (settings.kind) {
     case 'simulated':
@@ -20,5 +20,26 @@ export function createProvider(settings: ProviderSettings, logger: Logger): Prov
       return createHttpProvider(settings)
     default:
       return settings satisfies never
+  }
+}
+
+export interface SimulatedProviderOptions {
+  delayMs: number
+  /** Share of approved payments, from 0 to 1. */
+  successRate: number
+  random?: () => number
+}
+
+/** Creates a provider that moves no money: after a delay it approves or declines by chance. */
+export function createSimulatedProvider({
+  delayMs,
+  successRate,
+  random = Math.random,
+}: SimulatedProviderOptions): Provider {
+  return {
+    async charge(_payment, { signal }) {
+      if (delayMs > 0) await sleep(delayMs, undefined, { signal })
+      return random() < successRate ? { outcome: 'approved' } : { outcome: 'declined', failureCode: 'card_declined' }
+    },
   }
 }

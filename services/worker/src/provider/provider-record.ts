@@ -1,38 +1,41 @@
+import { defined } from '@cashflow/async'
 import type { ProviderAnswer } from './provider.ts'
 
 /** Refused payments that are remembered. */
 const REMEMBERED_MAX = 10_000
-/** Payments that are refused one after the other until the settings are suspected, not the payments. */
+/** After this many refused payments in a row, the cause is taken to be the settings, not the payments. */
 const REFUSED_MAX = 3
 
 /**
- * How long an answer shows that the provider takes requests like ours. A refused payment is not charged again within this
- * time, so that a provider which begins to refuse everything costs each payment one refusal at most.
+ * How long an answer proves that the provider takes requests like ours. A refused payment is not charged again within this
+ * time, so a provider that begins to refuse everything costs each payment one refusal at most.
  */
 export const ANSWER_SHOWS_MS = 30_000
 
 /**
- * `answered`: it decided, or said that it will. `silent`: too many attempts in a row got no answer. `refusing`: it refuses
- * our credentials, or different payments in a row. `inconclusive`: none of these yet.
+ * - `answered`: the provider decided, or said that it will.
+ * - `silent`: too many attempts in a row got no answer.
+ * - `refusing`: the provider rejects our credentials, or refused several different payments in a row.
+ * - `inconclusive`: none of these yet.
  */
 export type Finding = 'answered' | 'silent' | 'refusing' | 'inconclusive'
 
-/** What a worker's own requests have shown of its provider. */
+/** The provider's answers to this worker, and what they show. */
 export interface ProviderRecord {
   note(answer: ProviderAnswer, paymentId: string): Finding
-  /** Whether another payment was answered within `ANSWER_SHOWS_MS`. */
+  /** Returns whether another payment was answered within `ANSWER_SHOWS_MS`. */
   othersAnswered(paymentId: string): boolean
-  /** 0 when the payment was not refused since the last answer; else the higher, the later it was refused. */
-  refusedAs(paymentId: string): number
+  /** 0 for a payment that was not refused since the last answer. Otherwise a number that grows with each refusal. */
+  lastRefusal(paymentId: string): number
 }
 
 export function createProviderRecord(failuresMax: number, now = () => performance.now()): ProviderRecord {
   let unanswered = 0
   let refusals = 0
-  /** Payments that were refused since the last answer, each with the number of its last refusal. */
+  /** Payments refused since the last answer, each with the number of its last refusal, in the order of those numbers. */
   const refused = new Map<string, number>()
   let latest = { paymentId: '', at: Number.NEGATIVE_INFINITY }
-  /** When another payment than the latest was answered. */
+  /** Time of the last answer about a payment other than the latest. */
   let otherAt = Number.NEGATIVE_INFINITY
 
   function noteAnswer(paymentId: string): Finding {
@@ -47,8 +50,8 @@ export function createProviderRecord(failuresMax: number, now = () => performanc
     refusals += 1
     refused.delete(paymentId)
     refused.set(paymentId, refusals)
-    const [longestAgo] = refused.keys()
-    if (refused.size > REMEMBERED_MAX && longestAgo !== undefined) refused.delete(longestAgo)
+    const [oldest] = refused.keys()
+    if (refused.size > REMEMBERED_MAX) refused.delete(defined(oldest, 'refused payment'))
   }
 
   return {
@@ -64,10 +67,10 @@ export function createProviderRecord(failuresMax: number, now = () => performanc
         case 'refused':
           noteRefusal(paymentId)
           return refused.size >= REFUSED_MAX ? 'refusing' : 'inconclusive'
-        case 'misconfigured':
+        case 'rejected':
           noteRefusal(paymentId)
           return 'refusing'
-        case 'withheld':
+        case 'not_attempted':
           return 'inconclusive'
         default:
           return answer satisfies never
@@ -77,6 +80,6 @@ export function createProviderRecord(failuresMax: number, now = () => performanc
       const answeredAt = paymentId === latest.paymentId ? otherAt : latest.at
       return now() - answeredAt < ANSWER_SHOWS_MS
     },
-    refusedAs: (paymentId) => refused.get(paymentId) ?? 0,
+    lastRefusal: (paymentId) => refused.get(paymentId) ?? 0,
   }
 }

@@ -1,29 +1,33 @@
+import { DeadlineError, errorMessage, within } from '@cashflow/async'
 import type { Outcome, Payment } from '@cashflow/domain'
 import { createTimeLimit, type TimeLimit } from '../time-limit.ts'
 
-/** What a provider says of a charge. */
+/** The result of one attempt to charge a payment. */
 export type ProviderAnswer =
   | Outcome
-  /** No answer: the payment may have been charged or not. `retryAfterMs`: it asked not to be tried again before. */
+  /** No answer: the payment may have been charged or not. The provider asked not to be tried again before `retryAfterMs`. */
   | { readonly outcome: 'unknown'; readonly reason: string; readonly retryAfterMs?: number }
-  /** It has the charge and will decide later. `retryAfterMs`: it asked not to be asked again before. */
+  /** The provider has the charge and will decide later. It asked not to be asked again before `retryAfterMs`. */
   | { readonly outcome: 'pending'; readonly retryAfterMs?: number }
-  /** It refuses this payment's form. `othersAnswered`: shortly before it answered another one, so the settings are right. */
+  /**
+   * The provider refuses the form of this payment. `othersAnswered`: it answered another payment shortly before, so the
+   * settings are right.
+   */
   | { readonly outcome: 'refused'; readonly reason: string; readonly othersAnswered?: boolean }
-  /** It refuses all requests of this worker: credentials or rights are wrong until an operator corrects them. */
-  | { readonly outcome: 'misconfigured'; readonly reason: string }
-  /** It was not asked: it is known to be away. */
-  | { readonly outcome: 'withheld' }
+  /** The provider rejects all requests of this worker: an operator has to correct its credentials or rights. */
+  | { readonly outcome: 'rejected'; readonly reason: string }
+  /** The provider was not asked, because it is known to be away. */
+  | { readonly outcome: 'not_attempted' }
 
-/** When an attempt has to be over, and its payment may be another worker's. */
+/** The end of one attempt. After it another worker may claim the payment. */
 export interface Deadline extends TimeLimit {
-  /** Aborts at the deadline; in a process that was frozen, only after what has arrived meanwhile was handled. */
+  /** Aborts at the deadline. In a process that was frozen it aborts only after the input that arrived before is handled. */
   readonly signal: AbortSignal
-  /** Never late. To be asked in the same tick in which a request is written. */
+  /** Never late. Ask it in the tick in which a request is written. */
   passed(): boolean
 }
 
-/** What is known of a payment's earlier requests. The charge may exist already with `attempts` above 0, or `pending`. */
+/** Earlier requests about the payment. If `attempts` is above 0, or `pending` is true, the charge may exist already. */
 export interface Earlier {
   /** Attempts without an answer. */
   readonly attempts: number
@@ -31,54 +35,41 @@ export interface Earlier {
   readonly pending: boolean
 }
 
-/** The port to whoever moves the money. */
+/** The port to the service that moves the money. */
 export interface Provider {
   /**
-   * Charges a payment. It is asked again after any answer but approved and declined, always with the payment's id as
-   * idempotency key, so it must charge a key at most once. A rejection counts as unknown. Nothing may be sent once the
-   * deadline has passed.
+   * Charges a payment. Called again after every answer except approved and declined, always with the payment's id as
+   * idempotency key, so the provider must charge a key at most once. A rejection counts as `unknown`. Send nothing after
+   * the deadline has passed.
    */
   charge(payment: Payment, deadline: Deadline, earlier: Earlier): Promise<ProviderAnswer>
 }
 
-/** Never rejects, and ends at the deadline whatever the provider does. */
-export async function answerOf(
-  provider: Provider,
-  ...[payment, deadline, earlier]: Parameters<Provider['charge']>
-): Promise<ProviderAnswer> {
-  const { signal } = deadline
-  const { promise: aborted, resolve } = Promise.withResolvers<ProviderAnswer>()
-  const onAbort = () => resolve({ outcome: 'unknown', reason: errorText(signal.reason) })
-  if (signal.aborted) onAbort()
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([provider.charge(payment, deadline, earlier), aborted])
-  } catch (error) {
-    return { outcome: 'unknown', reason: errorText(error) }
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
+export interface Attempt extends Earlier {
+  readonly deadlineMs: number
+  /** The end of the claim's lease. Nothing may be sent after it. */
+  readonly leaseEnd: TimeLimit
 }
 
-/** One attempt that ends at the deadline, and never rejects. Nothing may be sent once the lease has passed either. */
+/** Makes one attempt to charge a payment. Never rejects, and resolves at its deadline at the latest. */
+export type Charge = (payment: Payment, attempt: Attempt) => Promise<ProviderAnswer>
+
+/** Asks the provider once. Never rejects, and resolves at the deadline even if the provider ignores it. */
 export async function attemptCharge(
   provider: Provider,
   payment: Payment,
-  { attempts, pending, deadlineMs, lease }: Earlier & { deadlineMs: number; lease: TimeLimit },
+  { attempts, pending, deadlineMs, leaseEnd }: Attempt,
 ): Promise<ProviderAnswer> {
-  const ownTime = createTimeLimit(deadlineMs)
-  const over = new AbortController()
-  const timer = setTimeout(() => over.abort(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs)
-  const deadline = { signal: over.signal, passed: () => ownTime.passed() || lease.passed() }
+  const attemptEnd = createTimeLimit(deadlineMs)
+  const ended = new AbortController()
+  const deadline = { signal: ended.signal, passed: () => attemptEnd.passed() || leaseEnd.passed() }
+  const charge = async () => await provider.charge(payment, deadline, { attempts, pending })
   try {
-    return await answerOf(provider, payment, deadline, { attempts, pending })
-  } finally {
-    clearTimeout(timer)
+    return await within(charge(), { deadlineMs, what: 'the charge' })
+  } catch (error) {
+    if (!(error instanceof DeadlineError)) return { outcome: 'unknown', reason: errorMessage(error) }
+    const reason = `no answer within ${deadlineMs} ms`
+    ended.abort(new Error(reason))
+    return { outcome: 'unknown', reason }
   }
-}
-
-function errorText(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  // A connection tried at several addresses fails without a message of its own.
-  return error.message || ('code' in error ? String(error.code) : error.name)
 }

@@ -1,8 +1,8 @@
 import type { OutboxMessage, Publisher, PublishOutcome } from '@cashflow/outbox'
 import { type Actor, Died, type Stage } from './stage.ts'
 
-/** What the broker does with a message: nobody hears whether it arrived in the last two. */
-export type Reception = 'confirmed' | 'nacked' | 'returned' | 'unknown, lost' | 'unknown, arrived'
+/** What the broker does with a message. After the last two, the relay does not know whether the message arrived. */
+export type Reception = 'confirmed' | 'nacked' | 'returned' | 'unknown_lost' | 'unknown_arrived'
 
 export interface Delivery {
   readonly messageId: string
@@ -11,17 +11,17 @@ export interface Delivery {
 
 export interface Broker {
   publisherFor(actor: Actor, stage: Stage): Publisher
-  /** What waits for a worker. */
+  /** Messages that wait for a worker. */
   readonly queue: Delivery[]
-  /** Messages that the broker answers for. */
+  /** Messages that the broker has confirmed. */
   readonly confirmed: ReadonlySet<string>
-  /** Messages that it refused or returned at least once: later ones may overtake them. */
+  /** Messages that the broker refused or returned at least once. Later messages may arrive before them. */
   readonly refused: ReadonlySet<string>
   /** All messages in the order of their first arrival. */
   readonly arrived: readonly string[]
 }
 
-/** @param next what becomes of the next message */
+/** @param next returns what the broker does with the next message */
 export function createBroker(next: () => Reception): Broker {
   const queue: Delivery[] = []
   const confirmed = new Set<string>()
@@ -43,10 +43,10 @@ export function createBroker(next: () => Reception): Broker {
         if (!message.mandatory) break
         refused.add(message.messageId)
         return { status: 'returned', reason: 'NO_ROUTE' }
-      case 'unknown, arrived':
+      case 'unknown_arrived':
         arrive(message)
         return { status: 'unknown', reason: 'lost' }
-      case 'unknown, lost':
+      case 'unknown_lost':
         return { status: 'unknown', reason: 'lost' }
       case 'confirmed':
         break
@@ -61,7 +61,7 @@ export function createBroker(next: () => Reception): Broker {
   function receiveAll(messages: readonly OutboxMessage[]): PublishOutcome[] {
     let lost = false
     return messages.map((message) => {
-      // As the real one does: nothing more is sent once the fate of one is unknown.
+      // As the real publisher does: it sends nothing more once the outcome of one message is unknown.
       const outcome: PublishOutcome = lost ? { status: 'unknown', reason: 'not sent' } : receive(message)
       lost ||= outcome.status === 'unknown'
       return outcome

@@ -4,15 +4,15 @@ import pg from 'pg'
 import type { Actor, Stage } from './stage.ts'
 
 /**
- * A pool of real sessions for one actor, each statement of which is a turn on the stage: BEGIN and COMMIT too. With a
- * statement that is lost, before or after PostgreSQL has executed it, its session ends, and so do its locks.
+ * Creates a pool of real sessions for one actor. Each statement is a turn on the stage, also BEGIN and COMMIT. A statement
+ * that is lost, before or after PostgreSQL has executed it, ends its session and the session's locks.
  */
 export function createFaultyDatabase(url: string, actor: Actor, stage: Stage): Kysely<Tables> {
   class FaultyClient extends pg.Client {
     #ended = false
 
-    // The one signature that Kysely calls; pg's declaration has eight.
-    // biome-ignore lint/suspicious/noExplicitAny: an override has to fit all of them
+    // Kysely calls only this signature. pg declares eight.
+    // biome-ignore lint/suspicious/noExplicitAny: an override has to fit all eight
     override query(text: any, values?: any): any {
       const run = (): Promise<pg.QueryResult> => super.query(text, values)
       if (this.#ended) return run()

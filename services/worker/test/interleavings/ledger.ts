@@ -1,9 +1,10 @@
+import { defined } from '@cashflow/async'
 import type { Tables } from '@cashflow/db'
 import { type Kysely, sql } from 'kysely'
 import type { Broker } from './broker.ts'
 import type { Calls } from './provider.ts'
 
-/** Has PostgreSQL write down every message that was ever committed to the outbox, and where; and who claims and settles. */
+/** Creates triggers that record each message that is committed to the outbox, its table, and who claims and settles. */
 export async function createLedger(db: Kysely<Tables>): Promise<void> {
   await sql`create table ledger (place text, message_id uuid, key text, topic text, id bigint)`.execute(db)
   await sql`create function enter() returns trigger language plpgsql as $$ begin
@@ -38,7 +39,7 @@ export async function empty(db: Kysely<Tables>): Promise<void> {
   )
 }
 
-/** What holds at every moment. Returns what does not. */
+/** Returns a line for each violation of what must hold at every moment. */
 export async function broken(db: Kysely<Tables>, broker: Broker, calls: Calls): Promise<string[]> {
   const { rows } = await sql<{ gone: string[]; settled: string[]; twice: string[]; trespasses: string[] }>`select
     array(select message_id::text from ledger except (select message_id::text from outbox_messages union all
@@ -49,17 +50,19 @@ export async function broken(db: Kysely<Tables>, broker: Broker, calls: Calls): 
       group by key having count(distinct message_id) > 1) as twice,
     array(select payment || ', which ' || claimed_by || ' claimed last, was settled by ' || settled_by
       from trespasses) as trespasses`.execute(db)
-  const [{ gone, settled, twice, trespasses }] = rows as [(typeof rows)[0]]
+  const { gone, settled, twice, trespasses } = defined(rows[0], 'row')
   return [
-    ...gone.filter((id) => !broker.confirmed.has(id)).map((id) => `message ${id} is gone before its confirm`),
-    ...settled.filter((id) => calls.live.has(id)).map((id) => `payment ${id} settled under another's lease`),
+    ...gone.filter((id) => !broker.confirmed.has(id)).map((id) => `message ${id} was deleted before its confirm`),
+    ...settled
+      .filter((id) => calls.live.has(id))
+      .map((id) => `payment ${id} was settled while another worker held its lease`),
     ...twice.map((id) => `payment ${id} was settled twice`),
     ...trespasses.map((text) => `payment ${text}`),
     ...calls.violations,
   ]
 }
 
-/** What holds once all is quiet: the order of first arrivals, and that nothing and nobody still waits. */
+/** Returns a line for each violation of what must hold in the end: the order of first arrivals, and that no work is left. */
 export async function unfinished(db: Kysely<Tables>, broker: Broker): Promise<string[]> {
   const { rows } = await sql<{ left: string[]; open: string[]; ordered: { key: string; ids: string[] }[] }>`select
     array(select message_id::text from outbox_messages union all select message_id::text from outbox_scheduled) as left,
@@ -70,8 +73,8 @@ export async function unfinished(db: Kysely<Tables>, broker: Broker): Promise<st
       where place = 'outbox_messages' and not exists (
         select from ledger s where s.message_id = l.message_id and s.place <> 'outbox_messages')
       group by key) o) as ordered`.execute(db)
-  const [{ left, open, ordered }] = rows as [(typeof rows)[0]]
-  const overtaken = ordered.filter(({ ids }) => {
+  const { left, open, ordered } = defined(rows[0], 'row')
+  const disordered = ordered.filter(({ ids }) => {
     const expected = ids.filter((id) => !broker.refused.has(id))
     const seen = broker.arrived.filter((id) => expected.includes(id))
     return seen.join() !== expected.join()
@@ -79,6 +82,6 @@ export async function unfinished(db: Kysely<Tables>, broker: Broker): Promise<st
   return [
     ...left.map((id) => `message ${id} is still in the outbox`),
     ...open.map((id) => `payment ${id} is neither settled nor parked`),
-    ...overtaken.map(({ key, ids }) => `messages of ${key} arrived out of order: ${ids}`),
+    ...disordered.map(({ key, ids }) => `messages of ${key} arrived out of order: ${ids}`),
   ]
 }

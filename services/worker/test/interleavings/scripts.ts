@@ -17,14 +17,14 @@ const scripts: fc.Arbitrary<Script> = fc.record({
   steps: fc.array(
     fc.record({
       choice: fc.nat(10_000),
-      fate: fc.oneof(often<Fate>('done', 9), rarely<Fate>('dies before', 'dies after', 'lost before', 'lost after')),
+      fate: fc.oneof(often<Fate>('done', 9), rarely<Fate>('dies_before', 'dies_after', 'lost_before', 'lost_after')),
     }),
     { minLength: 30, maxLength: 90, size: 'max' },
   ),
   receptions: fc.array(
     fc.oneof(
       often<Reception>('confirmed', 2),
-      rarely<Reception>('nacked', 'returned', 'unknown, lost', 'unknown, arrived'),
+      rarely<Reception>('nacked', 'returned', 'unknown_lost', 'unknown_arrived'),
     ),
     { maxLength: 30, size: 'max' },
   ),
@@ -41,7 +41,7 @@ const scripts: fc.Arbitrary<Script> = fc.record({
   ),
 })
 
-/** Plays random scripts, one after the other, on a database of their own. Each takes about half a second. */
+/** Plays random scripts, one after another, on a new database. Each takes about half a second. */
 export async function playScripts({ runs, seed, path = '' }: { runs: number; seed: number; path?: string }) {
   const database = await createTestDatabase()
   const logger = { debug() {}, info() {}, warn() {}, error() {} }
@@ -52,7 +52,7 @@ export async function playScripts({ runs, seed, path = '' }: { runs: number; see
       await empty(db)
       await play(db, database.url, script)
     })
-    // Without shrinking: the script that failed can be played again by its seed and path.
+    // No shrinking: a failed script can be replayed by its seed and path.
     await fc.assert(property, { numRuns: runs, seed, path, endOnFailure: true })
   } finally {
     await db.destroy()

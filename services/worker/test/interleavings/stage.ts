@@ -1,20 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '@cashflow/async'
 
-/** What becomes of the next thing that an actor does. */
+/** What happens to the next action of an actor. */
 export type Fate =
   | 'done'
-  /** Its process dies before, or after, it has happened. */
-  | 'dies before'
-  | 'dies after'
-  /** It fails before it happens, or it happens and the answer is lost. Its process lives on. */
-  | 'lost before'
-  | 'lost after'
+  /** The actor's process dies before or after the action. */
+  | 'dies_before'
+  | 'dies_after'
+  /** The action fails, or it happens and its answer is lost. The process lives on. */
+  | 'lost_before'
+  | 'lost_after'
 
-/** A process that is simulated: whatever it does beside computing waits for its turn on the stage. */
+/** A simulated process. Each of its actions, such as a statement, waits for its turn on the stage. */
 export interface Actor {
   readonly name: string
   dead: boolean
-  /** Ends what a process has open, as its death does. */
+  /** Close the connections of the process, as its death does. */
   readonly endings: (() => Promise<void>)[]
 }
 
@@ -22,7 +22,7 @@ export class Died extends Error {
   override name = 'Died'
 }
 
-/** The words that node-postgres uses, which make it an error to try again. */
+/** An error with the message of node-postgres, so that the product treats it as transient. */
 export const lostConnection = () => new Error('Connection terminated unexpectedly')
 
 interface Turn {
@@ -30,18 +30,18 @@ interface Turn {
   readonly take: (fate: Fate) => Promise<void>
 }
 
-// Long enough for any statement that does not wait for a lock.
+// Longer than any statement that does not wait for a lock.
 const BLOCKED_AFTER_MS = 50
 
-/** Where actors take turns, one thing at a time, in the order that a test chooses. */
+/** The place where actors act one at a time, in the order that a test chooses. */
 export interface Stage {
-  /** Waits for the actor's turn and then does it, or suffers its fate. */
+  /** Waits for the actor's turn, then runs `work` or the fate of the turn. `ending` runs when the action is lost. */
   act<Result>(actor: Actor, work: () => Promise<Result>, ending?: () => Promise<void>): Promise<Result>
-  /** Turns that are waited for, in a stable order. */
+  /** Turns that actors wait for, in a stable order. */
   readonly turns: readonly Turn[]
-  /** Things begun and not ended: they wait for a lock. */
+  /** Actions that have begun and wait for a lock. */
   readonly blocked: number
-  /** Gives a turn, and waits for its end unless that waits for a lock. */
+  /** Gives a turn, and waits for its end, unless it waits for a lock. */
   give(turn: Turn, fate: Fate): Promise<void>
 }
 
@@ -72,11 +72,11 @@ export function createStage(): Stage {
   async function give(turn: Turn, fate: Fate): Promise<void> {
     turns.splice(turns.indexOf(turn), 1)
     blocked += 1
-    const ended = turn.take(turn.actor.dead ? 'dies before' : fate).finally(() => {
+    const ended = turn.take(turn.actor.dead ? 'dies_before' : fate).finally(() => {
       blocked -= 1
     })
-    await Promise.race([ended, sleep(BLOCKED_AFTER_MS)])
-    // What the actor does next without waiting, up to its next turn.
+    await Promise.race([ended, pause(BLOCKED_AFTER_MS)])
+    // Lets the actor compute up to its next turn.
     for (let tick = 0; tick < 3; tick += 1) await new Promise((resolve) => setImmediate(resolve))
   }
 

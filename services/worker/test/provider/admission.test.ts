@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { expect } from 'chai'
-import { createAdmission } from '../../src/provider/admission.ts'
-import { type Breaker, createBreaker, type Permit } from '../../src/provider/breaker.ts'
+import { type Admission, createAdmission, type Permit } from '../../src/provider/admission.ts'
+import { createBreaker } from '../../src/provider/breaker.ts'
 import type { ProviderAnswer } from '../../src/provider/provider.ts'
 
 const { payment } = createPayment({
@@ -15,10 +15,10 @@ const { payment } = createPayment({
 const never = new AbortController().signal
 const logger = { debug() {}, info() {}, warn() {}, error() {} }
 
-describe('a limit of two charges at the same time', () => {
+describe('admission of two charges at the same time', () => {
   let answers: PromiseWithResolvers<ProviderAnswer>[]
   let admitted: string[]
-  let breaker: Breaker
+  let admission: Admission
 
   beforeEach(() => {
     answers = []
@@ -30,18 +30,18 @@ describe('a limit of two charges at the same time', () => {
         return answer.promise
       },
     }
-    breaker = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs: 50 }), 2)
+    admission = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs: 50 }), 2)
   })
 
   async function admit(name: string, signal = never): Promise<Permit> {
-    const permit = await breaker.admit(signal, payment.id)
+    const permit = await admission.admit(signal, payment.id)
     admitted.push(permit ? name : `${name} not`)
     return permit as Permit
   }
   const charge = (permit: Permit) =>
-    permit.charge(payment, { signal: never, passed: () => false }, { attempts: 0, pending: false })
+    permit.charge(payment, { attempts: 0, pending: false, deadlineMs: 60_000, leaseEnd: { passed: () => false } })
 
-  it('lets the others wait in their order, and in when a charge is over, settled or not', async () => {
+  it('admits waiting payments in their order, each when a charge has ended, settled or not', async () => {
     const [a, b] = await Promise.all([admit('a'), admit('b')])
     const others = [admit('c'), admit('d')]
     const charges = [charge(a), charge(b)]
@@ -54,13 +54,13 @@ describe('a limit of two charges at the same time', () => {
     b.release()
     b.release()
     await setImmediate()
-    expect(admitted, 'a slot is given back once').to.deep.equal(['a', 'b', 'c'])
+    expect(admitted, 'a slot is released once').to.deep.equal(['a', 'b', 'c'])
     a.release()
     await Promise.all(others)
     expect(admitted).to.deep.equal(['a', 'b', 'c', 'd'])
   })
 
-  it('passes over whoever has gone with his channel, even when two slots become free at once', async () => {
+  it('skips a waiting delivery whose channel is gone, even when two slots become free at the same time', async () => {
     const [a, b] = await Promise.all([admit('a'), admit('b')])
     const channel = new AbortController()
     const others = [admit('c', channel.signal), admit('d'), admit('e'), admit('f')]
@@ -72,31 +72,31 @@ describe('a limit of two charges at the same time', () => {
     expect(admitted).to.have.members(['a', 'b', 'c not', 'd', 'e'])
   })
 
-  it('keeps no slot for whom the breaker sends away', async () => {
+  it('frees the slot of a delivery that the breaker does not admit', async () => {
     const failing = charge(await admit('a'))
-    answers[0]?.resolve({ outcome: 'misconfigured', reason: 'HTTP 401' })
+    answers[0]?.resolve({ outcome: 'rejected', reason: 'HTTP 401' })
     await failing
     const channel = new AbortController()
     const others = [admit('b', channel.signal), admit('c', channel.signal), admit('d')]
     await setImmediate()
-    expect(breaker.waiting).to.equal(2)
+    expect(admission.waiting).to.equal(2)
     channel.abort()
     await Promise.all(others)
-    expect(admitted, 'd as the probe').to.have.members(['a', 'b not', 'c not', 'd'])
+    expect(admitted, 'd is the probe').to.have.members(['a', 'b not', 'c not', 'd'])
   })
 
-  it('sends everybody away who waits when it is stopped', async () => {
+  it('admits none of the waiting deliveries when the worker stops', async () => {
     await Promise.all([admit('a'), admit('b')])
     const others = [admit('c'), admit('d')]
-    await breaker.stop()
+    await admission.stop()
     await Promise.all([...others, admit('e')])
     expect(admitted).to.have.members(['a', 'b', 'c not', 'd not', 'e not'])
   })
 
-  it('counts only those who wait for the provider to be back', async () => {
+  it('counts the deliveries that wait for the provider, and not those that wait for a slot', async () => {
     await Promise.all([admit('a'), admit('b')])
     void admit('c')
     await setImmediate()
-    expect(breaker.waiting).to.equal(0)
+    expect(admission.waiting).to.equal(0)
   })
 })

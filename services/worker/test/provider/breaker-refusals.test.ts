@@ -3,14 +3,15 @@ import { createPayment, DEFAULT_MERCHANT_ID, type Payment } from '@cashflow/doma
 import type { LogFields } from '@cashflow/runtime'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type Breaker, createBreaker, type Permit } from '../../src/provider/breaker.ts'
+import type { Admission, Permit } from '../../src/provider/admission.ts'
+import { createBreaker } from '../../src/provider/breaker.ts'
 import type { ProviderAnswer } from '../../src/provider/provider.ts'
 
 const APPROVED: ProviderAnswer = { outcome: 'approved' }
 const PENDING: ProviderAnswer = { outcome: 'pending' }
 const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
 const REFUSED: ProviderAnswer = { outcome: 'refused', reason: 'HTTP 400' }
-const MISCONFIGURED: ProviderAnswer = { outcome: 'misconfigured', reason: 'HTTP 403' }
+const REJECTED: ProviderAnswer = { outcome: 'rejected', reason: 'HTTP 403' }
 const REFUSES = 'provider refuses our requests, nothing is claimed'
 const OPEN_MS = 150
 const never = new AbortController().signal
@@ -21,10 +22,10 @@ function newPayment(): Payment {
   return createPayment({ id, merchantId: DEFAULT_MERCHANT_ID, reference: id, money, at: new Date() }).payment
 }
 
-describe('the breaker of a provider that refuses payments', () => {
+describe('circuit breaker of a provider that refuses payments', () => {
   let lines: { message: string; fields: LogFields }[]
   let answers: (payment: Payment) => ProviderAnswer | Promise<ProviderAnswer>
-  let breaker: Breaker
+  let breaker: Admission
   const logged = () => lines.map(({ message }) => message)
 
   function create(openMs = OPEN_MS): void {
@@ -38,15 +39,15 @@ describe('the breaker of a provider that refuses payments', () => {
   afterEach(() => breaker.stop())
 
   async function use(permit: Permit | undefined, payment: Payment): Promise<ProviderAnswer | undefined> {
-    const deadline = { signal: never, passed: () => false }
-    return await permit?.charge(payment, deadline, { attempts: 0, pending: false }).finally(() => permit.release())
+    const attempt = { attempts: 0, pending: false, deadlineMs: 60_000, leaseEnd: { passed: () => false } }
+    return await permit?.charge(payment, attempt).finally(() => permit.release())
   }
   async function attempt(answer: ProviderAnswer, payment = newPayment()): Promise<ProviderAnswer | undefined> {
     answers = () => answer
     return await use(await breaker.admit(never, payment.id), payment)
   }
 
-  it('opens when three different payments were refused with no answer between them', async () => {
+  it('opens when three different payments were refused without an answer between them', async () => {
     const [a, b] = [newPayment(), newPayment()]
     for (const payment of [a, b, a, b, a]) await attempt(REFUSED, payment)
     await attempt(PENDING)
@@ -58,18 +59,18 @@ describe('the breaker of a provider that refuses payments', () => {
     expect(logged()).to.deep.equal([REFUSES, 'provider is back'])
   })
 
-  it('opens at once at a 403', async () => {
-    await attempt(MISCONFIGURED)
+  it('opens at once after a 403', async () => {
+    await attempt(REJECTED)
     expect(lines).to.deep.equal([{ message: REFUSES, fields: { reason: 'HTTP 403', wait_ms: OPEN_MS } }])
   })
 
-  it('says of a refusal whether others were answered', async () => {
+  it('adds to a refusal whether other payments were answered', async () => {
     expect(await attempt(REFUSED)).to.deep.equal({ ...REFUSED, othersAnswered: false })
     await attempt(PENDING)
     expect(await attempt(REFUSED)).to.deep.equal({ ...REFUSED, othersAnswered: true })
   })
 
-  it('closes by a probe that is not decided yet, and ends a row of failures by such an answer', async () => {
+  it('closes after a pending answer to a probe, and counts failures from 0 after a pending answer', async () => {
     await attempt(UNKNOWN)
     await attempt(UNKNOWN)
     await attempt(PENDING)
@@ -81,7 +82,7 @@ describe('the breaker of a provider that refuses payments', () => {
     expect(logged()).to.deep.equal(['provider is away, nothing is claimed', 'provider is back'])
   })
 
-  it('probes with a payment that was not refused, or with the one whose refusal is the longest ago', async () => {
+  it('probes with a payment that was not refused, or with the payment that was refused the longest ago', async () => {
     const refused = [newPayment(), newPayment(), newPayment()]
     create(OPEN_MS * 50)
     for (const payment of refused) await attempt(REFUSED, payment)
@@ -100,7 +101,7 @@ describe('the breaker of a provider that refuses payments', () => {
     expect(admitted).to.deep.equal([other, ...refused].map(({ id }) => id))
   })
 
-  it('charges those that were admitted before refusals opened it, and is not closed or opened by their answers', async () => {
+  it('charges payments that were admitted before refusals opened it, and ignores their answers', async () => {
     create(OPEN_MS * 50 * 1_000)
     const [good, bad, lost] = [newPayment(), newPayment(), newPayment()]
     const early = await Promise.all([good, bad, lost].map(({ id }) => breaker.admit(never, id)))
@@ -121,7 +122,7 @@ describe('the breaker of a provider that refuses payments', () => {
     expect(await waiting).to.equal(undefined)
   })
 
-  it('follows a refused probe by the next one fifty times sooner, but waits as for others after 32 payments refused again', async () => {
+  it('probes again after a fiftieth of the wait when a probe was refused, until 32 payments were refused again', async () => {
     const refused = Array.from({ length: 33 }, newPayment)
     for (const payment of [...refused, ...refused, newPayment(), refused[0]]) await attempt(REFUSED, payment)
     expect(lines.map(({ fields }) => fields.wait_ms)).to.deep.equal([OPEN_MS / 50, OPEN_MS, 2 * OPEN_MS])
@@ -130,7 +131,7 @@ describe('the breaker of a provider that refuses payments', () => {
     expect(lines.at(-1)?.fields.wait_ms).to.equal(OPEN_MS / 50)
   })
 
-  it('keeps a good payment from its turn no longer than each of a hundred bad ones before it takes', async () => {
+  it('admits a good payment as soon as the hundred bad payments before it have probed', async () => {
     for (let refusals = 0; refusals < 3; refusals += 1) await attempt(REFUSED)
     const good = newPayment()
     answers = ({ id }) => (id === good.id ? APPROVED : REFUSED)
@@ -140,7 +141,7 @@ describe('the breaker of a provider that refuses payments', () => {
     expect(logged()).to.deep.equal([REFUSES, 'provider is back'])
   }).timeout(5_000)
 
-  it('lets a probe decide although payments are refused late that were charged before it opened', async () => {
+  it('closes after an answered probe although earlier charges are refused late', async () => {
     const late = Array.from({ length: 10 }, newPayment)
     const refusal = Promise.withResolvers<ProviderAnswer>()
     answers = () => refusal.promise

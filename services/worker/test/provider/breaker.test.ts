@@ -1,9 +1,11 @@
 import { setImmediate } from 'node:timers/promises'
+import { defined } from '@cashflow/async'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import type { LogFields } from '@cashflow/runtime'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type Breaker, createBreaker, type Permit } from '../../src/provider/breaker.ts'
+import type { Admission, Permit } from '../../src/provider/admission.ts'
+import { createBreaker } from '../../src/provider/breaker.ts'
 import type { Provider, ProviderAnswer } from '../../src/provider/provider.ts'
 
 const { payment } = createPayment({
@@ -16,19 +18,18 @@ const { payment } = createPayment({
 const APPROVED: ProviderAnswer = { outcome: 'approved' }
 const DECLINED: ProviderAnswer = { outcome: 'declined', failureCode: 'no' }
 const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
-const REFUSED: ProviderAnswer = { outcome: 'misconfigured', reason: 'HTTP 401' }
+const REJECTED: ProviderAnswer = { outcome: 'rejected', reason: 'HTTP 401' }
 const OPEN_MS = 150
-const FIRST = { attempts: 0, pending: false }
+const FIRST = { attempts: 0, pending: false, leaseEnd: { passed: () => false } }
 
-describe('the breaker', () => {
+describe('circuit breaker', () => {
   let lines: { message: string; fields: LogFields }[]
   let charge: () => Promise<ProviderAnswer>
-  let breaker: Breaker
+  let breaker: Admission
   const never = new AbortController().signal
-  const untimed = { signal: never, passed: () => false }
   const logged = () => lines.map(({ message }) => message)
 
-  function create(provider: Provider, { openMs = OPEN_MS, probeClaimMs = 10_000 } = {}): Breaker {
+  function create(provider: Provider, { openMs = OPEN_MS, probeClaimMs = 10_000 } = {}): Admission {
     lines = []
     const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
     const logger = { debug: write, info: write, warn: write, error: write }
@@ -42,11 +43,11 @@ describe('the breaker', () => {
 
   async function admit(): Promise<Permit> {
     const permit = await breaker.admit(never, payment.id)
-    if (!permit) throw new Error('It was stopped')
+    if (!permit) throw new Error('the breaker was stopped')
     return permit
   }
-  const use = (permit: Permit, signal = never) =>
-    permit.charge(payment, { ...untimed, signal }, FIRST).finally(() => permit.release())
+  const use = (permit: Permit, deadlineMs = 60_000) =>
+    permit.charge(payment, { ...FIRST, deadlineMs }).finally(() => permit.release())
   async function attempt(answer: ProviderAnswer): Promise<ProviderAnswer> {
     charge = async () => answer
     return use(await admit())
@@ -54,7 +55,7 @@ describe('the breaker', () => {
   async function open(): Promise<void> {
     for (let failures = 0; failures < 3; failures += 1) await attempt(UNKNOWN)
   }
-  /** What became of an admission: undefined as long as it waits. */
+  /** Asks for a permit. `permit` is undefined as long as the payment waits. */
   function admission(): { permit: Permit | undefined } {
     const state: { permit: Permit | undefined } = { permit: undefined }
     void admit().then((permit) => {
@@ -63,13 +64,13 @@ describe('the breaker', () => {
     return state
   }
 
-  it('lets answers through, and admits at once as long as there are any', async () => {
+  it('stays closed, and admits at once, as long as the provider answers', async () => {
     for (const answer of [UNKNOWN, UNKNOWN, DECLINED, UNKNOWN, UNKNOWN, APPROVED, UNKNOWN])
       expect(await attempt(answer)).to.deep.equal(answer)
     expect(lines).to.deep.equal([])
   })
 
-  it('opens after so many attempts without an answer one after the other, and says why', async () => {
+  it('opens after failuresMax attempts in a row without an answer, and logs the reason', async () => {
     await open()
     expect(lines).to.deep.equal([
       {
@@ -80,7 +81,7 @@ describe('the breaker', () => {
     await admit()
   })
 
-  it('admits nobody while it is open', async () => {
+  it('admits no payment while it is open', async () => {
     breaker = create({ charge: () => charge() }, { openMs: 3_600_000 })
     await open()
     const admitted = admission()
@@ -88,8 +89,8 @@ describe('the breaker', () => {
     expect(admitted.permit).to.equal(undefined)
   })
 
-  it('opens at once when the provider refuses the configuration', async () => {
-    await attempt(REFUSED)
+  it('opens at once when the provider rejects the credentials', async () => {
+    await attempt(REJECTED)
     expect(lines).to.deep.equal([
       {
         message: 'provider refuses our requests, nothing is claimed',
@@ -98,24 +99,24 @@ describe('the breaker', () => {
     ])
   })
 
-  it('counts a provider that throws, and one that is deaf to its deadline', async () => {
+  it('counts a provider that throws, and a provider that ignores its deadline', async () => {
     breaker = create({ charge: () => Promise.reject(new Error('socket hang up')) })
     for (let failures = 0; failures < 2; failures += 1) await use(await admit())
     expect(lines).to.deep.equal([])
     breaker = create({ charge: () => new Promise<never>(() => {}) })
     for (let failures = 0; failures < 3; failures += 1)
-      expect(await use(await admit(), AbortSignal.timeout(10))).to.include({ outcome: 'unknown' })
+      expect(await use(await admit(), 10)).to.include({ outcome: 'unknown' })
     expect(logged()).to.deep.equal(['provider is away, nothing is claimed'])
   })
 
-  it('probes with one payment at a time, and admits all again once it has an answer', async () => {
+  it('probes with one payment at a time, and admits all payments after an answer', async () => {
     await open()
     const waiting = Array.from({ length: 5 }, () => admission())
     const admitted = () => waiting.flatMap(({ permit }) => permit ?? [])
     await eventually(() => expect(admitted()).to.have.length(1))
     const answer = Promise.withResolvers<ProviderAnswer>()
     charge = () => answer.promise
-    const probe = use(admitted()[0] as Permit)
+    const probe = use(defined(admitted()[0], 'permit'))
     answer.resolve(DECLINED)
     await probe
     await eventually(() => expect(admitted()).to.have.length(5))
@@ -123,18 +124,18 @@ describe('the breaker', () => {
     for (const permit of admitted().slice(1)) expect(await use(permit)).to.deep.equal(DECLINED)
   })
 
-  it('lets another one probe when the first does not get as far as the provider', async () => {
+  it('lets another payment probe when the first one does not reach the provider', async () => {
     breaker = create({ charge: () => charge() }, { probeClaimMs: 50 })
     await open()
     const stuck = await admit()
     const next = await admit()
-    expect(await use(stuck)).to.deep.equal({ outcome: 'withheld' })
+    expect(await use(stuck)).to.deep.equal({ outcome: 'not_attempted' })
     charge = async () => APPROVED
     expect(await use(next)).to.deep.equal(APPROVED)
     expect(logged().at(-1)).to.equal('provider is back')
   })
 
-  it('stays open for twice as long after a probe that failed', async () => {
+  it('stays open for twice as long after each failed probe', async () => {
     await open()
     await attempt(UNKNOWN)
     await attempt(UNKNOWN)
@@ -144,7 +145,7 @@ describe('the breaker', () => {
     expect(lines.at(-1)?.fields.wait_ms).to.equal(OPEN_MS)
   })
 
-  it('stays open for as long as the provider asks for, up to a minute', async () => {
+  it('stays open for as long as the provider asks, up to a minute', async () => {
     for (const [retryAfterMs, waitMs] of [
       [400, 400],
       [3_600_000, 60_000],
@@ -156,16 +157,16 @@ describe('the breaker', () => {
     }
   })
 
-  it('hands the probe on when it was not used', async () => {
+  it('gives an unused probe to the next payment', async () => {
     await open()
     const first = await admit()
     const second = admission()
     first.release()
     await eventually(() => expect(second.permit).not.to.equal(undefined))
-    expect(await use(second.permit as Permit)).to.deep.equal(UNKNOWN)
+    expect(await use(defined(second.permit, 'permit'))).to.deep.equal(UNKNOWN)
   })
 
-  it('does not ask the provider for those who were admitted before it opened', async () => {
+  it('does not charge a payment that was admitted before the circuit opened', async () => {
     const early = await admit()
     await open()
     let calls = 0
@@ -173,11 +174,11 @@ describe('the breaker', () => {
       calls += 1
       return APPROVED
     }
-    expect(await use(early)).to.deep.equal({ outcome: 'withheld' })
+    expect(await use(early)).to.deep.equal({ outcome: 'not_attempted' })
     expect(calls).to.equal(0)
   })
 
-  it('is not closed by a late answer to an attempt of before', async () => {
+  it('is not closed by a late answer to an attempt from before it opened', async () => {
     const late = Promise.withResolvers<ProviderAnswer>()
     charge = () => late.promise
     breaker = create({ charge: () => charge() }, { openMs: 3_600_000 })
@@ -190,7 +191,7 @@ describe('the breaker', () => {
     expect(admitted.permit).to.equal(undefined)
   })
 
-  it('ignores a probe during which a late failure opened it anew, and probes again', async () => {
+  it('ignores the answer to a probe during which a late failure opened it again, and probes again', async () => {
     const late = Promise.withResolvers<ProviderAnswer>()
     charge = () => late.promise
     const slow = use(await admit())
@@ -209,17 +210,17 @@ describe('the breaker', () => {
     expect(logged().at(-1)).to.equal('provider is back')
   })
 
-  it('lets go of who waits with a signal that aborts', async () => {
+  it('releases a waiting payment whose signal aborts', async () => {
     await open()
     const channel = new AbortController()
     const waiting = breaker.admit(channel.signal, payment.id)
     channel.abort()
     expect(await waiting).to.equal(undefined)
-    // And the probe is somebody else's.
+    // The probe goes to the next payment.
     expect(await attempt(APPROVED)).to.deep.equal(APPROVED)
   })
 
-  it('says how many wait to be admitted', async () => {
+  it('counts the payments that wait to be admitted', async () => {
     await admit()
     expect(breaker.waiting).to.equal(0)
     await open()
@@ -234,7 +235,7 @@ describe('the breaker', () => {
     expect(breaker.waiting).to.equal(1)
   })
 
-  it('admits nobody from when it is stopped', async () => {
+  it('admits no payment after it was stopped', async () => {
     await open()
     const waiting = [breaker.admit(never, payment.id), breaker.admit(never, payment.id)]
     await breaker.stop()

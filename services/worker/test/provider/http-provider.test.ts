@@ -17,7 +17,7 @@ const { payment } = createPayment({
 const LEASE_MS = 70_000
 const APPROVED = { status: 'approved' }
 
-describe('the HTTP provider', () => {
+describe('HTTP provider', () => {
   let server: ScriptedServer
 
   beforeEach(async () => {
@@ -27,14 +27,14 @@ describe('the HTTP provider', () => {
 
   function charge(
     script: Script,
-    { attempts = 0, pending = false, deadlineMs = 60_000, lease = createTimeLimit(LEASE_MS), url = server.url } = {},
+    { attempts = 0, pending = false, deadlineMs = 60_000, leaseEnd = createTimeLimit(LEASE_MS), url = server.url } = {},
   ) {
     server.script = script
-    return attemptCharge(createHttpProvider({ url }), payment, { attempts, pending, deadlineMs, lease })
+    return attemptCharge(createHttpProvider({ url }), payment, { attempts, pending, deadlineMs, leaseEnd })
   }
   const methods = () => server.seen.map(({ method }) => method)
 
-  it('posts the payment once, under its id as key', async () => {
+  it('sends one POST with the payment, and with its id as idempotency key', async () => {
     expect(await charge(answer(200, APPROVED))).to.deep.equal({ outcome: 'approved' })
     expect(server.seen).to.have.length(1)
     const [request] = server.seen
@@ -50,44 +50,44 @@ describe('the HTTP provider', () => {
     })
   })
 
-  it('takes a URL with a slash at its end', async () => {
+  it('accepts a URL with a slash at its end', async () => {
     await charge(answer(200), { url: `${server.url}/` })
     expect(server.seen[0]?.path).to.equal('/charges')
   })
 
-  describe('in a process that freezes until its lease has ended', () => {
+  describe('in a process that is frozen until its lease has ended', () => {
     let freezer: Freezer
     beforeEach(async () => {
       freezer = await createFreezer(LEASE_MS)
     })
     afterEach(() => freezer.stop())
 
-    const lease = () => createTimeLimit(LEASE_MS, [freezer.clock])
-    /** What is asked now arrives after all that was sent before. */
-    async function expectAsked(...before: string[]): Promise<void> {
+    const leaseEnd = () => createTimeLimit(LEASE_MS, [freezer.clock])
+    /** Sends one more charge. It arrives after all earlier requests, so those are complete when it is seen. */
+    async function expectSent(...before: string[]): Promise<void> {
       await charge(answer(200, APPROVED))
       expect(methods()).to.deep.equal([...before, 'POST'])
     }
 
-    it('charges nothing on a connection that was made just before', async () => {
-      const charging = charge(answer(200, APPROVED), { lease: lease() })
+    it('sends no charge after a freeze between connecting and writing', async () => {
+      const charging = charge(answer(200, APPROVED), { leaseEnd: leaseEnd() })
       freezer.freezeNext()
       expect(await charging).to.include({ outcome: 'unknown' })
-      await expectAsked()
+      await expectSent()
     })
 
-    it('charges nothing after an answer, from just before, that there is no charge', async () => {
+    it('sends no charge after a freeze that followed the answer to a look-up', async () => {
       const script: Script = (request, response) => {
         freezer.freezeNext()
         answer(404)(request, response)
       }
-      expect(await charge(script, { attempts: 1, lease: lease() })).to.include({ outcome: 'unknown' })
-      await expectAsked('GET')
+      expect(await charge(script, { attempts: 1, leaseEnd: leaseEnd() })).to.include({ outcome: 'unknown' })
+      await expectSent('GET')
     })
   })
 
-  describe('after an attempt that came to nothing', () => {
-    it('asks for the charge, and takes the one that is there', async () => {
+  describe('after an attempt without an answer', () => {
+    it('looks the charge up after an attempt without an answer, and takes the result that it finds', async () => {
       const declined = { status: 'declined', failure_code: 'expired_card' }
       expect(await charge(answer(200, declined), { attempts: 1 })).to.deep.equal({
         outcome: 'declined',
@@ -96,7 +96,7 @@ describe('the HTTP provider', () => {
       expect(server.seen.map(({ method, path }) => `${method} ${path}`)).to.deep.equal([`GET /charges/${ID}`])
     })
 
-    it('charges when there is none', async () => {
+    it('charges after a look-up that finds no charge', async () => {
       const script: Script = (request, response) =>
         request.method === 'GET' ? answer(404)(request, response) : answer(201, APPROVED)(request, response)
       expect(await charge(script, { attempts: 1 })).to.deep.equal({ outcome: 'approved' })
@@ -104,32 +104,32 @@ describe('the HTTP provider', () => {
     })
 
     for (const status of [302, 405, 410, 429, 500, 503]) {
-      it(`does not charge when it is answered with ${status}`, async () => {
+      it(`does not charge after a look-up that is answered with ${status}`, async () => {
         expect(await charge(answer(status, { status: 'pending' }), { attempts: 4 })).to.include({ outcome: 'unknown' })
         expect(methods()).to.deep.equal(['GET'])
       })
     }
 
     for (const [status, refused] of [
-      [401, { outcome: 'misconfigured', reason: 'HTTP 401' }],
-      [403, { outcome: 'misconfigured', reason: 'HTTP 403' }],
+      [401, { outcome: 'rejected', reason: 'HTTP 401' }],
+      [403, { outcome: 'rejected', reason: 'HTTP 403' }],
       [400, { outcome: 'refused', reason: 'HTTP 400 to the look-up' }],
       [422, { outcome: 'refused', reason: 'HTTP 422 to the look-up' }],
     ] as const) {
-      it(`does not charge when it is refused with ${status}`, async () => {
+      it(`does not charge after a look-up that is refused with ${status}`, async () => {
         expect(await charge(answer(status), { attempts: 1 })).to.deep.equal(refused)
         expect(methods()).to.deep.equal(['GET'])
       })
     }
   })
 
-  describe('after an answer that it has not decided yet, and no attempt that counts', () => {
-    it('asks for the charge, which may still be undecided', async () => {
+  describe('after a pending answer, with no counted attempts', () => {
+    it('looks the charge up after a pending answer, and may find it still pending', async () => {
       expect(await charge(answer(202), { pending: true })).to.deep.equal({ outcome: 'pending' })
       expect(methods()).to.deep.equal(['GET'])
     })
 
-    it('charges again under the same key when the provider has no charge any more', async () => {
+    it('charges again under the same key when the provider has lost a pending charge', async () => {
       const script: Script = (request, response) =>
         request.method === 'GET' ? answer(404)(request, response) : answer(201, APPROVED)(request, response)
       expect(await charge(script, { pending: true })).to.deep.equal({ outcome: 'approved' })
@@ -138,9 +138,9 @@ describe('the HTTP provider', () => {
     })
   })
 
-  describe('reads', () => {
+  describe('with an HTTP answer', () => {
     for (const status of [200, 201, 202, 299]) {
-      it(`${status} and approved as approved`, async () => {
+      it(`reads ${status} with the status approved as approved`, async () => {
         expect(await charge(answer(status, { ...APPROVED, id: 'ch_1' }))).to.deep.equal({ outcome: 'approved' })
       })
     }
@@ -148,7 +148,7 @@ describe('the HTTP provider', () => {
     for (const status of [
       304, 301, 302, 303, 307, 308, 405, 407, 408, 409, 410, 418, 421, 425, 429, 451, 500, 501, 502, 503, 504, 599,
     ]) {
-      it(`${status} as unknown, after one request`, async () => {
+      it(`reads ${status} as unknown, after one request`, async () => {
         const location = { location: `${server.url}/elsewhere` }
         expect(await charge(answer(status, APPROVED, location))).to.include({ outcome: 'unknown' })
         expect(methods()).to.deep.equal(['POST'])
@@ -164,30 +164,30 @@ describe('the HTTP provider', () => {
       ['another status', 200, { status: 'perhaps' }],
       ['a list', 200, [APPROVED]],
       ['null', 200, 'null'],
-      ['a failure code that is no code', 200, { status: 'declined', failure_code: 'card <expired>' }],
+      ['an invalid failure code', 200, { status: 'declined', failure_code: 'card <expired>' }],
       ['402 and approved', 402, APPROVED],
       ['402 and pending', 402, { status: 'pending' }],
-      ['more than it wants to read', 200, JSON.stringify({ ...APPROVED, padding: 'x'.repeat(65_536) })],
+      ['a body over the limit', 200, JSON.stringify({ ...APPROVED, padding: 'x'.repeat(65_536) })],
     ] as const) {
-      it(`${what} as unknown`, async () => {
+      it(`reads ${what} as unknown`, async () => {
         expect(await charge(answer(status, body))).to.include({ outcome: 'unknown' })
       })
     }
 
-    it('Retry-After with what it does not know', async () => {
+    it('reads Retry-After of an unknown answer', async () => {
       const answered = await charge(answer(429, undefined, { 'retry-after': '7' }))
       expect(answered).to.deep.equal({ outcome: 'unknown', reason: 'HTTP 429', retryAfterMs: 7_000 })
     })
   })
 
-  describe('is unknown, in time,', () => {
+  describe('at the deadline', () => {
     for (const [what, script] of [
-      ['of a provider that hangs', () => {}],
-      ['of one that stops after its headers', (_request, response) => response.writeHead(200).flushHeaders()],
-      ['of one that stops in its body', (_request, response) => void response.writeHead(200).write('{"status":')],
-      ['of one that drips', (_request, response) => drip(response, 20)],
+      ['sends nothing', () => {}],
+      ['stops after its headers', (_request, response) => response.writeHead(200).flushHeaders()],
+      ['stops in its body', (_request, response) => void response.writeHead(200).write('{"status":')],
+      ['sends one byte at a time', (_request, response) => drip(response, 20)],
     ] satisfies [string, Script][]) {
-      it(what, async () => {
+      it(`answers unknown at the deadline when the provider ${what}`, async () => {
         const late = { outcome: 'unknown', reason: 'no answer within 300 ms' }
         expect(await charge(script, { deadlineMs: 300 })).to.deep.equal(late)
         expect(methods().length, 'requests').to.be.at.most(1)
@@ -195,7 +195,7 @@ describe('the HTTP provider', () => {
     }
   })
 
-  it('reads no further than it has to in a body without end', async () => {
+  it('stops reading a body without end', async () => {
     let written = 0
     const flood: Script = (_request, response) => {
       response.writeHead(200)
@@ -222,13 +222,13 @@ describe('the HTTP provider', () => {
       },
     ],
   ] satisfies [string, Script][]) {
-    it(`is unknown of a provider that hangs up ${what}`, async () => {
+    it(`answers unknown when the provider closes the connection ${what}`, async () => {
       expect(await charge(script)).to.include({ outcome: 'unknown' })
       expect(methods()).to.deep.equal(['POST'])
     })
   }
 
-  it('is unknown, with the reason, of a provider that is not there', async () => {
+  it('answers unknown, with the reason, when the provider cannot be reached', async () => {
     expect(await charge(answer(200), { url: 'http://127.0.0.1:1/charges' })).to.have.property('outcome', 'unknown')
     const url = server.url
     await server.close()
@@ -240,7 +240,7 @@ describe('the HTTP provider', () => {
   })
 })
 
-/** One byte of white space after the other, which JSON may begin with. */
+/** Sends white space, with which JSON may begin, one byte at a time. */
 function drip(response: Parameters<Script>[1], everyMs: number): void {
   response.writeHead(200)
   const timer = setInterval(() => response.write(' '), everyMs)

@@ -16,7 +16,7 @@ const FOLDER = join(import.meta.dirname, '..', 'certificate')
 const TOKEN = 'a-very-s3cret-token'
 const PATIENTLY = { timeoutMs: 60_000 }
 
-describe('a provider behind HTTPS', () => {
+describe('worker with a provider behind HTTPS', () => {
   let payments: TestWorker
   let vhost: TestVhost
   let server: ScriptedServer
@@ -50,7 +50,7 @@ describe('a provider behind HTTPS', () => {
   }
   const all = () => JSON.stringify([worker.logs, worker.output])
 
-  it('is asked where its certificate is trusted, each time with the token, which nobody sees', async () => {
+  it('asks a provider with a trusted certificate, sends the token each time, and never logs it', async () => {
     const trusted = { NODE_EXTRA_CA_CERTS: join(FOLDER, 'certificate.pem') }
     const id = await createAndPublish(trusted)
     await eventually(async () => expect((await payments.row(id)).status).to.equal('SUCCESS'), PATIENTLY)
@@ -67,7 +67,7 @@ describe('a provider behind HTTPS', () => {
     expect(all()).not.to.include(TOKEN)
   }).timeout(180_000)
 
-  it('is not asked where its certificate is not trusted, which is no answer, and says why', async () => {
+  it('sends nothing to a provider with an untrusted certificate, schedules a retry, and logs the reason', async () => {
     const id = await createAndPublish({})
     const line = await worker.logged('provider gave no answer, the payment is tried again', PATIENTLY)
     expect(line.reason).to.match(/self-signed certificate/)

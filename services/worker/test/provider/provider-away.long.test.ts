@@ -11,7 +11,7 @@ import {
 import { expect } from 'chai'
 import { createTestWorker, publish, startHttpWorker, type TestWorker } from '../test-worker.ts'
 
-describe('a worker whose provider is away', () => {
+describe('worker whose provider is away', () => {
   let payments: TestWorker
   let vhost: TestVhost
   let server: ScriptedServer
@@ -43,7 +43,7 @@ describe('a worker whose provider is away', () => {
       (row) => row.attempts > 0 || row.claim_token,
     )
 
-  it('claims nothing more, stops when it is told to, and leaves the rest to the next worker', async () => {
+  it('claims no further payments, stops within 5 s of SIGTERM, and leaves them to the next worker', async () => {
     server.script = answer(503)
     await startWorker()
     await createAndPublish()

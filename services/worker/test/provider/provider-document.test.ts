@@ -12,7 +12,7 @@ import { createTimeLimit } from '../../src/time-limit.ts'
 
 const DOCUMENT = new URL('../../../../docs/provider.md', import.meta.url)
 
-describe('the adapter in docs/provider.md', () => {
+describe('adapter in docs/provider.md', () => {
   let folder: string
   let adapter: ChildProcess
   let url: string
@@ -26,7 +26,7 @@ describe('the adapter in docs/provider.md', () => {
       env: { PATH: process.env.PATH, PORT: '0' },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-    if (!adapter.stdout) throw new Error('It has no output')
+    if (!adapter.stdout) throw new Error('the adapter has no output')
     for await (const line of createInterface({ input: adapter.stdout })) {
       url = `http://localhost:${/^listening on (\d+)$/.exec(line)?.[1]}/charges`
       break
@@ -50,15 +50,15 @@ describe('the adapter in docs/provider.md', () => {
     [10_050n, { outcome: 'approved' }],
     [10_051n, { outcome: 'declined', failureCode: 'odd_amount' }],
   ] as const) {
-    it(`has ${amountMinor} ${expected.outcome}, at the first attempt and at later ones`, async () => {
+    it(`answers ${expected.outcome} for ${amountMinor}, at the first attempt and at later ones`, async () => {
       const payment = paymentOf(amountMinor)
       for (const attempts of [1, 0, 1]) {
-        const lease = createTimeLimit(60_000)
+        const leaseEnd = createTimeLimit(60_000)
         const charge = attemptCharge(createHttpProvider({ url }), payment, {
           attempts,
           pending: false,
           deadlineMs: 5_000,
-          lease,
+          leaseEnd,
         })
         expect(await charge).to.deep.equal(expected)
       }

@@ -6,9 +6,9 @@ const APPROVED: ProviderAnswer = { outcome: 'approved' }
 const PENDING: ProviderAnswer = { outcome: 'pending' }
 const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
 const REFUSED: ProviderAnswer = { outcome: 'refused', reason: 'HTTP 400' }
-const MISCONFIGURED: ProviderAnswer = { outcome: 'misconfigured', reason: 'HTTP 401' }
+const REJECTED: ProviderAnswer = { outcome: 'rejected', reason: 'HTTP 401' }
 
-describe("the record of a provider's answers", () => {
+describe('provider record', () => {
   let now: number
   let record: ProviderRecord
   beforeEach(() => {
@@ -18,7 +18,7 @@ describe("the record of a provider's answers", () => {
   const noteAll = (...notes: [ProviderAnswer, string][]): Finding[] =>
     notes.map(([answer, id]) => record.note(answer, id))
 
-  it('suspects the settings once three different payments were refused with no answer between them', () => {
+  it('suspects the settings after three different payments were refused without an answer between them', () => {
     expect(noteAll([REFUSED, 'a'], [REFUSED, 'a'], [REFUSED, 'b'], [UNKNOWN, 'c'], [REFUSED, 'd'])).to.deep.equal([
       'inconclusive',
       'inconclusive',
@@ -29,7 +29,7 @@ describe("the record of a provider's answers", () => {
   })
 
   for (const answer of [APPROVED, PENDING, { outcome: 'declined', failureCode: 'no' }] as const) {
-    it(`begins to count again after an answer that is ${answer.outcome}`, () => {
+    it(`counts from 0 after an answer that is ${answer.outcome}`, () => {
       const between = [[answer, 'x']] as [ProviderAnswer, string][]
       noteAll([REFUSED, 'a'], [REFUSED, 'b'], [UNKNOWN, 'c'], [UNKNOWN, 'd'], ...between)
       expect(noteAll([REFUSED, 'c'], [REFUSED, 'a'], [UNKNOWN, 'e'], [UNKNOWN, 'e'])).to.deep.equal(
@@ -38,17 +38,17 @@ describe("the record of a provider's answers", () => {
     })
   }
 
-  it('does not count a refusal among attempts without an answer, nor as an answer', () => {
+  it('counts a refusal neither as an attempt without an answer nor as an answer', () => {
     expect(noteAll([UNKNOWN, 'a'], [REFUSED, 'b'], [UNKNOWN, 'c'], [REFUSED, 'b'], [UNKNOWN, 'd']).at(-1)).to.equal(
       'silent',
     )
   })
 
-  it('suspects the settings at the first request that is not authorized', () => {
-    expect(record.note(MISCONFIGURED, 'a')).to.equal('refusing')
+  it('suspects the settings after the first rejected request', () => {
+    expect(record.note(REJECTED, 'a')).to.equal('refusing')
   })
 
-  it('says that others were answered for half a minute, and never because of the payment itself', () => {
+  it('reports for 30 s that another payment was answered, and never counts the payment itself', () => {
     expect(record.othersAnswered('bad')).to.equal(false)
     record.note(APPROVED, 'good')
     now += 10_000
@@ -60,11 +60,11 @@ describe("the record of a provider's answers", () => {
     expect(record.othersAnswered('other')).to.equal(true)
   })
 
-  it('knows which payments were refused since the last answer, and in which order', () => {
+  it('keeps the order of the payments that were refused since the last answer', () => {
     noteAll([REFUSED, 'a'], [REFUSED, 'b'], [REFUSED, 'a'])
-    const [a, b, c] = ['a', 'b', 'c'].map(record.refusedAs) as [number, number, number]
+    const [a, b, c] = ['a', 'b', 'c'].map(record.lastRefusal) as [number, number, number]
     expect([c < b, b < a]).to.deep.equal([true, true])
     record.note(APPROVED, 'x')
-    expect(['a', 'b', 'c'].map(record.refusedAs)).to.deep.equal([0, 0, 0])
+    expect(['a', 'b', 'c'].map(record.lastRefusal)).to.deep.equal([0, 0, 0])
   })
 })

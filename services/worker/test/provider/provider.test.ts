@@ -1,8 +1,7 @@
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { expect } from 'chai'
-import { createProvider } from '../../src/provider/create-provider.ts'
+import { createProvider, createSimulatedProvider } from '../../src/provider/create-provider.ts'
 import { attemptCharge, type Earlier, type Provider } from '../../src/provider/provider.ts'
-import { createSimulatedProvider } from '../../src/provider/simulated-provider.ts'
 import { createTimeLimit } from '../../src/time-limit.ts'
 
 const { payment } = createPayment({
@@ -12,14 +11,14 @@ const { payment } = createPayment({
   money: { amountMinor: 1n, currency: 'ETB' },
   at: new Date(),
 })
-const lease = createTimeLimit(60_000)
+const leaseEnd = createTimeLimit(60_000)
 const FIRST = { attempts: 0, pending: false }
 
-describe('the provider that the settings choose', () => {
-  it('is said at the start: that no money moves, or where payments are charged', () => {
+describe('createProvider', () => {
+  it('logs at the start that no money moves, or where payments are charged', () => {
     const lines: unknown[][] = []
-    const say = (level: string) => (message: string, fields?: object) => void lines.push([level, message, fields])
-    const logger = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') }
+    const log = (level: string) => (message: string, fields?: object) => void lines.push([level, message, fields])
+    const logger = { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
     createProvider({ kind: 'simulated', delayMs: 0, successRate: 0.7 }, logger)
     createProvider({ kind: 'http', url: 'https://pay.internal/charges', token: 'hunter2' }, logger)
     expect(lines).to.deep.equal([
@@ -29,20 +28,20 @@ describe('the provider that the settings choose', () => {
   })
 })
 
-describe('the simulated provider', () => {
+describe('simulated provider', () => {
   for (const [chance, outcome] of [
     [0, 'approved'],
     [0.6999, 'approved'],
     [0.7, 'declined'],
     [0.9999, 'declined'],
   ] as const) {
-    it(`has ${outcome} when chance says ${chance} and seven of ten succeed`, async () => {
+    it(`answers ${outcome} for the random number ${chance} with a success rate of 0.7`, async () => {
       const provider = createSimulatedProvider({ delayMs: 0, successRate: 0.7, random: () => chance })
-      expect(await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 1_000, lease })).to.include({ outcome })
+      expect(await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd })).to.include({ outcome })
     })
   }
 
-  it('answers at once when it has no delay', async () => {
+  it('answers at once without a delay', async () => {
     const provider = createSimulatedProvider({ delayMs: 0, successRate: 1 })
     const deadline = { signal: new AbortController().signal, passed: () => false }
     const nextTurn = new Promise((resolve) => setImmediate(resolve, 'later'))
@@ -51,23 +50,23 @@ describe('the simulated provider', () => {
     ).to.deep.equal({ outcome: 'approved' })
   })
 
-  it('takes its time', async () => {
+  it('answers after its delay', async () => {
     const provider = createSimulatedProvider({ delayMs: 60_000, successRate: 1 })
-    const answer = await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 50, lease })
+    const answer = await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 50, leaseEnd })
     expect(answer).to.deep.equal({ outcome: 'unknown', reason: 'no answer within 50 ms' })
   })
 })
 
-describe('an attempt', () => {
-  it('is unknown at its deadline, whatever the provider does', async () => {
+describe('attempt to charge', () => {
+  it('answers unknown at the deadline when the provider ignores it', async () => {
     const deaf = { charge: () => new Promise<never>(() => {}) }
-    expect(await attemptCharge(deaf, payment, { ...FIRST, deadlineMs: 30, lease })).to.deep.equal({
+    expect(await attemptCharge(deaf, payment, { ...FIRST, deadlineMs: 30, leaseEnd })).to.deep.equal({
       outcome: 'unknown',
       reason: 'no answer within 30 ms',
     })
   })
 
-  it('has passed its deadline once the claim may have ended', async () => {
+  it('gives the provider a deadline that has passed once the lease has ended', async () => {
     const passed: boolean[] = []
     const looking: Provider = {
       async charge(_payment, deadline) {
@@ -75,12 +74,12 @@ describe('an attempt', () => {
         return { outcome: 'approved' }
       },
     }
-    for (const over of [true, false])
-      await attemptCharge(looking, payment, { ...FIRST, deadlineMs: 60_000, lease: { passed: () => over } })
+    for (const leaseEnded of [true, false])
+      await attemptCharge(looking, payment, { ...FIRST, deadlineMs: 60_000, leaseEnd: { passed: () => leaseEnded } })
     expect(passed).to.deep.equal([true, false])
   })
 
-  it('says how many attempts there were before, and whether the provider has not decided yet', async () => {
+  it('gives the provider the number of earlier attempts, and whether the charge is pending', async () => {
     const seen: Earlier[] = []
     const counting: Provider = {
       async charge(_payment, _signal, earlier) {
@@ -89,25 +88,25 @@ describe('an attempt', () => {
       },
     }
     const earlier = { attempts: 3, pending: true }
-    await attemptCharge(counting, payment, { ...earlier, deadlineMs: 1_000, lease })
+    await attemptCharge(counting, payment, { ...earlier, deadlineMs: 1_000, leaseEnd })
     expect(seen).to.deep.equal([earlier])
   })
 
-  it('is unknown when the provider throws before it has begun', async () => {
+  it('answers unknown when the provider throws synchronously', async () => {
     const throwing = {
       charge() {
         throw new TypeError('not a function')
       },
     }
-    expect(await attemptCharge(throwing, payment, { ...FIRST, deadlineMs: 1_000, lease })).to.deep.equal({
+    expect(await attemptCharge(throwing, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd })).to.deep.equal({
       outcome: 'unknown',
       reason: 'not a function',
     })
   })
 
-  it('is unknown when the provider fails', async () => {
+  it('answers unknown when the provider rejects', async () => {
     const failing = { charge: () => Promise.reject(new Error('socket hang up')) }
-    expect(await attemptCharge(failing, payment, { ...FIRST, deadlineMs: 1_000, lease })).to.deep.equal({
+    expect(await attemptCharge(failing, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd })).to.deep.equal({
       outcome: 'unknown',
       reason: 'socket hang up',
     })

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { readCharge } from '../../src/provider/read-charge.ts'
+import { RETRY_AFTER_MAX_MS, readCharge, readRetryAfter } from '../../src/provider/read-charge.ts'
 
-describe("a provider's HTTP answer", () => {
+describe('readCharge', () => {
   const read = (status: number, body: unknown, retryAfter: string | null = null) => {
     const text = typeof body === 'string' ? body : JSON.stringify(body)
     return readCharge({ status, retryAfter, body: Buffer.from(text) })
@@ -14,7 +14,7 @@ describe("a provider's HTTP answer", () => {
     ['200 with the status pending', 200, { status: 'pending', id: 'ch_1' }],
     ['201 with the status pending', 201, { status: 'pending' }],
   ] as const) {
-    it(`${what} means that it has not decided yet, with or without Retry-After`, () => {
+    it(`reads ${what} as pending, with or without Retry-After`, () => {
       expect(read(status, body)).to.deep.equal({ outcome: 'pending' })
       expect(read(status, body, '7')).to.deep.equal({ outcome: 'pending', retryAfterMs: 7_000 })
     })
@@ -27,32 +27,57 @@ describe("a provider's HTTP answer", () => {
     ['422 with the status approved', 422, { status: 'approved' }],
     ['422 with the status pending', 422, { status: 'pending' }],
   ] as const) {
-    it(`${what} refuses the form of this payment`, () => {
+    it(`reads ${what} as a refusal of this payment`, () => {
       expect(read(status, body)).to.deep.equal({ outcome: 'refused', reason: `HTTP ${status}` })
     })
   }
 
   for (const status of [200, 402, 422]) {
-    it(`${status} with the status declined declines, with the code`, () => {
+    it(`reads ${status} with the status declined as declined, with the failure code`, () => {
       const body = { status: 'declined', failure_code: 'insufficient_funds' }
       expect(read(status, body)).to.deep.equal({ outcome: 'declined', failureCode: 'insufficient_funds' })
     })
   }
 
   for (const body of [{ status: 'declined' }, { status: 'declined', failure_code: null }]) {
-    it(`${JSON.stringify(body)} declines without a code`, () => {
+    it(`reads ${JSON.stringify(body)} as declined without a failure code`, () => {
       expect(read(422, body)).to.deep.equal({ outcome: 'declined', failureCode: 'declined' })
     })
   }
 
   for (const status of [401, 403]) {
-    it(`${status} is an error of the settings, whatever it says`, () => {
-      expect(read(status, { status: 'declined' })).to.deep.equal({ outcome: 'misconfigured', reason: `HTTP ${status}` })
+    it(`reads ${status} as rejected credentials, with any body`, () => {
+      expect(read(status, { status: 'declined' })).to.deep.equal({ outcome: 'rejected', reason: `HTTP ${status}` })
     })
   }
 
-  it('202 decides when its body does', () => {
+  it('reads 202 as decided when its body decides', () => {
     expect(read(202, { status: 'approved' })).to.deep.equal({ outcome: 'approved' })
     expect(read(202, { status: 'declined' })).to.deep.equal({ outcome: 'declined', failureCode: 'declined' })
   })
+})
+
+const NOW = Date.parse('2026-11-22T10:00:00.000Z')
+
+describe('readRetryAfter', () => {
+  for (const [value, milliseconds] of [
+    ['0', 0],
+    ['120', 120_000],
+    [' 5 ', 5_000],
+    ['999999999999999999999999', RETRY_AFTER_MAX_MS],
+    ['Sun, 22 Nov 2026 10:00:30 GMT', 30_000],
+    ['Sun, 22 Nov 2026 09:00:00 GMT', 0],
+    ['Sun, 22 Nov 2126 10:00:00 GMT', RETRY_AFTER_MAX_MS],
+    ['-1', undefined],
+    ['1.5', undefined],
+    ['soon', undefined],
+    ['2026-11-22T10:00:30Z', undefined],
+    ['Sun, 99 Nov 2026 10:00:30 GMT', undefined],
+    ['', undefined],
+    [null, undefined],
+  ] as const) {
+    it(`reads ${JSON.stringify(value)} as ${milliseconds} ms`, () => {
+      expect(readRetryAfter(value, NOW)).to.equal(milliseconds)
+    })
+  }
 })

@@ -3,12 +3,10 @@ import { createDatabase, type Tables } from '@cashflow/db'
 import { eventually, startTcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import { createHandler } from '../src/handle-delivery.ts'
-import { createBreaker } from '../src/provider/breaker.ts'
 import type { Clock } from '../src/time-limit.ts'
-import { createTestWorker, delivery, type TestWorker } from './test-worker.ts'
+import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
-describe('handling deliveries while the database is in trouble', () => {
+describe('handler of deliveries while the database fails', () => {
   let payments: TestWorker
   let admin: Kysely<Tables>
 
@@ -46,20 +44,16 @@ describe('handling deliveries while the database is in trouble', () => {
     onCharge?: () => Promise<void>
     clocks?: Clock[]
   } = {}) {
-    const { logger } = payments
     const provider = {
       async charge() {
         await onCharge()
         return { outcome: 'approved' } as const
       },
     }
-    const breaker = createBreaker({ provider, logger, failuresMax: 10, openMs: 1_000 })
-    const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000, ...(clocks && { clocks }) }
-    const options = { db, logger, notify: () => {}, ...times }
-    return { ...createHandler({ ...options, breaker }), stopBreaker: () => breaker.stop() }
+    return createTestHandler({ db, logger: payments.logger }, provider, { clocks })
   }
 
-  it('keeps them in hand while the database takes no connections, and settles them afterwards', async () => {
+  it('keeps deliveries while the database accepts no connections, and settles their payments afterwards', async () => {
     const ids = await Promise.all(Array.from({ length: 10 }, () => payments.pending()))
     const worker = createWorker()
     await execute(`alter database ${payments.database.name} with allow_connections false`)
@@ -72,10 +66,10 @@ describe('handling deliveries while the database is in trouble', () => {
     expect(new Set(await Promise.all(handled))).to.deep.equal(new Set(['ack']))
     const { rows } = await sql<{ status: string }>`select distinct status from payments`.execute(payments.db)
     expect(rows).to.deep.equal([{ status: 'SUCCESS' }])
-    await worker.stopBreaker()
+    await worker.stopAdmission()
   })
 
-  it('rejects what PostgreSQL will always refuse, and says so', async () => {
+  it('rejects a message after an error that another attempt cannot change, and logs that', async () => {
     const id = await payments.pending()
     const worker = createWorker()
     await sql`alter table payments rename column claim_token to renamed`.execute(payments.db)
@@ -83,10 +77,10 @@ describe('handling deliveries while the database is in trouble', () => {
     expect(payments.logged()).to.include('payment could not be processed, message rejected')
     await sql`alter table payments rename column renamed to claim_token`.execute(payments.db)
     expect(await worker.handle(delivery(id))).to.equal('ack')
-    await worker.stopBreaker()
+    await worker.stopAdmission()
   })
 
-  it('settles although the database ends its sessions again and again', async () => {
+  it('settles payments although the database ends the sessions again and again', async () => {
     const ids = await Promise.all(Array.from({ length: 20 }, () => payments.pending()))
     let calls = 0
     const onCharge = async () => {
@@ -100,10 +94,10 @@ describe('handling deliveries while the database is in trouble', () => {
       select array_agg(type order by sequence) as history from payment_events
       where payment_id = any(${ids}) group by payment_id`.execute(payments.db)
     expect(rows).to.deep.equal(ids.map(() => ({ history: ['payment.created', 'payment.succeeded'] })))
-    await worker.stopBreaker()
+    await worker.stopAdmission()
   })
 
-  it('lets go of what its channel has lost, while nothing is claimed', async () => {
+  it('leaves a delivery whose channel is gone, as long as its payment is not claimed', async () => {
     const nowhere = unreachable()
     const worker = createWorker({ db: nowhere })
     const channel = new AbortController()
@@ -111,14 +105,14 @@ describe('handling deliveries while the database is in trouble', () => {
     await eventually(() => expect(payments.logged()).to.include('database away, trying again'))
     channel.abort(new Error('the channel is gone'))
     expect(new Set(await Promise.all(handled))).to.deep.equal(new Set(['leave']))
-    await worker.stopBreaker()
+    await worker.stopAdmission()
     await nowhere.destroy()
   })
 
-  it('claims again when the answer to a claim took so long that the lease is too short for the provider', async () => {
+  it('claims again when the answer to a claim came too late to charge within the lease', async () => {
     const proxy = await startTcpProxy(payments.database.url)
     const { logger } = payments
-    // Long, as a machine that stalls must not give the session up before the answer is let go.
+    // A long statement limit: a machine that stalls must not close the session before the answer is released.
     const db = createDatabase({ url: proxy.url, applicationName: 'test', poolMax: 1, statementMs: 60_000, logger })
     const id = await payments.pending()
     const leaseUntil = async () => (await payments.row(id)).lease_until
@@ -137,12 +131,12 @@ describe('handling deliveries while the database is in trouble', () => {
     proxy.restore()
     expect(await handled).to.equal('ack')
     expect(Number(chargedUntil), 'claimed again').to.be.above(Number(claimedUntil))
-    await worker.stopBreaker()
+    await worker.stopAdmission()
     await db.destroy()
     await proxy.stop()
   })
 
-  it('gives up when it is told to stop while the database is away', async () => {
+  it('gives up when the worker stops while the database is away', async () => {
     const nowhere = unreachable()
     const worker = createWorker({ db: nowhere })
     const handled = worker.handle(delivery(randomUUID())).then(
@@ -152,7 +146,7 @@ describe('handling deliveries while the database is in trouble', () => {
     await eventually(() => expect(payments.logged()).to.include('database away, trying again'))
     await worker.stop()
     expect((await handled)?.name).to.equal('AbortError')
-    await worker.stopBreaker()
+    await worker.stopAdmission()
     await nowhere.destroy()
   })
 })

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
-import { readDelivery } from '../src/read-delivery.ts'
+import { readDelivery } from '../src/payment-message.ts'
 
 const ID = '0197f3c0-0000-7000-8000-0123456789ab'
 const read = (body: string, headers = {}) => readDelivery({ body: Buffer.from(body), messageId: 'm-1', headers })
 
-describe('a delivery', () => {
+describe('readDelivery', () => {
   for (const body of [
     `{"payment_id":"${ID}"}`,
     `{"payment_id": "${ID}", "more": 1}`,
@@ -13,7 +13,7 @@ describe('a delivery', () => {
     `"${ID}"`,
     ID.toUpperCase(),
   ]) {
-    it(`names its payment as ${body}`, () => {
+    it(`reads the payment id from ${body}`, () => {
       expect(read(body)).to.deep.equal({ paymentId: ID, messageId: 'm-1', requestId: undefined })
     })
   }
@@ -34,12 +34,12 @@ describe('a delivery', () => {
     `{"payment_id":${'['.repeat(2_000)}${']'.repeat(2_000)}}`,
     `{"payment_id":"${ID}","more":"${'x'.repeat(4_096)}"}`,
   ]) {
-    it(`is not readable as ${JSON.stringify(body).slice(0, 100)}`, () => {
+    it(`refuses ${JSON.stringify(body).slice(0, 100)}`, () => {
       expect(read(body)).to.equal(undefined)
     })
   }
 
-  it('carries the id of the request that it began with, if an API could have given it', () => {
+  it('reads the request id if an API could have created it', () => {
     expect(read(ID, { 'x-request-id': 'r-1' })?.requestId).to.equal('r-1')
     for (const given of [7, '', 'r\u0000', 'r 1', 'x'.repeat(129)])
       expect(read(ID, { 'x-request-id': given })?.requestId).to.equal(undefined)
