@@ -46,7 +46,21 @@ export interface PaymentEventsTable {
   created_at: Generated<Date>
 }
 
+/** What is left of a payment that an operator has pruned: its reference stays taken. */
+export interface PrunedReferencesTable {
+  merchant_id: string
+  reference: string
+  idempotency_key: string | null
+  id: string
+  /** A bigint, as text. */
+  amount_minor: string
+  currency: string
+  xid: ColumnType<string, never, never>
+  pruned_at: Generated<Date>
+}
+
 export interface Tables extends OutboxTables {
   payments: PaymentsTable
   payment_events: PaymentEventsTable
+  pruned_references: PrunedReferencesTable
 }

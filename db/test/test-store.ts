@@ -8,7 +8,13 @@ import {
   type ClaimOptions,
   claimPayments,
   createDatabase,
+  findHolders,
   insertPayments,
+  lastStatement,
+  type PaymentInsert,
+  type ReferenceHolder,
+  type SettlementWrite,
+  settlePayments,
   type Tables,
 } from '../src/index.ts'
 
@@ -30,7 +36,7 @@ export async function createTestStore(poolMax = 20, given?: TestDatabase, statem
     database,
     async insert(reference = randomUUID()) {
       const { payment, event } = newPayment(reference)
-      await insertPayments(db, [{ payment, event, requestId: 'r-1', messages: [] }], { redriveAfterMs: 60_000 })
+      await storePayments(db, [{ payment, event, requestId: 'r-1', messages: [] }], { redriveAfterMs: 60_000 })
       return payment
     },
     async drop() {
@@ -42,6 +48,21 @@ export async function createTestStore(poolMax = 20, given?: TestDatabase, statem
 
 export function newPayment(reference: string = randomUUID(), money: Money = { amountMinor: 10_050n, currency: 'USD' }) {
   return createPayment({ id: uuidv7(), merchantId: DEFAULT_MERCHANT_ID, reference, money, at: new Date() })
+}
+
+/** Stores payments as the api does: in one transaction, after which it asks who holds the references that were taken. */
+export async function storePayments(
+  db: Kysely<Tables>,
+  payments: readonly PaymentInsert[],
+  options: Parameters<typeof insertPayments>[2],
+): Promise<ReferenceHolder[]> {
+  const inserted = await db.transaction().execute((tx) => insertPayments(lastStatement(tx), payments, options))
+  return await findHolders(db, payments, inserted)
+}
+
+/** Settles payments as the worker does, in one transaction. */
+export function storeSettlements(db: Kysely<Tables>, settlements: readonly SettlementWrite[], waits = true) {
+  return db.transaction().execute((tx) => settlePayments(lastStatement(tx), settlements, waits))
 }
 
 /** A claim of its own. */

@@ -1,9 +1,9 @@
 import { findDeadLetter, requeueDeadLetter, resolveDeadLetter } from '@cashflow/outbox'
 import type { Kysely } from 'kysely'
+import { isParked, unparkPayment } from '../payments/parked.ts'
 import { redriveUnreadable } from '../payments/redrive.ts'
 import { mayBeItemsOwn } from '../postgres/errors.ts'
 import type { Tables } from '../tables.ts'
-import { isParked, unparkPayment } from './parked-payments.ts'
 
 /** What came of an operator's command. */
 export type Done = { readonly done: true } | { readonly done: false; readonly why: string }

@@ -2,10 +2,10 @@ import { type Outcome, outcomeMessage, settlePayment } from '@cashflow/domain'
 import { resolveDeadLettersOf } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
-import { settlePayments } from '../payments/payment-store.ts'
+import { lockPayment, takePayment } from '../payments/parked.ts'
+import { settlePayments } from '../payments/settle.ts'
 import type { Tables } from '../tables.ts'
 import type { Done } from './dead-letters.ts'
-import { lockPayment, takePayment } from './parked-payments.ts'
 
 /**
  * Ends a payment as the operator knows that it ended: status, event, message and the end of its dead letter, in one

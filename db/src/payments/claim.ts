@@ -1,35 +1,173 @@
 import type { Payment, PaymentStatus } from '@cashflow/domain'
-import { type PaymentRow, toPayment } from './row.ts'
+import { type Kysely, sql } from 'kysely'
+import { compiledOnce, type ParameterOf, recordSet } from '../statement.ts'
+import type { Tables } from '../tables.ts'
+import { fromNow, PAYMENT_COLUMNS, type PaymentRow, toPayment } from './row.ts'
+
+export interface NewClaim {
+  readonly id: string
+  /** Made for this claim. When the claim is made again, because its answer was lost, it finds its own lease. */
+  readonly token: string
+}
 
 /** What became of a claim. */
 export type Claim =
-  /** `pending`: the provider said once that it has not decided yet, so it may hold a charge. */
+  /** `pending`: the provider has answered that it has not decided yet, so it may hold a charge. */
   | { readonly verdict: 'claimed'; readonly payment: Payment; readonly attempts: number; readonly pending: boolean }
   | { readonly verdict: 'settled'; readonly status: PaymentStatus }
-  /** It waits for an operator. */
+  /** The payment waits for an operator. */
   | { readonly verdict: 'parked' }
-  /** Another worker is at it, or it waits for its next attempt. */
+  /** Another worker processes the payment, or its next attempt is not due yet. */
   | { readonly verdict: 'leased'; readonly leaseLeftMs: number }
-  /** It may not be tried again. */
+  /** No attempt is left. */
   | { readonly verdict: 'exhausted'; readonly attempts: number }
+  /** No payment has this id. */
   | { readonly verdict: 'unknown' }
-  /** Another session has locked it, and its lock was not waited for. It may be unknown as well. */
+  /** Another session has locked the payment, and the claim did not wait for it. The id may be unknown as well. */
   | { readonly verdict: 'locked' }
 
-/** A payment as it was locked, with what was decided about it. */
-export interface JudgedRow extends PaymentRow {
-  /** Among the claims, from 1: a bigint, as text. */
-  place: string
-  verdict: Exclude<Claim['verdict'], 'unknown' | 'locked'>
-  attempts_now: number
-  lease_left_ms: number
-  pending: boolean
+export interface ClaimOptions {
+  leaseMs: number
+  attemptsMax: number
+  /**
+   * Time from the lease's end to the redrive of a payment that is still PENDING, in milliseconds, at most. A redrive that
+   * is due after the lease's end and before that time stays as it is: the row is then updated in place (HOT), without a
+   * write to any index.
+   */
+  redriveAfterMs: number
 }
 
-export function toClaim(row: JudgedRow): Claim {
+const ASKED = recordSet('asked', { place: 'int', id: 'uuid', token: 'uuid' })
+/** The columns that a claim is judged by, in addition to the status. */
+const JUDGED_BY = ['attempts', 'claim_token', 'lease_until', 'parked_at', 'provider_pending_since'] as const
+
+/** The attempts of a payment, with that of a lease that ran out. */
+const ATTEMPTS_NOW = sql<number>`attempts + coalesce((claim_token <> token and lease_until <= now())::int, 0)`
+/** The rank of a claim among those of its payment, from 1. */
+const TURN = sql<string>`row_number() over (partition by id order by claim_token = token desc nulls last, place)`
+
+interface Values {
+  claims: string
+  leaseMs: number
+  attemptsMax: number
+  /** The latest redrive that is kept, from now. */
+  redriveMaxMs: number
+}
+
+type Judgement = Exclude<Claim['verdict'], 'unknown' | 'locked'>
+
+const statement = (waits: boolean) =>
+  compiledOnce((db: Kysely<Tables>, parameter: ParameterOf<Values>) => {
+    const verdict = sql<Judgement>`case
+      when status <> 'PENDING' then 'settled'
+      when parked_at is not null then 'parked'
+      when claim_token = token then 'claimed'
+      when lease_until > now() or turn > 1 then 'leased'
+      when attempts_now >= ${parameter('attemptsMax')} then 'exhausted'
+      else 'claimed'
+    end`
+    const leaseUntil = sql<Date>`now() + ${parameter('leaseMs')} * interval '1 millisecond'`
+    const redriveMax = sql<Date>`now() + ${parameter('redriveMaxMs')} * interval '1 millisecond'`
+    return db
+      .with(
+        (cte) => cte('locked').materialized(),
+        (qb) =>
+          qb
+            .selectFrom(
+              qb
+                .selectFrom(ASKED.from(parameter('claims')))
+                .selectAll()
+                .orderBy('id')
+                .as('asked'),
+            )
+            .crossJoinLateral((eb) =>
+              eb
+                .selectFrom('payments as p')
+                .select([...PAYMENT_COLUMNS, ...JUDGED_BY])
+                .whereRef('p.id', '=', 'asked.id')
+                .forUpdate()
+                .$if(!waits, (locking) => locking.skipLocked())
+                .as('p'),
+            )
+            .selectAll('p')
+            .select(['asked.place', 'asked.token']),
+      )
+      .with('counted', (qb) =>
+        qb
+          .selectFrom('locked')
+          .selectAll()
+          .select([ATTEMPTS_NOW.as('attempts_now'), TURN.as('turn')]),
+      )
+      .with('judged', (qb) => qb.selectFrom('counted').selectAll().select(verdict.as('verdict')))
+      .with('claimed', (qb) =>
+        qb
+          .updateTable('payments as p')
+          // Joined, not found by an array of ids: PostgreSQL would compare each row between the first and the last of ids
+          // that lie in the order of time with all of them.
+          .from('judged as j')
+          .whereRef('p.id', '=', 'j.id')
+          .where('j.verdict', '=', sql.lit('claimed'))
+          .set((eb) => ({
+            claim_token: eb.ref('j.token'),
+            attempts: eb.ref('j.attempts_now'),
+            lease_until: sql<Date>`greatest(p.lease_until, ${leaseUntil})`,
+            redrive_at: sql<Date>`case
+              when p.redrive_at between ${leaseUntil} and ${redriveMax} then p.redrive_at
+              else ${fromNow(parameter('redriveMaxMs'))}
+            end`,
+            redrives: sql.lit(0),
+          })),
+      )
+      .selectFrom('judged')
+      .select([...PAYMENT_COLUMNS, 'place', 'verdict', 'attempts_now', 'provider_pending_since'])
+      .select(sql<number>`extract(epoch from lease_until - now())::float8 * 1000`.as('lease_left_ms'))
+  })
+
+const WAITING = statement(true)
+const SKIPPING_LOCKED = statement(false)
+
+/**
+ * Leases each payment to its claim for `leaseMs` milliseconds, unless its verdict is another one. A lease that ran out
+ * counts as an attempt. One statement, which is a transaction by itself:
+ * - It locks first and judges after. A condition in the locking select would be judged by the version before the lock, and
+ *   take a payment for free that another worker has just leased. So every row is locked, whatever its state.
+ * - It locks in the order of the ids. Two batches that lock in different orders deadlock. The lateral look-up keeps the
+ *   order of the sorted claims, whatever the plan.
+ * - Of several claims of one payment only one can succeed: the one that holds the payment already, else the first.
+ * - It shortens no lease: the first attempt of a claim may be executed after its repetition.
+ *
+ * @param waits whether to wait for the locks of other sessions
+ * @returns what became of each claim, in their order
+ */
+export async function claimPayments(
+  db: Kysely<Tables>,
+  claims: readonly NewClaim[],
+  { leaseMs, attemptsMax, redriveAfterMs }: ClaimOptions,
+  waits = true,
+): Promise<Claim[]> {
+  const rows = await (waits ? WAITING : SKIPPING_LOCKED)(db, {
+    claims: ASKED.json(claims.map(({ id, token }, place) => ({ place, id, token }))),
+    leaseMs,
+    attemptsMax,
+    redriveMaxMs: leaseMs + redriveAfterMs,
+  })
+  const made = new Map(rows.map((row) => [row.place, toClaim(row)]))
+  return claims.map((_, place) => made.get(place) ?? { verdict: waits ? 'unknown' : 'locked' })
+}
+
+interface JudgedRow extends PaymentRow {
+  verdict: Judgement
+  attempts_now: number
+  lease_left_ms: number
+  provider_pending_since: Date | null
+}
+
+function toClaim(row: JudgedRow): Claim {
   switch (row.verdict) {
-    case 'claimed':
-      return { verdict: 'claimed', payment: toPayment(row), attempts: row.attempts_now, pending: row.pending }
+    case 'claimed': {
+      const pending = row.provider_pending_since !== null
+      return { verdict: 'claimed', payment: toPayment(row), attempts: row.attempts_now, pending }
+    }
     case 'settled':
       return { verdict: 'settled', status: row.status }
     case 'parked':

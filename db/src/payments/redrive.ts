@@ -1,5 +1,5 @@
 import type { TimeSpan } from '@cashflow/outbox'
-import { type Kysely, sql, type Transaction } from 'kysely'
+import { type ExpressionBuilder, type Kysely, type QueryCreator, sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
 
 // However often a payment was redriven: an hour is soon enough for whoever mends the cause.
@@ -21,52 +21,96 @@ export interface Overdue {
   readonly requestId: string | undefined
 }
 
-/** Whether a payment is past its redrive: looks without a lock, so that a healthy system pays next to nothing. */
+/** Returns whether a payment is past its redrive. It takes no lock, so that a healthy system pays next to nothing. */
 export async function hasOverdue(db: Kysely<Tables>): Promise<boolean> {
-  const { rows } = await sql`
-    select 1 from payments where status = 'PENDING' and parked_at is null and redrive_at <= now() limit 1`.execute(db)
-  return rows.length > 0
+  const row = await overdue(db).select(sql.lit(1).as('one')).limit(sql.lit(1)).executeTakeFirst()
+  return row !== undefined
+}
+
+/** Status is a literal: for a parameter the planner cannot know that the partial index on `redrive_at` has all the rows. */
+function overdue(qb: QueryCreator<Tables>) {
+  return qb
+    .selectFrom('payments')
+    .where('status', '=', sql.lit('PENDING'))
+    .where('parked_at', 'is', null)
+    .where('redrive_at', '<=', sql<Date>`now()`)
 }
 
 /**
- * Takes payments that are past their redrive, the longest overdue first, and moves their redrive on. Of several
- * callers at once each takes others, and none takes a payment again before its new time.
+ * Takes payments that are past their redrive, the longest overdue first, and moves their redrive on. Concurrent callers
+ * take different payments. No payment is taken again before its new time.
  *
- * @returns whom to send through the pipeline again, and how many were put behind a lease that still runs instead
+ * @returns the payments to send through the pipeline again, and how many were moved behind a lease that still runs instead
  */
 export async function claimOverdue(
   tx: Transaction<Tables>,
   { redriveAfterMs, batchMax, spans, traced }: RedriveOptions,
 ): Promise<{ overdue: Overdue[]; leased: number }> {
-  // Status is a literal: only so is the partial index certain to serve it, whatever the planner knows of parameters.
-  // Each of those that are taken gets a microsecond of its own, so that a span can tell it from its neighbours.
-  const requestId = traced
-    ? sql`(select request_id from payment_events e where e.payment_id = p.id and e.sequence = 1)`
-    : sql`null::text`
-  const { rows } = await sql<{ id: string; leased: boolean; request_id: string | null }>`
-    with due as materialized (
-      select id from unnest(${spans.map(({ from }) => from)}::float8[], ${spans.map(({ to }) => to)}::float8[])
-        as span ("from", "to") cross join lateral (
-          select id from payments
-          where status = 'PENDING' and parked_at is null and redrive_at <= now()
-            and redrive_at >= to_timestamp("from" / 1000000) and redrive_at < to_timestamp("to" / 1000000)
-          order by redrive_at limit ${batchMax} for update skip locked
-        ) due
-      limit ${batchMax}
+  const rows = await tx
+    .with(
+      (cte) => cte('due').materialized(),
+      (qb) =>
+        qb
+          .selectFrom(timeSpans(spans))
+          .crossJoinLateral(
+            overdue(qb)
+              .select('id')
+              .where('redrive_at', '>=', sql<Date>`to_timestamp(span.from_micros / 1000000)`)
+              .where('redrive_at', '<', sql<Date>`to_timestamp(span.to_micros / 1000000)`)
+              .orderBy('redrive_at')
+              .limit(batchMax)
+              .forUpdate()
+              .skipLocked()
+              .as('due'),
+          )
+          .select('due.id')
+          .limit(batchMax),
     )
-    update payments p set
-      redrives = case when lease_until > now() then redrives else redrives + 1 end,
-      redrive_at = case
-        when lease_until > now() then lease_until + ${redriveAfterMs} * interval '1 millisecond'
-        else now() + least(${redriveAfterMs} * power(2, least(redrives, 30)), ${REDRIVE_AFTER_MAX_MS}) * interval '1 millisecond'
-      end + (clock_timestamp() - now())
-    where id = any(array(select id from due))
-    returning id, coalesce(lease_until > now(), false) as leased, ${requestId} as request_id`.execute(tx)
+    .updateTable('payments as p')
+    // An array, not a join: PostgreSQL makes it once, and then finds each row by the primary key.
+    .where('p.id', '=', (eb) => sql<string>`any(array${eb.selectFrom('due').select('id')})`)
+    .set({
+      redrives: sql<number>`case when lease_until > now() then redrives else redrives + 1 end`,
+      redrive_at: nextRedrive(redriveAfterMs),
+    })
+    .returning((eb) => [
+      'p.id',
+      sql<boolean>`coalesce(lease_until > now(), false)`.as('leased'),
+      traced ? creatorOf(eb).as('request_id') : sql<string | null>`null::text`.as('request_id'),
+    ])
+    .execute()
   const free = rows.filter(({ leased }) => !leased)
   return {
     overdue: free.map(({ id, request_id }) => ({ paymentId: id, requestId: request_id ?? undefined })),
     leased: rows.length - free.length,
   }
+}
+
+// Arrays, not a record set: JSON has no infinity.
+function timeSpans(spans: readonly TimeSpan[]) {
+  const [from, to] = [spans.map((span) => span.from), spans.map((span) => span.to)]
+  return sql<{ from_micros: number; to_micros: number }>`unnest(${from}::float8[], ${to}::float8[])`.as<'span'>(
+    sql`span (from_micros, to_micros)`,
+  )
+}
+
+/**
+ * The next redrive: doubled with each one since the last claim, or behind a lease that still runs. Each payment of a
+ * statement gets a microsecond of its own, so that a span of time can tell it from the others.
+ */
+function nextRedrive(redriveAfterMs: number) {
+  return sql<Date>`case
+    when lease_until > now() then lease_until + ${redriveAfterMs} * interval '1 millisecond'
+    else now() + least(${redriveAfterMs} * power(2, least(redrives, 30)), ${REDRIVE_AFTER_MAX_MS}) * interval '1 millisecond'
+  end + (clock_timestamp() - now())`
+}
+
+function creatorOf(eb: ExpressionBuilder<Tables & { p: { id: string } }, 'p'>) {
+  return eb
+    .selectFrom('payment_events as e')
+    .select('e.request_id')
+    .whereRef('e.payment_id', '=', 'p.id')
+    .where('e.sequence', '=', sql.lit(1))
 }
 
 /**

@@ -1,51 +1,83 @@
+import { defined } from '@cashflow/async'
 import { type Currency, isSameAmount, type Payment } from '@cashflow/domain'
 import { type Kysely, sql } from 'kysely'
-import { standbyMark } from '../postgres/standby.ts'
+import { forceReplicationWait } from '../postgres/standby.ts'
+import { recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 
 /** The payment that has a new payment's reference: the new one itself, or another one, which may have been pruned. */
 export interface ReferenceHolder {
   readonly paymentId: string
-  /** The members in which the other one differs from the new one. */
+  /** The members in which the holder differs from the new payment. */
   readonly mismatch: readonly ('amount' | 'currency')[]
 }
 
-/** A stored payment that has the reference of a given one. */
-interface HolderRow {
-  given_id: string
-  id: string
-  amount_minor: string
-  currency: Currency
+/**
+ * Finds out which payments have the references of new payments, after the COMMIT of the transaction that `inserted` some
+ * of them. Not in that transaction: PostgreSQL shows what others have committed since then to a younger snapshot only.
+ *
+ * @param inserted the ids of those that have their references
+ * @returns for each, in their order, the payment that has its reference. That is the payment itself where it was inserted,
+ * by this transaction or by an earlier one whose answer was lost
+ */
+export async function findHolders(
+  db: Kysely<Tables>,
+  payments: readonly { readonly payment: Payment }[],
+  inserted: ReadonlySet<string>,
+): Promise<ReferenceHolder[]> {
+  const others = payments.flatMap(({ payment }) => (inserted.has(payment.id) ? [] : [payment]))
+  const rows = others.length > 0 ? await findRows(db, others) : []
+  const found = new Map(rows.map((row) => [row.given_id, row]))
+  return payments.map(({ payment }) => {
+    if (inserted.has(payment.id)) return { paymentId: payment.id, mismatch: [] }
+    return toReferenceHolder(
+      payment,
+      defined(found.get(payment.id), `holder of the reference of payment ${payment.id}`),
+    )
+  })
 }
 
-/** Finds the payments that have the references of `payments`, which were not inserted, by the ids of the latter. */
-export async function findHolders(db: Kysely<Tables>, payments: readonly Payment[]): Promise<Map<string, HolderRow>> {
+const GIVEN = recordSet('given', { id: 'uuid', merchant_id: 'uuid', reference: 'text' })
+
+function findRows(db: Kysely<Tables>, payments: readonly Payment[]) {
   const given = payments.map(({ id, merchantId, reference }) => ({ id, merchant_id: merchantId, reference }))
-  // With a younger snapshot than the insert's: those rows have committed by now, or are our own. Whether a standby has
-  // them is not known, so the answer waits for it. Each looked up by itself (limit is a fence), or a plan made for few
-  // payments would read all of them.
-  const { rows } = await sql<HolderRow>`
-    with logged as materialized (select ${standbyMark()})
-    select given.id as given_id, held.*
-    from logged,
-      json_to_recordset(${JSON.stringify(given)}::json) as given (id uuid, merchant_id uuid, reference text)
-      cross join lateral (
-        select id, amount_minor, currency from payments p
-        where p.merchant_id = given.merchant_id and p.reference = given.reference collate "C"
-        union all
-        select id, amount_minor, currency from pruned_references r
-        where r.merchant_id = given.merchant_id and r.reference = given.reference collate "C"
-        limit 1
-      ) held`.execute(db)
-  if (rows.length < payments.length) throw new Error('A payment was neither inserted nor in the way')
-  return new Map(rows.map((row) => [row.given_id, row]))
+  const reference = sql<string>`given.reference collate "C"`
+  return (
+    db
+      // Whether a standby has the rows that this reads is not known, so the answer waits for one.
+      .with(
+        (cte) => cte('logged').materialized(),
+        (qb) => qb.selectNoFrom(sql`${forceReplicationWait()}`.as('mark')),
+      )
+      .selectFrom(['logged', GIVEN.from(sql.val(GIVEN.json(given)))])
+      // Limit is a fence: without it PostgreSQL makes a join of this, and one that was planned for few payments reads all.
+      .crossJoinLateral((eb) =>
+        eb
+          .selectFrom('payments as p')
+          .select(['p.id', 'p.amount_minor', 'p.currency'])
+          .whereRef('p.merchant_id', '=', 'given.merchant_id')
+          .where('p.reference', '=', reference)
+          .unionAll(
+            eb
+              .selectFrom('pruned_references as r')
+              .select(['r.id', 'r.amount_minor', 'r.currency'])
+              .whereRef('r.merchant_id', '=', 'given.merchant_id')
+              .where('r.reference', '=', reference),
+          )
+          .limit(sql.lit(1))
+          .as('held'),
+      )
+      .select(['given.id as given_id', 'held.id', 'held.amount_minor', 'held.currency'])
+      .execute()
+  )
 }
 
-/** @param row undefined where the given payment was inserted */
-export function toReferenceHolder(given: Payment, row?: HolderRow): ReferenceHolder {
+function toReferenceHolder(given: Payment, held: HolderRow): ReferenceHolder {
+  const currency = held.currency as Currency
   const mismatch: ('amount' | 'currency')[] = []
-  if (row && !isSameAmount({ amountMinor: BigInt(row.amount_minor), currency: row.currency }, given))
-    mismatch.push('amount')
-  if (row && row.currency !== given.currency) mismatch.push('currency')
-  return { paymentId: row?.id ?? given.id, mismatch }
+  if (!isSameAmount({ amountMinor: BigInt(held.amount_minor), currency }, given)) mismatch.push('amount')
+  if (currency !== given.currency) mismatch.push('currency')
+  return { paymentId: held.id, mismatch }
 }
+
+type HolderRow = Awaited<ReturnType<typeof findRows>>[number]

@@ -1,6 +1,7 @@
 import { type ExpressionBuilder, sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
-import { fromNow, type NewClaim } from './payment-store.ts'
+import type { NewClaim } from './claim.ts'
+import { fromNow } from './row.ts'
 
 /** Locks a payment, and says whether this claim still holds it, or has settled it. */
 export async function lockClaimed(tx: Transaction<Tables>, { id, token }: NewClaim): Promise<boolean> {

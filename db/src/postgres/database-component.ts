@@ -4,7 +4,7 @@ import { ensureSchema, SchemaError } from '../migrate/schema.ts'
 import type { Tables } from '../tables.ts'
 import { DatabaseSettingError, refusedSettings } from './errors.ts'
 
-/** The pool as a part of a process: starts once PostgreSQL answers and its schema is new enough; stop closes the pool. */
+/** The pool as a component of a process. It has started when PostgreSQL answers and the schema is new enough. Stop closes the pool. */
 export function databaseComponent(db: Kysely<Tables>, logger: Logger): Component {
   return {
     name: 'database',

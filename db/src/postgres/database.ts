@@ -1,13 +1,20 @@
 import type { Logger } from '@cashflow/runtime'
-import { Kysely, PostgresDialect, type PostgresPool } from 'kysely'
+import { Kysely, type PostgresPool } from 'kysely'
 import type { Tables } from '../tables.ts'
 import { DatabaseSettingError, type ReadOnlyError } from './errors.ts'
 import { createHostPool } from './host-pool.ts'
 import { HostSession, type HostSessionConfig } from './host-session.ts'
 import { createHostWatch, type HostWatch } from './host-watch.ts'
 import { createHosts, type Host } from './hosts.ts'
+import { OneTripDialect } from './one-trip-driver.ts'
 import type { Session } from './session.ts'
-import { CONNECT_MS, ineffectiveParameters, type SessionOptions, sessionConfig } from './session-config.ts'
+import {
+  CONNECT_MS,
+  createSharedLookup,
+  ineffectiveParameters,
+  type SessionOptions,
+  sessionConfig,
+} from './session-config.ts'
 import { createTimelines } from './timelines.ts'
 
 export interface DatabaseOptions extends SessionOptions {
@@ -16,21 +23,21 @@ export interface DatabaseOptions extends SessionOptions {
 }
 
 const REFUSALS_EVERY_MS = 10_000
-/** The start of a session, where there is another host to try. */
+/** The limit of a session's start if there is another host to try. */
 const ATTEMPT_MS = 1_000
 
-/** A pool of sessions with the primary, and sessions outside of it that find the primary in the same way. */
+/** A pool of sessions with the primary, and a way to open sessions outside of the pool. */
 export class Database extends Kysely<Tables> {
-  /** Opens a session for LISTEN, with all that those in the pool have. It is the caller's to end. */
+  /** Opens a session with the primary for LISTEN, with the settings of those in the pool. The caller has to end it. */
   readonly openSession: (applicationName: string) => Promise<Session>
 
   constructor(pool: () => Promise<PostgresPool>, openSession: Database['openSession']) {
-    super({ dialect: new PostgresDialect({ pool }) })
+    super({ dialect: new OneTripDialect({ pool }) })
     this.openSession = openSession
   }
 }
 
-/** A pool whose sessions all have a limit for each way of waiting. It is opened when first used. */
+/** Creates a pool whose sessions have a limit for each way of waiting. It is opened when it is first used. */
 export function createDatabase(options: DatabaseOptions): Database {
   let servers: Servers | undefined
   const open = async () => {
@@ -54,13 +61,14 @@ function openServers(options: DatabaseOptions): Servers {
   const hosts = createHosts(url, logger)
   const timelines = createTimelines(logger)
   const refusals = createRefusals(logger)
+  const lookup = createSharedLookup()
   const isOne = hosts.all.length === 1
   const configOf = (host: Host, name = applicationName): HostSessionConfig => ({
-    ...sessionConfig({ ...options, url: host.url, applicationName: name }),
+    ...sessionConfig({ ...options, url: host.url, applicationName: name }, lookup),
     timelines,
     startMs: isOne ? CONNECT_MS : ATTEMPT_MS,
     onRefused: (reason) => {
-      // Among several hosts standbys are no news.
+      // One of several hosts may well be a standby.
       if (isOne || reason instanceof DatabaseSettingError) refusals.report(reason, host)
     },
     onOverdue: () => hosts.demote(host),
@@ -72,7 +80,7 @@ function openServers(options: DatabaseOptions): Servers {
     logger,
     onFirst: (session) => {
       refusals.begin()
-      warnOfNoEffect(logger, url, session)
+      warnOfIneffectiveSettings(logger, url, session)
     },
   })
   const openSession = (name: string) =>
@@ -104,7 +112,7 @@ function watched(pool: PostgresPool, watch: HostWatch): PostgresPool {
   }
 }
 
-/** Logs why sessions are refused, at most every 10 seconds. Before the first session it says nothing: the start fails. */
+/** Logs why sessions are refused, at most every 10 seconds. Until the first session the caller reports it: the start fails. */
 function createRefusals(logger: Logger) {
   let nextAt = Number.POSITIVE_INFINITY
   return {
@@ -123,13 +131,13 @@ function createRefusals(logger: Logger) {
   }
 }
 
-/** Tells the operator once, when the first session is there, what has no effect. */
-function warnOfNoEffect(logger: Logger, url: string, { found }: Session): void {
+/** Warns the operator, once the first session is open, of settings that have no effect. */
+function warnOfIneffectiveSettings(logger: Logger, url: string, { found }: Session): void {
   const parameters = ineffectiveParameters(url)
   if (parameters.length > 0)
     logger.warn('parameters of DATABASE_URL have no effect, each session sets them itself', { parameters })
   if (found?.ends_unread) return
-  logger.warn('a relay that freezes while it receives keeps its lanes: tcp_user_timeout has no effect', {
+  logger.warn('tcp_user_timeout has no effect, so a relay that freezes while it receives keeps its lanes', {
     reason: found?.by_tcp ? 'the server has no such limit' : 'PostgreSQL is reached by a Unix socket',
     promise: 11,
   })

@@ -1,6 +1,6 @@
 /**
- * COMMIT was answered, but with a warning: nobody waits for the synchronous standby any longer, so the transaction may
- * be lost with this primary. Run again, it finds what it did, and waits for the standby itself.
+ * COMMIT succeeded with a warning: PostgreSQL stopped waiting for the synchronous standby, so the transaction may be lost
+ * with this primary. If it is run again, it finds its own rows and waits for the standby itself.
  */
 export class CommitInDoubtError extends Error {
   readonly code = 'commit_in_doubt'
@@ -11,16 +11,16 @@ export class CommitInDoubtError extends Error {
 }
 
 /**
- * The server takes no writes: a standby, or a primary that was told to. It may be behind what another server has
- * committed, so nothing is read from it either.
+ * The server takes no writes: it is a standby, or a primary that was set to read-only. It may lack transactions that
+ * another server has committed, so nothing is read from it either.
  */
 export class ReadOnlyError extends Error {
   readonly code = '57P03'
 }
 
 /**
- * A standby of the server was promoted, so it is no longer the primary, even if it takes writes. What it shows is old, and
- * what it stores may be lost.
+ * A standby of the server was promoted, so the server is not the primary, even if it takes writes. Its rows are old, and
+ * its new rows may be lost.
  */
 export class OldTimelineError extends Error {
   readonly code = '08006'
@@ -33,10 +33,10 @@ export class OldTimelineError extends Error {
   }
 }
 
-/** None of several hosts gave a session that may be used. */
+/** No session could be opened on any of several hosts. */
 export class NoHostError extends Error {
   readonly code = '08001'
-  /** Of each host. */
+  /** The error of each host. */
   readonly errors: readonly unknown[]
 
   constructor(errors: ReadonlyMap<{ readonly name: string }, unknown>) {
@@ -46,7 +46,7 @@ export class NoHostError extends Error {
   }
 }
 
-/** A setting of the server, the database, the role or a pooler that breaks a guarantee. The message says what to do. */
+/** A setting of the server, the database, the role or a pooler breaks a guarantee. The message says what to do. */
 export class DatabaseSettingError extends Error {
   readonly code = 'database_setting'
 }
@@ -76,13 +76,13 @@ const NETWORK = new Set([
   'EHOSTUNREACH',
 ])
 
-// What pg and pg-pool say of a lost or missing connection without any code.
+// Messages of pg and pg-pool about a lost or missing connection, which have no code.
 const CODELESS =
   /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Query read timeout|timeout expired|Client was closed|.* is not queryable)/i
 
 /**
- * Whether the same transaction may succeed when it is run again at once, as a whole: conflicts, and a server that is
- * away. The outcome of a transaction whose COMMIT failed like this is in doubt, so that whole has to be idempotent.
+ * True if the same transaction may succeed when it is run again at once as a whole: after a conflict, or while the server
+ * is unavailable. A COMMIT that fails like this may have taken effect, so the whole transaction has to be idempotent.
  */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false
@@ -94,9 +94,9 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * Whether an error is the work's own fault, which repeating does not change: a bug, or a statement that PostgreSQL will always
- * refuse (classes 0A, 21, 22, 23, 42 and P0 of its error codes). All else may pass: a full disk, a changed password, a
- * database that takes no connections, a statement that took too long.
+ * True if repeating the work cannot succeed: the error is a bug, or PostgreSQL will always refuse the statement (classes
+ * 0A, 21, 22, 23, 42 and P0 of its error codes). Every other cause may end: a full disk, a changed password, a database
+ * that takes no connections, a statement that took too long.
  */
 export function isPermanent(error: unknown): boolean {
   if (isTransient(error)) return false
@@ -105,38 +105,38 @@ export function isPermanent(error: unknown): boolean {
   return code === undefined || /^ERR_/.test(code) || /^(0A|21|22|23|42|P0)...$/.test(code)
 }
 
-// What an SQLSTATE says of the server, the session, the load or the disk (08, 25, 26, 28, 3D, 40, 53, 55, 57, 58), or of the
-// statement, with any rows (0A, 42). But 58030 is what PostgreSQL says of a single page that the disk cannot read.
+// SQLSTATEs about the server, the session, the load or the disk (08, 25, 26, 28, 3D, 40, 53, 55, 57, 58), or about the
+// statement with any rows (0A, 42). The exception is 58030, which PostgreSQL reports for a single unreadable page.
 const NOT_OF_AN_ITEM = /^(08|25|26|28|3D|40|53|55|57|58(?!030)|0A|42)/
 
 /**
- * Whether PostgreSQL answered a statement with an error that one item may have caused, by its values or by the rows and
- * pages that it needs: damaged data and internal errors (XX), an unreadable page (58030), a program limit (54), a
- * constraint (23) and the like. The same statement about another item may succeed.
+ * True if one item may have caused PostgreSQL's error, by its values or by the rows and pages that it needs. Examples are
+ * damaged data and internal errors (XX), an unreadable page (58030), a program limit (54) and a constraint (23). The same
+ * statement may succeed for another item.
  */
 export function mayBeItemsOwn(error: unknown): boolean {
   const state = sqlStateOf(error)
-  return state !== undefined && !NOT_OF_AN_ITEM.test(state) && !isOfAll(error as Error)
+  return state !== undefined && !NOT_OF_AN_ITEM.test(state) && !concernsAll(error as Error)
 }
 
-/** Whether an error meets every statement, although its SQLSTATE may be that of one: XX000 from a pooler, and 54000. */
-function isOfAll(error: Error): boolean {
+/** True if every statement gets this error, although its SQLSTATE may also concern one: XX000 of a pooler, and 54000. */
+function concernsAll(error: Error): boolean {
   return endsSession(error) || ('routine' in error && OUT_OF_IDS.has(String(error.routine)))
 }
 
-// By their place in PostgreSQL's source. It takes no writes until VACUUM has freed ids of transactions.
+// Places in PostgreSQL's source. PostgreSQL takes no writes until VACUUM has freed transaction ids.
 const OUT_OF_IDS = new Set(['GetNewTransactionId', 'GetNewMultiXactId'])
 
-/** It is not about a statement. Poolers always say it in English, PostgreSQL in most languages. */
+/** True if the error ended the session, so that no statement caused it. Poolers, and PostgreSQL in most languages, use these words. */
 function endsSession(error: Error): boolean {
   return 'severity' in error && (error.severity === 'FATAL' || error.severity === 'PANIC')
 }
 
-/** Whether a statement met no working server, or got no answer. False when PostgreSQL answered that it failed. */
+/** True if no server worked on the statement, or none answered. False if PostgreSQL answered that the statement failed. */
 export function isAway(error: unknown): boolean {
   const state = sqlStateOf(error)
   if (state !== undefined && endsSession(error as Error)) return true
-  // 55000 is that of a database that takes no connections.
+  // 55000 is the code of a database that takes no connections.
   return state === undefined ? !isPermanent(error) : /^(08...|25006|28...|3D...|57P..|53300|55000)$/.test(state)
 }
 
@@ -147,25 +147,26 @@ const SETTINGS_BY_STATE: Readonly<Record<string, string>> = {
   '42501': 'DATABASE_URL, or DB_USER', // insufficient_privilege
 }
 
-/** The settings to look at where PostgreSQL answered, and does not let this user in, or not into this database. */
+/** The settings to check when PostgreSQL refused this user, or refused it this database. */
 export function refusedSettings(error: unknown): string | undefined {
   if (error instanceof NoHostError) return error.errors.map(refusedSettings).find((settings) => settings !== undefined)
-  return SETTINGS_BY_STATE[sqlStateOf(error) ?? '']
+  const state = sqlStateOf(error)
+  return state === undefined ? undefined : SETTINGS_BY_STATE[state]
 }
 
-/** PostgreSQL's code of an error. Node has codes with five letters as well, such as EPIPE. */
+/** PostgreSQL's code of an error. Node has codes of five letters too, such as EPIPE. */
 function sqlStateOf(error: unknown): string | undefined {
   const code = error instanceof Error ? codeOf(error) : undefined
   return code !== undefined && /^(?!E)[0-9A-Z]{5}$/.test(code) ? code : undefined
 }
 
-/** A prepared statement would return other columns than it did: a migration came between. Its session cannot use it again. */
+/** True if a migration changed the columns that a prepared statement returns. Its session cannot use the statement again. */
 export function isStalePlan(error: Error): boolean {
-  // By its place in PostgreSQL's source: the message is in the server's language.
+  // `routine` is a place in PostgreSQL's source. The message is in the server's language.
   return codeOf(error) === '0A000' && 'routine' in error && error.routine === 'RevalidateCachedQuery'
 }
 
-/** The session's server takes no writes (any longer): another one may be the primary now. */
+/** True if the session's server takes no writes, so that another one may be the primary. */
 export function isReadOnly(error: Error): boolean {
   return codeOf(error) === '25006'
 }

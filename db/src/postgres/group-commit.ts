@@ -1,36 +1,39 @@
+import { defined } from '@cashflow/async'
 import { isPermanent, mayBeItemsOwn } from './errors.ts'
 
-/** The result of an item that has to be done alone: another session has locked its row. */
+/** The result of an item that has to be committed alone, because another session has locked its row. */
 export const ALONE = Symbol('alone')
 
 export interface GroupCommitOptions<Item extends object, Result> {
   /**
-   * Does the work of all items in one transaction, and answers when it has committed: a result each, in their order. Where
-   * the item is not `alone` it should wait for no lock, and answer `ALONE` for an item whose row is locked.
+   * Does the work of all items in one transaction, and resolves after its COMMIT with one result for each, in their order.
+   * Unless the item is `alone`, it waits for no lock: an item whose row is locked gets the result `ALONE`.
    */
   commit(items: readonly Item[], alone: boolean): Promise<readonly (Result | typeof ALONE)[]>
-  /** Items in one transaction. */
+  /** Maximum number of items in one transaction. */
   batchMax: number
-  /** Such transactions at the same time, at most: one, unless it is held up or much more waits than it holds. */
+  /** Maximum number of concurrent batches. A second one starts only if the first is slow, or small next to the queue. */
   writersMax: number
-  /** Transactions of a single item at the same time, beside those. */
+  /** Maximum number of concurrent transactions of a single item, in addition to the batches. */
   aloneMax: number
 }
 
 export interface GroupCommit<Item extends object, Result> {
   /**
-   * Does the item's work, together with whatever else is there to be done. What is transient is the caller's to repeat,
-   * with the same item: it has to be idempotent, as any transaction whose COMMIT may be in doubt.
+   * Commits an item, together with the other items in the queue. After a transient error the caller may repeat the call
+   * with the same item. The work has to be idempotent, as in any transaction whose COMMIT may be in doubt.
    *
-   * @throws what `commit` throws; or the signal's reason, when it has aborted before the work began
+   * @throws what `commit` of the options throws, or the signal's reason if it aborts before the transaction begins
    */
   commit(item: Item, signal?: AbortSignal): Promise<Result>
 }
 
-// The callers of one batch get their answers, and come again, while the next one is with the database. Two at once are
-// smaller, and cost the database more; a second one evens out what has become too unequal.
-const WAITING_TO_WRITTEN = 3
-const PATIENCE_MS = 50
+// One batch in flight is cheapest: while it commits, the callers of the previous one submit the next. A second concurrent
+// batch makes both smaller and costs PostgreSQL more per item. So it starts only when the queue is this many times as long
+// as the batches in flight.
+const WAITING_TO_IN_FLIGHT = 3
+/** A batch that takes longer counts as slow: it probably waits for a lock, and does not keep the next one from starting. */
+const SLOW_AFTER_MS = 50
 
 interface Waiting<Item, Result> {
   readonly item: Item
@@ -40,11 +43,12 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Concurrent callers share a transaction: whoever comes while others are being written joins the batch that gathers. Nobody
- * waits for others to come: a lone caller is served at once, and batches grow only as far as the load makes them.
+ * Lets concurrent callers share a transaction. An item that arrives while a batch commits joins the next batch. No item
+ * waits for others to arrive: a single one is committed at once, and batches grow only with the load.
  *
- * What one item may have caused, a conflict, a fault or a damaged row, fails no other item: each item of that batch is done
- * again in a transaction of its own, and from then on never in a batch. So is an item whose row is locked, and it alone.
+ * An error that one item may have caused (a conflict, a permanent error, a damaged row) fails no other item. Each item of
+ * that batch is committed again in a transaction of its own, and never in a batch again. The same is done with an item
+ * whose row is locked, but not with the others of its batch.
  */
 export function createGroupCommit<Item extends object, Result>({
   commit,
@@ -53,45 +57,48 @@ export function createGroupCommit<Item extends object, Result>({
   aloneMax,
 }: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
   type Entry = Waiting<Item, Result>
-  const suspects = new WeakSet<Item>()
-  const batches = createWriters<Entry>(batchMax, writersMax, (waiting) => write(waiting, false))
-  const singles = createWriters<Entry>(1, aloneMax, (waiting) => write(waiting, true))
+  const aloneItems = new WeakSet<Item>()
+  const batchWriters = createWriters<Entry>(batchMax, writersMax, (entries) => write(entries, false))
+  const aloneWriters = createWriters<Entry>(1, aloneMax, (entries) => write(entries, true))
 
-  /** Answers with what is left to do: to tell the callers. */
-  async function write(waiting: readonly Entry[], alone: boolean): Promise<() => void> {
-    const wanted = waiting.filter(isWanted)
+  /** @returns a function that gives the callers their results */
+  async function write(entries: readonly Entry[], alone: boolean): Promise<() => void> {
+    const wanted = entries.filter(isWanted)
     if (wanted.length === 0) return () => {}
     try {
       const items = wanted.map(({ item }) => item)
       const results = await commit(items, alone)
+      if (results.length !== items.length) throw new Error(`bug: ${results.length} results for ${items.length} items`)
       return () => {
-        for (const [index, one] of wanted.entries()) {
-          const result = results[index] as Result | typeof ALONE
-          if (result !== ALONE) one.resolve(result)
-          else {
-            suspects.add(one.item)
-            singles.add(one)
-          }
+        for (const [index, result] of results.entries()) {
+          const entry = defined(wanted[index], `item for result ${index}`)
+          if (result === ALONE) writeAlone(entry)
+          else entry.resolve(result)
         }
       }
     } catch (error) {
       return () => {
-        for (const one of wanted) fail(one, error, wanted.length)
+        for (const entry of wanted) fail(entry, error, wanted.length)
       }
     }
   }
 
-  function fail(one: Entry, error: unknown, count: number): void {
-    const isSuspect = isSuspicious(error)
-    if (isSuspect) suspects.add(one.item)
-    if (isSuspect && count > 1) singles.add(one)
-    else one.reject(error)
+  function writeAlone(entry: Entry): void {
+    aloneItems.add(entry.item)
+    aloneWriters.add(entry)
+  }
+
+  function fail(entry: Entry, error: unknown, count: number): void {
+    const isOwn = mayConcernOneItem(error)
+    if (isOwn) aloneItems.add(entry.item)
+    if (isOwn && count > 1) aloneWriters.add(entry)
+    else entry.reject(error)
   }
 
   return {
     commit(item, signal) {
       return new Promise((resolve, reject) => {
-        const writers = suspects.has(item) ? singles : batches
+        const writers = aloneItems.has(item) ? aloneWriters : batchWriters
         writers.add({ item, signal, resolve, reject })
       })
     },
@@ -103,46 +110,46 @@ function isWanted<Item, Result>({ signal, reject }: Waiting<Item, Result>): bool
   return !signal?.aborted
 }
 
-/** First come, first served. Another writer joins when a whole batch waits, or thrice what the others hold that are not held up. */
+/** Writes entries in the order of their arrival, in batches of at most `batchMax`. */
 function createWriters<Entry>(batchMax: number, writersMax: number, write: (entries: Entry[]) => Promise<() => void>) {
   const waiting: Entry[] = []
   let writing = 0
-  /** Entries with writers that are not held up. */
-  let written = 0
-  let beginning = false
+  /** Entries of the batches in flight that are not slow. */
+  let inFlight = 0
+  let isScheduled = false
 
-  const mayBegin = () => waiting.length >= Math.min(batchMax, WAITING_TO_WRITTEN * written)
+  const mayBegin = () => waiting.length >= Math.min(batchMax, WAITING_TO_IN_FLIGHT * inFlight)
 
   function begin(): void {
-    beginning = false
+    isScheduled = false
     while (waiting.length > 0 && writing < writersMax && mayBegin()) start(waiting.splice(0, batchMax))
   }
 
   function start(entries: Entry[]): void {
     let isSlow = false
-    const patience = setTimeout(() => {
+    const slow = setTimeout(() => {
       isSlow = true
-      written -= entries.length
+      inFlight -= entries.length
       begin()
-    }, PATIENCE_MS)
+    }, SLOW_AFTER_MS)
     writing += 1
-    written += entries.length
-    void write(entries).then((tell) => {
-      clearTimeout(patience)
+    inFlight += entries.length
+    void write(entries).then((giveResults) => {
+      clearTimeout(slow)
       writing -= 1
-      if (!isSlow) written -= entries.length
-      // The database has its next work before the callers do theirs.
+      if (!isSlow) inFlight -= entries.length
+      // First the next batch, then the callers: so PostgreSQL works while they do.
       begin()
-      tell()
+      giveResults()
     })
   }
 
   return {
     add(entry: Entry): void {
       waiting.push(entry)
-      if (beginning) return
-      beginning = true
-      // After all that has arrived in this turn of the event loop.
+      if (isScheduled) return
+      isScheduled = true
+      // After everything that arrives in this turn of the event loop.
       setImmediate(begin)
     },
   }
@@ -154,8 +161,8 @@ const CONFLICTS = new Set([
   '57014', // query_canceled: the statement took too long
 ])
 
-/** Whether an error may be due to a single item of many; all else is the server's or the network's matter. */
-function isSuspicious(error: unknown): boolean {
+/** True if a single item may have caused the error. All other errors are due to the server or the network. */
+function mayConcernOneItem(error: unknown): boolean {
   if (isPermanent(error) || mayBeItemsOwn(error)) return true
   return error instanceof Error && 'code' in error && CONFLICTS.has(String(error.code))
 }

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import type { Logger } from '@cashflow/runtime'
 import type { PostgresPool } from 'kysely'
 import pg from 'pg'
@@ -9,7 +10,7 @@ export interface HostPoolOptions {
   hosts: Hosts
   configOf: (host: Host) => HostSessionConfig
   poolMax: number
-  /** Told of the first session. */
+  /** Called with the first session. */
   onFirst: (session: HostSession) => void
   logger: Logger
 }
@@ -17,8 +18,8 @@ export interface HostPoolOptions {
 const CONNECTION_LIFETIME_S = 1_800
 
 /**
- * The sessions with whichever host is the primary. Each host has a pool of its own, and only that of the primary is
- * filled. An idle session is handed out at once. Where one has to be made, the hosts are tried in their order.
+ * Creates a pool of sessions with the host that is the primary. Each host has a pool, and only the primary's one gets
+ * sessions. An idle session is used at once. If there is none, the hosts are tried in their order.
  */
 export function createHostPool({ hosts, configOf, poolMax, onFirst, logger }: HostPoolOptions): PostgresPool {
   const pools = new Map(hosts.all.map((host) => [host, createPool(host)]))
@@ -32,17 +33,17 @@ export function createHostPool({ hosts, configOf, poolMax, onFirst, logger }: Ho
       ...config,
       Client: class extends HostSession {
         constructor() {
-          super(config)
+          super({ ...config, pipeline: true })
         }
       },
       max: poolMax,
       maxLifetimeSeconds: CONNECTION_LIFETIME_S,
     })
-    pool.on('error', () => {}) // The session reports it.
+    pool.on('error', () => {}) // The listener on the session logs it.
     pool.on('acquire', () => inUse.set(pool, usedOf(pool) + 1))
     pool.on('release', () => inUse.set(pool, usedOf(pool) - 1))
     pool.on('connect', (client) => {
-      // Without a listener of its own a checked-out client that the server ends would end the process.
+      // Without this listener, the server could end the process by ending a session that is in use.
       client.on('error', (error) => logger.warn('database connection lost', { host: host.name, error }))
       if (!isFirst) return
       isFirst = false
@@ -51,12 +52,12 @@ export function createHostPool({ hosts, configOf, poolMax, onFirst, logger }: Ho
     return pool
   }
 
-  const poolOf = (host: Host) => pools.get(host) as pg.Pool
+  const poolOf = (host: Host) => defined(pools.get(host), `pool of ${host.name}`)
   const usedOf = (pool: pg.Pool) => inUse.get(pool) ?? 0
-  // Sessions that are being made do not count. Otherwise a caller that waits for a host without answers tries no other.
+  // Sessions that are being opened do not count. Otherwise callers would wait for a silent host, and try no other.
   const isFull = (pool: pg.Pool) => usedOf(pool) >= poolMax
 
-  /** Once for each host: other hosts may be behind other poolers. */
+  /** Checks each host once. Hosts may be behind different poolers. */
   function check(host: Host): Promise<void> {
     const begun = checks.get(host) ?? refuseTransactionPooler(configOf(host), configOf(host).startMs)
     checks.set(host, begun)
@@ -77,7 +78,7 @@ export function createHostPool({ hosts, configOf, poolMax, onFirst, logger }: Ho
         try {
           return await first.connect()
         } catch (error) {
-          if (isFull(first)) throw error // It waited in vain for another session to be released.
+          if (isFull(first)) throw error // No session was released in time.
         }
       }
       return await hosts.reach(attempt, (late) => late.release(true))

@@ -5,11 +5,11 @@ import type { Timelines } from './timelines.ts'
 
 export interface HostSessionConfig extends SessionConfig {
   timelines: Timelines
-  /** The limit of the whole start, in milliseconds: pg's own ends before the first statement. */
+  /** The limit of the whole start, in milliseconds. The limit of pg ends before the first statement. */
   startMs: number
 }
 
-/** A session with the latest primary that this process knows of. It is closed when a later one is seen. */
+/** A session with the latest primary that this process has seen. It is closed when the process sees a later one. */
 export class HostSession extends Session {
   readonly #timelines: Timelines
   readonly #startMs: number

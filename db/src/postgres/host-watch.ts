@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '@cashflow/async'
 import type { Logger } from '@cashflow/runtime'
 import type { Host } from './hosts.ts'
 import { Session } from './session.ts'
@@ -19,16 +19,16 @@ export interface HostWatch {
 }
 
 const INTERVAL_MS = 1_000
-/** Of a look, with the connection that it may have to make. */
+/** The limit of one look, with the connection that it may have to open. */
 const LIMIT_MS = 1_000
-/** How long the first session waits for the first look, so that no process begins with a primary that was replaced. */
+/** How long the first session waits for the first looks, so that no process starts on a primary that was replaced. */
 const FIRST_LOOK_MS = 250
-/** Looks in a row without an answer before it is logged. */
+/** How many looks in a row may fail before the failure is logged. */
 const FAILED_LOOKS = 3
 
 /**
- * Asks each host once a second, on one connection each, for the timeline of its log. That is how a primary is found out
- * that was replaced without its knowledge. A host that does not answer delays no other one, and counts for nothing.
+ * Asks each host once a second, on one connection each, for the timeline of its log. A primary that was replaced while it
+ * was unreachable does not know it, but has a lower timeline. A host that does not answer delays no other and is ignored.
  */
 export function createHostWatch({ hosts, timelines, configOf, logger }: HostWatchOptions): HostWatch {
   const stopping = new AbortController()
@@ -37,19 +37,19 @@ export function createHostWatch({ hosts, timelines, configOf, logger }: HostWatc
   let firstLooks: Promise<unknown> | undefined
   let areApart = false
 
-  /** Not all hosts are servers of one cluster: an operator has to be told. */
+  /** Alerts the operator when not all hosts belong to one cluster. */
   function compare(host: Host, system: string): void {
     systems.set(host, system)
     const areNow = new Set(systems.values()).size > 1
     if (areNow && !areApart)
-      logger.error('database hosts are not of one system, payments may be stored in different databases', {
+      logger.error('database hosts belong to different clusters, payments may be stored in different databases', {
         hosts: [...systems].map(([{ name }, own]) => `${name}: ${own}`),
       })
     areApart = areNow
   }
 
   async function look(session: Session, host: Host, isNew: boolean): Promise<void> {
-    const end = () => session.connection.stream.destroy(new Error('No answer in time'))
+    const end = () => session.connection.stream.destroy(new Error('no answer in time'))
     const limit = setTimeout(end, LIMIT_MS)
     stopping.signal.addEventListener('abort', end)
     try {
@@ -68,19 +68,19 @@ export function createHostWatch({ hosts, timelines, configOf, logger }: HostWatc
     while (!stopping.signal.aborted) {
       const isNew = session === undefined
       try {
-        // Without limits it takes a standby as well. Its certificates are read here: their files may be away for a while.
+        // A session without limits accepts a standby. Certificates are read here, as their files may be missing for a while.
         session ??= new Session({ ...configOf(host), limits: undefined })
         await look(session, host, isNew)
-        if (failed >= FAILED_LOOKS) logger.info('database host can be asked again', { host: host.name })
+        if (failed >= FAILED_LOOKS) logger.info('database host is watched again', { host: host.name })
         failed = 0
       } catch (error) {
         session?.connection.stream.destroy()
         session = undefined
         failed += 1
-        if (failed === FAILED_LOOKS) logger.warn('database host cannot be asked', { host: host.name, error })
+        if (failed === FAILED_LOOKS) logger.warn('database host cannot be watched', { host: host.name, error })
       }
       onLooked()
-      await sleep(INTERVAL_MS, undefined, { signal: stopping.signal }).catch(() => {}) // Only abort rejects.
+      await pause(INTERVAL_MS, stopping.signal)
     }
     session?.connection.stream.destroy()
   }
@@ -91,10 +91,9 @@ export function createHostWatch({ hosts, timelines, configOf, logger }: HostWatc
       return { looked, watching: watch(host, resolve) }
     })
     loops = Promise.all(looks.map(({ watching }) => watching))
-    const over = new AbortController()
-    const wait = sleep(FIRST_LOOK_MS, undefined, { signal: over.signal }).catch(() => {}) // Only abort rejects.
-    await Promise.race([wait, Promise.all(looks.map(({ looked }) => looked))])
-    over.abort()
+    const allLooked = new AbortController()
+    void Promise.all(looks.map(({ looked }) => looked)).then(() => allLooked.abort())
+    await pause(FIRST_LOOK_MS, allLooked.signal)
   }
 
   return {

@@ -8,20 +8,20 @@ export interface Host {
   readonly url: string
 }
 
-/** The servers of which one is the primary, in the order in which they are tried. */
+/** The hosts of a URL, one of which is the primary, in the order in which they are tried. */
 export interface Hosts {
   readonly all: readonly [Host, ...Host[]]
-  /** The host that is tried first: the one that last worked. */
+  /** The host that is tried first. It is the one that last worked. */
   readonly first: Host
   /**
-   * Tries the hosts in their order until one attempt succeeds. The next attempt begins when the one before has failed, or
-   * after 250 ms without an answer. An attempt has to end by itself.
+   * Tries the hosts in their order until one attempt succeeds. The next attempt begins when the previous one has failed,
+   * or after 250 ms without an answer. Each attempt needs a limit of its own.
    *
-   * @param discard is called with what later attempts yield
-   * @throws the host's error where there is one host. Else the DatabaseSettingError of any host, or NoHostError
+   * @param discard called with the results of attempts that succeed after the first one
+   * @throws the error of the host if there is only one; otherwise a host's DatabaseSettingError, or NoHostError
    */
   reach<Got>(attempt: (host: Host) => Promise<Got>, discard: (late: Got) => void): Promise<Got>
-  /** Has a host tried last from now on. */
+  /** Moves a host to the end of the order. */
   demote(host: Host): void
 }
 
@@ -99,7 +99,7 @@ function race<Got>(
   return promise
 }
 
-/** A setting that is wrong has to be corrected; everything else may pass. */
+/** Prefers the error about a setting: an operator has to correct it, whereas the others may end by themselves. */
 function failure(errors: ReadonlyMap<Host, unknown>): unknown {
   const [first, ...others] = errors.values()
   if (others.length === 0) return first

@@ -1,46 +1,46 @@
+import dns from 'node:dns'
+import { type LookupFunction, Socket } from 'node:net'
 import { redactedErrorMessage } from '@cashflow/runtime'
 import type pg from 'pg'
 import { parseIntoClientConfig } from 'pg-connection-string'
 import { DatabaseSettingError, type ReadOnlyError } from './errors.ts'
 import { SET_BY_SESSION, type SessionLimits } from './session-settings.ts'
-import { SharedLookupSocket } from './shared-lookup.ts'
 
 export interface SessionOptions {
   url: string
   /** Shown in pg_stat_activity. */
   applicationName: string
-  /** After how long the server ends a session that idles in a transaction. */
+  /** How long a session may idle within a transaction before PostgreSQL ends it, in milliseconds. */
   idleInTransactionMs?: number
-  /** How long one statement may run; 0 is forever, as migrations need it. */
+  /** How long one statement may run, in milliseconds. 0 sets no limit, which migrations need. */
   statementMs?: number
 }
 
 export interface SessionConfig extends pg.ClientConfig {
-  /** Without them the session neither sets nor checks anything. */
+  /** Without limits the session neither sets nor checks any setting. */
   limits?: SessionLimits | undefined
   /** Called with the reason when a session is refused. The caller of `connect` gets it as well. */
   onRefused?: (reason: ReadOnlyError | DatabaseSettingError) => void
-  /** Told when the answer to a statement, or to a COMMIT, did not come within `query_timeout`. */
+  /** Called when a query was not answered within `query_timeout`. */
   onOverdue?: () => void
 }
 
 export const CONNECT_MS = 5_000
 const STATEMENT_MS = 5_000
-// On top of the server's own limit: for the server that never answers.
+/** Added to the limit of a statement, for a server that never answers. */
 const ANSWER_MARGIN_MS = 3_000
 
 /**
- * How to connect, with a limit for each way of waiting. No parameter of the URL changes a limit.
+ * The configuration of a session, with a limit for each way of waiting. No parameter of the URL changes a limit.
  *
- * @param options `url` is one host's, as `hostUrls` writes it
- * @throws DatabaseSettingError when the URL cannot be read, or a file that it names
+ * @param options `url` names one host, as `hostUrls` writes it
+ * @throws DatabaseSettingError when the URL, or a file that it names, cannot be read
  */
-export function sessionConfig(options: SessionOptions): SessionConfig {
+export function sessionConfig(options: SessionOptions, lookup: LookupFunction = dns.lookup): SessionConfig {
   const { url, applicationName, idleInTransactionMs = 10_000, statementMs = STATEMENT_MS } = options
-  const given = read(url)
   return {
-    ...given,
-    stream: () => new SharedLookupSocket(),
+    ...parametersOf(url),
+    stream: () => new LookupSocket(lookup),
     application_name: applicationName,
     connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
@@ -50,8 +50,8 @@ export function sessionConfig(options: SessionOptions): SessionConfig {
   }
 }
 
-/** Only these: pg's client and pool have options by which a URL could turn off what we rely on. */
-function read(url: string) {
+/** The allowed parameters only. Others are options of pg's client and pool, with which a URL could remove a limit. */
+function parametersOf(url: string) {
   try {
     const { host, port, user, password, database, ssl, sslnegotiation, options } = parseIntoClientConfig(url)
     return { host, port, user, password, database, ssl, sslnegotiation, options }
@@ -60,14 +60,52 @@ function read(url: string) {
   }
 }
 
-/** The parameters of a URL, and those within its `options`, that have no effect since each session sets them itself. */
+/** A socket that finds the address of a name with `lookup`. pg passes no look-up to its socket. */
+class LookupSocket extends Socket {
+  readonly #lookup: LookupFunction
+
+  constructor(lookup: LookupFunction) {
+    super()
+    this.#lookup = lookup
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: net declares seven signatures. pg calls those with a path, or a port and a host.
+  override connect(...parameters: any[]): this {
+    const [port, host] = parameters
+    const options = typeof host === 'string' ? [{ port, host, lookup: this.#lookup }] : parameters
+    return Reflect.apply(super.connect, this, options)
+  }
+}
+
+/**
+ * A look-up that asks once for all callers that want the same name at the same time. Node has two threads for look-ups,
+ * and a look-up goes on after its connection attempt has ended. A name whose server does not answer would soon occupy
+ * both, and no other host could be reached.
+ */
+export function createSharedLookup(): LookupFunction {
+  type Callback = Parameters<LookupFunction>[2]
+  const waiting = new Map<string, Callback[]>()
+  return (name, options, callback) => {
+    const key = `${name} ${JSON.stringify(options)}`
+    const earlier = waiting.get(key)
+    if (earlier) return void earlier.push(callback)
+    const callbacks = [callback]
+    waiting.set(key, callbacks)
+    dns.lookup(name, options, (...answer) => {
+      waiting.delete(key)
+      for (const each of callbacks) each(...answer)
+    })
+  }
+}
+
+/** The parameters of a URL, and those within its `options`, that have no effect because each session sets them itself. */
 export function ineffectiveParameters(url: string): string[] {
   const [, ...query] = url.split('?')
   const parameters = new URLSearchParams(query.join('?'))
   const options = [...(parameters.get('options') ?? '').matchAll(/(?:^|\s)(?:-c\s*|--)([\w-]+)\s*=/g)]
   const given = [...parameters.keys(), ...options.map(([, name = '']) => name.replaceAll('-', '_'))]
-  return [...new Set(given.map((name) => name.toLowerCase()))].filter((name) => OURS.has(name))
+  return [...new Set(given.map((name) => name.toLowerCase()))].filter((name) => INEFFECTIVE.has(name))
 }
 
-// `migrate` tells by the name of a session which version its service has.
-const OURS = new Set([...SET_BY_SESSION, 'query_timeout', 'application_name'])
+// `migrate` reads from a session's application_name which schema its service knows.
+const INEFFECTIVE = new Set([...SET_BY_SESSION, 'query_timeout', 'application_name'])

@@ -1,23 +1,23 @@
 import { DatabaseSettingError, ReadOnlyError } from './errors.ts'
 
 export interface SessionLimits {
-  /** How long one statement may run; 0 is forever. */
+  /** How long one statement may run, in milliseconds. 0 sets no limit. */
   statementMs: number
-  /** After how long the server ends a session that idles in a transaction. */
+  /** How long a session may idle within a transaction before PostgreSQL ends it, in milliseconds. */
   idleInTransactionMs: number
 }
 
-/** What PostgreSQL answers to `settingStatements`: the settings in force by name, and what decides about them. */
+/** The settings in force by name, and other facts that `refusal` needs: the last answer to `settingStatements`. */
 export type FoundSettings = Readonly<Record<string, string | boolean | null>>
 
-// Not deadlock_timeout's 1 s: a deadlock is then found as one, and not as a lock that takes long.
+// Longer than deadlock_timeout (1 s), so that a deadlock is reported as one and not as a lock timeout.
 const LOCK_MS = 2_000
-// A client that stopped reading while the server sends to it is freed by nothing else.
+// Nothing else ends the session of a client that stopped reading while the server sends to it.
 const UNREAD_MS = 6_000
 
-// Every statement finds its rows by the keys of an index, so one plan fits all its parameters and is kept; and what was
-// planned while a table was small must not scan it when it is large. For the same reason joins name the keys they look
-// for, and a limit is met by the order of an index, not by a bitmap of all that a few rows once were.
+// A generic plan that was made while a table was small may scan the whole table, and goes on doing so when it is large.
+// Every statement finds its rows by an index, so one plan fits all parameters. Therefore plans are generic and use indexes
+// only: joins look rows up by their keys, and a limit follows the order of an index instead of a bitmap of all matches.
 const PLANS_BY_KEY = {
   plan_cache_mode: 'force_generic_plan',
   enable_seqscan: 'off',
@@ -26,20 +26,20 @@ const PLANS_BY_KEY = {
   enable_mergejoin: 'off',
 }
 
-/** What the code relies on, so that the defaults of a server, database or role change none of it. */
+/** Settings that the code relies on, whatever the defaults of the server, the database and the role are. */
 const RELIED_ON = {
   client_encoding: 'UTF8',
-  // Other times would be read as null.
+  // pg reads times of another style as null.
   datestyle: 'ISO, MDY',
   standard_conforming_strings: 'on',
-  // With fewer digits a delay in milliseconds is another one.
+  // With fewer digits a delay in milliseconds is rounded.
   extra_float_digits: '1',
-  // Else a null in an array is the text NULL.
+  // Otherwise a null in an array is read as the text NULL.
   array_nulls: 'on',
-  // A pass reads its lanes in a snapshot that is younger than its locks.
+  // Each statement needs a snapshot of its own: a pass reads its lanes in one that is younger than its locks.
   default_transaction_isolation: 'read committed',
   default_transaction_deferrable: 'off',
-  // A COMMIT that no standby has confirmed is known by a warning.
+  // A COMMIT that no standby has confirmed is recognised by a warning.
   client_min_messages: 'warning',
 }
 
@@ -51,7 +51,7 @@ function limits({ statementMs, idleInTransactionMs }: SessionLimits): Record<str
   }
 }
 
-/** The names of what each session sets for itself. */
+/** Names of the settings that each session sets for itself. */
 export const SET_BY_SESSION: readonly string[] = [
   ...Object.keys(limits({ statementMs: 0, idleInTransactionMs: 0 })),
   ...Object.keys({ ...PLANS_BY_KEY, ...RELIED_ON }),
@@ -59,15 +59,15 @@ export const SET_BY_SESSION: readonly string[] = [
 ]
 
 /**
- * Sets everything that a session relies on, and asks what is in force then: the row of the last statement is a
- * `FoundSettings`. Not by start-up parameters: PgBouncer refuses them, or drops them where it was told to.
+ * Statements that set everything that a session relies on, and then read what is in force. The row of the last one is a
+ * `FoundSettings`. Start-up parameters would save this trip, but PgBouncer refuses or ignores them.
  */
 export function settingStatements(session: SessionLimits): string {
   const milliseconds = limits(session)
   const others = { ...PLANS_BY_KEY, ...RELIED_ON }
   return [
     ...Object.entries({ ...milliseconds, ...others }).map(([name, value]) => `set ${name} = '${value}'`),
-    // A Unix socket has no such limit, and a server without it logs each try.
+    // Not over a Unix socket, which has no such limit, and not on a server without it, which would log each attempt.
     `select set_config('tcp_user_timeout', '${UNREAD_MS}', false)
       where inet_client_addr() is not null and current_setting('tcp_user_timeout', true) is not null`,
     `select ${[
@@ -85,7 +85,7 @@ export function settingStatements(session: SessionLimits): string {
   ].join('; ')
 }
 
-/** Why a session with these settings must not be used; undefined where it may. */
+/** The reason why a session with these settings must not be used. Undefined if it may be used. */
 export function refusal(
   session: SessionLimits,
   found: FoundSettings,
@@ -108,7 +108,7 @@ export function refusal(
   const [lost] = wanted.filter(([name, value]) => found[name] !== value)
   if (lost)
     return new DatabaseSettingError(
-      `${lost[0]} is ${found[lost[0]]} just after the session has set it to ${lost[1]}. What stands between must leave a session its settings: use PgBouncer in session mode, or none.`,
+      `${lost[0]} is ${found[lost[0]]} just after the session has set it to ${lost[1]}. The pooler or proxy in between must keep a session's settings: use PgBouncer in session mode, or connect directly.`,
     )
   return undefined
 }

@@ -1,5 +1,5 @@
+import { connect } from 'node:net'
 import pg from 'pg'
-import { cancelStatement } from './cancel-statement.ts'
 import {
   CommitInDoubtError,
   DatabaseSettingError,
@@ -12,22 +12,28 @@ import {
 import { CONNECT_MS, type SessionConfig } from './session-config.ts'
 import { type FoundSettings, refusal, type SessionLimits, settingStatements } from './session-settings.ts'
 
+/** How many prepared statements a session may have. */
 const STATEMENTS_MAX = 200
+/** Characters of SQL kept in a prepared statement's name, for logs. PostgreSQL truncates names at 63 bytes. */
+const NAME_CHARACTERS = 50
 
-/** What PostgreSQL reports when it changes, with the answer to the next statement: none of them may be on. */
+/** Settings that PostgreSQL reports when they change, with the answer to the next statement. Both must be off. */
 const READ_ONLY_SIGNS = ['in_hot_standby', 'default_transaction_read_only']
 
 /**
- * A session with a primary, on which everything that the code relies on is set and has been verified. It is closed after
- * an answer that did not come, here and on the server, and when its server turns read-only. It knows what has committed
- * and may not survive: by COMMIT, or as a statement outside a transaction.
+ * A session with the primary. Every setting that the code relies on is set and verified before the session is used.
+ *
+ * It is closed, here and on the server, after a query that was not answered in time, and when its server turns read-only.
+ * A query that committed, but may not have been replicated, fails with `CommitInDoubtError`.
  */
 export class Session extends pg.Client {
   readonly #limits: SessionLimits | undefined
   readonly #onRefused: SessionConfig['onRefused']
   readonly #onOverdue: SessionConfig['onOverdue']
-  #warned = false
-  /** Why it must not be used any longer. */
+  readonly #names = new Map<string, string>()
+  /** PostgreSQL has warned that a commit may not have been replicated. The warning comes before the answer to that query. */
+  #isUnreplicated = false
+  /** Why the session must not be used again. */
   #unusable: Error | undefined
   #found: FoundSettings | undefined
 
@@ -36,18 +42,19 @@ export class Session extends pg.Client {
     this.#limits = config.limits
     this.#onRefused = config.onRefused
     this.#onOverdue = config.onOverdue
-    // A statement that waits for its answer is rejected anyway. Without a listener the error would end the process.
+    // Without a listener the error would end the process. Queries in flight are rejected with it as well.
     this.on('error', () => {})
-    // By its place in PostgreSQL's source, as 01000 is the code of every warning that has no other.
+    // 01000 is the code of every warning that has none of its own, so `routine`, a place in PostgreSQL's source, decides.
     this.on('notice', ({ code, routine }) => {
-      this.#warned ||= code === '01000' && routine === 'SyncRepWaitForLSN'
+      this.#isUnreplicated ||= code === '01000' && routine === 'SyncRepWaitForLSN'
     })
     this.connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
-      if (this.#found && parameterValue === 'on' && READ_ONLY_SIGNS.includes(parameterName)) this.#turned(parameterName)
+      if (this.#found && parameterValue === 'on' && READ_ONLY_SIGNS.includes(parameterName))
+        this.#onReadOnly(parameterName)
     })
   }
 
-  /** What is in force, once it is connected: undefined for a session without limits. */
+  /** The settings in force, once the session is connected. Undefined for a session without limits. */
   get found(): FoundSettings | undefined {
     return this.#found
   }
@@ -55,8 +62,8 @@ export class Session extends pg.Client {
   /**
    * Resolves once the session may be used.
    *
-   * @throws ReadOnlyError, DatabaseSettingError; an error with the code 08001 where pg's own has none that says that the
-   * server or the network is at fault
+   * @throws ReadOnlyError, DatabaseSettingError, or the error of pg. That gets the code 08001 unless its own code already
+   * means that the server or the network is at fault
    */
   override connect(): Promise<this>
   override connect(callback: (error: Error) => void): void
@@ -73,12 +80,14 @@ export class Session extends pg.Client {
     return undefined
   }
 
-  // By callbacks, not promises: what follows the answer in the same packet must find the pool's listeners.
+  // Callbacks instead of promises: an error that follows the answer in the same packet must find the pool's listeners.
   #setAndVerify(limits: SessionLimits, done: (error: Error | null) => void): void {
     const statements = { text: settingStatements(limits), query_timeout: CONNECT_MS }
     super.query(statements, (error: Error | null, results: unknown) => {
       const found = error ? undefined : (results as pg.QueryResult<FoundSettings>[]).at(-1)?.rows[0]
-      const refused = found ? refusal(limits, found) : asUnset(error ?? new Error('No answer to what a session sets'))
+      const refused = found
+        ? refusal(limits, found)
+        : asUnset(error ?? new Error('no answer to the settings of the session'))
       if (!refused) {
         this.#found = found
         return done(null)
@@ -89,68 +98,102 @@ export class Session extends pg.Client {
     })
   }
 
-  /** A pool drops an idle session when it hears of an error; one that is in use fails with its next answer. */
-  #turned(setting: string): void {
+  /** The pool drops an idle session on this error. A session in use fails with its next answer. */
+  #onReadOnly(setting: string): void {
     this.#unusable ??= new ReadOnlyError(`PostgreSQL turned read-only: ${setting} is on`)
     this.emit('error', this.#unusable)
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: pg's own has eight signatures; what they promise stays as it is.
+  // biome-ignore lint/suspicious/noExplicitAny: pg declares eight signatures, and this keeps all of them.
   override query(...parameters: any[]): any {
-    this.#warned = false
-    const answer = Reflect.apply(super.query, this, named(parameters))
-    if (!(answer instanceof Promise)) return answer
-    return answer.then(
-      (result) => {
-        if (this.#unusable) throw this.#leave(this.#unusable)
-        if (this.#warned) throw new CommitInDoubtError()
-        return result
-      },
-      (error: Error) => {
-        // It is still busy with that query, and the next one's answer would come after this one's, or never.
-        const isBusy = error.message === 'Query read timeout'
-        if (isBusy) {
-          this.#onOverdue?.()
-          cancelStatement(this)
-        }
-        if (isBusy || isStalePlan(error) || isReadOnly(error)) this.#leave(error)
-        // Of a ROLLBACK on a closed session, its error would hide why it was closed.
-        throw this.#unusable ?? error
-      },
-    )
+    const { stream } = this.connection
+    // The queries of one tick are sent in one write.
+    stream.cork()
+    process.nextTick(() => stream.uncork())
+    if (parameters.some(isCallbackOrQuery)) return Reflect.apply(super.query, this, parameters)
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    let isSent = false
+    const onAnswer = (error: Error | null, result: unknown) => {
+      const isInDoubt = this.#isUnreplicated
+      this.#isUnreplicated = false
+      if (error) reject(this.#failed(error, isSent))
+      else if (this.#unusable) reject(this.#close(this.#unusable))
+      else if (isInDoubt) reject(new CommitInDoubtError())
+      else resolve(result)
+    }
+    Reflect.apply(super.query, this, [...this.#named(parameters), onAnswer])
+    isSent = true
+    return promise
   }
 
-  #leave(reason: Error): Error {
+  /** The error to report for a query that failed. Closes the session if it cannot be used again. */
+  #failed(error: Error, isSent: boolean): Error {
+    const isOverdue = error.message === 'Query read timeout'
+    if (isOverdue && !this.#unusable) {
+      this.#onOverdue?.()
+      cancelStatement(this)
+    }
+    // After an overdue answer, the next query would be answered later still, or never. After a statement that pg could not
+    // send, because of a parameter, COMMIT must not follow.
+    if (isOverdue || !isSent || isStalePlan(error) || isReadOnly(error)) this.#close(error)
+    // The reason why the session was closed says more than the error of a closed session.
+    return this.#unusable ?? error
+  }
+
+  #close(reason: Error): Error {
     this.#unusable ??= reason
     void this.end()
     return this.#unusable
   }
+
+  /**
+   * Gives a statement with parameters a name, so that PostgreSQL parses and plans it once for this session. Texts that
+   * differ each time would fill PostgreSQL's memory, so only the first `STATEMENTS_MAX` texts get a name.
+   */
+  #named(parameters: unknown[]): unknown[] {
+    const [text, values, ...more] = parameters
+    if (typeof text !== 'string' || !Array.isArray(values) || values.length === 0 || more.length > 0) return parameters
+    if (!this.#names.has(text) && this.#names.size < STATEMENTS_MAX)
+      this.#names.set(text, `${this.#names.size} ${text.trim().slice(0, NAME_CHARACTERS)}`)
+    const name = this.#names.get(text)
+    return name === undefined ? parameters : [{ name, text, values }]
+  }
 }
 
-const names = new Map<string, string>()
-/** Of the text: a name says what is executed, wherever only that is seen, and has at most 63. */
-const NAME_CHARACTERS = 50
-
-/**
- * A statement with parameters, prepared under a name of its own: a session then parses and plans it once. Texts that are
- * made up each time would fill its memory, so those that come too late stay unnamed.
- */
-function named(parameters: unknown[]): unknown[] {
-  const [text, values, ...more] = parameters
-  if (typeof text !== 'string' || !Array.isArray(values) || values.length === 0 || more.length > 0) return parameters
-  if (!names.has(text) && names.size < STATEMENTS_MAX)
-    names.set(text, `${names.size} ${text.trim().slice(0, NAME_CHARACTERS)}`)
-  const name = names.get(text)
-  return name === undefined ? parameters : [{ name, text, values }]
+/** True for the parameters with which pg returns no promise: a callback, or a query object of its own. */
+function isCallbackOrQuery(parameter: unknown): boolean {
+  if (typeof parameter === 'function') return true
+  return typeof parameter === 'object' && parameter !== null && 'submit' in parameter
 }
 
-/** Classes 22 and 42: PostgreSQL answered, and does not take a setting or knows none of this name. */
+/** Classes 22 and 42: PostgreSQL refuses the value of a setting, or does not know its name. */
 function asUnset(error: Error & { code?: string }): Error {
   if (!/^(22|42)...$/.test(error.code ?? '')) return asUnconnected(error)
   return new DatabaseSettingError(`PostgreSQL refuses what each session sets for itself: ${error.message}`)
 }
 
-/** Some errors of pg's, of TLS's and of poolers (XX000) would pass for a fault of the statement that was to be sent. */
+/**
+ * The error of a session that could not be opened. Some errors of pg, TLS and poolers (XX000) would pass for an error of
+ * the statement that was to be sent.
+ */
 export function asUnconnected(error: Error): Error {
   return isPermanent(error) || mayBeItemsOwn(error) ? Object.assign(error, { code: '08001' }) : error
+}
+
+const CANCEL_REQUEST = 80_877_102
+const CANCEL_MS = 5_000
+
+/**
+ * Asks PostgreSQL to cancel what a session executes, on a connection of its own (Frontend/Backend Protocol,
+ * CancelRequest). No limit of the server ends a COMMIT that waits for a synchronous standby, and nothing else ends its
+ * server process. PostgreSQL does not answer, so errors are ignored.
+ */
+function cancelStatement({ host, port, processID, secretKey }: Session & { processID?: unknown; secretKey?: unknown }) {
+  if (typeof processID !== 'number' || typeof secretKey !== 'number') return
+  const request = Buffer.alloc(16)
+  for (const [at, value] of [16, CANCEL_REQUEST, processID, secretKey].entries()) request.writeInt32BE(value, at * 4)
+  const socket = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
+  socket.on('error', () => {})
+  socket.setTimeout(CANCEL_MS, () => socket.destroy())
+  socket.unref().resume().end(request)
 }

@@ -2,14 +2,14 @@ import { type Expression, sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
 
 /**
- * Has the transaction's COMMIT wait for the synchronous standby, which one that wrote nothing does not do: what it read
- * may not be there yet.
+ * Makes the transaction's COMMIT wait for the synchronous standby. PostgreSQL does not wait after a transaction that wrote
+ * nothing, although the rows that it read may not have reached the standby.
  */
 export async function waitForStandby(tx: Transaction<Tables>): Promise<void> {
-  await sql`select ${standbyMark()}`.execute(tx)
+  await sql`select ${forceReplicationWait()}`.execute(tx)
 }
 
-/** The same as a part of a statement. Anything in the log will do. */
-export function standbyMark(): Expression<unknown> {
+/** The same as an expression, for use in a larger statement. PostgreSQL waits for any record in its log. */
+export function forceReplicationWait(): Expression<unknown> {
   return sql`pg_logical_emit_message(true, 'cashflow', '')`
 }

@@ -2,34 +2,34 @@ import type { Logger } from '@cashflow/runtime'
 import type pg from 'pg'
 import { OldTimelineError } from './errors.ts'
 
-/** Where a server's log stands. */
+/** The place of a server's log among those of its cluster. */
 export interface LogPlace {
-  /** PostgreSQL's system identifier. A primary has it in common with its standbys, and with what is promoted of them. */
+  /** PostgreSQL's system identifier. A primary and all its standbys, promoted or not, have the same one. */
   readonly system: string
-  /** Each promotion begins a higher one. A standby has none of its own. */
+  /** Each promotion begins a higher timeline. Undefined for a standby. */
   readonly timeline: number | undefined
 }
 
-/** The timelines of the servers that a process has met, and its sessions on them. */
+/** The highest timelines that a process has seen, and its sessions on them. */
 export interface Timelines {
-  /** Takes note of a timeline. One that is higher than any before closes the sessions on lower ones of its system. */
+  /** Records a timeline. If it is the highest of its system, the sessions on lower ones are closed. */
   see(place: LogPlace): void
   /**
-   * Asks a server for its place, and takes note of it.
+   * Asks a server for its place, and records it.
    *
-   * @returns undefined where the role may not know
+   * @returns undefined if the role has no right to read it
    */
   look(client: pg.Client): Promise<LogPlace | undefined>
   /**
    * Registers a session. `close` is called once, when a higher timeline is seen.
    *
-   * @returns forgets the session, which has ended
-   * @throws OldTimelineError when a higher timeline of the same system was seen before
+   * @returns a function that removes the session, to be called when it has ended
+   * @throws OldTimelineError if a higher timeline of the same system was seen
    */
   admit(place: LogPlace, close: (error: OldTimelineError) => void): () => void
 }
 
-// The limit of the session's start holds for it, not that of a statement.
+// The limit of the session's start applies, instead of the limit of a statement.
 const SELECT_PLACE = `
   set local statement_timeout = 0;
   select system_identifier::text as system,
@@ -59,7 +59,7 @@ export function createTimelines(logger: Logger): Timelines {
       closed += 1
     }
     if (before > 0)
-      logger.warn('a standby was promoted, sessions with the primary before it are closed', {
+      logger.warn('a standby was promoted, sessions with the former primary are closed', {
         timeline,
         timeline_before: before,
         sessions: closed,
@@ -68,7 +68,7 @@ export function createTimelines(logger: Logger): Timelines {
 
   function warnOnce(error: unknown): void {
     if (!isUnreadable)
-      logger.warn('timelines cannot be read, a primary that was replaced and runs on is not noticed', { error })
+      logger.warn('timelines cannot be read, so a former primary that still runs goes unnoticed', { error })
     isUnreadable = true
   }
 
@@ -102,11 +102,11 @@ interface PlaceRow {
 }
 
 function toLogPlace(row: PlaceRow | undefined): LogPlace {
-  if (!row) throw new Error('The server has no system identifier')
+  if (!row) throw new Error('the server has no system identifier')
   return { system: row.system, timeline: row.timeline === null ? undefined : Number.parseInt(row.timeline, 16) }
 }
 
-/** The role lacks a right (42501), or the server is none of PostgreSQL's and lacks the functions (42883, 0A000). */
+/** True if the role lacks a right (42501), or the server is only compatible with PostgreSQL and lacks a function (42883, 0A000). */
 function isForbidden(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(42|0A)...$/.test(String(error.code))
 }

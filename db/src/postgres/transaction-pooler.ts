@@ -3,16 +3,17 @@ import { Session } from './session.ts'
 import type { SessionConfig } from './session-config.ts'
 
 /**
- * Refuses a pooler that gives a session another server session for each transaction, or for each statement: it drops
- * settings and prepared statements, and lends them to others. Two sessions are held open and take turns. Behind such a
- * pooler both meet one server session, or one of them meets two.
+ * Refuses a pooler that gives a session another server session for each transaction or statement. Settings and prepared
+ * statements of a session are then lost, and other clients get them.
  *
- * @param openMs how long the sessions may take to be opened. What they ask after that has the limit of a statement: far
- * away, or on a server that was just promoted, eight questions take longer than a session's start
- * @throws DatabaseSettingError, or what kept the sessions from being opened
+ * Two sessions are held open and take turns. Behind such a pooler, both get the same server session, or one gets two.
+ *
+ * @param openMs the limit for opening both sessions, in milliseconds. Their queries have a longer limit: eight queries to
+ * a distant server, or to one that was just promoted, take longer than the start of a session
+ * @throws DatabaseSettingError, or the error of a session that cannot be opened
  */
 export async function refuseTransactionPooler({ limits: _, ...config }: SessionConfig, openMs: number): Promise<void> {
-  // They set nothing, for behind such a pooler another client would get it.
+  // Without limits they change no setting. Behind such a pooler, another client would get the changed settings.
   const pair = [new Session(config), new Session(config)] as const
   const servers = new Set<string>()
   const meetings = new Set<string>()
@@ -31,7 +32,7 @@ export async function refuseTransactionPooler({ limits: _, ...config }: SessionC
     }
   } finally {
     clearTimeout(limit)
-    // Not awaited: a server that has fallen silent does not answer the farewell either.
+    // Not awaited: a silent server does not close its side either.
     for (const session of pair) void session.end()
   }
   if (servers.size === 2 && meetings.size === 2) return
@@ -40,13 +41,13 @@ export async function refuseTransactionPooler({ limits: _, ...config }: SessionC
   )
 }
 
-// Not one after the other: a pooler with two server sessions may take turns as well. More than four questions, as other
-// clients of a busy pooler may take a server session between two of them.
+// The turns do not alternate, because a pooler with two server sessions may alternate too. There are eight of them, because
+// other clients of a busy pooler may take a server session between two.
 const TURNS = [0, 1, 1, 0, 0, 1, 1, 0] as const
 
 const ASKING_MS = 5_000
 
-/** Process ids alone may be the same on two servers. */
+/** Identifies the server session. The process id alone may be the same on two servers. */
 async function serverSession(session: Session): Promise<string> {
   const { rows } = await session.query('select pg_backend_pid() as pid, pg_postmaster_start_time()::text as started')
   return `${rows[0].pid} ${rows[0].started}`

@@ -4,9 +4,9 @@ import { uuidv7 } from '@cashflow/runtime'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import { claimPayments, findPayment, insertPayments, settlePayments, type Tables } from '../../src/index.ts'
+import { claimPayments, findPayment, type Tables } from '../../src/index.ts'
 import { DuplicatesError } from '../../src/migrate/duplicates.ts'
-import { newPayment } from '../test-store.ts'
+import { newPayment, storePayments, storeSettlements } from '../test-store.ts'
 import {
   changeLocale,
   createFormerDatabase,
@@ -37,7 +37,7 @@ describe('a changed collation', () => {
 
   const created = (reference: string) => ({ ...newPayment(reference), requestId: 'r', messages: [] })
   const insert = (references: readonly string[]) =>
-    insertPayments(db, references.map(created), { redriveAfterMs: 60_000 })
+    storePayments(db, references.map(created), { redriveAfterMs: 60_000 })
   /** As the version before stored them, which knew no `collate`. */
   async function insertFormerly(references: readonly string[]): Promise<number> {
     const rows = references.map((reference) => ({ id: uuidv7(), reference }))
@@ -163,7 +163,7 @@ describe('a changed collation', () => {
     const settlement = settlePayment(payment, { outcome: 'approved' }, new Date())
     if (!settlement.settled) throw new Error('The payment has ended')
     const settling = { ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }
-    expect(await settlePayments(db, [settling])).to.deep.equal(['SUCCESS'])
+    expect(await storeSettlements(db, [settling])).to.deep.equal(['SUCCESS'])
   })
 
   it('let a reference of 255 characters be stored twice before: set aside, it keeps to that length', async () => {

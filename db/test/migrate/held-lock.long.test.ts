@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { createDatabase, insertPayments, isTransient } from '../../src/index.ts'
+import { createDatabase, isTransient } from '../../src/index.ts'
 import { serviceSession } from '../../src/migrate/schema.ts'
-import { newPayment } from '../test-store.ts'
+import { newPayment, storePayments } from '../test-store.ts'
 import { createFormerDatabase, logger, migrateAll } from './former-database.ts'
 
 const CLIENTS = 8
@@ -39,7 +39,7 @@ describe('a report that holds a lock that a migration needs', () => {
     const clients = Array.from({ length: CLIENTS }, async () => {
       while (!ended.signal.aborted) {
         const created = { ...newPayment(), requestId: 'r', messages: [] }
-        await persist(() => insertPayments(api, [created], { redriveAfterMs: 60_000 }))
+        await persist(() => storePayments(api, [created], { redriveAfterMs: 60_000 }))
         stored += 1
         await sleep(10)
       }

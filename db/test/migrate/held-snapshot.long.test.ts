@@ -1,8 +1,8 @@
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { createDatabase, insertPayments } from '../../src/index.ts'
-import { newPayment } from '../test-store.ts'
+import { createDatabase } from '../../src/index.ts'
+import { newPayment, storePayments } from '../test-store.ts'
 import { createFormerDatabase, logger, migrateAll, migrateUpTo } from './former-database.ts'
 
 const HELD_MS = 30_000
@@ -42,8 +42,8 @@ describe('a report that holds its snapshot for 30 s', () => {
       while (performance.now() - heldFrom < HELD_MS) {
         // One that had to wait for a lock of the migration would fail after 2 s.
         const created = { ...newPayment(), requestId: 'r', messages: [] }
-        await insertPayments(api, [created], { redriveAfterMs: 60_000 })
-        await insertPayments(api, [{ ...newPayment(created.payment.reference), requestId: 'r', messages: [] }], {
+        await storePayments(api, [created], { redriveAfterMs: 60_000 })
+        await storePayments(api, [{ ...newPayment(created.payment.reference), requestId: 'r', messages: [] }], {
           redriveAfterMs: 60_000,
         })
         stored += 1

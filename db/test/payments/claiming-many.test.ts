@@ -4,8 +4,8 @@ import { createLogger } from '@cashflow/runtime'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { claimPayments, createDatabase, findPayment, parkPayment, settlePayments } from '../../src/index.ts'
-import { claimPayment, createTestStore, type TestStore } from '../test-store.ts'
+import { claimPayments, createDatabase, findPayment, parkPayment } from '../../src/index.ts'
+import { claimPayment, createTestStore, storeSettlements, type TestStore } from '../test-store.ts'
 
 const OPTIONS = { leaseMs: 20_000, attemptsMax: 3, redriveAfterMs: 60_000 }
 
@@ -33,7 +33,7 @@ describe('claiming many payments in one statement', () => {
     const settlement = settlePayment(payment, { outcome: 'approved' }, new Date()) as TransitionResult & {
       settled: true
     }
-    await settlePayments(store.db, [{ ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }])
+    await storeSettlements(store.db, [{ ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }])
     await store.db.transaction().execute((tx) => parkPayment(tx, parked as string, 0))
     await set(exhausted as string, 'attempts = 3')
     await set(ranOut as string, `claim_token = '${randomUUID()}', lease_until = now(), attempts = 1`)

@@ -3,7 +3,7 @@ import { AMOUNT_MINOR_MAX, type Currency } from '@cashflow/domain'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { findPayment, insertPayments, type PaymentInsert } from '../../src/index.ts'
-import { createTestStore, newPayment, type TestStore } from '../test-store.ts'
+import { createTestStore, newPayment, storePayments, type TestStore } from '../test-store.ts'
 
 const OPTIONS = { redriveAfterMs: 60_000 }
 
@@ -25,7 +25,7 @@ describe('inserting payments together', () => {
       messages: [{ messageId: randomUUID(), key: of.payment.id, topic: 'payment.created', payload: reference }],
     }
   }
-  const insert = (...payments: PaymentInsert[]) => insertPayments(store.db, payments, OPTIONS)
+  const insert = (...payments: PaymentInsert[]) => storePayments(store.db, payments, OPTIONS)
   const insertedIds = async (...payments: PaymentInsert[]) =>
     (await insert(...payments)).map(({ paymentId }) => paymentId)
 

@@ -25,15 +25,13 @@ import {
   createDatabase,
   findPayment,
   hasOverdue,
-  insertPayments,
   isParked,
   lockClaimed,
   type NewClaim,
   parkPayment,
   saveRetry,
-  settlePayments,
 } from '../../src/index.ts'
-import { createTestStore, newPayment, type TestStore } from '../test-store.ts'
+import { createTestStore, newPayment, storePayments, storeSettlements, type TestStore } from '../test-store.ts'
 
 const TABLES = ['payments', 'payment_events', 'outbox_messages', 'outbox_scheduled', 'dead_letters']
 const OTHERS = 20_000
@@ -64,8 +62,8 @@ describe('the statements of a payment’s way', () => {
       const messages = [{ messageId: randomUUID(), key: payment.id, topic: 'payment.created', payload: {} }]
       return { payment, event, requestId: 'r', messages }
     })
-    await insertPayments(db, created, { redriveAfterMs: -1 })
-    await insertPayments(db, created, { redriveAfterMs: -1 })
+    await storePayments(db, created, { redriveAfterMs: -1 })
+    await storePayments(db, created, { redriveAfterMs: -1 })
     const ids = payments.map(({ payment }) => payment.id) as [string, string, string, ...string[]]
     expect(await hasOverdue(db)).to.equal(true)
     const spans = [{ from: 0, to: Number.POSITIVE_INFINITY }]
@@ -83,7 +81,7 @@ describe('the statements of a payment’s way', () => {
         messages: [{ messageId: randomUUID(), key: payment.id, topic: 'payment.succeeded', payload: {} }],
       }))
       .filter((_, index) => index !== 1 && index !== 2)
-    expect(await settlePayments(db, settlings, false)).to.deep.equal(settlings.map(() => 'SUCCESS'))
+    expect(await storeSettlements(db, settlings, false)).to.deep.equal(settlings.map(() => 'SUCCESS'))
     await db.transaction().execute(async (tx) => {
       expect(await lockClaimed(tx, claims[1] as NewClaim)).to.equal(true)
       await saveRetry(tx, ids[1], { delayMsAfter: () => 1, redriveAfterMs: 60_000 })

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { type Outcome, outcomeMessage, type Payment, settlePayment } from '@cashflow/domain'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { parkPayment, saveRetry, settlePayments } from '../../src/index.ts'
-import { unparkPayment } from '../../src/operator/parked-payments.ts'
-import { claimPayment, createTestStore, type TestStore } from '../test-store.ts'
+import { parkPayment, saveRetry } from '../../src/index.ts'
+import { unparkPayment } from '../../src/payments/parked.ts'
+import { claimPayment, createTestStore, storeSettlements, type TestStore } from '../test-store.ts'
 
 const DECLINED = { outcome: 'declined', failureCode: 'card_declined' } as const
 const claimOf = (token: string = randomUUID()) => ({ token, leaseMs: 20_000, attemptsMax: 3, redriveAfterMs: 60_000 })
@@ -101,7 +101,7 @@ describe('the payment store', () => {
       const settlement = settlePayment(payment, outcome, new Date())
       if (!settlement.settled) throw new Error('A new payment is PENDING')
       const settling = { ...settlement, token, actor: 'worker', requestId: 'r-2', messages: [] }
-      const [status] = await settlePayments(store.db, [settling])
+      const [status] = await storeSettlements(store.db, [settling])
       return status
     }
 
@@ -142,7 +142,7 @@ describe('the payment store', () => {
         ]
         return { ...settlement, token, actor: 'worker', requestId: 'r-2', messages }
       })
-      expect(await settlePayments(store.db, settlings)).to.deep.equal([undefined, 'SUCCESS'])
+      expect(await storeSettlements(store.db, settlings)).to.deep.equal([undefined, 'SUCCESS'])
       expect((await history(payment.id)).map(({ type }) => type)).to.deep.equal([
         'payment.created',
         'payment.succeeded',

@@ -7,7 +7,7 @@ import { eventually, openClient, REPOSITORY } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { findPayment, insertPayments } from '../../src/index.ts'
-import { createTestStore, newPayment, type TestStore } from '../test-store.ts'
+import { createTestStore, newPayment, storePayments, type TestStore } from '../test-store.ts'
 
 const DAY_MS = 86_400_000
 const OLD_MS = 100 * DAY_MS
@@ -58,7 +58,7 @@ describe('pruning, as docs/operations.md has it', () => {
 
   const post = async (reference: string, money?: { amountMinor: bigint; currency: 'USD' | 'ETB' }) => {
     const created = { ...newPayment(reference, money), requestId: 'r', messages: [] }
-    const [holder] = await insertPayments(store.db, [created], { redriveAfterMs: 60_000 })
+    const [holder] = await storePayments(store.db, [created], { redriveAfterMs: 60_000 })
     return holder
   }
   const payments = async (reference: string) =>
@@ -133,7 +133,7 @@ describe('pruning, as docs/operations.md has it', () => {
       messages: [],
     }))
     if (!pruned || !free) throw new Error('Two were made')
-    const holders = await insertPayments(store.db, [pruned, free], { redriveAfterMs: 60_000 })
+    const holders = await storePayments(store.db, [pruned, free], { redriveAfterMs: 60_000 })
     expect(holders.map(({ paymentId }) => paymentId)).to.eql([id, free.payment.id])
     expect(await events(pruned.payment.id)).to.equal(0)
   })
@@ -148,8 +148,8 @@ describe('pruning, as docs/operations.md has it', () => {
       requestId: 'r',
       messages: [],
     }))
-    const inserting = insertPayments(store.db, batch, { redriveAfterMs: 60_000 })
-    await waiting("wait_event_type = 'Lock' and query like '%insert into payments %'")
+    const inserting = storePayments(store.db, batch, { redriveAfterMs: 60_000 })
+    await waiting(`wait_event_type = 'Lock' and query like '%insert into "payments" %'`)
     await run(recipe[0] ?? '')
     let deleted = false
     const deleting = run(recipe[1] ?? '').then(() => {

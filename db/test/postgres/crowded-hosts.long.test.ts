@@ -3,24 +3,24 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ask, hostOf, startHostRig } from './host-rig.ts'
 
-describe('db: a host that no longer answers', () => {
-  it('is left although more callers wait for its sessions than the pool may have', async () => {
+describe('pool of several hosts', () => {
+  it('db: leaves a host that stops answering, although more callers wait for a session than the pool may have', async () => {
     const rig = await startHostRig()
     const first = await rig.proxy()
     const db = rig.open([hostOf(first.url), rig.host], { poolMax: 2 })
     await ask(db)
-    let isOver = false
+    let hasEnded = false
     const call = async () => {
-      while (!isOver) await ask(db).catch(() => sleep(20))
+      while (!hasEnded) await ask(db).catch(() => sleep(20))
     }
     const callers = Array.from({ length: 20 }, call)
     first.reset()
     first.freeze()
     try {
-      await eventually(() => expect(rig.told('database host changed')).to.have.length(1), { timeoutMs: 8_000 })
-      expect(rig.told('database host changed')[0]).to.include({ host: rig.host })
+      await eventually(() => expect(rig.logged('database host changed')).to.have.length(1), { timeoutMs: 8_000 })
+      expect(rig.logged('database host changed')[0]).to.include({ host: rig.host })
     } finally {
-      isOver = true
+      hasEnded = true
       await Promise.all(callers)
       await rig.stop()
     }

@@ -3,14 +3,14 @@ import { createTestDatabase, eventually, type TestDatabase } from '@cashflow/tes
 import { expect } from 'chai'
 import { createDatabase, databaseComponent } from '../../src/index.ts'
 
-describe('a process that waits for PostgreSQL', () => {
+describe('database component', () => {
   let database: TestDatabase
   before(async () => {
     database = await createTestDatabase()
   })
   after(() => database.drop())
 
-  /** The first line of a process that is given this address. */
+  /** The first line that a process with this address logs. */
   async function waitsWith(change: (url: URL) => void): Promise<LogFields> {
     const url = new URL(database.url)
     change(url)
@@ -37,13 +37,13 @@ describe('a process that waits for PostgreSQL', () => {
     ['user', (url) => (url.username = 'nobody_at_all'), 'DATABASE_URL, or DB_USER and DB_PASSWORD'],
     ['database', (url) => (url.pathname = '/nowhere'), 'DATABASE_URL, or DB_NAME'],
   ] as [string, (url: URL) => void, string][]) {
-    it(`logs an error that names the settings where its ${what} is wrong`, async () => {
+    it(`logs an error that names the settings to check if the ${what} of DATABASE_URL is wrong`, async () => {
       const line = await waitsWith(change)
       expect(line).to.include({ level: 'error', message: 'waiting for PostgreSQL', settings })
       expect(line.reason).to.be.a('string').and.not.contain('wrong')
     })
 
-    it(`logs the same where PostgreSQL has several hosts, and one of them is away, if its ${what} is wrong`, async () => {
+    it(`logs an error that names the settings to check if the ${what} is wrong and one of several hosts is unavailable`, async () => {
       const line = await waitsWith((url) => {
         change(url)
         url.searchParams.set('host', `127.0.0.1:1,${url.host}`)
@@ -52,7 +52,7 @@ describe('a process that waits for PostgreSQL', () => {
     })
   }
 
-  it('logs a warning where PostgreSQL is away', async () => {
+  it('logs a warning while PostgreSQL is unavailable', async () => {
     const line = await waitsWith((url) => {
       url.port = '1'
     })

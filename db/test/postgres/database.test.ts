@@ -9,14 +9,14 @@ const errorOf = (work: Promise<unknown>) =>
     (error: Error & { code?: string }) => error,
   )
 
-describe('the database', () => {
+describe('database', () => {
   let store: TestStore
   beforeEach(async () => {
     store = await createTestStore(3)
   })
   afterEach(() => store.drop())
 
-  it('limits every way of waiting, on each session', async () => {
+  it('db: limits every way of waiting on each session', async () => {
     const { rows } = await sql<{ name: string; setting: string }>`
       select name, setting from pg_settings where name in ('statement_timeout', 'lock_timeout', 'application_name',
         'idle_in_transaction_session_timeout', 'tcp_user_timeout', 'synchronous_commit') order by name`.execute(
@@ -32,7 +32,7 @@ describe('the database', () => {
     })
   })
 
-  it('survives the end of a session that is idle within a transaction, and recovers', async () => {
+  it('db: survives the end of a session that idles within a transaction, and opens another one', async () => {
     const tx = await store.db.startTransaction().execute()
     const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx)
     await sql`select pg_terminate_backend(${rows[0]?.pid}, 2000)`.execute(store.db)
@@ -42,8 +42,8 @@ describe('the database', () => {
     await sql`select 1`.execute(store.db)
   })
 
-  describe('calls transient', () => {
-    it('a deadlock, a lock that takes too long, and a serialisation failure', async () => {
+  describe('isTransient', () => {
+    it('is true for a deadlock, a lock timeout and a serialisation failure', async () => {
       for (const code of ['40P01', '55P03', '40001', '57P01', '57P02', '57P03', '53300', '25006', '08006']) {
         const error = await errorOf(
           sql`${sql.raw(`do $$ begin raise exception 'x' using errcode = '${code}'; end $$`)}`.execute(store.db),
@@ -53,7 +53,7 @@ describe('the database', () => {
       }
     })
 
-    it('neither a constraint, a syntax error, a statement that takes too long nor a bug', async () => {
+    it('is false for a constraint, a syntax error, a statement timeout and a bug', async () => {
       for (const code of ['23505', '42601', '57014', '22P02', '42P01']) {
         expect(isTransient(Object.assign(new Error('x'), { code })), code).to.equal(false)
       }
@@ -61,15 +61,15 @@ describe('the database', () => {
       expect(isTransient('text')).to.equal(false)
     })
 
-    it('a server that is not there, whatever Node calls it', async () => {
+    it('is true for every error of Node about a server that cannot be reached', async () => {
       const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
       expect(isTransient(refused)).to.equal(true)
       expect(isTransient(new AggregateError([refused, refused]))).to.equal(true)
     })
   })
 
-  describe('calls a fault', () => {
-    it('what PostgreSQL will refuse again, and bugs', () => {
+  describe('isPermanent', () => {
+    it('is true for statements that PostgreSQL will always refuse, and for bugs', () => {
       for (const code of ['22P02', '23505', '42P01', '42601', '0A000', 'P0001', 'ERR_INVALID_ARG_TYPE']) {
         expect(isPermanent(Object.assign(new Error('x'), { code })), code).to.equal(true)
       }
@@ -77,8 +77,8 @@ describe('the database', () => {
       expect(isPermanent('text')).to.equal(true)
     })
 
-    it('neither what passes at once nor what somebody has to mend', () => {
-      // A full disk, a changed password, a dropped database, one that takes no connections, a slow statement, no more files.
+    it('is false for errors that end by themselves, and for those that an operator has to fix', () => {
+      // Also a full disk, a changed password, a missing database, one without connections, a slow statement, too many files.
       for (const code of [
         '40P01',
         'ECONNREFUSED',
@@ -98,8 +98,8 @@ describe('the database', () => {
   })
   const errorWith = (code: string) => Object.assign(new Error('x'), { code })
 
-  describe('tells what one item may have caused', () => {
-    it('from damaged data, internal errors, limits, triggers and constraints', () => {
+  describe('mayBeItemsOwn', () => {
+    it('is true for damaged data, internal errors, limits, triggers and constraints', () => {
       for (const code of [
         'XX001',
         'XX000',
@@ -116,7 +116,7 @@ describe('the database', () => {
         expect(mayBeItemsOwn(errorWith(code)), code).to.equal(true)
     })
 
-    it('not from the server, the session, the load, the disk, the statement or a bug', () => {
+    it('is false for the server, the session, the load, the disk, the statement and a bug', () => {
       const states = [
         '08006',
         '25006',
@@ -133,7 +133,7 @@ describe('the database', () => {
       ]
       for (const code of [...states, 'EPIPE', 'EMFILE', 'commit_in_doubt', 'ERR_INVALID_ARG_TYPE'])
         expect(mayBeItemsOwn(errorWith(code)), code).to.equal(false)
-      // No transaction ids are left.
+      // PostgreSQL reports this when it has run out of transaction ids.
       const noIds = Object.assign(errorWith('54000'), { routine: 'GetNewTransactionId' })
       expect(mayBeItemsOwn(noIds)).to.equal(false)
       expect(mayBeItemsOwn(new TypeError('x is not a function'))).to.equal(false)
@@ -141,7 +141,7 @@ describe('the database', () => {
     })
   })
 
-  it('calls a server away that gave no answer to a statement, not one that refused it', () => {
+  it('isAway is true for a server that gave no answer to a statement, and false for one that refused it', () => {
     for (const code of ['08006', '28P01', '3D000', '53300', '55000', '57P01', '57P03', 'EPIPE', 'ECONNREFUSED'])
       expect(isAway(errorWith(code)), code).to.equal(true)
     expect(isAway(new Error('Connection terminated unexpectedly'))).to.equal(true)

@@ -3,8 +3,8 @@ import { sql } from 'kysely'
 import { isTransient } from '../../src/index.ts'
 import { createTestStore } from '../test-store.ts'
 
-describe('an empty pool', () => {
-  it('ends a wait for a session with a transient error', async () => {
+describe('pool without a free session', () => {
+  it('db: rejects a caller with a transient error when no session gets free in time', async () => {
     const store = await createTestStore(3)
     const held = await Promise.all([1, 2, 3].map(() => store.db.startTransaction().execute()))
     const error = await sql`select 1`.execute(store.db).then(

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import { ask, hostOf, NOWHERE, startHostRig } from './host-rig.ts'
 
-describe('db: hosts that are far away', () => {
-  it('are used although the look for a pooler takes longer than one second', async () => {
+describe('pool of distant hosts', () => {
+  it('db: uses a distant host although the check for a pooler takes longer than one second', async () => {
     const rig = await startHostRig()
     const far = await rig.proxy()
     far.delay(60)

@@ -16,7 +16,7 @@ interface Running {
 const nextTurn = () => new Promise(setImmediate)
 const withCode = (code: string) => Object.assign(new Error(code), { code })
 
-describe('A group commit', () => {
+describe('group commit', () => {
   let running: Running[]
   const create = ({ batchMax = 10, writersMax = 1, aloneMax = 2 } = {}) =>
     createGroupCommit<Item, string>({
@@ -39,7 +39,7 @@ describe('A group commit', () => {
     running = []
   })
 
-  it('serves a lone caller at once', async () => {
+  it('commits a single item at once', async () => {
     const [one] = all('a', create())
     await nextTurn()
     expect(begun()).to.deep.equal(['a'])
@@ -47,7 +47,7 @@ describe('A group commit', () => {
     expect(await one).to.equal('a!')
   })
 
-  it('writes together what came in the same turn, and what came while the writers were busy', async () => {
+  it('commits together the items that arrive in one turn, and those that arrive while a batch is in flight', async () => {
     const group = create()
     const first = all('abc', group)
     await nextTurn()
@@ -61,7 +61,7 @@ describe('A group commit', () => {
     expect(await Promise.all(second)).to.deep.equal(['d!', 'e!', 'f!'])
   })
 
-  it('has at most so many in a batch, and full batches at once, in the order of their coming', async () => {
+  it('commits at most `batchMax` items together, and full batches concurrently, in the order of arrival', async () => {
     const group = create({ batchMax: 2, writersMax: 2 })
     const promises = all('abcdefg', group)
     await nextTurn()
@@ -75,7 +75,7 @@ describe('A group commit', () => {
     expect((await Promise.all(promises)).join()).to.equal('a!,b!,c!,d!,e!,f!,g!')
   })
 
-  it('writes beside batches that are held up', async () => {
+  it('starts another batch next to batches that are slow', async () => {
     const group = create({ writersMax: 3 })
     const promises = all('a', group)
     await nextTurn()
@@ -89,7 +89,7 @@ describe('A group commit', () => {
     expect(await Promise.all(promises)).to.deep.equal(['a!', 'b!', 'c!', 'd!'])
   })
 
-  it('has another writer help where thrice as many wait as are being written', async () => {
+  it('starts another batch when three times as many items wait as are in flight', async () => {
     const group = create({ writersMax: 3 })
     const promises = all('a', group)
     await nextTurn()
@@ -104,16 +104,16 @@ describe('A group commit', () => {
   })
 
   for (const code of ['40P01', '55P03', '57014', '23514', 'XX001', '54000']) {
-    it(`does each for itself after ${code}, which one of them may have caused, and fails that one alone`, async () => {
+    it(`commits each item of a batch alone after ${code}, and fails only the item that caused it`, async () => {
       const group = create()
       const items = ['a', 'b', 'c'].map((name) => ({ name }))
-      const told = outcomes(items.map((item) => group.commit(item)))
+      const results = outcomes(items.map((item) => group.commit(item)))
       await nextTurn()
       running[0]?.fail(withCode(code))
       await nextTurn()
       const others = all('xy', group)
       await nextTurn()
-      // Two of them at a time, and beside the batches.
+      // Two single items at a time, next to the batches.
       expect(begun()).to.deep.equal(['a,b,c', 'a', 'b', 'x,y'])
       running[1]?.succeed()
       running[2]?.fail(withCode(code))
@@ -121,7 +121,7 @@ describe('A group commit', () => {
       expect(await outcomes(others)).to.deep.equal(['x!', 'y!'])
       await nextTurn()
       running[4]?.succeed()
-      expect(await told).to.deep.equal(['a!', code, 'c!'])
+      expect(await results).to.deep.equal(['a!', code, 'c!'])
 
       const again = outcomes([group.commit(items[1] as Item), ...all('z', group)])
       await nextTurn()
@@ -131,7 +131,7 @@ describe('A group commit', () => {
     })
   }
 
-  it('does alone what the transaction says is locked, and has the results of the others', async () => {
+  it('commits an item alone whose row is locked, and returns the results of the others', async () => {
     const begun: string[] = []
     const group = createGroupCommit<Item, string>({
       batchMax: 10,
@@ -152,7 +152,7 @@ describe('A group commit', () => {
     expect(begun).to.deep.equal(['a,b,c', 'b alone', 'b alone'])
   })
 
-  it('fails the whole batch when the server is away, and takes it in a batch again', async () => {
+  it('fails the whole batch when the server is unavailable, and commits its items in a batch again', async () => {
     const group = create()
     const items = ['a', 'b'].map((name) => ({ name }))
     const first = outcomes(items.map((item) => group.commit(item)))
@@ -166,18 +166,18 @@ describe('A group commit', () => {
     expect(begun()).to.deep.equal(['a,b', 'a,b'])
   })
 
-  it('never begins what was aborted while it waited', async () => {
+  it('never commits an item that was aborted while it waited', async () => {
     const group = create()
     const [first] = all('a', group)
     await nextTurn()
     const leaving = new AbortController()
-    const told = outcomes([group.commit({ name: 'gone' }, leaving.signal), ...all('k', group)])
+    const results = outcomes([group.commit({ name: 'gone' }, leaving.signal), ...all('k', group)])
     leaving.abort(new Error('the client has gone'))
     running[0]?.succeed()
     await first
     await nextTurn()
     running[1]?.succeed()
-    expect(await told).to.deep.equal(['the client has gone', 'k!'])
+    expect(await results).to.deep.equal(['the client has gone', 'k!'])
     expect(begun()).to.deep.equal(['a', 'k'])
   })
 })

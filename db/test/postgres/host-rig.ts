@@ -4,12 +4,12 @@ import { type Kysely, sql } from 'kysely'
 import { createDatabase, type Tables } from '../../src/index.ts'
 import { startSilentServer } from './silent-servers.ts'
 
-/** Nothing listens there. */
+/** An address on which no server listens. */
 export const NOWHERE = '127.0.0.1:1'
 
 export const hostOf = (url: string) => new URL(url).host
 
-/** @returns how long it took, in milliseconds */
+/** @returns how long the query took, in milliseconds */
 export async function ask(db: Kysely<Tables>): Promise<number> {
   const from = performance.now()
   await sql`select 1`.execute(db)
@@ -22,7 +22,7 @@ export const errorOf = (db: Kysely<Tables>) =>
     (error: Error) => error,
   )
 
-/** A test database that is reached by way of several hosts. */
+/** A test database, and the means to connect to it through several hosts. */
 export async function startHostRig() {
   const database = await createTestDatabase()
   const cleanUps: (() => Promise<unknown>)[] = [() => database.drop()]
@@ -37,8 +37,8 @@ export async function startHostRig() {
     url: database.url,
     host: hostOf(database.url),
     logs,
-    /** Logged so far with this message. */
-    told: (message: string) => logs.filter((line) => line.message === message),
+    /** The lines that were logged with this message. */
+    logged: (message: string) => logs.filter((line) => line.message === message),
     open(hosts: readonly string[], { poolMax = 2, statementMs = 5_000, url = database.url } = {}): Kysely<Tables> {
       const several = url.replace(hostOf(url), hosts.join(','))
       const db = createDatabase({ url: several, applicationName: 'test', poolMax, statementMs, logger })

@@ -5,8 +5,8 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { errorOf, NOWHERE, startHostRig } from './host-rig.ts'
 
-describe('db: the watch of several hosts', () => {
-  it('goes on while the file of a certificate is away, and says so', async () => {
+describe('watch of several hosts', () => {
+  it('db: goes on watching the hosts while the file of a certificate is missing, and logs it', async () => {
     const rig = await startHostRig()
     const folder = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
     const file = join(folder, 'ca.pem')
@@ -14,9 +14,9 @@ describe('db: the watch of several hosts', () => {
     const db = rig.open([NOWHERE, NOWHERE], { url: `${rig.url}?sslmode=verify-full&sslrootcert=${file}` })
     await errorOf(db)
     await rm(folder, { recursive: true })
-    const told = () => rig.told('database host cannot be asked')
-    await eventually(() => expect(told()).to.have.length(2))
-    for (const { error } of told()) expect((error as Error).message).to.include('ENOENT')
+    const failures = () => rig.logged('database host cannot be watched')
+    await eventually(() => expect(failures()).to.have.length(2))
+    for (const { error } of failures()) expect((error as Error).message).to.include('ENOENT')
     await rig.stop()
   })
 })

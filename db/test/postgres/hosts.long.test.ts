@@ -17,7 +17,7 @@ import { createTimelines } from '../../src/postgres/timelines.ts'
 
 const logger = createLogger({ service: 'test', level: 'error' })
 
-describe('db: a primary and two standbys as hosts', () => {
+describe('pool of a primary and two standbys', () => {
   const cleanUps: (() => Promise<unknown>)[] = []
   let trio: PostgresTrio
   beforeEach(async function () {
@@ -38,7 +38,7 @@ describe('db: a primary and two standbys as hosts', () => {
   const port = async (db: Kysely<Tables>) =>
     (await sql<{ port: string }>`select current_setting('port') as port`.execute(db)).rows[0]?.port
 
-  it('takes the primary wherever it is in the list, and leaves it once a standby is promoted, though it runs on', async () => {
+  it('db: uses the primary at any place in the list, and leaves it when a standby is promoted, although it still runs', async () => {
     const [first, second, third] = trio.urls
     const writer = open([second, third, first])
     const reader = open([first, second, third])
@@ -59,7 +59,7 @@ describe('db: a primary and two standbys as hosts', () => {
     expect(await port(open([first, second, third])), 'of a process that starts now').to.equal(portOf(1))
   }).timeout(180_000)
 
-  it('closes a session when a later one tells a higher timeline, refuses the lower one, and takes a new cluster', async () => {
+  it('db: closes a session when another one shows a higher timeline, refuses the lower one, and accepts a new cluster', async () => {
     const [first, second] = trio.urls
     const timelines = createTimelines(logger)
     const connect = (url: string) => {
@@ -67,10 +67,10 @@ describe('db: a primary and two standbys as hosts', () => {
       return new HostSession({ ...config, timelines, startMs: 5_000 }).connect()
     }
     const former = await connect(first)
-    const told = new Promise((resolve) => former.once('error', resolve))
+    const closed = new Promise((resolve) => former.once('error', resolve))
     await trio.promote()
     const latter = await connect(second)
-    expect(await told).to.be.instanceOf(OldTimelineError)
+    expect(await closed).to.be.instanceOf(OldTimelineError)
     expect(await connect(first).catch((error: unknown) => error)).to.be.instanceOf(OldTimelineError)
     await latter.end()
 
@@ -81,7 +81,7 @@ describe('db: a primary and two standbys as hosts', () => {
     await other.end()
   }).timeout(180_000)
 
-  it('tries a host last on which a COMMIT waited in vain for the standby', async () => {
+  it('db: tries a host last after a COMMIT there was not answered because its standby is unavailable', async () => {
     const proxies = [await startTcpProxy(trio.urls[0]), await startTcpProxy(trio.urls[0])] as const
     for (const proxy of proxies) cleanUps.push(() => proxy.stop())
     const db = open(

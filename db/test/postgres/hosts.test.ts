@@ -6,25 +6,25 @@ import { isTransient } from '../../src/index.ts'
 import { ask, errorOf, type HostRig, hostOf, NOWHERE, startHostRig } from './host-rig.ts'
 import { startDroppingServer } from './silent-servers.ts'
 
-// The first look at all hosts is waited for 250 ms, and the first host's answer for 250 ms. Without the latter limit it would
-// be waited for until the attempt ends, after a second.
+// The database waits 250 ms for the first look at all hosts, and 250 ms for the answer of the first host. Without the second
+// limit it would wait until the attempt ends, after a second.
 const DIALLED_WITHIN_MS = [450, 1_000] as const
-/** A busy machine makes some tries longer. */
+/** On a busy machine some tries take longer. */
 const TRIES = 10
 
-describe('db: several hosts', () => {
+describe('pool of several hosts', () => {
   let rig: HostRig
   beforeEach(async () => {
     rig = await startHostRig()
   })
   afterEach(() => rig.stop())
 
-  it('takes the next host at once when the first one refuses, and names the one in use without a password', async () => {
+  it('db: uses the next host at once when the first one refuses, and logs the host in use without a password', async () => {
     await ask(rig.open([NOWHERE, rig.host]))
-    expect(rig.told('database host in use')).to.deep.equal([{ message: 'database host in use', host: rig.host }])
+    expect(rig.logged('database host in use')).to.deep.equal([{ message: 'database host in use', host: rig.host }])
   })
 
-  /** The shortest time in which a process that starts has an answer, in milliseconds. */
+  /** The shortest time from the start of a process to its first answer, in milliseconds. */
   async function shortestStart(hosts: readonly string[]): Promise<number> {
     let shortest = Number.POSITIVE_INFINITY
     for (let tries = 0; tries < TRIES && shortest > DIALLED_WITHIN_MS[1]; tries++)
@@ -32,27 +32,27 @@ describe('db: several hosts', () => {
     return shortest
   }
 
-  it('dials the next host while the first one takes a connection and does not answer', async () => {
+  it('db: dials the next host while the first one accepts a connection and does not answer', async () => {
     const silent = await rig.silent()
     expect(await shortestStart([silent.host, rig.host])).to.be.within(...DIALLED_WITHIN_MS)
   })
 
-  it('dials the next host while the packets to the first one are dropped', async () => {
+  it('db: dials the next host while packets to the first one are dropped', async () => {
     const dropping = await startDroppingServer()
     rig.onStop(() => dropping.stop())
     expect(await shortestStart([dropping.host, rig.host])).to.be.within(...DIALLED_WITHIN_MS)
   })
 
-  it('closes the session of a host that answers after another one has won', async () => {
+  it('db: closes the session of a host that answers after another host was chosen', async () => {
     const slow = await rig.proxy()
     const db = rig.open([hostOf(slow.url), rig.host])
     slow.delay(60)
     await ask(db)
     await eventually(() => expect(slow.open, 'the watch has one connection').to.be.at.most(1))
-    expect(rig.told('database host in use')).to.deep.equal([{ message: 'database host in use', host: rig.host }])
+    expect(rig.logged('database host in use')).to.deep.equal([{ message: 'database host in use', host: rig.host }])
   })
 
-  it('tries the host first that last worked', async () => {
+  it('db: tries the host first that worked last', async () => {
     const [first, second] = [await rig.proxy(), await rig.proxy()]
     const db = rig.open([hostOf(first.url), hostOf(second.url)])
     await ask(db)
@@ -63,20 +63,20 @@ describe('db: several hosts', () => {
       host: hostOf(second.url),
       host_before: hostOf(first.url),
     }
-    expect(rig.told('database host changed')).to.deep.equal([change])
+    expect(rig.logged('database host changed')).to.deep.equal([change])
     first.restore()
     second.reset()
     await eventually(() => ask(db))
-    expect(rig.told('database host changed')).to.deep.equal([change])
+    expect(rig.logged('database host changed')).to.deep.equal([change])
   })
 
-  it('has an error that repeating may change, unless every host answers that it lets nobody in', async () => {
+  it('db: throws a transient error unless every host refuses the user or the database', async () => {
     const url = `${rig.url}_missing`
     expect(isTransient(await errorOf(rig.open([rig.host, rig.host], { url })))).to.equal(false)
     expect(isTransient(await errorOf(rig.open([NOWHERE, rig.host], { url })))).to.equal(true)
   })
 
-  it('has no watch and no race with a single host', async () => {
+  it('db: watches and races no host if there is only one', async () => {
     const only = await rig.proxy()
     const db = rig.open([hostOf(only.url)], { poolMax: 1 })
     await ask(db)
@@ -85,18 +85,18 @@ describe('db: several hosts', () => {
     expect(rig.logs).to.deep.equal([])
   })
 
-  it('lets an ordinary role read the timelines', async () => {
+  it('db: reads the timelines as an ordinary role', async () => {
     await ask(rig.open([NOWHERE, rig.host], { url: await urlOfRole() }))
     expect(rig.logs.map(({ message }) => message)).to.deep.equal(['database host in use'])
   })
 
-  it('takes the primary as a role that may not read timelines, and says once what is not noticed then', async () => {
+  it('db: uses the primary as a role without the right to read timelines, and logs once what goes unnoticed', async () => {
     await sql`revoke execute on function pg_control_system() from public`.execute(rig.open([rig.host]))
     const db = rig.open([NOWHERE, rig.host], { url: await urlOfRole() })
     await Promise.all([ask(db), ask(db)])
-    const told = rig.told('timelines cannot be read, a primary that was replaced and runs on is not noticed')
-    expect(told).to.have.length(1)
-    expect(told[0]?.error).to.have.property('code', '42501')
+    const lines = rig.logged('timelines cannot be read, so a former primary that still runs goes unnoticed')
+    expect(lines).to.have.length(1)
+    expect(lines[0]?.error).to.have.property('code', '42501')
   })
 
   async function urlOfRole(): Promise<string> {

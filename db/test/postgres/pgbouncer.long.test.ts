@@ -3,16 +3,9 @@ import { createTestDatabase, openClient, type Pgbouncer, startPgbouncer, type Te
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
-import {
-  createDatabase,
-  type Database,
-  databaseComponent,
-  findPayment,
-  insertPayments,
-  type Tables,
-} from '../../src/index.ts'
+import { createDatabase, type Database, databaseComponent, findPayment, type Tables } from '../../src/index.ts'
 import { DatabaseSettingError } from '../../src/postgres/errors.ts'
-import { newPayment } from '../test-store.ts'
+import { newPayment, storePayments } from '../test-store.ts'
 
 const logger = createLogger({ service: 'test', level: 'error' })
 const open = (url: string) => createDatabase({ url, applicationName: 'test', poolMax: 2, logger })
@@ -31,8 +24,8 @@ async function inForce(db: Kysely<Tables> | pg.Client): Promise<Record<string, s
   return Object.fromEntries(rows.map(({ name, value }) => [name, value]))
 }
 
-describe('PgBouncer', function () {
-  this.timeout(300_000) // The first time on a machine it may have to be downloaded.
+describe('database behind PgBouncer', function () {
+  this.timeout(300_000) // PgBouncer may have to be downloaded first.
   let database: TestDatabase
   let pgbouncer: Pgbouncer
   let db: Database
@@ -45,13 +38,13 @@ describe('PgBouncer', function () {
     await database.drop()
   })
 
-  it('db: has all limits in force through PgBouncer in session mode, which takes no start-up parameters', async () => {
+  it('db: has all limits in force through PgBouncer in session mode, which accepts no start-up parameters', async () => {
     pgbouncer = await startPgbouncer(database.url, { poolMode: 'session' })
     db = open(pgbouncer.url)
     await databaseComponent(db, logger).start(new AbortController().signal)
     expect(await inForce(db)).to.deep.equal(LIMITS)
     const { payment, event } = newPayment()
-    await insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
+    await storePayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
     expect(await findPayment(db, payment.id)).to.include({ id: payment.id, status: 'PENDING' })
   })
 
@@ -67,14 +60,14 @@ describe('PgBouncer', function () {
     }
   })
 
-  it('db: hears notifications through PgBouncer in session mode', async () => {
+  it('db: receives notifications through PgBouncer in session mode', async () => {
     pgbouncer = await startPgbouncer(database.url, { poolMode: 'session' })
     db = open(pgbouncer.url)
     const listener = await db.openSession('listener')
-    const heard = new Promise((resolve) => listener.on('notification', ({ channel }) => resolve(channel)))
+    const notified = new Promise((resolve) => listener.on('notification', ({ channel }) => resolve(channel)))
     await listener.query('listen news')
     await sql`select pg_notify('news', '')`.execute(db)
-    expect(await heard).to.equal('news')
+    expect(await notified).to.equal('news')
     await listener.end()
   })
 
@@ -86,7 +79,7 @@ describe('PgBouncer', function () {
     ['transaction', 9, '1'],
     ['statement', 3, '1'],
   ] as const)
-    it(`db: refuses to start through PgBouncer in ${poolMode} mode with ${servers} servers (round robin: ${server_round_robin}), and sets nothing there`, async () => {
+    it(`db: refuses to start through PgBouncer in ${poolMode} mode with ${servers} servers (round robin: ${server_round_robin}), and changes no setting there`, async () => {
       pgbouncer = await startPgbouncer(database.url, { poolMode, settings: { server_round_robin } })
       db = open(pgbouncer.url)
       await withClients(servers, (client) => client.query('select pg_sleep(0.2)'))
@@ -101,7 +94,7 @@ describe('PgBouncer', function () {
       })
     })
 
-  /** At the same time, so that each needs a server session of its own. */
+  /** Uses several clients at the same time, so that each needs a server session of its own. */
   async function withClients(count: number, use: (client: pg.Client) => Promise<unknown>): Promise<void> {
     const clients = await Promise.all(Array.from({ length: count }, () => openClient(pgbouncer.url)))
     await Promise.all(clients.map(use))

@@ -8,8 +8,8 @@ const logger = createLogger({ service: 'test', level: 'error' })
 const open = (url: string) => createDatabase({ url, applicationName: 'test', poolMax: 1, logger })
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
-describe('a session that keeps its statements', () => {
-  it('prepares what has parameters, once, by plans that do not age as a table grows', async () => {
+describe('session with prepared statements', () => {
+  it('db: prepares a statement with parameters once, with a plan that stays good as the table grows', async () => {
     const database = await createTestDatabase()
     const db = open(database.url)
     await sql`create table things (id int primary key, name text)`.execute(db)
@@ -23,7 +23,7 @@ describe('a session that keeps its statements', () => {
 
     await query(database.url, 'insert into things select n, n::text from generate_series(1, 200000) n')
     expect((await find([7])).rows).to.deep.equal([{ name: '7' }])
-    // Not planned anew, and no scan of what was empty when it was planned.
+    // The plan is the one of the empty table. It has not become a scan of the whole table.
     const { rows: scans } = await sql`
       select pg_stat_force_next_flush(), seq_tup_read::int as read from pg_stat_user_tables where relname = 'things'`.execute(
       db,
@@ -33,7 +33,7 @@ describe('a session that keeps its statements', () => {
     await database.drop()
   })
 
-  it('goes on after a migration that gives a statement other columns', async () => {
+  it('db: recovers after a migration that gives a prepared statement other columns', async () => {
     const database = await createTestDatabase()
     const db = open(database.url)
     const find = () => sql`select * from outbox_lanes where lane = ${1}`.execute(db)

@@ -18,8 +18,8 @@ const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((e
 const processId = async (db: Kysely<Tables>) =>
   (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db)).rows[0]?.pid
 
-describe('a session whose server turns read-only', () => {
-  it('db: closes a session that was refused a write as read-only (25006), and goes on with another', async () => {
+describe('session whose server turns read-only', () => {
+  it('db: closes a session whose write was refused as read-only (25006), and opens another one', async () => {
     const database = await createTestDatabase()
     const db = open(database.url)
     const before = await processId(db)
@@ -40,7 +40,7 @@ describe('a session whose server turns read-only', () => {
     await database.drop()
   })
 
-  describe('for all of its sessions', () => {
+  describe('all sessions of a server that turns read-only', () => {
     let server: PrivatePostgres
     let admin: pg.Client
     let db: Kysely<Tables>
@@ -67,7 +67,7 @@ describe('a session whose server turns read-only', () => {
     const sessions = async () =>
       (await admin.query("select pid from pg_stat_activity where application_name = 'reader'")).rows
 
-    it('db: answers no read of a server that was set to default_transaction_read_only, and keeps no session', async () => {
+    it('db: reads nothing from a server that was set to default_transaction_read_only, and keeps no session with it', async () => {
       await sql`select 1`.execute(db)
       await setReadOnly('on')
       for (let attempt = 0; attempt < 3; attempt++) {
@@ -81,7 +81,7 @@ describe('a session whose server turns read-only', () => {
       expect((await sql`select 1 as one`.execute(db)).rows).to.deep.equal([{ one: 1 }])
     }).timeout(180_000)
 
-    it('db: reports no COMMIT as done that a server answered while it turned read-only', async () => {
+    it('db: reports no COMMIT as successful that a server answered while it turned read-only', async () => {
       const turning = db.transaction().execute(async (tx) => {
         await sql`insert into outbox_lanes values (31) on conflict do nothing`.execute(tx)
         await setReadOnly('on')

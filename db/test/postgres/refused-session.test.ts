@@ -14,12 +14,12 @@ function message(type: string, body: Buffer): Buffer {
 const refusal = message('E', Buffer.from('SFATAL\0CXX000\0Mno such tenant\0\0'))
 const ready = Buffer.concat([message('R', Buffer.alloc(4)), message('Z', Buffer.from('I'))])
 
-describe('a session that a pooler ends with an internal error', () => {
+describe('session that a pooler ends with an internal error', () => {
   for (const [when, answers] of [
     ['at its start', [refusal]],
     ['at its first statement', [ready, refusal]],
   ] as const)
-    it(`${when} is no sign of a damaged row, but of a database that is away`, async () => {
+    it(`db: counts an internal error of a pooler ${when} as an unavailable database, not as a damaged row`, async () => {
       const pooler = createServer((socket) => {
         const left = [...answers]
         socket.on('error', () => {})

@@ -12,7 +12,7 @@ import { recorder } from '../recorder.ts'
 const quiet = createLogger({ service: 'test', level: 'error' })
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
-describe('what each session relies on, with a server of its own', () => {
+describe('session settings on a private server', () => {
   let server: PrivatePostgres
   let admin: pg.Client
   let socketFolder: string
@@ -30,7 +30,7 @@ describe('what each session relies on, with a server of its own', () => {
 
   const open = (url: string, logger: Logger) => createDatabase({ url, applicationName: 'test', poolMax: 1, logger })
 
-  it('db: takes synchronous_commit = local without standbys, and refuses it where a COMMIT has to wait for one', async () => {
+  it('db: accepts synchronous_commit = local without standbys, and refuses it if a COMMIT has to wait for one', async () => {
     await admin.query('alter database payments set synchronous_commit = local')
     const alone = open(server.url, quiet)
     expect((await sql`select 1 as one`.execute(alone)).rows).to.deep.equal([{ one: 1 }])
@@ -58,9 +58,9 @@ describe('what each session relies on, with a server of its own', () => {
       await admin.query('select pg_terminate_backend($1, 5000)', [rows[0]?.pid])
       await eventually(() => expect(lines.some(({ message }) => message === 'database connection lost')).to.equal(true))
     }
-    const told = lines.filter(({ message }) => message.includes('tcp_user_timeout'))
-    expect(told).to.have.length(1)
-    expect(told[0]).to.include({ level: 'warn', promise: 11, reason: 'PostgreSQL is reached by a Unix socket' })
+    const warnings = lines.filter(({ message }) => message.includes('tcp_user_timeout'))
+    expect(warnings).to.have.length(1)
+    expect(warnings[0]).to.include({ level: 'warn', promise: 11, reason: 'PostgreSQL is reached by a Unix socket' })
     await db.destroy()
   }).timeout(180_000)
 })

@@ -2,23 +2,15 @@ import { createLogger, type Logger } from '@cashflow/runtime'
 import { createTestDatabase, eventually, query, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import {
-  createDatabase,
-  databaseComponent,
-  findPayment,
-  insertPayments,
-  isAway,
-  isTransient,
-  type Tables,
-} from '../../src/index.ts'
+import { createDatabase, databaseComponent, findPayment, isAway, isTransient, type Tables } from '../../src/index.ts'
 import { DatabaseSettingError } from '../../src/postgres/errors.ts'
 import { recorder } from '../recorder.ts'
-import { newPayment } from '../test-store.ts'
+import { newPayment, storePayments } from '../test-store.ts'
 
 const quiet = createLogger({ service: 'test', level: 'error' })
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
-describe('what each session relies on', () => {
+describe('session settings', () => {
   let database: TestDatabase
   let opened: Kysely<Tables>[]
   beforeEach(async () => {
@@ -47,7 +39,7 @@ describe('what each session relies on', () => {
     return Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))
   }
 
-  it('db: sets what it relies on, whatever a database has for defaults', async () => {
+  it('db: sets every setting that it relies on, whatever the defaults of a database are', async () => {
     await setDefault(
       'statement_timeout = 0',
       'lock_timeout = 0',
@@ -80,11 +72,11 @@ describe('what each session relies on', () => {
       await setDefault(`datestyle = '${style}'`)
       const db = open()
       const { payment, event } = newPayment()
-      await insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
+      await storePayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
       expect((await findPayment(db, payment.id))?.createdAt).to.deep.equal(payment.createdAt)
     })
 
-  it('db: keeps its limits, and the search_path, where parameters of DATABASE_URL say otherwise, and tells it', async () => {
+  it('db: keeps its limits and the search_path when parameters of DATABASE_URL differ, and warns about them', async () => {
     await administer('create schema app')
     const options = '-c search_path=app,public -c statement_timeout=0 --enable-seqscan=on -cplan_cache_mode=auto'
     const { logger, lines } = recorder()
@@ -119,7 +111,7 @@ describe('what each session relies on', () => {
     ])
   })
 
-  it('db: refuses to start where synchronous_commit is off, and says what to do', async () => {
+  it('db: refuses to start if synchronous_commit is off, and says what to do', async () => {
     await setDefault('synchronous_commit = off')
     const { logger, lines } = recorder()
     const started = await reasonOf(
@@ -130,7 +122,7 @@ describe('what each session relies on', () => {
     expect(lines).to.deep.equal([])
   })
 
-  it('db: refuses to start with a database whose encoding is not UTF8', async () => {
+  it('db: refuses to start if the encoding of the database is not UTF8', async () => {
     const name = `${database.name}_latin`
     await administer(`create database ${name} encoding 'LATIN1' locale 'C' template template0`)
     const url = database.url.replace(database.name, name)
@@ -140,7 +132,7 @@ describe('what each session relies on', () => {
     await administer(`drop database ${name} with (force)`)
   })
 
-  it('db: refuses a session whose settings are not in force just after it has set them', async () => {
+  it('db: refuses a session whose settings are not in force right after it has set them', async () => {
     await administer('create schema pooler')
     await administer(`create function pooler.current_setting(name text) returns text language sql return
       case name when 'lock_timeout' then '0' else pg_catalog.current_setting(name) end`)
@@ -150,7 +142,7 @@ describe('what each session relies on', () => {
     expect(String(refused)).to.include('lock_timeout is 0').and.include('PgBouncer in session mode')
   })
 
-  it('db: warns that a frozen relay keeps its lanes (promise 11) where the server has no tcp_user_timeout', async () => {
+  it('db: warns that a frozen relay keeps its lanes (promise 11) if the server has no tcp_user_timeout', async () => {
     await administer('create schema windows')
     await administer(`create function windows.current_setting(name text, missing_ok boolean) returns text
       language sql return case name when 'tcp_user_timeout' then '0' else pg_catalog.current_setting(name) end`)
@@ -162,7 +154,7 @@ describe('what each session relies on', () => {
     ])
   })
 
-  it('db: refuses new sessions once a setting is wrong, says it once for many, and goes on once it is right', async () => {
+  it('db: refuses new sessions while a setting is wrong, logs it once for many, and recovers when it is right', async () => {
     const { logger, lines } = recorder()
     const db = open(database.url, logger)
     await sql`select 1`.execute(db)
@@ -177,10 +169,10 @@ describe('what each session relies on', () => {
       expect(isTransient(refused)).to.equal(true)
       expect(isAway(refused)).to.equal(true)
     }
-    const told = lines.filter(({ message }) => message === 'database session refused')
-    expect(told).to.have.length(1)
-    expect(told[0]).to.include({ level: 'error', code: 'database_setting' })
-    expect(told[0]?.reason).to.include('synchronous_commit is off')
+    const refusals = lines.filter(({ message }) => message === 'database session refused')
+    expect(refusals).to.have.length(1)
+    expect(refusals[0]).to.include({ level: 'error', code: 'database_setting' })
+    expect(refusals[0]?.reason).to.include('synchronous_commit is off')
     await setDefault('synchronous_commit = on')
     expect((await sql`select 1 as one`.execute(db)).rows).to.deep.equal([{ one: 1 }])
   })

@@ -14,24 +14,17 @@ import {
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import type pg from 'pg'
-import {
-  createDatabase,
-  insertPayments,
-  isPermanent,
-  isTransient,
-  settlePayments,
-  type Tables,
-} from '../../src/index.ts'
+import { createDatabase, isPermanent, isTransient, lastStatement, type Tables } from '../../src/index.ts'
 import { CommitInDoubtError, ReadOnlyError } from '../../src/postgres/errors.ts'
-import { claimPayment, newPayment } from '../test-store.ts'
+import { claimPayment, newPayment, storePayments, storeSettlements } from '../test-store.ts'
 
 const logger = createLogger({ service: 'test', level: 'error' })
 const open = (url: string, statementMs?: number) =>
   createDatabase({ url, applicationName: 'test', poolMax: 1, logger, ...(statementMs && { statementMs }) })
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
-describe('a session', () => {
-  it('is closed after an answer that did not come in time, and its connection never used again', async () => {
+describe('session', () => {
+  it('db: closes a session after a query that was not answered in time, and never uses its connection again', async () => {
     const database = await createTestDatabase()
     const proxy = await startTcpProxy(database.url)
     const db = open(proxy.url, 50)
@@ -53,7 +46,37 @@ describe('a session', () => {
     }
   })
 
-  it('is not in doubt about a warning of another kind', async () => {
+  it('db: closes a session after a transaction in one trip that was not answered in time', async () => {
+    const database = await createTestDatabase()
+    await queryOn(database.url, 'create table things (id int primary key)')
+    const proxy = await startTcpProxy(database.url)
+    const db = open(proxy.url, 50)
+    const write = (id: number) =>
+      db.transaction().execute((tx) => sql`insert into things values (${id})`.execute(lastStatement(tx)))
+    const sessions = () => queryOn(database.url, "select pid from pg_stat_activity where application_name = 'test'")
+    try {
+      await write(1)
+      const [first] = await sessions()
+      proxy.holdAnswers()
+      const late = await reasonOf(write(2))
+      expect(late).to.be.an('error').with.property('message', 'Query read timeout')
+      expect(isTransient(late)).to.equal(true)
+      proxy.restore()
+      await write(3)
+      expect(await queryOn(database.url, 'select id from things')).to.deep.equal([{ id: 1 }, { id: 2 }, { id: 3 }])
+      await eventually(async () =>
+        expect(await sessions())
+          .to.have.length(1)
+          .and.not.deep.include(first),
+      )
+    } finally {
+      await db.destroy()
+      await proxy.stop()
+      await database.drop()
+    }
+  })
+
+  it('db: does not count a COMMIT as in doubt because of an unrelated warning', async () => {
     const database = await createTestDatabase()
     const db = open(database.url)
     const { rows } = await sql`select 1 as one from (values (1)) v where pg_temp.warn() = 1`.execute(await warning(db))
@@ -62,7 +85,7 @@ describe('a session', () => {
     await database.drop()
   })
 
-  it('that cannot be had is no fault of what was to be asked', async () => {
+  it('db: throws an error that is not permanent when a session cannot be opened', async () => {
     const database = await createTestDatabase()
     const db = open(`${database.url}?sslmode=verify-full`)
     const refused = await reasonOf(sql`select 1`.execute(db))
@@ -73,14 +96,14 @@ describe('a session', () => {
   })
 })
 
-/** Adds a function that warns, with the code of every warning that has none of its own. */
+/** Adds a function that raises a warning with 01000, the code of every warning that has none of its own. */
 async function warning(db: Kysely<Tables>): Promise<Kysely<Tables>> {
   await sql`create function pg_temp.warn() returns int language plpgsql as
     $$ begin raise warning 'not about a standby'; return 1; end $$`.execute(db)
   return db
 }
 
-describe('a COMMIT whose synchronous standby is away', () => {
+describe('COMMIT without a synchronous standby', () => {
   let server: PrivatePostgres
   let admin: pg.Client
   let db: Kysely<Tables>
@@ -102,7 +125,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     await eventually(async () => expect(await commitWaits()).to.equal(names !== ''))
   }
 
-  /** Sessions read the setting for themselves, but wait only when the checkpointer has read it as well. */
+  /** Whether a COMMIT waits. The setting of the session is not enough: the checkpointer has to read it as well. */
   async function commitWaits(): Promise<boolean> {
     const client = await openClient(server.url)
     let committed = false
@@ -119,7 +142,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     return waits
   }
 
-  /** Until a COMMIT waits for the standby, which is then told not to. */
+  /** Waits until a COMMIT waits for the standby, and cancels its wait. */
   const waitCancelled = () => eventually(cancelWait)
   const cancelWait = async () => {
     const { rows } = await admin.query(
@@ -128,10 +151,10 @@ describe('a COMMIT whose synchronous standby is away', () => {
     expect(rows).to.have.length(1)
   }
 
-  it('is in doubt when nobody waits for it any longer, and is not answered by finding its own row', async () => {
+  it('db: counts an insert as in doubt after its wait for the standby was canceled, also when the repetition finds its own row', async () => {
     const { payment, event } = newPayment()
     const attempt = () =>
-      insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
+      storePayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
 
     const first = reasonOf(attempt())
     await waitCancelled()
@@ -139,7 +162,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     expect(doubt).to.be.instanceOf(CommitInDoubtError)
     expect(isTransient(doubt)).to.equal(true)
 
-    // It finds its row now, and must wait all the same.
+    // The repetition finds its own row, and has to wait for the standby nevertheless.
     const second = reasonOf(attempt())
     await waitCancelled()
     expect(await second).to.be.instanceOf(CommitInDoubtError)
@@ -148,9 +171,9 @@ describe('a COMMIT whose synchronous standby is away', () => {
     expect(await attempt()).to.deep.equal([{ paymentId: payment.id, mismatch: [] }])
   }).timeout(180_000)
 
-  it('is in doubt as well when it is a statement of its own, a claim or a settlement, which then finds itself', async () => {
+  it('db: counts a claim and a settlement as in doubt after their wait for the standby was canceled, until they find themselves', async () => {
     const { payment, event } = newPayment()
-    await insertPayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
+    await storePayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
     await waitForStandbys('ANY 1 (absent)')
     const token = randomUUID()
     const claim = () =>
@@ -168,7 +191,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
       settled: true
     }
     const settle = () =>
-      settlePayments(db, [{ ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }])
+      storeSettlements(db, [{ ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }])
     for (let attempt = 0; attempt < 2; attempt++) {
       const settled = reasonOf(settle())
       await waitCancelled()
@@ -178,7 +201,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
     expect(await settle()).to.deep.equal(['SUCCESS'])
   }).timeout(180_000)
 
-  it('is in doubt as well when it found the dead letter of another one', async () => {
+  it('db: counts a dead letter as in doubt after the wait for the standby was canceled, also when another one is found', async () => {
     const letter = { messageId: randomUUID(), key: 'k', topic: 't', payload: {}, source: 's', reason: 'r', attempts: 1 }
     const bury = () => db.transaction().execute((tx) => buryMessage(tx, letter))
     await waitForStandbys('ANY 1 (absent)')
@@ -191,7 +214,22 @@ describe('a COMMIT whose synchronous standby is away', () => {
     expect(await bury()).to.equal(false)
   }).timeout(180_000)
 
-  it('does not keep its session on the server once nobody waits for its answer', async () => {
+  it('db: counts a transaction in one trip as in doubt after its wait for the standby was canceled, but not the next one', async () => {
+    await waitForStandbys('ANY 1 (absent)')
+    let answered: unknown
+    const write = () =>
+      db.transaction().execute(async (tx) => {
+        answered = await sql`select pg_logical_emit_message(true, 'a test', '')`.execute(lastStatement(tx))
+      })
+    const first = reasonOf(write())
+    await waitCancelled()
+    expect(await first).to.be.instanceOf(CommitInDoubtError)
+    expect(answered).to.be.an('object')
+    await waitForStandbys('')
+    await write()
+  }).timeout(180_000)
+
+  it('db: ends a COMMIT on the server that still waits for the standby after the client has given up', async () => {
     await waitForStandbys('ANY 1 (absent)')
     const impatient = open(server.url, 2_000)
     const { payment, event } = newPayment()
@@ -201,7 +239,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
         expect(rows).to.have.length(count)
       })
     const overdue = reasonOf(
-      insertPayments(impatient, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 }),
+      storePayments(impatient, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 }),
     )
     await waiting(1)
     expect(isTransient(await overdue)).to.equal(true)
@@ -211,7 +249,7 @@ describe('a COMMIT whose synchronous standby is away', () => {
   }).timeout(180_000)
 })
 
-describe('a session with a standby', () => {
+describe('session with a standby', () => {
   let server: PrivatePostgres
   before(async () => {
     server = await startPrivatePostgres()
@@ -224,7 +262,7 @@ describe('a session with a standby', () => {
 
   const query = (text: string) => queryOn(server.url, text)
 
-  it('is refused, which is no fault, and leaves its place to another and nothing open', async () => {
+  it('db: refuses a standby with a transient error, leaves no session open, and uses the server once it is promoted', async () => {
     const db = open(server.url)
     const ask = () => sql`select 1 as one`.execute(db)
     for (let attempt = 0; attempt < 2; attempt++) {

@@ -4,15 +4,15 @@ import { ask, errorOf, NOWHERE, startHostRig } from './host-rig.ts'
 
 const UNANSWERED = 'unanswered.example'
 
-describe('db: a host whose name gets no answer', () => {
+describe('shared look-up of host names', () => {
   const { lookup } = dns
   afterEach(() => {
     dns.lookup = lookup
   })
 
-  it('is looked up once at a time, so that the names of other hosts are looked up as well', async () => {
+  it('db: looks a silent name up once at a time, so that the names of other hosts are found', async () => {
     let asked = 0
-    // No name server at hand falls silent.
+    // Takes the place of a name server that does not answer.
     dns.lookup = ((name: string, ...others: unknown[]) => {
       if (name === UNANSWERED) asked += 1
       else Reflect.apply(lookup, dns, [name, ...others])
@@ -25,7 +25,7 @@ describe('db: a host whose name gets no answer', () => {
     await rig.stop()
   }).timeout(30_000)
 
-  it('is looked up again once there was an answer', async () => {
+  it('db: looks a name up again after an answer', async () => {
     let asked = 0
     dns.lookup = ((name: string, ...others: unknown[]) => {
       asked += 1

@@ -4,14 +4,14 @@ import { sql } from 'kysely'
 import { isAway, isTransient } from '../../src/index.ts'
 import { ask, errorOf, type HostRig, hostOf, NOWHERE, startHostRig } from './host-rig.ts'
 
-describe('db: hosts that do not answer', () => {
+describe('pool of silent hosts', () => {
   let rig: HostRig
   beforeEach(async () => {
     rig = await startHostRig()
   })
   afterEach(() => rig.stop())
 
-  it('have one second each, and the error says of each host why it cannot be used', async () => {
+  it('db: waits one second for each silent host, and throws an error with the reason for each host', async () => {
     const [mute, other] = [await rig.silent(), await rig.silent()]
     const from = performance.now()
     const error = await errorOf(rig.open([mute.host, NOWHERE, other.host]))
@@ -23,7 +23,7 @@ describe('db: hosts that do not answer', () => {
     expect(isAway(error)).to.equal(true)
   })
 
-  it('have one second for all of the start, and not only for the connection', async () => {
+  it('db: waits one second for the whole start of a session, not only for the connection', async () => {
     const halfway = await rig.proxy()
     halfway.holdAnswerTo('set lock_timeout')
     const from = performance.now()
@@ -33,37 +33,37 @@ describe('db: hosts that do not answer', () => {
     expect(halfway.held).to.equal(1)
   })
 
-  it('are tried last once a statement has waited out its limit', async () => {
+  it('db: tries a host last after a statement there was not answered in time', async () => {
     const [first, second] = [await rig.proxy(), await rig.proxy()]
     const db = rig.open([hostOf(first.url), hostOf(second.url)], { statementMs: 500 })
     await ask(db)
     first.holdAnswers()
     expect(await errorOf(db)).to.have.property('message', 'Query read timeout')
     await ask(db)
-    expect(rig.told('database host changed')).to.have.length(1)
-    expect(rig.told('database host changed')[0]).to.include({ host: hostOf(second.url) })
+    expect(rig.logged('database host changed')).to.have.length(1)
+    expect(rig.logged('database host changed')[0]).to.include({ host: hostOf(second.url) })
   })
 
-  it('have one connection of the watch at a time', async () => {
+  it('db: watches a silent host with one connection at a time', async () => {
     const mute = await rig.silent()
     const db = rig.open([rig.host, mute.host])
     await ask(db)
-    // On a busy machine the first session may be tried on this host as well. Connections that pile up would only grow.
+    // On a busy machine the first session may dial this host as well. If connections piled up, the count would only grow.
     await eventually(() => expect(mute.open.slice(-4)).to.deep.equal([1, 1, 1, 1]))
     const { rows } = await sql<{ count: string }>`
       select count(*) from pg_stat_activity where application_name = 'test-watch'`.execute(db)
     expect(rows).to.deep.equal([{ count: '1' }])
   })
 
-  it('are named in the log, once, and again when they answer', async () => {
+  it('db: logs a silent host once, and again when it answers', async () => {
     const other = await rig.proxy()
     const db = rig.open([rig.host, hostOf(other.url)])
     await ask(db)
     other.cut()
-    const told = (message: string) =>
-      eventually(() => expect(rig.told(message).map(({ host }) => host)).to.deep.equal([hostOf(other.url)]))
-    await told('database host cannot be asked')
+    const expectLogged = (message: string) =>
+      eventually(() => expect(rig.logged(message).map(({ host }) => host)).to.deep.equal([hostOf(other.url)]))
+    await expectLogged('database host cannot be watched')
     other.restore()
-    await told('database host can be asked again')
+    await expectLogged('database host is watched again')
   })
 })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { eventually } from '@cashflow/testing'
 
-/** A server that takes connections and never answers. */
+/** Starts a server that accepts connections and never answers. */
 export async function startSilentServer() {
   const sockets = new Set<Socket>()
   const open: number[] = []
@@ -18,7 +18,7 @@ export async function startSilentServer() {
   await once(server, 'listening')
   return {
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** How many connections there were when each of them was made, with it. */
+    /** The number of open connections after each new one. */
     open,
     async stop() {
       for (const socket of sockets) socket.destroy()
@@ -33,7 +33,7 @@ const LISTEN = `
   server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(server.address().port))`
 const CONNECTED_WITHIN_MS = 300
 
-/** An address whose packets are dropped: a stopped process listens, and its backlog is full. */
+/** Starts an address whose packets are dropped: the process that listens is stopped, and its backlog is full. */
 export async function startDroppingServer() {
   const child = spawn(process.execPath, ['-e', LISTEN], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [line] = await once(child.stdout, 'data')
@@ -50,7 +50,7 @@ export async function startDroppingServer() {
         () => false,
       )
     )
-      throw new Error('There is room left')
+      throw new Error('the backlog is not full')
   })
   return {
     host: `127.0.0.1:${port}`,

@@ -6,7 +6,7 @@ import { createTimelines, type LogPlace } from '../../src/postgres/timelines.ts'
 const logger = createLogger({ service: 'test', level: 'error' })
 const place = (timeline: number, system = 'one'): LogPlace => ({ system, timeline })
 
-describe('db: timelines of PostgreSQL hosts', () => {
+describe('timelines of PostgreSQL hosts', () => {
   function begin() {
     const timelines = createTimelines(logger)
     const closed: string[] = []
@@ -14,7 +14,7 @@ describe('db: timelines of PostgreSQL hosts', () => {
     return { timelines, closed, admit }
   }
 
-  it('close the sessions of a lower timeline once, and no others, when a higher one is seen', () => {
+  it('db: closes the sessions on a lower timeline once, and no others, when it sees a higher one', () => {
     const { timelines, closed, admit } = begin()
     admit('old', place(1))
     admit('also old', place(1))
@@ -26,20 +26,20 @@ describe('db: timelines of PostgreSQL hosts', () => {
     expect(closed).to.deep.equal(['old', 'also old'])
   })
 
-  it('refuse a session of a lower timeline, and say what to do after a backup was restored', () => {
+  it('db: refuses a session on a lower timeline, and says what to do after a backup was restored', () => {
     const { timelines, admit } = begin()
     timelines.see(place(3))
     expect(() => admit('old', place(2))).to.throw(OldTimelineError, /timeline 2.*timeline 3.*restart/)
   })
 
-  it('accept a new system on a lower timeline', () => {
+  it('db: accepts a new system on a lower timeline', () => {
     const { timelines, closed, admit } = begin()
     timelines.see(place(3))
     admit('new', place(1, 'two'))
     expect(closed).to.deep.equal([])
   })
 
-  it('learn nothing from a standby, which has none of its own', () => {
+  it('db: ignores the timeline of a standby', () => {
     const { timelines, closed, admit } = begin()
     admit('one', place(1))
     timelines.see({ system: 'one', timeline: undefined })
@@ -47,7 +47,7 @@ describe('db: timelines of PostgreSQL hosts', () => {
     expect(closed).to.deep.equal([])
   })
 
-  it('close no session that has ended', () => {
+  it('db: does not close a session that has ended', () => {
     const { timelines, closed, admit } = begin()
     admit('ended', place(1))()
     timelines.see(place(2))

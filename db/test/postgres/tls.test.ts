@@ -7,7 +7,7 @@ import { sql } from 'kysely'
 import { createDatabase, databaseComponent } from '../../src/index.ts'
 import { DatabaseSettingError } from '../../src/postgres/errors.ts'
 
-/** Of 127.0.0.1, signed by itself. */
+/** A self-signed certificate for 127.0.0.1. */
 const CERTIFICATE = join(REPOSITORY, 'services/worker/test/certificate/certificate.pem')
 const KEY = join(REPOSITORY, 'services/worker/test/certificate/key.pem')
 
@@ -16,11 +16,11 @@ const logger = createLogger({ service: 'test', level: 'error' })
 describe('TLS to PostgreSQL', () => {
   let server: PrivatePostgres
   const warnings: string[] = []
-  const hear = (warning: Error) => void warnings.push(warning.message)
+  const record = (warning: Error) => void warnings.push(warning.message)
   before(async () => {
-    process.on('warning', hear)
+    process.on('warning', record)
     server = await startPrivatePostgres()
-    // The server writes them itself: they have to belong to its user.
+    // The server writes the files, because they have to belong to its user.
     for (const [name, file] of Object.entries({ 'server.crt': CERTIFICATE, 'server.key': KEY }))
       await query(
         server.url,
@@ -31,11 +31,11 @@ describe('TLS to PostgreSQL', () => {
     await eventually(async () => expect(await query(server.url, 'show ssl')).to.deep.equal([{ ssl: 'on' }]))
   }).timeout(180_000)
   after(async () => {
-    process.off('warning', hear)
+    process.off('warning', record)
     await server.stop()
   })
 
-  /** Whether the session is encrypted, or why there is none. */
+  /** @returns whether the session is encrypted, or the error of a session that cannot be opened */
   async function encrypted(parameters: Record<string, string>): Promise<unknown> {
     const url = `${server.url}?${new URLSearchParams(parameters)}`
     const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger })
@@ -50,18 +50,18 @@ describe('TLS to PostgreSQL', () => {
     it(`db: verifies PostgreSQL's certificate with sslmode=${sslmode}, without a warning of pg`, async () => {
       expect(await encrypted({ sslmode })).to.match(/self-signed certificate/)
       expect(await encrypted({ sslmode, sslrootcert: CERTIFICATE })).to.equal(true)
-      // Warnings are told in a later turn.
+      // Node emits warnings in a later turn of the event loop.
       await new Promise(setImmediate)
       expect(warnings).to.deep.equal([])
     })
 
-  it('db: encrypts without verifying where the operator asks for it', async () => {
+  it('db: encrypts without verifying the certificate if the operator asks for it', async () => {
     expect(await encrypted({ sslmode: 'no-verify' })).to.equal(true)
     expect(await encrypted({ sslmode: 'require', uselibpqcompat: 'true' })).to.equal(true)
     expect(await encrypted({ sslmode: 'disable' })).to.equal(false)
   })
 
-  it('db: refuses to start with a file in DATABASE_URL that is not there, by the name of both', async () => {
+  it('db: refuses to start if a file that DATABASE_URL names is missing, and names both', async () => {
     const url = `${server.url}?sslmode=require&sslrootcert=/nowhere/root.pem`
     const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger })
     const started = await databaseComponent(db, logger)

@@ -1,4 +1,4 @@
-import { type Expression, type RawBuilder, sql, type Transaction } from 'kysely'
+import { type Expression, type ExpressionBuilder, type SqlBool, sql, type Transaction } from 'kysely'
 import { laneOf, type NewMessage, PAYLOAD_BYTES_MAX, PayloadTooLargeError } from './message.ts'
 import type { OutboxTables } from './tables.ts'
 
@@ -12,27 +12,35 @@ export async function appendMessages<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
   messages: readonly NewMessage[],
 ): Promise<void> {
-  if (messages.length > 0) await insertion(messages, sql`true`).execute(tx)
+  if (messages.length > 0) await appendStep(tx, messages, (message) => message.lit(true)).execute()
 }
 
 /**
- * What `appendMessages` does, to stand in a `with` of the statement that writes what the messages tell of: one round trip
- * for both.
+ * The insert of `appendMessages`, as a `with` of a statement of the same `tx` that writes what the messages tell of: one
+ * round trip for both.
  *
- * @param condition on the columns of a message: only those that it holds for are appended
+ * @param messages or, where the statement is compiled once for all, a parameter whose value `messagesJson` makes
+ * @param where on the columns of a message: only those that it holds for are appended
  * @throws PayloadTooLargeError
  */
-export function appending(messages: readonly NewMessage[], condition: RawBuilder<unknown>): Expression<unknown> {
-  return insertion(messages, condition)
-}
-
-function insertion(messages: readonly NewMessage[], condition: RawBuilder<unknown>): RawBuilder<unknown> {
-  // Relays conclude from ids that were shown to xids that must have ended (floors.ts), so the xid has to be older than
-  // the id. An insert takes its xid only after nextval; this filter is evaluated before the first row, and takes it.
-  return sql`
-    insert into outbox_messages (lane, message_id, key, topic, payload, headers, mandatory)
-    select ${COLUMNS} from ${recordset(messages)}
-    where pg_current_xact_id() is not null and ${condition}`
+export function appendStep<Tables extends OutboxTables>(
+  tx: Transaction<Tables>,
+  messages: readonly NewMessage[] | Expression<string>,
+  where: (eb: ExpressionBuilder<Messages, 'message'>) => Expression<SqlBool>,
+) {
+  return outboxOf(tx)
+    .insertInto('outbox_messages')
+    .columns([...COLUMNS, 'payload'])
+    .expression((eb) =>
+      eb
+        .selectFrom(recordset('length' in messages ? messagesJson(messages) : messages))
+        .select([...COLUMNS, PAYLOAD])
+        // Relays conclude from the ids that they have read which transactions must have ended (floors.ts). That holds only
+        // if a transaction's xid is older than its ids. An insert takes ids first, with nextval, and its xid after them.
+        // This filter is evaluated before the first row, and takes the xid.
+        .where(sql`pg_current_xact_id()`, 'is not', null)
+        .where(where),
+    )
 }
 
 /**
@@ -46,17 +54,44 @@ export async function scheduleMessages<Tables extends OutboxTables>(
   delayMs: number,
 ): Promise<void> {
   if (messages.length === 0) return
-  await sql`
-    insert into outbox_scheduled (lane, message_id, key, topic, payload, headers, mandatory, due_at)
-    select ${COLUMNS}, clock_timestamp() + ${delayMs} * interval '1 millisecond' from ${recordset(messages)}`.execute(
-    tx,
-  )
+  const dueAt = sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`
+  await outboxOf(tx)
+    .insertInto('outbox_scheduled')
+    .columns([...COLUMNS, 'payload', 'due_at'])
+    .expression((eb) =>
+      eb.selectFrom(recordset(messagesJson(messages))).select([...COLUMNS, PAYLOAD, dueAt.as('due_at')]),
+    )
+    .execute()
 }
 
-// A JSON null arrives as SQL's, which is no payload.
-const COLUMNS = sql`lane, message_id, key, topic, coalesce(payload, 'null'), headers, mandatory`
+const COLUMNS = ['lane', 'message_id', 'key', 'topic', 'headers', 'mandatory'] as const
 
-function recordset(messages: readonly NewMessage[]): RawBuilder<unknown> {
+// A JSON null in a record set becomes SQL's null, which is no payload.
+const PAYLOAD = sql<unknown>`coalesce(payload, 'null')`.as('payload')
+
+interface Messages {
+  message: {
+    lane: number
+    message_id: string
+    key: string
+    topic: string
+    payload: unknown
+    headers: Readonly<Record<string, string>>
+    mandatory: boolean
+  }
+}
+
+// Kysely cannot check queries on the tables of a type parameter. These tables are among them.
+function outboxOf<Tables extends OutboxTables>(tx: Transaction<Tables>): Transaction<OutboxTables> {
+  return tx as unknown as Transaction<OutboxTables>
+}
+
+/**
+ * The value of the parameter of `appendStep`.
+ *
+ * @throws PayloadTooLargeError
+ */
+export function messagesJson(messages: readonly NewMessage[]): string {
   for (const message of messages) {
     const bytes = Buffer.byteLength(JSON.stringify(message.payload) ?? 'null')
     if (bytes > PAYLOAD_BYTES_MAX) throw new PayloadTooLargeError(message, bytes)
@@ -70,6 +105,12 @@ function recordset(messages: readonly NewMessage[]): RawBuilder<unknown> {
     headers,
     mandatory,
   }))
-  return sql`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as message
-    (lane smallint, message_id uuid, key text, topic text, payload jsonb, headers jsonb, mandatory boolean)`
+  return JSON.stringify(rows)
+}
+
+// One parameter for any number of rows, so that the statement's text does not depend on it and stays prepared.
+function recordset(json: string | Expression<string>) {
+  return sql<Messages['message']>`jsonb_to_recordset(${json}::jsonb)`.as<'message'>(
+    sql`message (lane smallint, message_id uuid, key text, topic text, payload jsonb, headers jsonb, mandatory boolean)`,
+  )
 }

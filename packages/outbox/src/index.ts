@@ -1,4 +1,4 @@
-export { appending, appendMessages, scheduleMessages } from './append.ts'
+export { appendMessages, appendStep, messagesJson, scheduleMessages } from './append.ts'
 export {
   buryMessage,
   type DeadLetter,

@@ -51,7 +51,7 @@ describe('an api process that was frozen while it waits for the database', () =>
     )
     answers.push(post('waits'))
     await eventually(async () => expect(await transactions()).to.equal(1))
-    await postUpTo('with given', 'stored')
+    await postUpTo('with "inserted"', 'stored')
     api.kill('SIGSTOP')
     await eventually(async () => expect(await isStopped()).to.equal(true))
     proxy.restore()

@@ -78,8 +78,8 @@ describe('a process that is killed', () => {
 
   describe('as a worker that waits for', () => {
     const waitsFor: [what: string, text: string, fact: string, script?: Script][] = [
-      ['the answer to its claim', 'with locked', 'claim_token is not null'],
-      ['the answer to its settling', 'with given', "status = 'SUCCESS'"],
+      ['the answer to its claim', 'with "locked"', 'claim_token is not null'],
+      ['the answer to its settling', 'with "settling"', "status = 'SUCCESS'"],
       ['the answer to BEGIN of a retry', 'begin', 'true', UNKNOWN],
       ['the locked payment of a retry', 'select "claim_token"', 'true', UNKNOWN],
       ['the answer to a scheduled retry', 'insert into outbox_scheduled', 'true', UNKNOWN],
@@ -144,7 +144,7 @@ describe('a process that is killed', () => {
     it('leaves a payment that is settled once, and the client who tries again is told of it', async () => {
       victim = await startVictim('api')
       const { url } = await victim.logged('listening')
-      const isHeld = hold('with given')
+      const isHeld = hold('with "inserted"')
       const first = postTo(String(url), `ref-${number}`).catch(() => 'no answer')
       await eventually(isHeld)
       const [stored] = await eventually(async () => {

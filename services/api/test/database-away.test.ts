@@ -69,7 +69,7 @@ describe('api without PostgreSQL', () => {
 
   it('answers 201 and stores the payment once when PostgreSQL’s answer is lost', async () => {
     const reference = newReference()
-    api.proxy.loseAnswerTo('with given')
+    api.proxy.loseAnswerTo('with "inserted"')
     const response = await post(api, bodyWith({ reference }))
     expect(response.status, response.text).to.equal(201)
     expect(api.proxy.lost).to.equal(1)
@@ -80,7 +80,7 @@ describe('api without PostgreSQL', () => {
 
   it('answers 201 to every payment of a transaction whose answer is lost, and stores each once', async () => {
     const references = Array.from({ length: 30 }, newReference)
-    api.proxy.loseAnswerTo('with given')
+    api.proxy.loseAnswerTo('with "inserted"')
     const responses = await Promise.all(references.map((reference) => post(api, bodyWith({ reference }))))
     for (const { status, text } of responses) expect(status, text).to.equal(201)
     expect(new Set(responses.map(({ body }) => body.id))).to.have.property('size', 30)
@@ -89,8 +89,8 @@ describe('api without PostgreSQL', () => {
   })
 
   for (const [what, text] of [
-    ['that a reference is taken', 'with given'],
-    ['with the payment that has the reference', 'with logged'],
+    ['that a reference is taken', 'with "inserted"'],
+    ['with the payment that has the reference', 'with "logged"'],
   ] as const) {
     it(`answers 409 naming the other payment when PostgreSQL's answer ${what} is lost`, async () => {
       const reference = newReference()

@@ -4,6 +4,7 @@ import {
   claimPayments,
   createGroupCommit,
   type GroupCommit,
+  lastStatement,
   type NewClaim,
   type SettlementWrite,
   settlePayments,
@@ -48,7 +49,8 @@ export function createBatches(options: BatchOptions): Batches {
     claims: createGroupCommit({ ...LIMITS, commit: (claims, alone) => claim(claims, alone, options) }),
     settlements: createGroupCommit({
       ...LIMITS,
-      commit: (settlings, alone) => settlePayments(options.db, settlings, alone),
+      commit: (settlings, alone) =>
+        options.db.transaction().execute((tx) => settlePayments(lastStatement(tx), settlings, alone)),
     }),
   }
 }

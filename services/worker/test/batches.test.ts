@@ -118,7 +118,7 @@ describe('batches of claims and settlements', () => {
         processPayment({ paymentId, messageId: undefined, requestId: 'r-2' }, options, signal),
       )
       await eventually(() => expect(asked).to.equal(5))
-      proxy.loseAnswerTo('with given')
+      proxy.loseAnswerTo('with "settling"')
       answer.resolve()
       expect(await Promise.all(processed)).to.deep.equal(ids.map(() => 'settled'))
       expect(proxy.lost).to.equal(1)

@@ -36,8 +36,8 @@ describe('worker after a COMMIT without an answer', () => {
 
   async function process(id: string, answer: ProviderAnswer, attemptsMax = 10): Promise<Processed> {
     const before = proxy.lost
-    // A settlement is one statement. Other outcomes end with COMMIT.
-    proxy.loseAnswerTo(answer.outcome === 'approved' ? 'with given' : 'commit')
+    // COMMIT follows the statement that stores an outcome in the same write.
+    proxy.loseAnswerTo(answer.outcome === 'approved' ? 'with "settling"' : 'commit')
     const shared = { db, providerDeadlineMs: 60_000, redriveAfterMs: 60_000, attemptsMax }
     const options = { ...shared, batches: createBatches(shared), logger: payments.logger, notify() {} }
     const charge = async () => answer

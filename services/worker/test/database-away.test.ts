@@ -122,7 +122,7 @@ describe('handler of deliveries while the database fails', () => {
     }
     let now = 0
     const worker = createWorker({ db, onCharge, clocks: [() => now] })
-    proxy.holdAnswerTo('with locked')
+    proxy.holdAnswerTo('with "locked"')
     const handled = worker.handle(delivery(id))
     await eventually(async () => expect(await leaseUntil(), 'claimed').not.to.equal(null))
     await payments.set(id, `lease_until = lease_until - interval '1 second'`)

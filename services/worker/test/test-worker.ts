@@ -60,7 +60,7 @@ export async function createTestWorker(poolMax = 20, given?: TestDatabase): Prom
         at: new Date(),
       })
       const created = { payment, event, requestId: 'r-1', messages: [] }
-      await insertPayments(db, [created], { redriveAfterMs: 60_000 })
+      await db.transaction().execute((tx) => insertPayments(tx, [created], { redriveAfterMs: 60_000 }))
       return id
     },
     row: (id) => db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirstOrThrow(),

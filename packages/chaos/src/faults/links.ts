@@ -20,9 +20,10 @@ type Request = { role: Role; text: string }
 
 /** A message of PostgreSQL ends its text with a NUL, which distinguishes COMMIT from `read committed`. */
 const COMMIT = 'commit\0'
-/** Statements that commit by themselves: the api's insert and the worker's settlement, and the worker's claim. */
-const STORE = 'with given'
-const CLAIM = 'with locked'
+/** The api's insert and the worker's settlement, each sent together with its COMMIT, and the worker's claim. */
+const INSERT = 'with "inserted"'
+const SETTLE = 'with "settling"'
+const CLAIM = 'with "locked"'
 /** A member of a message's body. */
 const PUBLISH = '"payment_id"'
 
@@ -33,9 +34,9 @@ const LOST_MAX = 5
 export const LINK_FAULTS: readonly Fault[] = [
   ...TOXICS.map((toxic) => linkFault('database', toxic)),
   inDoubt('database', [
-    { role: 'api', text: STORE },
+    { role: 'api', text: INSERT },
     { role: 'relay', text: COMMIT },
-    { role: 'worker', text: STORE },
+    { role: 'worker', text: SETTLE },
     { role: 'worker', text: CLAIM },
   ]),
   ...TOXICS.map((toxic) => linkFault('broker', toxic)),

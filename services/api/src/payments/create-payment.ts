@@ -1,4 +1,12 @@
-import { createGroupCommit, insertPayments, type PaymentInsert, type ReferenceHolder, type Tables } from '@cashflow/db'
+import {
+  createGroupCommit,
+  findHolders,
+  insertPayments,
+  lastStatement,
+  type PaymentInsert,
+  type ReferenceHolder,
+  type Tables,
+} from '@cashflow/db'
 import { createdMessage, createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import type { Notifier } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
@@ -70,7 +78,12 @@ export interface PaymentWriterOptions {
 /** Writes the payments of concurrent requests in one transaction. */
 export function createPaymentWriter({ db, notifier, redriveAfterMs }: PaymentWriterOptions): PaymentWriter {
   const group = createGroupCommit({
-    commit: (batch: readonly PaymentInsert[]) => insertPayments(db, batch, { redriveAfterMs }),
+    async commit(batch: readonly PaymentInsert[]): Promise<ReferenceHolder[]> {
+      const inserted = await db
+        .transaction()
+        .execute((tx) => insertPayments(lastStatement(tx), batch, { redriveAfterMs }))
+      return await findHolders(db, batch, inserted)
+    },
     batchMax: BATCH_MAX,
     writersMax: WRITERS_MAX,
     aloneMax: WRITERS_ALONE_MAX,

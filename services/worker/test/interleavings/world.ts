@@ -231,6 +231,7 @@ async function storePayment(db: Kysely<Tables>): Promise<string> {
     at: new Date(),
   })
   const messages = [{ ...retryOf(payment.id), topic: event.type }]
-  await insertPayments(db, [{ payment, event, requestId: 'r', messages }], { redriveAfterMs: 60_000 })
+  const created = { payment, event, requestId: 'r', messages }
+  await db.transaction().execute((tx) => insertPayments(tx, [created], { redriveAfterMs: 60_000 }))
   return payment.id
 }

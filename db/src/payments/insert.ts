@@ -1,0 +1,117 @@
+import type { Payment, PaymentEvent } from '@cashflow/domain'
+import { appendStep, messagesJson, type NewMessage } from '@cashflow/outbox'
+import { type ExpressionBuilder, sql, type Transaction } from 'kysely'
+import { eventsJson, recordStep } from '../events/record.ts'
+import { compiledOnce, isAmong, type ParameterOf, recordSet } from '../statement.ts'
+import type { Tables } from '../tables.ts'
+import { fromNow } from './row.ts'
+
+/** A new payment, with what is stored together with it. */
+export interface PaymentInsert {
+  readonly payment: Payment
+  readonly event: PaymentEvent
+  readonly requestId: string
+  readonly messages: readonly NewMessage[]
+}
+
+const GIVEN = recordSet('given', {
+  id: 'uuid',
+  merchant_id: 'uuid',
+  reference: 'text',
+  amount_minor: 'bigint',
+  currency: 'text',
+  status: 'text',
+  created_at: 'timestamptz',
+})
+
+interface Values {
+  payments: string
+  events: string
+  messages: string
+  redriveAfterMs: number
+}
+
+const STATEMENT = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<Values>) =>
+  tx
+    .with('inserted', (qb) =>
+      qb
+        .insertInto('payments')
+        .columns([...GIVEN.columns, 'redrive_at'])
+        .expression(
+          qb
+            .selectFrom(GIVEN.from(parameter('payments')))
+            .select([...GIVEN.columns, fromNow(parameter('redriveAfterMs')).as('redrive_at')])
+            .where(isUnpruned)
+            // Sorted: two transactions that have the same references in different orders would wait for each other.
+            .orderBy('merchant_id')
+            .orderBy('reference', (order) => order.collate('C')),
+        )
+        .onConflict((conflict) => conflict.doNothing())
+        .returning('id'),
+    )
+    .with('recorded', (qb) =>
+      recordStep(tx, parameter('events'), (event) =>
+        isAmong(event.ref('payment_id'), qb.selectFrom('inserted').select('id')),
+      ),
+    )
+    .with('appended', (qb) =>
+      appendStep(tx, parameter('messages'), (message) =>
+        isAmong(
+          message.ref('key'),
+          qb.selectFrom('inserted').select((eb) => eb.cast<string>('id', 'text').as('id')),
+        ),
+      ),
+    )
+    .selectFrom('inserted')
+    .select('id'),
+)
+
+/**
+ * Stores new payments, their events and their outbox messages, in one statement. A payment whose reference is taken is
+ * left out, with its event and its messages: `findHolders` tells which payment has the reference.
+ *
+ * @param redriveAfterMs from now, when a payment that is still PENDING is sent through the pipeline again
+ * @returns the ids of the payments that were stored
+ */
+export async function insertPayments(
+  tx: Transaction<Tables>,
+  payments: readonly PaymentInsert[],
+  { redriveAfterMs }: { redriveAfterMs: number },
+): Promise<ReadonlySet<string>> {
+  const rows = await STATEMENT(tx, {
+    payments: GIVEN.json(payments.map(toRow)),
+    events: eventsJson(payments.map(({ event, requestId }) => ({ event, actor: 'api', requestId }))),
+    messages: messagesJson(payments.flatMap(({ messages }) => messages)),
+    redriveAfterMs,
+  })
+  return new Set(rows.map(({ id }) => id))
+}
+
+function toRow({ payment }: PaymentInsert) {
+  return {
+    id: payment.id,
+    merchant_id: payment.merchantId,
+    reference: payment.reference,
+    amount_minor: payment.amountMinor.toString(),
+    currency: payment.currency,
+    status: payment.status,
+    created_at: payment.createdAt,
+  }
+}
+
+type Given = Tables & { given: { merchant_id: string; reference: string } }
+
+/**
+ * Whether no payment that was pruned had the reference. `offset` is a fence: without it PostgreSQL makes a join of this,
+ * and one that was planned while few references were pruned reads all of them. An insert that began before a reference was
+ * pruned does not see it here; the trigger waits_for_older_inserts makes the pruning wait for that insert.
+ */
+function isUnpruned(eb: ExpressionBuilder<Given, 'given'>) {
+  const pruned = eb
+    .selectFrom('pruned_references as r')
+    .select(sql.lit(1).as('one'))
+    .whereRef('r.merchant_id', '=', 'given.merchant_id')
+    .where('r.reference', '=', sql<string>`given.reference collate "C"`)
+    .offset(sql.lit(0))
+  return eb.not(eb.exists(pruned))
+}
