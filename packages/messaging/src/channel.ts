@@ -1,45 +1,45 @@
+import { aborted, errorMessage, within } from '@cashflow/async'
 import type { Channel, ConfirmChannel } from 'amqplib/callback_api'
-import { errorMessage } from './errors.ts'
-import type { BrokerConnection } from './link.ts'
-import { aborted, within } from './waiting.ts'
+import { createChannel } from './amqplib-internals.ts'
+import type { BrokerConnection } from './broker-connection.ts'
 
 const SETUP_DEADLINE_MS = 10_000
 const CLOSE_DEADLINE_MS = 2_000
 
-/** A channel and the end of it: aborted when the channel or its connection is gone, with the cause. */
+/** An open channel. */
 export interface OpenChannel<AnyChannel> {
   readonly channel: AnyChannel
+  /** Aborted, with the cause, when the channel or its connection is lost. */
   readonly closed: AbortSignal
 }
 
-/** @param bodyBytesMax how much of a delivery's body is kept; all of it, if undefined */
-export function openChannel(link: BrokerConnection, bodyBytesMax?: number): Promise<OpenChannel<Channel>> {
-  // `contentMax` is our patch's.
-  return open(link, (done) => link.amqp.createChannel({ contentMax: bodyBytesMax } as object, done))
+/** @param bodyBytesMax how many bytes of a delivery's body are kept; undefined: all of them */
+export function openChannel(broker: BrokerConnection, bodyBytesMax?: number): Promise<OpenChannel<Channel>> {
+  return open(broker, (done) => createChannel(broker.amqp, bodyBytesMax, done))
 }
 
-export function openConfirmChannel(link: BrokerConnection): Promise<OpenChannel<ConfirmChannel>> {
-  return open(link, (done) => link.amqp.createConfirmChannel(done))
+export function openConfirmChannel(broker: BrokerConnection): Promise<OpenChannel<ConfirmChannel>> {
+  return open(broker, (done) => broker.amqp.createConfirmChannel(done))
 }
 
-/** The listeners are there before the broker is asked: an `error` event that nobody hears would take the connection. */
+/** Adds the listeners before the broker answers: an `error` event without a listener would end the connection. */
 function open<AnyChannel extends Channel>(
-  link: BrokerConnection,
+  broker: BrokerConnection,
   create: (done: (error: Error | null) => void) => AnyChannel,
 ): Promise<OpenChannel<AnyChannel>> {
   return new Promise((resolve, reject) => {
     const closed = new AbortController()
     const channel = create((error) => (error ? reject(error) : resolve({ channel, closed: closed.signal })))
     channel.on('error', (error) => closed.abort(error))
-    channel.on('close', () => closed.abort(link.closed.aborted ? link.closed.reason : new Error('channel closed')))
-    link.closed.addEventListener('abort', () => closed.abort(link.closed.reason), { signal: closed.signal })
+    channel.on('close', () => closed.abort(broker.closed.aborted ? broker.closed.reason : new Error('channel closed')))
+    broker.closed.addEventListener('abort', () => closed.abort(broker.closed.reason), { signal: closed.signal })
   })
 }
 
-/** Opens a channel and makes it useful. What the broker leaves unanswered until the deadline loses the connection. */
+/** Opens a channel and sets it up, each by the deadline. A broker that does not answer in time is disconnected. */
 export async function prepareChannel<AnyChannel extends Channel, Session>(
-  link: BrokerConnection,
-  opening: (link: BrokerConnection) => Promise<OpenChannel<AnyChannel>>,
+  broker: BrokerConnection,
+  opening: (broker: BrokerConnection) => Promise<OpenChannel<AnyChannel>>,
   setUp: (opened: OpenChannel<AnyChannel>) => Promise<Session>,
   signal: AbortSignal,
   deadlineMs = SETUP_DEADLINE_MS,
@@ -47,27 +47,39 @@ export async function prepareChannel<AnyChannel extends Channel, Session>(
   const limits = { deadlineMs, what: 'setting up a channel', signal }
   let opened: OpenChannel<AnyChannel> | undefined
   try {
-    opened = await within(opening(link), limits)
+    opened = await within(opening(broker), limits)
     return [opened, await within(setUp(opened), limits)]
   } catch (error) {
-    if (opened && (opened.closed.aborted || signal.aborted)) await closeChannel(link, opened)
-    else if (!signal.aborted) link.drop(errorMessage(error))
+    if (opened && (opened.closed.aborted || signal.aborted)) await closeChannel(broker, opened)
+    else if (!signal.aborted) broker.drop(errorMessage(error))
     throw error
   }
 }
 
-/** What is unsettled on it goes back to its queue. A broker that does not answer loses the connection. */
-export async function closeChannel(link: BrokerConnection, { channel, closed }: OpenChannel<Channel>): Promise<void> {
+/** Does `work` on a channel of its own: when the broker refuses a request, it closes the channel of that request. */
+export async function onOwnChannel<Answer>(
+  broker: BrokerConnection,
+  work: (channel: Channel) => Promise<Answer>,
+  signal: AbortSignal,
+  deadlineMs?: number,
+): Promise<Answer> {
+  const [opened, answer] = await prepareChannel(broker, openChannel, ({ channel }) => work(channel), signal, deadlineMs)
+  await closeChannel(broker, opened)
+  return answer
+}
+
+/** Closes a channel. Its unsettled deliveries return to their queue. A broker that does not answer is disconnected. */
+export async function closeChannel(broker: BrokerConnection, { channel, closed }: OpenChannel<Channel>): Promise<void> {
   if (closed.aborted) return
   try {
     channel.close()
     await within(aborted(closed), { deadlineMs: CLOSE_DEADLINE_MS, what: 'closing the channel' })
   } catch (error) {
-    link.drop(errorMessage(error))
+    broker.drop(errorMessage(error))
   }
 }
 
-/** One request of the callback API as a promise; also a request on a channel that is gone, which throws at once. */
+/** Turns one request of the callback API into a promise. It also rejects where amqplib throws: on a closed channel. */
 export function ask<Answer>(send: (done: (error: Error | null, answer: Answer) => void) => void): Promise<Answer> {
   return new Promise((resolve, reject) => {
     send((error, answer) => (error ? reject(error) : resolve(answer)))

@@ -1,4 +1,4 @@
-/** One broker of `RABBITMQ_URL`, with its password kept apart from everything that may be shown. */
+/** One broker of `RABBITMQ_URL`. `name` may be shown; the URL and the password may not. */
 export interface Endpoint {
   /** `host:port/vhost`, for logs. */
   readonly name: string
@@ -7,11 +7,10 @@ export interface Endpoint {
   readonly password: string
 }
 
-/** @throws TypeError that names the place in the list and never the URL, which holds a password */
-export function parseEndpoints(urls: readonly string[], heartbeatSeconds: number): [Endpoint, ...Endpoint[]] {
-  const [first, ...rest] = urls.map((url, index) => parseEndpoint(url, index, heartbeatSeconds))
-  if (!first) throw new TypeError('no RabbitMQ URL given')
-  return [first, ...rest]
+/** @throws TypeError that gives the position in the list, and not the URL, which contains a password */
+export function parseEndpoints(urls: readonly string[], heartbeatSeconds: number): readonly Endpoint[] {
+  if (urls.length === 0) throw new TypeError('no RabbitMQ URL given')
+  return urls.map((url, index) => parseEndpoint(url, index, heartbeatSeconds))
 }
 
 function parseEndpoint(text: string, index: number, heartbeatSeconds: number): Endpoint {
@@ -24,7 +23,7 @@ function parseEndpoint(text: string, index: number, heartbeatSeconds: number): E
     return {
       name: `${url.hostname}:${port}${url.pathname || '/'}`,
       url: url.href,
-      // amqplib decodes with unescape(), which breaks every login that is not ASCII.
+      // We decode user and password: amqplib decodes with unescape(), which breaks every login that is not ASCII.
       username: anonymous ? 'guest' : decodeURIComponent(url.username),
       password: anonymous ? 'guest' : decodeURIComponent(url.password),
     }

@@ -1,191 +1,246 @@
-import type { Channel, ConfirmChannel } from 'amqplib/callback_api'
-import { type Batch, createBatch, type OutboundMessage, type PublishOutcome } from './batch.ts'
-import { closeChannel, type OpenChannel, openChannel, openConfirmChannel, prepareChannel } from './channel.ts'
-import { type ConfirmSession, createConfirmSession } from './confirm-session.ts'
-import type { ConnectionSupervisor } from './connection.ts'
-import { blamesMessage, errorMessage } from './errors.ts'
-import { superviseChannel } from './keep-channel.ts'
-import type { BrokerConnection } from './link.ts'
+import { defined, errorMessage } from '@cashflow/async'
+import { type ConfirmChannel, IllegalOperationError } from 'amqplib/callback_api'
+import { returnReason } from './amqplib-internals.ts'
+import type { BrokerConnection } from './broker-connection.ts'
+import { closeChannel, type OpenChannel, openConfirmChannel, prepareChannel } from './channel.ts'
+import { superviseChannel } from './channel-supervisor.ts'
+import type { ConnectionSupervisor } from './connection-supervisor.ts'
+import { blamesMessage, messageBytesMax } from './errors.ts'
+import { createLatch } from './latch.ts'
 import type { Logger } from './logger.ts'
+import type { OutboundMessage, PublishOutcome } from './outbound-message.ts'
+import { type Batch, PublishWindow, type SendingChannel } from './publish-window.ts'
 import { createSuspects } from './suspects.ts'
-import { declareTopology, type Topology } from './topology.ts'
-import { aborted, createLatch } from './waiting.ts'
+import { declareTopology, redeclareTopology, type Topology } from './topology.ts'
 
-/** How long a message that is alone in flight has for its confirm, in milliseconds, or half of its call's deadline. */
-const ALONE_MS = 2_000
+const CONFIRMED: PublishOutcome = { status: 'confirmed' }
+const NACKED: PublishOutcome = { status: 'nacked' }
 
 export interface PublisherOptions {
   connection: ConnectionSupervisor
   topology: Topology
   logger: Logger
-  /** Messages sent and not yet confirmed, over all calls. Default 1,024. */
+  /** Maximum number of messages sent and not yet confirmed, over all calls. Default 1,024. */
   windowMax?: number
-  /** How long the broker may nack everything, in milliseconds, before it is asked on a new channel. Default 10,000. */
+  /** How long the broker may nack all messages of a topic before a new channel is opened, in milliseconds. Default 10,000. */
   refusedMaxMs?: number
 }
 
 export interface ConfirmPublisher {
   readonly name: string
-  /** Resolves at once; `whenReady` tells when it can publish. */
+  /** Resolves at once. `whenReady` waits until it can publish. */
   start(): Promise<void>
-  /** Takes no more, waits for what is on its way, each call to its own deadline. */
+  /** Accepts no more calls, and waits for those accepted, each until its own deadline. */
   stop(): Promise<void>
-  /** Connected, topology declared, channel open, not blocked by an alarm. */
+  /** True while it is connected, the topology is declared, the channel is open, and no alarm blocks it. */
   readonly ready: boolean
   /** @throws the signal's reason, or an error when the publisher is stopped */
   whenReady(signal?: AbortSignal): Promise<void>
   /** Resolves when the broker has accepted the topology for the first time, also while it blocks publishing. */
   whenAccepted(signal?: AbortSignal): Promise<void>
   /**
-   * One outcome for each message, at its index, no later than the deadline; never rejects. When the channel is lost
-   * nothing more of a call is sent that had messages in flight, so that none overtakes an earlier one whose fate is unknown.
-   * A message over which the broker closes the channel or the connection becomes `rejected`: see `Suspects`.
+   * Publishes messages. Resolves with one outcome for each, at its index, no later than the deadline. Never rejects.
+   *
+   * When the channel is lost, a call with messages in flight sends no more. Otherwise a message could overtake an earlier
+   * one whose outcome is unknown.
    */
   publish(messages: readonly OutboundMessage[], options: { deadlineMs: number }): Promise<PublishOutcome[]>
-  /** Declares the topology again, after a return. False when that failed, which is logged; never rejects. */
+  /** Declares the topology again, after a return. Resolves with false, and logs why, if it failed. Never rejects. */
   redeclare(): Promise<boolean>
 }
 
 export function createPublisher(options: PublisherOptions): ConfirmPublisher {
-  const { connection, topology, logger, windowMax = 1024, refusedMaxMs = 10_000 } = options
+  const { connection, topology, logger, windowMax = 1024 } = options
   const stopping = new AbortController()
-  const ready = createLatch<ConfirmSession>(stopping.signal)
-  const accepted = createLatch<true>(stopping.signal)
-  /** Calls that have something left to send, in order. */
-  const waiting = new Set<Batch>()
-  const suspects = createSuspects(logger)
-  const unfinished = new Set<Promise<unknown>>()
-  let current: { link: BrokerConnection; session: ConfirmSession } | undefined
+  const { signal } = stopping
+  const accepted = createLatch<true>(signal)
+  const window = new PublishWindow(windowMax, createSuspects(logger), signal)
+  let current: BrokerConnection | undefined
   let running: Promise<void> | undefined
-  let taking = true
-
-  const declare = ({ channel }: OpenChannel<Channel>) => declareTopology(channel, topology)
 
   async function setUp(opened: OpenChannel<ConfirmChannel>): Promise<ConfirmSession> {
-    await declare(opened)
-    return createConfirmSession(opened, { exchange: topology.exchange, refusedMaxMs, suspects, progressed: pump })
+    await declareTopology(opened.channel, topology)
+    return new ConfirmSession(opened, options, window)
   }
 
-  function pump(): void {
-    for (const batch of waiting) {
-      while (!batch.done && batch.next < batch.messages.length) {
-        const session = ready.value
-        if (!session || session.congested || session.inFlight >= windowMax) return
-        if (suspects.size === 0) session.sendNext(batch)
-        else if (!sendCarefully(session, batch)) return
-      }
-      waiting.delete(batch)
-    }
-  }
-
-  /** Returns false while something in flight has to be answered first. */
-  function sendCarefully(session: ConfirmSession, batch: Batch): boolean {
-    const alone = suspects.mustBeAlone(batch.messages[batch.next] as OutboundMessage)
-    if (session.holdsLone || (alone && session.inFlight > 0)) return false
-    if (alone && performance.now() > batch.aloneUntil) batch.giveUp('no time left to publish it alone')
-    else session.sendNext(batch, alone)
-    return true
-  }
-
-  async function hold(link: BrokerConnection): Promise<void> {
-    const [opened, session] = await prepareChannel(link, openConfirmChannel, setUp, stopping.signal)
+  async function runChannel(broker: BrokerConnection): Promise<void> {
+    const [opened, session] = await prepareChannel(broker, openConfirmChannel, setUp, signal)
+    const { closed, stale } = session
     accepted.open(true)
-    const follow = () => {
-      if (link.blocked || opened.closed.aborted || session.spent.aborted) return ready.shut()
-      ready.open(session)
-      pump()
-    }
-    current = { link, session }
-    link.amqp.on('blocked', follow)
-    link.amqp.on('unblocked', follow)
-    // At once, as amqplib refuses the very next message.
-    opened.closed.addEventListener('abort', ready.shut)
-    session.spent.addEventListener('abort', ready.shut)
-    follow()
-    await aborted(opened.closed, session.spent, stopping.signal)
-    ready.shut()
+    current = broker
+    await window.sendOn(session, broker)
     current = undefined
-    link.amqp.off('blocked', follow)
-    link.amqp.off('unblocked', follow)
-    if (!opened.closed.aborted) {
-      if (session.spent.aborted) logRefused(link, session)
-      return closeChannel(link, opened)
+    if (!closed.aborted) {
+      const facts = { host: broker.endpoint.name, reason: stale.reason }
+      if (stale.aborted) logger.warn('RabbitMQ keeps refusing messages, opening a new channel', facts)
+      return closeChannel(broker, opened)
     }
-    const { reason } = opened.closed
-    // Without the culprit the next channel may live: it is opened at once, and calls with nothing in flight go on with it.
-    if (!session.lose(reason, blamesMessage(reason, link.closed.aborted ? 'connection' : 'channel'))) throw reason
-  }
-
-  function logRefused(link: BrokerConnection, { spent }: ConfirmSession): void {
-    const facts = { host: link.endpoint.name, reason: errorMessage(spent.reason) }
-    logger.warn('RabbitMQ goes on refusing, asking on a new channel', facts)
-  }
-
-  function expire(batch: Batch, deadlineMs: number): void {
-    if (batch.done) return
-    const unconfirmed = batch.inFlight
-    batch.giveUp(`not confirmed within ${deadlineMs} ms`)
-    // A blocked broker has said why it is silent. Any other that keeps the window waiting is as good as gone.
-    if (!current || current.link.blocked) return
-    if (unconfirmed > 0 || current.session.inFlight >= windowMax) current.link.drop('a publisher confirm is overdue')
-  }
-
-  function publish(messages: readonly OutboundMessage[], { deadlineMs }: { deadlineMs: number }) {
-    const { promise, resolve } = Promise.withResolvers<PublishOutcome[]>()
-    const aloneUntil = performance.now() + deadlineMs - Math.min(ALONE_MS, deadlineMs / 2)
-    const order = suspects.size > 0 ? suspects.order(messages) : undefined
-    const batch = createBatch(messages, { order, aloneUntil, finish: resolve })
-    if (messages.length === 0) resolve([])
-    else if (!taking) batch.giveUp('the publisher was stopped')
-    else {
-      // After a stall the confirms may have arrived and not been read: the turn of the event loop between reads them.
-      const timer = setTimeout(() => setImmediate(expire, batch, deadlineMs), deadlineMs)
-      waiting.add(batch)
-      unfinished.add(promise)
-      promise.then(() => {
-        clearTimeout(timer)
-        waiting.delete(batch)
-        unfinished.delete(promise)
-      })
-      pump()
-    }
-    return promise
-  }
-
-  async function redeclare(): Promise<boolean> {
-    const link = current?.link
-    if (!link) return false
-    try {
-      const [opened] = await prepareChannel(link, openChannel, declare, stopping.signal)
-      await closeChannel(link, opened)
-      return true
-    } catch (error) {
-      logger.error('could not declare the topology', { host: link.endpoint.name, reason: errorMessage(error) })
-      return false
-    }
+    const blamed = blamesMessage(closed.reason, broker.closed.aborted ? 'connection' : 'channel')
+    // Without the culprit the next channel may live. It is opened at once, and calls with nothing in flight continue on it.
+    if (!session.failInFlight(closed.reason, blamed)) throw closed.reason
   }
 
   return {
     name: 'publisher',
     async start() {
-      running ??= superviseChannel({ connection, logger, name: 'publisher', hold }, stopping.signal)
+      running ??= superviseChannel({ connection, logger, name: 'publisher', runChannel }, signal)
     },
     async stop() {
-      taking = false
-      await Promise.all(unfinished)
-      if (!stopping.signal.aborted) stopping.abort(new Error('the publisher was stopped'))
+      await window.drain()
+      if (!signal.aborted) stopping.abort(new Error('the publisher was stopped'))
       await running
     },
     get ready() {
-      return taking && ready.value !== undefined
+      return window.ready
     },
-    async whenReady(signal) {
-      await ready.wait(signal)
-    },
-    async whenAccepted(signal) {
-      await accepted.wait(signal)
-    },
-    publish,
-    redeclare,
+    whenReady: (signal) => window.whenReady(signal),
+    whenAccepted: async (signal) => void (await accepted.wait(signal)),
+    publish: (messages, { deadlineMs }) => window.publish(messages, deadlineMs),
+    redeclare: async () => current !== undefined && redeclareTopology(current, topology, logger, signal),
+  }
+}
+
+interface InFlight {
+  readonly batch: Batch
+  readonly place: number
+  readonly message: OutboundMessage
+  returned: string | undefined
+}
+
+/** The messages that one confirm channel has sent and the broker has not answered. */
+class ConfirmSession implements SendingChannel {
+  readonly #channel: ConfirmChannel
+  readonly #exchange: string
+  readonly #refusedMaxMs: number
+  readonly #window: PublishWindow
+  /** By delivery tag, hence in the order of publishing. */
+  readonly #inFlight = new Map<number, InFlight>()
+  #lastTag = 0
+  /** Whether the last message was sent alone. */
+  #alone = false
+  /** By topic, since when all its messages are nacked; the oldest first. The queues of another topic may have room. */
+  readonly #nackedSince = new Map<string, number>()
+  readonly #stale = new AbortController()
+  readonly closed: AbortSignal
+  /**
+   * Aborted when all messages of a topic have been nacked for `refusedMaxMs`, and nothing is in flight. A channel on which
+   * RabbitMQ has refused messages for a full queue may miss that the queue has room again, and refuse messages itself.
+   */
+  readonly stale = this.#stale.signal
+  congested = false
+
+  constructor(
+    { channel, closed }: OpenChannel<ConfirmChannel>,
+    { topology, refusedMaxMs = 10_000 }: PublisherOptions,
+    window: PublishWindow,
+  ) {
+    this.#channel = channel
+    this.closed = closed
+    this.#exchange = topology.exchange
+    this.#refusedMaxMs = refusedMaxMs
+    this.#window = window
+    channel.on('ack', ({ deliveryTag, multiple }) => this.#answered(deliveryTag, multiple, CONFIRMED))
+    channel.on('nack', ({ deliveryTag, multiple }) => this.#answered(deliveryTag, multiple, NACKED))
+    channel.on('return', (message) => {
+      const sent = this.#inFlight.get(Number(message.properties.correlationId))
+      if (sent) sent.returned = returnReason(message)
+    })
+    channel.on('drain', () => {
+      this.congested = false
+      this.#window.send()
+    })
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size
+  }
+
+  get awaitsLone(): boolean {
+    return this.#alone && this.#inFlight.size > 0
+  }
+
+  sendNext(batch: Batch, alone: boolean): void {
+    const place = batch.next++
+    const message = defined(batch.messages[place], 'message left to send')
+    const tag = this.#lastTag + 1
+    try {
+      const body = Buffer.from(message.body)
+      this.congested = !this.#channel.publish(this.#exchange, message.topic, body, propertiesOf(message, tag))
+      this.#inFlight.set(tag, { batch, place, message, returned: undefined })
+      this.#lastTag = tag
+      this.#alone = alone
+    } catch (error) {
+      if (error instanceof IllegalOperationError) batch.giveUp(errorMessage(error))
+      // No frame can hold it: over 64 KiB of headers, or 255 bytes of topic. Nothing was written, and a retry cannot help.
+      else batch.settle(place, { status: 'oversized', reason: errorMessage(error) })
+    }
+  }
+
+  #answered(tag: number, multiple: boolean, outcome: PublishOutcome): void {
+    if (multiple) {
+      for (const earlier of this.#inFlight.keys()) {
+        if (earlier > tag) break
+        this.#settle(earlier, outcome)
+      }
+    } else this.#settle(tag, outcome)
+    if (this.#inFlight.size === 0) this.#checkStale()
+    this.#window.send()
+  }
+
+  #settle(tag: number, outcome: PublishOutcome): void {
+    const sent = this.#inFlight.get(tag)
+    if (!sent) return
+    this.#inFlight.delete(tag)
+    const { batch, place, message, returned } = sent
+    if (this.#alone) this.#window.suspects.clear(message, { confirmed: outcome === CONFIRMED })
+    if (outcome !== NACKED) this.#nackedSince.delete(message.topic)
+    else if (!this.#nackedSince.has(message.topic)) this.#nackedSince.set(message.topic, performance.now())
+    // The broker returns an unroutable message, and then confirms it.
+    batch.settle(place, returned === undefined ? outcome : { status: 'returned', reason: returned })
+  }
+
+  #checkStale(): void {
+    const [oldest] = this.#nackedSince
+    if (!oldest) return
+    const [topic, since] = oldest
+    const refusedMs = performance.now() - since
+    if (refusedMs >= this.#refusedMaxMs) this.#stale.abort(`refused every ${topic} for ${Math.round(refusedMs)} ms`)
+  }
+
+  /**
+   * Settles what was in flight when the channel was lost. A culprit is rejected, and its batch continues. Any other batch
+   * ends: its messages are oversized where they exceed the broker's limit, else unknown. Returns whether there was a culprit.
+   *
+   * @param blamed whether the broker closed the channel over a message
+   */
+  failInFlight(cause: unknown, blamed: boolean): boolean {
+    const reason = errorMessage(cause)
+    const bytesMax = messageBytesMax(cause)
+    const sent = [...this.#inFlight.values()]
+    this.#inFlight.clear()
+    const messages = sent.map(({ message }) => message)
+    if (blamed && bytesMax === undefined && this.#window.suspects.blame(messages, { alone: this.#alone, reason })) {
+      for (const { batch, place } of sent) batch.settle(place, { status: 'rejected', reason })
+      return true
+    }
+    for (const { batch } of sent) {
+      if (bytesMax !== undefined) batch.settleOversized(bytesMax)
+      batch.giveUp(reason)
+    }
+    return false
+  }
+}
+
+function propertiesOf(message: OutboundMessage, tag: number) {
+  return {
+    mandatory: message.mandatory,
+    persistent: true,
+    contentType: 'application/json',
+    messageId: message.messageId,
+    type: message.topic,
+    timestamp: Math.floor(message.createdAt.getTime() / 1000),
+    headers: message.headers,
+    // A return carries no delivery tag, and two messages with the same id may be in flight.
+    correlationId: String(tag),
   }
 }

@@ -1,17 +1,19 @@
+import { errorMessage } from '@cashflow/async'
 import type { Channel } from 'amqplib/callback_api'
-import { ask, closeChannel, type OpenChannel, openChannel, prepareChannel } from './channel.ts'
-import type { ConnectionSupervisor } from './connection.ts'
+import type { BrokerConnection } from './broker-connection.ts'
+import { ask, onOwnChannel } from './channel.ts'
+import type { ConnectionSupervisor } from './connection-supervisor.ts'
 import { isMissing } from './errors.ts'
-import type { BrokerConnection } from './link.ts'
+import type { Logger } from './logger.ts'
 
-/** What must exist on the broker. Declaring is idempotent, and every connection does it anew: brokers lose disks. */
+/** Exchanges and queues that must exist. Declaring is idempotent. Each new channel does it: a broker can lose its disk. */
 export interface Topology {
-  /** Where messages are published. */
+  /** Exchange to which messages are published. */
   readonly exchange: string
   readonly queue: string
-  /** Where messages go that a consumer rejects. */
+  /** Queue that receives the messages that a consumer rejects. */
   readonly deadLetterQueue: string
-  /** In the order of declaration. */
+  /** Declared in this order, before the queues. */
   readonly exchanges: readonly ExchangeDeclaration[]
   readonly queues: readonly QueueDeclaration[]
 }
@@ -23,13 +25,17 @@ interface ExchangeDeclaration {
 
 interface QueueDeclaration {
   readonly name: string
-  /** Equal from RabbitMQ 3.10 to 4.x, or two versions refuse each other's queue. What may be tuned is a policy's. */
+  /**
+   * The same from RabbitMQ 3.10 to 4.x: RabbitMQ refuses a declaration whose arguments differ from the queue's. Limits
+   * that an operator tunes belong into a policy.
+   */
   readonly arguments: Readonly<Record<string, string | number>>
   readonly boundTo: { readonly exchange: string; readonly topics: readonly string[] }
 }
 
 const DELIVERY_LIMIT = 100
-// Its consumer dying over and over must not drop the last copy. Never -1: 3.10 accepts it and drops at the first requeue.
+// RabbitMQ drops a dead letter that exceeds its limit, and it is the last copy. Not -1, which means unlimited in later
+// versions: RabbitMQ 3.10 accepts -1 and drops the message at its first requeue.
 const DEAD_DELIVERY_LIMIT = 1_000_000
 
 export interface WorkQueueOptions {
@@ -40,7 +46,10 @@ export interface WorkQueueOptions {
   topics: readonly string[]
 }
 
-/** Quorum queues `<queue>` and `<queue>.dead`. The dead one comes first: dead lettering must have somewhere to go. */
+/**
+ * Quorum queues `<queue>` and `<queue>.dead` on the topic exchange `exchange`. Several queues may share an exchange: each
+ * consumer's service declares its own.
+ */
 export function workQueue({ queue, exchange = queue, topics }: WorkQueueOptions): Topology {
   const dead = `${queue}.dead`
   return {
@@ -49,10 +58,11 @@ export function workQueue({ queue, exchange = queue, topics }: WorkQueueOptions)
     deadLetterQueue: dead,
     exchanges: [
       { name: exchange, type: 'topic' },
-      // Fanout: a poison message arrives whatever its routing key.
+      // Fanout: a rejected message keeps its routing key, and every key must reach the dead letter queue.
       { name: dead, type: 'fanout' },
     ],
     queues: [
+      // First: when the work queue begins to dead-letter, its target must exist.
       {
         name: dead,
         arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': DEAD_DELIVERY_LIMIT },
@@ -64,7 +74,7 @@ export function workQueue({ queue, exchange = queue, topics }: WorkQueueOptions)
           'x-queue-type': 'quorum',
           'x-delivery-limit': DELIVERY_LIMIT,
           'x-dead-letter-exchange': dead,
-          // At-least-once needs reject-publish: a full queue refuses, it does not drop.
+          // `at-least-once` requires `reject-publish`: a full queue refuses a message instead of dropping one.
           'x-dead-letter-strategy': 'at-least-once',
           'x-overflow': 'reject-publish',
         },
@@ -74,7 +84,7 @@ export function workQueue({ queue, exchange = queue, topics }: WorkQueueOptions)
   }
 }
 
-/** @throws what the broker answers; 406 where something of that name exists with other arguments */
+/** @throws the broker's refusal: 406 where a queue or an exchange of that name has other arguments */
 export async function declareTopology(channel: Channel, topology: Topology): Promise<void> {
   for (const { name, type } of topology.exchanges) {
     await ask((done) => channel.assertExchange(name, type, { durable: true }, done))
@@ -87,45 +97,67 @@ export async function declareTopology(channel: Channel, topology: Topology): Pro
   }
 }
 
+/** Declares the topology on a channel of its own. Returns whether the broker accepted it, and logs why not. */
+export async function redeclareTopology(
+  broker: BrokerConnection,
+  topology: Topology,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await onOwnChannel(broker, (channel) => declareTopology(channel, topology), signal)
+    return true
+  } catch (error) {
+    logger.error('could not declare the topology', { host: broker.endpoint.name, reason: errorMessage(error) })
+    return false
+  }
+}
+
+/**
+ * A component whose start waits until the broker has accepted the topology of each publisher and consumer. It has to be
+ * the last component: the others work as far as the broker allows, and the process is not ready before.
+ */
+export function topologyComponent(...users: readonly { whenAccepted(signal: AbortSignal): Promise<void> }[]) {
+  return {
+    name: 'topology',
+    async start(signal: AbortSignal): Promise<void> {
+      await Promise.all(users.map((user) => user.whenAccepted(signal)))
+    },
+    async stop(): Promise<void> {},
+  }
+}
+
 export interface QueueState {
-  /** Messages that no consumer was given. */
+  /** Messages that are not delivered to a consumer. */
   readonly ready: number
   readonly consumers: number
 }
 
-/** Looks at a queue by a passive declare. On a channel of its own, which a missing one closes. */
+/** Looks at a queue by a passive declare. */
 export async function lookAtQueue(
-  link: BrokerConnection,
+  broker: BrokerConnection,
   name: string,
   signal: AbortSignal,
   deadlineMs?: number,
 ): Promise<QueueState | 'missing'> {
-  try {
-    const look = ({ channel }: OpenChannel<Channel>) =>
-      ask<{ messageCount: number; consumerCount: number }>((done) => channel.checkQueue(name, done))
-    const [opened, { messageCount, consumerCount }] = await prepareChannel(link, openChannel, look, signal, deadlineMs)
-    await closeChannel(link, opened)
-    return { ready: messageCount, consumers: consumerCount }
-  } catch (error) {
-    if (isMissing(error)) return 'missing'
-    throw error
-  }
+  const check = (channel: Channel) =>
+    ask<{ messageCount: number; consumerCount: number }>((done) => channel.checkQueue(name, done))
+  const found = await orMissing(onOwnChannel(broker, check, signal, deadlineMs))
+  return found === 'missing' ? found : { ready: found.messageCount, consumers: found.consumerCount }
 }
 
-/** Whether the broker has an exchange of that name. On a channel of its own, which a missing one closes. */
-export async function hasExchange(
-  connection: ConnectionSupervisor,
-  name: string,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const link = await connection.link(signal)
+/** Returns whether the broker has an exchange of that name. */
+export async function hasExchange(connection: ConnectionSupervisor, name: string, signal: AbortSignal) {
+  const broker = await connection.broker(signal)
+  const check = (channel: Channel) => ask((done) => channel.checkExchange(name, done))
+  return (await orMissing(onOwnChannel(broker, check, signal))) !== 'missing'
+}
+
+async function orMissing<Answer>(answer: Promise<Answer>): Promise<Answer | 'missing'> {
   try {
-    const look = ({ channel }: OpenChannel<Channel>) => ask((done) => channel.checkExchange(name, done))
-    const [opened] = await prepareChannel(link, openChannel, look, signal)
-    await closeChannel(link, opened)
-    return true
+    return await answer
   } catch (error) {
-    if (isMissing(error)) return false
+    if (isMissing(error)) return 'missing'
     throw error
   }
 }

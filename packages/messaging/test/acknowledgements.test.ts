@@ -2,20 +2,20 @@ import { once } from 'node:events'
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import type { Channel, ConsumeMessage } from 'amqplib/callback_api'
 import { expect } from 'chai'
-import { createAcknowledgements } from '../src/acknowledgements.ts'
 import { ask } from '../src/channel.ts'
+import { createAcknowledgements } from '../src/consumer.ts'
 import { depth, onChannel } from './rig.ts'
 
 const QUEUE = 'acknowledged'
 
-describe('acknowledgements', () => {
+describe('createAcknowledgements', () => {
   let vhost: TestVhost
   beforeEach(async () => {
     vhost = await createTestVhost()
   })
   afterEach(() => vhost.drop())
 
-  /** Five deliveries in hand, and what is sent about them: `3+` is all up to the third. Then the channel is closed. */
+  /** Receives five deliveries and records what is sent: `3+` acknowledges all up to the third. Closes the channel at the end. */
   async function withFive(work: (context: Five) => Promise<void>): Promise<void> {
     await onChannel(vhost.url, async (channel) => {
       await ask((done) => channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } }, done))
@@ -26,7 +26,7 @@ describe('acknowledgements', () => {
       const messages: ConsumeMessage[] = []
       const take = (message: ConsumeMessage | null) => {
         if (!message) return
-        acknowledgements.came(message)
+        acknowledgements.track(message)
         messages.push(message)
       }
       await ask((done) => channel.consume(QUEUE, take, {}, done))
@@ -35,7 +35,7 @@ describe('acknowledgements', () => {
         for (const place of places) acknowledgements.ack(messages[place - 1] as ConsumeMessage)
       }
       const reject = (place: number) => acknowledgements.reject(messages[place - 1] as ConsumeMessage)
-      // A connection's end would overtake what the channel still has to send.
+      // The channel is closed before its connection: the end of the connection would discard what the channel has to send.
       const closed = once(channel, 'close')
       let isOpen = true
       const close = () => {
@@ -48,7 +48,7 @@ describe('acknowledgements', () => {
     })
   }
 
-  it('sends one for all that is settled in a turn of the event loop, whatever the order', async () => {
+  it('sends one acknowledgement for all deliveries settled in a turn of the event loop, in any order', async () => {
     await withFive(async ({ ack, sent }) => {
       ack(2, 1)
       await Promise.resolve()
@@ -59,7 +59,7 @@ describe('acknowledgements', () => {
     await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(1))
   })
 
-  it('acknowledges nothing that is still in hand', async () => {
+  it('acknowledges no delivery that is still being handled', async () => {
     await withFive(async ({ ack, sent }) => {
       ack(1, 3, 5)
       await new Promise(setImmediate)
@@ -71,7 +71,7 @@ describe('acknowledgements', () => {
     await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(1))
   })
 
-  it('takes what is rejected for settled', async () => {
+  it('counts a rejected delivery as settled', async () => {
     await withFive(async ({ ack, reject, sent }) => {
       reject(2)
       ack(1, 3)
@@ -81,7 +81,7 @@ describe('acknowledgements', () => {
     await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(2))
   })
 
-  it('sends what is due before its channel is closed', async () => {
+  it('sends due acknowledgements before the channel is closed', async () => {
     await withFive(async ({ ack, flush, close, sent }) => {
       ack(1, 2)
       flush()
@@ -92,7 +92,7 @@ describe('acknowledgements', () => {
     await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(3))
   })
 
-  it('tells of a channel that is closed', async () => {
+  it('reports a channel that is closed', async () => {
     await withFive(async ({ ack, close, failures }) => {
       close()
       ack(1)

@@ -3,13 +3,12 @@ import { type AddressInfo, createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
-import { cleanUp } from './cleanup.ts'
-import { createRig } from './rig.ts'
+import { cleanUp, createRig } from './rig.ts'
 
 const OWN_ADDRESSES = Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? [])
 const PASSWORD = `%41@:/#?&=+ ,'"ß日😀\\;!()*[]{}|^~\`<>$`
 
-describe('the address of a broker', () => {
+describe('connection to the address of a broker', () => {
   let vhost: TestVhost
   let user: string
   const grant = { configure: '.*', write: '.*', read: '.*' }
@@ -30,11 +29,11 @@ describe('the address of a broker', () => {
     return `amqp://${login}@${new URL(vhost.url).host}${path}`
   }
 
-  /** Why the broker is waited for, as the log has it. */
-  async function waitsFor(url: string): Promise<{ reason?: unknown; settings?: unknown }> {
+  /** The fields of the log line of an outage: its reason, and the settings to correct. */
+  async function outageOf(url: string): Promise<{ reason?: unknown; settings?: unknown }> {
     const { logger } = createRig([url])
-    await eventually(() => expect(logger.said('waiting for RabbitMQ')).to.have.length(1))
-    return logger.said('waiting for RabbitMQ')[0]?.fields ?? {}
+    await eventually(() => expect(logger.logged('waiting for RabbitMQ')).to.have.length(1))
+    return logger.logged('waiting for RabbitMQ')[0]?.fields ?? {}
   }
 
   it('logs in with a user and a password of any characters', async () => {
@@ -42,14 +41,14 @@ describe('the address of a broker', () => {
     await createRig([urlOf(`/${vhost.name}`)]).connection.whenReady()
   })
 
-  it('names a vhost that is missing, and the setting that has it: the log has the words of RabbitMQ', async () => {
-    const { reason, settings } = await waitsFor(urlOf(`/${vhost.name}-missing`))
+  it("logs RabbitMQ's reason and the setting to correct when the vhost is missing", async () => {
+    const { reason, settings } = await outageOf(urlOf(`/${vhost.name}-missing`))
     expect(reason).to.match(new RegExp(`^Handshake terminated by server: 530 .*vhost ${vhost.name}-missing not found`))
     expect(settings).to.equal('RABBITMQ_URL, whose path is the vhost')
   })
 
-  it('names a user without rights on the vhost: the log has the words of RabbitMQ', async () => {
-    const { reason, settings } = await waitsFor(urlOf(`/${vhost.name}`))
+  it("logs RabbitMQ's reason and the settings to correct when the user has no right on the vhost", async () => {
+    const { reason, settings } = await outageOf(urlOf(`/${vhost.name}`))
     expect(reason).to.match(
       new RegExp(`^Handshake terminated by server: 530 .*access to vhost '${vhost.name}' refused for user '.*ser`),
     )
@@ -57,17 +56,17 @@ describe('the address of a broker', () => {
   })
 
   for (const path of ['', '/', '/%2F', '//']) {
-    it(`means the vhost / by ${JSON.stringify(path)} after the host`, async () => {
+    it(`uses the vhost / when the URL has ${JSON.stringify(path)} after the host`, async () => {
       const { username, password } = new URL(vhost.url)
       const { connection } = createRig([urlOf(path, `${username}:${password}`)])
-      expect((await connection.link()).endpoint.name).to.match(/:\d+\/(\/|%2F)?$/)
-      expect((await waitsFor(urlOf(path))).reason).to.contain("access to vhost '/' refused")
+      expect((await connection.broker()).endpoint.name).to.match(/:\d+\/(\/|%2F)?$/)
+      expect((await outageOf(urlOf(path))).reason).to.contain("access to vhost '/' refused")
     })
   }
 
-  // A machine without IPv6 has the other address only.
+  // A machine without IPv6 has only 127.0.0.1.
   for (const address of ['127.0.0.1', '::1'].filter((own) => OWN_ADDRESSES.includes(own))) {
-    it(`may be ${address}`, async () => {
+    it(`dials ${address}`, async () => {
       const heard = Promise.withResolvers<string>()
       const server = createServer((socket) => {
         socket.on('error', () => {})
@@ -86,7 +85,7 @@ describe('the address of a broker', () => {
     })
   }
 
-  it('may name a vhost with a slash in its name', async () => {
+  it('uses a vhost with a slash in its name', async () => {
     await request('PUT', `/vhosts/${vhost.name}%2Fa`)
     try {
       await request('PUT', `/permissions/${vhost.name}%2Fa/${encodeURIComponent(user)}`, grant)

@@ -4,16 +4,14 @@ import { join } from 'node:path'
 import { type RabbitmqServer, startRabbitmq } from '@cashflow/dev-stack'
 import { eventually, startStopwatch } from '@cashflow/testing'
 import { expect } from 'chai'
-import { cleanUp } from './cleanup.ts'
-import { message } from './message.ts'
-import { createRig } from './rig.ts'
+import { cleanUp, createRig, message } from './rig.ts'
 
 const CONFIRMED = { status: 'confirmed' }
-/** For what succeeds: a busy machine takes its time. */
+/** Deadline for calls that have to succeed, long enough for a busy machine. */
 const SOON = { deadlineMs: 60_000 }
 
-/** What only a broker of one's own can be made to do. */
-describe('a broker', function () {
+/** Faults that need a broker for these tests alone. */
+describe('publisher and consumer of a failing broker', function () {
   this.timeout(180_000)
   let dir: string
   let broker: RabbitmqServer
@@ -29,7 +27,7 @@ describe('a broker', function () {
 
   const startAgain = () => startRabbitmq({ dir, ports: { amqp: broker.port, management: broker.managementPort } })
 
-  it('with a memory alarm blocks the publisher, loses nothing, and frees it', async () => {
+  it('keep their connection during a memory alarm, and publish when the alarm ends', async () => {
     const rig = createRig([broker.url])
     const publisher = rig.publisher({ windowMax: 100 })
     await publisher.whenReady()
@@ -46,12 +44,12 @@ describe('a broker', function () {
     await broker.ctl('set_vm_memory_high_watermark', '0.6')
     expect(await next).to.deep.equal([CONFIRMED])
     expect(publisher.ready).to.equal(true)
-    // The same connection all along: a blocked broker is not a lost one.
-    expect(rig.logger.said('connected to RabbitMQ')).to.have.length(1)
-    expect(rig.logger.said('lost RabbitMQ')).to.have.length(0)
+    // One connection throughout: blocking does not drop it.
+    expect(rig.logger.logged('connected to RabbitMQ')).to.have.length(1)
+    expect(rig.logger.logged('lost the connection to RabbitMQ')).to.have.length(0)
   })
 
-  it('with an alarm does not hold up a stop', async () => {
+  it('stop while an alarm blocks publishing', async () => {
     const rig = createRig([broker.url])
     const publisher = rig.publisher()
     await publisher.whenReady()
@@ -63,7 +61,7 @@ describe('a broker', function () {
     await broker.ctl('set_vm_memory_high_watermark', '0.6')
   })
 
-  it('that takes smaller messages than we do names those that are too large, and publishes the others', async () => {
+  it('report messages over max_message_size as oversized, and publish the others', async () => {
     await broker.ctl('eval', 'application:set_env(rabbit, max_message_size, 1000).')
     try {
       const rig = createRig([broker.url])
@@ -76,22 +74,24 @@ describe('a broker', function () {
         if (index === 1 || index === 3) expect(outcome).to.include({ status: 'oversized' })
         else expect(outcome.status).to.be.oneOf(['confirmed', 'unknown'])
       }
-      expect(outcomes[1]).to.include({ reason: `${large.length} bytes, and RabbitMQ takes 1000` })
-      expect(rig.logger.said('RabbitMQ refuses what this channel needs'), 'no operator is waited for').to.deep.equal([])
+      expect(outcomes[1]).to.include({ reason: `${large.length} bytes, RabbitMQ accepts 1000` })
+      expect(rig.logger.logged('RabbitMQ refuses a request of this channel'), 'no wait for an operator').to.deep.equal(
+        [],
+      )
       expect(await publisher.publish([message()], SOON)).to.deep.equal([CONFIRMED])
     } finally {
       await broker.ctl('eval', 'application:unset_env(rabbit, max_message_size).')
     }
   })
 
-  it('that waits too long for an acknowledgement is not said to refuse anything, and delivers again at once', async () => {
+  it('log a warning when consumer_timeout closes a channel, and receive the message again at once', async () => {
     const limit = async (consumerTimeoutMs: number, tickMs: number) => {
       await broker.ctl('eval', `application:set_env(rabbit, consumer_timeout, ${consumerTimeoutMs}).`)
       await broker.ctl('eval', `application:set_env(rabbit, channel_tick_interval, ${tickMs}).`)
     }
     await limit(500, 100)
     try {
-      const rig = createRig([broker.url], { queue: 'acknowledged late' }) // `payments` has what other tests left in it.
+      const rig = createRig([broker.url], { queue: 'acknowledged late' }) // Other tests left messages in `payments`.
       let handled = 0
       rig.consumer(async ({ signal }) => {
         handled += 1
@@ -100,14 +100,14 @@ describe('a broker', function () {
       })
       await rig.publisher().publish([message()], SOON)
       await eventually(() => expect(handled).to.equal(2), { timeoutMs: 60_000 })
-      const [line] = rig.logger.said('RabbitMQ waited too long for an acknowledgement, it delivers again')
+      const [line] = rig.logger.logged('an acknowledgement came too late, RabbitMQ delivers its messages again')
       expect(line).to.include({ level: 'warn' })
       expect(line?.fields).to.include({ channel: 'consumer of acknowledged late' })
       expect(line?.fields.reason).to.match(/delivery acknowledgement on channel \d+ timed out/)
       expect(line?.fields.retry_ms).to.be.at.most(100)
-      expect(rig.logger.said('RabbitMQ refuses what this channel needs')).to.deep.equal([])
+      expect(rig.logger.logged('RabbitMQ refuses a request of this channel')).to.deep.equal([])
     } finally {
-      await limit(1_800_000, 60_000) // Its defaults.
+      await limit(1_800_000, 60_000) // RabbitMQ's defaults.
     }
   })
 
@@ -115,7 +115,7 @@ describe('a broker', function () {
     ['stops gracefully', () => broker.stop()],
     ['is killed', () => process.kill(broker.pid, 'SIGKILL')],
   ] as const) {
-    it(`that ${how} and starts again finds publisher and consumer at work`, async () => {
+    it(`publish and consume again after the broker ${how} and starts again`, async () => {
       const rig = createRig([broker.url])
       const publisher = rig.publisher()
       const handled = new Set<string | undefined>()

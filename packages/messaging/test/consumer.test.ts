@@ -2,12 +2,9 @@ import { createTestVhost, eventually, startStopwatch, type TestVhost } from '@ca
 import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
 import type { AckDecision, Delivery } from '../src/index.ts'
-import { cleanUp } from './cleanup.ts'
-import { message } from './message.ts'
-import { createProxy } from './proxy.ts'
-import { createRig, depth, onChannel, type Rig } from './rig.ts'
+import { cleanUp, createProxy, createRig, depth, message, onChannel, type Rig } from './rig.ts'
 
-/** For what succeeds: a busy machine takes its time. */
+/** Deadline for calls that have to succeed, long enough for a busy machine. */
 const SOON = { deadlineMs: 60_000 }
 
 describe('consumer', () => {
@@ -22,7 +19,7 @@ describe('consumer', () => {
     await vhost.drop()
   })
 
-  it('receives what was published, with its properties', async () => {
+  it('receives a published message with its properties', async () => {
     const deliveries: Delivery[] = []
     rig.consumer(async (delivery) => {
       deliveries.push(delivery)
@@ -41,7 +38,7 @@ describe('consumer', () => {
     expect(delivery?.body.toString()).to.equal(sent.body)
   })
 
-  it('sends what it rejects to the dead letter queue', async () => {
+  it('moves a rejected message to the dead letter queue', async () => {
     const dead: Delivery[] = []
     rig.consumer(async () => 'reject')
     rig.consumer(
@@ -57,7 +54,7 @@ describe('consumer', () => {
     expect(dead[0]?.topic).to.equal('payment.created')
   })
 
-  it('has delivered again, to another, what it leaves', async () => {
+  it('leaves a message unsettled, and another consumer receives it', async () => {
     const left: Delivery[] = []
     const first = rig.consumer(async (delivery) => {
       left.push(delivery)
@@ -80,18 +77,18 @@ describe('consumer', () => {
     expect(again[0]?.redelivered).to.equal(true)
   })
 
-  it('has no more than its prefetch in hand', async () => {
+  it('handles at most its prefetch at the same time', async () => {
     const three = Promise.withResolvers<void>()
-    let inHand = 0
+    let running = 0
     let most = 0
     let handled = 0
     rig.consumer(
       async () => {
-        most = Math.max(most, ++inHand)
-        if (inHand === 3) three.resolve()
+        most = Math.max(most, ++running)
+        if (running === 3) three.resolve()
         await three.promise
         await new Promise(setImmediate)
-        inHand--
+        running--
         handled++
         return 'ack'
       },
@@ -105,37 +102,37 @@ describe('consumer', () => {
     expect(most).to.equal(3)
   })
 
-  it('acknowledges what is in hand when it is stopped, and gives back the rest', async () => {
+  it('acknowledges running deliveries when it is stopped, and returns the others to the queue', async () => {
     const publisher = rig.publisher()
     await publisher.publish(
       Array.from({ length: 10 }, () => message()),
       SOON,
     )
-    const inHand: (() => void)[] = []
-    const consumer = rig.consumer(() => new Promise<AckDecision>((resolve) => inHand.push(() => resolve('ack'))), {
+    const unfinished: (() => void)[] = []
+    const consumer = rig.consumer(() => new Promise<AckDecision>((resolve) => unfinished.push(() => resolve('ack'))), {
       prefetch: 4,
     })
-    await eventually(() => expect(inHand).to.have.length(4))
+    await eventually(() => expect(unfinished).to.have.length(4))
     const stopped = consumer.stop()
-    for (const finish of inHand) finish()
+    for (const finish of unfinished) finish()
     await stopped
     await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(6))
-    expect(inHand).to.have.length(4)
+    expect(unfinished).to.have.length(4)
   })
 
-  it('acknowledges what ends last, when nothing else keeps it from closing its channel', async () => {
+  it('acknowledges the last running deliveries before it closes its channel', async () => {
     const publisher = rig.publisher()
     await publisher.publish([message({ messageId: 'first' }), message({ messageId: 'second' })], SOON)
-    const inHand: (() => void)[] = []
-    const consumer = rig.consumer(() => new Promise<AckDecision>((resolve) => inHand.push(() => resolve('ack'))))
-    await eventually(() => expect(inHand).to.have.length(2))
+    const unfinished: (() => void)[] = []
+    const consumer = rig.consumer(() => new Promise<AckDecision>((resolve) => unfinished.push(() => resolve('ack'))))
+    await eventually(() => expect(unfinished).to.have.length(2))
     const stopped = consumer.stop()
-    // It is cancelled when something stays in the queue that it would have taken.
+    // Once a message stays in the queue, the broker has cancelled the consumer.
     await eventually(async () => {
       await publisher.publish([message({ messageId: 'late' })], SOON)
       expect(await depth(vhost.url, 'payments')).to.be.above(0)
     })
-    for (const finish of inHand) finish()
+    for (const finish of unfinished) finish()
     await stopped
     const others: (string | undefined)[] = []
     rig.consumer(async ({ messageId }) => {
@@ -147,8 +144,8 @@ describe('consumer', () => {
     expect(others).to.not.include('first').and.not.include('second')
   })
 
-  it('stops at its deadline whatever its handler does', async () => {
-    // Before there is a consumer: else its delivery may be seen in the moment in which it is still being set up.
+  it('stops at its deadline while a handler is still running', async () => {
+    // Published before the consumer starts, so that the delivery arrives after the consumer's setup.
     await rig.publisher().publish([message()], SOON)
     const signals: AbortSignal[] = []
     const consumer = rig.consumer(({ signal }) => {
@@ -158,11 +155,11 @@ describe('consumer', () => {
     await eventually(() => expect(signals).to.have.length(1))
     await consumer.stop({ deadlineMs: 100 })
     expect(signals[0]?.aborted).to.equal(true)
-    expect(rig.logger.said('deliveries go back unfinished')[0]?.fields).to.include({ deliveries: 1 })
+    expect(rig.logger.logged('unfinished deliveries return to their queue')[0]?.fields).to.include({ deliveries: 1 })
     await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(1))
   })
 
-  it('gets a delivery again that its handler threw on', async () => {
+  it('receives a delivery again after its handler threw', async () => {
     const redelivered: boolean[] = []
     rig.consumer(async (delivery) => {
       redelivered.push(delivery.redelivered)
@@ -171,35 +168,35 @@ describe('consumer', () => {
     })
     await rig.publisher().publish([message()], SOON)
     await eventually(() => expect(redelivered).to.deep.equal([false, true]))
-    expect(rig.logger.said('a delivery was not handled')).to.have.length(1)
+    expect(rig.logger.logged('the handler of a delivery threw')).to.have.length(1)
   })
 
-  it('never settles a delivery on another channel than its own', async () => {
+  it('never settles a delivery on a channel other than its own', async () => {
     const proxy = await createProxy(vhost.url)
     const cut = createRig([proxy.url])
     const deliveries: Delivery[] = []
-    const inHand: (() => void)[] = []
+    const unfinished: (() => void)[] = []
     cut.consumer((delivery) => {
       deliveries.push(delivery)
-      return new Promise((resolve) => inHand.push(() => resolve('ack')))
+      return new Promise((resolve) => unfinished.push(() => resolve('ack')))
     })
     await rig.publisher().publish([message({ messageId: 'a' }), message({ messageId: 'b' })], SOON)
     await eventually(() => expect(deliveries).to.have.length(2))
     proxy.reset()
     await eventually(() => expect(deliveries).to.have.length(4))
     expect(deliveries.map(({ signal }) => signal.aborted)).to.deep.equal([true, true, false, false])
-    // Late settlements of the first channel; on the second their tags would settle the deliveries in hand.
-    for (const finish of inHand.slice(0, 2)) finish()
+    // Decisions on deliveries of the first channel. On the second channel, their tags mean the running deliveries.
+    for (const finish of unfinished.slice(0, 2)) finish()
     await rig.publisher().publish([message({ messageId: 'c' })], SOON)
     await eventually(() => expect(deliveries).to.have.length(5))
     proxy.reset()
     await eventually(() => expect(deliveries).to.have.length(8))
     expect(deliveries.slice(5).map(({ messageId }) => messageId)).to.have.members(['a', 'b', 'c'])
-    for (const finish of inHand) finish()
+    for (const finish of unfinished) finish()
     await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(0))
   })
 
-  it('declares its queue again and consumes when the queue is deleted under it', async () => {
+  it('declares its queue again and consumes after the queue is deleted', async () => {
     const handled: (string | undefined)[] = []
     rig.consumer(async ({ messageId }) => {
       handled.push(messageId)
@@ -210,7 +207,7 @@ describe('consumer', () => {
     await eventually(() => expect(handled).to.deep.equal(['before']))
     await onChannel(vhost.url, (channel) => ask((done) => channel.deleteQueue('payments', {}, done)))
     await eventually(() =>
-      expect(rig.logger.said('lost a channel of RabbitMQ')[0]?.fields).to.include({
+      expect(rig.logger.logged('lost a RabbitMQ channel')[0]?.fields).to.include({
         reason: 'the broker cancelled the consumer',
       }),
     )

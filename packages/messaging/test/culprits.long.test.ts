@@ -1,22 +1,20 @@
 import { createTestVhost, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { ConfirmPublisher, OutboundMessage, PublishOutcome } from '../src/index.ts'
-import { cleanUp } from './cleanup.ts'
 import { connectionClose, createPublishingBroker, type Method, publishRefused } from './fake-broker.ts'
-import { message } from './message.ts'
-import { createRig, depth, type Rig } from './rig.ts'
+import { cleanUp, createRig, depth, message, type Rig } from './rig.ts'
 
-/** For what succeeds: a busy machine takes its time. */
+/** Deadline for calls that have to succeed, long enough for a busy machine. */
 const SOON = { deadlineMs: 60_000 }
 const REJECTED = /406 .*unacceptable_type_in_header,"CC"/
-const ALONE = 'RabbitMQ refuses this message, it stays until another one is confirmed'
-const TOGETHER = 'RabbitMQ refuses one of the messages in flight, they are published one by one'
+const ALONE = 'RabbitMQ refused this message, it is kept until another message is confirmed'
+const TOGETHER = 'RabbitMQ refused one of the messages in flight, publishing them one by one'
 
-/** Sender-selected distribution wants an array: RabbitMQ closes the channel over this one. */
+/** A message over which RabbitMQ closes the channel: the header `CC` has to be an array. */
 const culprit = (changes: Partial<OutboundMessage> = {}) => message({ headers: { CC: 'audit' }, ...changes })
 const several = (count: number) => Array.from({ length: count }, () => message())
 
-/** What an outbox does: publishes what has no final outcome again, in its order. Returns the outcomes by message. */
+/** Publishes messages without a final outcome again, in their order, as a relay does. Returns one status a message. */
 async function publishAll(publisher: ConfirmPublisher, messages: readonly OutboundMessage[], calls = 40) {
   const final = new Map<OutboundMessage, PublishOutcome>()
   for (let call = 0; call < calls; call++) {
@@ -31,7 +29,7 @@ async function publishAll(publisher: ConfirmPublisher, messages: readonly Outbou
   return messages.map((one) => final.get(one)?.status ?? 'unknown')
 }
 
-describe('a message over which RabbitMQ closes the channel', () => {
+describe('publisher of a message over which RabbitMQ closes the channel', () => {
   let vhost: TestVhost
   let rig: Rig
   let publisher: ConfirmPublisher
@@ -46,10 +44,10 @@ describe('a message over which RabbitMQ closes the channel', () => {
     await vhost.drop()
   })
 
-  it('is rejected with what the broker says, and all published with it are confirmed', async () => {
+  it("rejects the message with the broker's reason, and confirms all others of the call", async () => {
     const messages = [...several(50), culprit(), ...several(50)]
     const [first] = await publisher.publish([messages[50] as OutboundMessage, ...several(1)], SOON)
-    expect(first, 'the broker said it of one of two').to.include({ status: 'unknown' })
+    expect(first, 'one of two messages').to.include({ status: 'unknown' })
     const outcomes = await publisher.publish(messages, SOON)
     expect(outcomes[50]).to.include({ status: 'rejected' })
     expect(outcomes[50]).to.have.property('reason').that.matches(REJECTED)
@@ -57,30 +55,30 @@ describe('a message over which RabbitMQ closes the channel', () => {
       outcomes.filter(({ status }) => status === 'confirmed'),
       'the call goes on without it',
     ).to.have.length(100)
-    expect(rig.logger.said(TOGETHER)).to.have.length(1)
-    expect(rig.logger.said('RabbitMQ refuses what this channel needs'), 'no operator is waited for').to.deep.equal([])
-    expect(rig.logger.said('connected to RabbitMQ')).to.have.length(1)
+    expect(rig.logger.logged(TOGETHER)).to.have.length(1)
+    expect(rig.logger.logged('RabbitMQ refuses a request of this channel'), 'no wait for an operator').to.deep.equal([])
+    expect(rig.logger.logged('connected to RabbitMQ')).to.have.length(1)
   })
 
-  it('is not rejected before another message was confirmed, and is named by the log', async () => {
+  it('rejects no message before another one is confirmed, and logs the suspect', async () => {
     const alone = culprit({ topic: 'payment.retry' })
     expect(await publishAll(publisher, [alone], 5)).to.deep.equal(['unknown'])
-    expect(rig.logger.said(ALONE)[0]?.fields).to.include({
+    expect(rig.logger.logged(ALONE)[0]?.fields).to.include({
       message_id: alone.messageId,
       topic: 'payment.retry',
       key: alone.key,
     })
-    expect(rig.logger.said(ALONE)[0]?.fields.reason).to.match(REJECTED)
+    expect(rig.logger.logged(ALONE)[0]?.fields.reason).to.match(REJECTED)
     expect(await publisher.publish([message()], SOON)).to.deep.equal([{ status: 'confirmed' }])
     expect(await publishAll(publisher, [alone])).to.deep.equal(['rejected'])
   })
 
-  it('lets messages of other keys go first, and none of its own', async () => {
+  it('sends messages of other keys before a suspect, and keeps the order of its key', async () => {
     const [before, bad, after] = [message({ key: 'k' }), culprit({ key: 'k' }), message({ key: 'k' })]
     const others = several(20)
     const messages = [before, bad, after, ...others] as OutboundMessage[]
     await publishAll(publisher, [bad], 3)
-    // Only what was not sent at all, or was sent before it, is known after a loss.
+    // After a loss, only messages that were answered before it have an outcome.
     const outcomes = await publisher.publish(messages, SOON)
     expect(outcomes.map(({ status }) => status)).to.deep.equal([
       'confirmed',
@@ -98,7 +96,7 @@ describe('a message over which RabbitMQ closes the channel', () => {
     )
   })
 
-  it('may be one of several, of one key and at the head of a call', async () => {
+  it('rejects several culprits, also with one key and at the head of a call', async () => {
     const heads = Array.from({ length: 8 }, () => culprit())
     const ofOneKey = [culprit({ key: 'k' }), message({ key: 'k' }), culprit({ key: 'k' }), message({ key: 'k' })]
     const messages = [...heads, ...ofOneKey, ...several(200)]
@@ -106,22 +104,24 @@ describe('a message over which RabbitMQ closes the channel', () => {
     expect(statuses).to.deep.equal(messages.map(({ headers }) => (headers.CC ? 'rejected' : 'confirmed')))
   })
 
-  it('costs calls of others a delay, and nothing is slower when it is gone', async () => {
+  it('delays other calls while there is a culprit, and is as fast as before without it', async () => {
     const bad = [culprit(), ...several(1_000)]
     const good = several(1_000)
     const calls = await Promise.all([publishAll(publisher, bad), publishAll(publisher, good)])
     expect(calls[0]).to.deep.equal(bad.map((_, index) => (index ? 'confirmed' : 'rejected')))
     expect(calls[1]).to.deep.equal(good.map(() => 'confirmed'))
-    const losses = rig.logger.said('lost a channel of RabbitMQ').length
+    const losses = rig.logger.logged('lost a RabbitMQ channel').length
     const { channel } = await writesOf(publisher)
     expect(channel, 'again in a few writes').to.be.below(100)
-    expect(rig.logger.said('lost a channel of RabbitMQ')).to.have.length(losses)
+    expect(rig.logger.logged('lost a RabbitMQ channel')).to.have.length(losses)
     expect(await depth(vhost.url, 'payments')).to.be.at.least(2_500)
   })
 
-  /** How often the socket is written to for 500 messages. */
+  /** Counts the writes to the socket for 500 messages. */
   async function writesOf(of: ConfirmPublisher): Promise<{ channel: number }> {
-    const { stream } = (await rig.connection.link()).amqp.connection as unknown as { stream: import('node:net').Socket }
+    const { stream } = (await rig.connection.broker()).amqp.connection as unknown as {
+      stream: import('node:net').Socket
+    }
     const before = stream.bytesWritten
     let writes = 0
     for (const way of ['_write', '_writev'] as const) {
@@ -138,7 +138,7 @@ describe('a message over which RabbitMQ closes the channel', () => {
   }
 })
 
-describe('the end of a channel or a connection while messages are in flight', () => {
+describe('publisher that loses its channel or its connection with messages in flight', () => {
   afterEach(cleanUp)
 
   async function against(...given: Parameters<typeof createPublishingBroker>) {
@@ -149,7 +149,7 @@ describe('the end of a channel or a connection while messages are in flight', ()
 
   const codes = { 501: 'FRAME_ERROR', 502: 'SYNTAX_ERROR', 505: 'UNEXPECTED_FRAME', 540: 'NOT_IMPLEMENTED' }
   for (const [code, text] of Object.entries(codes)) {
-    it(`by ${code} of the connection has them published one by one, and rejects the one that is left`, async () => {
+    it(`publishes one by one after ${code} of the connection, and rejects the culprit`, async () => {
       const { arrivals, publisher } = await against((topic) =>
         topic === 'bad' ? connectionClose(Number(code), text) : 'ack',
       )
@@ -165,7 +165,7 @@ describe('the end of a channel or a connection while messages are in flight', ()
     })
   }
 
-  const silent: Record<string, Method | 'cut'> = {
+  const innocent: Record<string, Method | 'cut'> = {
     'a missing right (403)': publishRefused(403, 'ACCESS_REFUSED'),
     'a missing exchange (404)': publishRefused(404, 'NOT_FOUND'),
     'a lock (405)': publishRefused(405, 'RESOURCE_LOCKED'),
@@ -173,25 +173,25 @@ describe('the end of a channel or a connection while messages are in flight', ()
     'a forced close (320)': connectionClose(320, 'CONNECTION_FORCED'),
     'a cut': 'cut',
   }
-  for (const [what, end] of Object.entries(silent)) {
-    it(`by ${what} rejects nothing, alone or not, with neighbours or without`, async () => {
+  for (const [what, end] of Object.entries(innocent)) {
+    it(`rejects no message after ${what}, alone in flight or with others`, async () => {
       let ends = true
       const { rig, publisher } = await against((topic) => (topic === 'bad' && ends ? end : 'ack'))
       const bad = message({ topic: 'bad' })
       expect(await publishAll(publisher, [bad], 1)).to.deep.equal(['unknown'])
       expect(await publishAll(publisher, [message()])).to.deep.equal(['confirmed'])
       expect((await publishAll(publisher, [message(), bad, message()], 1))[1]).to.equal('unknown')
-      expect([...rig.logger.said(ALONE), ...rig.logger.said(TOGETHER)]).to.deep.equal([])
+      expect([...rig.logger.logged(ALONE), ...rig.logger.logged(TOGETHER)]).to.deep.equal([])
       ends = false
       expect(await publishAll(publisher, [bad])).to.deep.equal(['confirmed'])
     }).timeout(120_000)
 
-    it(`by ${what} rejects no suspect that is alone in flight, after its neighbours were confirmed`, async () => {
+    it(`rejects no suspect that is alone in flight after ${what}, also when others were confirmed`, async () => {
       let answer: Method | 'ack' | 'cut' = publishRefused(406, 'PRECONDITION_FAILED')
       const { arrivals, rig, publisher } = await against((topic) => (topic === 'bad' ? answer : 'ack'))
       const messages = [message({ topic: 'bad' }), ...several(3)]
       expect(await publishAll(publisher, messages, 1)).to.deep.equal(messages.map(() => 'unknown'))
-      expect(rig.logger.said(TOGETHER)).to.have.length(1)
+      expect(rig.logger.logged(TOGETHER)).to.have.length(1)
       answer = end
       const left = ['unknown', ...several(3).map(() => 'confirmed')]
       expect(await publishAll(publisher, messages, 1)).to.deep.equal(left)
@@ -201,17 +201,17 @@ describe('the end of a channel or a connection while messages are in flight', ()
     }).timeout(120_000)
   }
 
-  it('over every message rejects none, and all are confirmed when the broker takes messages again', async () => {
+  it('rejects no message while the broker refuses all of them, and confirms all when it accepts them again', async () => {
     let refuses = true
     const { rig, publisher } = await against(() => (refuses ? publishRefused(406, 'PRECONDITION_FAILED') : 'ack'))
     const messages = several(4)
     expect(await publishAll(publisher, messages, 6)).to.deep.equal(messages.map(() => 'unknown'))
-    expect(rig.logger.said(ALONE)).to.have.length.above(1)
+    expect(rig.logger.logged(ALONE)).to.have.length.above(1)
     refuses = false
     expect(await publishAll(publisher, messages)).to.deep.equal(messages.map(() => 'confirmed'))
   })
 
-  it('has as many published one by one as a call has the time for, and keeps the connection', async () => {
+  it('publishes as many suspects one by one as the deadline allows, and keeps the connection', async () => {
     const answer = (topic: string) => (topic === 'bad' ? publishRefused(406, 'PRECONDITION_FAILED') : 'ack')
     const { rig, publisher } = await against(answer, { ackAfterMs: 20 })
     const messages = [message({ topic: 'bad' }), ...several(200)]
@@ -224,9 +224,9 @@ describe('the end of a channel or a connection while messages are in flight', ()
         if (status !== 'unknown') final.set(left[index] as OutboundMessage, status)
       calls.push(messages.length - final.size)
     }
-    // 4 s of confirms, and one second of each call for them.
+    // 200 confirms take 4 s, and each call publishes suspects for one second.
     expect(calls).to.have.length.above(3)
     expect(messages.map((one) => final.get(one))).to.deep.equal(['rejected', ...several(200).map(() => 'confirmed')])
-    expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])
+    expect(rig.logger.logged('lost the connection to RabbitMQ')).to.deep.equal([])
   })
 })

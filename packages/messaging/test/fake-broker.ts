@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { amqp } from '@cashflow/testing'
-import { onCleanUp } from './cleanup.ts'
+import { onCleanUp } from './rig.ts'
 
 const { bytes, contentFrames, createMethodReader, long, longLong, longText, method, methodFrame, short, shortText } =
   amqp
@@ -12,11 +12,11 @@ export const connectionClose = (code: number, text: string) =>
 export const connectionBlocked = (reason: string) => method(10, 60, shortText(reason))
 export const channelClose = (code: number, text: string) =>
   method(20, 40, short(code), shortText(text), short(0), short(0))
-/** As over a message. */
+/** A channel.close that blames `basic.publish`. */
 export const publishRefused = (code: number, text: string) =>
   method(20, 40, short(code), shortText(text), short(60), short(40))
 
-/** A message of the given properties and body, as it comes to the consumer of `payments`. */
+/** A delivery to the consumer of `payments`. */
 export const delivered = (properties: Buffer, body: string) => (channel: number) =>
   Buffer.concat([
     methodFrame(
@@ -25,7 +25,7 @@ export const delivered = (properties: Buffer, body: string) => (channel: number)
     ),
     contentFrames(channel, properties, Buffer.from(body)),
   ])
-/** The same as a publisher's own message that no queue takes. */
+/** A message that returns to its publisher, because no queue is bound to its topic. */
 export const returned = (properties: Buffer, body: string) => (channel: number) =>
   Buffer.concat([
     methodFrame(channel, method(60, 50, short(312), shortText('NO_ROUTE'), shortText(''), shortText('payments'))),
@@ -34,12 +34,12 @@ export const returned = (properties: Buffer, body: string) => (channel: number) 
 
 const START = method(10, 10, bytes(0, 9), long(0), longText('PLAIN'), longText('en_US'))
 
-/** What a queue's declaration is answered with. */
+/** The answer to a queue's declaration. */
 export const queueDeclared = (ready: number) => method(50, 11, shortText('q'), long(ready), long(0))
 
 type Answers = Readonly<Record<string, Method | undefined>>
 
-/** What a broker answers to each method that a client of ours sends. */
+/** The answers to the methods that our clients send. */
 const ANSWERS: Answers = {
   'start-ok': method(10, 30, short(2_047), long(131_072), short(0)),
   open: method(10, 41, shortText('')),
@@ -51,7 +51,7 @@ const ANSWERS: Answers = {
   'queue.look': queueDeclared(0),
   'queue.bind': method(50, 21),
   qos: method(60, 11),
-  // The consumer tag, which ours chooses to be the name of its queue.
+  // Our consumers use the queue's name as consumer tag.
   consume: method(60, 21, shortText('payments')),
   cancel: method(60, 31, shortText('payments')),
   'confirm.select': method(85, 11),
@@ -79,29 +79,29 @@ const NAMES: Readonly<Record<string, string>> = {
 
 export interface FakeBroker {
   url: string
-  /** Whether it did what it was told to do. */
-  readonly struck: boolean
-  /** Consumers that it accepted, and did nothing to. */
+  /** True once the extra frame is sent. */
+  readonly extraSent: boolean
+  /** Consumers that were accepted, without the extra frame. */
   readonly consumers: number
-  /** Acknowledgements that it has had. */
+  /** Acknowledgements received. */
   readonly acks: number
-  /** Channels that are open now. */
+  /** Open channels. */
   readonly channels: number
-  /** Whether a client has agreed to the end of its connection. */
+  /** True once a client has answered the broker's connection.close. */
   readonly heardCloseOk: boolean
 }
 
 /**
- * Accepts everything, and delivers nothing. With its first answer to the method `after` it sends `strike` in the same TCP
- * segment; `protocol` is what a client sends first. `given` replaces answers. Cleaned up after the test.
+ * A broker that accepts every request and delivers nothing. It sends `extra` in one TCP segment with its first answer to
+ * the method `after`; `protocol` is the client's first line. `given` replaces answers. Stopped after the test.
  */
 export async function createFakeBroker(
   after?: string,
-  strike?: Method | ((channel: number) => Buffer),
+  extra?: Method | ((channel: number) => Buffer),
   given: Answers = {},
 ): Promise<FakeBroker> {
   const answers = { ...ANSWERS, ...given }
-  let struck = false
+  let extraSent = false
   let consumers = 0
   let channels = 0
   let acks = 0
@@ -113,11 +113,11 @@ export async function createFakeBroker(
       if (name === 'channel.open') channels++
       if (name === 'channel.close') channels--
       if (!regular) return
-      const strikes = name === after && !struck
-      if (strikes) struck = true
+      const hasExtra = name === after && !extraSent
+      if (hasExtra) extraSent = true
       else if (name === 'consume') consumers++
       client.write(
-        Buffer.concat([methodFrame(channel, regular), strike && strikes ? toFrames(strike, channel) : bytes()]),
+        Buffer.concat([methodFrame(channel, regular), extra && hasExtra ? toFrames(extra, channel) : bytes()]),
       )
     }
     readFrames(client, (channel, name) =>
@@ -126,8 +126,8 @@ export async function createFakeBroker(
   })
   return {
     url,
-    get struck() {
-      return struck
+    get extraSent() {
+      return extraSent
     },
     get consumers() {
       return consumers
@@ -144,17 +144,16 @@ export async function createFakeBroker(
   }
 }
 
-/** What a broker sees of one message as it arrives. */
+/** A message as the broker receives it. */
 export interface Arrival {
   topic: string
-  /** Messages before it on the same channel that were not answered yet. */
+  /** Unanswered messages on the same channel before this one. */
   unanswered: number
 }
 
 /**
- * Accepts everything, and answers a message as `answer` says for its topic: with a confirm a little later, with the end of
- * the channel or the connection, or with the end of the socket. Nothing behind such an end is looked at. Cleaned up after the
- * test.
+ * A broker that accepts every request. `answer` decides by a message's topic: a confirm after `ackAfterMs`, the end of the
+ * channel or the connection, or a cut of the socket. After such an end it ignores further messages. Stopped after the test.
  */
 export async function createPublishingBroker(
   answer: (topic: string) => Method | 'ack' | 'cut',
@@ -171,7 +170,7 @@ export async function createPublishingBroker(
       const own = ++tag
       const what = answer(topic)
       if (what === 'ack') {
-        // Behind what arrived together.
+        // After the messages that arrived together with this one.
         setTimeout(() => {
           if (ended) return
           acked++
@@ -197,13 +196,13 @@ export async function createPublishingBroker(
   return { url, arrivals }
 }
 
-/** Of the arguments of `basic.publish`: two bytes, the exchange, the routing key. */
+/** Reads the routing key of `basic.publish`. Its arguments are two bytes, the exchange, the routing key. */
 function topicOf(args: Buffer): string {
   const at = 3 + args.readUInt8(2)
   return args.toString('utf8', at + 1, at + 1 + args.readUInt8(at))
 }
 
-/** On a free port. Cleaned up after the test. */
+/** Listens on a free port until the end of the test. Returns the URL. */
 async function listen(serve: (client: Socket) => void): Promise<string> {
   const sockets = new Set<Socket>()
   const server = createServer((client) => {
@@ -222,12 +221,12 @@ async function listen(serve: (client: Socket) => void): Promise<string> {
   return `amqp://127.0.0.1:${(server.address() as AddressInfo).port}/`
 }
 
-function toFrames(strike: Method | ((channel: number) => Buffer), channel: number): Buffer {
-  if (typeof strike === 'function') return strike(channel)
-  return methodFrame(strike[0] === 10 ? 0 : channel, strike)
+function toFrames(extra: Method | ((channel: number) => Buffer), channel: number): Buffer {
+  if (typeof extra === 'function') return extra(channel)
+  return methodFrame(extra[0] === 10 ? 0 : channel, extra)
 }
 
-/** The first bit behind the queue's name. */
+/** Reads the flag `passive`: the first bit after the queue's name. */
 function isPassive(declare: Buffer): boolean {
   return ((declare[14 + (declare[13] ?? 0)] ?? 0) & 1) === 1
 }

@@ -6,15 +6,13 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
 import type { AckDecision, ConfirmPublisher } from '../src/index.ts'
-import { cleanUp } from './cleanup.ts'
-import { message } from './message.ts'
-import { createRig, depth, onChannel, type Rig } from './rig.ts'
+import { cleanUp, createRig, depth, message, onChannel, type Rig } from './rig.ts'
 
 const SOON = { deadlineMs: 60_000 }
-const SUBSCRIBES_AGAIN = 'RabbitMQ delivers nothing of a queue that has messages, subscribing again'
+const SUBSCRIBES_AGAIN = 'RabbitMQ delivers nothing although the queue has messages, subscribing again'
 const watchTimes = { quietMs: 400, quietMaxMs: 2_000, secondLookMs: 200, lookDeadlineMs: 30_000 }
 
-describe('a consumer that RabbitMQ has forgotten', function () {
+describe('consumer that RabbitMQ has forgotten', function () {
   this.timeout(180_000)
   let dir: string
   let broker: RabbitmqServer
@@ -42,7 +40,7 @@ describe('a consumer that RabbitMQ has forgotten', function () {
       for (const queue of queues) await ask((done) => channel.deleteQueue(queue, {}, done))
     })
 
-  /** Takes the consumers away from the queue, and tells their channels nothing. */
+  /** Removes the consumers from the queue. Their channels receive no basic.cancel. */
   async function forget(queue = 'payments'): Promise<void> {
     const forgotten = await broker.ctl(
       'eval',
@@ -69,7 +67,7 @@ describe('a consumer that RabbitMQ has forgotten', function () {
       ).to.include({ consumerCount: 1 }),
     )
 
-  it('subscribes again, and is delivered what waits', async () => {
+  it('subscribes again, and receives the ready messages', async () => {
     const handled: (string | undefined)[] = []
     rig.consumer(
       async ({ messageId }) => {
@@ -83,15 +81,15 @@ describe('a consumer that RabbitMQ has forgotten', function () {
     await forget()
     await publish('after')
     await eventually(() => expect(handled).to.deep.equal(['before', 'after']))
-    const [line] = rig.logger.said(SUBSCRIBES_AGAIN)
+    const [line] = rig.logger.logged(SUBSCRIBES_AGAIN)
     expect(line).to.deep.include({ level: 'error' })
     expect(line?.fields).to.include({ queue: 'payments', ready_messages: 1, attempts: 1 })
     expect(line?.fields.idle_ms).to.be.at.least(600)
-    expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])
+    expect(rig.logger.logged('lost the connection to RabbitMQ')).to.deep.equal([])
     await eventually(async () => expect(await depth(broker.url, 'payments')).to.equal(0))
   })
 
-  it('declares its queue again when that is gone as well', async () => {
+  it('declares its queue again when the queue is missing too', async () => {
     const handled: (string | undefined)[] = []
     rig.consumer(
       async ({ messageId }) => {
@@ -103,13 +101,13 @@ describe('a consumer that RabbitMQ has forgotten', function () {
     await consuming()
     await forget()
     await remove('payments')
-    await eventually(() => expect(rig.logger.said(SUBSCRIBES_AGAIN)[0]?.fields.ready_messages).to.equal('missing'))
+    await eventually(() => expect(rig.logger.logged(SUBSCRIBES_AGAIN)[0]?.fields.ready_messages).to.equal('missing'))
     await consuming()
     await publish('after')
     await eventually(() => expect(handled).to.deep.equal(['after']))
   })
 
-  it('of dead letters subscribes again as well', async () => {
+  it('subscribes again to the dead letter queue', async () => {
     const dead: (string | undefined)[] = []
     rig.consumer(
       async ({ messageId }) => {
@@ -124,7 +122,7 @@ describe('a consumer that RabbitMQ has forgotten', function () {
     await eventually(() => expect(dead).to.deep.equal(['rejected']))
   })
 
-  it('settles what is in hand on its old channel, and never has more than its prefetch in hand', async () => {
+  it('settles running deliveries on its old channel, and handles at most its prefetch over both channels', async () => {
     const open: (() => void)[] = []
     const handled: (string | undefined)[] = []
     const signals: AbortSignal[] = []
@@ -144,9 +142,9 @@ describe('a consumer that RabbitMQ has forgotten', function () {
     await forget()
     await publish('c', 'd', 'e', 'f', 'g')
     await eventually(() => expect(handled).to.have.length(3))
-    // On the new channel the broker would hand out three, of which two wait for their place.
+    // On the new channel the broker delivers three, and two of them wait for a slot of the prefetch.
     await eventually(async () => expect(await depth(broker.url, 'payments')).to.equal(2))
-    expect(open, 'in hand').to.have.length(3)
+    expect(open, 'running handlers').to.have.length(3)
     while (handled.length < 7 || open.length > 0) {
       await eventually(() => expect(open).to.not.deep.equal([]))
       open.shift()?.()
@@ -154,13 +152,13 @@ describe('a consumer that RabbitMQ has forgotten', function () {
     }
     expect(most).to.equal(3)
     expect(handled).to.deep.equal(['a', 'b', 'c', 'd', 'e', 'f', 'g'])
-    // A delivery whose channel is gone comes a second time, and its signal is aborted.
-    expect(rig.logger.said('lost a channel of RabbitMQ')).to.deep.equal([])
+    // After the loss of a channel, a delivery would come a second time, and its signal would be aborted.
+    expect(rig.logger.logged('lost a RabbitMQ channel')).to.deep.equal([])
     await rig.stop()
     expect(await depth(broker.url, 'payments')).to.equal(0)
   })
 
-  it('is stopped with what is in hand on both channels', async () => {
+  it('finishes the running deliveries of both channels when it is stopped', async () => {
     const open: (() => void)[] = []
     const consumer = rig.consumer(() => new Promise<AckDecision>((resolve) => open.push(() => resolve('ack'))), {
       watchTimes,
@@ -176,7 +174,7 @@ describe('a consumer that RabbitMQ has forgotten', function () {
     expect(await depth(broker.url, 'payments')).to.equal(0)
   })
 
-  it('is found out where the queue is deleted and declared again under load', async () => {
+  it('is detected after its queue is deleted and declared again under load', async () => {
     const handled = new Set<string | undefined>()
     rig.consumer(
       async ({ messageId }) => {
@@ -186,10 +184,10 @@ describe('a consumer that RabbitMQ has forgotten', function () {
       { watchTimes },
     )
     await consuming()
-    // In most rounds RabbitMQ 3.10 sends no basic.cancel. Where it sends one, the round shows that all is delivered.
-    for (let round = 1; round <= 5 && rig.logger.said(SUBSCRIBES_AGAIN).length === 0; round++) {
+    // In most rounds RabbitMQ 3.10 sends no basic.cancel. In the others, the test still shows that all messages arrive.
+    for (let round = 1; round <= 5 && rig.logger.logged(SUBSCRIBES_AGAIN).length === 0; round++) {
       await deleteUnderLoad(round)
-      // More than its prefetch: 3.10 may also count deliveries as made that its own channel has dropped.
+      // More messages than the prefetch: RabbitMQ 3.10 may also count deliveries that its own channel has dropped.
       const ids = Array.from({ length: 30 }, (_, at) => `after round ${round}: ${at}`)
       for (const id of ids) await publishUntilTaken(id)
       await eventually(() => expect([...handled]).to.include.members(ids))
@@ -197,7 +195,7 @@ describe('a consumer that RabbitMQ has forgotten', function () {
     await eventually(async () => expect(await depth(broker.url, 'payments')).to.equal(0))
   })
 
-  /** Deletes the queue three times while two publishers fill it, and declare it again when a message is returned. */
+  /** Deletes the queue three times. Two publishers fill it, and declare it again when a message is returned. */
   async function deleteUnderLoad(round: number): Promise<void> {
     let done = false
     const publishers = [createRig([broker.url]), createRig([broker.url])].map(async (load, index) => {

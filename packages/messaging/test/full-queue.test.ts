@@ -2,15 +2,13 @@ import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
 import type { ConfirmPublisher, OutboundMessage, PublishOutcome } from '../src/index.ts'
-import { cleanUp } from './cleanup.ts'
-import { message } from './message.ts'
-import { createRig, onChannel, type Rig } from './rig.ts'
+import { cleanUp, createRig, message, onChannel, type Rig } from './rig.ts'
 
 const SOON = { deadlineMs: 60_000 }
 const REFUSED_MAX_MS = 500
-const NEW_CHANNEL = 'RabbitMQ goes on refusing, asking on a new channel'
+const NEW_CHANNEL = 'RabbitMQ keeps refusing messages, opening a new channel'
 
-describe('a queue that is full', () => {
+describe('publisher to a full queue', () => {
   let vhost: TestVhost
   let rig: Rig
   let publisher: ConfirmPublisher
@@ -40,9 +38,9 @@ describe('a queue that is full', () => {
     return publisher.publish(messages, SOON)
   }
   const statuses = (outcomes: readonly PublishOutcome[]) => [...new Set(outcomes.map(({ status }) => status))].sort()
-  const rebuilt = () => rig.logger.said(NEW_CHANNEL).length
+  const rebuilt = () => rig.logger.logged(NEW_CHANNEL).length
 
-  it('is asked on a new channel now and then, each time with nothing in flight, on the same connection', async () => {
+  it('opens a new channel at intervals, with nothing in flight, on the same connection', async () => {
     const at = encodeURIComponent(vhost.name)
     await vhost.management.request('PUT', `/queues/${at}/roomy`, {
       durable: true,
@@ -52,11 +50,8 @@ describe('a queue that is full', () => {
     const startedAt = performance.now()
     const seen = new Set<string>()
     while (rebuilt() < 3) {
-      // Calls beside each other, each larger than the window, and messages that other queues take, or none.
-      const others = [
-        message({ topic: 'nobody.listens', mandatory: false }),
-        message({ topic: 'roomy', mandatory: true }),
-      ]
+      // Concurrent calls, two of them larger than the window, and messages for another queue or for none.
+      const others = [message({ topic: 'no.queue', mandatory: false }), message({ topic: 'roomy', mandatory: true })]
       const taken = publisher.publish(others, SOON)
       for (const outcomes of await Promise.all([publish(50), publish(30), publish(1)]))
         for (const status of statuses(outcomes)) seen.add(status)
@@ -64,12 +59,12 @@ describe('a queue that is full', () => {
     }
     expect([...seen]).to.deep.equal(['nacked'])
     expect(performance.now() - startedAt).to.be.at.least(2 * REFUSED_MAX_MS)
-    expect(rig.logger.said('connected to RabbitMQ')).to.have.length(1)
-    expect(rig.logger.said('lost a channel of RabbitMQ')).to.have.length(0)
+    expect(rig.logger.logged('connected to RabbitMQ')).to.have.length(1)
+    expect(rig.logger.logged('lost a RabbitMQ channel')).to.have.length(0)
   })
 
-  it('takes messages again, in order, once its limit is lifted', async () => {
-    // RabbitMQ 3.10 does not tell a channel that it has refused.
+  it("publishes in order after the queue's limit is lifted", async () => {
+    // RabbitMQ 3.10 does not tell a channel that has refused messages about the new limit.
     await vhost.management.request('DELETE', `/policies/${vhost.name}/short`)
     await onChannel(vhost.url, (channel) => ask((done) => channel.purgeQueue('payments', done)))
     sent = []

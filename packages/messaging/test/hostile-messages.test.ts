@@ -1,17 +1,15 @@
 import { createTestVhost, eventually, HOSTILE_PROPERTIES, publishRaw, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Delivery } from '../src/index.ts'
-import { cleanUp } from './cleanup.ts'
 import { createFakeBroker, delivered, returned } from './fake-broker.ts'
-import { message } from './message.ts'
-import { createRig, onChannel } from './rig.ts'
+import { cleanUp, createRig, message, onChannel } from './rig.ts'
 
 const SOON = { deadlineMs: 60_000 }
 
-describe('a message with hostile properties', () => {
+describe('client that receives hostile properties', () => {
   afterEach(cleanUp)
 
-  it('is delivered once where RabbitMQ takes it, and costs neither its connection nor its channel', async () => {
+  it('receives each message that RabbitMQ accepts once, and keeps its connection and its channel', async () => {
     const vhost: TestVhost = await createTestVhost()
     try {
       const rig = createRig([vhost.url])
@@ -30,8 +28,8 @@ describe('a message with hostile properties', () => {
       expect(taken).to.include.members(['arrays, 6,000 deep', 'tables, 6,000 deep'])
       await publisher.publish([message({ body: 'healthy' })], SOON)
       await eventually(() => expect(bodies).to.deep.equal([...taken, 'healthy']))
-      expect(rig.logger.said('connected to RabbitMQ')).to.have.length(1)
-      expect(rig.logger.said('lost a channel of RabbitMQ')).to.deep.equal([])
+      expect(rig.logger.logged('connected to RabbitMQ')).to.have.length(1)
+      expect(rig.logger.logged('lost a RabbitMQ channel')).to.deep.equal([])
     } finally {
       await cleanUp()
       await vhost.drop()
@@ -39,7 +37,7 @@ describe('a message with hostile properties', () => {
   })
 
   for (const [what, properties] of Object.entries(HOSTILE_PROPERTIES)) {
-    it(`(${what}) is a delivery that can be settled, also where a broker lets it through`, async () => {
+    it(`settles a delivery with hostile properties: ${what}`, async () => {
       const broker = await createFakeBroker('consume', delivered(properties, 'body'))
       const rig = createRig([broker.url])
       const deliveries: Delivery[] = []
@@ -49,21 +47,21 @@ describe('a message with hostile properties', () => {
       })
       await eventually(() => expect(broker.acks).to.equal(1))
       expect(deliveries.map(({ body }) => body.toString())).to.deep.equal(['body'])
-      expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])
+      expect(rig.logger.logged('lost the connection to RabbitMQ')).to.deep.equal([])
     })
 
-    it(`(${what}) that is returned costs a publisher nothing`, async () => {
+    it(`keeps its connection when a message with hostile properties is returned: ${what}`, async () => {
       const broker = await createFakeBroker('confirm.select', returned(properties, 'body'))
       const rig = createRig([broker.url])
       await rig.publisher().whenReady()
       await new Promise(setImmediate)
-      expect(broker.struck).to.equal(true)
-      expect(rig.logger.said('lost RabbitMQ')).to.deep.equal([])
+      expect(broker.extraSent).to.equal(true)
+      expect(rig.logger.logged('lost the connection to RabbitMQ')).to.deep.equal([])
       expect(broker.channels).to.equal(1)
     })
   }
 
-  it('keeps what stands before the part that cannot be read, and is null below 64 levels', async () => {
+  it('decodes headers up to the first unreadable value, with null below 64 levels', async () => {
     const vhost = await createTestVhost()
     try {
       const rig = createRig([vhost.url])
@@ -96,10 +94,10 @@ describe('a message with hostile properties', () => {
   })
 })
 
-describe('a large body', () => {
+describe('consumer with a limit of body bytes', () => {
   afterEach(cleanUp)
 
-  it('is kept in part by a consumer with a limit, which is told of its size', async () => {
+  it('keeps the beginning of a large body, and reports the size of the whole body', async () => {
     const vhost = await createTestVhost()
     try {
       const rig = createRig([vhost.url])
@@ -120,7 +118,7 @@ describe('a large body', () => {
       expect(deliveries.map(({ bytes }) => bytes)).to.deep.equal(bodies.map(({ length }) => length))
       for (const [index, { body }] of deliveries.entries()) {
         expect(body.toString() === bodies[index]?.slice(0, 200_000), bodies[index]?.slice(0, 1)).to.equal(true)
-        if (body.length === 200_000) expect(body.buffer.byteLength, 'no frames are held').to.be.below(400_000)
+        if (body.length === 200_000) expect(body.buffer.byteLength, 'no reference to frames').to.be.below(400_000)
       }
     } finally {
       await cleanUp()

@@ -2,14 +2,11 @@ import type { Socket } from 'node:net'
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
-import { cleanUp } from './cleanup.ts'
-import { message } from './message.ts'
-import { createProxy } from './proxy.ts'
-import { createRig, depth, onChannel, type Rig } from './rig.ts'
+import { cleanUp, createProxy, createRig, depth, message, onChannel, type Rig } from './rig.ts'
 
 const CONFIRMED = { status: 'confirmed' }
 const RETURNED = { status: 'returned', reason: '312 NO_ROUTE' }
-/** For what succeeds: a busy machine takes its time. */
+/** Deadline for calls that have to succeed, long enough for a busy machine. */
 const SOON = { deadlineMs: 60_000 }
 
 describe('publisher', () => {
@@ -35,7 +32,7 @@ describe('publisher', () => {
     expect(await depth(vhost.url, 'payments')).to.equal(3_000)
   })
 
-  it('sends what survives a restart of the broker, with all its properties', async () => {
+  it('publishes persistent messages with all their properties', async () => {
     const sent = message()
     await rig.publisher().publish([sent], SOON)
     const [got] = (await vhost.management.request('POST', `/queues/${vhost.name}/payments/get`, {
@@ -53,10 +50,10 @@ describe('publisher', () => {
     })
   })
 
-  it('sends what it is given at once in a few writes, and not each message by itself', async () => {
+  it('sends all messages of a call in a few writes to the socket', async () => {
     const publisher = rig.publisher()
     await publisher.whenReady()
-    const { stream } = (await rig.connection.link()).amqp.connection as unknown as { stream: Socket }
+    const { stream } = (await rig.connection.broker()).amqp.connection as unknown as { stream: Socket }
     let writes = 0
     for (const way of ['_write', '_writev'] as const) {
       const write = stream[way]?.bind(stream) as (...given: unknown[]) => void
@@ -70,23 +67,23 @@ describe('publisher', () => {
     expect(writes).to.be.within(1, 100)
   })
 
-  it('answers an empty call', async () => {
+  it('resolves an empty call', async () => {
     expect(await rig.publisher().publish([], SOON)).to.deep.equal([])
   })
 
   it('reports a mandatory message without a queue as returned, and others as confirmed', async () => {
     const publisher = rig.publisher()
     const outcomes = await publisher.publish(
-      [message({ topic: 'nobody.listens' }), message({ topic: 'nobody.listens', mandatory: false }), message()],
+      [message({ topic: 'no.queue' }), message({ topic: 'no.queue', mandatory: false }), message()],
       SOON,
     )
     expect(outcomes).to.deep.equal([RETURNED, CONFIRMED, CONFIRMED])
   })
 
-  it('tells apart two messages of one id that are in flight together', async () => {
+  it('distinguishes two messages with the same id that are in flight together', async () => {
     const publisher = rig.publisher()
     const routed = message({ messageId: 'twin' })
-    const unroutable = message({ messageId: 'twin', topic: 'nobody.listens' })
+    const unroutable = message({ messageId: 'twin', topic: 'no.queue' })
     const pairs = Array.from({ length: 200 }, (_, index) =>
       index % 2 ? [routed, unroutable] : [unroutable, routed],
     ).flat()
@@ -94,7 +91,7 @@ describe('publisher', () => {
     expect(outcomes).to.deep.equal(pairs.map((sent) => (sent === routed ? CONFIRMED : RETURNED)))
   })
 
-  it('routes again once the topology was declared again', async () => {
+  it('routes messages again after it declared the topology again', async () => {
     const publisher = rig.publisher()
     await publisher.whenReady()
     await onChannel(vhost.url, (channel) =>
@@ -105,7 +102,7 @@ describe('publisher', () => {
     expect(await publisher.publish([message()], SOON)).to.deep.equal([CONFIRMED])
   })
 
-  it('says so when the topology cannot be declared again', async () => {
+  it('logs why the topology cannot be declared again', async () => {
     const publisher = rig.publisher()
     await publisher.whenReady()
     await onChannel(vhost.url, async (channel) => {
@@ -114,11 +111,11 @@ describe('publisher', () => {
     })
     expect(await publisher.publish([message()], SOON)).to.deep.equal([RETURNED])
     expect(await publisher.redeclare()).to.equal(false)
-    expect(rig.logger.said('could not declare the topology')[0]?.fields.reason).to.match(/406.*queue 'payments'/)
+    expect(rig.logger.logged('could not declare the topology')[0]?.fields.reason).to.match(/406.*queue 'payments'/)
     expect(publisher.ready, 'it has a channel of its own').to.equal(true)
   })
 
-  it('reports what a full queue refuses as nacked', async () => {
+  it('reports a message that a full queue refuses as nacked', async () => {
     const publisher = rig.publisher()
     await publisher.whenReady()
     await vhost.management.request('PUT', `/policies/${vhost.name}/short`, {
@@ -135,7 +132,7 @@ describe('publisher', () => {
     })
   })
 
-  it('settles a message that no frame can hold, and sends the others', async () => {
+  it('reports a message that fits no frame as oversized, and sends the others', async () => {
     const publisher = rig.publisher()
     const outcomes = await publisher.publish(
       [message(), message({ topic: 'x'.repeat(256) }), message({ headers: { big: 'x'.repeat(70_000) } }), message()],
@@ -144,7 +141,7 @@ describe('publisher', () => {
     expect(outcomes.map(({ status }) => status)).to.deep.equal(['confirmed', 'oversized', 'oversized', 'confirmed'])
   })
 
-  it('does not know the fate of messages whose exchange is deleted, and publishes again by itself', async () => {
+  it('reports a message to a deleted exchange as unknown, and declares the exchange again', async () => {
     const publisher = rig.publisher()
     await publisher.whenReady()
     await onChannel(vhost.url, (channel) => ask((done) => channel.deleteExchange('payments', {}, done)))
@@ -153,7 +150,7 @@ describe('publisher', () => {
     expect(await publisher.publish([message()], SOON)).to.deep.equal([CONFIRMED])
   })
 
-  it('gives up at the deadline while there is no broker', async () => {
+  it('reports messages as unknown at the deadline while no broker is reachable', async () => {
     const away = createRig(['amqp://127.0.0.1:1'])
     const startedAt = performance.now()
     const [outcome] = await away.publisher().publish([message()], { deadlineMs: 200 })
@@ -161,7 +158,7 @@ describe('publisher', () => {
     expect(performance.now() - startedAt).to.be.at.least(100)
   })
 
-  it('sends no more than its window and what it sent before a cut is unknown', async () => {
+  it('sends at most its window, and reports messages in flight as unknown after a cut', async () => {
     const proxy = await createProxy(vhost.url)
     const muted = createRig([proxy.url])
     const publisher = muted.publisher({ windowMax: 100 })
@@ -177,12 +174,12 @@ describe('publisher', () => {
     proxy.restore()
     const outcomes = await begun
     expect(outcomes.every(({ status }) => status === 'unknown')).to.equal(true)
-    // The call that had not begun waits for the next connection.
+    // A call of which nothing was sent waits for the next connection.
     expect(await behind).to.deep.equal([CONFIRMED])
     expect(await depth(vhost.url, 'payments')).to.equal(101)
   })
 
-  it('goes to the next broker when a confirm is overdue', async () => {
+  it('connects to the next broker when a confirm is overdue', async () => {
     const silent = await createProxy(vhost.url)
     const other = await createProxy(vhost.url)
     const pair = createRig([silent.url, other.url])
@@ -195,7 +192,7 @@ describe('publisher', () => {
     expect(other.taken).to.be.at.least(1)
   })
 
-  it('finishes what is on its way when it is stopped, and takes no more', async () => {
+  it('finishes the running calls when it is stopped, and accepts no more', async () => {
     const publisher = rig.publisher()
     await publisher.whenReady()
     const begun = publisher.publish(
@@ -212,7 +209,7 @@ describe('publisher', () => {
     await publisher.stop()
   })
 
-  it('tells whoever waits for it that it was stopped', async () => {
+  it('rejects whenReady when it is stopped', async () => {
     const away = createRig(['amqp://127.0.0.1:1'])
     const waiting = away.publisher().whenReady()
     away.stop()

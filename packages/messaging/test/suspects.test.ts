@@ -1,9 +1,8 @@
 import { expect } from 'chai'
 import { createSuspects } from '../src/suspects.ts'
-import { message } from './message.ts'
-import { createRecorder } from './recorder.ts'
+import { createRecorder, message } from './rig.ts'
 
-describe('the messages that are suspected of closing a channel', () => {
+describe('suspects', () => {
   type Guilt = 'none' | 'suspected' | 'cost a channel alone'
   const GUILTS: readonly Guilt[] = ['none', 'suspected', 'cost a channel alone']
 
@@ -11,13 +10,13 @@ describe('the messages that are suspected of closing a channel', () => {
     const suspects = createSuspects(createRecorder())
     const messages = guilts.map((_, index) => message({ messageId: `${index}`, key: 'abc'.charAt(index % 3) }))
     for (const [index, one] of messages.entries()) {
-      if (guilts[index] === 'suspected') suspects.add([one], '406')
-      if (guilts[index] === 'cost a channel alone') suspects.convict(one, '406')
+      if (guilts[index] === 'suspected') suspects.blame([one], { alone: false, reason: '406' })
+      if (guilts[index] === 'cost a channel alone') suspects.blame([one], { alone: true, reason: '406' })
     }
     return { suspects, messages }
   }
 
-  it('are sent each once, and in the order of each key, whichever of them are suspected', () => {
+  it('are sent once each, and in the order of their keys, in every combination with other messages', () => {
     for (let combination = 0; combination < GUILTS.length ** 6; combination++) {
       const guilts = Array.from({ length: 6 }, (_, at) => GUILTS[Math.floor(combination / 3 ** at) % 3] as Guilt)
       const { suspects, messages } = suspecting(guilts)
@@ -30,7 +29,7 @@ describe('the messages that are suspected of closing a channel', () => {
     }
   })
 
-  it('are sent behind those that are not, the last first, and behind them what has cost a channel alone', () => {
+  it('are sent after other messages, the last one first, and after them the messages that closed a channel alone', () => {
     const { suspects, messages } = suspecting([
       'cost a channel alone',
       'suspected',
@@ -44,37 +43,37 @@ describe('the messages that are suspected of closing a channel', () => {
     expect(suspects.order([...messages.slice(0, 3), ...others])).to.deep.equal([3, 4, 2, 1, 0])
   })
 
-  it('are culprits only after another one was confirmed, which ends with the last of them', () => {
+  it('become culprits only after a neighbour was confirmed, until no suspect is left', () => {
     const suspects = createSuspects(createRecorder())
     const [bad, good, late] = [message(), message(), message()]
-    suspects.add([bad, good], '406')
-    expect(suspects.convict(bad, '406')).to.equal(false)
+    suspects.blame([bad, good], { alone: false, reason: '406' })
+    expect(suspects.blame([bad], { alone: true, reason: '406' })).to.equal(false)
     suspects.clear(good, { confirmed: false })
-    expect(suspects.convict(bad, '406'), 'a refusal is no confirm').to.equal(false)
+    expect(suspects.blame([bad], { alone: true, reason: '406' }), 'a refusal is no confirm').to.equal(false)
     suspects.clear(late, { confirmed: true })
     expect(suspects.mustBeAlone(late)).to.equal(false)
-    expect(suspects.convict(bad, '406')).to.equal(true)
+    expect(suspects.blame([bad], { alone: true, reason: '406' })).to.equal(true)
     expect(suspects.size).to.equal(0)
-    suspects.add([late], '406')
-    expect(suspects.convict(late, '406')).to.equal(false)
+    suspects.blame([late], { alone: false, reason: '406' })
+    expect(suspects.blame([late], { alone: true, reason: '406' })).to.equal(false)
   })
 
-  it('are at most 100 culprits before another one has to be confirmed', () => {
+  it('become at most 100 culprits before another neighbour has to be confirmed', () => {
     const suspects = createSuspects(createRecorder())
     const all = Array.from({ length: 150 }, () => message())
-    suspects.add(all, '406')
+    suspects.blame(all, { alone: false, reason: '406' })
     suspects.clear(message(), { confirmed: true })
-    const culprits = all.filter((one) => suspects.convict(one, '406'))
+    const culprits = all.filter((one) => suspects.blame([one], { alone: true, reason: '406' }))
     expect(culprits).to.have.length(100)
     expect(suspects.mustBeAlone(message())).to.equal(true)
     suspects.clear(message(), { confirmed: true })
-    expect(suspects.convict(all[149] as (typeof all)[number], '406')).to.equal(true)
+    expect(suspects.blame(all.slice(149), { alone: true, reason: '406' })).to.equal(true)
   })
 
   it('are forgotten a minute after the last loss, as another relay may have published them', () => {
     let now = 0
     const suspects = createSuspects(createRecorder(), () => now)
-    suspects.add([message()], '406')
+    suspects.blame([message()], { alone: false, reason: '406' })
     now = 60_000
     suspects.order([])
     expect(suspects.size).to.equal(1)
@@ -83,12 +82,12 @@ describe('the messages that are suspected of closing a channel', () => {
     expect(suspects.size).to.equal(0)
   })
 
-  it('are remembered in a number that is limited', () => {
+  it('are remembered up to a maximum number', () => {
     const suspects = createSuspects(createRecorder())
     for (let round = 0; round < 30; round++)
-      suspects.add(
+      suspects.blame(
         Array.from({ length: 2_000 }, () => message()),
-        '406',
+        { alone: false, reason: '406' },
       )
     expect(suspects.size).to.equal(16_384)
   })

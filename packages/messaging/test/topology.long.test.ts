@@ -1,9 +1,7 @@
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
-import { cleanUp } from './cleanup.ts'
-import { message } from './message.ts'
-import { createRig, onChannel } from './rig.ts'
+import { cleanUp, createRig, message, onChannel } from './rig.ts'
 
 describe('topology', () => {
   let vhost: TestVhost
@@ -15,13 +13,13 @@ describe('topology', () => {
     await vhost.drop()
   })
 
-  it('that is refused is said aloud, by name, and tried again slowly', async () => {
+  it('is logged as an error and declared again after at least 5 s when RabbitMQ refuses it', async () => {
     await onChannel(vhost.url, (channel) =>
       ask((done) => channel.assertQueue('payments', { durable: true, arguments: { 'x-queue-type': 'quorum' } }, done)),
     )
     const rig = createRig([vhost.url])
     const publisher = rig.publisher()
-    const refusals = () => rig.logger.said('RabbitMQ refuses what this channel needs')
+    const refusals = () => rig.logger.logged('RabbitMQ refuses a request of this channel')
     await eventually(() => expect(refusals()).to.have.length(1))
     const { level, fields } = refusals()[0] ?? {}
     expect(level).to.equal('error')

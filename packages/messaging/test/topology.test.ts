@@ -1,9 +1,7 @@
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Delivery } from '../src/index.ts'
-import { cleanUp } from './cleanup.ts'
-import { message } from './message.ts'
-import { createRig } from './rig.ts'
+import { cleanUp, createRig, message } from './rig.ts'
 
 const SOON = { deadlineMs: 60_000 }
 
@@ -17,7 +15,7 @@ describe('topology', () => {
     await vhost.drop()
   })
 
-  it('is declared again by everyone, and is the same', async () => {
+  it('is the same for each connection that declares it', async () => {
     const [first, second] = [createRig([vhost.url]), createRig([vhost.url])]
     await first.publisher().whenReady()
     await second.publisher().whenReady()
@@ -47,7 +45,7 @@ describe('topology', () => {
     ])
   })
 
-  it('shares nothing with that of another queue on the same vhost', async () => {
+  it('shares nothing with the topology of another queue on the same vhost', async () => {
     const [orders, invoices] = [
       createRig([vhost.url], { queue: 'orders' }),
       createRig([vhost.url], { queue: 'invoices' }),
@@ -71,7 +69,7 @@ describe('topology', () => {
         { from: `${name}.dead` },
       )
     }
-    // A queue that was just declared may have no leader yet, and refuse: what was not confirmed is published again.
+    // A new queue may have no leader yet and refuse a message, which is then published again.
     const publish = async (rig: typeof orders, name: string) => {
       const publisher = rig.publisher()
       for (const topic of ['payment.created', 'payment.retry'])
@@ -87,5 +85,25 @@ describe('topology', () => {
     })
     expect(new Set(heard.orders)).to.deep.equal(new Set(dead.orders))
     expect(new Set(heard.invoices)).to.deep.equal(new Set(dead.invoices))
+  })
+
+  it('delivers each topic to its own queue when two queues share an exchange', async () => {
+    const payments = createRig([vhost.url])
+    const receipts = createRig([vhost.url], { queue: 'receipts', exchange: 'payments', topics: ['receipt.requested'] })
+    const received: string[] = []
+    const receive = (queue: string) => async (delivery: Delivery) => {
+      received.push(`${queue}: ${delivery.topic}`)
+      return 'ack' as const
+    }
+    payments.consumer(receive('payments'))
+    await receipts.consumer(receive('receipts')).whenAccepted()
+    const publisher = payments.publisher()
+    for (const topic of ['payment.created', 'receipt.requested'])
+      await eventually(async () => {
+        expect(await publisher.publish([message({ topic })], SOON)).to.deep.equal([{ status: 'confirmed' }])
+      })
+    await eventually(() =>
+      expect([...new Set(received)]).to.have.members(['payments: payment.created', 'receipts: receipt.requested']),
+    )
   })
 })

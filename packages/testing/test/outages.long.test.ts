@@ -56,7 +56,7 @@ describe('the pipeline goes on by itself, and settles all payments, each once,',
       await broker.kill()
       await broker.start()
     })
-    await expectAllSurvived(pipeline, /^lost RabbitMQ$/, ['relay', 'worker'])
+    await expectAllSurvived(pipeline, /^lost the connection to RabbitMQ$/, ['relay', 'worker'])
   }).timeout(300_000)
 
   it('when RabbitMQ is killed and its disk wiped, with 100 messages that it had confirmed', async () => {
@@ -93,7 +93,7 @@ describe('the pipeline goes on by itself, and settles all payments, each once,',
     const lines = worker.flatMap(({ logs }) => logs.filter(({ message }) => message === 'overdue payments redriven'))
     // All of the hundred but what the frozen workers had received.
     expect(lines.reduce((sum, line) => sum + Number(line.redriven), 0)).to.be.at.least(90)
-    await expectAllSurvived(pipeline, /^lost RabbitMQ$/, ['relay', 'worker'])
+    await expectAllSurvived(pipeline, /^lost the connection to RabbitMQ$/, ['relay', 'worker'])
   }).timeout(300_000)
 
   /** A broker of the test's own, with a vhost. */

@@ -37,7 +37,7 @@ export function createQueueWatch({ connection, queue, logger, lookMs = LOOK_MS }
     let looks = 0
     while (!signal.aborted) {
       try {
-        const state = await lookAtQueue(await connection.link(signal), queue, signal, LOOK_DEADLINE_MS)
+        const state = await lookAtQueue(await connection.broker(signal), queue, signal, LOOK_DEADLINE_MS)
         const isUnread = state !== 'missing' && state.ready > 0 && state.consumers === 0
         looks = isUnread ? looks + 1 : 0
         if (isUnread && looks > 1) unread.holds({ queue, ready_messages: state.ready, settings: 'MQ_QUEUE' })

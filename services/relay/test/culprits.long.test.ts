@@ -61,7 +61,7 @@ describe('a message over which RabbitMQ closes the channel of a relay', () => {
     const bad = culprit()
     await rig.append([bad])
     const named = await relay.logged(
-      'RabbitMQ refuses this message, it stays until another one is confirmed',
+      'RabbitMQ refused this message, it is kept until another message is confirmed',
       PATIENTLY,
     )
     expect(named).to.include({ message_id: bad.messageId, key: bad.key, topic: bad.topic })
@@ -74,7 +74,7 @@ describe('a message over which RabbitMQ closes the channel of a relay', () => {
     expect(await buried()).to.deep.equal([bad.messageId])
   }).timeout(180_000)
   const timesLost = ({ logs }: ServiceProcess) =>
-    logs.filter(({ message }) => message === 'lost a channel of RabbitMQ').length
+    logs.filter(({ message }) => message === 'lost a RabbitMQ channel').length
 
   it('costs only itself where it is one of several, at the head of lanes, and keeps the order of its key', async () => {
     const heads = Array.from({ length: 20 }, (_, index) => culprit({ key: `key ${index}` }))

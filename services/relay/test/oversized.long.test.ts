@@ -33,7 +33,7 @@ describe('a broker that takes smaller messages than the outbox', () => {
     const published = await rig.published()
     expect([...published]).to.have.members(small.map(({ messageId }) => messageId))
     const dead = await rig.db.selectFrom('dead_letters').select(['message_id', 'source', 'reason']).execute()
-    const reason = '2002 bytes, and RabbitMQ takes 1000'
+    const reason = '2002 bytes, RabbitMQ accepts 1000'
     expect(dead).to.have.deep.members(large.map((it) => ({ message_id: it.messageId, source: 'outbox', reason })))
   }).timeout(180_000)
 })

@@ -33,7 +33,7 @@ describe('the watch over the queue of a relay', () => {
     return connection
   }
   const publish = async (topic = 'payment.created') => {
-    const topology = workQueue({ queue: 'orders', topics: ['order.created'] })
+    const topology = workQueue({ queue: 'orders', topics: ['payment.created'] })
     const publisher = await run(createPublisher({ connection: await connect(), topology, logger }))
     const message = { messageId: crypto.randomUUID(), key: 'k', topic, body: '{}', headers: {}, mandatory: true }
     const outcomes = await publisher.publish([{ ...message, createdAt: new Date() }], { deadlineMs: 60_000 })
@@ -71,9 +71,9 @@ describe('the watch over the queue of a relay', () => {
     const connection = await connect()
     const counted = {
       ...connection,
-      link: (signal?: AbortSignal) => {
+      broker: (signal?: AbortSignal) => {
         looks += 1
-        return connection.link(signal)
+        return connection.broker(signal)
       },
     }
     const looked = async () => {
@@ -97,9 +97,9 @@ describe('the watch over the queue of a relay', () => {
     const connection = await connect()
     const counted = {
       ...connection,
-      link: (signal?: AbortSignal) => {
+      broker: (signal?: AbortSignal) => {
         looks += 1
-        return connection.link(signal)
+        return connection.broker(signal)
       },
     }
     await run(createQueueWatch({ connection: counted, queue: 'orders', logger, lookMs: 10 }))

@@ -56,7 +56,7 @@ describe('a relay process that cannot publish', function () {
     await management.request('PUT', `/queues/${name}/payments`, other)
     const [relay, stopped] = [rig.start(), rig.start()]
     for (const one of [relay, stopped]) {
-      const refused = await one.logged('RabbitMQ refuses what this channel needs', PATIENTLY)
+      const refused = await one.logged('RabbitMQ refuses a request of this channel', PATIENTLY)
       expect(refused).to.include({ level: 'error', channel: 'publisher' })
       expect(refused.reason).to.match(/inequivalent arg 'x-.*' for queue 'payments'/)
     }
@@ -64,7 +64,7 @@ describe('a relay process that cannot publish', function () {
     await management.request('DELETE', `/queues/${name}/payments`)
     await relay.logged('ready', PATIENTLY)
     const said = relay.logs.map(({ message }) => message)
-    expect(said.indexOf('ready')).to.be.above(said.indexOf('RabbitMQ refuses what this channel needs'))
+    expect(said.indexOf('ready')).to.be.above(said.indexOf('RabbitMQ refuses a request of this channel'))
     expect(stopped.logs.map(({ message }) => message)).to.not.include('ready')
   })
 

@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { createDatabase, type Database } from '@cashflow/db'
-import { createConnection, createConsumer, createPublisher, type Delivery } from '@cashflow/messaging'
+import {
+  createConnection,
+  createConsumer,
+  createPublisher,
+  type Delivery,
+  type Topology,
+  workQueue,
+} from '@cashflow/messaging'
 import { appendMessages, createFloors, createNotifier, type NewMessage } from '@cashflow/outbox'
 import type { Component, LogFields } from '@cashflow/runtime'
 import { createTestDatabase, createTestVhost, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
@@ -13,6 +20,7 @@ import { type Recipe, readRecipe } from './recipe.ts'
 import { news, PATIENTLY } from './relay-rig.ts'
 
 const REFUSED_MAX_MS = 500
+const PAYMENTS = workQueue({ queue: 'payments', topics: ['payment.created', 'payment.retry'] })
 
 describe('a topic that was added as docs/extending.md says', () => {
   let recipe: Recipe
@@ -54,7 +62,7 @@ describe('a topic that was added as docs/extending.md says', () => {
   }
 
   function policy(method: 'PUT' | 'DELETE', definition?: object): Promise<unknown> {
-    const body = definition && { pattern: `^${recipe.queue}$`, 'apply-to': 'queues', definition }
+    const body = definition && { pattern: `^${recipe.topology.queue}$`, 'apply-to': 'queues', definition }
     return vhost.management.request(method, `/policies/${vhost.name}/short`, body)
   }
   const limitTo = (length: number) => policy('PUT', { 'max-length': length })
@@ -80,7 +88,7 @@ describe('a topic that was added as docs/extending.md says', () => {
     const connection = createConnection({ urls: [vhost.url], name: 'test relay', logger })
     const publisher = createPublisher({
       connection,
-      topology: recipe.topology,
+      topology: PAYMENTS,
       logger,
       windowMax: 2_048,
       refusedMaxMs: REFUSED_MAX_MS,
@@ -101,14 +109,13 @@ describe('a topic that was added as docs/extending.md says', () => {
     await run(createRelay({ db, publisher: counting, floors, wake, logger, passes: 2 }))
   }
 
-  async function consume(queue: string): Promise<void> {
+  async function consume(topology: Topology): Promise<void> {
     const connection = createConnection({ urls: [vhost.url], name: 'test consumer', logger })
     const handle = async (delivery: Delivery) => {
       received.push({ delivery, at: performance.now() })
       return 'ack' as const
     }
-    const { topology } = recipe
-    const consumer = createConsumer({ connection, topology, queue, prefetch: 500, handle, logger })
+    const consumer = createConsumer({ connection, topology, queue: topology.queue, prefetch: 500, handle, logger })
     await run(connection, consumer)
   }
 
@@ -151,7 +158,7 @@ describe('a topic that was added as docs/extending.md says', () => {
 
   for (const relays of [1, 2]) {
     it(`delays no payment while its queue is full: 154 behind 6,000 refused receipts, ${relays} relays`, async () => {
-      await consume('payments')
+      await consume(PAYMENTS)
       const payments = news(154)
       await append(receipts(6_000))
       await append(payments)
@@ -166,7 +173,7 @@ describe('a topic that was added as docs/extending.md says', () => {
   }
 
   it('delays no payment that comes when nothing but refused receipts was tried for a while', async () => {
-    await consume('payments')
+    await consume(PAYMENTS)
     const all = receipts(6_000)
     await append(all)
     await startRelay()
@@ -182,7 +189,7 @@ describe('a topic that was added as docs/extending.md says', () => {
   }).timeout(180_000)
 
   it('is published, all of it, soon after its queue has room, and was tried seldom until then', async () => {
-    await consume('payments')
+    await consume(PAYMENTS)
     const all = receipts(2_000)
     await append(all)
     await startRelay()
@@ -196,7 +203,7 @@ describe('a topic that was added as docs/extending.md says', () => {
     expect(tries - triesBefore).to.be.at.most(3 * 128)
     await policy('DELETE')
     const roomAt = performance.now()
-    await consume(recipe.queue)
+    await consume(recipe.topology)
     console.log(`      2,000 receipts were published in ${Math.round((await arrived(all)) - roomAt)} ms`)
     await eventually(async () => expect(await count('outbox_scheduled')).to.equal(0))
     expect(said('topic refused').map(({ fields }) => fields.topic)).to.deep.equal(['receipt.requested'])

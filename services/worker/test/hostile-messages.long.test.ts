@@ -52,7 +52,7 @@ describe('worker that gets hostile messages', function () {
       })
       const lines = worker.logs.map(({ message }) => message)
       expect(lines.filter((line) => line === 'connected to RabbitMQ')).to.have.length(2)
-      expect(lines).to.not.include('lost RabbitMQ').and.not.include('lost a channel of RabbitMQ')
+      expect(lines).to.not.include('lost the connection to RabbitMQ').and.not.include('lost a RabbitMQ channel')
     })
   }
 

@@ -1,39 +1,41 @@
-import type { Duplex } from 'node:stream'
+import { aborted, within } from '@cashflow/async'
 import { type Connection as AmqpConnection, connect, credentials, type SocketOptions } from 'amqplib/callback_api'
+import { writeTogether } from './amqplib-internals.ts'
 import type { Endpoint } from './endpoint.ts'
-import { aborted, within } from './waiting.ts'
 
 const CLOSE_DEADLINE_MS = 2_000
 
-/** One live connection to one broker. It ends once, and a new one takes its place. */
+/** One live connection to one broker. It ends once, and the supervisor replaces it with a new one. */
 export interface BrokerConnection {
   readonly endpoint: Endpoint
   readonly amqp: AmqpConnection
-  /** The broker has a memory or disk alarm and reads nothing from publishers. */
+  /** True while the broker has a memory or disk alarm: it reads nothing from publishers then. */
   readonly blocked: boolean
-  /** Aborted, with the cause, as soon as the link is of no use. */
+  /** Aborted, with the cause, as soon as the connection is unusable. */
   readonly closed: AbortSignal
-  /** Ends it at once, without asking the broker, who may be the reason. */
+  /** Ends the connection immediately, without asking the broker, which may be the one that does not answer. */
   drop(reason: string): void
-  /** Ends it as the protocol has it, or after two seconds all the same. */
+  /** Closes the connection as AMQP specifies. Ends it after two seconds without an answer. */
   close(): Promise<void>
 }
 
-export interface LinkOptions {
+export interface DialOptions {
+  /** Connection name in RabbitMQ's management UI. */
   name: string
   connectTimeoutMs: number
   signal: AbortSignal
 }
 
 /**
- * amqplib's callback API here and for channels: it hands over a connection or a channel in the turn that makes it, so
- * that every event has its listener. The promise API awaits the broker first, and an `error` that nobody hears throws.
+ * Connects to a broker. Here and for channels we use amqplib's callback API. Its callback runs in the turn that creates
+ * the connection or the channel, so that every event finds its listener. The promise API awaits the broker first: an
+ * `error` event in between has no listener and is thrown.
  */
-export async function openLink(
+export async function connectToBroker(
   endpoint: Endpoint,
-  { name, connectTimeoutMs, signal }: LinkOptions,
+  { name, connectTimeoutMs, signal }: DialOptions,
 ): Promise<BrokerConnection> {
-  // Destroys the socket at whatever point: while it is looked up, dialled, shaking hands, idle or black-holed.
+  // An abort destroys the socket in each state: lookup, dialling, handshake, idle, or without any answer.
   const socket = new AbortController()
   const timer = setTimeout(() => socket.abort(new Error(`no answer in ${connectTimeoutMs} ms`)), connectTimeoutMs)
   const giveUp = () => socket.abort(signal.reason)
@@ -50,7 +52,7 @@ export async function openLink(
     return await new Promise((resolve, reject) => {
       connect(endpoint.url, options, (error, amqp) => {
         if (error) reject(socket.signal.aborted ? socket.signal.reason : error)
-        else resolve(superviseLink(endpoint, amqp, socket))
+        else resolve(toBrokerConnection(endpoint, amqp, socket))
       })
     })
   } finally {
@@ -59,18 +61,18 @@ export async function openLink(
   }
 }
 
-function superviseLink(endpoint: Endpoint, amqp: AmqpConnection, socket: AbortController): BrokerConnection {
+function toBrokerConnection(endpoint: Endpoint, amqp: AmqpConnection, socket: AbortController): BrokerConnection {
   let blocked = false
   const stream = writeTogether(amqp)
   const closed = new AbortController()
   const end = (reason: Error) => {
     closed.abort(reason)
     stream.uncork()
-    // amqplib only half-closes its socket, and a black hole never answers that.
+    // amqplib only half-closes its socket. A peer that receives nothing never answers that.
     socket.abort(reason)
   }
   amqp.on('error', end)
-  // A broker that stops gracefully (320) emits `close` alone.
+  // A broker that stops gracefully (320) causes a `close` event without an `error` event.
   amqp.on('close', (error) => end(error ?? new Error('closed')))
   amqp.on('blocked', () => {
     blocked = true
@@ -96,21 +98,4 @@ function superviseLink(endpoint: Endpoint, amqp: AmqpConnection, socket: AbortCo
       }
     },
   }
-}
-
-/**
- * amqplib hands each message to the socket by itself, which is a system call here and a packet for the broker. What it
- * writes in one turn goes out as one instead, at the end of that turn, or when the returned stream is uncorked.
- */
-function writeTogether(amqp: AmqpConnection): Duplex {
-  const { stream } = amqp.connection as unknown as { stream: Duplex }
-  const write = stream.write.bind(stream) as (...given: unknown[]) => boolean
-  stream.write = (...given: unknown[]) => {
-    if (stream.writableCorked === 0) {
-      stream.cork()
-      process.nextTick(() => stream.uncork())
-    }
-    return write(...given)
-  }
-  return stream
 }

@@ -1,16 +1,12 @@
 import { createTestVhost, eventually, startStopwatch, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createConnection } from '../src/index.ts'
-import { cleanUp } from './cleanup.ts'
-import { message } from './message.ts'
-import { createProxy } from './proxy.ts'
-import { createRecorder } from './recorder.ts'
-import { createRig } from './rig.ts'
+import { cleanUp, createProxy, createRecorder, createRig, message } from './rig.ts'
 
 const CONFIRMED = { status: 'confirmed' }
 const now = () => 0
 
-describe('connection', () => {
+describe('connection supervisor', () => {
   let vhost: TestVhost
   before(async () => {
     vhost = await createTestVhost()
@@ -29,13 +25,13 @@ describe('connection', () => {
     })
   })
 
-  it('waits with an error that names the settings where RabbitMQ refuses the login, and with a warning where it is away', async () => {
+  it('logs an error that names the settings when RabbitMQ refuses the login, and a warning when it is unreachable', async () => {
     const wrong = new URL(vhost.url)
     wrong.password = 'wrong'
     const refused = createRig([wrong.href])
     const away = createRig(['amqp://127.0.0.1:1/'])
     for (const { logger } of [refused, away])
-      await eventually(() => expect(logger.said('waiting for RabbitMQ')).to.have.length(1))
+      await eventually(() => expect(logger.logged('waiting for RabbitMQ')).to.have.length(1))
     expect(refused.logger.lines[0]).to.include({ level: 'error' })
     expect(refused.logger.lines[0]?.fields).to.include({ settings: 'RABBITMQ_URL, or MQ_USER and MQ_PASSWORD' })
     expect(refused.logger.lines[0]?.fields.reason).to.contain('ACCESS_REFUSED')
@@ -43,7 +39,7 @@ describe('connection', () => {
     expect(away.logger.lines[0]?.fields).to.not.have.property('settings')
   })
 
-  it('survives being cut after any number of bytes of its setup', async function () {
+  it('connects again after a cut at any point of its setup', async function () {
     this.timeout(180_000)
     const proxy = await createProxy(vhost.url)
     for (let bytes = 1; bytes <= 900; bytes += 9) {
@@ -54,14 +50,14 @@ describe('connection', () => {
       const takenBefore = proxy.taken
       await eventually(
         () => {
-          // Where the setup is over, its confirm makes up the bytes.
+          // If the setup needs fewer bytes, the confirm of this message reaches the cut.
           publisher.publish([message()], { deadlineMs: 1_000 })
           expect(proxy.taken).to.be.at.least(takenBefore + 2)
         },
         { intervalMs: 5 },
       )
       proxy.restore()
-      // The cut may still come after the setup, and then it is this message's fate that is unknown.
+      // If the cut comes after the setup, the outcome of this message is unknown.
       await eventually(async () =>
         expect(await publisher.publish([message()], { deadlineMs: 5_000 }), `cut after ${bytes} bytes`).to.deep.equal([
           CONFIRMED,
@@ -71,18 +67,18 @@ describe('connection', () => {
     }
   })
 
-  it('goes on to the next broker when one does not answer', async () => {
+  it('tries the next broker when one does not answer', async () => {
     const hole = await createProxy(vhost.url)
     hole.freeze()
     const rig = createRig([hole.url, vhost.url], { connectTimeoutMs: 1_000 })
     await rig.connection.whenReady()
-    expect(rig.logger.said('waiting for RabbitMQ')[0]?.fields).to.include({
+    expect(rig.logger.logged('waiting for RabbitMQ')[0]?.fields).to.include({
       host: new URL(hole.url).host + new URL(hole.url).pathname,
       reason: 'no answer in 1000 ms',
     })
   })
 
-  it('notices a broker that falls silent, and is back as soon as it answers', async () => {
+  it('detects a silent broker by its heartbeats, and connects again when the broker answers', async () => {
     const proxy = await createProxy(vhost.url)
     const rig = createRig([proxy.url], { heartbeatSeconds: 1, connectTimeoutMs: 2_000, random: now })
     const publisher = rig.publisher()
@@ -90,14 +86,16 @@ describe('connection', () => {
     proxy.freeze()
     const silence = startStopwatch()
     await eventually(() =>
-      expect(rig.logger.said('lost RabbitMQ')[0]?.fields).to.include({ reason: 'Heartbeat timeout' }),
+      expect(rig.logger.logged('lost the connection to RabbitMQ')[0]?.fields).to.include({
+        reason: 'Heartbeat timeout',
+      }),
     )
     expect(silence.stop()).to.be.below(4_000)
     proxy.restore()
     expect(await publisher.publish([message()], { deadlineMs: 60_000 })).to.deep.equal([CONFIRMED])
   })
 
-  it('stops at once while it connects', async () => {
+  it('stops at once while an attempt to connect is running', async () => {
     const hole = await createProxy(vhost.url)
     hole.freeze()
     const rig = createRig([hole.url], { connectTimeoutMs: 60_000 })
@@ -114,7 +112,7 @@ describe('connection', () => {
     expect(performance.now() - startedAt).to.be.below(20_000)
   })
 
-  it('stops while its broker is silent', async () => {
+  it('stops while the broker is silent', async () => {
     const proxy = await createProxy(vhost.url)
     const rig = createRig([proxy.url])
     await rig.publisher().whenReady()
@@ -124,7 +122,7 @@ describe('connection', () => {
     expect(performance.now() - startedAt).to.be.below(15_000)
   })
 
-  it('says once what it waits for, and when it has it', async () => {
+  it('logs an outage once, and its end', async () => {
     const proxy = await createProxy(vhost.url)
     proxy.cutAfterBytes(1)
     const rig = createRig([proxy.url], { random: now })
@@ -137,7 +135,7 @@ describe('connection', () => {
     ])
   })
 
-  it('is made again when an operator closes it', async () => {
+  it('connects again when an operator closes the connection', async () => {
     const rig = createRig([vhost.url], { name: `closed ${vhost.name}` })
     const publisher = rig.publisher()
     await publisher.whenReady()
@@ -150,15 +148,15 @@ describe('connection', () => {
       if (!ours) throw new Error('not listed yet')
       await vhost.management.request('DELETE', `/connections/${encodeURIComponent(ours.name)}`)
     })
-    await eventually(() => expect(rig.logger.said('lost RabbitMQ')).to.have.length(1))
+    await eventually(() => expect(rig.logger.logged('lost the connection to RabbitMQ')).to.have.length(1))
     expect(await publisher.publish([message()], { deadlineMs: 60_000 })).to.deep.equal([CONFIRMED])
   })
 
-  it('keeps its password to itself', async () => {
+  it('logs no password', async () => {
     const url = new URL(vhost.url)
     url.password = 'hunter2'
     const rig = createRig([url.href])
-    await eventually(() => expect(rig.logger.said('waiting for RabbitMQ')).to.have.length(1))
+    await eventually(() => expect(rig.logger.logged('waiting for RabbitMQ')).to.have.length(1))
     expect(JSON.stringify(rig.logger.lines)).to.contain('ACCESS_REFUSED').and.not.contain('hunter2')
     await rig.stop()
     const invalid = () => createConnection({ urls: ['redis://u:hunter2@host'], name: 'test', logger: createRecorder() })

@@ -1,13 +1,12 @@
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import { cleanUp } from './cleanup.ts'
 import { channelClose, connectionBlocked, connectionClose, createFakeBroker } from './fake-broker.ts'
-import { createRig } from './rig.ts'
+import { cleanUp, createRig } from './rig.ts'
 
 const now = () => 0
 
-/** No broker can be made to do this on purpose: what it adds arrives together with the answer, in one read. */
-describe('what a broker sends in one segment with its answer', () => {
+/** A fake broker, because a real one cannot be made to send a second frame with an answer. */
+describe('broker connection that receives a frame in one TCP segment with an answer', () => {
   afterEach(cleanUp)
 
   const handshake = ['protocol', 'start-ok', 'open']
@@ -21,37 +20,37 @@ describe('what a broker sends in one segment with its answer', () => {
   for (const [what, end] of Object.entries(ends)) {
     const steps = end === ends['the end of the channel (404)'] ? declaring : [...handshake, ...declaring]
 
-    it(`if it is ${what}, ends nothing but itself for a publisher`, async () => {
+    it(`publishes again when the frame is ${what}`, async () => {
       for (const after of [...steps, 'confirm.select']) {
         const broker = await createFakeBroker(after, end)
         await createRig([broker.url], { random: now }).publisher().whenReady()
-        expect(broker.struck, after).to.equal(true)
+        expect(broker.extraSent, after).to.equal(true)
         await cleanUp()
       }
     })
 
-    it(`if it is ${what}, ends nothing but itself for a consumer`, async () => {
+    it(`consumes again when the frame is ${what}`, async () => {
       for (const after of [...steps, 'qos', 'consume']) {
         const broker = await createFakeBroker(after, end)
         createRig([broker.url], { random: now }).consumer(async () => 'ack')
         await eventually(() => expect(broker.consumers, after).to.equal(1))
-        expect(broker.struck, after).to.equal(true)
+        expect(broker.extraSent, after).to.equal(true)
         await cleanUp()
       }
     })
   }
 
-  it('if it is the end of the connection, is agreed to', async () => {
+  it('confirms the end of the connection when the frame is connection.close', async () => {
     const broker = await createFakeBroker('confirm.select', ends['an internal error (541)'])
     await createRig([broker.url], { random: now }).publisher().whenReady()
     await eventually(() => expect(broker.heardCloseOk).to.equal(true))
   })
 
-  it('if it is an alarm, is heard', async () => {
+  it('is blocked when the frame is an alarm', async () => {
     const broker = await createFakeBroker('open', connectionBlocked('low on memory'))
     const rig = createRig([broker.url])
     await rig.connection.whenReady()
     expect(rig.connection.blocked).to.equal(true)
-    expect(rig.logger.said('RabbitMQ blocks publishing')).to.have.length(1)
+    expect(rig.logger.logged('RabbitMQ blocks publishing')).to.have.length(1)
   })
 })

@@ -1,0 +1,141 @@
+import { aborted, defined, errorMessage, fullJitterMs, pause } from '@cashflow/async'
+import { type BrokerConnection, connectToBroker } from './broker-connection.ts'
+import { parseEndpoints } from './endpoint.ts'
+import { isLoginRefused, isVhostMissing } from './errors.ts'
+import { createLatch } from './latch.ts'
+import type { Logger } from './logger.ts'
+
+/** Waits between attempts to connect or to open a channel. */
+export const BACKOFF = { baseMs: 100, capMs: 5_000 }
+const REMINDER_MS = 10_000
+const LOGIN_SETTINGS = 'RABBITMQ_URL, or MQ_USER and MQ_PASSWORD'
+const VHOST_SETTINGS = 'RABBITMQ_URL, whose path is the vhost'
+
+export interface ConnectionOptions {
+  /** Brokers of one cluster, tried in turn. */
+  urls: readonly string[]
+  /** Connection name in RabbitMQ's management UI. */
+  name: string
+  logger: Logger
+  /** Heartbeat interval. A connection on which the broker is silent for two to three intervals is lost. Default 10. */
+  heartbeatSeconds?: number
+  /** Deadline of lookup, TCP, TLS and handshake together, in milliseconds. Default 5,000. */
+  connectTimeoutMs?: number
+  random?: () => number
+}
+
+/** Keeps one connection to RabbitMQ up until it is stopped. Publishing and consuming need one each. */
+export interface ConnectionSupervisor {
+  readonly name: string
+  /** Begins to connect and resolves at once. `whenReady` waits for the broker. */
+  start(): Promise<void>
+  stop(): Promise<void>
+  readonly ready: boolean
+  /** True while the broker blocks publishers because of an alarm. */
+  readonly blocked: boolean
+  /** @throws the signal's reason, or an error when the connection is stopped */
+  whenReady(signal?: AbortSignal): Promise<void>
+  /** Resolves with the live connection, and waits until there is one. */
+  broker(signal?: AbortSignal): Promise<BrokerConnection>
+}
+
+export function createConnection(options: ConnectionOptions): ConnectionSupervisor {
+  const { name, logger, connectTimeoutMs = 5_000, random = Math.random } = options
+  const endpoints = parseEndpoints(options.urls, options.heartbeatSeconds ?? 10)
+  const stopping = new AbortController()
+  const live = createLatch<BrokerConnection>(stopping.signal)
+  const outage = createOutageLog(logger)
+  let running: Promise<void> | undefined
+
+  async function keepConnected(): Promise<void> {
+    let failures = 0
+    for (let turn = 0; !stopping.signal.aborted; turn++) {
+      const endpoint = defined(endpoints[turn % endpoints.length], 'endpoint of this turn')
+      const startedAt = performance.now()
+      try {
+        await runConnection(await connectToBroker(endpoint, { name, connectTimeoutMs, signal: stopping.signal }))
+      } catch (error) {
+        if (!stopping.signal.aborted) outage.log(endpoint.name, error)
+      }
+      // A connection that is lost soon counts as a failure. Otherwise a broker that accepts connections and cuts them
+      // would be dialled without a pause.
+      failures = performance.now() - startedAt > BACKOFF.capMs + connectTimeoutMs ? 0 : failures + 1
+      const round = Math.floor(failures / endpoints.length)
+      await pause(fullJitterMs(round + 1, { ...BACKOFF, random }), stopping.signal)
+    }
+  }
+
+  async function runConnection(broker: BrokerConnection): Promise<void> {
+    broker.closed.throwIfAborted()
+    const host = broker.endpoint.name
+    logger.info('connected to RabbitMQ', { host, ...outage.end() })
+    const logBlocked = (reason?: string) => logger.warn('RabbitMQ blocks publishing', { host, reason })
+    if (broker.blocked) logBlocked()
+    broker.amqp.on('blocked', logBlocked)
+    broker.amqp.on('unblocked', () => logger.info('RabbitMQ accepts messages again', { host }))
+    live.open(broker)
+    // Shut before any promise runs: a channel supervisor that lost its channel with this connection must not get it again.
+    broker.closed.addEventListener('abort', live.shut)
+    const reason = await aborted(broker.closed, stopping.signal)
+    if (stopping.signal.aborted) await broker.close()
+    else logger.warn('lost the connection to RabbitMQ', { host, reason: errorMessage(reason) })
+  }
+
+  return {
+    name: `connection ${name}`,
+    async start() {
+      running ??= keepConnected()
+    },
+    async stop() {
+      if (!stopping.signal.aborted) stopping.abort(new Error('the connection to RabbitMQ was stopped'))
+      await running
+    },
+    get ready() {
+      return live.value !== undefined && !stopping.signal.aborted
+    },
+    get blocked() {
+      return live.value?.blocked ?? false
+    },
+    async whenReady(signal) {
+      await live.wait(signal)
+    },
+    broker: (signal) => live.wait(signal),
+  }
+}
+
+/** The connection as a component of a process. Its start waits for a broker, and rejects when `signal` aborts. */
+export function connectionComponent(connection: ConnectionSupervisor) {
+  return {
+    name: connection.name,
+    async start(signal: AbortSignal): Promise<void> {
+      await connection.start()
+      await connection.whenReady(signal)
+    },
+    stop: () => connection.stop(),
+  }
+}
+
+/** Logs an outage when it begins, and every ten seconds: as an error where only an operator can end it. */
+function createOutageLog(logger: Logger) {
+  let since: number | undefined
+  let loggedAt = Number.NEGATIVE_INFINITY
+  return {
+    log(host: string, error: unknown): void {
+      const now = performance.now()
+      since ??= now
+      if (now - loggedAt < REMINDER_MS) return
+      loggedAt = now
+      const facts = { host, reason: errorMessage(error), waited_ms: Math.round(now - since) }
+      const settings = isVhostMissing(error) ? VHOST_SETTINGS : LOGIN_SETTINGS
+      if (isLoginRefused(error)) logger.error('waiting for RabbitMQ', { ...facts, settings })
+      else logger.warn('waiting for RabbitMQ', facts)
+    },
+    end(): { waited_ms?: number } {
+      if (since === undefined) return {}
+      const waited = Math.round(performance.now() - since)
+      since = undefined
+      loggedAt = Number.NEGATIVE_INFINITY
+      return { waited_ms: waited }
+    },
+  }
+}

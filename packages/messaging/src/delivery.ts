@@ -1,0 +1,54 @@
+import type { ConsumeMessage } from 'amqplib/callback_api'
+import { bodySize } from './amqplib-internals.ts'
+import type { Logger } from './logger.ts'
+
+/** A handler's decision on a delivery. A message is never requeued. */
+export type AckDecision =
+  /** The message is done. */
+  | 'ack'
+  /** The broker moves the message to the dead letter exchange. */
+  | 'reject'
+  /** Nothing is sent. The broker delivers the message again once the channel is closed. For a process that stops. */
+  | 'leave'
+
+export interface Delivery {
+  /** The body, or its first `bodyBytesMax` bytes. */
+  body: Buffer
+  /** Size of the whole body, in bytes. */
+  bytes: number
+  messageId: string | undefined
+  /** Routing key with which the message was published. */
+  topic: string
+  /** The headers that can be decoded, down to 64 levels: a publisher may send any bytes. */
+  headers: Readonly<Record<string, unknown>>
+  redelivered: boolean
+  /** Aborted when the delivery's channel is closed. The broker delivers the message again; a decision has no effect. */
+  signal: AbortSignal
+}
+
+export interface DeliveryOptions {
+  queue: string
+  /** Maximum number of deliveries that are handled at the same time. */
+  prefetch: number
+  /** How many bytes of a body are kept in memory. Default: all. */
+  bodyBytesMax?: number
+  /**
+   * Handles one delivery. A throw is a bug: the delivery stays unacknowledged, and the consumer opens a new channel after
+   * a pause. The broker then delivers the message again, until its delivery limit.
+   */
+  handle(delivery: Delivery): Promise<AckDecision>
+  logger: Logger
+}
+
+export function toDelivery(message: ConsumeMessage, signal: AbortSignal): Delivery {
+  const { content, fields, properties } = message
+  return {
+    body: content,
+    bytes: bodySize(message),
+    messageId: properties.messageId,
+    topic: fields.routingKey,
+    headers: properties.headers ?? {},
+    redelivered: fields.redelivered,
+    signal,
+  }
+}
