@@ -104,10 +104,10 @@ describe('the statements of a payment’s way', () => {
     expect(await promoteDue(db, topics)).to.equal(2)
     const floors = createFloors()
     const pass = { db, publisher, floors, topics, limits: LIMITS }
-    expect((await runPass(pass, 0)).settlements.length).to.be.within(1, 16)
+    expect((await runPass(pass, 0)).dispositions.length).to.be.within(1, 16)
     topics.judge([{ topic: REFUSED } as OutboxMessage], [{ status: 'nacked' }])
-    expect(topics.sparing().topics).to.deep.equal([REFUSED])
-    expect((await runPass(pass, 0)).settlements.length).to.be.at.most(16)
+    expect(topics.quota().topics).to.deep.equal([REFUSED])
+    expect((await runPass(pass, 0)).dispositions.length).to.be.at.most(16)
     expect(await verifyFloors(db, floors, new AbortController().signal)).to.equal(undefined)
   }
 

@@ -1,30 +1,42 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { laneOf, type NewMessage } from './message.ts'
-import type { OutboxTables } from './tables.ts'
+import { MESSAGE_COLUMNS, type OutboxTables, outboxOf } from './tables.ts'
 
 export interface DeadLetter extends NewMessage {
-  /** Who gave up. */
+  /** The component that gave up, such as `worker`. */
   source: string
   reason: string
   attempts: number
 }
 
 /**
- * Leaves a message for an operator. One that waits already for the same source, topic and key says it all.
+ * Stores a dead letter for an operator. An unresolved dead letter with the same source, topic and key is kept instead.
  *
- * @returns false when one waits already
+ * @returns false if there is one already
  */
 export async function buryMessage<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
   { messageId, key, topic, payload, headers = {}, mandatory = true, source, reason, attempts }: DeadLetter,
 ): Promise<boolean> {
-  const { numAffectedRows } = await sql`
-    insert into dead_letters (lane, message_id, key, topic, payload, headers, mandatory, source, reason, attempts)
-    values (${laneOf(key)}, ${messageId}, ${key}, ${topic}, ${JSON.stringify(payload)}, ${JSON.stringify(headers)},
-      ${mandatory}, ${source}, ${reason}, ${attempts})
-    on conflict do nothing`.execute(tx)
-  if (numAffectedRows === 1n) return true
-  // Whether a standby has the other one is not known. Anything in the log makes our COMMIT wait for it.
+  const { numInsertedOrUpdatedRows } = await outboxOf(tx)
+    .insertInto('dead_letters')
+    .values({
+      lane: laneOf(key),
+      message_id: messageId,
+      key,
+      topic,
+      payload: JSON.stringify(payload),
+      headers: JSON.stringify(headers),
+      mandatory,
+      source,
+      reason,
+      attempts,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirstOrThrow()
+  if (numInsertedOrUpdatedRows === 1n) return true
+  // The other dead letter may not have reached the synchronous standby, and a COMMIT that wrote nothing does not wait for
+  // it. A message in the WAL makes it wait.
   await sql`select pg_logical_emit_message(true, 'outbox', '')`.execute(tx)
   return false
 }
@@ -42,59 +54,81 @@ export interface StoredDeadLetter {
   readonly resolution: string | null
 }
 
-/** What waits for an operator, the oldest first. */
+const STORED = [
+  'id',
+  'source',
+  'topic',
+  'key',
+  'payload',
+  'attempts',
+  'reason',
+  'died_at as diedAt',
+  'resolution',
+] as const
+
+/** The unresolved dead letters, oldest first. */
 export async function listDeadLetters<Tables extends OutboxTables>(
   db: Kysely<Tables>,
   { limit }: { limit: number },
 ): Promise<StoredDeadLetter[]> {
-  const { rows } = await sql<StoredDeadLetter>`
-    select ${STORED} from dead_letters where resolved_at is null order by id limit ${limit}`.execute(db)
-  return rows
+  return await outboxOf(db)
+    .selectFrom('dead_letters')
+    .select(STORED)
+    .where('resolved_at', 'is', null)
+    .orderBy('id')
+    .limit(limit)
+    .execute()
 }
 
 export async function findDeadLetter<Tables extends OutboxTables>(
   db: Kysely<Tables>,
   id: string,
 ): Promise<StoredDeadLetter | undefined> {
-  const { rows } = await sql<StoredDeadLetter>`select ${STORED} from dead_letters where id = ${id}`.execute(db)
-  return rows[0]
+  return await outboxOf(db).selectFrom('dead_letters').select(STORED).where('id', '=', id).executeTakeFirst()
 }
 
-/** @returns false when it is resolved already */
+/** @returns false if it is resolved already */
 export async function resolveDeadLetter<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
   id: string,
   resolution: string,
 ): Promise<boolean> {
-  const { numAffectedRows } = await sql`
-    update dead_letters set resolved_at = now(), resolution = ${resolution}
-    where id = ${id} and resolved_at is null`.execute(tx)
-  return numAffectedRows === 1n
+  const { numUpdatedRows } = await resolveWith(tx, resolution).where('id', '=', id).executeTakeFirstOrThrow()
+  return numUpdatedRows === 1n
 }
 
-/** Resolves what a source has left about a key, under whatever topic. */
+/** Resolves the dead letters of a source about a key, of any topic. */
 export async function resolveDeadLettersOf<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
   { source, key }: { source: string; key: string },
   resolution: string,
 ): Promise<void> {
-  await sql`
-    update dead_letters set resolved_at = now(), resolution = ${resolution}
-    where source = ${source} collate "C" and key = ${key} collate "C" and resolved_at is null`.execute(tx)
+  // The index of unresolved dead letters orders text by its bytes, not by the database's collation.
+  await resolveWith(tx, resolution)
+    .where('source', '=', sql<string>`${source} collate "C"`)
+    .where('key', '=', sql<string>`${key} collate "C"`)
+    .execute()
 }
 
-/** Puts the message of a dead letter into the outbox again, under its own id, and resolves the letter. */
+function resolveWith<Tables extends OutboxTables>(tx: Transaction<Tables>, resolution: string) {
+  return outboxOf(tx)
+    .updateTable('dead_letters')
+    .set({ resolved_at: sql<Date>`now()`, resolution })
+    .where('resolved_at', 'is', null)
+}
+
+/** Appends the message of a dead letter to the outbox again, with its own message id, and resolves the dead letter. */
 export async function requeueDeadLetter<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
   id: string,
   resolution: string,
 ): Promise<boolean> {
-  // The update takes the transaction's xid, which has to be older than the message's place in its lane: see append.
+  // Floors need the transaction's xid to be older than the message's id. This update takes it before the insert does.
   if (!(await resolveDeadLetter(tx, id, resolution))) return false
-  await sql`
-    insert into outbox_messages (lane, message_id, key, topic, payload, headers, mandatory)
-    select lane, message_id, key, topic, payload, headers, mandatory from dead_letters where id = ${id}`.execute(tx)
+  await outboxOf(tx)
+    .insertInto('outbox_messages')
+    .columns(MESSAGE_COLUMNS)
+    .expression((eb) => eb.selectFrom('dead_letters').select(MESSAGE_COLUMNS).where('id', '=', id))
+    .execute()
   return true
 }
-
-const STORED = sql`id, source, topic, key, payload, attempts, reason, died_at as "diedAt", resolution`

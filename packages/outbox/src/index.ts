@@ -1,4 +1,5 @@
 export { appendMessages, appendStep, messagesJson, scheduleMessages } from './append.ts'
+export type { DamageHandler } from './damage.ts'
 export {
   buryMessage,
   type DeadLetter,
@@ -9,17 +10,15 @@ export {
   resolveDeadLettersOf,
   type StoredDeadLetter,
 } from './dead-letters.ts'
-export { retryDelayMs } from './decide.ts'
 export { createFloors, type Floors, verifyFloors } from './floors.ts'
-export { outboxLagMs } from './lag.ts'
+export { type OldestMessage, oldestMessage, outboxLagMs } from './lag.ts'
 export { type LaneHolder, laneHolders, lanesLockedBy } from './lane-holders.ts'
 export { LANES, type NewMessage, type OutboxMessage, PAYLOAD_BYTES_MAX, PayloadTooLargeError } from './message.ts'
 export { createNotifier, NOTIFY_FAILS, type Notifier, OUTBOX_CHANNEL } from './notifier.ts'
-export { type OldestMessage, oldestMessage } from './oldest.ts'
 export { type PassLimits, type PassOptions, type PassResult, runPass } from './pass.ts'
-export type { PastDamage } from './past-damage.ts'
 export { PROMOTED_MAX, promoteDue } from './promote.ts'
 export type { Publisher, PublishOutcome } from './publisher.ts'
+export { retryDelayMs } from './settle.ts'
 export { createSpanSearch, nowMicros, type SpanSearch, type SpanSearchOptions, type TimeSpan } from './span-search.ts'
 export type { OutboxTables } from './tables.ts'
-export { backoffMs, createTopics, type TopicChange, type Topics } from './topics.ts'
+export { createTopics, relayBackoffMs, type TopicChange, type Topics } from './topics.ts'

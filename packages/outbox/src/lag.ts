@@ -1,33 +1,174 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type QueryCreator, type RawBuilder, sql } from 'kysely'
+import { type DamageHandler, skipDamage } from './damage.ts'
+import type { Floors } from './floors.ts'
+import { lanesWithFloors } from './lanes.ts'
 import { LANES } from './message.ts'
-import type { OutboxTables } from './tables.ts'
+import { type OutboxTables, outboxOf } from './tables.ts'
+import type { OldestOfTopic } from './topics.ts'
 
-/** Refused messages that have just come back are the oldest of their lane, and not the first. */
-const LOOKED_AT = 16
+/** Messages looked at per lane: a refused message that has just come back is the oldest of its lane, but not the first. */
+const HEAD_MAX = 16
 
 /**
- * How old the oldest message of these topics is that waits to be published, whether in a lane or moved out of the way
- * because its topic is refused; or how long the oldest other scheduled message is past due. In milliseconds; 0 when
- * nothing waits.
+ * Age of the oldest unpublished message of these topics, in a lane or refused, in milliseconds. If another scheduled
+ * message is past due for longer, that time. 0 if there is neither.
  */
 export async function outboxLagMs<Tables extends OutboxTables>(
   db: Kysely<Tables>,
   topics: readonly string[],
 ): Promise<number> {
-  // A lane is read in the order of its ids, so its first messages stand for all of it.
-  const { rows } = await sql<{ lag_ms: number | null }>`
-    select extract(epoch from clock_timestamp() - least(
-      (select min(head.created_at) from generate_series(0, ${LANES - 1}::int) as lanes (lane)
-        cross join lateral (
-          select created_at from outbox_messages m
-          where m.lane = lanes.lane::smallint and m.topic = any(${topics}::text[]) order by m.id limit ${LOOKED_AT}
-        ) as head),
-      (select min(head.created_at) from unnest(${topics}::text[]) as asked (topic)
-        cross join lateral (
-          select created_at from outbox_scheduled s
-          where s.refused and s.topic = asked.topic collate "C" order by s.created_at, s.id limit 1
-        ) as head),
-      (select due_at from outbox_scheduled where not refused order by due_at limit 1)
-    ))::float8 * 1000 as lag_ms`.execute(db)
-  return Math.max(0, rows[0]?.lag_ms ?? 0)
+  const own = outboxOf(db)
+  // A lane is read in id order, so its first messages stand for all of it.
+  const inLanes = own
+    .selectFrom(sql<{ lane: number }>`generate_series(0, ${sql.lit(LANES - 1)})`.as<'lanes'>(sql`lanes (lane)`))
+    .crossJoinLateral((eb) =>
+      eb
+        .selectFrom('outbox_messages as m')
+        .select('m.created_at')
+        .where('m.lane', '=', sql<number>`lanes.lane::smallint`)
+        .where('m.topic', '=', sql<string>`any(${topics}::text[])`)
+        .orderBy('m.id')
+        .limit(sql.lit(HEAD_MAX))
+        .as('head'),
+    )
+    .select((eb) => eb.fn.min('head.created_at').as('oldest'))
+  const refused = own
+    .selectFrom(sql<{ topic: string }>`unnest(${topics}::text[])`.as<'asked'>(sql`asked (topic)`))
+    .crossJoinLateral((eb) =>
+      eb
+        .selectFrom('outbox_scheduled as s')
+        .select('s.created_at')
+        .where((own) => own.ref('s.refused'))
+        .where('s.topic', '=', sql<string>`asked.topic collate "C"`)
+        .orderBy('s.created_at')
+        .orderBy('s.id')
+        .limit(sql.lit(1))
+        .as('head'),
+    )
+    .select((eb) => eb.fn.min('head.created_at').as('oldest'))
+  const scheduled = own
+    .selectFrom('outbox_scheduled')
+    .select('due_at')
+    .where((eb) => eb.not('refused'))
+    .orderBy('due_at')
+    .limit(sql.lit(1))
+  const oldest = sql<Date>`least(${inLanes}, ${refused}, ${scheduled})`
+  const { lag_ms } = await own.selectNoFrom(sql<number | null>`${ageMs(oldest)}`.as('lag_ms')).executeTakeFirstOrThrow()
+  return Math.max(0, lag_ms ?? 0)
+}
+
+export interface OldestMessage {
+  readonly lane: number
+  readonly topic: string
+  /** Time since it was appended, or since it was due, in milliseconds. */
+  readonly waitsMs: number
+  /** In its lane; moved out of the lane because the broker refuses its topic; or scheduled and past due. */
+  readonly place: 'lane' | 'refused' | 'scheduled'
+}
+
+/**
+ * Finds the message that has waited longest, of any topic. It reads only the first messages above each floor. If a lane
+ * cannot be read, each lane is read by a statement of its own.
+ *
+ * @returns undefined if there is no message that can be read
+ */
+export async function oldestMessage<Tables extends OutboxTables>(
+  db: Kysely<Tables>,
+  floors: Floors,
+  damage: DamageHandler,
+): Promise<OldestMessage | undefined> {
+  const own = outboxOf(db)
+  const found = [
+    ...(await oldestInLanes(own, floors, damage)),
+    ...((await skipDamage(oldestOverdue(own), damage)) ?? []),
+    ...((await skipDamage(oldestRefused(own), damage)) ?? []).map((one) => ({ ...one, place: 'refused' as const })),
+  ]
+  return found.sort((one, other) => other.waitsMs - one.waitsMs)[0]
+}
+
+async function oldestInLanes(
+  db: Kysely<OutboxTables>,
+  floors: Floors,
+  damage: DamageHandler,
+): Promise<OldestMessage[]> {
+  const lanes = Array.from({ length: LANES }, (_, lane) => lane)
+  try {
+    return await oldestOf(db, floors, lanes)
+  } catch (error) {
+    if (!damage.isRowsOwn(error)) throw error
+  }
+  const found: OldestMessage[] = []
+  for (const lane of lanes) found.push(...((await skipDamage(oldestOf(db, floors, [lane]), damage, lane)) ?? []))
+  return found
+}
+
+async function oldestOf(db: Kysely<OutboxTables>, floors: Floors, lanes: readonly number[]): Promise<OldestMessage[]> {
+  return await db
+    .selectFrom(lanesWithFloors(lanes, floors.view()))
+    .crossJoinLateral((eb) =>
+      eb
+        .selectFrom('outbox_messages as m')
+        .select(['m.topic', 'm.created_at'])
+        .whereRef('m.lane', '=', 'looked.lane')
+        .whereRef('m.id', '>', 'looked.floor')
+        .orderBy('m.id')
+        .limit(sql.lit(HEAD_MAX))
+        .as('head'),
+    )
+    .select(['looked.lane', 'head.topic', sql.lit('lane' as const).as('place')])
+    .select(ageMs(sql.ref('head.created_at')).as('waitsMs'))
+    .orderBy('head.created_at')
+    .limit(sql.lit(1))
+    .execute()
+}
+
+/** The scheduled message that is past due the longest, and has not been moved into its lane. */
+async function oldestOverdue(db: Kysely<OutboxTables>): Promise<OldestMessage[]> {
+  return await db
+    .selectFrom('outbox_scheduled')
+    .select(['lane', 'topic', sql.lit('scheduled' as const).as('place'), ageMs(sql.ref('due_at')).as('waitsMs')])
+    .where((eb) => eb.not('refused'))
+    .where('due_at', '<=', sql<Date>`now()`)
+    .orderBy('due_at')
+    .limit(sql.lit(1))
+    .execute()
+}
+
+export interface OldestRefused extends OldestOfTopic {
+  readonly lane: number
+  readonly waitsMs: number
+}
+
+/** Finds the oldest message of each refused topic. It skips from topic to topic: there may be a million messages of one. */
+export async function oldestRefused(db: Kysely<OutboxTables>): Promise<OldestRefused[]> {
+  const oldest = (own: QueryCreator<OutboxTables>) =>
+    own
+      .selectFrom('outbox_scheduled as s')
+      .select(['s.topic', 's.lane', 's.due_at', 's.created_at'])
+      .where((eb) => eb.ref('s.refused'))
+      .orderBy(sql`s.topic collate "C"`)
+      .orderBy('s.created_at')
+      .orderBy('s.id')
+      .limit(sql.lit(1))
+  return await db
+    .withRecursive('oldest(topic, lane, due_at, created_at)', (own) =>
+      own
+        .selectFrom(oldest(own).as('first'))
+        .select(['topic', 'lane', 'due_at', 'created_at'])
+        .unionAll(
+          own
+            .selectFrom('oldest')
+            .crossJoinLateral(oldest(own).where(sql<boolean>`s.topic > oldest.topic collate "C"`).as('next'))
+            .select(['next.topic', 'next.lane', 'next.due_at', 'next.created_at']),
+        ),
+    )
+    .selectFrom('oldest')
+    .select(['topic', 'lane', sql<boolean>`due_at <= clock_timestamp()`.as('due')])
+    .select(ageMs(sql.ref('created_at')).as('waitsMs'))
+    .execute()
+}
+
+/** Age of a time in milliseconds, by the clock and not by the start of the transaction. */
+function ageMs(time: RawBuilder<unknown>) {
+  return sql<number>`extract(epoch from clock_timestamp() - ${time})::float8 * 1000`
 }

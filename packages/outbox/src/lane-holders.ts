@@ -1,29 +1,38 @@
 import { type Kysely, sql } from 'kysely'
-import type { OutboxTables } from './tables.ts'
+import { type OutboxTables, outboxOf } from './tables.ts'
 
 /** A session that has locked lanes: a relay during its pass, or any other session until its transaction ends. */
 export interface LaneHolder {
-  /** The transaction's name while it lasts. */
+  /** Virtual id of the transaction. */
   readonly transaction: string
   /** Undefined for a prepared transaction. */
   readonly pid: number | undefined
   readonly applicationName: string | undefined
-  /** Age of the transaction in milliseconds; undefined where this role may not see it. */
+  /** Age of the transaction in milliseconds; undefined if this role may not see it. */
   readonly ageMs: number | undefined
   /** xids of the transaction. */
   readonly xids: readonly string[]
-  /** Whether it has locked the table, and with it all lanes. */
+  /** True if it has locked the table, and with it all lanes. */
   readonly wholeTable: boolean
 }
 
-/** Only relays lock lanes. Reading the table and vacuuming it locks none. */
+/** Modes in which a lock of the table locks no lane: those of reading and of vacuuming. */
 const LOCKS_NOTHING = ['AccessShareLock', 'ShareUpdateExclusiveLock']
-/** Conflict with the lock that comes with a row's. */
+/** Modes that conflict with the lock of the table that comes with a row's lock. */
 const LOCKS_ALL = ['ExclusiveLock', 'AccessExclusiveLock']
 
+/** Finds the sessions that have locked lanes. Only relays should. */
 export async function laneHolders<Tables extends OutboxTables>(db: Kysely<Tables>): Promise<LaneHolder[]> {
-  // Row locks are not in pg_locks. The lock of the table that comes with each of them is.
-  const { rows } = await sql<{ [Key in keyof LaneHolder]: LaneHolder[Key] | null }>`
+  // Row locks are not in pg_locks. The lock of the table that comes with each of them is. PostgreSQL's own views are no
+  // tables of ours, so the builder has no types for them.
+  const { rows } = await sql<{
+    transaction: string
+    pid: number | null
+    applicationName: string | null
+    ageMs: number | null
+    xids: string[]
+    wholeTable: boolean
+  }>`
     select held.virtualtransaction as transaction, held.pid, nullif(a.application_name, '') as "applicationName",
       extract(epoch from clock_timestamp() - a.xact_start)::float8 * 1000 as "ageMs",
       bool_or(held.mode = any(${LOCKS_ALL}::text[])) as "wholeTable",
@@ -34,22 +43,24 @@ export async function laneHolders<Tables extends OutboxTables>(db: Kysely<Tables
       and held.database = (select oid from pg_database where datname = current_database())
       and held.mode <> all(${LOCKS_NOTHING}::text[])
     group by held.virtualtransaction, held.pid, a.application_name, a.xact_start`.execute(db)
-  return rows.map(({ transaction, pid, applicationName, ageMs, xids, wholeTable }) => ({
-    transaction: transaction ?? '',
+  return rows.map(({ pid, applicationName, ageMs, ...row }) => ({
+    ...row,
     pid: pid ?? undefined,
     applicationName: applicationName ?? undefined,
     ageMs: ageMs ?? undefined,
-    xids: xids ?? [],
-    wholeTable: wholeTable ?? false,
   }))
 }
 
-/** The lanes that a transaction of these xids has locked; none where several sessions share the lock of a row. */
+/** The lanes that a transaction with these xids has locked; none if several sessions share the lock of a row. */
 export async function lanesLockedBy<Tables extends OutboxTables>(
   db: Kysely<Tables>,
   xids: readonly string[],
 ): Promise<number[]> {
-  const { rows } = await sql<{ lane: number }>`
-    select lane from outbox_lanes where xmax::text = any(${xids}::text[]) order by lane`.execute(db)
+  const rows = await outboxOf(db)
+    .selectFrom('outbox_lanes')
+    .select('lane')
+    .where(sql`xmax::text`, '=', sql`any(${xids}::text[])`) // A system column.
+    .orderBy('lane')
+    .execute()
   return rows.map(({ lane }) => lane)
 }

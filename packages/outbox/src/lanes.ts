@@ -1,14 +1,15 @@
-import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { defined } from '@cashflow/async'
+import { type Kysely, type QueryCreator, sql } from 'kysely'
 import type { FloorsView } from './floors.ts'
 import { BODY_BYTES_MAX, LANES, type OutboxMessage } from './message.ts'
 import type { OutboxTables } from './tables.ts'
-import type { Sparing } from './topics.ts'
+import type { TopicQuota } from './topics.ts'
 
 export interface ReadMessage extends OutboxMessage {
   readonly lane: number
   /** A bigint, as text. */
   readonly id: string
-  /** Of the body, which is empty if they are more than BODY_BYTES_MAX. */
+  /** Size of the body. The body is empty if this is more than BODY_BYTES_MAX. */
   readonly bytes: number
 }
 
@@ -16,166 +17,226 @@ export interface LaneRead {
   messages: ReadMessage[]
   /** The oldest xid still in progress for the statement that read; 0 if it found nothing. */
   xmin: bigint
-  /** Whether the size limit may have kept messages back, of whichever lane. */
+  /** True if messages of any of the lanes may have been left unread because of the size limit. */
   cutBySize: boolean
 }
 
+/** Lanes as rows of a statement, each with the floor above which it is read: `looked (lane, floor)`. */
+export function lanesWithFloors(lanes: readonly number[], view: FloorsView) {
+  // Two array parameters for any number of lanes: statements are prepared by their text, which stays the same.
+  const floors = lanes.map((lane) => defined(view[lane], `floor of lane ${lane}`).floor.toString())
+  return sql<{ lane: number; floor: string }>`unnest(${lanes}::smallint[], ${floors}::bigint[])`.as<'looked'>(
+    sql`looked (lane, floor)`,
+  )
+}
+
 /**
- * Locks up to `lanesMax` of the `span` lanes from `start` on that hold messages and that nobody else holds, in the order
- * of the rotation. A lane without messages is not locked: an idle poll takes no xid and writes no WAL.
+ * Locks up to `lanesMax` of the `laneCount` lanes from `startLane` on, in the order of the rotation. It takes lanes that
+ * hold messages and that no other session has locked. A lane without messages is not locked, so that an idle poll takes
+ * no xid and writes no WAL.
  */
-export async function lockLanes<Tables extends OutboxTables>(
-  tx: Kysely<Tables>,
+export async function lockLanes(
+  tx: Kysely<OutboxTables>,
   view: FloorsView,
-  { start, span, lanesMax }: { start: number; span: number; lanesMax: number },
+  { startLane, laneCount, lanesMax }: { startLane: number; laneCount: number; lanesMax: number },
 ): Promise<{ lanes: number[]; xid: bigint }> {
-  // Lateral all the way, so that no statistics turn the order round: lane by lane as the rotation has it, the lock after the
-  // look, and no further than the limit. An ORDER BY would look for the messages of all lanes before it locks the first.
-  const rotation = Array.from({ length: span }, (_, index) => (start + index) % LANES)
-  const floors = floorsOf(view)
-  const { rows } = await sql<{ lane: number; xid: string }>`
-    select held.lane, pg_current_xact_id()::text as xid
-    from unnest(${rotation}::smallint[], ${rotation.map((lane) => floors[lane])}::bigint[]) as rotation (lane, floor)
-    cross join lateral (
-      select m.lane from outbox_messages m where m.lane = rotation.lane and m.id > rotation.floor
-      order by m.id limit 1
-    ) oldest
-    cross join lateral (
-      select l.lane from outbox_lanes l where l.lane = oldest.lane for update skip locked
-    ) held
-    limit ${lanesMax}`.execute(tx)
+  const rotation = Array.from({ length: laneCount }, (_, index) => (startLane + index) % LANES)
+  // An ORDER BY would look for messages in all lanes before it locks the first one, and a join's order follows the
+  // planner's statistics. Lateral joins keep the rotation's order: look, lock, next lane, and stop at the limit.
+  const rows = await tx
+    .selectFrom(lanesWithFloors(rotation, view))
+    .crossJoinLateral((eb) =>
+      eb
+        .selectFrom('outbox_messages as m')
+        .select('m.lane')
+        .whereRef('m.lane', '=', 'looked.lane')
+        .whereRef('m.id', '>', 'looked.floor')
+        .orderBy('m.id')
+        .limit(sql.lit(1))
+        .as('oldest'),
+    )
+    .crossJoinLateral((eb) =>
+      eb
+        .selectFrom('outbox_lanes as l')
+        .select('l.lane')
+        .whereRef('l.lane', '=', 'oldest.lane')
+        .forUpdate()
+        .skipLocked()
+        .as('held'),
+    )
+    .select(['held.lane', sql<string>`pg_current_xact_id()::text`.as('xid')])
+    .limit(lanesMax)
+    .execute()
   return { lanes: rows.map(({ lane }) => lane), xid: BigInt(rows[0]?.xid ?? 0) }
 }
 
 /**
- * Whether a message lies at or below a lane's floor, where none can be left. Costs what there is below the floor: as good
- * as nothing, or all dead tuples of the lane that an old snapshot keeps from being vacuumed.
+ * Reads the oldest messages of each lane in id order. Of topics with a quota it reads only some, and after them the
+ * oldest of other topics. It has to be a statement after the one that locked. Its snapshot is then younger than the
+ * locks, and shows everything that the previous holder of the lanes has done.
  */
-export async function liesBelow<Tables extends OutboxTables>(
-  db: Kysely<Tables>,
-  lane: number,
-  floor: bigint,
-): Promise<boolean> {
-  const { rows } = await sql`
-    select 1 from outbox_messages where lane = ${lane} and id <= ${floor.toString()} limit 1`.execute(db)
-  return rows.length > 0
-}
-
-interface Row {
-  xmin: string
-  cut: boolean
-  lane: number
-  id: string
-  message_id: string
-  key: string
-  topic: string
-  body: string | null
-  bytes: number
-  headers: Record<string, string>
-  mandatory: boolean
-  attempts: number
-  created_at_ms: number
-}
-
-/**
- * Reads the oldest messages of each lane in id order; of topics that are to be read sparingly only some, and past them the
- * oldest of others. Has to be a statement after the one that locked: its snapshot is then younger than the locks, and
- * shows all that their last holder has done.
- */
-export async function readLanes<Tables extends OutboxTables>(
-  tx: Kysely<Tables>,
+export async function readLanes(
+  tx: Kysely<OutboxTables>,
   lanes: readonly number[],
   view: FloorsView,
   { messagesPerLaneMax, bytesMax }: { messagesPerLaneMax: number; bytesMax: number },
-  sparing: Sparing,
+  quota: TopicQuota,
 ): Promise<LaneRead> {
-  const isSparing = sparing.topics.length > 0
-  const above = sql`outbox_messages.lane = l.lane and id > (${floorsOf(view)}::bigint[])[l.lane + 1]`
-  const oldest = isSparing ? oldestSparing(above, messagesPerLaneMax, sparing) : oldestOf(above, messagesPerLaneMax)
-  // Spared messages count last towards the size limit, or their bodies would keep the others back. They are published in
-  // the order of their ids all the same.
-  const order = isSparing ? sql`spared, rank, lane` : sql`rank, lane`
-  const published = isSparing ? sql`m.id` : sql`m.rank, m.lane`
-  // Lateral, not lane = ANY(…): the primary key then serves each lane in id order, however long the backlog.
-  // The size limit goes round the lanes by rank, so that one lane's large messages do not keep the others back. First
-  // by what is stored, compressed, which is known without reading it: up to 1,024 large bodies would be hundreds of megabytes.
-  // The frames are of rows, as no two have one place; and times are numbers: both cost PostgreSQL and this process less.
-  const { rows } = await sql<Row>`
-    select (select pg_snapshot_xmin(pg_current_snapshot())::text) as xmin,
-      m.stored_through >= ${bytesMax} or m.bytes_through >= ${bytesMax} as cut, m.lane, m.id, m.message_id, m.key,
-      m.topic, m.headers, m.mandatory, m.attempts, m.created_at_ms, m.bytes, m.body
-    from (
-      select *, sum(bytes) over (order by ${order} rows unbounded preceding) as bytes_through
-      from (
-        select *, octet_length(whole) as bytes,
-          case when octet_length(whole) <= ${BODY_BYTES_MAX} then whole end as body
-        from (
-          select stored.*, payload::text as whole
-          from (
-            select *, sum(stored_bytes) over (order by ${order} rows unbounded preceding) as stored_through
-            from unnest(${lanes}::smallint[]) as l (lane)
-            cross join lateral (${oldest}) oldest
-          ) stored
-          where stored_through - stored_bytes < ${bytesMax}
-          offset 0
-        ) rendered
-      ) measured
-    ) m
-    where m.bytes_through - m.bytes < ${bytesMax}
-    order by ${published}`.execute(tx)
+  const rows = await selectOldest(tx, lanesWithFloors(lanes, view), messagesPerLaneMax, bytesMax, quota).execute()
   return {
-    messages: rows.map(toMessage),
+    messages: rows.map(
+      (row): ReadMessage => ({
+        lane: row.lane,
+        id: row.id,
+        messageId: row.message_id,
+        key: row.key,
+        topic: row.topic,
+        body: row.body ?? '',
+        bytes: row.bytes,
+        headers: row.headers,
+        mandatory: row.mandatory,
+        attempts: row.attempts,
+        createdAt: new Date(row.created_at_ms),
+      }),
+    ),
     xmin: BigInt(rows[0]?.xmin ?? 0),
     cutBySize: rows.some(({ cut }) => cut),
   }
 }
 
-const COLUMNS = sql`id, message_id, key, topic, payload, headers, mandatory, attempts,
-  date_part('epoch', created_at) * 1000 as created_at_ms, pg_column_size(payload) as stored_bytes`
-
-function oldestOf(above: RawBuilder<unknown>, max: number): RawBuilder<unknown> {
-  return sql`
-    select ${COLUMNS}, row_number() over (order by id) as rank
-    from outbox_messages where ${above} order by id limit ${max}`
+function selectOldest(
+  tx: Kysely<OutboxTables>,
+  looked: ReturnType<typeof lanesWithFloors>,
+  messagesPerLaneMax: number,
+  bytesMax: number,
+  quota: TopicQuota,
+) {
+  const isLimited = quota.topics.length > 0
+  const oldest = isLimited ? oldestWithin(tx, messagesPerLaneMax, quota) : oldestOf(tx, messagesPerLaneMax)
+  // The size limit goes round the lanes by rank, so that large messages of one lane do not keep back the others. Messages
+  // of limited topics come last, so that their bodies do not keep back other topics. The builder knows no window frame.
+  // It is one of rows, not of ranges: no two messages share a place, and rows cost PostgreSQL less.
+  const order = isLimited ? sql`limited, rank, lane` : sql`rank, lane`
+  // 1,024 large bodies would be hundreds of megabytes. So the limit is first applied to the stored, compressed size, which
+  // PostgreSQL knows without reading the body. The offset keeps the planner from rendering any body before that.
+  const stored = tx
+    .selectFrom(looked)
+    .crossJoinLateral(oldest.as('oldest'))
+    .selectAll()
+    .select(sql<number>`sum(stored_bytes) over (order by ${order} rows unbounded preceding)`.as('stored_through'))
+  const rendered = tx
+    .selectFrom(stored.as('stored'))
+    .selectAll()
+    .select(sql<string>`payload::text`.as('whole'))
+    .where(sql<number>`stored_through - stored_bytes`, '<', bytesMax)
+    .offset(sql.lit(0))
+  const measured = tx
+    .selectFrom(rendered.as('rendered'))
+    .selectAll()
+    .select([
+      sql<number>`octet_length(whole)`.as('bytes'),
+      sql<string | null>`case when octet_length(whole) <= ${BODY_BYTES_MAX} then whole end`.as('body'),
+      sql<number>`sum(octet_length(whole)) over (order by ${order} rows unbounded preceding)`.as('bytes_through'),
+    ])
+  return (
+    tx
+      .selectFrom(measured.as('m'))
+      .select(['lane', 'id', 'message_id', 'key', 'topic', 'body', 'bytes', 'headers', 'mandatory', 'attempts'])
+      .select([
+        'created_at_ms',
+        sql<string>`(select pg_snapshot_xmin(pg_current_snapshot())::text)`.as('xmin'),
+        sql<boolean>`stored_through >= ${bytesMax} or bytes_through >= ${bytesMax}`.as('cut'),
+      ])
+      .where(sql<number>`bytes_through - bytes`, '<', bytesMax)
+      // Limited topics are published in the order of their ids all the same.
+      .orderBy(isLimited ? sql`id` : sql`rank, lane`)
+  )
 }
 
+const READ_COLUMNS = [
+  'id',
+  'message_id',
+  'key',
+  'topic',
+  'payload',
+  'headers',
+  'mandatory',
+  'attempts',
+  // As a number: a timestamp costs PostgreSQL and this process more to render and to parse.
+  sql<number>`date_part('epoch', created_at) * 1000`.as('created_at_ms'),
+  sql<number>`pg_column_size(payload)`.as('stored_bytes'),
+] as const
+
 /**
- * Two walks along the primary key: past all that is spared to the others, of which there may be few; and to what is read
- * of the former, no further than the last of the others.
+ * Messages of the lane that the statement looks at, above its floor.
+ * Lateral, not lane = ANY(…): the primary key then serves each lane in id order, however long the backlog.
  */
-function oldestSparing(above: RawBuilder<unknown>, max: number, { topics, perLaneMax }: Sparing): RawBuilder<unknown> {
-  return sql`
-    with others as materialized (
-      select *, false as spared from outbox_messages where ${above} and topic <> all(${topics}::text[])
-      order by id limit ${max}
-    ),
-    spared as (
-      select *, true as spared from outbox_messages where ${above} and topic = any(${topics}::text[])
-        and id <= (select case when count(*) < ${max} then ${ID_MAX}::bigint else max(id) end from others)
-      order by id limit ${perLaneMax}
-    )
-    select ${COLUMNS}, spared, row_number() over (order by spared, id) as rank
-    from (select * from (select * from others union all select * from spared) found order by id limit ${max}) chosen`
+function aboveFloor(db: QueryCreator<OutboxTables>) {
+  return db
+    .selectFrom('outbox_messages')
+    .where('lane', '=', sql.ref<number>('looked.lane'))
+    .where('id', '>', sql.ref<string>('looked.floor'))
+}
+
+function oldestOf(db: QueryCreator<OutboxTables>, max: number) {
+  return aboveFloor(db)
+    .select(READ_COLUMNS)
+    .select((eb) => [
+      sql.lit(false).as('limited'),
+      eb.fn
+        .agg<number>('row_number')
+        .over((over) => over.orderBy('id'))
+        .as('rank'),
+    ])
+    .orderBy('id')
+    .limit(max)
 }
 
 const ID_MAX = '9223372036854775807'
 
-function toMessage(row: Row): ReadMessage {
-  return {
-    lane: row.lane,
-    id: row.id,
-    messageId: row.message_id,
-    key: row.key,
-    topic: row.topic,
-    body: row.body ?? '',
-    bytes: row.bytes,
-    headers: row.headers,
-    mandatory: row.mandatory,
-    attempts: row.attempts,
-    createdAt: new Date(row.created_at_ms),
-  }
-}
-
-function floorsOf(view: FloorsView): string[] {
-  return view.map(({ floor }) => floor.toString())
+/**
+ * Walks the primary key twice. The first walk goes past all messages of limited topics to the others, of which there may
+ * be few. The second one reads limited messages up to the quota, no further than the last of the others.
+ */
+function oldestWithin(db: QueryCreator<OutboxTables>, max: number, { topics, perLaneMax }: TopicQuota) {
+  return db
+    .with(
+      (cte) => cte('others').materialized(),
+      (own) =>
+        aboveFloor(own)
+          .selectAll()
+          .select(sql.lit(false).as('limited'))
+          .where('topic', '<>', sql<string>`all(${topics}::text[])`)
+          .orderBy('id')
+          .limit(max),
+    )
+    .with('few', (own) =>
+      aboveFloor(own)
+        .selectAll()
+        .select(sql.lit(true).as('limited'))
+        .where('topic', '=', sql<string>`any(${topics}::text[])`)
+        .where(
+          'id',
+          '<=',
+          sql<string>`(select case when count(*) < ${max} then ${ID_MAX}::bigint else max(id) end from others)`,
+        )
+        .orderBy('id')
+        .limit(perLaneMax),
+    )
+    .selectFrom((eb) =>
+      eb
+        .selectFrom(eb.selectFrom('others').selectAll().unionAll(eb.selectFrom('few').selectAll()).as('found'))
+        .selectAll()
+        .orderBy('id')
+        .limit(max)
+        .as('chosen'),
+    )
+    .select(READ_COLUMNS)
+    .select((eb) => [
+      'limited',
+      eb.fn
+        .agg<number>('row_number')
+        .over((over) => over.orderBy('limited').orderBy('id'))
+        .as('rank'),
+    ])
 }

@@ -1,8 +1,8 @@
 import { crc32 } from 'node:zlib'
 
-/** What a transaction wants published. */
+/** A message that a transaction wants published. */
 export interface NewMessage {
-  /** A UUID, the same at every attempt: receivers recognise duplicates by it. */
+  /** A UUID, the same at every attempt: consumers recognise duplicates by it. */
   messageId: string
   /** Messages of one key are first delivered in the order of their commits. */
   key: string
@@ -10,7 +10,7 @@ export interface NewMessage {
   /** Any JSON value of at most PAYLOAD_BYTES_MAX. */
   payload: unknown
   headers?: Readonly<Record<string, string>>
-  /** False for news that nobody may be listening to: unroutable then counts as done. True by default. */
+  /** False for a message that may have no consumer: unroutable then counts as published. True by default. */
   mandatory?: boolean
 }
 
@@ -23,18 +23,22 @@ export interface OutboxMessage {
   readonly body: string
   readonly headers: Readonly<Record<string, string>>
   readonly mandatory: boolean
-  /** How often it came back unroutable. */
+  /** How often it was returned as unroutable. */
   readonly attempts: number
   /** When it was appended, or due. */
   readonly createdAt: Date
 }
 
-/** How large a payload may be, in bytes of JSON: what a relay reads at once stays small. Larger things are referred to. */
+/**
+ * Maximum size of a payload, in bytes of JSON, so that a relay never reads much at once. A message refers to larger data
+ * instead of carrying it.
+ */
 export const PAYLOAD_BYTES_MAX = 1_000_000
 
 /**
- * What a relay still publishes, in bytes of body: PostgreSQL writes some JSON longer than it came (1e300). RabbitMQ
- * closes the channel on more than it takes, 16 MiB since 4.0, and with it every message beside it.
+ * Maximum size of a body that a relay publishes, in bytes. It is larger than PAYLOAD_BYTES_MAX because PostgreSQL writes
+ * some JSON longer than it was (1e300). RabbitMQ closes the channel, with all messages on it, if a message is larger than
+ * it accepts: 16 MiB since 4.0.
  */
 export const BODY_BYTES_MAX = 10_000_000
 
@@ -52,7 +56,7 @@ export class PayloadTooLargeError extends Error {
 
 export const LANES = 32
 
-/** All messages of a key share a lane, for ever: the stored lane must not depend on a server's version. */
+/** The lane of a key, always the same. Computed here, because a stored lane must not depend on the server's version. */
 export function laneOf(key: string): number {
   return crc32(key) % LANES
 }

@@ -1,30 +1,33 @@
 import { type Kysely, sql } from 'kysely'
 
-/** What relays LISTEN to. */
+/** The channel that relays LISTEN to. */
 export const OUTBOX_CHANNEL = 'outbox'
 
 const INTERVAL_MS = 10
 
 export interface Notifier {
-  /** Tells relays that something was committed. A hint: it never fails, and a lost one costs a poll interval. */
+  /** Notifies relays of a commit. A hint: it never fails, and a lost notification costs one poll interval. */
   notify(): void
 }
 
-/** What is told when a notification fails, and when one succeeds. */
+/** Called when a notification fails, and when one succeeds. */
 export interface NotifyCondition {
   holds(fields: { error: unknown }): void
   isOver(): void
 }
 
-/** For the log. Such as a full queue of notifications, which a session fills that listens within a transaction. */
+/**
+ * Log lines for a `NotifyCondition`. A notification fails, for example, when PostgreSQL's queue of notifications is full
+ * because a session listens within a transaction.
+ */
 export const NOTIFY_FAILS = {
-  message: 'relays could not be told of new messages, they find them 200 ms later',
-  over: 'relays are told of new messages again',
+  message: 'relays could not be notified of new messages, they find them 200 ms later',
+  over: 'relays are notified of new messages again',
 }
 
 /**
- * Sends at once, then at most once in 10 ms (leading edge, coalesced). Call it after COMMIT, never within: NOTIFY in a
- * transaction serialises the commits of the whole server.
+ * Notifies relays at once, then at most once in 10 ms (leading edge, coalesced). Call it after COMMIT, never within the
+ * transaction: there, NOTIFY serialises the commits of the whole server.
  */
 export function createNotifier<Tables>(db: Kysely<Tables>, fails?: NotifyCondition): Notifier {
   let cooling = false
@@ -36,7 +39,7 @@ export function createNotifier<Tables>(db: Kysely<Tables>, fails?: NotifyConditi
     const cooled = new Promise<void>((resolve) => setTimeout(resolve, INTERVAL_MS).unref())
     await sql`select pg_notify(${OUTBOX_CHANNEL}, '')`.execute(db).then(
       () => fails?.isOver(),
-      (error) => fails?.holds({ error }), // Polling is the guarantee.
+      (error) => fails?.holds({ error }), // Polling finds the messages all the same.
     )
     await cooled
     cooling = false

@@ -1,6 +1,6 @@
 import type { OutboxMessage } from './message.ts'
 
-/** What became of one message. */
+/** The broker's answer to one message. */
 export type PublishOutcome =
   /** The broker has taken responsibility for it. */
   | { readonly status: 'confirmed' }
@@ -8,17 +8,17 @@ export type PublishOutcome =
   | { readonly status: 'nacked' }
   /** No queue is bound to its topic. */
   | { readonly status: 'returned'; readonly reason: string }
-  /** It is more than the broker takes, or can be sent. */
+  /** It is larger than the broker takes, or than can be sent. */
   | { readonly status: 'oversized'; readonly reason: string }
-  /** The broker closes the channel or the connection over it alone, and takes other messages. */
+  /** The broker closes the channel or the connection because of this message alone, and takes other messages. */
   | { readonly status: 'rejected'; readonly reason: string }
-  /** The deadline passed or the connection was lost: the broker may have it or not. */
+  /** The deadline passed or the connection was lost: the broker may or may not have it. */
   | { readonly status: 'unknown'; readonly reason: string }
 
-/** The port through which a relay publishes; an adapter stands behind it for each broker. */
+/** The port through which a relay publishes. Each broker has an adapter that implements it. */
 export interface Publisher {
-  /** One outcome a message, in their order, at the latest after the deadline. Never rejects. */
+  /** Returns one outcome for each message, in their order, before the deadline or shortly after it. Never rejects. */
   publish(messages: readonly OutboxMessage[], options: { deadlineMs: number }): Promise<readonly PublishOutcome[]>
-  /** Restores what messages are routed by, where somebody removed it. False when it could not. Never rejects. */
+  /** Declares queues and bindings again, which an operator may have deleted. False if it could not. Never rejects. */
   redeclare(): Promise<boolean>
 }

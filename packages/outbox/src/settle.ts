@@ -1,23 +1,78 @@
-import { type Kysely, sql } from 'kysely'
-import type { Action } from './decide.ts'
+import { fullJitterMs } from '@cashflow/async'
+import { type Kysely, type QueryCreator, type RawBuilder, sql } from 'kysely'
 import type { ReadMessage } from './lanes.ts'
-import type { OutboxTables } from './tables.ts'
+import type { OutboxMessage } from './message.ts'
+import type { PublishOutcome } from './publisher.ts'
+import { MESSAGE_COLUMNS, type OutboxTables } from './tables.ts'
 
-const BLOCKED_MS = 300_000
+export type Action =
+  | { action: 'delete' }
+  /** The message stays in its lane, and its attempts are not counted. */
+  | { action: 'leave'; reason: 'refused' | 'unanswered' }
+  /** The attempt is counted. The message is published again later, out of its order. */
+  | { action: 'delay'; delayMs: number }
+  /** The broker refuses the topic. The attempt is not counted, and messages of other topics go ahead. */
+  | { action: 'move'; delayMs: number }
+  | { action: 'bury'; reason: string }
 
 export interface MessageDisposition {
   message: ReadMessage
   action: Action
 }
 
-/** Carries out what was decided, within the pass's transaction: its lanes' locks fence it. */
-export async function settle<Tables extends OutboxTables>(
-  tx: Kysely<Tables>,
-  settlements: readonly MessageDisposition[],
-): Promise<void> {
+/** How often a message may be returned as unroutable before it becomes a dead letter: half an hour on average. */
+const ATTEMPTS_MAX = 20
+
+const DELAY_FIRST_MS = 1_000
+const DELAY_MAX_MS = 300_000
+/** Delay of a message that cannot become a dead letter yet. */
+const BLOCKED_MS = 300_000
+
+/**
+ * Decides what the outbox does with a message. Only an outcome that the message itself caused counts as an attempt.
+ *
+ * @param moveMs how long nacked messages of this topic leave their lane; undefined if they stay
+ */
+export function decide(
+  message: OutboxMessage,
+  outcome: PublishOutcome,
+  moveMs: number | undefined,
+  random = Math.random,
+): Action {
+  switch (outcome.status) {
+    case 'confirmed':
+      return { action: 'delete' }
+    case 'nacked':
+      // A full queue says nothing about the message, nor about other topics. A full broker refuses all topics.
+      return moveMs === undefined ? { action: 'leave', reason: 'refused' } : { action: 'move', delayMs: moveMs }
+    case 'unknown':
+      // The broker may have the message, and gets it again: consumers recognise duplicates by their id.
+      return { action: 'leave', reason: 'unanswered' }
+    case 'returned': {
+      // Unroutable now may be a binding declared a second later.
+      const attempts = message.attempts + 1
+      if (attempts >= ATTEMPTS_MAX) return { action: 'bury', reason: outcome.reason }
+      return { action: 'delay', delayMs: retryDelayMs(attempts, random) }
+    }
+    case 'rejected':
+    case 'oversized':
+      // The broker would refuse it each time, and each attempt would cost the messages next to it their channel.
+      return { action: 'bury', reason: outcome.reason }
+    default:
+      return outcome satisfies never
+  }
+}
+
+/** Delay before the next attempt, in milliseconds: full jitter between 0 and 1 s · 2^(attempts − 1), at most 5 minutes. */
+export function retryDelayMs(attempts: number, random = Math.random): number {
+  return Math.round(fullJitterMs(attempts, { baseMs: DELAY_FIRST_MS, capMs: DELAY_MAX_MS, random }))
+}
+
+/** Carries out the actions within the pass's transaction, which is fenced by the locks of its lanes. */
+export async function settle(tx: Kysely<OutboxTables>, dispositions: readonly MessageDisposition[]): Promise<void> {
   const confirmed: ReadMessage[] = []
   const refused: { message: ReadMessage; delayMs: number }[] = []
-  for (const { message, action } of settlements) {
+  for (const { message, action } of dispositions) {
     switch (action.action) {
       case 'delete':
         confirmed.push(message)
@@ -37,66 +92,92 @@ export async function settle<Tables extends OutboxTables>(
         action satisfies never
     }
   }
-  if (confirmed.length > 0) await remove(tx, confirmed)
+  if (confirmed.length > 0) await deletion(tx, confirmed).execute()
   if (refused.length > 0) await move(tx, refused)
 }
 
-async function remove<Tables extends OutboxTables>(tx: Kysely<Tables>, messages: readonly ReadMessage[]) {
-  await deletion(messages).execute(tx)
-}
-
-function deletion(messages: readonly ReadMessage[]) {
+/** One statement for all messages: its text, by which it is prepared, does not depend on their number. */
+function deletion(db: QueryCreator<OutboxTables>, messages: readonly ReadMessage[]) {
   const lanes = messages.map(({ lane }) => lane)
   const ids = messages.map(({ id }) => id)
-  // Lateral, with an offset, and not a join: a plan that was made for an empty table must find these rows by their keys
-  // when there are a million others. Nobody else changes rows of a locked lane, so they stay where they were found.
-  return sql`
-    delete from outbox_messages where ctid = any(array(
-      select found.ctid from unnest(${lanes}::smallint[], ${ids}::bigint[]) as done (lane, id)
-      cross join lateral (
-        select m.ctid from outbox_messages m where m.lane = done.lane and m.id = done.id offset 0
-      ) found
-    ))`
-}
-
-/** One statement for all of a pass: one for each would take longer than the pass has. */
-async function move<Tables extends OutboxTables>(
-  tx: Kysely<Tables>,
-  refused: readonly { message: ReadMessage; delayMs: number }[],
-) {
-  const delays = new Map(refused.map(({ message, delayMs }) => [message.topic, delayMs]))
-  await sql`
-    with moved as (${deletion(refused.map(({ message }) => message))} returning *)
-    insert into outbox_scheduled
-      (lane, message_id, key, topic, payload, headers, mandatory, created_at, attempts, refused, due_at)
-    select lane, message_id, key, topic, payload, headers, mandatory, created_at, attempts, true,
-      clock_timestamp() + interval '1 millisecond'
-        * (${[...delays.values()]}::float8[])[array_position(${[...delays.keys()]}::text[], topic)]
-    from moved order by created_at, id`.execute(tx)
-}
-
-async function delay<Tables extends OutboxTables>(tx: Kysely<Tables>, { lane, id }: ReadMessage, delayMs: number) {
-  await sql`
-    with moved as (delete from outbox_messages where lane = ${lane} and id = ${id} returning *)
-    insert into outbox_scheduled
-      (lane, message_id, key, topic, payload, headers, mandatory, created_at, attempts, due_at)
-    select lane, message_id, key, topic, payload, headers, mandatory, created_at, attempts + 1,
-      clock_timestamp() + ${delayMs} * interval '1 millisecond'
-    from moved`.execute(tx)
-}
-
-async function bury<Tables extends OutboxTables>(tx: Kysely<Tables>, message: ReadMessage, reason: string) {
-  const { lane, id } = message
-  const { numAffectedRows } = await sql`
-    with buried as (
-      insert into dead_letters
-        (lane, message_id, key, topic, payload, headers, mandatory, created_at, attempts, source, reason)
-      select lane, message_id, key, topic, payload, headers, mandatory, created_at, attempts + 1, 'outbox', ${reason}
-      from outbox_messages where lane = ${lane} and id = ${id}
-      on conflict do nothing
-      returning 1
+  // A plan may be made for an empty table and kept when there are a million rows, and a join would then scan them all.
+  // Lateral, with an offset, finds each row by its key. No other session changes rows of a locked lane, so they stay
+  // at their ctid.
+  const found = db
+    .selectFrom(
+      sql<{ lane: number; id: string }>`unnest(${lanes}::smallint[], ${ids}::bigint[])`.as<'done'>(
+        sql`done (lane, id)`,
+      ),
     )
-    delete from outbox_messages where lane = ${lane} and id = ${id} and exists (select from buried)`.execute(tx)
-  // An unresolved dead letter of its key and topic is in the way: this one waits until an operator has seen to that.
-  if (numAffectedRows === 0n) await delay(tx, message, BLOCKED_MS)
+    .crossJoinLateral((eb) =>
+      eb
+        .selectFrom('outbox_messages as m')
+        .select(sql`m.ctid`.as('ctid'))
+        .whereRef('m.lane', '=', 'done.lane')
+        .whereRef('m.id', '=', 'done.id')
+        .offset(sql.lit(0))
+        .as('found'),
+    )
+    .select('found.ctid')
+  return db.deleteFrom('outbox_messages').where(sql`ctid`, '=', sql`any(array${found})`)
+}
+
+/** Delays a message, and counts the attempt. */
+async function delay(tx: Kysely<OutboxTables>, message: ReadMessage, delayMs: number) {
+  await schedule(tx, [message], { attempts: sql`attempts + 1`, refused: false, delayMs: sql`${delayMs}::float8` })
+}
+
+/** Moves messages of refused topics, by one statement: one for each message would take longer than a pass has. */
+async function move(tx: Kysely<OutboxTables>, refused: readonly { message: ReadMessage; delayMs: number }[]) {
+  const delays = new Map(refused.map(({ message, delayMs }) => [message.topic, delayMs]))
+  const delayMs = sql`(${[...delays.values()]}::float8[])[array_position(${[...delays.keys()]}::text[], topic)]`
+  const messages = refused.map(({ message }) => message)
+  await schedule(tx, messages, { attempts: sql`attempts`, refused: true, delayMs })
+}
+
+async function schedule(
+  tx: Kysely<OutboxTables>,
+  messages: readonly ReadMessage[],
+  { attempts, refused, delayMs }: { attempts: RawBuilder<unknown>; refused: boolean; delayMs: RawBuilder<unknown> },
+) {
+  await tx
+    .with('moved', (db) => deletion(db, messages).returningAll())
+    .insertInto('outbox_scheduled')
+    .columns([...MESSAGE_COLUMNS, 'created_at', 'attempts', 'refused', 'due_at'])
+    .expression((eb) =>
+      eb
+        .selectFrom('moved')
+        .select([...MESSAGE_COLUMNS, 'created_at', attempts.as('attempts'), sql.lit(refused).as('refused')])
+        .select(sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`.as('due_at'))
+        .orderBy('created_at')
+        .orderBy('id'),
+    )
+    .execute()
+}
+
+async function bury(tx: Kysely<OutboxTables>, message: ReadMessage, reason: string) {
+  const { lane, id } = message
+  const { numDeletedRows } = await tx
+    .with('buried', (db) =>
+      db
+        .insertInto('dead_letters')
+        .columns([...MESSAGE_COLUMNS, 'created_at', 'attempts', 'source', 'reason'])
+        .expression((eb) =>
+          eb
+            .selectFrom('outbox_messages')
+            .select([...MESSAGE_COLUMNS, 'created_at', sql<number>`attempts + 1`.as('attempts')])
+            .select([sql.lit('outbox').as('source'), sql<string>`${reason}`.as('reason')])
+            .where('lane', '=', lane)
+            .where('id', '=', id),
+        )
+        .onConflict((conflict) => conflict.doNothing())
+        .returning('id'),
+    )
+    .deleteFrom('outbox_messages')
+    .where('lane', '=', lane)
+    .where('id', '=', id)
+    .where((eb) => eb.exists(eb.selectFrom('buried').select('id')))
+    .executeTakeFirstOrThrow()
+  // An unresolved dead letter has the same topic and key. This message waits until an operator resolves that one.
+  if (numDeletedRows === 0n) await delay(tx, message, BLOCKED_MS)
 }

@@ -1,4 +1,4 @@
-import type { ColumnType, Generated } from 'kysely'
+import type { ColumnType, Generated, Kysely } from 'kysely'
 
 interface MessageColumns {
   lane: number
@@ -18,7 +18,7 @@ export interface OutboxMessagesTable extends MessageColumns {}
 
 export interface OutboxScheduledTable extends MessageColumns {
   due_at: Date
-  /** Moved out of the way of other topics, because the broker refused its own. */
+  /** True if the broker refused the message's topic, and the message was moved out of the way of other topics. */
   refused: Generated<boolean>
 }
 
@@ -37,3 +37,14 @@ export interface OutboxTables {
   outbox_scheduled: OutboxScheduledTable
   dead_letters: DeadLettersTable
 }
+
+/**
+ * The user's database, seen as the outbox's. The builder cannot check names against the tables of a type parameter, and
+ * these tables are among the user's.
+ */
+export function outboxOf<Tables extends OutboxTables>(db: Kysely<Tables>): Kysely<OutboxTables> {
+  return db as unknown as Kysely<OutboxTables>
+}
+
+/** What a message is, in whichever table it is stored: the columns that move with it. */
+export const MESSAGE_COLUMNS = ['lane', 'message_id', 'key', 'topic', 'payload', 'headers', 'mandatory'] as const

@@ -1,24 +1,25 @@
-import { retryDelayMs } from './decide.ts'
+import { defined, fullJitterMs } from '@cashflow/async'
 import type { OutboxMessage } from './message.ts'
 import type { PublishOutcome } from './publisher.ts'
 
-/** How many messages of refused topics a pass reads of each lane. */
+/** Messages of limited topics that a pass reads of each lane. */
 const PER_LANE_MAX = 16
-/** How long a confirmed message says that the broker as a whole is neither full nor failing. */
+/** How long a confirmed message shows that the broker as a whole is neither full nor failing. */
 const CONFIRMED_MS = 5_000
 const WAIT_FIRST_MS = 1_000
 const WAIT_MAX_MS = 60_000
-/** A topic of which nothing was heard for this long is forgotten: its messages may be gone. */
+/** A topic without answers for this long is forgotten: its messages may be gone. */
 const FORGET_MS = 2 * WAIT_MAX_MS
 
-/** What a pass reads sparingly, so that it gets past it. */
-export interface Sparing {
+/** How many messages of topics that the broker refuses a pass reads, so that it reads past them. */
+export interface TopicQuota {
+  /** The limited topics: some of their messages were nacked in the last pass that had any. */
   readonly topics: readonly string[]
-  /** How many of their messages it reads of each lane, all of these topics together. */
+  /** Messages of all these topics together that a pass reads of each lane. */
   readonly perLaneMax: number
 }
 
-/** A topic that was refused from now on, or is accepted again. */
+/** A topic that the broker began to refuse, or accepts again. */
 export type TopicChange =
   | { readonly topic: string; readonly change: 'refused'; readonly messages: number }
   | { readonly topic: string; readonly change: 'accepted'; readonly refusedMs: number }
@@ -27,43 +28,43 @@ export type TopicChange =
 export interface Verdict {
   readonly changes: readonly TopicChange[]
   /**
-   * How long the topic's nacked messages are moved out of the way, in milliseconds. Undefined where they stay: no other
-   * topic's messages would get past them either.
+   * How long the topic's nacked messages leave their lane, in milliseconds. Undefined if they stay in it: the broker would
+   * not accept other topics either.
    */
   moveMs(topic: string): number | undefined
 }
 
-/** The oldest of a topic's messages that were moved out of the way. */
-export interface Oldest {
+/** The oldest of a topic's messages that have left their lane because they were refused. */
+export interface OldestOfTopic {
   readonly topic: string
   readonly due: boolean
 }
 
 /**
- * What one relay knows of the topics that the broker refuses. Its passes and promotions share it. It is a hint: a relay
+ * What one relay knows about topics that the broker refuses. Its passes and its promotion share it. It is a hint: a relay
  * that has forgotten it learns it again from the next pass.
  */
 export interface Topics {
-  sparing(): Sparing
-  /** To be called once for the answers to all messages of a pass, each outcome at its message's index. */
+  quota(): TopicQuota
+  /** Records the answers to all messages of a pass, each outcome at its message's index. Called once for each pass. */
   judge(messages: readonly OutboxMessage[], outcomes: readonly PublishOutcome[]): Verdict
-  /** Which topics' moved messages are to be tried now; each of them counts as tried. */
-  toTry(oldest: readonly Oldest[]): string[]
-  /** Whether a topic whose messages were moved has been accepted since they were last looked at. */
+  /** Returns the topics whose refused messages are tried now. Each of them counts as tried. */
+  dueForTry(oldest: readonly OldestOfTopic[]): string[]
+  /** True if the broker has accepted a topic with refused messages since they were last looked at. */
   readonly reopened: boolean
 }
 
 interface TopicState {
-  heardAt: number
+  answeredAt: number
   confirmedAt: number
-  /** Some of its messages were nacked in the last pass that had any. */
-  sparse: boolean
-  /** Since when all of them are. */
+  /** True if some of its messages were nacked in the last pass that had any. */
+  isLimited: boolean
+  /** When a pass had all of its messages nacked, and none was confirmed since. */
   refusedAt: number | undefined
-  /** Nothing was nacked in the last pass that had any of its messages, and none was promoted since. */
-  open: boolean
+  /** True if nothing was nacked in the last pass that had any of its messages, and none was promoted since. */
+  isOpen: boolean
   waitMs: number
-  /** When its moved messages are tried again; a refusal before that says nothing new. */
+  /** When its refused messages are tried again. A nack before that makes no wait longer. */
   tryAt: number
 }
 
@@ -73,76 +74,83 @@ export function createTopics({
   perLaneMax = PER_LANE_MAX,
 } = {}): Topics {
   const states = new Map<string, TopicState>()
-  /** Topics whose moved messages wait, as far as known. */
-  let moved = new Set<string>()
-  // While all topics are refused nothing of them is read at all until then.
-  let holdUntil = 0
-  let holds = 0
+  /** Topics with refused messages that have left their lanes, as far as known. */
+  let refusedTopics = new Set<string>()
+  // Until then passes read no message of limited topics, because all topics are refused.
+  let backOffUntil = 0
+  let backOffs = 0
 
   function stateOf(topic: string): TopicState {
     const known = states.get(topic)
     if (known) return known
-    const never = Number.NEGATIVE_INFINITY
-    const state = { heardAt: now(), confirmedAt: never, sparse: false, open: false, waitMs: 0, tryAt: never }
-    const created: TopicState = { ...state, refusedAt: undefined }
+    const created = newState(now())
     states.set(topic, created)
     return created
   }
 
   function forgetOld(at: number): void {
-    for (const [topic, { heardAt }] of states) if (at - heardAt > FORGET_MS) states.delete(topic)
+    for (const [topic, { answeredAt }] of states) if (at - answeredAt > FORGET_MS) states.delete(topic)
   }
 
-  /** Whether the broker has taken messages of other topics lately. */
-  function othersPass(topic: string, at: number): boolean {
+  /** True if the broker has confirmed messages of other topics lately. */
+  function acceptsOthers(topic: string, at: number): boolean {
     for (const [other, { confirmedAt, refusedAt }] of states)
       if (other !== topic && refusedAt === undefined && at - confirmedAt <= CONFIRMED_MS) return true
     return false
   }
 
   return {
-    sparing() {
+    quota() {
       const at = now()
       forgetOld(at)
-      const topics = [...states].filter(([, { sparse }]) => sparse).map(([topic]) => topic)
-      return { topics, perLaneMax: at < holdUntil ? 0 : perLaneMax }
+      const topics = [...states].filter(([, { isLimited }]) => isLimited).map(([topic]) => topic)
+      return { topics, perLaneMax: at < backOffUntil ? 0 : perLaneMax }
     },
     judge(messages, outcomes) {
       const at = now()
-      const heard = count(messages, outcomes)
+      const answers = countAnswers(messages, outcomes)
       const changes: TopicChange[] = []
-      for (const [topic, counts] of heard) {
-        const change = hear(stateOf(topic), counts, at)
+      for (const [topic, counts] of answers) {
+        const change = recordAnswers(stateOf(topic), counts, at)
         if (change) changes.push({ topic, ...change })
       }
-      const nacked = [...heard].filter(([, counts]) => counts.nacked > 0)
+      const nacked = [...answers].filter(([, counts]) => counts.nacked > 0)
       const moveMs = new Map(
-        nacked.map(([topic]) => [topic, othersPass(topic, at) ? stateOf(topic).waitMs : undefined]),
+        nacked.map(([topic]) => [topic, acceptsOthers(topic, at) ? stateOf(topic).waitMs : undefined]),
       )
       if (nacked.some(([topic]) => moveMs.get(topic) === undefined)) {
-        holds = [...heard].some(([, { confirmed }]) => confirmed > 0) ? 0 : holds + 1
-        holdUntil = at + backoffMs(holds, random)
-      } else if (heard.size > 0) {
-        holds = 0
-        holdUntil = 0
+        backOffs = [...answers].some(([, { confirmed }]) => confirmed > 0) ? 0 : backOffs + 1
+        backOffUntil = at + relayBackoffMs(backOffs, random)
+      } else if (answers.size > 0) {
+        backOffs = 0
+        backOffUntil = 0
       }
       return { changes, moveMs: (topic) => moveMs.get(topic) }
     },
-    toTry(oldest) {
+    dueForTry(oldest) {
       const at = now()
-      moved = new Set(oldest.map(({ topic }) => topic))
+      refusedTopics = new Set(oldest.map(({ topic }) => topic))
       return oldest.flatMap(({ topic, due }) => (startTry(stateOf(topic), due, at) ? [topic] : []))
     },
     get reopened() {
-      for (const topic of moved) if (states.get(topic)?.open) return true
+      for (const topic of refusedTopics) if (states.get(topic)?.isOpen) return true
       return false
     },
   }
 }
 
-/** Between 50 ms and 5 s, so that relays do not come back all at once and none spins. */
-export function backoffMs(failures: number, random = Math.random): number {
-  return 50 + Math.min(4_950, retryDelayMs(failures, random))
+function newState(answeredAt: number): TopicState {
+  const never = Number.NEGATIVE_INFINITY
+  const times = { answeredAt, confirmedAt: never, refusedAt: undefined, tryAt: never }
+  return { ...times, isLimited: false, isOpen: false, waitMs: 0 }
+}
+
+/**
+ * Pause of a relay after `failures` failures in a row, in milliseconds: between 50 ms, so that no loop spins, and 5 s.
+ * The jitter keeps relays from coming back at the same moment.
+ */
+export function relayBackoffMs(failures: number, random = Math.random): number {
+  return 50 + Math.min(4_950, fullJitterMs(failures, { baseMs: 1_000, capMs: 300_000, random }))
 }
 
 interface Counts {
@@ -151,16 +159,13 @@ interface Counts {
   nacked: number
 }
 
-/** Of topics about which the broker said whether it takes them. */
-function count(messages: readonly OutboxMessage[], outcomes: readonly PublishOutcome[]): Map<string, Counts> {
+/** Counts the outcomes of each topic. Topics without a confirm or a nack are left out: the broker did not decide. */
+function countAnswers(messages: readonly OutboxMessage[], outcomes: readonly PublishOutcome[]): Map<string, Counts> {
   const byTopic = new Map<string, Counts>()
   for (const [index, { topic }] of messages.entries()) {
-    let counts = byTopic.get(topic)
-    if (!counts) {
-      counts = { messages: 0, confirmed: 0, nacked: 0 }
-      byTopic.set(topic, counts)
-    }
-    const status = outcomes[index]?.status
+    const counts = byTopic.get(topic) ?? { messages: 0, confirmed: 0, nacked: 0 }
+    byTopic.set(topic, counts)
+    const { status } = defined(outcomes[index], 'outcome of a message')
     counts.messages += 1
     if (status === 'confirmed') counts.confirmed += 1
     else if (status === 'nacked') counts.nacked += 1
@@ -171,10 +176,10 @@ function count(messages: readonly OutboxMessage[], outcomes: readonly PublishOut
 
 type Change = { change: 'refused'; messages: number } | { change: 'accepted'; refusedMs: number }
 
-function hear(state: TopicState, { messages, confirmed, nacked }: Counts, at: number): Change | undefined {
-  state.heardAt = at
-  state.sparse = nacked > 0
-  state.open = nacked === 0
+function recordAnswers(state: TopicState, { messages, confirmed, nacked }: Counts, at: number): Change | undefined {
+  state.answeredAt = at
+  state.isLimited = nacked > 0
+  state.isOpen = nacked === 0
   if (confirmed > 0) {
     const { refusedAt } = state
     state.confirmedAt = at
@@ -193,16 +198,20 @@ function hear(state: TopicState, { messages, confirmed, nacked }: Counts, at: nu
   return { change: 'refused', messages: nacked }
 }
 
-/** @param due whether the oldest of its moved messages is */
+/**
+ * Starts a try of a topic's refused messages if it is time for one.
+ *
+ * @param due true if the oldest of them is due
+ */
 function startTry(state: TopicState, due: boolean, at: number): boolean {
-  if (state.open) {
-    // Clocked by confirms: the next batch follows the next pass in which nothing of the topic was nacked.
-    state.open = false
+  if (state.isOpen) {
+    // Confirms set the pace: the next batch follows the next pass in which no message of the topic was nacked.
+    state.isOpen = false
     state.tryAt = at + WAIT_FIRST_MS
     return true
   }
   if (!due || at < state.tryAt) return false
-  state.heardAt = at
+  state.answeredAt = at
   waitLonger(state, at)
   return true
 }

@@ -14,7 +14,7 @@ import {
 } from '../src/index.ts'
 import { createTestOutbox, messages, type TestOutbox } from './test-outbox.ts'
 
-describe('what PostgreSQL cannot read of the outbox', () => {
+describe('outbox with rows that PostgreSQL cannot read', () => {
   let outbox: TestOutbox
   let rows: UnreadableRows | undefined
   let db: Kysely<OutboxTables>
@@ -38,7 +38,7 @@ describe('what PostgreSQL cannot read of the outbox', () => {
     db = new Kysely<OutboxTables>({ dialect: new PostgresDialect({ pool: openPool(rows.url) }) })
   }
   const schedule = (count: number) => outbox.db.transaction().execute((tx) => scheduleMessages(tx, messages(count), 0))
-  /** Promotes until nothing more is moved. */
+  /** Promotes until no more messages are moved. */
   async function promoteAll(search = createSpanSearch()): Promise<number> {
     let sum = 0
     const topics = createTopics()
@@ -46,7 +46,7 @@ describe('what PostgreSQL cannot read of the outbox', () => {
     return sum
   }
 
-  it('stops no other scheduled message, and is moved when it is repaired', async () => {
+  it('moves all other scheduled messages, and the unreadable ones once they are repaired', async () => {
     await schedule(700)
     await damage('outbox_scheduled', 'id in (3, 350, 351)')
     const search = createSpanSearch()
@@ -59,10 +59,10 @@ describe('what PostgreSQL cannot read of the outbox', () => {
     expect(await outbox.backlog()).to.equal(700)
   })
 
-  it('of one refused topic stops neither another one nor scheduled messages', async () => {
+  it('moves scheduled messages and other refused topics past an unreadable message of a refused topic', async () => {
     await schedule(9)
     await sql`update outbox_scheduled set topic = 'refused ' || id % 3, refused = id % 3 > 0`.execute(outbox.db)
-    // The oldest of its topic can be read, the next one cannot.
+    // The oldest message of the topic can be read, the next one cannot.
     await damage('outbox_scheduled', `topic = 'refused 1' and id > 1`)
     expect(await promoteAll()).to.equal(6)
     expect(met.length).to.be.above(0)
@@ -70,11 +70,11 @@ describe('what PostgreSQL cannot read of the outbox', () => {
     expect(left.map(({ topic }) => topic)).to.deep.equal(['refused 1', 'refused 1', 'refused 1'])
   })
 
-  it('stops the look below the floors for no other lane', async () => {
+  it('checks the floors of all other lanes when a lane cannot be read', async () => {
     await outbox.db.transaction().execute((tx) => appendMessages(tx, messages(300)))
     const floors = createFloors()
     await damage('outbox_messages', 'lane in (0, 5)')
-    // As if all lanes had a floor, with messages below it in the last one only.
+    // All lanes get a floor, and only the last one has messages below it.
     const ids = await sql`delete from outbox_messages where lane not in (0, 5, 31)`.execute(outbox.db)
     expect(ids.numAffectedRows).to.not.equal(0n)
     const pass = { xmin: 0n, lowestLeft: undefined, cut: false, lastRead: 1_000n }
@@ -89,7 +89,7 @@ describe('what PostgreSQL cannot read of the outbox', () => {
     ])
   })
 
-  it('hides only its lane from the look for what waits the longest', async () => {
+  it('finds the oldest message in all other lanes when a lane cannot be read', async () => {
     await outbox.db.transaction().execute((tx) => appendMessages(tx, messages(300)))
     await sql`update outbox_messages set created_at = now() - interval '1 hour' where lane = 7`.execute(outbox.db)
     await damage('outbox_messages', 'lane in (0, 5)')

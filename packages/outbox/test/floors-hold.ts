@@ -6,7 +6,7 @@ import type { TestOutbox } from './test-outbox.ts'
 
 const verdicts = fc.array(fc.nat(5), { minLength: 1, maxLength: 6 })
 const relay = fc.nat(1)
-// Whether the broker refuses what it may, all of it.
+// True if the broker refuses all messages of the refusable topic.
 const refuses = fc.boolean()
 const writer = fc.nat(3)
 
@@ -29,7 +29,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('forget' as const), relay }) },
 )
 
-/** A property of random steps: nothing stays behind a floor, and each key keeps its order. */
+/** Property of random steps: no message stays below a floor, and each key keeps its order. */
 export const floorsHold = (outbox: TestOutbox) =>
   fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 100, size: 'max' }), async (steps) => {
     await sql`truncate outbox_messages, outbox_scheduled`.execute(outbox.db)
@@ -39,7 +39,7 @@ export const floorsHold = (outbox: TestOutbox) =>
     } finally {
       await world.end()
     }
-    // Nothing behind: with the floors that they have by now, the relays find all that was committed.
+    // With the floors that the relays have at the end, they find all committed messages.
     await world.drain()
     expect(await outbox.backlog(), 'left behind a floor').to.equal(0)
     expect(world.firstDeliveries.map(({ messageId }) => messageId)).to.have.members(

@@ -14,11 +14,11 @@ describe('floors', () => {
   })
   after(() => outbox.drop())
 
-  it('leave nothing behind and keep each key in order, however late writers commit', async () => {
+  it('leave no message behind and keep each key in order, however late producers commit', async () => {
     await fc.assert(floorsHold(outbox), { numRuns: 15 })
   })
 
-  it('move past deleted messages, so that old ones are not read again', async () => {
+  it('move past deleted messages, so that their dead tuples are not read again', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const news = () => ({ messageId: randomUUID(), key: 'a', topic: 't', payload: null })
@@ -26,7 +26,7 @@ describe('floors', () => {
       outbox.db,
     )
     const before = Number(rows[0]?.last)
-    // Any transaction of the whole server holds a floor back, those of other tests too: how soon is up to them.
+    // Any transaction on the server holds a floor back, also one of another test, so the time that this takes varies.
     await eventually(
       async () => {
         await outbox.db.transaction().execute((tx) => appendMessages(tx, [news()]))
@@ -40,7 +40,7 @@ describe('floors', () => {
     )
   })
 
-  it('are forgotten when a message is found below one, and else kept', async () => {
+  it('are forgotten when a message is found below one of them, and kept otherwise', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const lost = { messageId: randomUUID(), key: 'a', topic: 't', payload: 'lost' }
@@ -60,7 +60,7 @@ describe('floors', () => {
     await runPass({ db: outbox.db, publisher, floors, topics: createTopics(), limits: LIMITS }, 0)
     expect(publisher.published.map(({ messageId }) => messageId)).to.deep.equal([lost.messageId])
 
-    // The next one is above the same floor.
+    // The next message lies above the same floor.
     for (const [xid, xmin] of [[4n], [5n], [6n, 6n]] as const)
       floors.observe(floors.view(), lane, { ...pass, xid, xmin: xmin ?? 0n, lastRead: BigInt(id) })
     const view = floors.view()
@@ -70,7 +70,7 @@ describe('floors', () => {
     expect(floors.view()).to.equal(view)
   })
 
-  it('do not move while a writer that may hold a lower id is still open', async () => {
+  it('do not move while a producer that may hold a lower id is still open', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const late = await outbox.db.startTransaction().execute()
@@ -90,7 +90,7 @@ describe('floors', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
-  it('do not move past a message that was left in its place', async () => {
+  it('do not move past a message that was left in its lane', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const append = (payload: unknown) => {
@@ -109,7 +109,7 @@ describe('floors', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
-  it('do not move past what the size limit kept back', async () => {
+  it('do not move past messages that the size limit kept back', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const news = Array.from({ length: 40 }, () => ({
@@ -120,7 +120,7 @@ describe('floors', () => {
     }))
     await outbox.db.transaction().execute((tx) => appendMessages(tx, news))
     const publisher = scriptedPublisher()
-    // The first pass sees them all; those after it are kept short.
+    // The first pass reads all messages; the size limit cuts the later passes short.
     const pass = (bytesMax: number, refuse = false) =>
       runPass(
         {
@@ -133,23 +133,24 @@ describe('floors', () => {
         0,
       )
     await pass(1_000_000, true)
-    for (let left = 40; left > 0; left = await outbox.backlog()) expect((await pass(1_000)).settlements).to.not.be.empty
+    for (let left = 40; left > 0; left = await outbox.backlog())
+      expect((await pass(1_000)).dispositions).to.not.be.empty
     expect(new Set(publisher.published.map(({ messageId }) => messageId)).size).to.equal(40)
   })
 })
 
-describe('an observation', () => {
+describe('observation of a lane', () => {
   const seen = { lowestLeft: undefined, cut: false }
 
-  it('counts only for a pass that began after the step before it had been taken', () => {
+  it('moves the floor only if its pass began after the previous step', () => {
     const floors = createFloors()
     const early = floors.view()
-    // Both passes began before anything was known. The first shows 10; the second has an xid that a writer of id 9,
-    // still open, may be younger than.
+    // Both passes began before any id was read. The first one reads id 10. A producer of id 9 may still be open, and may
+    // have a younger xid than the second pass.
     floors.observe(early, 0, { ...seen, xid: 100n, xmin: 100n, lastRead: 10n })
     floors.observe(early, 0, { ...seen, xid: 101n, xmin: 101n, lastRead: 11n })
     const later = floors.view()
-    expect(later[0]).to.deep.equal({ generation: 0, floor: 0n, shown: 10n })
+    expect(later[0]).to.deep.equal({ generation: 0, floor: 0n, maxIdRead: 10n })
     floors.observe(later, 0, { ...seen, xid: 110n, xmin: 105n, lastRead: undefined })
     floors.observe(floors.view(), 0, { ...seen, xid: 120n, xmin: 110n, lastRead: undefined })
     expect(floors.view()[0]?.floor, 'xid 110 itself may be open').to.equal(0n)
@@ -157,7 +158,7 @@ describe('an observation', () => {
     expect(floors.view()[0]?.floor).to.equal(10n)
   })
 
-  it('of other lanes is a step as well, and one that began before that counts where its snapshot is younger', () => {
+  it('of another lane sets the fence, and a pass that began earlier moves the floor if its snapshot is younger', () => {
     const floors = createFloors()
     floors.observe(floors.view(), 0, { ...seen, xid: 100n, xmin: 100n, lastRead: 10n })
     const view = floors.view()
@@ -165,10 +166,10 @@ describe('an observation', () => {
     floors.observe(view, 0, { ...seen, xid: 102n, xmin: 101n, lastRead: 20n })
     expect(floors.view()[0]?.floor, 'xid 101 itself may be open').to.equal(0n)
     floors.observe(view, 0, { ...seen, xid: 102n, xmin: 102n, lastRead: 20n })
-    expect(floors.view()[0]).to.deep.equal({ generation: 0, floor: 10n, shown: 20n })
+    expect(floors.view()[0]).to.deep.equal({ generation: 0, floor: 10n, maxIdRead: 20n })
   })
 
-  it('does not count once the floors were forgotten', () => {
+  it('does not count after the floors were forgotten', () => {
     const floors = createFloors()
     const view = floors.view()
     floors.forget()
@@ -177,10 +178,10 @@ describe('an observation', () => {
   })
 
   for (const [what, more, floor] of [
-    ['what was read', {}, 10n],
+    ['the highest id read', {}, 10n],
     ['just below the lowest id that stays', { lowestLeft: 7n, lastRead: 12n }, 6n],
-    ['the last id read, where the limit cut it short', { cut: true, lastRead: 8n }, 8n],
-    ['nothing, where the limit kept all of the lane back', { cut: true }, 0n],
+    ['the last id read, if the limit cut the read short', { cut: true, lastRead: 8n }, 8n],
+    ['0, if the limit kept the whole lane back', { cut: true }, 0n],
   ] as const) {
     it(`moves the floor to ${what}`, () => {
       const floors = createFloors()

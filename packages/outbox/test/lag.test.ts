@@ -6,7 +6,7 @@ import { createTestOutbox, type TestOutbox } from './test-outbox.ts'
 
 const MINUTE_MS = 60_000
 
-describe("the outbox's lag", () => {
+describe('outbox lag', () => {
   let outbox: TestOutbox
   beforeEach(async () => {
     outbox = await createTestOutbox()
@@ -23,13 +23,13 @@ describe("the outbox's lag", () => {
   const schedule = (delayMs: number) =>
     outbox.db.transaction().execute((tx) => scheduleMessages(tx, messages(3), delayMs))
 
-  it('is nothing while nothing waits, whatever is scheduled for later', async () => {
+  it('is 0 while no message waits, even if messages are scheduled for later', async () => {
     expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.equal(0)
     await schedule(60 * MINUTE_MS)
     expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.equal(0)
   })
 
-  it('is the age of the oldest message, in whichever lane', async () => {
+  it('is the age of the oldest message in any lane', async () => {
     const news = messages(50)
     await outbox.db.transaction().execute((tx) => appendMessages(tx, news))
     await sql`update outbox_messages set created_at = created_at - interval '5 minutes'
@@ -39,7 +39,7 @@ describe("the outbox's lag", () => {
     expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.be.within(5 * MINUTE_MS, 60 * MINUTE_MS)
   })
 
-  it('counts a scheduled message from when it is due, before and after it is promoted', async () => {
+  it('counts the age of a scheduled message from when it is due, before and after it is promoted', async () => {
     await schedule(0)
     await sql`update outbox_scheduled
       set created_at = now() - interval '1 day', due_at = now() - interval '5 minutes'`.execute(outbox.db)
@@ -48,7 +48,7 @@ describe("the outbox's lag", () => {
     expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.be.within(5 * MINUTE_MS, 60 * MINUTE_MS)
   })
 
-  it('counts a refused message from when it was appended, due or not, and among younger ones when it is back', async () => {
+  it('counts the age of a refused message from when it was appended: due, not due, and back in its lane behind younger ones', async () => {
     await schedule(60_000)
     await sql`update outbox_scheduled set refused = true, created_at = now() - interval '5 minutes'`.execute(outbox.db)
     expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.be.within(5 * MINUTE_MS, 60 * MINUTE_MS)
@@ -58,7 +58,7 @@ describe("the outbox's lag", () => {
     expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.be.within(5 * MINUTE_MS, 60 * MINUTE_MS)
   })
 
-  it('is nothing to those whose topics do not wait', async () => {
+  it('is 0 for topics without messages', async () => {
     await outbox.db.transaction().execute((tx) => appendMessages(tx, messages(3)))
     await schedule(0)
     await sql`update outbox_scheduled set refused = true`.execute(outbox.db)

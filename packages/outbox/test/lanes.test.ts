@@ -4,16 +4,16 @@ import { appendMessages, createFloors } from '../src/index.ts'
 import { lockLanes } from '../src/lanes.ts'
 import { createTestOutbox, messages, type TestOutbox } from './test-outbox.ts'
 
-describe('the lock of lanes', () => {
+describe('lock of lanes', () => {
   let outbox: TestOutbox
   beforeEach(async () => {
     outbox = await createTestOutbox()
   })
   afterEach(() => outbox.drop())
 
-  it('takes none and no xid when there is nothing to do', async () => {
+  it('takes no lane and no xid while the outbox is empty', async () => {
     const tx = await outbox.db.startTransaction().execute()
-    expect(await lockLanes(tx, createFloors().view(), { start: 5, span: 32, lanesMax: 8 })).to.deep.include({
+    expect(await lockLanes(tx, createFloors().view(), { startLane: 5, laneCount: 32, lanesMax: 8 })).to.deep.include({
       lanes: [],
     })
     const { rows } = await sql<{ xid: string | null }>`select pg_current_xact_id_if_assigned()::text as xid`.execute(tx)
@@ -21,7 +21,7 @@ describe('the lock of lanes', () => {
     expect(rows).to.deep.equal([{ xid: null }])
   })
 
-  it('looks for messages in no more lanes than it takes', async () => {
+  it('looks for messages in no more lanes than it locks', async () => {
     await outbox.db.transaction().execute((tx) => appendMessages(tx, messages(1_000)))
     const looks = await outbox.db.transaction().execute(async (tx) => {
       const count = async () => {
@@ -30,7 +30,7 @@ describe('the lock of lanes', () => {
         return rows[0]?.looks ?? Number.NaN
       }
       const before = await count()
-      const { lanes } = await lockLanes(tx, createFloors().view(), { start: 30, span: 32, lanesMax: 4 })
+      const { lanes } = await lockLanes(tx, createFloors().view(), { startLane: 30, laneCount: 32, lanesMax: 4 })
       expect(lanes).to.deep.equal([30, 31, 0, 1])
       return (await count()) - before
     })

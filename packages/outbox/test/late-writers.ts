@@ -13,15 +13,15 @@ import {
 import { laneOf } from '../src/message.ts'
 import { LIMITS, scriptedPublisher, type TestOutbox } from './test-outbox.ts'
 
-// Several keys in each of two lanes: a floor has to mind every writer of its lane.
+// Several keys in each of two lanes: a floor depends on every producer of its lane.
 export const KEYS = Array.from({ length: 1_000 }, (_, index) => `key ${index}`)
   .filter((key) => laneOf(key) < 2)
   .slice(0, 8)
 
-/** Those whose topic the broker refuses at times: a refused message loses its place. */
+/** Keys whose topic the broker refuses at times: a refused message loses its place in the order. */
 export const REFUSABLE: ReadonlySet<string> = new Set(KEYS.filter((_, index) => index % 2 === 1))
 
-/** What may happen next; numbers choose among what is there at the time. */
+/** One random step. Its numbers choose among the producers, relays and passes that exist at the time. */
 export type Step =
   | { do: 'append'; writer: number; key: number; count: number }
   | { do: 'commit' | 'rollback'; writer: number }
@@ -35,7 +35,7 @@ interface Writer {
   appended: { messageId: string; key: string }[]
 }
 
-/** Two relays that know nothing of each other, and writers that hold the row lock of each key that they write. */
+/** Two independent relays, and producers that hold the row lock of each key that they write. */
 export function createWorld({ db, backlog }: TestOutbox) {
   const writers = new Map<number, Writer>()
   const holders = new Map<string, number>()
@@ -50,7 +50,7 @@ export function createWorld({ db, backlog }: TestOutbox) {
   let lane = 0
 
   async function append(id: number, key: string, count: number): Promise<void> {
-    // The aggregate's row lock: who writes a key holds it until the end of its transaction.
+    // The row lock of the aggregate: a producer holds it until the end of its transaction.
     if (holders.has(key) && holders.get(key) !== id) return
     holders.set(key, id)
     const writer = writers.get(id) ?? { tx: await db.startTransaction().execute(), appended: [] }
@@ -72,7 +72,7 @@ export function createWorld({ db, backlog }: TestOutbox) {
     } else await writer.tx.rollback().execute()
   }
 
-  /** Resolves once the pass is over, or, when it is held, once it waits for its confirms. */
+  /** Resolves when the pass has ended. If the pass is held, resolves when it waits for its confirms. */
   async function pass(
     { relay, verdicts, refuses }: { relay: number; verdicts: readonly number[]; refuses: boolean },
     held?: Promise<void>,
@@ -92,7 +92,7 @@ export function createWorld({ db, backlog }: TestOutbox) {
       index += 1
       publishing.resolve()
       await held
-      // Unknown stays in place, though the broker has it: it is delivered again later, as a duplicate.
+      // An unanswered message stays in its lane although the broker has it: it is delivered again, as a duplicate.
       return verdict === 0 ? { status: 'unknown', reason: 'deadline' } : { status: 'confirmed' }
     })
     const limits = { ...LIMITS, lanesMax: 2, messagesPerLaneMax: 3 }
@@ -104,7 +104,7 @@ export function createWorld({ db, backlog }: TestOutbox) {
     await (held ? Promise.race([publishing.promise, over]) : over)
   }
 
-  /** As if all that was refused were due. */
+  /** Makes all refused messages due, and promotes. */
   async function promote(relay: number): Promise<void> {
     clock += 60_000
     await sql`update outbox_scheduled set due_at = now()`.execute(db)

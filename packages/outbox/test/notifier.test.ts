@@ -5,7 +5,7 @@ import type pg from 'pg'
 import { createNotifier, OUTBOX_CHANNEL } from '../src/index.ts'
 import { createTestOutbox, type TestOutbox } from './test-outbox.ts'
 
-describe('a notifier', () => {
+describe('notifier', () => {
   let outbox: TestOutbox
   let listener: pg.Client
   const heard: (string | undefined)[] = []
@@ -20,7 +20,7 @@ describe('a notifier', () => {
     await outbox.drop()
   })
 
-  it('tells at once of the first commit, and once of all that follow in its pause', async () => {
+  it('notifies at once of the first commit, and once of all commits within the next 10 ms', async () => {
     const notifier = createNotifier(outbox.db)
     for (let commit = 1; commit <= 100; commit += 1) notifier.notify()
     await eventually(() => expect(heard).to.have.length.above(1))
@@ -29,11 +29,11 @@ describe('a notifier', () => {
     expect(heard).to.deep.equal(['', '', 'the end'])
   })
 
-  it('tells when a notification fails, and when one succeeds again', async () => {
-    const told: string[] = []
+  it('reports a notification that fails, and the next one that succeeds', async () => {
+    const reported: string[] = []
     const fails = {
-      holds: ({ error }: { error: unknown }) => void told.push(String(error)),
-      isOver: () => void told.push('sent'),
+      holds: ({ error }: { error: unknown }) => void reported.push(String(error)),
+      isOver: () => void reported.push('sent'),
     }
     const db = new Kysely({ dialect: new PostgresDialect({ pool: openPool(outbox.url, { max: 1 }) }) })
     await sql`create schema hidden; create function hidden.pg_notify(text, text) returns void
@@ -41,10 +41,10 @@ describe('a notifier', () => {
       set search_path = hidden, pg_catalog, public`.execute(db)
     const notifier = createNotifier(db, fails)
     notifier.notify()
-    await eventually(() => expect(told).to.deep.equal(['error: too many notifications']))
+    await eventually(() => expect(reported).to.deep.equal(['error: too many notifications']))
     await sql`set search_path = public`.execute(db)
     notifier.notify()
-    await eventually(() => expect(told.at(-1)).to.equal('sent'))
+    await eventually(() => expect(reported.at(-1)).to.equal('sent'))
     await db.destroy()
   })
 })

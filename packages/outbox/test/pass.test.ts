@@ -4,7 +4,7 @@ import { appendMessages, createFloors, createTopics, type NewMessage, promoteDue
 import { laneOf } from '../src/message.ts'
 import { createTestOutbox, LIMITS, messages, scriptedPublisher, type TestOutbox } from './test-outbox.ts'
 
-describe('a pass', () => {
+describe('outbox pass', () => {
   let outbox: TestOutbox
   beforeEach(async () => {
     outbox = await createTestOutbox()
@@ -15,19 +15,19 @@ describe('a pass', () => {
   const pass = (publisher = scriptedPublisher(), startLane = 0, limits = LIMITS) =>
     runPass({ db: outbox.db, publisher, floors: createFloors(), topics: createTopics(), limits }, startLane)
 
-  /** A full round: passes until one finds nothing. */
+  /** Runs passes until one finds no message. */
   async function drain(publisher = scriptedPublisher(), limits = LIMITS) {
     const floors = createFloors()
     const topics = createTopics()
     let lane = 0
     for (;;) {
       const result = await runPass({ db: outbox.db, publisher, floors, topics, limits }, lane)
-      if (result.settlements.length === 0) return publisher
+      if (result.dispositions.length === 0) return publisher
       lane = result.nextLane
     }
   }
 
-  it('publishes each message once and deletes what is confirmed', async () => {
+  it('publishes each message once and deletes it when it is confirmed', async () => {
     const news = messages(200)
     await append(news)
     const publisher = await drain()
@@ -39,7 +39,7 @@ describe('a pass', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
-  it('looks at as many lanes as it is told to, and the next one goes on behind them', async () => {
+  it('looks at `laneCount` lanes, and returns the lane after them for the next pass', async () => {
     await append(messages(400))
     const publisher = scriptedPublisher()
     const limits = { ...LIMITS, lanesMax: 8 }
@@ -47,7 +47,7 @@ describe('a pass', () => {
     expect((await runPass(options, 30, 3)).nextLane).to.equal(1)
     expect(new Set(publisher.published.map(({ key }) => laneOf(key)))).to.deep.equal(new Set([30, 31, 0]))
     expect(await runPass(options, 30, 3)).to.deep.equal({
-      settlements: [],
+      dispositions: [],
       changes: [],
       lanesHeld: 0,
       cutBySize: false,
@@ -55,7 +55,7 @@ describe('a pass', () => {
     })
   })
 
-  it('holds its rows until the confirm, where nobody else reads them', async () => {
+  it('keeps its messages until their confirm, and no other pass reads them', async () => {
     const one = messages(1)
     await append(one)
     const confirm = Promise.withResolvers<{ status: 'confirmed' }>()
@@ -69,27 +69,27 @@ describe('a pass', () => {
     await asked.promise
     expect(await outbox.backlog()).to.equal(1)
     const other = await pass()
-    expect(other.settlements, 'the lane is locked').to.have.length(0)
+    expect(other.dispositions, 'the lane is locked').to.have.length(0)
     confirm.resolve({ status: 'confirmed' })
     await waiting
     expect(await outbox.backlog()).to.equal(0)
   })
 
-  it('starts where the rotation says, and takes at most its share of lanes', async () => {
+  it('starts at the lane that it is given, and locks at most `lanesMax` lanes', async () => {
     await append(messages(1_000))
-    const { settlements, nextLane } = await pass(scriptedPublisher(), 28)
-    const lanes = new Set(settlements.map(({ message }) => message.lane))
+    const { dispositions, nextLane } = await pass(scriptedPublisher(), 28)
+    const lanes = new Set(dispositions.map(({ message }) => message.lane))
     expect([...lanes].sort((a, b) => a - b)).to.deep.equal([0, 1, 2, 3, 28, 29, 30, 31])
     expect(nextLane).to.equal(4)
   })
 
-  it('goes nowhere when there is nothing to do', async () => {
-    const { settlements, nextLane } = await pass(scriptedPublisher(), 5)
-    expect(settlements).to.have.length(0)
+  it('returns the start lane for the next pass when the outbox is empty', async () => {
+    const { dispositions, nextLane } = await pass(scriptedPublisher(), 5)
+    expect(dispositions).to.have.length(0)
     expect(nextLane).to.equal(5)
   })
 
-  it('reads a limited number a lane, in order', async () => {
+  it('reads at most `messagesPerLaneMax` messages of a lane, in order', async () => {
     const news = messages(100, { key: 'one key' })
     await append(news)
     const publisher = scriptedPublisher()
@@ -99,7 +99,7 @@ describe('a pass', () => {
     )
   })
 
-  it('reads a limited size, and at most one message beyond it', async () => {
+  it('reads at most `bytesMax` bytes and the message that exceeds them', async () => {
     const large = 'x'.repeat(400)
     await append([
       ...messages(10, { payload: large, key: 'a' }),
@@ -111,13 +111,13 @@ describe('a pass', () => {
     for (let read = -1; read !== 0; ) {
       read = (
         await runPass({ db: outbox.db, publisher: scriptedPublisher(), floors, topics: createTopics(), limits }, 0)
-      ).settlements.length
+      ).dispositions.length
       sizes.push(read)
     }
     expect(sizes).to.deep.equal([3, 3, 3, 2, 0])
   })
 
-  it('makes a message that no broker takes a dead letter, and publishes what is behind it', async () => {
+  it('makes an oversized message a dead letter, and publishes the next one of its key', async () => {
     const [huge, next] = messages(2, { key: 'k' })
     await append([huge as NewMessage, next as NewMessage])
     await sql`update outbox_messages set payload = to_jsonb(repeat('x', 20000000))
@@ -129,7 +129,7 @@ describe('a pass', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
-  it('makes a message that the broker rejects a dead letter with its reason, and publishes what is behind it', async () => {
+  it('makes a rejected message a dead letter with the broker’s reason, and publishes the next one of its key', async () => {
     const [bad, next] = messages(2, { key: 'k' })
     await append([bad as NewMessage, next as NewMessage])
     await pass(
@@ -142,7 +142,7 @@ describe('a pass', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
-  it('leaves what was nacked or is unknown, uncharged and in its order', async () => {
+  it('leaves nacked and unanswered messages in their lane, in order and without counting the attempt', async () => {
     const news = messages(3, { key: 'k' })
     await append(news)
     const publisher = scriptedPublisher((message, attempt) => {
@@ -163,7 +163,7 @@ describe('a pass', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
-  it('declares the routing again for what was returned, and publishes it once more', async () => {
+  it('declares the routing again for returned messages, and publishes them once more', async () => {
     await append(messages(2))
     const publisher = scriptedPublisher((_, attempt) =>
       attempt === 1 ? { status: 'returned', reason: 'NO_ROUTE' } : { status: 'confirmed' },
@@ -174,7 +174,7 @@ describe('a pass', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
-  it('leaves what was returned, uncharged, when the routing cannot be declared again', async () => {
+  it('leaves returned messages, without counting the attempt, when the routing cannot be declared again', async () => {
     await append(messages(2))
     for (const redeclare of [async () => false, () => new Promise<boolean>(() => {})]) {
       const publisher = scriptedPublisher(() => ({ status: 'returned', reason: 'NO_ROUTE' }))
@@ -185,7 +185,7 @@ describe('a pass', () => {
     }
   })
 
-  it('delays what stays unroutable, and makes it a dead letter after its last attempt', async () => {
+  it('delays a message that stays unroutable, and makes it a dead letter after its last attempt', async () => {
     await append(messages(1))
     const publisher = scriptedPublisher(() => ({ status: 'returned', reason: 'NO_ROUTE' }))
     for (let attempt = 1; attempt < 20; attempt += 1) {
@@ -205,7 +205,7 @@ describe('a pass', () => {
     expect(dead[0]).to.include({ source: 'outbox', reason: 'NO_ROUTE', attempts: 20, topic: 'thing.happened' })
   })
 
-  it('keeps a message whose key has an unresolved dead letter already', async () => {
+  it('schedules a message again when its topic and key have an unresolved dead letter', async () => {
     const news = messages(2, { key: 'k' })
     await append(news)
     await outbox.db.updateTable('outbox_messages').set({ attempts: 19 }).execute()
@@ -218,7 +218,7 @@ describe('a pass', () => {
     expect(await ids('dead_letters')).to.have.length(1)
   })
 
-  it('keeps its messages when it dies before its COMMIT', async () => {
+  it('leaves its messages in the outbox when its session dies before COMMIT', async () => {
     await append(messages(5))
     const publisher = scriptedPublisher(async () => {
       await sql`select pg_terminate_backend(pid) from pg_stat_activity

@@ -14,7 +14,7 @@ function messages(count: number): NewMessage[] {
   }))
 }
 
-describe('a promotion', () => {
+describe('promotion of scheduled messages', () => {
   let outbox: TestOutbox
   beforeEach(async () => {
     outbox = await createTestOutbox()
@@ -24,7 +24,7 @@ describe('a promotion', () => {
   const schedule = (news: readonly NewMessage[], delayMs: number) =>
     outbox.db.transaction().execute((tx) => scheduleMessages(tx, news, delayMs))
 
-  it('moves what is due, once, with several relays at it', async () => {
+  it('moves each due message once when several relays promote', async () => {
     const news = messages(1_200)
     await schedule(news.slice(0, 1_190), 0)
     await schedule(news.slice(1_190), 60_000)
@@ -37,7 +37,7 @@ describe('a promotion', () => {
     expect(lanes.every(({ lane, key }) => lane === laneOf(key))).to.equal(true)
   })
 
-  it('takes no xid when nothing is due', async () => {
+  it('takes no xid when no message is due', async () => {
     await schedule(messages(3), 60_000)
     const tx = await outbox.db.startTransaction().execute()
     expect(await promoteDue(tx, createTopics())).to.equal(0)
@@ -47,10 +47,10 @@ describe('a promotion', () => {
   })
 
   it('takes its xid before it takes ids', async () => {
-    // A default is evaluated where the identity's is.
+    // A column's default is evaluated at the same moment as the identity.
     await sql`alter table outbox_messages add had_xid boolean
       default (pg_current_xact_id_if_assigned() is not null)`.execute(outbox.db)
-    // nextval takes an xid itself each time it logs, for 32 ids at once.
+    // nextval takes an xid itself when it writes WAL, once for 32 ids. This call is the one that does.
     await sql`select nextval(pg_get_serial_sequence('outbox_messages', 'id'))`.execute(outbox.db)
     await schedule(messages(20), 0)
     expect(await promoteDue(outbox.db, createTopics())).to.equal(20)
@@ -58,14 +58,14 @@ describe('a promotion', () => {
     expect(rows).to.deep.equal([{ had_xid: true, count: 20 }])
   })
 
-  describe('of refused messages', () => {
+  describe('with refused messages', () => {
     const REFUSED = 300
     let now = 0
     const createRelay = () => createTopics({ now: () => now })
     beforeEach(async () => {
       now = 0
       await schedule(messages(REFUSED), 0)
-      // Scheduled in another order than that of their age.
+      // The order of ids differs from the order of ages.
       await sql`update outbox_scheduled set refused = true, attempts = 3, due_at = now() - interval '1 second',
         topic = case when id % 3 = 0 then 'b' else 'a' end,
         created_at = now() - interval '1 hour' - ((id * 7919) % 1009) * interval '1 second'`.execute(outbox.db)
@@ -77,7 +77,7 @@ describe('a promotion', () => {
       return found
     }
 
-    it('brings the oldest of each topic back, at most 128, and keeps their age and attempts', async () => {
+    it('moves the oldest messages of each refused topic, at most 128, and keeps their age and attempts', async () => {
       const all = (await rows('outbox_scheduled', 'a')).map(({ age }) => age).sort((x, y) => x - y)
       expect(await promoteDue(outbox.db, createRelay())).to.equal(128 + REFUSED / 3)
       const back = await rows('outbox_messages', 'a')
@@ -85,7 +85,7 @@ describe('a promotion', () => {
       expect(new Set(back.map(({ attempts }) => attempts))).to.deep.equal(new Set([3]))
     })
 
-    it('brings no more of them back until the wait is over, by one relay or by each of two', async () => {
+    it('moves no more refused messages until the topic’s wait has ended, in each of two relays', async () => {
       const relays = [createRelay(), createRelay()]
       await sql`update outbox_scheduled set topic = 'a'`.execute(outbox.db)
       for (const topics of relays) expect(await promoteDue(outbox.db, topics)).to.equal(128)
@@ -95,7 +95,7 @@ describe('a promotion', () => {
       expect(await outbox.backlog()).to.equal(REFUSED)
     })
 
-    it('waits until the oldest of a topic is due, unless its topic is accepted again', async () => {
+    it('waits until the oldest message of a refused topic is due, unless the broker accepts the topic again', async () => {
       await sql`update outbox_scheduled set due_at = now() + interval '1 hour'
         where id = (select id from outbox_scheduled where topic = 'a' order by created_at, id limit 1)`.execute(
         outbox.db,
@@ -108,7 +108,7 @@ describe('a promotion', () => {
       expect(await promoteDue(outbox.db, topics)).to.equal(0)
     })
 
-    it('takes no xid while none of them is to be tried', async () => {
+    it('takes no xid while no refused message is due for a try', async () => {
       await sql`update outbox_scheduled set due_at = now() + interval '1 hour'`.execute(outbox.db)
       const tx = await outbox.db.startTransaction().execute()
       expect(await promoteDue(tx, createRelay())).to.equal(0)

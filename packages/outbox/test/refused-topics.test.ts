@@ -11,7 +11,7 @@ import {
 } from '../src/index.ts'
 import { createTestOutbox, LIMITS, messages, scriptedPublisher, type TestOutbox } from './test-outbox.ts'
 
-describe('a pass while a topic is refused', () => {
+describe('outbox pass while a topic is refused', () => {
   let outbox: TestOutbox
   const refused = (count: number, extra: Partial<NewMessage> = {}) =>
     messages(count, { key: 'k', topic: 'refused', ...extra })
@@ -29,20 +29,20 @@ describe('a pass while a topic is refused', () => {
 
   const append = (news: readonly NewMessage[]) => outbox.db.transaction().execute((tx) => appendMessages(tx, news))
   const next = (limits = LIMITS) => runPass({ db: outbox.db, publisher, floors, topics, limits }, 0)
-  const topicsOf = ({ settlements }: Awaited<ReturnType<typeof next>>) =>
-    Map.groupBy(settlements, ({ message }) => message.topic)
+  const topicsOf = ({ dispositions }: Awaited<ReturnType<typeof next>>) =>
+    Map.groupBy(dispositions, ({ message }) => message.topic)
   const scheduled = () =>
     outbox.db.selectFrom('outbox_scheduled').selectAll().orderBy('created_at').orderBy('id').execute()
 
   for (const mandatory of [true, false]) {
-    it(`reads past it, and moves it unchanged once others are confirmed, mandatory ${mandatory}`, async () => {
+    it(`reads past refused messages, and moves them unchanged once other topics are confirmed, mandatory ${mandatory}`, async () => {
       await append(refused(200, { mandatory }))
       await sql`update outbox_messages set attempts = 7, created_at = now() - interval '1 hour'`.execute(outbox.db)
       const [behind] = messages(1, { key: 'k' }) as [NewMessage]
       expect((await next()).changes).to.deep.equal([{ topic: 'refused', change: 'refused', messages: 64 }])
-      expect(await outbox.backlog(), 'all that was tried is refused').to.equal(200)
+      expect(await outbox.backlog(), 'all tried messages are refused').to.equal(200)
       await append([behind])
-      // In its back-off nothing of the topic is read at all.
+      // While all topics are refused, a pass reads no message of this one.
       expect(topicsOf(await next())).to.have.keys('thing.happened')
       const last = topicsOf(await next())
       expect(last.get('refused')?.map(({ action }) => action)).to.deep.equal(
@@ -59,7 +59,7 @@ describe('a pass while a topic is refused', () => {
     })
   }
 
-  it('publishes what it reads of a lane in its order, of refused topics and of others', async () => {
+  it('publishes the messages of a lane in order, of refused topics and of others', async () => {
     await append([...refused(1), ...messages(1, { key: 'other' })])
     await next()
     await append(messages(1, { key: 'other' }))
@@ -72,7 +72,7 @@ describe('a pass while a topic is refused', () => {
     expect(ofLane.at(-1)?.topic).to.equal('thing.happened')
   })
 
-  it('gives others the room that its large bodies would take', async () => {
+  it('reads messages of other topics before large refused ones fill the size limit', async () => {
     const large = 'x'.repeat(600)
     await append(refused(20, { payload: large }))
     await next()
@@ -84,7 +84,7 @@ describe('a pass while a topic is refused', () => {
     )
   })
 
-  it('loses nothing of it below a floor, however little of it is read', async () => {
+  it('leaves no refused message below a floor, however few it reads', async () => {
     await append(refused(100))
     for (let round = 0; round < 30; round += 1) {
       await append(messages(2, { key: 'k', payload: round }))

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { createSpanSearch, type SpanSearch } from '../src/index.ts'
 
-/** Rows by the time at which they are due. */
+/** Due times of the rows. */
 interface Table {
   sound: number[]
   damaged: Set<number>
@@ -10,10 +10,10 @@ interface Table {
 
 const NOW = 2 ** 50
 
-describe('the search for rows that are due', () => {
+describe('search for due rows', () => {
   let statements = 0
 
-  /** Takes as a statement does: the oldest first, and nothing when a damaged one comes before the limit. */
+  /** Takes rows as a statement does: the oldest first, and none if a damaged one comes before the limit. */
   function searchOnce(search: SpanSearch, table: Table, batchMax: number): Promise<void> {
     statements = 0
     return search.run({
@@ -32,7 +32,7 @@ describe('the search for rows that are due', () => {
 
   const times = (maxLength: number) => fc.uniqueArray(fc.integer({ min: 0, max: 10_000 }), { maxLength })
 
-  it('takes all that can be read, wherever the damaged ones lie, and these when they are repaired', async () => {
+  it('takes all readable rows, wherever damaged ones lie, and the damaged ones once they are repaired', async () => {
     await fc.assert(
       fc.asyncProperty(times(60), times(20), fc.integer({ min: 1, max: 50 }), async (sound, damaged, batchMax) => {
         const both = new Set(damaged)
@@ -53,14 +53,14 @@ describe('the search for rows that are due', () => {
     )
   })
 
-  it('makes a single statement when all can be read', async () => {
+  it('makes a single statement when all rows can be read', async () => {
     const search = createSpanSearch()
     await searchOnce(search, { sound: [1, 2, 3], damaged: new Set() }, 100)
     expect(statements).to.equal(1)
     expect(search.blindSpots).to.equal(0)
   })
 
-  it('remembers what cannot be read, so that it makes two statements from then on', async () => {
+  it('remembers unreadable rows, so that each further search makes two statements', async () => {
     const search = createSpanSearch()
     const table = { sound: [], damaged: new Set([5, 5_000]) }
     for (let turn = 0; turn < 10; turn += 1) await searchOnce(search, table, 100)
@@ -68,7 +68,7 @@ describe('the search for rows that are due', () => {
     expect(statements, 'all else, and one of the two again').to.equal(2)
   })
 
-  it('looks again at what cannot be read no earlier than it is told', async () => {
+  it('tries unreadable rows again no earlier than after `againMs`', async () => {
     let at = 0
     const search = createSpanSearch({ againMs: 5_000, clock: () => at })
     const table = { sound: [], damaged: new Set([5]) }
@@ -80,7 +80,7 @@ describe('the search for rows that are due', () => {
     expect(made.slice(1)).to.deep.equal([1, 1, 1, 1, 2, 1])
   })
 
-  it('takes no more than it may at a time', async () => {
+  it('takes at most `batchMax` rows at a time', async () => {
     const table = { sound: Array.from({ length: 95 }, (_, at) => at * 2), damaged: new Set([191]) }
     await searchOnce(createSpanSearch(), table, 10)
     expect(table.sound).to.have.length(85)

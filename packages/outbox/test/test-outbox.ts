@@ -32,12 +32,12 @@ export async function createTestOutbox(): Promise<TestOutbox> {
 export const LIMITS: PassLimits = { lanesMax: 8, messagesPerLaneMax: 64, bytesMax: 1_000_000, confirmDeadlineMs: 5_000 }
 
 export interface ScriptedPublisher extends Publisher {
-  /** What it was given to publish, in order, whatever the outcome. */
+  /** The messages that it was given to publish, in order, with any outcome. */
   readonly published: OutboxMessage[]
   redeclared: number
 }
 
-/** Answers as the script says; everything is confirmed where it says nothing. */
+/** A publisher that answers as the script says. Without a script it confirms every message. */
 export function scriptedPublisher(
   script: (message: OutboxMessage, attempt: number) => PublishOutcome | Promise<PublishOutcome> = () => ({
     status: 'confirmed',
@@ -64,7 +64,7 @@ export function scriptedPublisher(
   }
 }
 
-/** Each of a key of its own, unless told otherwise. */
+/** Messages, each with its own key unless `extra` has one. */
 export function messages(count: number, extra: Partial<NewMessage> = {}): NewMessage[] {
   return Array.from({ length: count }, (_, index) => ({
     messageId: randomUUID(),

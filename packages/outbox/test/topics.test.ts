@@ -6,7 +6,7 @@ const NACKED: PublishOutcome = { status: 'nacked' }
 const CONFIRMED: PublishOutcome = { status: 'confirmed' }
 const UNKNOWN: PublishOutcome = { status: 'unknown', reason: 'deadline' }
 
-describe('what a relay knows of topics', () => {
+describe('knowledge of refused topics', () => {
   let now = 0
   let topics: Topics
   beforeEach(() => {
@@ -14,7 +14,7 @@ describe('what a relay knows of topics', () => {
     topics = createTopics({ now: () => now, random: () => 0.5 })
   })
 
-  /** A pass: of each topic a message for each outcome. */
+  /** Reports a pass that read, of each topic, one message for each outcome. */
   function pass(byTopic: Record<string, PublishOutcome | PublishOutcome[]>) {
     const list = Object.entries(byTopic).flatMap(([topic, outcomes]) =>
       [outcomes].flat().map((outcome) => ({ outcome, message: { topic } as OutboxMessage })),
@@ -24,37 +24,37 @@ describe('what a relay knows of topics', () => {
       list.map(({ outcome }) => outcome),
     )
   }
-  const isTried = (topic: string, due = true) => topics.toTry([{ topic, due }]).length > 0
+  const isTried = (topic: string, due = true) => topics.dueForTry([{ topic, due }]).length > 0
 
-  it('spares nothing while nothing is refused', () => {
+  it('limits no topic while none is refused', () => {
     expect(pass({ a: CONFIRMED, b: [CONFIRMED, UNKNOWN] }).changes).to.deep.equal([])
-    expect(topics.sparing().topics).to.deep.equal([])
+    expect(topics.quota().topics).to.deep.equal([])
   })
 
-  it('spares a topic from a pass that nacked all of it until one of its messages is confirmed, and says so once', () => {
+  it('limits a topic from a pass that nacked all its messages until one is confirmed, and reports each change once', () => {
     expect(pass({ a: [NACKED, NACKED], b: CONFIRMED }).changes).to.deep.equal([
       { topic: 'a', change: 'refused', messages: 2 },
     ])
-    expect(topics.sparing()).to.deep.equal({ topics: ['a'], perLaneMax: 16 })
+    expect(topics.quota()).to.deep.equal({ topics: ['a'], perLaneMax: 16 })
     expect(pass({ a: NACKED, b: CONFIRMED }).changes).to.deep.equal([])
     now += 700
     expect(pass({ a: CONFIRMED }).changes).to.deep.equal([{ topic: 'a', change: 'accepted', refusedMs: 700 }])
-    expect(topics.sparing().topics).to.deep.equal([])
+    expect(topics.quota().topics).to.deep.equal([])
   })
 
-  it('spares a topic that is nacked in part as well, though it is not refused', () => {
+  it('limits a topic of which some messages are nacked, without reporting it as refused', () => {
     const { changes, moveMs } = pass({ a: [CONFIRMED, NACKED], b: CONFIRMED })
     expect(changes).to.deep.equal([])
-    expect(topics.sparing().topics).to.deep.equal(['a'])
+    expect(topics.quota().topics).to.deep.equal(['a'])
     expect(moveMs('a')).to.equal(1_000)
   })
 
-  it('does not call a topic refused of which some message had no answer', () => {
+  it('does not report a topic as refused while a message of it had no answer', () => {
     expect(pass({ a: [NACKED, UNKNOWN], b: CONFIRMED }).changes).to.deep.equal([])
     expect(pass({ a: UNKNOWN }).changes).to.deep.equal([])
   })
 
-  it('moves what is refused where a message of another topic was confirmed within 5 s, and only then', () => {
+  it('moves refused messages only if a message of another topic was confirmed within 5 s', () => {
     expect(pass({ a: NACKED }).moveMs('a')).to.equal(undefined)
     expect(pass({ a: NACKED, b: CONFIRMED }).moveMs('a')).to.be.a('number')
     now += 5_000
@@ -63,29 +63,29 @@ describe('what a relay knows of topics', () => {
     expect(pass({ a: NACKED }).moveMs('a')).to.equal(undefined)
   })
 
-  it('leaves everything where all topics are refused, also if one was confirmed just before', () => {
+  it('leaves all messages in their lanes when all topics are refused, even if one was confirmed just before', () => {
     pass({ a: CONFIRMED, b: CONFIRMED })
     const { moveMs } = pass({ a: NACKED, b: NACKED })
     expect([moveMs('a'), moveMs('b')]).to.deep.equal([undefined, undefined])
   })
 
-  it('reads nothing of refused topics for a while, and longer each time, while it left them all', () => {
+  it('reads no refused message for a wait that grows with each pass that had to leave them all', () => {
     const waits = Array.from({ length: 8 }, () => {
       pass({ a: NACKED })
       const from = now
-      while (topics.sparing().perLaneMax === 0) now += 10
+      while (topics.quota().perLaneMax === 0) now += 10
       return now - from
     })
     expect(waits).to.deep.equal([550, 1_050, 2_050, 4_050, 5_000, 5_000, 5_000, 5_000])
     pass({ a: NACKED })
     pass({ b: CONFIRMED })
-    expect(topics.sparing()).to.deep.equal({ topics: ['a'], perLaneMax: 16 })
+    expect(topics.quota()).to.deep.equal({ topics: ['a'], perLaneMax: 16 })
   })
 
-  it('has what is moved wait for 1 s, and twice as long after each try that was refused, up to a minute', () => {
+  it('schedules moved messages for 1 s, and twice as long after each refused try, up to a minute', () => {
     const waits = Array.from({ length: 8 }, () => {
       const waitMs = pass({ a: NACKED, b: CONFIRMED }).moveMs('a') ?? Number.NaN
-      // What was appended since is refused as well, and says nothing new.
+      // Newer messages are refused as well, which makes the wait no longer.
       now += waitMs - 1
       expect(pass({ a: NACKED, b: CONFIRMED }).moveMs('a')).to.equal(waitMs)
       expect(isTried('a')).to.equal(false)
@@ -97,17 +97,17 @@ describe('what a relay knows of topics', () => {
     expect(waits).to.deep.equal([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000])
   })
 
-  it('tries a topic that it knows nothing of when its oldest message is due, as one that it has seen refused', () => {
+  it('tries an unknown topic when its oldest message is due, with the waits of a refused one', () => {
     expect(isTried('a', false)).to.equal(false)
     const tries = Array.from({ length: 2_000 }, () => {
       now += 100
       return isTried('a') ? 1 : 0
     })
-    // After 1, 2, 4, … 32 s, and a minute each: of 200 s.
+    // In 200 s: after 1, 2, 4, … 32 s, and then once a minute.
     expect(tries.reduce((sum: number, one) => sum + one, 0)).to.equal(9)
   })
 
-  it('tries the next of a topic at once after a pass in which none of it was refused, due or not, and not before', () => {
+  it('tries the next messages of a topic, due or not, after each pass that refused none of them', () => {
     pass({ a: NACKED, b: CONFIRMED })
     expect(isTried('a', false)).to.equal(false)
     expect(topics.reopened).to.equal(false)
@@ -118,19 +118,19 @@ describe('what a relay knows of topics', () => {
       expect(isTried('a')).to.equal(false)
     }
     pass({ a: [CONFIRMED, NACKED] })
-    expect(isTried('a'), 'a queue that is all but full').to.equal(false)
+    expect(isTried('a'), 'the queue is almost full').to.equal(false)
     now += 1_000
     expect(isTried('a')).to.equal(true)
     pass({ a: CONFIRMED })
-    topics.toTry([])
-    expect(topics.reopened, 'nothing of it is left').to.equal(false)
+    topics.dueForTry([])
+    expect(topics.reopened, 'no refused message is left').to.equal(false)
   })
 
-  it('forgets a topic of which it has heard nothing for two minutes', () => {
+  it('forgets a topic without answers for two minutes', () => {
     pass({ a: NACKED, b: CONFIRMED })
     now += 120_000
-    expect(topics.sparing().topics).to.deep.equal(['a'])
+    expect(topics.quota().topics).to.deep.equal(['a'])
     now += 1
-    expect(topics.sparing().topics).to.deep.equal([])
+    expect(topics.quota().topics).to.deep.equal([])
   })
 })

@@ -1,12 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { defined, pause } from '@cashflow/async'
 import type { Tables } from '@cashflow/db'
-import { type Floors, type LaneHolder, laneHolders, lanesLockedBy, oldestMessage } from '@cashflow/outbox'
+import { type Floors, laneHolders, lanesLockedBy, oldestMessage } from '@cashflow/outbox'
 import { type Component, createCondition, type Logger } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
-import { concernsMessages } from './concerns-messages.ts'
+import { concernsLane } from './lane-errors.ts'
 
 const LOOK_MS = 5_000
-// Looking is at most a tenth of what happens, unless it takes longer than a minute.
+// A relay spends at most a tenth of its time on looking, unless a look takes longer than a minute.
 const LOOK_REST = 9
 const LOOK_REST_MAX_MS = 60_000
 /** Longer than a pass holds its lanes, and than a message waits in a system that keeps up. */
@@ -17,39 +17,30 @@ export interface BacklogWatchOptions {
   publisher: { readonly ready: boolean }
   floors: Floors
   logger: Logger
-  /** Between two looks, in milliseconds. Default: 5,000. */
+  /** Time between two looks, in milliseconds. Default: 5,000. */
   lookMs?: number
-  /** How old a message or a lock is when it is logged, in milliseconds. Default: 10,000. */
+  /** Age at which a message or a lock is logged, in milliseconds. Default: 10,000. */
   longMs?: number
 }
 
-interface Held extends LaneHolder {
-  readonly heldMs: number
-}
-
 /**
- * Looks at the outbox while the relay runs, also while its passes wait, and logs what would stop payments in silence: messages
- * that wait for long, and lanes that another session has locked for long. Each relay of several logs it.
+ * Looks at the outbox while the relay runs, also while its passes wait. It logs what would stop payments in silence: old
+ * messages, and lanes that another session has locked for long. Each of several relays logs it.
  */
 export function createBacklogWatch(options: BacklogWatchOptions): Component {
   const { db, publisher, floors, logger, lookMs = LOOK_MS, longMs = LONG_MS } = options
   const stopping = new AbortController()
   const { signal } = stopping
+  const lookAtLocks = createLockLook(db, logger, longMs)
   let isStarted = false
   const waiting = createCondition(logger, {
     message: 'messages wait in the outbox',
     over: 'messages no longer wait in the outbox',
   })
-  const locked = createCondition(logger, {
-    message: 'another session has locked lanes, their messages wait',
-    over: 'no other session has locked lanes any more',
-  })
   const unseen = createCondition(logger, {
-    message: 'could not look for messages that wait in the outbox',
-    over: 'the outbox can be looked at again',
+    message: 'could not check the outbox for waiting messages',
+    over: 'the outbox can be checked again',
   })
-  /** When each transaction was first seen, as its age is hidden from roles that may not read it. */
-  let seenAt = new Map<string, number>()
 
   async function look(): Promise<void> {
     const unreadable: (number | undefined)[] = []
@@ -60,9 +51,9 @@ export function createBacklogWatch(options: BacklogWatchOptions): Component {
     }
     await lookAtLocks().catch(fail)
     if (signal.aborted) return
-    const isRowsOwn = (error: unknown) => !signal.aborted && concernsMessages(error)
-    const past = { isRowsOwn, onUnreadable: fail }
-    const oldest = await oldestMessage(db, floors, past).catch((error) => void fail(error))
+    const isRowsOwn = (error: unknown) => !signal.aborted && concernsLane(error)
+    const damage = { isRowsOwn, onUnreadable: fail }
+    const oldest = await oldestMessage(db, floors, damage).catch((error) => void fail(error))
     if (signal.aborted) return
     if (oldest && oldest.waitsMs >= longMs) {
       const { lane, topic, place } = oldest
@@ -73,12 +64,46 @@ export function createBacklogWatch(options: BacklogWatchOptions): Component {
     else unseen.isOver()
   }
 
-  async function lookAtLocks(): Promise<void> {
+  async function run(): Promise<void> {
+    while (!signal.aborted) {
+      const startedAt = performance.now()
+      await look()
+      const restMs = LOOK_REST * (performance.now() - startedAt)
+      await pause(Math.max(lookMs, Math.min(LOOK_REST_MAX_MS, restMs)), signal)
+    }
+  }
+
+  return {
+    name: 'backlog watch',
+    async start() {
+      if (!isStarted) void run()
+      isStarted = true
+    },
+    // Does not wait for a look: a silent server would keep the relay from stopping in time.
+    async stop() {
+      stopping.abort()
+    },
+  }
+}
+
+/** Creates the look at sessions that have locked lanes. It logs the one that has held its lock longest. */
+function createLockLook(db: Kysely<Tables>, logger: Logger, longMs: number): () => Promise<void> {
+  const locked = createCondition(logger, {
+    message: 'another session has locked lanes, their messages wait',
+    over: 'no other session has locked lanes any more',
+  })
+  /** When each transaction was first seen: its age is hidden from roles that may not read it. */
+  let seenAt = new Map<string, number>()
+
+  return async () => {
     const holders = await laneHolders(db)
     const now = performance.now()
     seenAt = new Map(holders.map(({ transaction }) => [transaction, seenAt.get(transaction) ?? now]))
     const long = holders
-      .map((one): Held => ({ ...one, heldMs: Math.max(one.ageMs ?? 0, now - (seenAt.get(one.transaction) ?? now)) }))
+      .map((one) => ({
+        ...one,
+        heldMs: Math.max(one.ageMs ?? 0, now - defined(seenAt.get(one.transaction), 'first look at a transaction')),
+      }))
       .filter(({ heldMs }) => heldMs >= longMs)
       .sort((one, other) => other.heldMs - one.heldMs)
     const [longest] = long
@@ -91,26 +116,5 @@ export function createBacklogWatch(options: BacklogWatchOptions): Component {
       lanes,
       sessions: long.length,
     })
-  }
-
-  async function run(): Promise<void> {
-    while (!signal.aborted) {
-      const startedAt = performance.now()
-      await look()
-      const restMs = Math.max(lookMs, Math.min(LOOK_REST_MAX_MS, LOOK_REST * (performance.now() - startedAt)))
-      await sleep(restMs, undefined, { signal }).catch(() => {}) // Only abort rejects.
-    }
-  }
-
-  return {
-    name: 'backlog watch',
-    async start() {
-      if (!isStarted) void run()
-      isStarted = true
-    },
-    // Does not wait for a look: a server that has fallen silent would keep the relay from stopping in time.
-    async stop() {
-      stopping.abort()
-    },
   }
 }

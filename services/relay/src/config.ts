@@ -18,7 +18,7 @@ export const relayEnv = z.object({
   RELAY_PASSES: integer({ min: 1, max: 16, default: 2 }),
 })
 
-/** Where all relays published before the exchange had its queue's name. */
+/** The exchange of a relay with default settings. */
 const FORMER_EXCHANGE = 'payments'
 
 export type RelayConfig = ReturnType<typeof relayConfig>
@@ -31,7 +31,7 @@ export function relayConfig(env: Env) {
     brokerUrls: brokerUrls(settings),
     queue: settings.MQ_QUEUE,
     exchange: exchangeName(settings),
-    /** An exchange that listeners may still be bound to, although nothing is published there. */
+    /** An exchange to which consumers may be bound although this relay does not publish there. */
     formerExchange:
       settings.MQ_EXCHANGE === undefined && settings.MQ_QUEUE !== FORMER_EXCHANGE ? FORMER_EXCHANGE : undefined,
     logLevel: settings.LOG_LEVEL,

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '@cashflow/async'
 import { type Database, serviceSession } from '@cashflow/db'
 import { OUTBOX_CHANNEL } from '@cashflow/outbox'
 import { type Component, createCondition, type Logger } from '@cashflow/runtime'
 
 const RECONNECT_MS = 1_000
-/** How often the session is used: only an answer tells that its server turned read-only, or that it is gone. */
+/** Time between two queries on the session. Only an answer shows that the server turned read-only or is gone. */
 const LOOK_EVERY_MS = 2_000
 
 type OpenSession = Awaited<ReturnType<Database['openSession']>>
@@ -12,12 +12,12 @@ type OpenSession = Awaited<ReturnType<Database['openSession']>>
 export interface ListenerOptions {
   db: Pick<Database, 'openSession'>
   onNotify: () => void
-  /** The session was lost: what was remembered of the database may not hold for the one that answers next. */
+  /** Called when the session is lost. The next one may reach another server, for which remembered ids do not hold. */
   onLost: () => void
   logger: Logger
 }
 
-/** LISTENs for committed messages on a session of its own. Only a hint: without it, polling finds them. */
+/** LISTENs for notifications of committed messages, on a session of its own. Without them, polling finds the messages. */
 export function createListener({ db, onNotify, onLost, logger }: ListenerOptions): Component {
   const stopping = new AbortController()
   const deaf = createCondition(logger, {
@@ -28,7 +28,7 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
 
   async function listen(): Promise<void> {
     const session = await db.openSession(serviceSession('relay-listen'))
-    // Not awaited: a server that has fallen silent does not answer the farewell. What waits for an answer fails at once.
+    // Not awaited: a silent server does not answer the end of the session. A query that waits for an answer fails at once.
     const end = () => void session.end().catch(() => {})
     stopping.signal.addEventListener('abort', end)
     try {
@@ -39,8 +39,8 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
       session.on('notification', onNotify)
       await session.query(`listen ${OUTBOX_CHANNEL}`)
       deaf.isOver()
-      onNotify() // Whatever was committed before LISTEN took effect.
-      const error = await Promise.race([lost, lookAfter(session)])
+      onNotify() // For messages that were committed before LISTEN took effect.
+      const error = await Promise.race([lost, keepChecking(session)])
       if (error) throw error
     } finally {
       stopping.signal.removeEventListener('abort', end)
@@ -48,16 +48,14 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
     }
   }
 
-  /** Until the relay stops, or an answer says that the session is of no use. */
-  async function lookAfter(session: OpenSession): Promise<void> {
+  /** Queries the session until the relay stops, or until a query fails. */
+  async function keepChecking(session: OpenSession): Promise<void> {
     for (;;) {
-      await pause(LOOK_EVERY_MS)
+      await pause(LOOK_EVERY_MS, stopping.signal)
       if (stopping.signal.aborted) return
       await session.query('select 1')
     }
   }
-
-  const pause = (ms: number) => sleep(ms, undefined, { signal: stopping.signal }).catch(() => {}) // Only abort rejects.
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
@@ -65,7 +63,7 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
         if (!stopping.signal.aborted) deaf.holds({ error })
       })
       onLost()
-      await pause(RECONNECT_MS)
+      await pause(RECONNECT_MS, stopping.signal)
     }
   }
 
@@ -75,7 +73,7 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
       if (!isStarted) void run()
       isStarted = true
     },
-    // Does not wait for a session that is being opened: a server that has fallen silent leaves that unanswered.
+    // Does not wait for a session that is being opened: a silent server does not answer.
     async stop() {
       stopping.abort()
     },

@@ -11,19 +11,18 @@ import { createFloors } from '@cashflow/outbox'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { createBacklogWatch } from './backlog-watch.ts'
 import { relayConfig } from './config.ts'
-import { createFormerExchange } from './former-exchange.ts'
 import { IDLE_IN_TRANSACTION_MS, MESSAGES_HELD_MAX } from './limits.ts'
 import { createListener } from './listener.ts'
-import { createQueueWatch } from './queue-watch.ts'
 import { createRelay } from './relay.ts'
-import { createWakeSignal } from './wake.ts'
+import { createRoutingWatch } from './routing-watch.ts'
+import { createWakeSignal } from './wake-signal.ts'
 
 const config = loadConfig(relayConfig)
 const logger = createLogger({ service: 'relay', level: config.logLevel })
 const db = createDatabase({
   url: config.databaseUrl,
   applicationName: serviceSession('relay'),
-  poolMax: config.passes + 3, // For promotion, for the look below the floors, and for the backlog watch.
+  poolMax: config.passes + 3, // For promotion, for the check of the floors, and for the backlog watch.
   idleInTransactionMs: IDLE_IN_TRANSACTION_MS,
   logger,
 })
@@ -32,25 +31,23 @@ const publisher = createPublisher({
   connection,
   topology: workQueue({ queue: config.queue, exchange: config.exchange, topics: WORK_TOPICS }),
   logger,
-  windowMax: MESSAGES_HELD_MAX, // No pass waits for the confirms of another.
+  windowMax: MESSAGES_HELD_MAX, // So that no pass waits for the confirms of another.
 })
 const floors = createFloors()
 const wake = createWakeSignal()
 const listener = createListener({ db, onNotify: wake.wake, onLost: floors.forget, logger })
 const relay = createRelay({ db, publisher, floors, wake, logger, passes: config.passes })
 const backlogWatch = createBacklogWatch({ db, publisher, floors, logger })
-const queueWatch = createQueueWatch({ connection, queue: config.queue, logger })
-const formerExchange = createFormerExchange({ connection, logger, ...config })
+const routingWatch = createRoutingWatch({ connection, logger, ...config })
 
-const parts = [
+const components = [
   databaseComponent(db, logger),
   connectionComponent(connection),
   publisher,
-  formerExchange,
   listener,
   relay,
   backlogWatch,
-  queueWatch,
+  routingWatch,
   topologyComponent(publisher),
 ]
-await runUntilSignal(parts, { logger, deadlineMs: 15_000 })
+await runUntilSignal(components, { logger, deadlineMs: 15_000 })

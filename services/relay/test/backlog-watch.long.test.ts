@@ -10,16 +10,16 @@ import { news } from './relay-rig.ts'
 
 const WAIT = 'messages wait in the outbox'
 const LOCKED = 'another session has locked lanes, their messages wait'
-const UNSEEN = 'could not look for messages that wait in the outbox'
+const UNSEEN = 'could not check the outbox for waiting messages'
 
-describe('the watch over the backlog of a relay', () => {
+describe('backlog watch', () => {
   let database: TestDatabase
   let db: Kysely<Tables>
   let admin: Kysely<Tables>
   let operator: Awaited<ReturnType<typeof openClient>>
   let watch: Component
-  const { lines, logger, said: linesOf } = createRecorder()
-  const said = (message: string) =>
+  const { lines, logger, linesOf } = createRecorder()
+  const logged = (message: string) =>
     eventually(() => {
       const found = linesOf(message)
       expect(found, JSON.stringify(lines)).to.have.length.above(0)
@@ -60,19 +60,19 @@ describe('the watch over the backlog of a relay', () => {
     return rows[0]?.lane
   }
 
-  it('warns of a message that waits for over 10 seconds, once a minute, and says when none does any more', async () => {
+  it('warns once a minute of a message that has waited over 10 seconds, and logs when none does', async () => {
     await append(news(2), 9)
     await start({ ready: false })
-    const line = await said(WAIT)
+    const line = await logged(WAIT)
     expect(line).to.deep.include({ level: 'warn' })
     expect(line.fields).to.include({ topic: 'payment.created', place: 'lane', broker_ready: false })
     expect(line.fields.lag_ms).to.be.within(10_000, 60_000)
     await sql`delete from outbox_messages`.execute(admin)
-    expect((await said('messages no longer wait in the outbox')).level).to.equal('info')
+    expect((await logged('messages no longer wait in the outbox')).level).to.equal('info')
     expect(count(WAIT)).to.equal(1)
   })
 
-  it('warns of what is past due and was not moved, and of what its topic keeps back', async () => {
+  it('warns of a scheduled message that is past due, and of a message whose topic is refused', async () => {
     const insert = (topic: string, dueS: number, refused: boolean) =>
       sql`insert into outbox_scheduled (lane, message_id, key, topic, payload, created_at, due_at, refused) values
         (7, gen_random_uuid(), 'k', ${topic}, '{}', now() - interval '1 hour', now() + ${dueS} * interval '1 second',
@@ -80,21 +80,21 @@ describe('the watch over the backlog of a relay', () => {
     await insert('later', 3_600, false)
     await start()
     await insert('due', -20, false)
-    expect((await said(WAIT)).fields).to.include({ lane: 7, topic: 'due', place: 'scheduled' })
+    expect((await logged(WAIT)).fields).to.include({ lane: 7, topic: 'due', place: 'scheduled' })
     await watch.stop()
     lines.length = 0
     await insert('kept', 3_600, true)
     await start()
-    expect((await said(WAIT)).fields).to.include({ lane: 7, topic: 'kept', place: 'refused' })
+    expect((await logged(WAIT)).fields).to.include({ lane: 7, topic: 'kept', place: 'refused' })
   })
 
-  it('names the session that has locked lanes for long, with its lanes', async () => {
+  it('names the session that has locked lanes for long, and the lanes', async () => {
     await append(news(1), 3_600)
     const lane = await laneOf('outbox_messages')
     await operator.query('begin')
     await operator.query('select * from outbox_lanes where lane = $1 for update', [lane])
     await start({ longMs: 500 })
-    const line = await said(LOCKED)
+    const line = await logged(LOCKED)
     const { rows } = await operator.query('select pg_backend_pid() as pid')
     expect(line.level).to.equal('warn')
     expect(line.fields).to.deep.include({
@@ -104,9 +104,9 @@ describe('the watch over the backlog of a relay', () => {
       sessions: 1,
     })
     expect(line.fields.held_ms).to.be.within(500, 60_000)
-    expect((await said(WAIT)).fields).to.include({ lane, place: 'lane' })
+    expect((await logged(WAIT)).fields).to.include({ lane, place: 'lane' })
     await operator.query('rollback')
-    await said('no other session has locked lanes any more')
+    await logged('no other session has locked lanes any more')
     expect(count(LOCKED)).to.equal(1)
   }).timeout(60_000)
 
@@ -114,20 +114,20 @@ describe('the watch over the backlog of a relay', () => {
     await operator.query('begin')
     await operator.query('lock table outbox_lanes in access exclusive mode')
     await start({ longMs: 500 })
-    const { fields } = await said(LOCKED)
+    const { fields } = await logged(LOCKED)
     expect(fields).to.include({ application_name: 'psql of an operator', lanes: 'all' })
     await operator.query('rollback')
-    await said('no other session has locked lanes any more')
+    await logged('no other session has locked lanes any more')
   }).timeout(60_000)
 
-  it('says how long it has seen a lock of a session whose age it may not see', async () => {
+  it('logs how long it has seen the lock of a session whose age it may not read', async () => {
     const stranger = await createUnreadableRows(database.url, { table: 'outbox_messages', condition: 'false' })
     await connectAs(stranger.url)
     try {
       await operator.query('begin')
       await operator.query('select * from outbox_lanes for update')
       await start({ longMs: 500 })
-      const { fields } = await said(LOCKED)
+      const { fields } = await logged(LOCKED)
       expect(fields).to.include({ application_name: 'psql of an operator' })
       expect(fields.lanes).to.have.length(32)
       expect(fields.held_ms).to.be.within(500, 60_000)
@@ -139,17 +139,17 @@ describe('the watch over the backlog of a relay', () => {
     }
   })
 
-  it('names no session that holds a lane as long as a pass does, or reads the table', async () => {
+  it('names no session that holds a lane as briefly as a pass does, or that reads the table', async () => {
     await operator.query('begin')
     await operator.query('select * from outbox_lanes')
     await start()
     await append(news(1), 3_600)
-    await said(WAIT)
+    await logged(WAIT)
     expect(count(LOCKED)).to.equal(0)
     await operator.query('rollback')
   })
 
-  it('looks at all lanes but the one that cannot be read, and names that one', async () => {
+  it('checks all lanes but the one that cannot be read, and names that one', async () => {
     await append([...news(40, { key: 'k' }), ...news(40, { topic: 'other' })], 3_600)
     const { rows } = await sql<{ lane: number }>`select lane from outbox_messages where key = 'k' limit 1`.execute(
       admin,
@@ -162,12 +162,12 @@ describe('the watch over the backlog of a relay', () => {
     await connectAs(unreadable.url)
     try {
       await start()
-      const unseen = await said(UNSEEN)
+      const unseen = await logged(UNSEEN)
       expect(unseen.fields).to.deep.include({ lanes: [lane] })
       expect(String(unseen.fields.error)).to.contain('invalid page in block 0')
-      expect((await said(WAIT)).fields).to.include({ topic: 'other', place: 'lane' })
+      expect((await logged(WAIT)).fields).to.include({ topic: 'other', place: 'lane' })
       await unreadable.heal()
-      await said('the outbox can be looked at again')
+      await logged('the outbox can be checked again')
     } finally {
       await watch.stop()
       await db.destroy()
@@ -175,11 +175,11 @@ describe('the watch over the backlog of a relay', () => {
     }
   }).timeout(60_000)
 
-  it('says once a minute that it cannot look while the database is away, and goes on', async () => {
+  it('logs once a minute that it cannot check the outbox while the database is away, and goes on', async () => {
     const away = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })
     watch = createBacklogWatch({ db: away, publisher: { ready: true }, floors: createFloors(), logger, lookMs: 1 })
     await watch.start(new AbortController().signal)
-    const { fields } = await said(UNSEEN)
+    const { fields } = await logged(UNSEEN)
     expect(fields.error).to.be.an('error')
     await watch.stop()
     await away.destroy()

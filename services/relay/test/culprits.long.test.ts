@@ -3,18 +3,18 @@ import { eventually, type ServiceProcess } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
-/** A payment that meets a culprit waits for a few seconds, and not for minutes. */
+/** A payment next to a culprit waits for seconds, not minutes. */
 const DELAY_MS_MAX = 30_000
 const BURIED = 'message not publishable, now a dead letter'
 
-describe('a message over which RabbitMQ closes the channel of a relay', () => {
+describe('message for which RabbitMQ closes the relay’s channel', () => {
   let rig: RelayRig
   beforeEach(async () => {
     rig = await createRelayRig()
   })
   afterEach(() => rig.stop())
 
-  /** Sender-selected distribution wants an array. */
+  /** A message whose CC header is no array: RabbitMQ's sender-selected distribution refuses it. */
   const culprit = (extra: Partial<NewMessage> = {}) => news(1, { headers: { CC: 'audit' }, ...extra })[0] as NewMessage
   const idsOf = (messages: readonly NewMessage[]) => messages.map(({ messageId }) => messageId)
   const letters = () =>
@@ -28,7 +28,7 @@ describe('a message over which RabbitMQ closes the channel of a relay', () => {
     })
 
   for (const relays of [1, 2]) {
-    it(`is one dead letter with RabbitMQ's reason, and delays payments by seconds, with ${relays} at work`, async () => {
+    it(`becomes one dead letter with RabbitMQ’s reason, and delays payments by seconds, with ${relays} relays`, async () => {
       const running = Array.from({ length: relays }, () => rig.start())
       await rig.append(news(1))
       await drained()
@@ -50,13 +50,13 @@ describe('a message over which RabbitMQ closes the channel of a relay', () => {
       expect(others).to.deep.equal([])
       expect(letter).to.include({ source: 'outbox', message_id: bad.messageId })
       expect(letter?.reason).to.match(/406 .*unacceptable_type_in_header,"CC"/)
-      const said = running.flatMap(({ logs }) => logs).filter(({ message }) => message === BURIED)
-      expect(said).to.have.length(1)
-      expect(said[0]).to.include({ message_id: bad.messageId, key: 'bad', topic: 'payment.created' })
+      const logged = running.flatMap(({ logs }) => logs).filter(({ message }) => message === BURIED)
+      expect(logged).to.have.length(1)
+      expect(logged[0]).to.include({ message_id: bad.messageId, key: 'bad', topic: 'payment.created' })
     }).timeout(180_000)
   }
 
-  it('stays in the outbox while it is alone there, and is a dead letter when another message was confirmed', async () => {
+  it('stays in the outbox while it is alone there, and becomes a dead letter when another message is confirmed', async () => {
     const relay = rig.start()
     const bad = culprit()
     await rig.append([bad])
@@ -76,7 +76,7 @@ describe('a message over which RabbitMQ closes the channel of a relay', () => {
   const timesLost = ({ logs }: ServiceProcess) =>
     logs.filter(({ message }) => message === 'lost a RabbitMQ channel').length
 
-  it('costs only itself where it is one of several, at the head of lanes, and keeps the order of its key', async () => {
+  it('is the only dead letter among others of its kind and of its key, whose order is kept', async () => {
     const heads = Array.from({ length: 20 }, (_, index) => culprit({ key: `key ${index}` }))
     const behind = news(500)
     const twice = [
@@ -92,7 +92,7 @@ describe('a message over which RabbitMQ closes the channel of a relay', () => {
     const bad = [...heads, ...twice].filter(({ headers }) => headers)
     expect(await buried()).to.have.members(idsOf(bad))
     const good = [...behind, ...twice.slice(1, 3), ...last]
-    // Taken once: what is put back loses its place.
+    // Taken once, without requeue: a requeued message loses its place.
     const taken = { count: 100_000, ackmode: 'ack_requeue_false', encoding: 'auto', truncate: 1 }
     const path = `/queues/${rig.vhost.name}/payments/get`
     const got = (await rig.vhost.management.request('POST', path, taken)) as { properties: { message_id: string } }[]
@@ -107,7 +107,7 @@ describe('a message over which RabbitMQ closes the channel of a relay', () => {
     }
   }).timeout(180_000)
 
-  it('waits where a dead letter of its key and topic is unresolved, and what is behind it is published', async () => {
+  it('is scheduled again while a dead letter of its key and topic is unresolved, and later messages are published', async () => {
     const [first, second] = [culprit({ key: 'k' }), culprit({ key: 'k' })]
     const behind = news(20, { key: 'k' })
     await rig.append([first, second, ...behind, ...news(5)])
@@ -120,7 +120,7 @@ describe('a message over which RabbitMQ closes the channel of a relay', () => {
   }).timeout(180_000)
 })
 
-describe('what closes the channel of a relay and is no fault of a message', () => {
+describe('relay whose channel closes for a reason that no message caused', () => {
   let rig: RelayRig
   beforeEach(async () => {
     rig = await createRelayRig()
@@ -141,7 +141,7 @@ describe('what closes the channel of a relay and is no fault of a message', () =
     expect(await deadLetters()).to.deep.equal([])
   }
 
-  it('buries nothing and publishes all where the exchange is deleted while 500 messages wait', async () => {
+  it('buries no message and publishes all when the exchange is deleted while 500 messages wait', async () => {
     const relay = rig.start()
     await rig.append(news(1))
     await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
@@ -159,7 +159,7 @@ describe('what closes the channel of a relay and is no fault of a message', () =
     await allArrive(messages)
   }).timeout(180_000)
 
-  it('buries nothing and publishes all where rights are taken while 500 messages wait, and come back', async () => {
+  it('buries no message and publishes all when RabbitMQ rights are revoked while 500 messages wait, and granted again', async () => {
     const relay = rig.start()
     await rig.append(news(1))
     await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
@@ -168,7 +168,7 @@ describe('what closes the channel of a relay and is no fault of a message', () =
       manage('PUT', `/permissions/${rig.vhost.name}/${login}`, { configure: '.*', write, read: '.*' })
     await permit('')
     const messages: NewMessage[] = []
-    // An idle channel looks at the rights again after a while.
+    // RabbitMQ checks the rights of an idle channel again after a while.
     await eventually(
       async () => {
         const more = news(500)

@@ -6,14 +6,14 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createRelay } from '../src/relay.ts'
-import { createWakeSignal } from '../src/wake.ts'
+import { createWakeSignal } from '../src/wake-signal.ts'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 const DEAD = 50_000
-// Of which a statement gets a third: more than the machine needs for anything small.
+// A statement gets a third of it, which is more than the machine needs for a small statement.
 const READ_PAST_MIN_MS = 150
 
-describe('a relay that starts anew while an old snapshot keeps what is dead', () => {
+describe('relay that starts while an old snapshot keeps dead tuples', () => {
   let rig: RelayRig
   let relay: Component | undefined
   beforeEach(async () => {
@@ -24,7 +24,7 @@ describe('a relay that starts anew while an old snapshot keeps what is dead', ()
     await rig.stop()
   })
 
-  it('publishes, though no statement has the time to read past it in all lanes', async () => {
+  it('publishes although no statement has the time to read past the dead tuples of all lanes', async () => {
     const { db } = rig
     let failures = 0
     const warn = (message: string) => {
@@ -37,10 +37,10 @@ describe('a relay that starts anew while an old snapshot keeps what is dead', ()
     let readPastMs = 0
     while (readPastMs < READ_PAST_MIN_MS) {
       await addDead()
-      await readPast() // The first look also marks what is dead, and takes longer than any later one.
+      await readPast() // The first read also marks the dead tuples, and takes longer than later ones.
       readPastMs = Math.min(await readPast(), await readPast(), await readPast())
     }
-    // As autovacuum does at any time: the planner then knows of next to no rows, in as many pages.
+    // As autovacuum may at any time. The planner then expects almost no rows in many pages.
     await sql`analyze outbox_messages`.execute(db)
     await rig.append(news(200))
 
@@ -82,7 +82,7 @@ describe('a relay that starts anew while an old snapshot keeps what is dead', ()
       await sql`delete from outbox_messages`.execute(db)
     }
 
-    /** @returns ms, for all lanes */
+    /** @returns the time to read past the dead tuples of all lanes, in milliseconds */
     async function readPast(): Promise<number> {
       const startedAt = performance.now()
       await sql`select from outbox_lanes l where exists (

@@ -2,9 +2,9 @@ import type { TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createRelayRig, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
-const HEAR_NOTHING = 'this relay publishes to another exchange, listeners bound to this one hear nothing from it'
+const ANOTHER_EXCHANGE = 'this relay publishes to another exchange, consumers bound to this one get nothing from it'
 
-describe('a relay whose queue is not `payments`', function () {
+describe('relay whose queue is not `payments`', function () {
   this.timeout(180_000)
   let rig: RelayRig
   let vhost: TestVhost
@@ -21,12 +21,12 @@ describe('a relay whose queue is not `payments`', function () {
     return all.map(({ name }) => name).filter((name) => name && !name.startsWith('amq.'))
   }
   const count = (lines: readonly { message: string }[]) =>
-    lines.filter(({ message }) => message === HEAR_NOTHING).length
+    lines.filter(({ message }) => message === ANOTHER_EXCHANGE).length
 
-  it('warns at its start where an exchange `payments` exists', async () => {
+  it('warns at its start when an exchange `payments` exists', async () => {
     await declareFormer()
     const relay = rig.start({ MQ_QUEUE: 'orders' })
-    const line = await relay.logged(HEAR_NOTHING, PATIENTLY)
+    const line = await relay.logged(ANOTHER_EXCHANGE, PATIENTLY)
     expect(line).to.include({ level: 'warn', exchange: 'payments', published_to: 'orders', setting: 'MQ_EXCHANGE' })
     await relay.logged('ready', PATIENTLY)
     expect(relay.logs.filter(({ message }) => message.startsWith('lost'))).to.deep.equal([])
@@ -34,7 +34,7 @@ describe('a relay whose queue is not `payments`', function () {
     expect(count(relay.logs)).to.equal(1)
   })
 
-  it('does not warn where there is none, or where MQ_EXCHANGE says what is wanted', async () => {
+  it('does not warn when there is none, or when MQ_EXCHANGE is set', async () => {
     const first = rig.start({ MQ_QUEUE: 'orders' })
     await first.logged('ready', PATIENTLY)
     expect(await first.stop()).to.equal(0)

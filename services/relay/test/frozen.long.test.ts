@@ -9,7 +9,7 @@ import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 const GIVEN_UP_WITHIN_MS = 8_000
 
-describe('a relay process that freezes', () => {
+describe('relay process that freezes', () => {
   let rig: RelayRig
   let proxies: TcpProxy[]
   beforeEach(async () => {
@@ -28,8 +28,8 @@ describe('a relay process that freezes', () => {
   }
 
   /**
-   * The sessions that are in a pass and have an xid, which locking a lane takes, with PostgreSQL's time in milliseconds.
-   * Looking does not lock the lanes: a pass that found them locked by a test would pass by them.
+   * Finds the sessions of passes with this query, and PostgreSQL's time in milliseconds. A pass has an xid once it has
+   * locked a lane. The test itself locks no lanes: a pass would skip them.
    */
   async function look(query: string) {
     const { rows } = await sql<{ at: number; wait: string | null; since: number | null }>`
@@ -43,12 +43,12 @@ describe('a relay process that freezes', () => {
     return { at: rows[0]?.at ?? Number.NaN, waits: sessions.map(({ wait }) => wait), since: sessions[0]?.since }
   }
 
-  /** Freezes the relay, whose pass has come to this query, until its session is gone. Returns when it was last seen. */
+  /** Freezes the relay at this query of a pass. Returns how long its session was seen after that, in milliseconds. */
   async function freeze(relay: { kill(signal: NodeJS.Signals): void }, query: string): Promise<number> {
     relay.kill('SIGSTOP')
     const frozenAt = (await look(query)).at
     let heldMs = 0
-    // In PostgreSQL's time, and only of what was seen: that this process or the server is busy does not count.
+    // By PostgreSQL's clock, and only up to the last look that saw the session: delays of a busy machine do not count.
     await eventually(
       async () => {
         const { at, waits } = await look(query)
@@ -62,7 +62,7 @@ describe('a relay process that freezes', () => {
     return heldMs
   }
 
-  /** What another relay takes over, and what the frozen one does when it wakes, loses nothing. */
+  /** Checks that no message is lost when another relay takes over and the frozen one wakes up. */
   async function takeOver(messages: ReturnType<typeof news>, frozen: { kill(signal: NodeJS.Signals): void }) {
     rig.start()
     await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
@@ -75,21 +75,21 @@ describe('a relay process that freezes', () => {
     for (const { messageId } of [...messages, ...later]) expect(published.has(messageId)).to.equal(true)
   }
 
-  it('gives its lanes up before it has published', async () => {
+  it('relay: loses its lanes when it freezes before it has published', async () => {
     const messages = news(40)
     await rig.append(messages)
     const database = await proxied(rig.database.url)
-    database.holdAnswerTo('from outbox_lanes')
+    database.holdAnswerTo('from "outbox_lanes"')
     const relay = rig.start({ DATABASE_URL: database.url, RELAY_PASSES: '1' })
     await eventually(
-      async () => expect((await look('from outbox_lanes')).waits).to.deep.equal(['ClientRead']),
+      async () => expect((await look('from "outbox_lanes"')).waits).to.deep.equal(['ClientRead']),
       PATIENTLY,
     )
-    expect(await freeze(relay, 'from outbox_lanes')).to.be.below(GIVEN_UP_WITHIN_MS)
+    expect(await freeze(relay, 'from "outbox_lanes"')).to.be.below(GIVEN_UP_WITHIN_MS)
     await takeOver(messages, relay)
   }).timeout(180_000)
 
-  it('gives its lanes up while it waits for confirms', async () => {
+  it('relay: loses its lanes when it freezes while it waits for confirms', async () => {
     const broker = await proxied(rig.vhost.url)
     const relay = rig.start({ RABBITMQ_URL: broker.url })
     await rig.append(news(1))
@@ -97,7 +97,7 @@ describe('a relay process that freezes', () => {
     broker.holdAnswers()
     const messages = news(40)
     await rig.append(messages)
-    // It has read, and does nothing: it has published.
+    // A pass that has read and is idle has published.
     await eventually(async () => {
       const { at, since } = await look('octet_length(whole)')
       expect(at - (since ?? Number.NaN)).to.be.above(100)
@@ -107,7 +107,7 @@ describe('a relay process that freezes', () => {
   }).timeout(180_000)
 
   async function freezeWhileReceiving(databaseUrl: string): Promise<void> {
-    // What append lets through fits into the buffers of both kernels, where PostgreSQL does not notice who reads it.
+    // A message of the size that append allows fits into the kernels' buffers: PostgreSQL would not wait for its reader.
     const messages = news(10, { key: 'k' })
     await rig.append(messages)
     await sql`update outbox_messages set payload = to_jsonb(${randomBytes(7_000_000).toString('base64')}::text)
@@ -123,20 +123,20 @@ describe('a relay process that freezes', () => {
     await takeOver(messages, relay)
   }
 
-  it('gives its lanes up while it receives a large result', async () => {
+  it('relay: loses its lanes when it freezes while it receives a large result', async () => {
     await freezeWhileReceiving(rig.database.url)
   }).timeout(180_000)
 
-  // Its own buffers would hold the whole result otherwise.
+  // So that PgBouncer's own buffers do not hold the whole result.
   const SMALL_BUFFERS = { tcp_socket_buffer: '65536' }
 
-  it('relay: gives its lanes up while it receives a large result through PgBouncer', async () => {
+  it('relay: loses its lanes when it freezes while it receives a large result through PgBouncer', async () => {
     const pgbouncer = await startPgbouncer(rig.database.url, { poolMode: 'session', settings: SMALL_BUFFERS })
     await freezeWhileReceiving(pgbouncer.url)
     await pgbouncer.stop()
   }).timeout(180_000)
 
-  it("relay: gives its lanes up while it receives through PgBouncer on PostgreSQL's Unix socket, with a query_timeout", async () => {
+  it("relay: loses its lanes when it freezes while it receives through PgBouncer on PostgreSQL's Unix socket, with a query_timeout", async () => {
     const socketFolder = await mkdtemp(join(tmpdir(), 'cashflow-socket-'))
     await chmod(socketFolder, 0o777) // As root, other users run the servers.
     const postgres = await startPrivatePostgres({ unix_socket_directories: socketFolder })

@@ -9,7 +9,7 @@ const MESSAGES = 2_000
 const PASSES = 2
 const ROUNDS_MAX = 3
 
-describe('a relay process that is killed in the middle of its passes', () => {
+describe('relay process that is killed in the middle of its passes', () => {
   let rig: RelayRig
   let broker: TcpProxy
   beforeEach(async () => {
@@ -21,7 +21,7 @@ describe('a relay process that is killed in the middle of its passes', () => {
     await broker.stop()
   })
 
-  /** Passes that have locked lanes and read them, and wait: for their confirms. */
+  /** Number of passes that have locked and read lanes, and wait for their confirms. */
   async function passesWaiting(): Promise<number> {
     const { rows } = await sql<{ count: number }>`
       select count(*)::int as count from pg_stat_activity
@@ -37,10 +37,10 @@ describe('a relay process that is killed in the middle of its passes', () => {
     return relay
   }
 
-  /** One round: how long after the kill all was confirmed. */
+  /** Runs one round. Returns how long after the kill all messages were confirmed, in milliseconds. */
   async function confirmedMsAfterKill(): Promise<number> {
     const [killed, other] = [await start({ RABBITMQ_URL: broker.url }), await start()]
-    // So that the one that is killed has all the lanes that it may have.
+    // So that the relay that is killed holds as many lanes as it may.
     other.kill('SIGSTOP')
     await eventually(async () => expect(await readFile(`/proc/${other.pid}/stat`, 'utf8')).to.match(/ T /))
     broker.holdAnswers()
@@ -54,7 +54,7 @@ describe('a relay process that is killed in the middle of its passes', () => {
     const killedAt = performance.now()
     await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
     const confirmedMs = Math.round(performance.now() - killedAt)
-    console.log(`      ${MESSAGES} rows, half of the lanes its own, confirmed after ${confirmedMs} ms`)
+    console.log(`      ${MESSAGES} rows, half of the lanes held by the killed relay, confirmed after ${confirmedMs} ms`)
 
     const published = await rig.published()
     for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
@@ -64,8 +64,8 @@ describe('a relay process that is killed in the middle of its passes', () => {
     return confirmedMs
   }
 
-  it('has all its rows confirmed by another one within 5 seconds', async () => {
-    // The best counts: a machine that stalls makes one round long, a relay that waits for something makes all of them.
+  it('relay: all messages of a killed relay are confirmed by another one within 5 seconds', async () => {
+    // The best round counts: a stalling machine makes one round long, a waiting relay makes all rounds long.
     let bestMs = Number.POSITIVE_INFINITY
     for (let round = 1; round <= ROUNDS_MAX && bestMs >= CONFIRMED_WITHIN_MS; round++) {
       bestMs = Math.min(bestMs, await confirmedMsAfterKill())

@@ -7,9 +7,9 @@ const allowed = Array.from({ length: 64 }, (_, index) => index + 1).filter(
   (passes) => relayEnv.safeParse({ RELAY_PASSES: String(passes) }).success,
 )
 
-describe('the passes of one relay', () => {
+describe('passes of one relay', () => {
   for (const passes of allowed) {
-    it(`take lanes, leave half of them to others, and fit into the publisher's window: ${passes} at once`, () => {
+    it(`lock at most half of the lanes and fit into the publisher’s window: ${passes} passes at once`, () => {
       const { lanesMax, messagesPerLaneMax } = passLimits(passes)
       expect(lanesMax).to.be.at.least(1)
       expect(lanesMax * passes).to.be.at.most(LANES / 2)

@@ -17,7 +17,7 @@ import { createRecorder } from './recorder.ts'
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** A listener, not started yet, that counts what it tells. */
+/** A listener, not started yet, that counts its calls. */
 function listenTo(url: string, logger: Logger) {
   const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger: quiet })
   const counts = { notified: 0, lost: 0 }
@@ -31,7 +31,7 @@ function listenTo(url: string, logger: Logger) {
   return Object.assign(counts, { listener, stop })
 }
 
-describe('the listener of a relay', () => {
+describe('listener of a relay', () => {
   let server: PrivatePostgres
   before(async () => {
     server = await startPrivatePostgres()
@@ -49,7 +49,7 @@ describe('the listener of a relay', () => {
   it('relay: does not listen to a server that turned read-only, and listens again once it takes writes', async () => {
     const heard = listenTo(server.url, quiet)
     await heard.listener.start(new AbortController().signal)
-    await eventually(() => expect(heard.notified).to.equal(1)) // It looks once when it begins.
+    await eventually(() => expect(heard.notified).to.equal(1)) // A listener calls onNotify once when it begins.
     await setReadOnly('on')
     await eventually(() => expect(heard.lost).to.be.above(0))
     await eventually(async () => expect(await sessions()).to.equal(0))
@@ -63,7 +63,7 @@ describe('the listener of a relay', () => {
   }).timeout(180_000)
 })
 
-describe('the listener of a relay that loses its session', () => {
+describe('listener of a relay that loses its session', () => {
   let database: TestDatabase
   let proxy: TcpProxy
   before(async () => {
@@ -75,7 +75,7 @@ describe('the listener of a relay that loses its session', () => {
     await database.drop()
   })
 
-  it('warns once a minute while it cannot listen, and says when it can again', async () => {
+  it('warns once a minute while it cannot listen, and logs when it can again', async () => {
     const { lines, logger } = createRecorder()
     const heard = listenTo(proxy.url, logger)
     proxy.cut()

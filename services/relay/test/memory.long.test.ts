@@ -8,7 +8,7 @@ import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 const HEAP_MB_MAX = 64
 const GROWTH_MB_MAX = 200
 
-describe("a relay's memory", () => {
+describe('memory of a relay', () => {
   let rig: RelayRig
   beforeEach(async () => {
     rig = await createRelayRig()
@@ -20,9 +20,9 @@ describe("a relay's memory", () => {
     return Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1_024
   }
 
-  /** Lets a relay drain what is there. Returns how much more memory it used at its peak than when it idled. */
+  /** Lets a relay drain the outbox. Returns how much more memory it used at its peak than when idle, in MB. */
   async function growthMb(fill: () => Promise<unknown>): Promise<number> {
-    // Node ends a process whose heap does not fit.
+    // Node ends a process whose heap grows beyond this.
     const relay = rig.start({ NODE_OPTIONS: `--max-old-space-size=${HEAP_MB_MAX}` })
     await rig.append(news(1))
     await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
@@ -34,7 +34,7 @@ describe("a relay's memory", () => {
     return growth
   }
 
-  it('does not follow the size of the backlog', async () => {
+  it('does not grow with the number of messages in the backlog', async () => {
     const fill = () =>
       sql`insert into outbox_messages (lane, message_id, key, topic, payload, mandatory)
       select n % 32, gen_random_uuid(), n::text, 'payment.succeeded', jsonb_build_object('n', n), false
@@ -42,7 +42,7 @@ describe("a relay's memory", () => {
     expect(await growthMb(fill)).to.be.below(GROWTH_MB_MAX)
   }).timeout(300_000)
 
-  it('does not follow the size of what is in it', async () => {
+  it('does not grow with the size of messages in the backlog', async () => {
     const payload = randomBytes(675_000).toString('base64')
     const fill = async () => {
       for (let at = 0; at < 200; at += 20)

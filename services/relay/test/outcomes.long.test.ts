@@ -4,7 +4,7 @@ import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 type Got = { properties: { message_id: string } }
 
-describe('what the broker answers to a relay', () => {
+describe('relay: outcome of a publish', () => {
   let rig: RelayRig
   let proxy: TcpProxy
   let relay: ServiceProcess
@@ -25,11 +25,11 @@ describe('what the broker answers to a relay', () => {
     rig.db.selectFrom(table).select(['message_id', 'attempts']).orderBy('id').execute()
   const logged = (message: string) => relay.logs.filter((line) => line.message === message).length
 
-  it('nacked: stays uncharged while the queue is full, and is published when there is room', async () => {
+  it('nacked: a message stays without counting the attempt while the queue is full, and is published when there is room', async () => {
     const limit = { pattern: '^payments$', 'apply-to': 'queues', definition: { 'max-length': 5 } }
     await manage('PUT', `/policies/${rig.vhost.name}/full`, limit)
     const messages: ReturnType<typeof news> = []
-    // How many it takes until it knows its policy is up to the broker.
+    // The broker applies the policy some time after it has answered.
     await eventually(
       async () => {
         const more = news(10)
@@ -43,7 +43,7 @@ describe('what the broker answers to a relay', () => {
     expect(left).to.have.length.above(0)
     expect(left.map(({ attempts }) => attempts)).to.deep.equal(left.map(() => 0))
     expect([...(await rows('outbox_scheduled')), ...(await rows('dead_letters'))]).to.deep.equal([])
-    // Whatever leaves the queue makes room.
+    // Each message that is taken from the queue makes room.
     const published = new Set<string>()
     await eventually(async () => {
       const taken = { count: 100, ackmode: 'ack_requeue_false', encoding: 'auto' }
@@ -54,7 +54,7 @@ describe('what the broker answers to a relay', () => {
     for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
   }).timeout(180_000)
 
-  it('returned: is published at once where a declaration restores the binding, and charged nothing', async () => {
+  it('returned: a message is published at once, without counting the attempt, when declaring the topology restores the binding', async () => {
     const binding = `/bindings/${rig.vhost.name}/e/payments/q/payments/payment.created`
     await manage('DELETE', binding)
     const messages = news(40)
@@ -67,7 +67,7 @@ describe('what the broker answers to a relay', () => {
     expect(await rows('outbox_scheduled')).to.deep.equal([])
   }).timeout(180_000)
 
-  it('returned: stays uncharged while the declaration is refused, and is published when it is not', async () => {
+  it('returned: a message stays without counting the attempt while the declaration is refused, and is then published', async () => {
     await manage('DELETE', `/queues/${rig.vhost.name}/payments`)
     await manage('PUT', `/queues/${rig.vhost.name}/payments`, { durable: true })
     const messages = news(40)
@@ -81,8 +81,8 @@ describe('what the broker answers to a relay', () => {
     for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
   }).timeout(180_000)
 
-  it('returned: is charged, delayed, and a dead letter in the end where nothing restores it', async () => {
-    const [first, last] = news(2, { topic: 'nobody.listens' })
+  it('returned: a message without a queue is delayed, each attempt counts, and it becomes a dead letter', async () => {
+    const [first, last] = news(2, { topic: 'without.queue' })
     await rig.append([first as typeof first & object, { ...(last as typeof last & object), key: 'another' }])
     await eventually(() => expect(logged('message unroutable, tried again later')).to.be.above(1))
     await eventually(async () => {
@@ -102,7 +102,7 @@ describe('what the broker answers to a relay', () => {
     )
   }).timeout(180_000)
 
-  it('unknown: stays uncharged after a cut, and arrives, perhaps twice', async () => {
+  it('unknown: a message stays without counting the attempt after a connection is cut, and is delivered, perhaps twice', async () => {
     proxy.holdAnswers()
     const messages = news(40)
     await rig.append(messages)
@@ -110,7 +110,7 @@ describe('what the broker answers to a relay', () => {
       ...PATIENTLY,
       intervalMs: 1_000,
     })
-    expect(await rig.backlog(), 'the broker has them, and nobody knows').to.equal(40)
+    expect(await rig.backlog(), 'the broker has them, and the relay has no confirm').to.equal(40)
     proxy.cut()
     await relay.logged('messages not confirmed, they stay in the outbox', PATIENTLY)
     expect(await rows('outbox_messages')).to.deep.equal(

@@ -6,7 +6,7 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
-describe('a broker that takes smaller messages than the outbox', () => {
+describe('relay before a broker that takes smaller messages than the outbox', () => {
   let dir: string
   let broker: RabbitmqServer
   let rig: RelayRig
@@ -24,7 +24,7 @@ describe('a broker that takes smaller messages than the outbox', () => {
     await rm(dir, { recursive: true, force: true })
   })
 
-  it('gets what it takes, and what is too large for it becomes a dead letter', async () => {
+  it('publishes the messages that the broker takes, and makes larger ones dead letters', async () => {
     const large = news(3).map((message, index) => ({ ...message, key: `large ${index}`, payload: 'x'.repeat(2_000) }))
     const small = news(40)
     await rig.append([...small.slice(0, 20), ...large, ...small.slice(20)])

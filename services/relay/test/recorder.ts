@@ -8,5 +8,5 @@ export function createRecorder() {
     (message: string, fields: LogFields = {}) =>
       void lines.push({ level, message, fields })
   const logger: Logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
-  return { lines, logger, said: (message: string) => lines.filter((line) => line.message === message) }
+  return { lines, logger, linesOf: (message: string) => lines.filter((line) => line.message === message) }
 }

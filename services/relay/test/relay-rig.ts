@@ -11,10 +11,10 @@ import {
 } from '@cashflow/testing'
 import { type Kysely, sql } from 'kysely'
 
-/** For `eventually`, where services start and stop on a machine that has other things to do. */
+/** Timeout of `eventually` for starting and stopping services on a busy machine. */
 export const PATIENTLY = { timeoutMs: 90_000 }
 
-/** A database, a vhost, and relays as processes of their own between them. */
+/** A database, a vhost, and relay processes between them. */
 export interface RelayRig {
   readonly database: Pick<TestDatabase, 'url' | 'drop'>
   readonly vhost: TestVhost
@@ -23,19 +23,19 @@ export interface RelayRig {
   append(messages: readonly NewMessage[]): Promise<void>
   /** Messages in the lanes. */
   backlog(): Promise<number>
-  /** What `payments` holds, counted by reading it all and putting it back. */
+  /** Ids of the messages in the queue `payments`. Reads all messages and requeues them. */
   published(): Promise<Set<string>>
   stop(): Promise<void>
 }
 
-/** On the run's servers, unless others are given. */
+/** Creates a rig on the servers of the test run, unless others are given. */
 export async function createRelayRig(
   broker?: Parameters<typeof createTestVhost>[0],
   ownDatabase?: Pick<TestDatabase, 'url' | 'drop'>,
 ): Promise<RelayRig> {
   const [database, vhost] = await Promise.all([ownDatabase ?? createTestDatabase(), createTestVhost(broker)])
   const logger = { debug() {}, info() {}, warn() {}, error() {} }
-  // The rig writes large backlogs, which take their time on a busy machine.
+  // The rig writes large backlogs, which takes long on a busy machine.
   const statementMs = 120_000
   const db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 4, logger, statementMs })
   const relays: ServiceProcess[] = []

@@ -16,13 +16,13 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createListener } from '../src/listener.ts'
 import { createRelay, type RelayOptions } from '../src/relay.ts'
-import { createWakeSignal, type WakeSignal } from '../src/wake.ts'
+import { createWakeSignal, type WakeSignal } from '../src/wake-signal.ts'
 
-describe('a relay', () => {
+describe('relay', () => {
   let database: TestDatabase
   let vhost: TestVhost
   let db: Database
-  let parts: Component[]
+  let components: Component[]
   let received: Delivery[]
   const lines: { message: string; fields: LogFields }[] = []
   const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
@@ -32,24 +32,24 @@ describe('a relay', () => {
   beforeEach(async () => {
     ;[database, vhost] = await Promise.all([createTestDatabase(), createTestVhost()])
     db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 10, logger })
-    parts = []
+    components = []
     received = []
     lines.length = 0
   })
   afterEach(async () => {
-    for (const part of parts.toReversed()) await part.stop()
+    for (const component of components.toReversed()) await component.stop()
     await db.destroy()
     await Promise.all([database.drop(), vhost.drop()])
   })
 
   async function run(...more: Component[]): Promise<void> {
-    for (const part of more) {
-      parts.push(part)
-      await part.start(new AbortController().signal)
+    for (const component of more) {
+      components.push(component)
+      await component.start(new AbortController().signal)
     }
   }
 
-  /** @param polls whether it looks by itself, unless it is woken */
+  /** @param polls false if the relay looks at the outbox only when woken */
   async function startRelay({ listen = false, polls = true } = {}): Promise<void> {
     const connection = createConnection({ urls: [vhost.url], name: 'test relay', logger })
     const publisher = createPublisher({ connection, topology, logger })
@@ -84,7 +84,7 @@ describe('a relay', () => {
       ...extra,
     }))
   }
-  /** A key whose messages are in this lane. */
+  /** Returns a key whose messages are in this lane. */
   const keyIn = (lane: number) =>
     Array.from({ length: 2_000 }, (_, index) => `key ${index}`).find((key) => crc32(key) % 32 === lane) as string
   const append = (messages: readonly NewMessage[]) => db.transaction().execute((tx) => appendMessages(tx, messages))
@@ -97,7 +97,7 @@ describe('a relay', () => {
   }
   const ids = () => received.map(({ messageId }) => messageId)
 
-  it('publishes what is in the outbox, with all that a receiver needs to know', async () => {
+  it('publishes a message with its id, topic, headers and body', async () => {
     await Promise.all([startConsumer(), startRelay()])
     const [message] = news(1)
     await append([message as NewMessage])
@@ -109,13 +109,13 @@ describe('a relay', () => {
     await eventually(async () => expect(await backlog()).to.equal(0))
   })
 
-  it('shares the work with others, each message once and each key in its order', async () => {
+  it('shares the work with other relays: each message once, each key in order', async () => {
     const messages = news(3_000)
     for (let at = 0; at < messages.length; at += 500) await append(messages.slice(at, at + 500))
     await Promise.all([startConsumer(), startRelay(), startRelay(), startRelay()])
     await eventually(async () => expect(await backlog()).to.equal(0), { timeoutMs: 90_000 })
     await eventually(() => expect(new Set(ids()).size).to.equal(3_000))
-    // A relay that waited too long for a confirm, or for the database, says so and publishes again.
+    // A relay that waited too long for a confirm or for the database logs it and publishes again.
     const again = ['messages not confirmed, they stay in the outbox', 'pass failed, its messages stay in the outbox']
     if (!lines.some(({ message }) => again.includes(message))) expect(received).to.have.length(3_000)
     const keyOf = new Map(messages.map(({ messageId, key }) => [messageId, key]))
@@ -124,7 +124,7 @@ describe('a relay', () => {
     }
   })
 
-  it('is woken by a notification after each commit, and needs nothing else', async () => {
+  it('publishes after each notification, without polling', async () => {
     await Promise.all([startConsumer(), startRelay({ listen: true, polls: false })])
     const notifier = createNotifier(db)
     for (let round = 1; round <= 15; round += 1) {
@@ -135,7 +135,7 @@ describe('a relay', () => {
   })
 
   type Answer = 'confirmed' | 'nacked'
-  /** A relay before a broker that answers as the script says. */
+  /** Starts a relay with a publisher that answers as the script says. */
   async function startScripted(
     answer: (topic: string) => Answer | Promise<Answer>,
     passes: number,
@@ -154,7 +154,7 @@ describe('a relay', () => {
     return calls
   }
 
-  it('has further passes help the one that is woken, where there are more lanes than it takes', async () => {
+  it('wakes further passes when there are more lanes than one pass can lock', async () => {
     const woken = createWakeSignal()
     let waiting = 0
     const wait: WakeSignal['wait'] = ({ signal }) => {
@@ -163,7 +163,7 @@ describe('a relay', () => {
     }
     const third = Promise.withResolvers<void>()
     const answer = async () => {
-      if (calls.length === 2) await third.promise // By another pass.
+      if (calls.length === 2) await third.promise // Another pass publishes the third batch.
       if (calls.length === 3) third.resolve()
       return 'confirmed' as const
     }
@@ -174,8 +174,8 @@ describe('a relay', () => {
     await eventually(async () => expect(await backlog()).to.equal(0))
   })
 
-  it('goes round all lanes, past those whose messages stay', async () => {
-    // As many lanes as a pass locks hold what is refused, and the rotation begins with them.
+  it('visits all lanes, past those whose messages stay', async () => {
+    // Refused messages fill as many lanes as a pass locks, and the rotation begins with these.
     const refused = news(8, { topic: 'refused' }).map((message, lane) => ({ ...message, key: keyIn(lane) }))
     const further = { ...(news(1)[0] as NewMessage), key: keyIn(20) }
     await append([...refused, further])
@@ -189,7 +189,7 @@ describe('a relay', () => {
     const calls = await startScripted(() => 'nacked', 1)
     const startedAt = performance.now()
     await eventually(() => expect(calls).to.have.length.above(4))
-    // 50 ms at least after each; without a wait there are hundreds of passes a second.
+    // At least 50 ms after each pass. Without a wait there would be hundreds of passes a second.
     expect(calls.length).to.be.at.most(1 + (performance.now() - startedAt) / 45)
   })
 
@@ -202,7 +202,7 @@ describe('a relay', () => {
     await eventually(async () => expect(await backlog()).to.equal(1))
   })
 
-  it('leaves the outbox alone while there is no broker, and goes on when there is one', async () => {
+  it('opens no transaction while the broker is away, and publishes when it is back', async () => {
     await append(news(10))
     const { name } = vhost
     await vhost.drop()
@@ -219,7 +219,7 @@ describe('a relay', () => {
     await eventually(async () => expect(await backlog()).to.equal(0), { timeoutMs: 90_000 })
   })
 
-  it('puts the queue back when somebody deleted it, and loses nothing of what follows', async () => {
+  it('declares a deleted queue again, and loses none of the messages after that', async () => {
     await Promise.all([startRelay()])
     await append(news(1))
     await eventually(async () => expect(await backlog()).to.equal(0))
@@ -231,14 +231,14 @@ describe('a relay', () => {
     await eventually(() => expect([...new Set(ids())]).to.have.members(messages.map(({ messageId }) => messageId)))
   })
 
-  it('counts what nobody need listen to as done', async () => {
+  it('counts an optional message without a queue as published', async () => {
     await startRelay()
     await append(news(3, { topic: 'payment.succeeded', mandatory: false }))
     await eventually(async () => expect(await backlog()).to.equal(0))
     expect(lines.map(({ message }) => message)).to.not.include('message unroutable, tried again later')
   })
 
-  it('goes on after the database has ended all its sessions', async () => {
+  it('publishes again after the database has ended all its sessions', async () => {
     await Promise.all([startConsumer(), startRelay({ listen: true })])
     await append(news(5))
     await eventually(() => expect(new Set(ids()).size).to.equal(5))

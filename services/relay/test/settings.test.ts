@@ -2,7 +2,7 @@ import { readmeSettings } from '@cashflow/testing'
 import { expect } from 'chai'
 import { relayEnv } from '../src/config.ts'
 
-describe("the relay's settings", () => {
+describe('settings of the relay', () => {
   it('are those of the table in the README', async () => {
     const defaults: Record<string, unknown> = relayEnv.parse({})
     const own = Object.keys(relayEnv.shape).map((name) => [name, String(defaults[name] ?? '')])

@@ -2,7 +2,7 @@ import { eventually, openClient } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
-describe('a relay process that cannot publish', function () {
+describe('relay process that cannot publish', function () {
   this.timeout(180_000)
   let rig: RelayRig
   let operator: Awaited<ReturnType<typeof openClient>>
@@ -15,7 +15,7 @@ describe('a relay process that cannot publish', function () {
     await rig.stop()
   })
 
-  it('names the session that keeps all lanes locked, and the age of what waits, and says when both are over', async () => {
+  it('logs the session that keeps all lanes locked and the age of the oldest message, and the end of both', async () => {
     const relays = [rig.start(), rig.start()]
     for (const relay of relays) await relay.logged('ready', PATIENTLY)
     await operator.query('begin')
@@ -38,7 +38,7 @@ describe('a relay process that cannot publish', function () {
     }
   })
 
-  it('says how old what waits is while there is no broker', async () => {
+  it('logs the age of the oldest message while the broker is away', async () => {
     const relay = rig.start()
     await relay.logged('ready', PATIENTLY)
     await rig.vhost.drop()
@@ -50,7 +50,7 @@ describe('a relay process that cannot publish', function () {
     await relay.logged('messages no longer wait in the outbox', PATIENTLY)
   })
 
-  it('is not ready before RabbitMQ accepts what it declares, and says what is refused', async () => {
+  it('is not ready before RabbitMQ accepts its declarations, and logs which one is refused', async () => {
     const { name, management } = rig.vhost
     const other = { durable: true, arguments: { 'x-queue-type': 'quorum' } }
     await management.request('PUT', `/queues/${name}/payments`, other)
@@ -68,7 +68,7 @@ describe('a relay process that cannot publish', function () {
     expect(stopped.logs.map(({ message }) => message)).to.not.include('ready')
   })
 
-  it('waits with an error that names the settings where PostgreSQL or RabbitMQ refuse its login', async () => {
+  it('waits, and logs an error that names the settings, when PostgreSQL or RabbitMQ refuse its login', async () => {
     const wrong = (text: string) => {
       const url = new URL(text)
       url.password = 'wrong'

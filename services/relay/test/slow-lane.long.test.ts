@@ -7,10 +7,10 @@ import { createUnreadableRows, eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createRelay } from '../src/relay.ts'
-import { createWakeSignal } from '../src/wake.ts'
+import { createWakeSignal } from '../src/wake-signal.ts'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
-describe('a lane whose messages a relay cannot read as it reads others', () => {
+describe('relay with a slow or unreadable lane', () => {
   let rig: RelayRig
   let relay: Component | undefined
   let own: Kysely<Tables> | undefined
@@ -43,8 +43,8 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
     await relay.start(new AbortController().signal)
   }
 
-  it('is read in smaller steps where it takes too long, until it moves', async () => {
-    // 980,001 bytes as they are appended, some 20 kB as they are stored, and 10.4 MB as PostgreSQL writes them.
+  it('reads a lane that takes too long in smaller steps, until it moves', async () => {
+    // 980,001 bytes when appended, some 20 kB when stored, and 10.4 MB when PostgreSQL renders them.
     const payload = [...Array.from({ length: 32_000 }, () => 1e300), 'x'.repeat(755_997)]
     expect(JSON.stringify(payload)).to.have.length(980_001)
     const large = news(60, { key: 'k', payload })
@@ -55,7 +55,7 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
     await eventually(async () => expect(await rig.backlog()).to.equal(0), { timeoutMs: 200_000 })
     expect(published.map(({ messageId }) => messageId)).to.include.members(behind.map(({ messageId }) => messageId))
     const dead = await rig.db.selectFrom('dead_letters').select(['message_id', 'reason']).execute()
-    // Letters of one key and topic share one: the others wait in outbox_scheduled.
+    // One key and topic has at most one unresolved dead letter: the other messages wait in outbox_scheduled.
     const later = await rig.db.selectFrom('outbox_scheduled').select('message_id').execute()
     expect([...dead, ...later].map(({ message_id }) => message_id)).to.have.members(
       large.map(({ messageId }) => messageId),
@@ -65,9 +65,9 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
     expect(steps.filter(({ lanes }) => lanes === 1).map(({ messages_max }) => messages_max)).to.include.members([128])
   }).timeout(240_000)
 
-  // A damaged page, a page that the disk cannot read, and a message that cannot be rendered.
+  // In this order: a damaged page, a page that the disk cannot read, a message that cannot be rendered.
   for (const code of ['XX001', '58030', '22P02'])
-    it(`stops no other lane where PostgreSQL cannot read a message of it (${code}), and the log names it`, () =>
+    it(`publishes from all other lanes when PostgreSQL cannot read a message of one lane (${code}), and names it in the log`, () =>
       isPassedBy(code)).timeout(180_000)
 
   async function isPassedBy(code: string): Promise<void> {
@@ -88,14 +88,14 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
       await eventually(() => {
         expect([...ahead, ...others].filter((it) => !isPublished(it))).to.have.length(0)
       }, PATIENTLY)
-      const [told] = await eventually(() => {
+      const [logged] = await eventually(() => {
         const found = lines.filter(({ message }) => message === 'lane cannot be read, all others go on')
         expect(found).to.not.have.length(0)
         return found
       }, PATIENTLY)
       const { rows } = await sql<{ lane: number }>`select lane from outbox_messages limit 1`.execute(db)
-      expect(told?.fields).to.include({ lane: rows[0]?.lane, lanes: 1, messages_max: 1 })
-      expect(String(told?.fields.error)).to.equal('error: invalid page in block 0')
+      expect(logged?.fields).to.include({ lane: rows[0]?.lane, lanes: 1, messages_max: 1 })
+      expect(String(logged?.fields.error)).to.equal('error: invalid page in block 0')
       expect(await rig.backlog()).to.equal(1 + behind.length)
       await unreadable.heal()
       await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
@@ -107,10 +107,10 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
     }
   }
 
-  it('moves scheduled messages in smaller steps where it takes too long, until all are moved', async () => {
+  it('moves scheduled messages in smaller steps when moving takes too long, until all are moved', async () => {
     const { db } = rig
     await db.transaction().execute((tx) => scheduleMessages(tx, news(300), 0))
-    // As a disk would that takes long over large messages: 6 seconds for all of them.
+    // Simulates a disk that is slow with large messages: 6 seconds for all of them.
     await sql`create function slow() returns trigger language plpgsql as
       'begin perform pg_sleep(0.02); return new; end'`.execute(db)
     await sql`create trigger slow before insert on outbox_messages for each row execute function slow()`.execute(db)
@@ -122,7 +122,7 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
     await eventually(async () => expect(await left()).to.equal(0), PATIENTLY)
   }).timeout(120_000)
 
-  it('moves scheduled messages past one that PostgreSQL cannot read, and the log says so until it is repaired', async () => {
+  it('moves scheduled messages past one that PostgreSQL cannot read, and logs it until it is repaired', async () => {
     const { db } = rig
     const scheduled = news(20)
     await db.transaction().execute((tx) => scheduleMessages(tx, scheduled, 0))
@@ -132,19 +132,19 @@ describe('a lane whose messages a relay cannot read as it reads others', () => {
       const { rows } = await sql<{ count: number }>`select count(*)::int as count from outbox_scheduled`.execute(db)
       return rows[0]?.count
     }
-    const said = (message: string) => lines.find((line) => line.message === message)
+    const lineOf = (message: string) => lines.find((line) => line.message === message)
     try {
       await start(unreadable.url, 5_000)
       await eventually(async () => expect(await left()).to.equal(1), PATIENTLY)
-      const told = await eventually(() => {
-        const line = said('PostgreSQL cannot use some scheduled messages, the others are published when they are due')
+      const logged = await eventually(() => {
+        const line = lineOf('PostgreSQL cannot use some scheduled messages, the others are published when they are due')
         expect(line).to.not.equal(undefined)
         return line
       }, PATIENTLY)
-      expect(String(told?.fields.error)).to.equal('error: invalid page in block 0')
+      expect(String(logged?.fields.error)).to.equal('error: invalid page in block 0')
       await unreadable.heal()
       await eventually(
-        () => expect(said('PostgreSQL can use all scheduled messages again')).to.not.equal(undefined),
+        () => expect(lineOf('PostgreSQL can use all scheduled messages again')).to.not.equal(undefined),
         PATIENTLY,
       )
       expect(await left()).to.equal(0)

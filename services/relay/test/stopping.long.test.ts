@@ -3,7 +3,7 @@ import { startTcpProxy, type TcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createRelayRig, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
-describe('a relay process that is told to stop', () => {
+describe('relay process that gets a stop signal', () => {
   let rig: RelayRig
   let proxy: TcpProxy
   beforeEach(async () => {
@@ -15,9 +15,9 @@ describe('a relay process that is told to stop', () => {
     await rig.stop()
   })
 
-  // When the signal comes decides what waits for an answer: a pass, a look at the backlog, the listener.
+  // The time of the signal decides which query waits for an answer: of a pass, the backlog watch or the listener.
   for (const silentMs of [200, 3_000, 6_000])
-    it(`ends cleanly where PostgreSQL has been silent for ${silentMs} ms`, async () => {
+    it(`relay: ends cleanly when PostgreSQL has been silent for ${silentMs} ms`, async () => {
       const relay = rig.start({ DATABASE_URL: proxy.url })
       await relay.logged('ready', PATIENTLY)
       proxy.holdAnswers()

@@ -15,7 +15,7 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createListener } from '../src/listener.ts'
 import { createRelay, type RelayOptions } from '../src/relay.ts'
-import { createWakeSignal } from '../src/wake.ts'
+import { createWakeSignal } from '../src/wake-signal.ts'
 import { type Recipe, readRecipe } from './recipe.ts'
 import { news, PATIENTLY } from './relay-rig.ts'
 

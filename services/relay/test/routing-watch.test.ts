@@ -2,30 +2,30 @@ import { connectionComponent, createConnection, createConsumer, createPublisher,
 import type { Component } from '@cashflow/runtime'
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createQueueWatch } from '../src/queue-watch.ts'
+import { createRoutingWatch } from '../src/routing-watch.ts'
 import { createRecorder } from './recorder.ts'
 
 const UNREAD = 'no worker consumes the queue that this relay publishes to, its messages wait'
 const READ = 'a worker consumes the queue that this relay publishes to'
 
-describe('the watch over the queue of a relay', () => {
+describe('routing watch of a relay', () => {
   let vhost: TestVhost
-  let parts: Component[]
-  const { lines, logger, said } = createRecorder()
+  let components: Component[]
+  const { lines, logger, linesOf } = createRecorder()
   beforeEach(async () => {
     vhost = await createTestVhost()
-    parts = []
+    components = []
     lines.length = 0
   })
   afterEach(async () => {
-    for (const part of parts.toReversed()) await part.stop()
+    for (const component of components.toReversed()) await component.stop()
     await vhost.drop()
   })
 
-  const run = async <AnyPart extends Component>(part: AnyPart): Promise<AnyPart> => {
-    parts.push(part)
-    await part.start(new AbortController().signal)
-    return part
+  const run = async <AnyComponent extends Component>(component: AnyComponent): Promise<AnyComponent> => {
+    components.push(component)
+    await component.start(new AbortController().signal)
+    return component
   }
   const connect = async () => {
     const connection = createConnection({ urls: [vhost.url], name: 'queue watch test', logger })
@@ -51,22 +51,24 @@ describe('the watch over the queue of a relay', () => {
       }),
     )
 
-  it('warns where its queue has messages and all workers consume another one, and says when that is over', async () => {
+  it('warns while the queue has messages and all workers consume another queue, and logs the end of it', async () => {
     await publish()
     await consume('payments')
-    await run(createQueueWatch({ connection: await connect(), queue: 'orders', logger, lookMs: 50 }))
+    await run(
+      createRoutingWatch({ connection: await connect(), queue: 'orders', exchange: 'orders', logger, lookMs: 50 }),
+    )
     const [line] = await eventually(() => {
-      expect(said(UNREAD)).to.have.length(1)
-      return said(UNREAD)
+      expect(linesOf(UNREAD)).to.have.length(1)
+      return linesOf(UNREAD)
     })
     expect(line).to.include({ level: 'warn' })
     expect(line?.fields).to.deep.equal({ queue: 'orders', ready_messages: 1, settings: 'MQ_QUEUE' })
     await consume('orders')
-    await eventually(() => expect(said(READ)).to.have.length(1))
-    expect(said(UNREAD)).to.have.length(1)
+    await eventually(() => expect(linesOf(READ)).to.have.length(1))
+    expect(linesOf(UNREAD)).to.have.length(1)
   })
 
-  it('does not say that a worker consumes the queue where its messages are gone and no worker is there', async () => {
+  it('does not log that a worker consumes the queue when only its messages are gone', async () => {
     let looks = 0
     const connection = await connect()
     const counted = {
@@ -81,18 +83,18 @@ describe('the watch over the queue of a relay', () => {
       await eventually(() => expect(looks).to.be.above(before + 3))
     }
     await publish()
-    await run(createQueueWatch({ connection: counted, queue: 'orders', logger, lookMs: 50 }))
-    await eventually(() => expect(said(UNREAD)).to.have.length(1))
+    await run(createRoutingWatch({ connection: counted, queue: 'orders', exchange: 'orders', logger, lookMs: 50 }))
+    await eventually(() => expect(linesOf(UNREAD)).to.have.length(1))
     await vhost.management.request('DELETE', `/queues/${vhost.name}/orders/contents`)
     await looked()
     await vhost.management.request('DELETE', `/queues/${vhost.name}/orders`)
     await looked()
-    expect(said(READ)).to.deep.equal([])
+    expect(linesOf(READ)).to.deep.equal([])
     await consume('orders')
-    await eventually(() => expect(said(READ)).to.have.length(1))
+    await eventually(() => expect(linesOf(READ)).to.have.length(1))
   })
 
-  it('says nothing of a queue that is empty or not there', async () => {
+  it('logs no warning about an empty or missing queue', async () => {
     let looks = 0
     const connection = await connect()
     const counted = {
@@ -102,7 +104,7 @@ describe('the watch over the queue of a relay', () => {
         return connection.broker(signal)
       },
     }
-    await run(createQueueWatch({ connection: counted, queue: 'orders', logger, lookMs: 10 }))
+    await run(createRoutingWatch({ connection: counted, queue: 'orders', exchange: 'orders', logger, lookMs: 10 }))
     await eventually(() => expect(looks).to.be.above(3))
     await consume('orders')
     const before = looks

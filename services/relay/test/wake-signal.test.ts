@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
 import { expect } from 'chai'
-import { createWakeSignal } from '../src/wake.ts'
+import { createWakeSignal } from '../src/wake-signal.ts'
 
 const signal = new AbortController().signal
 
 const LONG_MS = 3_600_000
 
-describe('a wake', () => {
-  it('ends one wait, the oldest', async () => {
+describe('wake signal', () => {
+  it('ends the oldest wait', async () => {
     const wake = createWakeSignal()
     const ended: number[] = []
     const waits = [1, 2, 3].map((number) =>
@@ -23,7 +23,7 @@ describe('a wake', () => {
     }
   })
 
-  it('is remembered for one who comes a moment later, and only once', async () => {
+  it('ends the next wait, and only that one, when it is given while no loop waits', async () => {
     const wake = createWakeSignal()
     wake.wake()
     wake.wake()
@@ -35,7 +35,7 @@ describe('a wake', () => {
     await second
   })
 
-  it('is not taken by a wait that is over', async () => {
+  it('is not used up by a wait that has ended', async () => {
     const wake = createWakeSignal()
     await wake.wait({ atMostMs: 1, signal })
     await wake.wait({ atMostMs: LONG_MS, signal: AbortSignal.timeout(1) })
@@ -44,7 +44,7 @@ describe('a wake', () => {
     await waiting
   })
 
-  it('gives up when told to stop', async () => {
+  it('ends a wait when the signal aborts', async () => {
     const wake = createWakeSignal()
     const stopping = new AbortController()
     const waiting = wake.wait({ atMostMs: LONG_MS, signal: stopping.signal })

@@ -1,9 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '@cashflow/async'
 
+/** Ends waits, one at a time. A call of `wake` while no loop waits is remembered, once. */
 export interface WakeSignal {
-  /** Ends the wait that is the oldest, or the next one if nobody is waiting. */
+  /** Ends the oldest wait, or the next one if there is none. */
   wake(): void
-  /** Resolves when woken, after `atMostMs`, or when the signal aborts. */
+  /** Resolves when woken, after `atMostMs` milliseconds, or when the signal aborts. */
   wait(options: { atMostMs: number; signal: AbortSignal }): Promise<void>
 }
 
@@ -24,12 +25,11 @@ export function createWakeSignal(): WakeSignal {
         return
       }
       const ended = new AbortController()
-      const woken = new Promise<void>((resolve) => {
+      await new Promise<void>((resolve) => {
         waiting.add(resolve)
-        void sleep(atMostMs, undefined, { signal: AbortSignal.any([signal, ended.signal]) }).then(resolve, resolve)
+        void pause(atMostMs, AbortSignal.any([signal, ended.signal])).then(resolve)
         ended.signal.addEventListener('abort', () => waiting.delete(resolve), { once: true })
       })
-      await woken
       ended.abort()
     },
   }

@@ -1,0 +1,86 @@
+import { pause } from '@cashflow/async'
+import { type ConnectionSupervisor, hasExchange, lookAtQueue } from '@cashflow/messaging'
+import { type Component, createCondition, errorMessage, type Logger } from '@cashflow/runtime'
+
+const LOOK_MS = 10_000
+// A broker that blocks publishers answers when it takes messages again. Heartbeats end a connection to a silent broker.
+const LOOK_DEADLINE_MS = 86_400_000
+
+export interface RoutingWatchOptions {
+  connection: ConnectionSupervisor
+  /** The queue of `MQ_QUEUE`, which gets this relay's payments. */
+  queue: string
+  /** The exchange to which this relay publishes. */
+  exchange: string
+  /** An exchange to which relays with other settings publish. Consumers may still be bound to it. */
+  formerExchange?: string | undefined
+  logger: Logger
+  /** Time between two checks of the queue, in milliseconds. Default: 10,000. */
+  lookMs?: number
+}
+
+/**
+ * Warns if messages of this relay may not reach their consumers.
+ *
+ * 1. While it runs, it checks whether a worker consumes the queue. It warns if two checks in a row find messages and no
+ *    consumer. Then all workers are away, or their `MQ_QUEUE` differs from this relay's. The payments wait until they are
+ *    redriven, and again each time this relay publishes them.
+ * 2. At its start, it checks whether the former exchange exists. AMQP does not show which consumers are bound to it.
+ */
+export function createRoutingWatch(options: RoutingWatchOptions): Component {
+  const { connection, queue, exchange, formerExchange, logger, lookMs = LOOK_MS } = options
+  const stopping = new AbortController()
+  const { signal } = stopping
+  let running: Promise<unknown> | undefined
+  const unread = createCondition(logger, {
+    message: 'no worker consumes the queue that this relay publishes to, its messages wait',
+    over: 'a worker consumes the queue that this relay publishes to',
+  })
+  const unseen = createCondition(logger, {
+    message: 'could not check whether a worker consumes the queue',
+    over: 'the queue can be checked again',
+  })
+
+  async function watchQueue(): Promise<void> {
+    let looks = 0
+    while (!signal.aborted) {
+      try {
+        const state = await lookAtQueue(await connection.link(signal), queue, signal, LOOK_DEADLINE_MS)
+        const isUnread = state !== 'missing' && state.ready > 0 && state.consumers === 0
+        looks = isUnread ? looks + 1 : 0
+        if (isUnread && looks > 1) unread.holds({ queue, ready_messages: state.ready, settings: 'MQ_QUEUE' })
+        // An empty or missing queue does not show that a worker consumes it.
+        else if (state !== 'missing' && state.consumers > 0) unread.isOver({ queue })
+        unseen.isOver()
+      } catch (error) {
+        if (!signal.aborted) unseen.holds({ queue, reason: errorMessage(error) })
+      }
+      await pause(lookMs, signal)
+    }
+  }
+
+  async function checkFormerExchange(former: string): Promise<void> {
+    try {
+      if (!(await hasExchange(connection, former, signal))) return
+      logger.warn('this relay publishes to another exchange, consumers bound to this one get nothing from it', {
+        exchange: former,
+        published_to: exchange,
+        setting: 'MQ_EXCHANGE',
+      })
+    } catch (error) {
+      if (!signal.aborted)
+        logger.warn('could not check for a former exchange', { exchange: former, reason: errorMessage(error) })
+    }
+  }
+
+  return {
+    name: 'routing watch',
+    async start() {
+      running ??= Promise.all([watchQueue(), formerExchange !== undefined && checkFormerExchange(formerExchange)])
+    },
+    async stop() {
+      stopping.abort(new Error('the routing watch was stopped'))
+      await running
+    },
+  }
+}
