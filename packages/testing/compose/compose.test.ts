@@ -38,7 +38,7 @@ describe('docker-compose.yml', () => {
     )
   }
 
-  /** Every payment that was answered with 201, and no other, has reached its end in one transition. */
+  /** Waits until every payment that was answered with 201, and no other, is settled in one transition. */
   function allSettledOnce(): Promise<void> {
     return eventually(
       async () => {
@@ -67,7 +67,7 @@ describe('docker-compose.yml', () => {
     expect(await (await api('/health')).json()).to.eql({ status: 'ok' })
   })
 
-  it('runs its services unprivileged, with the settings given and without the addresses of the host', async () => {
+  it('runs its services unprivileged, with the given settings and without the host’s addresses', async () => {
     for (const service of SERVICES) {
       const env = await compose('exec', '-T', service, 'sh', '-c', 'echo "uid=$(id -u)"; printenv')
       expect(env).to.include('uid=1000').and.include('APP_ENV=production').and.not.include('localhost')
@@ -84,8 +84,8 @@ describe('docker-compose.yml', () => {
     }
   })
 
-  it('has its services trust the certificates of the file that NODE_EXTRA_CA_CERTS names', async () => {
-    const authority = await readFile(process.env.NODE_EXTRA_CA_CERTS ?? '', 'utf8')
+  it('makes its services trust the certificates in the file of NODE_EXTRA_CA_CERTS', async () => {
+    const authority = await readFile(String(process.env.NODE_EXTRA_CA_CERTS), 'utf8')
     for (const service of SERVICES) {
       const script = 'process.stdout.write(JSON.stringify(require("node:tls").getCACertificates("extra")))'
       const trusted = JSON.parse(await compose('exec', '-T', service, 'node', '-e', script)) as string[]
@@ -121,13 +121,13 @@ describe('docker-compose.yml', () => {
   describe("the operator's commands in the image of migrate", () => {
     const run = (...command: string[]) => compose('run', '--rm', '-T', 'migrate', ...command)
 
-    it('list a message that cannot be read, and discard it', async () => {
+    it('list an unparseable message, and discard it', async () => {
       await publishByHand('payments', 'no payment')
       const letter = await eventually(
         async () => {
           const lines = (await run('dead', 'list')).split('\n').filter(Boolean)
           expect(lines).to.have.lengthOf(1)
-          return JSON.parse(lines[0] ?? '') as { id: string }
+          return JSON.parse(String(lines[0])) as { id: string }
         },
         { timeoutMs: 60_000, intervalMs: 500 },
       )
@@ -135,7 +135,7 @@ describe('docker-compose.yml', () => {
       expect(await run('dead', 'list')).to.equal('')
     })
 
-    it('settle a payment that no worker takes', async () => {
+    it('settle a payment that no worker has processed', async () => {
       await compose('stop', 'worker')
       const { id } = await post('REF-by-hand')
       await run('settle', id, '--success', '--reason', 'on the bank statement')
@@ -144,11 +144,11 @@ describe('docker-compose.yml', () => {
       await allSettledOnce()
     })
 
-    it('migrate again, which changes nothing', async () => {
+    it('migrate a second time without changes', async () => {
       expect(await run('migrate')).to.include('schema is up to date')
     })
 
-    it('exit with 1 and the reason when they are refused', async () => {
+    it('exit with 1, and print the reason, when the command is refused', async () => {
       const refused = await run('dead', 'requeue', '4711').catch((error: { code: number; stderr: string }) => error)
       expect(refused).to.include({ code: 1 }).and.to.have.property('stderr').that.includes('No unresolved dead letter')
     })
@@ -162,7 +162,7 @@ describe('docker-compose.yml', () => {
     await allSettledOnce()
   })
 
-  it('takes payments while the broker is away, and settles them once it is back', async () => {
+  it('accepts payments while the broker is stopped, and settles them once it runs again', async () => {
     const back = new AbortController()
     const outage = async () => {
       await compose('stop', 'rabbitmq')
@@ -174,7 +174,7 @@ describe('docker-compose.yml', () => {
     await allSettledOnce()
   })
 
-  it('stops with work in flight: soon, and with exit code 0', async () => {
+  it('stops within 20 s and with exit code 0 while payments are in flight', async () => {
     for (let i = 1; i <= 100; i++) await post(`REF-stopped-${i}`)
     const startedAt = performance.now()
     await compose('stop', ...SERVICES)
@@ -184,13 +184,13 @@ describe('docker-compose.yml', () => {
     expect(stopped.filter(({ running, exitCode }) => running || exitCode !== 0)).to.eql([])
   })
 
-  it('goes on where it was after down and up', async () => {
+  it('continues with its data after down and up', async () => {
     await compose('down')
     await up()
     await allSettledOnce()
   })
 
-  /** One payment every 100 ms, each of which must be answered with 201. */
+  /** Posts a payment every 100 ms, and expects 201 for each. */
   async function postSteadily(reference: string, signal: AbortSignal): Promise<void> {
     let count = 0
     for await (const _ of setInterval(100)) {

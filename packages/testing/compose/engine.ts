@@ -5,17 +5,19 @@ const run = promisify(execFile)
 
 export type Command = readonly [program: string, ...args: string[]]
 
-/** There is nothing here to run containers with. */
+/** This machine cannot run containers. */
 export class NoEngine extends Error {}
 
 /**
- * Compose as it is installed here: Docker's plug-in, else the program of its own.
+ * Finds Compose: Docker's plug-in, or else the separate program.
  *
- * @throws NoEngine when that or the engine is missing
+ * @throws NoEngine when Compose or the engine is missing
  */
 export async function findCompose(): Promise<Command> {
   if (!(await succeeds('docker', 'info'))) {
-    throw new NoEngine('No Docker engine answers: is one running, and may this user reach it? "docker info" says more.')
+    throw new NoEngine(
+      'No Docker engine answers. Check with "docker info" that one is running and that this user may reach it.',
+    )
   }
   if (await succeeds('docker', 'compose', 'version')) return ['docker', 'compose']
   if (await succeeds('docker-compose', 'version')) return ['docker-compose']

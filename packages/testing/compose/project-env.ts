@@ -4,11 +4,11 @@ import { freePorts } from '@cashflow/dev-stack'
 import { REPOSITORY } from '../src/repository.ts'
 import type { Command } from './engine.ts'
 
-/** What Compose and the tests need to know: a project name, and with it images and volumes, and ports of its own. */
+/** The environment of Compose and of the tests: a project name, which names images and volumes too, and free ports. */
 export async function projectEnv(compose: Command): Promise<NodeJS.ProcessEnv> {
   const [api, postgres, rabbitmq, management] = await freePorts(4)
   return {
-    // Compose 1.29 builds as its newer versions do.
+    // Makes Compose 1.29 build as newer versions do.
     COMPOSE_DOCKER_CLI_BUILD: '1',
     DOCKER_BUILDKIT: '1',
     ...process.env,
@@ -27,7 +27,7 @@ export async function projectEnv(compose: Command): Promise<NodeJS.ProcessEnv> {
     WORKER_PREFETCH: '20',
     // Any certificate that Node does not trust by itself.
     NODE_EXTRA_CA_CERTS: join(REPOSITORY, 'services/worker/test/certificate/certificate.pem'),
-    // What an .env has for processes of the host; in a container each would lead astray.
+    // Settings that an .env has for processes of the host. In a container each of them would be wrong.
     APP_ENV: 'development',
     DB_HOST: 'localhost',
     MQ_HOST: 'localhost',

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { query as queryOn } from '@cashflow/dev-stack'
+import { defined } from '@cashflow/async'
+import { management, query as queryOn } from '@cashflow/dev-stack'
 import { REPOSITORY } from '../src/repository.ts'
 import type { Command } from './engine.ts'
 
@@ -9,7 +10,7 @@ const { env } = process
 
 /** Runs Compose on the project under test. */
 export async function compose(...args: string[]): Promise<string> {
-  const [program, ...first] = JSON.parse(env.COMPOSE_COMMAND ?? '') as Command
+  const [program, ...first] = JSON.parse(defined(env.COMPOSE_COMMAND, 'COMPOSE_COMMAND')) as Command
   return output(program, ...first, ...args)
 }
 
@@ -30,16 +31,16 @@ async function inspect(services: string[]): Promise<Inspected[]> {
   return JSON.parse(await output('docker', 'inspect', ...ids)) as Inspected[]
 }
 
-/** Where the engine keeps the logs of each of these services' containers, and its limits. */
+/** The log driver and its limits of each container of these services. */
 export async function logging(...services: string[]) {
   const inspected = await inspect(services)
   return inspected.map(({ HostConfig: { LogConfig } }) => ({ driver: LogConfig.Type, options: LogConfig.Config }))
 }
 
-/** The containers of these services, stopped ones too. */
+/** The containers of these services, including stopped ones. */
 export async function containers(...services: string[]): Promise<Container[]> {
   return (await inspect(services)).map(({ Config, State }) => ({
-    service: Config.Labels['com.docker.compose.service'] ?? '',
+    service: defined(Config.Labels['com.docker.compose.service'], 'label of the service'),
     running: State.Running,
     exitCode: State.ExitCode,
   }))
@@ -75,15 +76,12 @@ export function api(path: string, request: RequestInit = {}): Promise<Response> 
   return fetch(`http://127.0.0.1:${env.API_PORT}${path}`, { signal: AbortSignal.timeout(10_000), ...request })
 }
 
-/** Publishes as the management UI's "Publish message" does: any body, neither a message id nor headers. */
+/** Publishes as the management UI's "Publish message" does: any body, without message id and headers. */
 export async function publishByHand(queue: string, body: string): Promise<void> {
-  const answer = await fetch(`http://127.0.0.1:${env.RABBITMQ_MANAGEMENT_PORT}/api/exchanges/%2F/amq.default/publish`, {
-    method: 'POST',
-    headers: { authorization: `Basic ${btoa('guest:guest')}` },
-    body: JSON.stringify({ properties: {}, routing_key: queue, payload: body, payload_encoding: 'string' }),
-  })
-  const result = (await answer.json()) as { routed?: boolean }
-  if (!result.routed) throw new Error(`${body} did not reach ${queue}: ${answer.status} ${JSON.stringify(result)}`)
+  const { request } = management(`http://guest:guest@127.0.0.1:${env.RABBITMQ_MANAGEMENT_PORT}`)
+  const message = { properties: {}, routing_key: queue, payload: body, payload_encoding: 'string' }
+  const result = (await request('POST', '/exchanges/%2F/amq.default/publish', message)) as { routed?: boolean }
+  if (!result.routed) throw new Error(`${body} did not reach ${queue}: ${JSON.stringify(result)}`)
 }
 
 export function query<Row extends object>(sql: string): Promise<Row[]> {

@@ -7,8 +7,8 @@ import { type Command, findCompose, NoEngine } from './engine.ts'
 import { projectEnv } from './project-env.ts'
 
 /**
- * `npm run test:compose`: tests the system that docker-compose.yml builds and starts, then removes all of it.
- * The tests are a child with a process group of its own: no Ctrl-C and no crash of theirs takes the removal along.
+ * Runs `npm run test:compose`: tests the system that docker-compose.yml builds and starts, then removes all of it.
+ * The tests run in a child process group, so that neither Ctrl-C nor a crash of the tests prevents the removal.
  */
 const compose = await findCompose().catch((error) => {
   if (!(error instanceof NoEngine)) throw error
@@ -46,7 +46,7 @@ async function run(...command: Command): Promise<{ succeeded: boolean; output: s
   return { succeeded: code === 0, output: output.join('') }
 }
 
-/** Signals the tests and every command that they started; false once none is left. */
+/** Signals the tests and every command that they started. Returns false once none is running. */
 function signalTests(signal: NodeJS.Signals | 0): boolean {
   try {
     return tests.pid !== undefined && process.kill(-tests.pid, signal)

@@ -1,10 +1,10 @@
-/** Where the servers of a test run are. */
+/** The addresses of a test run's servers. */
 export interface Addresses {
-  /** PostgreSQL, as a superuser, without a database. */
+  /** PostgreSQL's URL, as a superuser. */
   postgresUrl: string
-  /** The migrated database that every test database is copied from. */
+  /** The name of the migrated database from which every test database is copied. */
   template: string
-  /** RabbitMQ's default vhost, as an administrator. */
+  /** The URL of RabbitMQ's default vhost, as an administrator. */
   amqpUrl: string
   managementUrl: string
 }

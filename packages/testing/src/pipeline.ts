@@ -1,4 +1,4 @@
-import { eventually } from '@cashflow/async'
+import { defined, eventually } from '@cashflow/async'
 import { openPool } from '@cashflow/dev-stack'
 import type pg from 'pg'
 import { type ServiceProcess, startService } from './service-process.ts'
@@ -7,22 +7,22 @@ import { createTestVhost, type TestVhost } from './test-vhost.ts'
 
 export type Role = 'api' | 'relay' | 'worker'
 
-/** The real services as processes of their own, on a database and a vhost of their own. */
+/** The real services as processes, on their own database and vhost. */
 export interface Pipeline {
   readonly db: pg.Pool
   readonly processes: Record<Role, ServiceProcess[]>
-  /** With more settings than the pipeline's own, and arguments for Node. */
+  /** Starts another process, with settings in addition to the pipeline's, and with arguments for Node. */
   start(role: Role, settings?: Record<string, string>, nodeArguments?: readonly string[]): Promise<ServiceProcess>
-  /** Creates a payment at one of the APIs, and says what the answer was. */
+  /** Creates a payment at one of the APIs, in turn, and returns the answer. */
   post(reference: string, headers?: Record<string, string>): Promise<{ status: number; id: string }>
-  /** Puts a message into the work queue by hand, as the management UI does. */
+  /** Publishes a message to the work queue as an operator does in the management UI. */
   publish(body: string): Promise<void>
-  /** Messages in a queue, the work queue by default, waiting or being handled. */
+  /** Ready and unacknowledged messages of a queue, by default the work queue. */
   queueDepth(queue?: string): Promise<number>
-  /** Drops the messages that wait in the work queue, as a broker that loses its disk does. */
+  /** Removes the ready messages of the work queue, as a broker that loses its disk does. */
   purge(): Promise<void>
-  /** Takes the next message of the work queue and gives it back, as a consumer does that dies with it. */
-  fumble(): Promise<void>
+  /** Takes the next message of the work queue and requeues it, as RabbitMQ does when a consumer dies. */
+  requeueOne(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -54,13 +54,13 @@ export async function startPipeline(
     start,
     post(reference, headers = {}) {
       turn += 1
-      return postTo(urls[turn % urls.length] ?? '', reference, headers)
+      return postTo(defined(urls[turn % urls.length], 'running API'), reference, headers)
     },
     async publish(body) {
       const message = { properties: {}, routing_key: 'payments', payload: body, payload_encoding: 'string' }
       const { request } = vhost.management
       const answer = await request('POST', `/exchanges/${vhost.name}/amq.default/publish`, message)
-      if (!(answer as { routed: boolean }).routed) throw new Error('There is no work queue')
+      if (!(answer as { routed: boolean }).routed) throw new Error('there is no work queue')
     },
     async queueDepth(queue = 'payments') {
       const { messages } = (await vhost.management.request('GET', `/queues/${vhost.name}/${queue}`)) as {
@@ -71,9 +71,9 @@ export async function startPipeline(
     async purge() {
       await vhost.management.request('DELETE', `/queues/${vhost.name}/payments/contents`)
     },
-    async fumble() {
-      const how = { count: 1, ackmode: 'reject_requeue_true', encoding: 'auto' }
-      await vhost.management.request('POST', `/queues/${vhost.name}/payments/get`, how)
+    async requeueOne() {
+      const options = { count: 1, ackmode: 'reject_requeue_true', encoding: 'auto' }
+      await vhost.management.request('POST', `/queues/${vhost.name}/payments/get`, options)
     },
     async stop() {
       const all = roles.flatMap((role) => processes[role])
@@ -85,6 +85,7 @@ export async function startPipeline(
   }
 }
 
+/** Creates a payment at an API. `id` is '' for an answer without one. */
 export async function postTo(url: string, reference: string, headers: Record<string, string> = {}) {
   const response = await fetch(`${url}/api/v1/payments`, {
     method: 'POST',

@@ -67,7 +67,7 @@ function trioOf(primary: PostgresServer, standbys: readonly [Standby, Standby]):
       // From here on each COMMIT of the first server waits for the second one, until its replication is cut too.
       third.replication.cut()
       const [row] = await query(primary.url, 'select pg_current_wal_flush_lsn() as flushed')
-      await hasReplayed(second.server.url, String(row?.flushed))
+      await hasReplayed(second.server.url, String(defined(row, 'row').flushed))
       second.replication.cut()
       await query(second.server.url, 'select pg_promote()')
       await query(second.server.url, `select pg_create_physical_replication_slot('third', true)`)

@@ -1,22 +1,23 @@
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { defined } from '@cashflow/async'
 import { query, startPostgres } from '@cashflow/dev-stack'
 import { withDatabase } from './addresses.ts'
 import { createMigrated } from './test-database.ts'
 
 export interface PrivatePostgres {
-  /** A migrated database. The address stays, whatever happens to the server. */
+  /** The URL of a migrated database. It stays the same across restarts. */
   readonly url: string
-  /** Ends every process of the server at once, flushing nothing: SIGQUIT is `pg_ctl stop -m immediate`. */
+  /** Ends every process of the server at once, without flushing: SIGQUIT is `pg_ctl stop -m immediate`. */
   crash(): Promise<void>
-  /** Starts the server again, which recovers from its log. */
+  /** Starts the server again. It recovers from its WAL. */
   start(): Promise<void>
   /**
-   * Stops the server, overwrites the headers of these pages of a table or index of the database, and starts it again:
-   * whatever reads one of them fails with XX001.
+   * Stops the server, overwrites the headers of these pages of a table or index, and starts the server again. A
+   * statement that reads one of the pages fails with XX001.
    *
-   * @returns puts the pages back as they were, with another restart
+   * @returns a function that restores the pages, with another restart
    */
   damage(relation: string, pages: readonly number[]): Promise<() => Promise<void>>
   stop(): Promise<void>
@@ -26,9 +27,9 @@ const PAGE_BYTES = 8_192
 const HEADER = Buffer.alloc(24, 0xff)
 
 /**
- * A PostgreSQL of the test's own, to be crashed or set up otherwise. Its commits reach the disk.
+ * Starts a PostgreSQL for one test, which may crash it or give it other settings. Its commits reach the disk.
  *
- * @param settings of the server, by name
+ * @param settings the server's settings, by name
  */
 export async function startPrivatePostgres(settings: Record<string, string> = {}): Promise<PrivatePostgres> {
   const dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
@@ -44,9 +45,9 @@ export async function startPrivatePostgres(settings: Record<string, string> = {}
   }
   await createMigrated(url, 'payments')
 
-  /** Writes to pages of a stopped server's file, and answers with what was there. */
+  /** Stops the server, overwrites the headers in its file, starts it again, and returns the previous headers. */
   async function overwrite(file: string, headers: ReadonlyMap<number, Buffer>): Promise<Map<number, Buffer>> {
-    // All that its processes have in memory is in the file then, and no log puts it there again.
+    // A fast shutdown writes all pages to the file, so that no recovery replaces the headers.
     await end('SIGINT')
     const before = new Map<number, Buffer>()
     await using handle = await open(file, 'r+')
@@ -79,5 +80,5 @@ export async function startPrivatePostgres(settings: Record<string, string> = {}
 async function fileOf(url: string, relation: string): Promise<string> {
   const text = "select current_setting('data_directory') || '/' || pg_relation_filepath($1::regclass) as file"
   const [row] = await query<{ file: string }>(url, text, { values: [relation] })
-  return row?.file ?? ''
+  return defined(row, `file of ${relation}`).file
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { pause } from '@cashflow/async'
+import { defined, pause } from '@cashflow/async'
 import {
   askManagement,
   type Daemon,
@@ -58,10 +58,12 @@ export async function startRabbitmqCluster(options: RabbitmqClusterOptions): Pro
 async function form(programs: RabbitmqPrograms, options: RabbitmqClusterOptions): Promise<RabbitmqCluster> {
   const { size } = options
   const dir = resolve(options.dir)
-  const [epmdPort, ...ports] = (await freePorts(1 + 3 * size)) as [number, ...number[]]
-  const cookieFolder = makeCookie(dir)
+  const ports = await freePorts(1 + 3 * size)
+  const nextPort = () => defined(ports.pop(), 'free port')
+  const epmdPort = nextPort()
+  makeCookie(dir)
   const epmd = await startEpmd(programs, epmdPort, { dir })
-  const nodes = createNodes(programs, { dir, cookieFolder, size }, epmdPort, ports)
+  const nodes = createNodes(programs, { dir, size }, epmdPort, nextPort)
   const cluster = toCluster(nodes, epmd)
   try {
     await cluster.start()
@@ -78,18 +80,17 @@ async function form(programs: RabbitmqPrograms, options: RabbitmqClusterOptions)
 }
 
 /** Creates the cookie before the nodes start, since each node would create its own. */
-function makeCookie(dir: string): string {
+function makeCookie(dir: string): void {
   mkdirSync(dir, { recursive: true })
   const file = join(dir, '.erlang.cookie')
   if (!existsSync(file)) writeFileSync(file, randomBytes(16).toString('hex'), { mode: 0o400 })
-  return dir
 }
 
 function createNodes(
   programs: RabbitmqPrograms,
-  { dir, cookieFolder, size }: { dir: string; cookieFolder: string; size: number },
+  { dir, size }: { dir: string; size: number },
   epmd: number,
-  ports: number[],
+  nextPort: () => number,
 ): ClusterNode[] {
   const names = Array.from({ length: size }, (_, index) => `cashflow-${index + 1}@localhost`)
   const discovery = [
@@ -98,14 +99,13 @@ function createNodes(
   ]
   const clusterName = `cashflow-${epmd}-${process.pid}`
   return names.map((nodeName, index) => {
-    const [amqp, management, distribution] = ports.slice(index * 3) as [number, number, number]
     // The first node of a new cluster finds no other, and need not retry for long.
     const settings = [...discovery, ...(index === 0 ? ['cluster_formation.discovery_retry_limit = 1'] : [])]
     return createClusterNode({
       dir: join(dir, `node-${index + 1}`),
       programs,
-      identity: { nodeName, clusterName, cookieFolder, settings: size > 1 ? settings : [] },
-      ports: { amqp, management, distribution, epmd },
+      identity: { nodeName, clusterName, cookieFolder: dir, settings: size > 1 ? settings : [] },
+      ports: { amqp: nextPort(), management: nextPort(), distribution: nextPort(), epmd },
     })
   })
 }

@@ -70,11 +70,6 @@ export async function startReplicatedPostgres(options: ReplicatedPostgresOptions
     return standby
   }
 
-  function smallDisk() {
-    if (!primary.server.smallDisk) throw new Error('the primary has no small disk')
-    return primary.server.smallDisk
-  }
-
   const replicated: ReplicatedPostgres = {
     get url() {
       return withDatabase(primary.server.url, 'payments')
@@ -112,8 +107,8 @@ export async function startReplicatedPostgres(options: ReplicatedPostgresOptions
       if (await staysUp(server)) return
       primary = { dir, server: await startPostgresOnDisk({ ...options, dir, port: server.port }) }
     },
-    fillDisk: async () => smallDisk().fill(),
-    freeDisk: async () => smallDisk().free(),
+    fillDisk: async () => smallDiskOf(primary).fill(),
+    freeDisk: async () => smallDiskOf(primary).free(),
     async stop() {
       await standby?.replication.stop()
       await Promise.all([primary.server.stop(), standby?.server.stop()])
@@ -127,6 +122,11 @@ export async function startReplicatedPostgres(options: ReplicatedPostgresOptions
     throw error
   }
   return replicated
+}
+
+function smallDiskOf({ server }: Member): SmallDisk {
+  if (!server.smallDisk) throw new Error('the primary has no small disk')
+  return server.smallDisk
 }
 
 /** Resolves when the standby has replayed all WAL that the primary has on disk now, and each commit waits for it. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** One line of a package's report, in the order of its tests. Files are paths in the repository. */
+/** A line of a package's report, in the order of its tests. Files are paths in the repository. */
 export type ReportLine =
   | { kind: 'began'; package: string }
   | { kind: 'file began'; file: string }
@@ -16,14 +16,14 @@ const FAST_FILE_MS_MAX = 5_000
 interface PackageReport {
   name: string
   passed: number
-  /** Failed tests by file: their titles and reasons. */
+  /** Titles and reasons of failed tests, by file. */
   failed: Map<string, string[]>
-  /** The file in which the process ended, where it ended before its tests were over. */
+  /** The file in which the process ended, if it ended before its tests had ended. */
   diedIn: string | undefined
   fileMs: Map<string, number>
 }
 
-/** Reads the reports that the packages' tests have written into a folder. */
+/** Reads the reports that the packages' tests have written to a folder. */
 export function readReports(folder: string): PackageReport[] {
   return readdirSync(folder)
     .map((name) => readFileSync(join(folder, name), 'utf8').trimEnd().split('\n'))
@@ -46,21 +46,21 @@ function toReport(lines: readonly ReportLine[]): PackageReport {
   return report
 }
 
-/** Says at the end of a run what failed, how to run it again, and which files are too slow for `npm test`. */
+/** The end of a run's output: failed tests, the commands that repeat them, and files too slow for `npm test`. */
 export function summary(command: string, reports: readonly PackageReport[], durationMs: number): string {
   const lines: string[] = []
   for (const { name, failed, diedIn } of reports) {
     for (const [file, tests] of failed) {
       lines.push(`Failed in ${file}:`, ...tests.map((test) => `  ${test}`), `  ${commandFor(name, file)}`, '')
     }
-    if (diedIn) lines.push(`${name} ended before its tests were over, in ${diedIn}.`, '')
+    if (diedIn) lines.push(`${name} ended before its tests had ended, in ${diedIn}.`, '')
   }
   const slow = reports
     .flatMap(({ fileMs }) => [...fileMs])
     .filter(([file, ms]) => ms > FAST_FILE_MS_MAX && !file.endsWith('.long.test.ts'))
     .toSorted(([, a], [, b]) => b - a)
   if (slow.length > 0) {
-    lines.push('Files over 5 s. One that takes as long on an idle machine is to be named *.long.test.ts:')
+    lines.push('Files over 5 s. Rename those that take as long on an idle machine to *.long.test.ts:')
     lines.push(...slow.map(([file, ms]) => `  ${(ms / 1_000).toFixed(1).padStart(5)} s  ${file}`), '')
   }
   const passed = reports.reduce((sum, report) => sum + report.passed, 0)

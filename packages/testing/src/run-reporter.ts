@@ -1,5 +1,6 @@
 import { appendFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { defined } from '@cashflow/async'
 import Mocha from 'mocha'
 import { REPOSITORY } from './repository.ts'
 import type { ReportLine } from './run-report.ts'
@@ -22,7 +23,7 @@ export default class RunReporter extends Mocha.reporters.Spec {
     runner.on('start', () => write({ kind: 'began', package: process.env.npm_package_name ?? process.cwd() }))
     runner.on('suite', (suite) => {
       if (!suite.parent?.root) return
-      file = relative(REPOSITORY, suite.file ?? '')
+      file = relative(REPOSITORY, defined(suite.file, 'file of the suite'))
       startedAt = performance.now()
       write({ kind: 'file began', file })
     })
@@ -31,7 +32,7 @@ export default class RunReporter extends Mocha.reporters.Spec {
     })
     runner.on('pass', () => write({ kind: 'passed' }))
     runner.on('fail', (test, { message = '' }: Error) => {
-      write({ kind: 'failed', file, title: test.fullTitle(), reason: message.split('\n')[0] ?? '' })
+      write({ kind: 'failed', file, title: test.fullTitle(), reason: String(message.split('\n')[0]) })
     })
     runner.on('end', () => write({ kind: 'ended' }))
   }

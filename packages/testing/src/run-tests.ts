@@ -7,20 +7,20 @@ import { REPOSITORY } from './repository.ts'
 import { readReports, summary } from './run-report.ts'
 import { startServers } from './servers.ts'
 
-/** For each task, half of its work, by measured durations. A package that is not named here is in the other half. */
+/** For each task, packages with half of its work, by measured durations. All other packages are in the other half. */
 const FIRST_HALF: Readonly<Record<string, readonly string[]>> = {
   test: ['@cashflow/messaging', '@cashflow/api', '@cashflow/dev-stack', '@cashflow/testing', '@cashflow/chaos'],
   'test:long': ['@cashflow/testing', '@cashflow/relay', '@cashflow/outbox', '@cashflow/messaging'],
 }
 
 /**
- * `npm test` and `npm run test:long`: one PostgreSQL and one RabbitMQ for the run, then that script of every package,
- * two packages at a time. Arguments after the task go to turbo, such as `--filter=@cashflow/db`.
+ * Runs `npm test` and `npm run test:long`: starts one PostgreSQL and one RabbitMQ, then runs that script of every
+ * package, two packages at a time. Arguments after the task go to turbo, such as `--filter=@cashflow/db`.
  */
 const [task = '', ...args] = process.argv.slice(2)
 const firstHalf = FIRST_HALF[task]
-if (!firstHalf) throw new Error(`There is no task "${task}", only ${Object.keys(FIRST_HALF).join(' and ')}`)
-// Turbo takes packages in an order of its own, different each time, and might leave the longest to the end.
+if (!firstHalf) throw new Error(`there is no task "${task}", only ${Object.keys(FIRST_HALF).join(' and ')}`)
+// In one run, turbo orders packages differently each time, and might start the longest one last.
 const halves = [firstHalf.map((name) => `--filter=${name}`), firstHalf.map((name) => `--filter=!${name}`)]
 const runs = args.length > 0 ? [['--concurrency=2', ...args]] : halves.map((filters) => ['--concurrency=1', ...filters])
 
@@ -37,13 +37,13 @@ const env = {
 const turbos = runs.map((options) =>
   spawn('turbo', ['run', task, '--continue=always', ...options], { cwd: REPOSITORY, stdio: 'inherit', env }),
 )
-// Ctrl-C reaches them as well; this process ends after them, when its servers have stopped.
+// Ctrl-C reaches turbo as well. This process ends later, when its servers have stopped.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => turbos.map((turbo) => turbo.kill(signal)))
 const codes = await Promise.all(turbos.map(async (turbo) => ((await once(turbo, 'exit')) as [number | null])[0]))
 await servers.stop()
 process.stdout.write(summary(`npm run ${task}`, readReports(reports), performance.now() - startedAt))
 await rm(reports, { recursive: true, force: true })
 const failed = codes.some((code) => code !== 0)
-// Such as a file that cannot be loaded: mocha reports nothing then.
+// Mocha reports nothing for a file that cannot be loaded.
 if (failed) process.stdout.write('The run failed. Turbo names the packages above, after "Failed:".\n')
 process.exitCode = failed ? 1 : 0

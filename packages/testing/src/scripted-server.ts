@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { defined } from '@cashflow/async'
 
 export interface SeenRequest {
   method: string
@@ -20,12 +21,18 @@ export interface ScriptedServer {
   close(): Promise<void>
 }
 
-/** A provider that does whatever the test wants, over real HTTP, or HTTPS with a certificate and its key, as PEM. */
+/**
+ * Starts a provider whose answers the test scripts, over real HTTP.
+ *
+ * @param tls certificate and key as PEM, for HTTPS
+ */
 export async function startScriptedServer(tls?: { cert: string; key: string }): Promise<ScriptedServer> {
   const seen: SeenRequest[] = []
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
     const body = await text(request)
-    const entry = { method: request.method ?? '', path: request.url ?? '', headers: request.headers, body }
+    const method = defined(request.method, 'method of a request')
+    const path = defined(request.url, 'path of a request')
+    const entry = { method, path, headers: request.headers, body }
     seen.push(entry)
     scripted.script(entry, response)
   }

@@ -1,8 +1,8 @@
 const TICK_MS = 20
 
 /**
- * Starts to count the milliseconds in which this process runs. A stalled machine does not count: a timer that comes late
- * does not make up for it. So the result is at most the time that has passed, and fits upper limits only.
+ * Counts the milliseconds in which this process runs. A stall of the machine does not count, since late timer ticks are
+ * not repeated. The result is never more than the real time, so use it for upper limits only.
  */
 export function startStopwatch(): { stop(): number } {
   let ticks = 0

@@ -9,12 +9,12 @@ export interface TestVhost {
   url: string
   name: string
   management: Management
-  /** Makes it again on a broker that has forgotten it. */
+  /** Creates the vhost again on a broker that has lost it. */
   create(): Promise<void>
   drop(): Promise<void>
 }
 
-/** A vhost of one's own, on the run's broker unless another is given. */
+/** Creates a vhost for one test, by default on the run's broker. */
 export async function createTestVhost(broker: Broker = addresses()): Promise<TestVhost> {
   const name = `test-${randomBytes(6).toString('hex')}`
   const { amqpUrl, managementUrl } = broker

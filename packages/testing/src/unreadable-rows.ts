@@ -2,17 +2,17 @@ import { randomBytes } from 'node:crypto'
 import { query } from '@cashflow/dev-stack'
 
 export interface UnreadableRows {
-  /** The same database, as a role that meets the error. */
+  /** The same database's URL, as a role that gets the error. */
   url: string
   /** Makes all rows readable again. */
   heal(): Promise<void>
-  /** Removes the role, whose sessions have to be closed before. */
+  /** Removes the role. Its sessions must be closed before. */
   drop(): Promise<void>
 }
 
 /**
- * Has a role meet an error when it reads certain rows of a table, as on a damaged page: the condition is SQL over the
- * table's columns, and `code` an SQLSTATE.
+ * Creates a role that gets an error when it reads certain rows of a table, as from a damaged page. The condition is SQL
+ * over the table's columns, and `code` is an SQLSTATE.
  */
 export async function createUnreadableRows(
   url: string,

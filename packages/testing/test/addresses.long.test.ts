@@ -13,10 +13,10 @@ const PASSWORD = `%41@:/#?&=+ ,'"ß日😀\\;!()*[]{}|^~\`<>$`
 const LOGIN = `${encodeURIComponent('mé@server')}:${encodeURIComponent(PASSWORD)}`
 const PARTS = { DB_USER: 'mé@server', DB_PASSWORD: PASSWORD, DB_NAME: 'pay/ments %41' }
 const NAME = 'pay%2Fments%20%2541'
-/** Of a machine without IPv6, its addresses are not tried. */
+/** On a machine without IPv6, only IPv4 addresses are tested. */
 const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
 
-describe('an address of PostgreSQL', () => {
+describe('address of PostgreSQL', () => {
   let dir: string
   let postgres: PostgresServer
   before(async () => {
@@ -59,7 +59,7 @@ describe('an address of PostgreSQL', () => {
   }
 
   for (const [form, settings] of Object.entries({ ...forms, ...(hasIpv6 ? ipv6Forms : {}) })) {
-    it(`reaches it as ${form}, with any characters in user, password and name`, async () => {
+    it(`is accepted as ${form}, with any characters in user, password and database name`, async () => {
       const { stdout } = await promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts')], {
         env: { APP_ENV: 'production', ...settings(postgres.port, dir) },
       })
@@ -68,7 +68,7 @@ describe('an address of PostgreSQL', () => {
   }
 })
 
-describe('a service whose address cannot be used', () => {
+describe('service with an invalid address', () => {
   for (const [role, env, line] of [
     ['api', { DB_HOST: 'fe80::1%eth0' }, /^ {2}DB_HOST: must not name an IPv6 address with a zone/],
     ['api', { HOST: '127.0.0.1:8080' }, /^ {2}HOST: must be an address of this machine without a port/],
@@ -77,7 +77,7 @@ describe('a service whose address cannot be used', () => {
     ['worker', { MQ_HOST: 'mq:hunter2' }, /^ {2}MQ_HOST: must have hosts such as/],
     ['worker', { PROVIDER: '' }, /^ {2}PROVIDER: must be http or simulated, and has no default/],
   ] as const) {
-    it(`does not start, as ${role}, and names ${Object.keys(env)} in one line without a stack trace`, async () => {
+    it(`does not start as ${role}, and names ${Object.keys(env)} in one line without a stack trace`, async () => {
       const service = startService(role, env)
       expect(await service.exited).to.equal(1)
       expect(service.output).to.have.length(2)

@@ -3,10 +3,10 @@ import { createTestDatabase, eventually, startTcpProxy } from '../src/index.ts'
 import { type Pipeline, startPipeline } from '../src/pipeline.ts'
 
 const PAYMENTS = 20
-// A session's 8 s, then the lease of a claim whose answer was swallowed, twice over.
+// Twice the sum of a session's 8 s and the lease of a claim whose answer was lost.
 const SETTLED_WITHIN_MS = 60_000
 
-describe('a network that swallows all that goes to PostgreSQL', () => {
+describe('network that drops all packets to PostgreSQL', () => {
   const cleanUps: (() => Promise<unknown>)[] = []
   afterEach(async () => {
     for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp()
@@ -17,7 +17,7 @@ describe('a network that swallows all that goes to PostgreSQL', () => {
     return rows[0].count as number
   }
 
-  it('ends no service, and each goes on by itself when it is over', async () => {
+  it('ends no service, and each service recovers by itself when the network does', async () => {
     const database = await createTestDatabase()
     const proxy = await startTcpProxy(database.url)
     cleanUps.push(() => proxy.stop())
@@ -34,7 +34,7 @@ describe('a network that swallows all that goes to PostgreSQL', () => {
 
     for (let number = 0; number < PAYMENTS; number++) expect(await post(`ref-${number}`)).to.equal(201)
     await eventually(async () => expect(await count(pipeline, 'claim_token is not null')).to.be.above(0))
-    // What is claimed now is most likely to be settled when nothing passes any more.
+    // A payment that is claimed now is likely to be in its settlement when the network drops everything.
     expect(await post('claimed')).to.equal(201)
     await eventually(async () =>
       expect(await count(pipeline, "status = 'PENDING' and claim_token is not null")).to.be.above(0),

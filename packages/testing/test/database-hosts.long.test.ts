@@ -6,14 +6,14 @@ import { type Pipeline, postTo, startPipeline } from '../src/pipeline.ts'
 const POST_EVERY_MS = 50
 const GOOD_WITHIN_MS = 3_000
 const FAST_WITHIN_MS = 10_000
-/** How long traffic is measured before the change, and after it. */
+/** Duration of the measurement before the change, and after it. */
 const MEASURED_MS = 3_000
-/** The least that an outage costs, and more than two busy cores do. */
+/** Shorter than the delay of any outage, and longer than that of two busy cores. */
 const P99_MS = 1_000
 
 type Answer = { sentAt: number; tookMs: number; status: number; id: string }
 
-/** Posts at a constant rate, however long the answers take. */
+/** Posts at a constant rate, independent of the duration of the answers. */
 function startTraffic(url: string) {
   const answers: Answer[] = []
   const open = new Set<Promise<unknown>>()
@@ -54,7 +54,7 @@ describe('api, relay and worker with a primary and two standbys as PostgreSQL ho
 
   async function start(databaseUrl: string, apis = 1): Promise<Pipeline> {
     const env = { DATABASE_URL: databaseUrl, REDRIVE_AFTER_MS: '5000', RECONCILE_INTERVAL_MS: '500' }
-    // The test itself looks at what is the primary in the end.
+    // The test itself queries the server that is the primary at the end.
     const database = { url: trio.urls[1], drop: async () => {} }
     const pipeline = await startPipeline({ api: apis, relay: 1, worker: 1 }, env, { database })
     cleanUps.push(() => pipeline.stop())
@@ -65,12 +65,12 @@ describe('api, relay and worker with a primary and two standbys as PostgreSQL ho
     return String((await pipeline.processes.api[api]?.logged('listening'))?.url)
   }
 
-  /** Posts before, during and after a change, and looks at how long and how badly that disturbed it. */
+  /** Posts before, during and after a change, and checks the statuses and delays of the answers. */
   async function expectShortOutage(pipeline: Pipeline, change: () => Promise<void>): Promise<void> {
     const url = await urlOf(pipeline)
-    for (let number = 0; number < 20; number++) await postTo(url, `first-${number}`) // Code is compiled, sessions are made.
+    for (let number = 0; number < 20; number++) await postTo(url, `first-${number}`) // Compiles code, and opens sessions.
     const traffic = startTraffic(url)
-    await sleep(MEASURED_MS) // What is measured is traffic over a time.
+    await sleep(MEASURED_MS) // The measurement needs traffic over a period.
     const before = p99(traffic.answers)
     await change()
     const changedAt = performance.now()
@@ -99,7 +99,7 @@ describe('api, relay and worker with a primary and two standbys as PostgreSQL ho
     )
   }
 
-  /** A COMMIT that waits for a standby does not hear that its client has left. */
+  /** The services' sessions on the former primary. A COMMIT that waits for a standby does not notice its client's end. */
   const sessionsOnFormer = () =>
     trio.query(
       0,
@@ -143,7 +143,7 @@ describe('api, relay and worker with a primary and two standbys as PostgreSQL ho
     expect(performance.now() - from).to.be.below(GOOD_WITHIN_MS)
   }).timeout(240_000)
 
-  it('leave a primary that runs on next to its promoted standby, also an api that only reads', async () => {
+  it('leave a former primary that runs on after the promotion of its standby, also an api that only reads', async () => {
     const pipeline = await start(trio.url, 2)
     const reader = await urlOf(pipeline, 1)
     const read = async (id: string) => {

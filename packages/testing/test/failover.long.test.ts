@@ -15,7 +15,7 @@ import { expectEachSettledOnce, postAll } from './thousand-payments.ts'
 
 const PAYMENTS = 240
 
-describe('a primary that is lost for good, with what its synchronous standby did not get,', () => {
+describe('primary that is lost, with WAL that its synchronous standby did not get,', () => {
   const cleanUps: (() => Promise<unknown>)[] = []
   let postgres: ReplicatedPostgres
   let primary: pg.Client
@@ -41,7 +41,7 @@ describe('a primary that is lost for good, with what its synchronous standby did
     return pipeline
   }
 
-  /** Until a COMMIT of this service waits for the standby; says which sessions' do. */
+  /** Waits until a COMMIT of this service waits for the standby. Returns the sessions of such COMMITs. */
   const waiting = (service: string) =>
     eventually(async () => {
       const text = "select pid from pg_stat_activity where wait_event = 'SyncRep' and application_name like $1"
@@ -50,7 +50,7 @@ describe('a primary that is lost for good, with what its synchronous standby did
       return rows.map(({ pid }) => pid as number)
     })
 
-  /** Everybody finds the standby in its place, still read-only until `onFound` has resolved. */
+  /** Redirects all services to the standby, which stays read-only until `onFound` has resolved. */
   async function failOver(onFound = async () => {}): Promise<void> {
     await postgres.failOver(async (standbyUrl) => {
       proxy.redirect(standbyUrl)
@@ -58,37 +58,38 @@ describe('a primary that is lost for good, with what its synchronous standby did
     })
   }
 
-  it('takes no payment with it that was answered with 201: none is read from a standby, and all settle once', async () => {
+  it('loses no payment that was answered with 201: no payment is read from a standby, and all settle once', async () => {
     const pipeline = await start({ PROVIDER_DEADLINE_MS: '1000', REDRIVE_AFTER_MS: '2000' })
     const [id] = await postAll(pipeline, () => {}, { payments: 1 })
     const url = (await pipeline.processes.api[0]?.logged('listening'))?.url
     const find = async () => (await fetch(`${url}/api/v1/payments/${id}`)).status
     await eventually(async () => expect(await find()).to.equal(200))
-    let meanwhile: number | undefined
-    let over: Promise<void> | undefined
+    let duringPromotion: number | undefined
+    let failingOver: Promise<void> | undefined
     const lose = async () => {
       postgres.freezeReplication()
       await waiting('cashflow-api')
       await failOver(async () => {
-        meanwhile = await find()
+        duringPromotion = await find()
       })
     }
     const load = { payments: PAYMENTS, connections: 10 }
     const onPosted = (count: number) => {
-      if (count === PAYMENTS / 2) over = lose()
+      if (count === PAYMENTS / 2) failingOver = lose()
     }
     const ids = await postAll(pipeline, onPosted, load)
-    await over
-    expect(meanwhile, 'a standby may not show yet what it has received').to.equal(503)
+    await failingOver
+    expect(duringPromotion, 'a standby may show nothing that it has only received').to.equal(503)
     await expectEachSettledOnce(pipeline, ids)
     await eventually(async () => expect(await find()).to.equal(200))
-    // Each reference is answered with 409 now, and with the id that it was answered with before.
+    // A repeated POST gets 409 with the id of the first answer.
     expect(await postAll(pipeline, () => {}, load)).to.deep.equal(ids)
     const { rows } = await pipeline.db.query(
-      'select d.* from dead_letters d join payments p on p.id::text = d.key', // Others are about what is gone: see below.
+      // Other dead letters are about lost payments: see the next test.
+      'select d.* from dead_letters d join payments p on p.id::text = d.key',
     )
     expect(rows).to.deep.equal([])
-    // A primary that is away, or read-only, is no bug.
+    // An absent or read-only primary is no bug, so no service logs an error.
     expect(pipeline.processes.api[0]?.logs.filter(({ status }) => status === 500)).to.deep.equal([])
     for (const service of Object.values(pipeline.processes).flat()) {
       const exit = await Promise.race([service.exited, Promise.resolve('still running')])
@@ -96,7 +97,7 @@ describe('a primary that is lost for good, with what its synchronous standby did
     }
   }).timeout(180_000)
 
-  it('leaves a dead letter, and no charge, of a payment that was published although only it had it', async () => {
+  it('leaves a dead letter and no charge for a payment that was published before it was replicated', async () => {
     const provider = await startScriptedServer()
     cleanUps.push(() => provider.close())
     provider.script = answer(200, { status: 'approved' })
@@ -108,11 +109,11 @@ describe('a primary that is lost for good, with what its synchronous standby did
       ({ status }) => status,
       () => 'none',
     )
-    // Whose wait for the standby is cancelled, as a session's that was given up, that everybody sees, replicated or not.
+    // Cancelling a COMMIT's wait for the standby, as for an abandoned session, makes it visible before it is replicated.
     for (const pid of await waiting('cashflow-api')) await primary.query('select pg_cancel_backend($1)', [pid])
-    await waiting('cashflow-worker') // With its claim.
+    await waiting('cashflow-worker') // The COMMIT of its claim.
     const { rows } = await primary.query("select id from payments where reference = 'ref'")
-    api?.kill('SIGKILL') // Or it would store the payment again.
+    api?.kill('SIGKILL') // A running api would store the payment again.
     expect(await answered).to.be.oneOf(['none', 503])
     await failOver()
 

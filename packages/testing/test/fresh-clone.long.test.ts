@@ -8,11 +8,11 @@ import { delimiter, join, relative } from 'node:path'
 import { expect } from 'chai'
 import { createTestDatabase, createTestVhost, eventually, REPOSITORY } from '../src/index.ts'
 
-/** Folders of a checkout that a clone does not have. */
+/** Folders of a checkout that are not part of a clone. */
 const NOT_CLONED = new Set(['.git', 'node_modules', '.cashflow', '.turbo', 'dist'])
 const INSTALL_MS = 120_000
 
-describe('a fresh clone whose npm and pnpm run no install scripts', function () {
+describe('fresh clone whose npm and pnpm run no install scripts', function () {
   this.timeout(2 * INSTALL_MS)
   let folder: string
   let clone: string
@@ -30,12 +30,12 @@ describe('a fresh clone whose npm and pnpm run no install scripts', function () 
   after(async () => {
     for (const child of running) child.kill('SIGTERM')
     await Promise.all([...running].map((child) => once(child, 'close')))
-    // Programs of PostgreSQL that root keeps for each checkout.
+    // Root keeps a copy of PostgreSQL's programs for each checkout.
     const kept = createHash('sha256').update(clone).digest('hex').slice(0, 12)
     for (const path of [folder, `/var/tmp/cashflow-${kept}`]) await rm(path, { recursive: true, force: true })
   })
 
-  /** npm and Node of the machine, which a newcomer has; not those of this checkout. */
+  /** Runs the npm and Node of the machine, which a newcomer has, instead of those of this checkout. */
   function npm(args: readonly string[], env: Record<string, string> = {}) {
     const path = (process.env.PATH ?? '').split(delimiter).filter((dir) => !dir.includes('node_modules'))
     const child = spawn('npm', args, {
@@ -59,7 +59,7 @@ describe('a fresh clone whose npm and pnpm run no install scripts', function () 
     return { output: () => output, exited, kill: (signal: NodeJS.Signals) => void child.kill(signal) }
   }
 
-  it('runs the system with npm start, which stops all of it on SIGTERM', async () => {
+  it('runs the system with npm start, and stops all of it on SIGTERM', async () => {
     const [database, vhost] = [await createTestDatabase(), await createTestVhost()]
     try {
       const start = npm(['start'], { DATABASE_URL: database.url, RABBITMQ_URL: vhost.url })

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { createTestDatabase, eventually, type ServiceProcess, startTcpProxy, type TcpProxy } from '../src/index.ts'
 import { type Pipeline, startPipeline } from '../src/pipeline.ts'
 
-describe('an api process that was frozen while it waits for the database', () => {
+describe('api process that was frozen while it waited for the database', () => {
   let proxy: TcpProxy
   let pipeline: Pipeline
   let api: ServiceProcess
@@ -24,7 +24,7 @@ describe('an api process that was frozen while it waits for the database', () =>
 
   const post = (reference: string) => pipeline.post(reference).then(({ status, id }) => ({ reference, status, id }))
   const isStopped = async () => / T /.test(await readFile(`/proc/${api.pid}/stat`, 'utf8'))
-  /** Of the API's, in PostgreSQL. */
+  /** Counts the api's open transactions in PostgreSQL. */
   const transactions = async () => {
     const { rows } = await pipeline.db.query(
       `select 1 from pg_stat_activity
@@ -34,7 +34,7 @@ describe('an api process that was frozen while it waits for the database', () =>
   }
   const stored = async () => (await pipeline.db.query('select reference, id from payments')).rows
 
-  /** Starts a request, and has the answer to the statement that holds this text wait at the proxy. */
+  /** Starts a request, and holds the answer to the statement that contains this text at the proxy. */
   async function postUpTo(text: string, reference: string) {
     const held = proxy.held
     proxy.holdAnswerTo(text)
@@ -42,7 +42,7 @@ describe('an api process that was frozen while it waits for the database', () =>
     await eventually(() => expect(proxy.held).to.equal(held + 1))
   }
 
-  it('answers no payment with 201 that is not stored, and goes on by itself', async () => {
+  it('answers only stored payments with 201, and recovers by itself', async () => {
     const holder = await pipeline.db.connect()
     await holder.query('begin')
     await holder.query(
@@ -55,7 +55,7 @@ describe('an api process that was frozen while it waits for the database', () =>
     api.kill('SIGSTOP')
     await eventually(async () => expect(await isStopped()).to.equal(true))
     proxy.restore()
-    // PostgreSQL gives up what waits for a lock, and nothing of the frozen process is open any longer.
+    // PostgreSQL's timeouts end the statement that waits for a lock, so no transaction of the frozen process stays open.
     await eventually(async () => expect(await transactions()).to.equal(0), { timeoutMs: 60_000 })
     expect((await stored()).map(({ reference }) => reference)).to.deep.equal(['stored'])
     await holder.query('rollback')

@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { answer, eventually, type ScriptedServer, type ServiceProcess, startScriptedServer } from '../src/index.ts'
 import { type Pipeline, startPipeline } from '../src/pipeline.ts'
 
-// One delivery each, so that what comes for the frozen worker's payment goes to the other one.
+// With a prefetch of 1, the next delivery of the frozen worker's payment goes to the other worker.
 const SETTINGS = {
   PROVIDER: 'http',
   PROVIDER_DEADLINE_MS: '60000',
@@ -12,7 +12,7 @@ const SETTINGS = {
   RECONCILE_INTERVAL_MS: '100',
 }
 
-describe('a worker process that was frozen past its lease', () => {
+describe('worker process that was frozen past its lease', () => {
   let server: ScriptedServer
   let pipeline: Pipeline
   let charges: ServerResponse[]
@@ -36,7 +36,7 @@ describe('a worker process that was frozen past its lease', () => {
   })
 
   const charged = (times: number) => eventually(() => expect(charges).to.have.length(times), { timeoutMs: 60_000 })
-  const says = (index: number, body: object) => charges[index]?.writeHead(200).end(JSON.stringify(body))
+  const respond = (index: number, body: object) => charges[index]?.writeHead(200).end(JSON.stringify(body))
   const isStopped = async () => / T /.test(await readFile(`/proc/${frozen.pid}/stat`, 'utf8'))
   const payment = async () => {
     const { rows } = await pipeline.db.query(
@@ -48,13 +48,13 @@ describe('a worker process that was frozen past its lease', () => {
   }
   const settled = () => eventually(async () => expect(await payment()).to.include({ status: 'SUCCESS' }))
 
-  /** Has the worker charge a payment, freezes it, gives it its answer, and has another worker charge the payment. */
+  /** Freezes the worker during a charge, sends the answer of the charge, and lets another worker charge the payment. */
   async function takeOver(): Promise<void> {
     ;({ id } = await pipeline.post('frozen'))
     await charged(1)
     frozen.kill('SIGSTOP')
     await eventually(async () => expect(await isStopped()).to.equal(true))
-    says(0, { status: 'declined', failure_code: 'late' })
+    respond(0, { status: 'declined', failure_code: 'late' })
     await pipeline.start('worker')
     await pipeline.db.query('update payments set lease_until = now(), redrive_at = now()')
     await charged(2)
@@ -72,21 +72,21 @@ describe('a worker process that was frozen past its lease', () => {
     expect(frozen.logs.map(({ message }) => message)).not.to.include('payment settled')
   }
 
-  it('changes nothing when it wakes while another has the payment', async () => {
+  it('changes nothing when it wakes while another worker has claimed the payment', async () => {
     await takeOver()
     const before = await payment()
     await wake()
     expect(await payment())
       .to.deep.equal(before)
       .and.to.include({ status: 'PENDING' })
-    says(1, { status: 'approved' })
+    respond(1, { status: 'approved' })
     await settled()
     await expectTheOthersResult()
   }).timeout(180_000)
 
-  it('changes nothing when it wakes after another has settled the payment', async () => {
+  it('changes nothing when it wakes after another worker has settled the payment', async () => {
     await takeOver()
-    says(1, { status: 'approved' })
+    respond(1, { status: 'approved' })
     await settled()
     await wake()
     await expectTheOthersResult()

@@ -19,7 +19,7 @@ describe('payments whose queue is full while outcomes are confirmed', () => {
   let pipeline: Pipeline
   afterEach(() => pipeline.stop())
 
-  it('are not redriven while their own messages wait, and all settle', async () => {
+  it('are not redriven while their own messages are in the outbox, and all settle', async () => {
     const vhost = await createTestVhost()
     await vhost.management.request('PUT', `/policies/${vhost.name}/short`, {
       pattern: '^payments$',
@@ -51,7 +51,7 @@ describe('payments whose queue is full while outcomes are confirmed', () => {
             (select count(*)::int from payments where status <> 'PENDING') as settled`)
         return rows[0]
       }
-      // Most of them have made way, and all are overdue.
+      // Most messages have been moved out of their lanes, and all payments are overdue.
       await eventually(async () => {
         const { rows } = await pipeline.db.query('select from payments where redrive_at > now()')
         expect(rows).to.have.length(0)
@@ -62,7 +62,7 @@ describe('payments whose queue is full while outcomes are confirmed', () => {
       const redriven = () => worker.logs.filter(({ message }) => message === 'overdue payments redriven')
       for (let at = await look(); at.inLanes + at.moved > 2; at = await look()) {
         expect(at.redrives, JSON.stringify(at)).to.equal(0)
-        // A claim sets `redrives` to 0 again.
+        // A claim resets `redrives` to 0, so the log is checked too.
         expect(redriven()).to.deep.equal([])
         await sleep(20)
       }

@@ -5,7 +5,7 @@ import { REPOSITORY } from '../src/repository.ts'
 
 const PAGE = join(REPOSITORY, 'docs/guarantees.md')
 
-/** The page and the tests differ in their apostrophes. */
+/** The page and the tests use different apostrophes. */
 const plain = (text: string) => text.replaceAll("\\'", "'").replaceAll('’', "'")
 
 describe('docs/guarantees.md', () => {
@@ -19,21 +19,21 @@ describe('docs/guarantees.md', () => {
     },
   )
 
-  it('names tests that exist, each in its file', () => {
+  it('names existing tests, each in its file', () => {
     expect(rows, 'rows of this form').to.have.length(tested.match(/^\| \d/gm)?.length ?? 0)
     expect(rows).to.have.length.above(200)
     const sources = new Map<string, string>()
     const missing = rows.filter(({ file, title }) => {
       if (!existsSync(file)) return true
       if (!sources.has(file)) sources.set(file, plain(readFileSync(file, 'utf8')))
-      // As the text of a test: between quotes of some kind.
+      // A title stands between quotes of any kind.
       const text = plain(title)
       return !["'", '"', '`'].some((quote) => sources.get(file)?.includes(`${quote}${text}${quote}`))
     })
     expect(missing).to.deep.equal([])
   })
 
-  it('says of each test which command runs it', () => {
+  it('names the command that runs each test', () => {
     const commandOf = (file: string) => (file.endsWith('.long.test.ts') ? 'test:long' : 'test')
     expect(rows.filter(({ file, command }) => command !== commandOf(file))).to.deep.equal([])
   })
@@ -44,7 +44,7 @@ describe('docs/guarantees.md', () => {
     expect([...held].toSorted()).to.deep.equal([...promises].toSorted())
   })
 
-  it('links to files that are there, and uses each link', () => {
+  it('links only to existing files, and uses each link', () => {
     const bodies = page.replace(/^\[[^\]]+\]: \S+$/gm, '')
     for (const [name, path] of links) {
       expect(existsSync(resolve(PAGE, '..', path)), path).to.equal(true)

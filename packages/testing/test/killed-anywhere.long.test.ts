@@ -17,7 +17,7 @@ const APPROVED = answer(200, { status: 'approved' })
 const UNKNOWN = answer(503)
 const SETTINGS = { PROVIDER: 'http', PROVIDER_DEADLINE_MS: '60000', RECONCILE_INTERVAL_MS: '100' }
 
-describe('a process that is killed', () => {
+describe('process that is killed', () => {
   let server: ScriptedServer
   let database: TcpProxy
   let broker: TcpProxy
@@ -48,7 +48,7 @@ describe('a process that is killed', () => {
   const rows = async (condition: string) =>
     (await pipeline.db.query(`select id from payments where reference = 'ref-${number}' and ${condition}`)).rows
 
-  /** Has PostgreSQL execute what contains this text, and keeps the answer from the victim. */
+  /** Lets the victim's statement with this text reach PostgreSQL, and holds the answer. */
   function hold(text: string): () => void {
     const before = database.held
     database.holdAnswerTo(text)
@@ -86,7 +86,7 @@ describe('a process that is killed', () => {
       ['the answer to a COMMIT of a retry', 'commit', 'attempts > 0', UNKNOWN],
     ]
 
-    // Each settles what the one before it left, and is killed in its turn.
+    // Each worker settles the payment of the previous one, and is then killed itself.
     before(async () => {
       victim = await startVictim('worker')
     })
@@ -95,7 +95,7 @@ describe('a process that is killed', () => {
     async function expectAnotherSettles(id: string): Promise<void> {
       await kill()
       server.script = APPROVED
-      // As if the lease had run out. Waits for the end of the victim's transaction, if that has locked the row.
+      // Ends the lease early. Waits for the end of the victim's transaction, if that has locked the row.
       await pipeline.db.query(
         "update payments set lease_until = now() where status = 'PENDING' and claim_token is not null",
       )
@@ -104,7 +104,7 @@ describe('a process that is killed', () => {
     }
 
     for (const [what, text, fact, script = APPROVED] of waitsFor) {
-      it(`${what} leaves a payment that another one settles, once`, async () => {
+      it(`${what} leaves a payment that another worker settles once`, async () => {
         server.script = script
         const isHeld = hold(text)
         const { id } = await pipeline.post(`ref-${number}`)
@@ -114,7 +114,7 @@ describe('a process that is killed', () => {
       }).timeout(180_000)
     }
 
-    it('the provider leaves a payment that another one settles, once', async () => {
+    it('the provider leaves a payment that another worker settles once', async () => {
       const asked = Promise.withResolvers<void>()
       server.script = () => asked.resolve()
       const { id } = await pipeline.post(`ref-${number}`)
@@ -141,7 +141,7 @@ describe('a process that is killed', () => {
   describe('as an api that waits for the database', () => {
     before(() => pipeline.start('worker'))
 
-    it('leaves a payment that is settled once, and the client who tries again is told of it', async () => {
+    it('leaves a payment that is settled once, and answers the client’s repeated request with it', async () => {
       victim = await startVictim('api')
       const { url } = await victim.logged('listening')
       const isHeld = hold('with "inserted"')

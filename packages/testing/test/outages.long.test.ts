@@ -9,13 +9,13 @@ import { expectAllSettledOnce, expectEachSettledOnce, PAYMENTS, postAll } from '
 const SIZES = { api: 2, relay: 2, worker: 3 }
 const SETTINGS = { PROVIDER_DEADLINE_MS: '1000' }
 
-describe('the pipeline goes on by itself, and settles all payments, each once,', () => {
+describe('pipeline recovers by itself, and settles all payments, each once,', () => {
   const cleanUps: (() => Promise<unknown>)[] = []
   afterEach(async () => {
     for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp()
   })
 
-  /** Posts them all, and has the outage when half of them are posted. */
+  /** Posts all payments, and starts the outage when half of them are posted. */
   async function settleThrough(pipeline: Pipeline, outage: () => Promise<void>): Promise<void> {
     let over: Promise<void> | undefined
     const ids = await postAll(pipeline, (count) => {
@@ -25,7 +25,7 @@ describe('the pipeline goes on by itself, and settles all payments, each once,',
     await expectAllSettledOnce(pipeline, ids)
   }
 
-  /** No process ended, and each has said that it lost the server. */
+  /** Expects that no process has ended, and that each has logged the loss of the server. */
   async function expectAllSurvived({ processes }: Pipeline, noticed: RegExp, by: Role[]): Promise<void> {
     for (const service of Object.values(processes).flat()) {
       const exit = await Promise.race([service.exited, Promise.resolve('still running')])
@@ -35,7 +35,7 @@ describe('the pipeline goes on by itself, and settles all payments, each once,',
       expect(service.logs.some(({ message }) => noticed.test(message))).to.equal(true)
   }
 
-  it('when PostgreSQL is crashed in the middle and started again', async () => {
+  it('when PostgreSQL crashes under load and is started again', async () => {
     const server = await startPrivatePostgres()
     cleanUps.push(() => server.stop())
     const database = { url: server.url, drop: async () => {} }
@@ -48,7 +48,7 @@ describe('the pipeline goes on by itself, and settles all payments, each once,',
     await expectAllSurvived(pipeline, /^database connection lost$/, ['api', 'relay', 'worker'])
   }).timeout(240_000)
 
-  it('when RabbitMQ is killed in the middle and started again', async () => {
+  it('when RabbitMQ is killed under load and started again', async () => {
     const broker = await startPrivateRabbitmq()
     const pipeline = await startPipeline(SIZES, SETTINGS, broker)
     cleanUps.push(() => pipeline.stop())
@@ -59,7 +59,7 @@ describe('the pipeline goes on by itself, and settles all payments, each once,',
     await expectAllSurvived(pipeline, /^lost the connection to RabbitMQ$/, ['relay', 'worker'])
   }).timeout(300_000)
 
-  it('when RabbitMQ is killed and its disk wiped, with 100 messages that it had confirmed', async () => {
+  it('when RabbitMQ is killed and its disk wiped, with 100 confirmed messages', async () => {
     const broker = await startPrivateRabbitmq()
     const fast = { REDRIVE_AFTER_MS: '1500', RECONCILE_INTERVAL_MS: '200', WORKER_PREFETCH: '5' }
     const pipeline = await startPipeline({ api: 1, relay: 1, worker: 2 }, { ...SETTINGS, ...fast }, broker)
@@ -69,7 +69,7 @@ describe('the pipeline goes on by itself, and settles all payments, each once,',
       for (const { kill } of worker) kill(name)
     }
     cleanUps.push(async () => signal('SIGCONT'))
-    signal('SIGSTOP') // So that none of them is settled before.
+    signal('SIGSTOP') // Frozen workers settle none of them before.
 
     let over: Promise<void> | undefined
     const wipe = async () => {
@@ -91,12 +91,12 @@ describe('the pipeline goes on by itself, and settles all payments, each once,',
     const { rows } = await pipeline.db.query('select * from dead_letters')
     expect(rows).to.deep.equal([])
     const lines = worker.flatMap(({ logs }) => logs.filter(({ message }) => message === 'overdue payments redriven'))
-    // All of the hundred but what the frozen workers had received.
+    // All hundred messages except those that the frozen workers had received.
     expect(lines.reduce((sum, line) => sum + Number(line.redriven), 0)).to.be.at.least(90)
     await expectAllSurvived(pipeline, /^lost the connection to RabbitMQ$/, ['relay', 'worker'])
   }).timeout(300_000)
 
-  /** A broker of the test's own, with a vhost. */
+  /** Starts a broker for this test, with a vhost. */
   async function startPrivateRabbitmq() {
     const dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
     cleanUps.push(() => rm(dir, { recursive: true, force: true }))

@@ -3,10 +3,10 @@ import type { ServiceProcess } from '../src/index.ts'
 import { type Pipeline, type Role, startPipeline } from '../src/pipeline.ts'
 import { expectAllSettledOnce, PAYMENTS, postAll } from './thousand-payments.ts'
 
-// A killed worker's leases run for its provider deadline and ten seconds more.
+// A killed worker's leases last for its provider deadline plus ten seconds.
 const SETTINGS = { PROVIDER_DEADLINE_MS: '1000' }
 
-describe('the pipeline', () => {
+describe('pipeline', () => {
   let pipeline: Pipeline
   beforeEach(async () => {
     pipeline = await startPipeline({ api: 2, relay: 2, worker: 3 }, SETTINGS)
@@ -20,7 +20,7 @@ describe('the pipeline', () => {
   }).timeout(180_000)
 
   for (const role of ['api', 'relay', 'worker'] as Role[]) {
-    it(`settles them all, each once, when a ${role} is killed in the middle and started again`, async () => {
+    it(`settles 1,000 payments, each once, when a ${role} is killed under load and started again`, async () => {
       let killed: Promise<unknown> | undefined
       const ids = await postAll(pipeline, (count) => {
         if (count !== PAYMENTS / 2) return
@@ -35,7 +35,7 @@ describe('the pipeline', () => {
   }
 })
 
-describe('the pipeline, with a slow provider,', () => {
+describe('pipeline with a slow provider', () => {
   const SLOW = { PROVIDER_DELAY_MS: '2000', WORKER_PREFETCH: '5' }
   let pipeline: Pipeline
   beforeEach(async () => {
@@ -43,13 +43,13 @@ describe('the pipeline, with a slow provider,', () => {
   })
   afterEach(() => pipeline.stop())
 
-  /** What a worker settled after it was told to stop. */
+  /** The payments that a worker settled after SIGTERM. */
   const settledLate = ({ logs }: ServiceProcess) => {
     const messages = logs.map(({ message }) => message)
     return messages.slice(messages.indexOf('stopping')).filter((message) => message === 'payment settled').length
   }
 
-  it('stops every service with exit code 0 on SIGTERM in the middle of its work, and goes on where it stopped', async () => {
+  it('stops every service with exit code 0 on SIGTERM under load, and continues after a restart', async () => {
     const ids = await postAll(pipeline)
     const { api, relay, worker } = pipeline.processes
     await Promise.all(worker.map((one) => one.logged('payment settled')))

@@ -52,7 +52,7 @@ describe('services behind PgBouncer', () => {
   }).timeout(300_000)
 
   for (const role of ['api', 'relay', 'worker'] as const)
-    it(`${role}: refuses to start through PgBouncer in transaction mode, with one line that says what to do`, async () => {
+    it(`${role}: refuses to start through PgBouncer in transaction mode, with one line that names the remedy`, async () => {
       pgbouncer = await startPgbouncer(database.url, { poolMode: 'transaction' })
       const service: ServiceProcess = startService(role, {
         DATABASE_URL: pgbouncer.url,
@@ -60,7 +60,7 @@ describe('services behind PgBouncer', () => {
         PORT: '0',
       })
       expect(await service.exited).to.equal(1)
-      // The worker warns at each start that its provider is simulated.
+      // The worker logs a warning at each start, because its provider is simulated.
       const [refused, ...more] = service.logs.filter(
         ({ level, message }) => level === 'error' || (level === 'warn' && !message.startsWith('the provider')),
       )
@@ -76,23 +76,23 @@ describe('services behind PgBouncer', () => {
     }).timeout(300_000)
 
   for (const [program, args] of [
-    ['bin', []],
+    ['migrate-main', []],
     ['operator/dead', ['list']],
   ] as const)
-    it(`db: ${program}.ts refuses to work through PgBouncer in transaction mode, and says what to do`, async () => {
+    it(`db: ${program}.ts refuses to work through PgBouncer in transaction mode, and names the remedy`, async () => {
       pgbouncer = await startPgbouncer(database.url, { poolMode: 'transaction' })
-      const { code, said } = await run(program, args, pgbouncer.url)
+      const { code, output } = await run(program, args, pgbouncer.url)
       expect(code).to.equal(1)
-      expect(said).to.include('pool_mode = session')
+      expect(output).to.include('pool_mode = session')
     }).timeout(300_000)
 })
 
-function run(program: string, args: readonly string[], url: string): Promise<{ code: unknown; said: string }> {
+function run(program: string, args: readonly string[], url: string): Promise<{ code: unknown; output: string }> {
   const file = join(REPOSITORY, `db/src/${program}.ts`)
   const env = { DATABASE_URL: url, APP_ENV: 'production' }
   return new Promise((resolve) =>
     execFile(process.execPath, [file, ...args], { env }, (error, stdout, stderr) =>
-      resolve({ code: error?.code ?? 0, said: stdout + stderr }),
+      resolve({ code: error?.code ?? 0, output: stdout + stderr }),
     ),
   )
 }

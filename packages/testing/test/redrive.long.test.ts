@@ -5,7 +5,7 @@ import { type Pipeline, startPipeline } from '../src/pipeline.ts'
 const PAYMENTS = 300
 const FAST = { REDRIVE_AFTER_MS: '1500', RECONCILE_INTERVAL_MS: '200' }
 
-describe('a message that RabbitMQ lost', () => {
+describe('lost message', () => {
   let pipeline: Pipeline
   afterEach(() => pipeline.stop())
 
@@ -31,7 +31,7 @@ describe('a message that RabbitMQ lost', () => {
       .flatMap(({ logs }) => logs.filter(({ message }) => message === 'overdue payments redriven'))
       .reduce((sum, line) => sum + Number(line.redriven), 0)
 
-  it('is sent again for each of its payments, when the whole queue is gone', async () => {
+  it('is published again for each payment when the whole queue is lost', async () => {
     pipeline = await startPipeline({ api: 1, relay: 1, worker: 0 }, FAST)
     await Promise.all(Array.from({ length: 50 }, (_, number) => pipeline.post(`ref-${number}`)))
     await published()
@@ -41,7 +41,7 @@ describe('a message that RabbitMQ lost', () => {
     expect(redriven()).to.be.at.least(50)
   }).timeout(180_000)
 
-  it('is sent again under load, and every payment settles once', async () => {
+  it('is published again under load, and every payment settles once', async () => {
     pipeline = await startPipeline({ api: 1, relay: 2, worker: 2 }, { ...FAST, WORKER_PREFETCH: '5' })
     let next = 0
     const postUntil = (count: number) => {
@@ -54,7 +54,7 @@ describe('a message that RabbitMQ lost', () => {
       }
       return Promise.all(Array.from({ length: 10 }, connection))
     }
-    // Frozen workers leave something in the queue to lose, however slow the machine is at filling it.
+    // With frozen workers, the queue contains messages to lose, even on a slow machine.
     for (const { kill } of pipeline.processes.worker) kill('SIGSTOP')
     await postUntil(100)
     await published()
@@ -65,13 +65,13 @@ describe('a message that RabbitMQ lost', () => {
     expect(redriven()).to.be.at.least(90)
   }).timeout(180_000)
 
-  it('by its delivery limit is no dead letter: its payment is redriven at once', async () => {
+  it('causes no dead letter when it exceeded the delivery limit: its payment is redriven immediately', async () => {
     pipeline = await startPipeline({ api: 1, relay: 1, worker: 0 }, { RECONCILE_INTERVAL_MS: '200' })
-    await pipeline.start('worker').then((worker) => worker.stop()) // So that there are queues.
-    await pipeline.post('struck')
+    await pipeline.start('worker').then((worker) => worker.stop()) // Declares the queues.
+    await pipeline.post('limit-exceeded')
     await eventually(
       async () => {
-        await pipeline.fumble()
+        await pipeline.requeueOne()
         expect(await pipeline.queueDepth('payments.dead')).to.equal(1)
       },
       { timeoutMs: 60_000, intervalMs: 0 },

@@ -3,7 +3,7 @@ import { createTestVhost, eventually, type Pipeline, startPipeline, type TestVho
 
 const CONSUMED = { timeoutMs: 60_000 }
 
-/** As the version before declared it, with MQ_QUEUE=orders: the exchange was `payments` whatever the queue's name. */
+/** Topology of the previous version with MQ_QUEUE=orders: its exchange was `payments` for every queue name. */
 async function declareFormer({ name, management: { request } }: TestVhost): Promise<void> {
   const topic = { type: 'topic', durable: true }
   await request('PUT', `/exchanges/${name}/payments`, topic)
@@ -23,14 +23,14 @@ async function declareFormer({ name, management: { request } }: TestVhost): Prom
     await request('POST', `/bindings/${name}/e/payments/q/orders`, { routing_key: key })
 }
 
-describe('an upgrade from the exchange `payments` to one with the name of MQ_QUEUE', function () {
+describe('upgrade from the exchange `payments` to one with the name of MQ_QUEUE', function () {
   this.timeout(180_000)
   let vhost: TestVhost
   let pipeline: Pipeline
   beforeEach(async () => {
     vhost = await createTestVhost()
     await declareFormer(vhost)
-    // So that no payment settles because its message was sent again.
+    // Long enough that no payment settles because of a redrive.
     const settings = { MQ_QUEUE: 'orders', REDRIVE_AFTER_MS: '3600000' }
     pipeline = await startPipeline({ api: 1, relay: 0, worker: 0 }, settings, { vhost })
   })
@@ -44,7 +44,7 @@ describe('an upgrade from the exchange `payments` to one with the name of MQ_QUE
       expect(rows.map(({ id }) => id)).to.include.members([...ids])
     }, CONSUMED)
 
-  /** What a relay of the version before does: publishes to `payments`, and deletes the messages from the outbox. */
+  /** Does the work of a previous version's relay: publishes to `payments`, and deletes the messages from the outbox. */
   const takeFromOutbox = () => pipeline.db.query('delete from outbox_messages')
   async function publishFormerly(ids: readonly string[]): Promise<void> {
     for (const id of ids) {
@@ -55,7 +55,7 @@ describe('an upgrade from the exchange `payments` to one with the name of MQ_QUE
     }
   }
 
-  it('loses no message, and lets what is left of the former exchange be deleted', async () => {
+  it('loses no message, and leaves a former exchange that can be deleted', async () => {
     const waiting = await post('waiting-1', 'waiting-2', 'waiting-3')
     await publishFormerly(waiting)
     const late = await post('late-1', 'late-2')
@@ -63,7 +63,7 @@ describe('an upgrade from the exchange `payments` to one with the name of MQ_QUE
     const stored = await post('stored-1', 'stored-2')
     await Promise.all([pipeline.start('relay'), pipeline.start('worker')])
     await settled([...waiting, ...stored])
-    // A relay of the version before still runs.
+    // A relay of the previous version still runs.
     await publishFormerly(late)
     await settled(late)
 

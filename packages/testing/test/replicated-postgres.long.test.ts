@@ -13,7 +13,7 @@ import {
   startReplicatedPostgres,
 } from '../src/index.ts'
 
-/** Writes one number after the other, each in a transaction of its own, to whatever is the primary. */
+/** Writes one number after the other to the current primary, each in its own transaction. */
 function startWriter(postgres: ReplicatedPostgres) {
   const answered: number[] = []
   let errors = 0
@@ -30,30 +30,30 @@ function startWriter(postgres: ReplicatedPostgres) {
       }
     } catch {
       errors += 1
-      await sleep(20) // Between tries.
+      await sleep(20) // The pause between attempts.
     } finally {
       await client?.end().catch(() => {})
     }
   }
-  const over = (async () => {
+  const ended = (async () => {
     while (!stopping) await write()
   })()
   return {
     answered,
     errors: () => errors,
-    /** Until it wrote on. */
-    goesOn: async () => {
+    /** Resolves when it has written another number. */
+    writesMore: async () => {
       const before = answered.length
       await eventually(() => expect(answered.length).to.be.greaterThan(before + 20))
     },
     async stop() {
       stopping = true
-      await over
+      await ended
     },
   }
 }
 
-describe('a replicated PostgreSQL', () => {
+describe('replicated PostgreSQL', () => {
   const cleanUps: (() => Promise<unknown>)[] = []
   let postgres: ReplicatedPostgres
   afterEach(async () => {
@@ -63,34 +63,34 @@ describe('a replicated PostgreSQL', () => {
   async function start(options: ReplicatedPostgresOptions = {}): Promise<void> {
     postgres = await startReplicatedPostgres(options)
     cleanUps.push(() => postgres.stop())
-    // Few rows fill a page, and with the next one the table's file must grow.
+    // A few rows fill a page, and then the table's file must grow.
     await query("create table kept (number int primary key, padding text default repeat('x', 1000))")
   }
 
   const query = (text: string) => queryOn(postgres.url, text)
 
-  /** For the standby, which gets nothing any more. */
+  /** Waits until a COMMIT waits for the standby, whose replication is frozen. */
   const writesWait = () =>
     eventually(
       async () => expect(await query("select 1 from pg_stat_activity where wait_event = 'SyncRep'")).not.to.be.empty,
     )
 
-  /** One that does nothing, and tells whether it is over. */
+  /** Opens an idle session, which reports its end. */
   async function openSession() {
     const client = await openClient(postgres.url)
-    const session = { isOver: false }
+    const session = { hasEnded: false }
     client.on('end', () => {
-      session.isOver = true
+      session.hasEnded = true
     })
     return session
   }
 
-  /** It takes a file after the other for its log, and crashes when there is none left: that ends every session. */
-  const crashForWantOfRoom = (session: { isOver: boolean }) =>
+  /** Writes WAL until the disk has no room for its next file. The server then crashes, which ends every session. */
+  const crashOnFullDisk = (session: { hasEnded: boolean }) =>
     eventually(async () => {
       await query("select pg_logical_emit_message(false, '', 'any'), pg_switch_wal()").catch(() => {})
-      // The one that failed ends first, and until the others do the server answers as if nothing had happened.
-      expect(session.isOver).to.equal(true)
+      // The failed session ends first. Until the others end, the server answers as usual.
+      expect(session.hasEnded).to.equal(true)
     })
 
   async function expectAllKept(answered: number[]): Promise<void> {
@@ -98,18 +98,18 @@ describe('a replicated PostgreSQL', () => {
     expect(answered.filter((number) => !kept.has(number))).to.deep.equal([])
   }
 
-  it('loses no commit that was answered when its primary is lost, twice, under writes', async () => {
+  it('loses no confirmed commit when its primary is lost twice under writes', async () => {
     await start({ settings: { track_commit_timestamp: 'on' } })
     const writer = startWriter(postgres)
     cleanUps.push(() => writer.stop())
     for (const attach of [true, false]) {
-      await writer.goesOn()
+      await writer.writesMore()
       const lost = postgres.url
       postgres.freezeReplication()
       await writesWait()
       await postgres.failOver()
       expect(postgres.url).not.to.equal(lost)
-      await writer.goesOn()
+      await writer.writesMore()
       if (attach) await postgres.attachStandby()
     }
     expect(await query('show track_commit_timestamp')).to.deep.equal([{ track_commit_timestamp: 'on' }])
@@ -117,28 +117,28 @@ describe('a replicated PostgreSQL', () => {
     await expectAllKept(writer.answered)
   }).timeout(180_000)
 
-  it('has given its standby all that could be seen when its primary is lost', async () => {
+  it('has replicated all visible commits to its standby when its primary is lost', async () => {
     await start()
     const [sender] = await query('select pid from pg_stat_replication')
     process.kill(sender?.pid as number, 'SIGSTOP')
-    await query('set synchronous_commit = local; insert into kept values (1)') // It waits for nobody.
-    const over = postgres.failOver()
+    await query('set synchronous_commit = local; insert into kept values (1)') // This COMMIT waits for no standby.
+    const failingOver = postgres.failOver()
     process.kill(sender?.pid as number, 'SIGCONT')
-    await over
+    await failingOver
     expect(await query('select number from kept')).to.deep.equal([{ number: 1 }])
   }).timeout(180_000)
 
-  it('goes on by itself, with its standby, when its primary has crashed and is started again', async () => {
+  it('recovers by itself, with its standby, when its primary has crashed and is started again', async () => {
     await start()
     const writer = startWriter(postgres)
     cleanUps.push(() => writer.stop())
-    await writer.goesOn()
+    await writer.writesMore()
     const { url } = postgres
     await postgres.crash()
     await eventually(() => expect(writer.errors()).to.be.greaterThan(0))
     await postgres.start()
     expect(postgres.url).to.equal(url)
-    await writer.goesOn() // Each waits for the standby.
+    await writer.writesMore() // Each COMMIT waits for the standby.
     const settings = await query('show synchronous_standby_names')
     expect(settings).to.deep.equal([{ synchronous_standby_names: 'ANY 1 (standby)' }])
     await writer.stop()
@@ -146,29 +146,29 @@ describe('a replicated PostgreSQL', () => {
     await expectAllKept(writer.answered)
   }).timeout(180_000)
 
-  it('has lost no commit that was answered, and goes on, when a full disk has room again', async () => {
+  it('loses no confirmed commit, and recovers, when a full disk has room again', async () => {
     await start({ diskMb: 256 })
     expect(postgres.hasSmallDisk).to.equal(mayMount())
     const writer = startWriter(postgres)
     cleanUps.push(() => writer.stop())
-    await writer.goesOn()
+    await writer.writesMore()
     if (postgres.hasSmallDisk) {
       const session = await openSession()
       await postgres.fillDisk()
       const errors = writer.errors()
       await eventually(() => expect(writer.errors()).to.be.greaterThan(errors + 5))
-      await crashForWantOfRoom(session)
+      await crashOnFullDisk(session)
       await postgres.freeDisk()
       await postgres.start()
-      await writer.goesOn()
-      await postgres.start() // Does nothing.
+      await writer.writesMore()
+      await postgres.start() // The server runs already, so this does nothing.
     }
     await writer.stop()
     await expectAllKept(writer.answered)
   }).timeout(180_000)
 })
 
-/** Whether this user, on this machine, can have a small disk. */
+/** Whether this user can mount a small disk on this machine. */
 function mayMount(): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'cashflow-test-'))
   const { status } = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', folder])

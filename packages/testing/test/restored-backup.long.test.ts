@@ -22,15 +22,14 @@ import {
 } from '../src/index.ts'
 
 /**
- * The copy of a database takes the part of a backup: PostgreSQL cannot tell it from one. What happens after it is made is
- * lost with the first database.
+ * The copy of a database serves as the backup. Changes after the copy are lost with the first database.
  */
-describe('a restored backup, as docs/operations.md has it', function () {
+describe('restored backup with the steps of docs/operations.md', function () {
   this.timeout(240_000)
   let vhost: TestVhost
   let provider: ScriptedServer
   let database: TestDatabase
-  /** Keys that the provider has charged. */
+  /** The idempotency keys that the provider has charged. */
   const charged: string[] = []
   const running: ServiceProcess[] = []
   const ids: Record<'before' | 'charged' | 'sentAgain' | 'queued', string> = {
@@ -66,7 +65,7 @@ describe('a restored backup, as docs/operations.md has it', function () {
     database = backup
     const [askFirst = '', storeAgain = ''] = await recipe()
     await run(askFirst)
-    // The provider's list has two lost payments. One of them is left out, to see what the page warns of.
+    // The provider's list has two lost payments. One of them is not stored again, to show the effect that the page names.
     const example = /'[0-9a-f-]{36}'::uuid, 'REF-001', 10050::bigint, 'USD'/
     expect(storeAgain).to.match(example)
     await run(storeAgain.replace(example, `'${ids.charged}'::uuid, 'REF-charged', 10050::bigint, 'USD'`))
@@ -80,13 +79,13 @@ describe('a restored backup, as docs/operations.md has it', function () {
     await vhost?.drop()
   })
 
-  it('settles a payment that it has as PENDING as before, under the same key, without another charge', async () => {
+  it('settles a payment that the backup has as PENDING, with the same key and no second charge', async () => {
     await settled(ids.before)
     expect(requests(ids.before)).to.eql([`GET /charges/${ids.before}`])
     expect(charged.filter((key) => key === ids.before)).to.have.length(1)
   })
 
-  it('settles a lost payment that was stored again as before, under the same key, without another charge', async () => {
+  it('settles a lost payment that was stored again, with the same key and no second charge', async () => {
     await settled(ids.charged)
     expect(requests(ids.charged)).to.eql([`GET /charges/${ids.charged}`])
     expect(charged.filter((key) => key === ids.charged)).to.have.length(1)
@@ -109,7 +108,7 @@ describe('a restored backup, as docs/operations.md has it', function () {
     expect(JSON.parse(stdout)).to.include({ key: ids.queued })
   })
 
-  it('answers a client that sends a payment again: 409 where it was stored again, else 201 and a second charge', async () => {
+  it('answers a client’s repeated POST with 409 if the payment was stored again, else with 201 and a second charge', async () => {
     const url = await start('api')
     const gone = await fetch(`${url}/api/v1/payments/${ids.sentAgain}`)
     expect(gone.status).to.equal(404)
@@ -121,7 +120,7 @@ describe('a restored backup, as docs/operations.md has it', function () {
     expect(charged).to.include.members([ids.sentAgain, again.id])
   })
 
-  /** A provider that charges a key once, and can be asked for it. */
+  /** Starts a provider that charges a key once, and answers look-ups of the key. */
   async function startProvider(): Promise<ScriptedServer> {
     const server = await startScriptedServer()
     server.script = ({ method, path, headers }, response) => {
@@ -138,14 +137,14 @@ describe('a restored backup, as docs/operations.md has it', function () {
       .filter(({ path, headers }) => path.endsWith(id) || headers['idempotency-key'] === id)
       .map(({ method, path }) => `${method} ${path}`)
 
-  /** The statements of the page's section. */
+  /** Reads the statements of the page's section. */
   async function recipe(): Promise<string[]> {
     const page = await readFile(join(REPOSITORY, 'docs/operations.md'), 'utf8')
     const section = page.slice(page.indexOf('## Backup and restore'), page.indexOf('## Roles and grants'))
     return [...section.matchAll(/```sql\n([^`]*)```/g)].map(([, text]) => text ?? '')
   }
 
-  /** Starts services on the database; answers with the address of the API, if one was started. */
+  /** Starts services on the database. Returns the URL of the API, if one was started. */
   async function start(...roles: Role[]): Promise<string> {
     const settings = { REDRIVE_AFTER_MS: '1000', RECONCILE_INTERVAL_MS: '100', PORT: '0' }
     const servers = { DATABASE_URL: database.url, RABBITMQ_URL: vhost.url }

@@ -11,7 +11,7 @@ import { eventually, type Pipeline, query, REPOSITORY, startPipeline, withDataba
 
 const execute = promisify(execFile)
 
-describe('a role with the grants of docs/operations.md', function () {
+describe('database role with the grants of docs/operations.md', function () {
   this.timeout(180_000)
   const suffix = randomBytes(4).toString('hex')
   let url: string
@@ -24,7 +24,7 @@ describe('a role with the grants of docs/operations.md', function () {
     url = withLogin(database, `cashflow_${suffix}`, 'change-me-too')
     const page = await readFile(join(REPOSITORY, 'docs/operations.md'), 'utf8')
     const section = page.slice(page.indexOf('## Roles and grants'), page.indexOf('## Operator'))
-    // Roles belong to the whole server, which other tests share.
+    // Roles belong to the whole server, and other tests share it.
     const blocks = [...section.matchAll(/```sql\n([^`]*)```/g)].map(([, text = '']) =>
       statements(text.replaceAll(/\b(cashflow(_owner)?|(?<=database )payments)\b/g, `$1_${suffix}`)),
     )
@@ -72,12 +72,12 @@ describe('a role with the grants of docs/operations.md', function () {
         (error: pg.DatabaseError) => error.code,
       )
 
-  it('lets api, relay and worker settle payments, and refuse a reference that is taken', async () => {
+  it('lets api, relay and worker settle payments, and reject a reference that exists', async () => {
     await settled(await Promise.all(['REF-1', 'REF-2', 'REF-3'].map(post)))
     expect((await started().post('REF-1')).status).to.equal(409)
   })
 
-  it('lets them send a payment again whose message is lost, and one whose lease has ended', async () => {
+  it('lets the services redrive a payment whose message is lost, and one whose lease has ended', async () => {
     await stopWorkers()
     const lost = await post('REF-lost')
     await eventually(async () => expect(await started().queueDepth()).to.equal(1))
@@ -129,7 +129,7 @@ describe('a role with the grants of docs/operations.md', function () {
     await settled([parked])
   })
 
-  it('changes no history, deletes no payment, makes no table and runs no program', async () => {
+  it('may not change events, delete payments, create tables or run programs', async () => {
     for (const statement of [
       "update payment_events set actor = 'another'",
       'delete from payment_events',

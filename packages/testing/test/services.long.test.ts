@@ -9,7 +9,7 @@ import {
 } from '../src/index.ts'
 import { type Pipeline, startPipeline } from '../src/pipeline.ts'
 
-describe('a running pipeline', () => {
+describe('running pipeline', () => {
   let pipeline: Pipeline
   before(async () => {
     pipeline = await startPipeline({ api: 1, relay: 1, worker: 1 }, { LOG_LEVEL: 'debug', PROVIDER_SUCCESS_RATE: '1' })
@@ -24,7 +24,7 @@ describe('a running pipeline', () => {
     })
   }
 
-  it('carries the id of a request from its HTTP header to the lines of the relay and the worker', async () => {
+  it('carries a request’s id from its HTTP header to the log lines of relay and worker', async () => {
     const { id } = await pipeline.post('traced', { 'request-id': 'trace-me.1' })
     expect(await settled(id)).to.equal('SUCCESS')
     const [api] = pipeline.processes.api
@@ -45,7 +45,7 @@ describe('a running pipeline', () => {
     })
   })
 
-  it('changes nothing for a settled payment, whichever way its message comes again', async () => {
+  it('changes no settled payment when its message is delivered again, from any source', async () => {
     const { id } = await pipeline.post('again')
     await settled(id)
     const history = async () =>
@@ -63,7 +63,7 @@ describe('a running pipeline', () => {
     expect(await history()).to.have.length(2)
   })
 
-  it('settles a payment whose message is published a hundred times, once', async () => {
+  it('settles a payment once when its message is published a hundred times', async () => {
     const { id } = await pipeline.post('a hundred times')
     await Promise.all(Array.from({ length: 100 }, () => pipeline.publish(id)))
     await settled(id)
@@ -74,7 +74,7 @@ describe('a running pipeline', () => {
     expect(rows).to.deep.equal([{ type: 'payment.succeeded' }])
   })
 
-  it('makes a message that nobody can read a dead letter, and works on', async () => {
+  it('makes an unparseable message a dead letter, and continues', async () => {
     await pipeline.publish('not a payment')
     await eventually(async () => {
       const { rows } = await pipeline.db.query('select source, topic, payload from dead_letters')
@@ -87,7 +87,7 @@ describe('a running pipeline', () => {
   })
 })
 
-describe('a service', () => {
+describe('service', () => {
   let database: TestDatabase
   let vhost: TestVhost
   beforeEach(async () => {
@@ -96,7 +96,7 @@ describe('a service', () => {
   afterEach(() => Promise.all([database.drop(), vhost.drop()]))
 
   for (const role of ['api', 'relay', 'worker'] as const) {
-    it(`waits for PostgreSQL and says so, as ${role}, and stops when told to meanwhile`, async () => {
+    it(`waits for PostgreSQL as ${role}, logs that it waits, and stops on SIGTERM during the wait`, async () => {
       const service = startService(role, {
         DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/payments',
         RABBITMQ_URL: vhost.url,
@@ -107,7 +107,7 @@ describe('a service', () => {
       expect(JSON.stringify(service.logs)).to.not.include('hunter2')
     })
 
-    it(`refuses a schema that is too old, as ${role}`, async () => {
+    it(`does not start as ${role} on an older schema`, async () => {
       const service = startService(role, {
         DATABASE_URL: new URL('/postgres', database.url).href,
         RABBITMQ_URL: vhost.url,
@@ -117,7 +117,7 @@ describe('a service', () => {
       expect(JSON.stringify(service.logs)).to.include('npm run migrate')
     })
 
-    it(`names every bad setting in one message and shows no stack, as ${role}`, async () => {
+    it(`names every invalid setting as ${role} in one message without a stack`, async () => {
       const service = startService(role, { DATABASE_URL: 'mysql://u:hunter2@h/d', LOG_LEVEL: 'loud' })
       expect(await service.exited).to.equal(1)
       expect(service.output.join('\n')).to.match(
@@ -128,7 +128,7 @@ describe('a service', () => {
   }
 
   for (const role of ['relay', 'worker'] as const) {
-    it(`waits for RabbitMQ and says so, as ${role}, never showing its password`, async () => {
+    it(`waits for RabbitMQ as ${role}, and logs that it waits, without the password`, async () => {
       const service = startService(role, {
         DATABASE_URL: database.url,
         RABBITMQ_URL: 'amqp://guest:hunter2@127.0.0.1:1/',

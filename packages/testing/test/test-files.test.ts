@@ -3,25 +3,25 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { REPOSITORY } from '../src/repository.ts'
 
-/** Packages for development only: what they export may start services. */
+/** Packages for development only, whose exports may start services. */
 const DEVELOPMENT = /^packages\/(bench|chaos|dev-stack|testing)\/src\//
 
-/** The program of a service. */
+/** The main module of a service. */
 const MAIN = /src\/main\.ts/
 
-/** A client of pg, or a plain socket: each needs a listener for its errors. */
+/** Code that creates a client of pg or a plain socket, each of which needs a listener for its errors. */
 const CLIENT = /new pg\.(Client|Pool)\(|^import \{[^}]*\b(Client|Pool)\b[^}]*\} from 'pg'/m
 const SOCKET = /^import \{[^}]*\bconnect\b[^}]*\} from 'node:net'/m
 
-/** The only files that make one: each adds the listeners itself. */
-const HEARD = [
+/** The only files with such code. Each adds the listeners itself. */
+const WITH_LISTENERS = [
   'db/test/postgres/silent-servers.ts',
-  'packages/bench/src/textbook/database.ts', // Reads as a tutorial does, so it uses no function of ours.
+  'packages/bench/src/textbook/database.ts', // Written like a tutorial, so it uses no function of ours.
   'packages/chaos/test/faults/links.test.ts',
   'packages/dev-stack/src/servers/postgres-client.ts',
   'packages/dev-stack/src/servers/rabbitmq-management.ts',
   'packages/testing/src/open-socket.ts',
-  'packages/testing/src/tcp-proxy/tcp-proxy.ts', // Its links do.
+  'packages/testing/src/tcp-proxy/tcp-proxy.ts', // Its pipes add them.
   'packages/testing/test/tcp-proxy/plain-sockets.ts',
   'services/worker/test/interleavings/faulty-database.ts',
 ]
@@ -32,13 +32,13 @@ const tests = files.filter((file) => /\/test\/.*\.test\.ts$/.test(file))
 const packageOf = (file: string) => file.slice(0, file.indexOf('/test/'))
 const isLong = (file: string) => file.endsWith('.long.test.ts')
 
-/** The text of each exported function, with what follows it up to the next one. */
+/** The text of each exported function, up to the next one. */
 function exportedFunctions(file: string): { name: string; text: string }[] {
   const parts = read(file).split(/^export (?:async )?function /m)
   return parts.slice(1).map((text) => ({ name: /^\w+/.exec(text)?.[0] ?? '', text }))
 }
 
-/** Names of functions that start a service as a process, directly or through one another, as a package's tests see them. */
+/** Names of functions that start a service's process, directly or through each other, for the tests of a package. */
 function starters(ownPackage: string): Set<string> {
   const isOwnSupport = (file: string) => file.startsWith(`${ownPackage}/test/`) && !tests.includes(file)
   const functions = files.filter((file) => DEVELOPMENT.test(file) || isOwnSupport(file)).flatMap(exportedFunctions)
@@ -55,7 +55,7 @@ function startsService(text: string, known: ReadonlySet<string>): boolean {
 }
 
 describe('test files', () => {
-  it('that start services as processes are named *.long.test.ts', () => {
+  it('are named *.long.test.ts if they start services as processes', () => {
     expect([...starters('services/relay')]).to.include.members(['startService', 'startPipeline', 'createRelayRig'])
     const misnamed = [...Map.groupBy(tests, packageOf)].flatMap(([name, own]) => {
       const known = starters(name)
@@ -64,7 +64,7 @@ describe('test files', () => {
     expect(misnamed).to.deep.equal([])
   })
 
-  it('have a script in their package that runs them, and no script has none to run', () => {
+  it('have a script in their package that runs them, and no script without files', () => {
     for (const [name, own] of Map.groupBy(tests, packageOf)) {
       const { scripts } = JSON.parse(read(`${name}/package.json`)) as { scripts: Record<string, string> }
       expect('test' in scripts, `${name}: test`).to.equal(own.some((file) => !isLong(file)))
@@ -72,10 +72,12 @@ describe('test files', () => {
     }
   })
 
-  it('connect only with a listener for errors, to PostgreSQL and by plain sockets, and so does what serves development', () => {
-    const unheard = files
+  it('connect to PostgreSQL and plain sockets only with an error listener, as do the development packages', () => {
+    const withClients = files
       .filter((file) => DEVELOPMENT.test(file) || /\/(test|compose)\//.test(file))
       .filter((file) => CLIENT.test(read(file)) || SOCKET.test(read(file)))
-    expect(unheard, 'use openClient, openPool, query or openSocket of @cashflow/testing').to.have.members(HEARD)
+    expect(withClients, 'use openClient, openPool, query or openSocket of @cashflow/testing').to.have.members(
+      WITH_LISTENERS,
+    )
   })
 })

@@ -8,8 +8,8 @@ const ANSWERED_WITHIN_MS = 60_000
 const SETTLED_WITHIN_MS = 90_000
 
 /**
- * Posts over many connections at once. A request that was not answered with the payment is sent again, as a client would:
- * then the reference may exist.
+ * Posts over many connections at once. As a client would, it repeats a request without an answer, whose reference may
+ * then exist.
  */
 export async function postAll(
   pipeline: Pipeline,
@@ -36,7 +36,7 @@ export async function postAll(
   return ids
 }
 
-/** Waits for the end of every payment, of which there are these and no others. */
+/** Waits until every payment is settled, and expects that exactly these payments exist. */
 export async function expectEachSettledOnce({ db }: Pipeline, ids: Set<string>): Promise<void> {
   await eventually(
     async () => {
@@ -56,7 +56,7 @@ export async function expectEachSettledOnce({ db }: Pipeline, ids: Set<string>):
   }
 }
 
-/** Waits for the end of every payment, and then for everything that it left in the outbox and in the queue. */
+/** Waits until every payment is settled, and then until the outbox and the queue are empty. */
 export async function expectAllSettledOnce(pipeline: Pipeline, ids: Set<string>): Promise<void> {
   const { db } = pipeline
   await expectEachSettledOnce(pipeline, ids)

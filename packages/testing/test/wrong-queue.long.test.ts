@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { eventually, type Pipeline, startPipeline } from '../src/index.ts'
 
-describe('a worker whose MQ_QUEUE is not that of the relays', function () {
+describe('worker whose MQ_QUEUE differs from the relays’', function () {
   this.timeout(120_000)
   let pipeline: Pipeline
   before(async () => {
@@ -13,7 +13,7 @@ describe('a worker whose MQ_QUEUE is not that of the relays', function () {
   const status = async (id: string) =>
     (await pipeline.db.query('select status from payments where id = $1', [id])).rows[0]?.status
 
-  it('says again and again that payments are overdue, and loses none: they settle with the right setting', async () => {
+  it('logs repeatedly that payments are overdue, and loses none: they settle with the right setting', async () => {
     const worker = await pipeline.start('worker', { MQ_QUEUE: 'paymets' })
     const { id } = await pipeline.post('REF-1')
     await eventually(() =>

@@ -1,6 +1,6 @@
 import { pause } from '@cashflow/async'
 import { type ConnectionSupervisor, hasExchange, lookAtQueue } from '@cashflow/messaging'
-import { type Component, createCondition, errorMessage, type Logger } from '@cashflow/runtime'
+import { type Component, createCondition, type Logger, redactedErrorMessage } from '@cashflow/runtime'
 
 const LOOK_MS = 10_000
 // A broker that blocks publishers answers when it takes messages again. Heartbeats end a connection to a silent broker.
@@ -45,7 +45,7 @@ export function createRoutingWatch(options: RoutingWatchOptions): Component {
     let looks = 0
     while (!signal.aborted) {
       try {
-        const state = await lookAtQueue(await connection.link(signal), queue, signal, LOOK_DEADLINE_MS)
+        const state = await lookAtQueue(await connection.broker(signal), queue, signal, LOOK_DEADLINE_MS)
         const isUnread = state !== 'missing' && state.ready > 0 && state.consumers === 0
         looks = isUnread ? looks + 1 : 0
         if (isUnread && looks > 1) unread.holds({ queue, ready_messages: state.ready, settings: 'MQ_QUEUE' })
@@ -53,7 +53,7 @@ export function createRoutingWatch(options: RoutingWatchOptions): Component {
         else if (state !== 'missing' && state.consumers > 0) unread.isOver({ queue })
         unseen.isOver()
       } catch (error) {
-        if (!signal.aborted) unseen.holds({ queue, reason: errorMessage(error) })
+        if (!signal.aborted) unseen.holds({ queue, reason: redactedErrorMessage(error) })
       }
       await pause(lookMs, signal)
     }
@@ -69,7 +69,7 @@ export function createRoutingWatch(options: RoutingWatchOptions): Component {
       })
     } catch (error) {
       if (!signal.aborted)
-        logger.warn('could not check for a former exchange', { exchange: former, reason: errorMessage(error) })
+        logger.warn('could not check for a former exchange', { exchange: former, reason: redactedErrorMessage(error) })
     }
   }
 

@@ -76,8 +76,8 @@ function openLog(file: string): number {
 }
 
 /**
- * Starts a shell that outlives this process by a moment. Whatever ends this process, even SIGKILL, closes the shell's
- * input; the shell then kills the daemon's group.
+ * Starts a shell that outlives this process by a moment. Every end of this process, even SIGKILL, closes the shell's
+ * input. The shell then kills the daemon's group.
  */
 function killWithThisProcess(child: ChildProcess, group: number): void {
   const script = 'read -r _; kill -s KILL -- "-$0" 2>/dev/null'

@@ -56,7 +56,7 @@ export function descendantsOf(pid: number): ProcessIdentity[] {
   return found
 }
 
-/** Sends SIGKILL to a process and to all its descendants, in whatever groups and sessions they are. */
+/** Sends SIGKILL to a process and to all its descendants, in all their groups and sessions. */
 export function killTree(pid: number): void {
   sendSignal(pid, 'SIGSTOP') // A stopped process starts no more children.
   for (const { pid: victim } of [...descendantsOf(pid), { pid }]) sendSignal(victim, 'SIGKILL')

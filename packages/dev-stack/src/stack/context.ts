@@ -57,14 +57,14 @@ export function createSupervisor(printer: LogPrinter, register: Register, onChan
         signal,
         restartAfterMs: RESTART_AFTER_MS,
         onDied(exit) {
-          printer.log('error', `${label} died; starting it again in a second`, { exit: describeExit(exit) })
+          printer.log('error', `${label} died; restarting it in a second`, { exit: describeExit(exit) })
           onChange()
         },
         onRestartFailed(error) {
-          printer.log('error', `${label} could not be started again; trying once more`, { error: redact(error) })
+          printer.log('error', `${label} could not be restarted; trying again in a second`, { error: redact(error) })
         },
         onRestarted({ pid }) {
-          printer.log('warn', `${label} is back`, { pid })
+          printer.log('warn', `${label} runs again`, { pid })
           onChange()
         },
       }),

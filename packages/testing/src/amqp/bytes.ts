@@ -1,4 +1,4 @@
-/** A method of AMQP 0-9-1: its class, its number, and its arguments as bytes. */
+/** A method of AMQP 0-9-1: its class id, its method id, and its arguments as bytes. */
 export type Method = readonly [classId: number, methodId: number, args: Buffer]
 
 export const bytes = (...values: number[]) => Buffer.from(values)
@@ -16,10 +16,10 @@ export const method = (classId: number, methodId: number, ...args: Buffer[]): Me
 export const methodFrame = (channel: number, [classId, methodId, args]: Method) =>
   frame(1, channel, short(classId), short(methodId), args)
 
-// Less than the frame_max of any broker.
+// Below the frame_max of every broker.
 const BODY_FRAME_BYTES = 100_000
 
-/** A message's frames behind its method: `properties` begin with their flags. */
+/** The frames of a message that follow its method. `properties` begin with their flags. */
 export function contentFrames(channel: number, properties: Buffer, body: Buffer): Buffer {
   const frames = [frame(2, channel, short(60), short(0), longLong(body.length), properties)]
   for (let at = 0; at < body.length; at += BODY_FRAME_BYTES)
@@ -32,7 +32,7 @@ function frame(type: number, channel: number, ...parts: Buffer[]): Buffer {
   return Buffer.concat([bytes(type), short(channel), long(payload.length), payload, bytes(0xce)])
 }
 
-/** Calls back with each method that comes, as `class.method`, and its frame. A heartbeat's frame is none. */
+/** Calls `onMethod` with each received method, as `class.method`, and its frame. A heartbeat is no method. */
 export function createMethodReader(onMethod: (channel: number, method: string, frame: Buffer) => void) {
   let rest: Buffer = Buffer.alloc(0)
   return (data: Buffer) => {

@@ -13,9 +13,9 @@ import {
 } from './bytes.ts'
 
 /**
- * Publishes one message to a queue with these very bytes as its properties, as no library would.
+ * Publishes one message to a queue with exactly these bytes as its properties, which no library would send.
  *
- * @returns `taken` when the broker confirms it, else what it closes the connection with
+ * @returns `taken` when the broker confirms it; otherwise how the broker closed the channel or the connection
  */
 export async function publishRaw(url: string, queue: string, properties: Buffer, body: string): Promise<string> {
   const { pathname, username, password } = new URL(url)

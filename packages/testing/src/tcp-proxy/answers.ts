@@ -1,18 +1,17 @@
-import type { Link } from './link.ts'
+import type { Link } from './network.ts'
 import { cutAfter, hold } from './toxic.ts'
-import { createWatch, type Watch } from './watch.ts'
 
-/** Requests by their text, whose answers are held or lost. */
+/** Requests, recognised by a text in them, whose answers are held or lost. */
 export interface Answers {
   readonly held: number
   readonly lost: number
   holdTo(text: string): void
   loseTo(text: string, times: number): void
-  /** Before these bytes pass to the server. */
+  /** Called before these bytes pass to the server. */
   onRequest(link: Link, bytes: Buffer): void
-  /** After a link was cut before its next answer. */
+  /** Called after a toxic has cut the link. */
   onCut(link: Link): void
-  /** Forgets what was to be held or lost. */
+  /** Holds and loses no further answers. */
   forget(): void
 }
 
@@ -51,6 +50,31 @@ export function createAnswers(): Answers {
       holding = undefined
       losing = undefined
       doomed.clear()
+    },
+  }
+}
+
+/** Searches streams for a text. */
+interface Watch {
+  /** Whether the text ends within these bytes, which are the stream's next ones. */
+  findIn(stream: object, bytes: Buffer): boolean
+}
+
+/** Finds the text `times` times, also across pieces. Bytes that passed before the watch was created do not count. */
+function createWatch(text: string, times = 1): Watch {
+  const wanted = Buffer.from(text)
+  const tails = new WeakMap<object, Buffer>()
+  let left = times
+  return {
+    findIn(stream, bytes) {
+      if (left === 0) return false
+      const seen = Buffer.concat([tails.get(stream) ?? Buffer.alloc(0), bytes])
+      const at = seen.indexOf(wanted)
+      // The tail is shorter than the text, so that a match is not found again.
+      tails.set(stream, seen.subarray(Math.max(at + 1, seen.length - wanted.length + 1)))
+      if (at === -1) return false
+      left -= 1
+      return true
     },
   }
 }

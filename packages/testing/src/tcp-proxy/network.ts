@@ -1,18 +1,38 @@
 import type { Socket } from 'node:net'
-import { createLink, type Link, type LinkOptions } from './link.ts'
+import { createPipe, type Pipe, reset } from './pipe.ts'
 import type { Toxic } from './toxic.ts'
+
+/** A client's connection, and its own connection to the server. */
+export interface Link {
+  readonly toServer: Pipe
+  readonly toClient: Pipe
+  /** Ends both connections. */
+  end(): void
+  /** Both sides see a reset. */
+  reset(): void
+}
+
+interface LinkOptions {
+  /** Called before these bytes pass to the server. */
+  onRequest(link: Link, bytes: Buffer): void
+  /** Called after a toxic has cut the stream from the server. */
+  onCut(link: Link): void
+  /** Called after both connections have ended. */
+  onEnd(link: Link): void
+  random(): number
+}
 
 export type Direction = 'toServer' | 'toClient'
 
 export const BOTH: readonly Direction[] = ['toServer', 'toClient']
 
-/** The links of now, and the toxics that they share with those to come. */
+/** The open links, and the toxics that they share with future links. */
 export interface Network {
   readonly size: number
   add(client: Socket, server: Socket): void
   afflict(directions: readonly Direction[], name: string, toxic: Toxic): void
   has(direction: Direction, name: string): boolean
-  /** Takes all toxics out, also those that are one link's own. */
+  /** Removes all toxics, including those of single links. */
   heal(): void
   end(): void
   reset(): void
@@ -52,4 +72,27 @@ export function createNetwork(options: Omit<LinkOptions, 'onEnd'>): Network {
       for (const link of links) link.reset()
     },
   }
+}
+
+/** Both sockets must allow half-open connections. */
+function createLink(client: Socket, server: Socket, options: LinkOptions): Link {
+  const { random } = options
+  const sockets = [client, server]
+  const link: Link = {
+    toServer: createPipe(client, server, { random, onPass: (bytes) => options.onRequest(link, bytes) }),
+    toClient: createPipe(server, client, { random, onCut: () => options.onCut(link) }),
+    end() {
+      for (const socket of sockets) socket.destroy()
+    },
+    reset() {
+      for (const socket of sockets) reset(socket)
+    },
+  }
+  for (const socket of sockets) {
+    socket.setNoDelay(true)
+    socket.on('close', () => {
+      if (sockets.every(({ destroyed }) => destroyed)) options.onEnd(link)
+    })
+  }
+  return link
 }

@@ -1,51 +1,53 @@
 import type { Socket } from 'node:net'
+import { defined } from '@cashflow/async'
 import { judge, type Toxic } from './toxic.ts'
 
 /** One direction of a connection. */
 export interface Pipe {
-  /** Puts a toxic in, in the place of the one of this name. */
+  /** Adds a toxic, or replaces the one with this name. */
   afflict(name: string, toxic: Toxic): void
-  /** Takes all toxics out: what waits passes at once. */
+  /** Removes all toxics: held bytes pass at once. */
   heal(): void
 }
 
 export interface PipeOptions {
-  /** Before these bytes pass. */
+  /** Called before these bytes pass. */
   onPass?(bytes: Buffer): void
-  /** After a toxic has cut the connection. */
+  /** Called after a toxic has cut the connection. */
   onCut?(): void
-  /** From 0 to 1, for each piece. */
+  /** Returns a number from 0 to 1 for each piece. */
   random(): number
 }
 
-type Piece = { content: Buffer | 'end' | 'reset'; arrivedAt: number; chance: number }
+interface Piece {
+  content: Buffer | 'end' | 'reset'
+  arrivedAt: number
+  chance: number
+}
 
-/** What waits here is not read any more beyond this, so that whoever sends has to wait as well. */
-const WAITING_BYTES_MAX = 256 * 1024
+/** Reading pauses above this, so that the sender has to wait too. */
+const HELD_BYTES_MAX = 256 * 1024
 
-/** Passes on what one socket receives, how it ends included, in its order and as fast as the other takes it. */
+/** Passes one socket's bytes and its end to the other, in order, and no faster than the other accepts them. */
 export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: PipeOptions): Pipe {
   const toxics = new Map<string, Toxic>()
-  const pieces: Piece[] = []
-  let waitingBytes = 0
+  const held = createQueue(from)
   let passedBytes = 0
   let previous = { at: 0, bytes: 0 }
   let timer: NodeJS.Timeout | undefined
 
   function arrive(content: Piece['content']): void {
-    pieces.push({ content, arrivedAt: performance.now(), chance: random() })
-    waitingBytes += lengthOf(content)
-    if (waitingBytes >= WAITING_BYTES_MAX) from.pause()
+    held.add({ content, arrivedAt: performance.now(), chance: random() })
     flow()
   }
 
   function flow(): void {
     clearTimeout(timer)
-    for (let piece = pieces[0]; piece && !to.destroyed; piece = pieces[0]) {
+    for (let piece = held.first; piece && !to.destroyed; piece = held.first) {
       const now = performance.now()
       const verdict = judge(toxics.values(), { now, ...piece, previous, passedBytes })
       if (verdict.swallowed) {
-        take(piece, Number.POSITIVE_INFINITY)
+        held.take(Number.POSITIVE_INFINITY)
         continue
       }
       if (to.writableNeedDrain) return
@@ -53,21 +55,10 @@ export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: 
         if (verdict.waitMs < Number.POSITIVE_INFINITY) timer = setTimeout(flow, Math.ceil(verdict.waitMs))
         return
       }
-      const content = take(piece, Math.min(verdict.bytesMax, verdict.bytesLeft))
+      const content = held.take(Math.min(verdict.bytesMax, verdict.bytesLeft))
       pass(content, now)
       if (lengthOf(content) === verdict.bytesLeft) cut()
     }
-  }
-
-  /** Leaves the rest of the piece, if there is one, where it is. */
-  function take(piece: Piece, bytesMax: number): Piece['content'] {
-    const { content } = piece
-    const taken = typeof content === 'string' ? content : content.subarray(0, bytesMax)
-    waitingBytes -= lengthOf(taken)
-    if (lengthOf(taken) < lengthOf(content)) piece.content = (content as Buffer).subarray(bytesMax)
-    else pieces.shift()
-    if (waitingBytes < WAITING_BYTES_MAX) from.resume()
-    return taken
   }
 
   function pass(content: Piece['content'], now: number): void {
@@ -81,11 +72,11 @@ export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: 
     }
   }
 
-  /** Ended, not reset: who receives reads what has passed, and then that there is no more. */
+  /** Ends the connection without a reset, so that the receiver still reads the bytes that have passed. */
   function cut(): void {
     to.end(() => reset(to))
     from.destroy()
-    pieces.length = 0
+    held.clear()
     onCut?.()
   }
 
@@ -94,7 +85,6 @@ export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: 
   from.on('error', () => arrive('reset'))
   to.on('drain', flow)
   to.on('close', () => clearTimeout(timer))
-
   return {
     afflict(name, toxic) {
       toxics.set(name, toxic)
@@ -107,7 +97,38 @@ export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: 
   }
 }
 
-/** Has the other side see a reset connection. */
+/** The pieces that have arrived from a socket and not passed, in order. Too many bytes pause the socket. */
+function createQueue(from: Socket) {
+  const pieces: Piece[] = []
+  let bytes = 0
+  return {
+    get first() {
+      return pieces[0]
+    },
+    add(piece: Piece) {
+      pieces.push(piece)
+      bytes += lengthOf(piece.content)
+      if (bytes >= HELD_BYTES_MAX) from.pause()
+    },
+    /** Takes at most `bytesMax` bytes of the first piece, and leaves the rest of it first. */
+    take(bytesMax: number): Piece['content'] {
+      const piece = defined(pieces[0], 'piece to take')
+      const { content } = piece
+      if (typeof content === 'string' || content.length <= bytesMax) pieces.shift()
+      else piece.content = content.subarray(bytesMax)
+      const taken = typeof content === 'string' ? content : content.subarray(0, bytesMax)
+      bytes -= lengthOf(taken)
+      if (bytes < HELD_BYTES_MAX) from.resume()
+      return taken
+    },
+    clear() {
+      pieces.length = 0
+      bytes = 0
+    },
+  }
+}
+
+/** Sends a TCP reset to the other side. */
 export function reset(socket: Socket): void {
   if (socket.connecting) socket.destroy()
   else socket.resetAndDestroy()

@@ -5,54 +5,54 @@ import { BOTH, createNetwork } from './network.ts'
 import { cutAfter, delay, hold, limit, swallow } from './toxic.ts'
 
 /**
- * Faults add up, and hold for connections to come as well, until `restore`. Each connection passes its bytes in their
- * order, and then how it ended: a side that has ended its half may go on receiving, and a reset arrives as a reset.
+ * A proxy between clients and their server that simulates network faults. Faults add up, and apply to new connections
+ * too, until `restore`. Bytes keep their order. A side that has ended its half may go on receiving, and a reset arrives
+ * as a reset.
  */
 export interface TcpProxy {
-  /** The server's URL, by way of the proxy. */
+  /** The server's URL with the proxy's address. */
   readonly url: string
-  /** How many connections it has taken; not those that it ended at once. */
+  /** Accepted connections, without those that `cut` refused. */
   readonly taken: number
-  /** How many connections it has. */
+  /** Open connections. */
   readonly open: number
-  /** As if the server were not running: connections end, new ones are ended at once. */
+  /** Simulates a stopped server: connections end, and new ones are ended at once. */
   cut(): void
-  /** Resets every connection, for both sides; new ones are taken. */
+  /** Resets every connection on both sides. New ones are accepted. */
   reset(): void
   /**
-   * As if the network swallowed everything: connections stay, nothing passes, and no side hears that the other has
-   * ended. New ones are accepted, and the server never hears of them. Restoring ends them all: they have holes.
+   * Simulates a network that drops everything: connections stay, nothing passes, and no side notices that the other has
+   * ended. New connections are accepted and never reach the server. `restore` ends all of them, since bytes are missing.
    */
   freeze(): void
-  /** As `freeze`, but only for what the server sends: what clients send arrives. */
+  /** As `freeze`, but only for the server's bytes: the clients' bytes arrive. */
   mute(): void
-  /** Everything arrives so much later, in both directions and in order, each piece by up to `jitterMs` more. */
+  /** Delays all bytes by `latencyMs` in each direction, and each piece by up to `jitterMs` more. */
   delay(latencyMs: number, jitterMs?: number): void
-  /** A slow link: each connection passes so much in each direction, and its senders have to wait. */
+  /** Simulates a slow link: each connection passes `bytesPerSecond` in each direction, and its senders have to wait. */
   limit(bytesPerSecond: number): void
-  /** Ends each connection as soon as it has passed so many bytes from the server since it was made. */
+  /** Ends each connection once it has passed `count` bytes from the server since it was made. */
   cutAfterBytes(count: number): void
-  /** As if the server had become slow: what it sends arrives only once restored. */
+  /** Simulates a slow server: its bytes arrive only after `restore`. */
   holdAnswers(): void
-  /** Passes the next message that holds this text to the server, then holds what comes back, until restored. */
+  /** Passes the next request that contains this text to the server, and holds its connection's answers until `restore`. */
   holdAnswerTo(text: string): void
-  /** How many messages it passed whose answers it held. */
+  /** Requests whose answers it has held. */
   readonly held: number
   /**
-   * Passes the next messages that hold this text to the server, as many as `times`, 1 by default. Each one's connection
-   * ends as soon as the server sends anything after it, which the client does not get.
+   * Passes the next `times` requests that contain this text to the server, 1 by default. The connection of each ends as
+   * soon as the server answers, and the client does not get the answer.
    */
   loseAnswerTo(text: string, options?: { times?: number }): void
-  /** How many answers it lost. */
+  /** Answers that it has lost. */
   readonly lost: number
-  /** Ends all of the above: what waits passes at once, and what was to be held or lost later no longer is. */
+  /** Ends all of the above faults. Held bytes pass at once. */
   restore(): void
-  /** As if the server's name led to another server from now on: connections end, new ones go there. */
+  /** Simulates a name that now points to another server: connections end, and new ones go there. */
   redirect(serverUrl: string): void
   stop(): Promise<void>
 }
 
-/** Between clients and their server, for the faults of a network. */
 export async function startTcpProxy(serverUrl: string, { random = Math.random } = {}): Promise<TcpProxy> {
   let target = new URL(serverUrl)
   let refuses = false
@@ -64,7 +64,7 @@ export async function startTcpProxy(serverUrl: string, { random = Math.random } 
     if (refuses) return client.destroy()
     taken += 1
     const server = network.has('toServer', 'swallow')
-      ? new Socket({ allowHalfOpen }) // Never connected.
+      ? new Socket({ allowHalfOpen }) // It never connects.
       : connect({ port: Number(target.port), host: target.hostname, allowHalfOpen })
     network.add(client, server)
   })

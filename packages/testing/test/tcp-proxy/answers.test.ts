@@ -3,7 +3,7 @@ import { eventually, type TcpProxy } from '../../src/index.ts'
 import { createPlainRig, type PlainRig } from './plain-rig.ts'
 import { expectText, type Side } from './plain-sockets.ts'
 
-describe('an answer', () => {
+describe('TCP proxy', () => {
   let rig: PlainRig
   let proxy: TcpProxy
   let client: Side
@@ -15,7 +15,7 @@ describe('an answer', () => {
   })
   afterEach(() => rig.stop())
 
-  /** Sends this, in pieces that arrive one by one, and has the server answer the whole. */
+  /** Sends pieces that arrive one by one, and lets the server answer all of them together. */
   async function ask([ours, theirs]: readonly [Side, Side], ...pieces: string[]): Promise<void> {
     const before = theirs.text
     let sent = ''
@@ -27,7 +27,7 @@ describe('an answer', () => {
     theirs.socket.write(`[${sent}]`)
   }
 
-  it('that is held arrives once restored, on connections of then as well', async () => {
+  it('holds answers until restored, also on new connections', async () => {
     proxy.holdAnswers()
     const late = await rig.pair()
     for (const pair of [[client, server] as const, late]) await ask(pair, 'request')
@@ -38,7 +38,7 @@ describe('an answer', () => {
     expect(proxy.held).to.equal(0)
   })
 
-  it('is held to the next message with a text, wherever that falls apart, and to no other', async () => {
+  it('holds the answer to the next request with a text, also if the text is split, and no other answer', async () => {
     const other = await rig.pair()
     proxy.holdAnswerTo('commit')
     await ask([client, server], 'comm')
@@ -55,7 +55,7 @@ describe('an answer', () => {
     expect(proxy.held).to.equal(1)
   })
 
-  it('is lost to as many messages with a text as wanted, wherever that falls apart', async () => {
+  it('loses the answers to a number of requests with a text, also if the text is split', async () => {
     proxy.loseAnswerTo('commit', { times: 2 })
     await ask([client, server], 'begin')
     await expectText(client, '[begin]')
@@ -72,7 +72,7 @@ describe('an answer', () => {
     expect(proxy.lost).to.equal(2)
   })
 
-  it('is lost once by default, whatever its connection had passed before', async () => {
+  it('loses one answer by default, also on a connection with earlier traffic', async () => {
     proxy.loseAnswerTo('commit')
     await ask([client, server], 'commit commit')
     await eventually(() => expect(client.seen).to.include('end'))
@@ -82,7 +82,7 @@ describe('an answer', () => {
     expect([client.text, proxy.lost]).to.deep.equal(['', 1])
   })
 
-  it('that was to be lost is not, once restored', async () => {
+  it('loses no further answer once restored', async () => {
     proxy.loseAnswerTo('commit', { times: 2 })
     client.socket.write('commit')
     await expectText(server, 'commit')

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { expect } from 'chai'
 import { createPlainRig, type PlainRig } from './plain-rig.ts'
 
-// Several times what the buffers of four sockets take.
+// Several times the buffers of four sockets.
 const FLOOD_BYTES = 32 * 1024 * 1024
 const CHUNK = Buffer.alloc(64 * 1024, 'x')
 
@@ -14,14 +14,14 @@ async function flood(socket: Socket): Promise<void> {
   socket.end()
 }
 
-describe('whoever floods a TCP proxy has to wait', () => {
+describe('sender that floods a TCP proxy', () => {
   let rig: PlainRig
   beforeEach(async () => {
     rig = await createPlainRig()
   })
   afterEach(() => rig.stop())
 
-  /** What the socket is rid of, once that becomes no more. */
+  /** Resolves with the bytes that have left the socket, once their number stays the same. */
   async function standstill(socket: Socket): Promise<number> {
     const gone = () => socket.bytesWritten - socket.writableLength
     for (;;) {
@@ -38,7 +38,7 @@ describe('whoever floods a TCP proxy has to wait', () => {
     ['a slow link', 'client', () => rig.proxy.limit(1_000), () => rig.proxy.restore()],
     ['a long way', 'client', () => rig.proxy.delay(3_600_000), () => rig.proxy.restore()],
   ] as const) {
-    it(`for ${what}, and everything arrives in the end`, async () => {
+    it(`has to wait for ${what}, and all its bytes arrive`, async () => {
       const [client, server] = await rig.pair()
       const [to, from] = receiver === 'client' ? [client.socket, server.socket] : [server.socket, client.socket]
       let received = 0

@@ -4,7 +4,7 @@ import { eventually, type TcpProxy } from '../../src/index.ts'
 import { createPlainRig, type PlainRig } from './plain-rig.ts'
 import { expectGone, expectSeen, expectText, type Side } from './plain-sockets.ts'
 
-describe('a network that', () => {
+describe('TCP proxy', () => {
   let rig: PlainRig
   let proxy: TcpProxy
   let client: Side
@@ -16,7 +16,7 @@ describe('a network that', () => {
   })
   afterEach(() => rig.stop())
 
-  /** That a new connection, and this one unless it is given, passes everything at once. */
+  /** Expects that a new connection, and the given one, pass everything immediately. */
   async function expectRestored(...pairs: [Side, Side][]): Promise<void> {
     for (const [ours, theirs] of [...pairs, await rig.pair()]) {
       const [sent, answered] = [theirs.text, ours.text]
@@ -27,7 +27,7 @@ describe('a network that', () => {
     }
   }
 
-  it('is cut ends every connection, and new ones at once', async () => {
+  it('cut: ends every connection, and refuses new ones', async () => {
     proxy.cut()
     await expectSeen(client, 'end')
     await expectSeen(server, 'end')
@@ -38,7 +38,7 @@ describe('a network that', () => {
     expect(rig.server.sides).to.have.length(2)
   })
 
-  it('resets does so for both sides, and takes new connections', async () => {
+  it('reset: resets both sides, and accepts new connections', async () => {
     proxy.reset()
     await expectSeen(client, 'reset', 'close')
     await expectSeen(server, 'reset', 'close')
@@ -46,7 +46,7 @@ describe('a network that', () => {
     expect(proxy.taken).to.equal(2)
   })
 
-  it('is frozen passes nothing, tells no side that the other has gone, and ends its connections when restored', async () => {
+  it('freeze: passes nothing, hides each side’s end from the other, and ends its connections when restored', async () => {
     const [leaving, left] = await rig.pair()
     const [reset, remaining] = await rig.pair()
     proxy.freeze()
@@ -68,7 +68,7 @@ describe('a network that', () => {
     expect(rig.server.sides).to.have.length(4)
   })
 
-  it('mutes the server passes what clients send, and how they end', async () => {
+  it('mute: passes the clients’ bytes and ends, and nothing of the server', async () => {
     proxy.mute()
     const [late, itsServer] = await rig.pair()
     for (const [ours, theirs] of [
@@ -91,7 +91,7 @@ describe('a network that', () => {
     await expectRestored()
   })
 
-  it('is slow to react delays everything both ways, in its order and with its end', async () => {
+  it('delay: delays everything in both directions, in order and with its end', async () => {
     const numbers = Array.from({ length: 50 }, (_, number) => `${number},`)
     const startedAt = performance.now()
     proxy.delay(50, 100)
@@ -110,7 +110,7 @@ describe('a network that', () => {
     expect(performance.now() - startedAt).to.be.at.least(2 * 50)
   })
 
-  it('was slow to react passes at once what it still had', async () => {
+  it('delay: passes delayed bytes immediately once restored', async () => {
     proxy.delay(3_600_000)
     client.socket.write('question')
     server.socket.write('answer')
@@ -126,7 +126,7 @@ describe('a network that', () => {
     await expectRestored([client, server])
   })
 
-  it('is narrow passes so many bytes a second, both ways', async () => {
+  it('limit: passes the given bytes per second in both directions', async () => {
     const text = 'x'.repeat(20_000)
     proxy.limit(100_000)
     for (const [from, to] of [
@@ -137,7 +137,7 @@ describe('a network that', () => {
       from.socket.end(text)
       await eventually(() => expect(to.seen).to.include('end'))
       expect(to.text).to.equal(text)
-      // The first twentieth of a second's worth need not wait.
+      // The first twentieth of a second passes without delay.
       expect(performance.now() - startedAt).to.be.at.least(150)
     }
     proxy.limit(1)
@@ -148,7 +148,7 @@ describe('a network that', () => {
     await expectRestored(late)
   })
 
-  it('cuts after some bytes passes just those, and then ends', async () => {
+  it('cutAfterBytes: passes exactly these bytes, and then ends the connection', async () => {
     proxy.cutAfterBytes(5)
     const [late, itsServer] = await rig.pair()
     for (const [ours, theirs, rest] of [

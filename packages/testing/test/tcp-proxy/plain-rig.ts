@@ -3,13 +3,13 @@ import { startTcpProxy, type TcpProxy } from '../../src/index.ts'
 import { connectTo, echo, type PlainServer, type Side, startPlainServer } from './plain-sockets.ts'
 
 export interface PlainRig {
-  /** Says nothing of itself. */
+  /** A server that sends nothing by itself. */
   readonly server: PlainServer
   readonly proxy: TcpProxy
   connect(): Promise<Side>
-  /** A new connection: the client, and what the server has of it. */
+  /** Opens a connection, and returns its two sides: the client's and the server's. */
   pair(): Promise<[client: Side, server: Side]>
-  /** Gives whatever is on its way between sockets of this process many chances to arrive. */
+  /** Runs the event loop many times, so that bytes between sockets of this process can arrive. */
   turns(): Promise<void>
   stop(): Promise<void>
 }

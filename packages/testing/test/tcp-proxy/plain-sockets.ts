@@ -3,25 +3,25 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { expect } from 'chai'
 import { eventually } from '../../src/index.ts'
 
-/** One side of a connection, with all that it has seen. */
+/** One side of a connection, with its received bytes and events. */
 export interface Side {
   readonly socket: Socket
-  /** All bytes that it has received. */
+  /** All received bytes. */
   readonly text: string
-  /** In the order in which it saw them. */
+  /** Events in the order of their arrival. */
   readonly seen: readonly ('end' | 'reset' | 'close')[]
 }
 
 export interface PlainServer {
   readonly url: string
-  /** One for each connection, in their order. */
+  /** The server's side of each connection, in order. */
   readonly sides: readonly Side[]
-  /** The side of the next connection. */
+  /** Resolves with the server's side of the next connection. */
   next(): Promise<Side>
   stop(): Promise<void>
 }
 
-/** Half-open connections stay open until it ends them. */
+/** Starts a server whose half-open connections stay open until the test ends them. */
 export async function startPlainServer(onConnect: (socket: Socket) => void = () => {}): Promise<PlainServer> {
   const sides: Side[] = []
   let given = 0
@@ -38,7 +38,7 @@ export async function startPlainServer(onConnect: (socket: Socket) => void = () 
       given += 1
       return await eventually(() => {
         const side = sides[given - 1]
-        if (!side) throw new Error('Nobody has connected')
+        if (!side) throw new Error('no client has connected')
         return side
       })
     },
@@ -65,7 +65,7 @@ export async function expectText(side: Side, text: string): Promise<void> {
   await eventually(() => expect(side.text).to.equal(text), { intervalMs: 1 })
 }
 
-/** However its other side went: one that goes with bytes unread is reset by its system. */
+/** Waits for the end of a side. A reset counts too: the system resets a connection that is closed with unread bytes. */
 export async function expectGone(side: Side): Promise<void> {
   await eventually(() => expect(side.seen).not.to.deep.equal([]), { intervalMs: 1 })
 }

@@ -4,7 +4,7 @@ import { eventually, type TcpProxy } from '../../src/index.ts'
 import { createPlainRig, type PlainRig } from './plain-rig.ts'
 import { expectGone, expectSeen, expectText, startPlainServer } from './plain-sockets.ts'
 
-describe('a TCP proxy', () => {
+describe('TCP proxy', () => {
   let rig: PlainRig
   let proxy: TcpProxy
   beforeEach(async () => {
@@ -13,7 +13,7 @@ describe('a TCP proxy', () => {
   })
   afterEach(() => rig.stop())
 
-  it('passes bytes both ways, and the end of one while the other goes on', async () => {
+  it('passes bytes in both directions, and the end of one direction while the other continues', async () => {
     const [client, server] = await rig.pair()
     client.socket.end('question')
     await expectSeen(server, 'end')
@@ -26,7 +26,7 @@ describe('a TCP proxy', () => {
     await expectSeen(server, 'end', 'close')
   })
 
-  it('passes on that a side was reset, after what it had sent', async () => {
+  it('passes a reset of one side, after the bytes that it had sent', async () => {
     const [client, server] = await rig.pair()
     proxy.delay(20)
     server.socket.write('last words')
@@ -39,12 +39,12 @@ describe('a TCP proxy', () => {
     await expectSeen(itsServer, 'reset', 'close')
   })
 
-  it('ends connections whose server is not there', async () => {
+  it('ends connections whose server does not listen', async () => {
     proxy.redirect('tcp://127.0.0.1:1')
     await expectGone(await rig.connect())
   })
 
-  it('leads new connections to another server once redirected, and ends the others', async () => {
+  it('connects new clients to another server once redirected, and ends the other connections', async () => {
     const other = await startPlainServer()
     try {
       const [client, server] = await rig.pair()
@@ -60,7 +60,7 @@ describe('a TCP proxy', () => {
     }
   })
 
-  it('stops with what still waits in it, more than once, and leaves no timer behind', async () => {
+  it('can stop twice while it holds bytes, and leaves no timer behind', async () => {
     const timers = () => process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length
     const [idle] = await rig.pair()
     const before = timers()
@@ -73,7 +73,7 @@ describe('a TCP proxy', () => {
     await proxy.stop()
     for (const side of [idle, delayed, server]) await expectGone(side)
     await eventually(async () => {
-      await setImmediate() // Outside of this wait's own timer.
+      await setImmediate() // Lets the timer of this wait end first.
       expect(timers()).to.be.at.most(before)
     })
   })

@@ -10,15 +10,15 @@ const moment = (changes: Partial<Moment> = {}): Moment => ({
   ...changes,
 })
 
-describe('a toxic', () => {
-  it('delays each piece from its own arrival, by its own chance', () => {
+describe('toxic', () => {
+  it('delays each piece from its own arrival, with its own jitter', () => {
     expect(delay(100)(moment())).to.deep.equal({ waitMs: 100 })
     expect(delay(100)(moment({ arrivedAt: 950 }))).to.deep.equal({ waitMs: 50 })
     expect(delay(100, 40)(moment({ chance: 0 }))).to.deep.equal({ waitMs: 100 })
     expect(delay(100, 40)(moment({ chance: 0.5 }))).to.deep.equal({ waitMs: 120 })
   })
 
-  it('limits by how long what passed before should have taken', () => {
+  it('limits the rate by the time that the previous piece should have taken', () => {
     const slow = limit(1_000)
     expect(slow(moment({ previous: { at: 1_000, bytes: 50 } }))).to.deep.equal({ bytesMax: 50, waitMs: 50 })
     expect(slow(moment({ previous: { at: 970, bytes: 50 } }))).to.deep.equal({ bytesMax: 50, waitMs: 20 })
@@ -26,12 +26,12 @@ describe('a toxic', () => {
     expect(limit(1)(moment({ previous: { at: 1_000, bytes: 1 } }))).to.deep.equal({ bytesMax: 1, waitMs: 1_000 })
   })
 
-  it('cuts after so many bytes, whenever they passed', () => {
+  it('cuts after a number of bytes since the connection was made', () => {
     expect(cutAfter(10)(moment({ passedBytes: 4 }))).to.deep.equal({ bytesLeft: 6 })
     expect(cutAfter(10)(moment({ passedBytes: 40 }))).to.deep.equal({ bytesLeft: 0 })
   })
 
-  it('adds to the others, and the worst of them counts', () => {
+  it('is combined with others: the worst verdict counts', () => {
     const none = {
       waitMs: 0,
       bytesMax: Number.POSITIVE_INFINITY,
