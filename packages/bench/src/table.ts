@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import type { Row } from './benchmark.ts'
 
 const HEAD = ['what', 'value', 'unit', 'spread', 'ratio', 'to']
@@ -6,9 +7,9 @@ const IS_NUMBER = [false, true, false, true, true, false]
 /** Returns the rows as aligned text. A row that only adds another ratio does not repeat its value. */
 export function table(rows: readonly Row[]): string {
   const cells = [HEAD, ...rows.map((row, index) => cellsOf(row, rows[index - 1]?.what === row.what))]
-  const widths = HEAD.map((_, column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)))
+  const widths = HEAD.map((_, column) => Math.max(...cells.map((line) => defined(line[column], 'cell').length)))
   const align = (cell: string, column: number) =>
-    IS_NUMBER[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)
+    IS_NUMBER[column] ? cell.padStart(defined(widths[column], 'width')) : cell.padEnd(defined(widths[column], 'width'))
   return cells.map((line) => line.map(align).join('  ').trimEnd()).join('\n')
 }
 

@@ -13,7 +13,7 @@ export interface Arguments {
   help: boolean
 }
 
-/** What decides what a run does. */
+/** The arguments that decide a run. */
 export type Plan = Omit<Arguments, 'help'>
 
 export const HELP = `npm run chaos -- [options]      causes faults in a running Cashflow, and checks that no payment is lost or doubled

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '@cashflow/async'
 import { readAll } from './final-reads.ts'
 import { get, post, showsState } from './payment-api.ts'
 import { idOf, type MutablePaymentRequest, type PaymentRequest } from './payment-request.ts'
@@ -54,7 +54,7 @@ export function createClients(options: ClientsOptions): Clients {
     const everyMs = (count * 1_000) / perSecond
     let dueAt = performance.now() + random.int(0, everyMs)
     for (let number = 0; ; number++) {
-      await pause(dueAt - performance.now())
+      await wait(dueAt - performance.now())
       if (open.size >= OPEN_MAX) await Promise.race(open)
       if (stopping.signal.aborted) break
       // Missed payments are not caught up, so that clients which waited together do not continue in step.
@@ -94,12 +94,12 @@ export function createClients(options: ClientsOptions): Clients {
       if (answer.status === 201 && repeated)
         paymentRequest.answers.push(await post(random.pick(apiUrls), paymentRequest))
       if (answer.status === 201 || answer.status === 409 || (answer.status === 'none' && impatient)) return
-      await pause(retryMs)
+      await wait(retryMs)
       if (stopping.signal.aborted) return
     }
   }
 
-  const pause = (ms: number) => sleep(Math.max(0, ms), undefined, { signal: stopping.signal }).catch(() => {})
+  const wait = (ms: number) => pause(Math.max(0, ms), stopping.signal)
   return {
     paymentRequests,
     start() {

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import type { Facts } from './facts.ts'
 import type { Run } from './run.ts'
 import type { FaultRun } from './run-schedule.ts'
@@ -42,7 +43,7 @@ function gapsOf({ facts, from, to }: Times): Span[] {
   const answers = facts.paymentRequests.flatMap((paymentRequest) => paymentRequest.answers)
   const accepted = answers.filter(({ status, at }) => status === 201 && at <= to).map(({ at }) => at)
   const times = [from, ...accepted.toSorted((one, other) => one - other), to]
-  return times.slice(1).map((end, index) => ({ from: times[index] as number, to: end }))
+  return times.slice(1).map((end, index) => ({ from: defined(times[index], 'time'), to: end }))
 }
 
 function longest(spans: readonly Span[]): number {

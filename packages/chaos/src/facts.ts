@@ -27,7 +27,7 @@ export interface LetterRow {
   readonly source: string
   readonly reason: string
   readonly resolved: boolean
-  /** In milliseconds since 1970. */
+  /** When the dead letter was stored, in milliseconds since 1970. */
   readonly diedAt: number
 }
 

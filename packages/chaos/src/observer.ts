@@ -7,7 +7,7 @@ export interface Sighting {
   readonly messageId: string
   readonly topic: string
   readonly paymentId: string
-  /** Its place in the order of first sightings. */
+  /** The message's place in the order of first sightings. */
   readonly place: number
   /** In milliseconds since 1970. */
   readonly at: number

@@ -17,8 +17,8 @@ export function createRandom(seed: number): Random {
   return {
     int,
     pick(items) {
-      if (items.length === 0) throw new RangeError('There is nothing to pick from')
-      return items[int(0, items.length - 1)] as (typeof items)[number]
+      if (items.length === 0) throw new RangeError('an empty list has no item to pick')
+      return items[int(0, items.length - 1)] as (typeof items)[number] // An item may be undefined.
     },
     shuffled(items) {
       const deck = [...items]

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { median } from '@cashflow/testing'
 import type { Figure, Measured } from '../benchmark.ts'
 import { type Interval, medianInterval } from '../statistics.ts'
@@ -17,7 +18,7 @@ export interface Pairs {
  */
 export function ratioOf({ ours, theirs }: Pairs, figure: Figure): Ratio {
   const ratios = ours.map(
-    (own, round) => (own[figure.metric] ?? Number.NaN) / (theirs[round]?.[figure.metric] ?? Number.NaN),
+    (own, round) => defined(own[figure.metric], figure.what) / defined(theirs[round]?.[figure.metric], figure.what),
   )
   return { ...figure, median: median(ratios), ...medianInterval(ratios) }
 }

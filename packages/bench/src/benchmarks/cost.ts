@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import type { Benchmark, Context, Figure } from '../benchmark.ts'
 import { newPayments } from '../client.ts'
 import { type Contender, TEXTBOOK } from '../contender.ts'
@@ -71,7 +72,7 @@ function measure(contender: Contender, { servers, quick, signal }: Context) {
 async function read({ postgres, rabbitmq }: Servers, { place, processes }: System): Promise<Bill> {
   const [row] = await place.query<{ wal: number }>(`select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 as wal`)
   return {
-    wal: row?.wal ?? Number.NaN,
+    wal: defined(row, 'row').wal,
     services: processes.reduce((total, service) => total + service.cpuMs(), 0),
     postgres: treeCpuMs(postgres.pid),
     rabbitmq: treeCpuMs(rabbitmq.pid),
@@ -83,5 +84,5 @@ async function countCommits(place: Place): Promise<number> {
   const [row] = await place.query<{ count: number }>(
     'select xact_commit::float8 as count from pg_stat_database where datname = current_database()',
   )
-  return row?.count ?? Number.NaN
+  return defined(row, 'row').count
 }

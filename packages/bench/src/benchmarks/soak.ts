@@ -1,4 +1,4 @@
-import { pause } from '@cashflow/async'
+import { defined, pause } from '@cashflow/async'
 import { median } from '@cashflow/testing'
 import type { Benchmark, Row } from '../benchmark.ts'
 import { createClient, newPayments } from '../client.ts'
@@ -60,7 +60,7 @@ function watch(processes: readonly Running[], everyMs: number) {
 function rowsOf(samples: readonly number[][], processes: readonly Running[]): Row[] {
   const minute = Math.max(1, Math.round(samples.length / 10))
   return processes.flatMap(({ name }, index): Row[] => {
-    const megabytes = samples.map((sample) => (sample[index] ?? Number.NaN) / MEGABYTE)
+    const megabytes = samples.map((sample) => defined(sample[index], 'sample') / MEGABYTE)
     const first = median(megabytes.slice(0, minute))
     const last = median(megabytes.slice(-minute))
     const before = { what: `${name}: first tenth`, value: first, unit: 'MB' }

@@ -105,7 +105,7 @@ describe('textbook pipeline', () => {
   it('finishes the payment that it is processing when it is stopped', async () => {
     await processes.pop()?.stop()
     const slow = await start('worker', { PROVIDER_DELAY_MS: '1000' })
-    const { id } = await create('in hand')
+    const { id } = await create('in flight')
     await eventually(async () => {
       const { rows } = await db.query(
         `select 1 from pg_stat_activity where datname = current_database() and state = 'idle in transaction'

@@ -46,8 +46,8 @@ export const PUBLISH_WITHOUT_MANDATORY: BrokenBuild = {
 export const SETTLE_WITHOUT_FENCE: BrokenBuild = {
   name: 'settle without the fence',
   service: 'worker',
-  file: 'db/src/payments/settle.ts',
-  exported: 'settlePayments',
+  file: 'services/worker/src/batches.ts',
+  exported: 'createBatches',
   replacement: 'withoutFence',
 }
 

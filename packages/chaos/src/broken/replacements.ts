@@ -7,14 +7,17 @@ interface Settlement {
   readonly payment: { readonly id: string }
   readonly token: string
 }
+type CreateBatches = (options: { db: Database }) => {
+  settlements: { commit(settlement: Settlement, ...rest: unknown[]): Promise<unknown> }
+}
 
-/** The part of Kysely's transaction that `withoutFence` uses. */
+/** The part of Kysely that `withoutFence` uses. */
 interface Query {
   select(columns: string[]): Query
   where(column: string, operator: string, value: unknown): Query
   execute(): Promise<{ id: string; claim_token: string | null }[]>
 }
-interface Reader {
+interface Database {
   selectFrom(table: string): Query
 }
 
@@ -39,16 +42,17 @@ export function withoutMandatory(createPublisher: CreatePublisher): CreatePublis
   })
 }
 
-/** Gives each settlement the token of the present claim, so that the fence holds none back. */
-export function withoutFence(settlePayments: Act): Act {
-  return async (tx, settlements, ...rest) => {
-    const given = settlements as readonly Settlement[]
-    const ids = given.map(({ payment }) => payment.id)
-    const payments = (tx as Reader).selectFrom('payments').select(['id', 'claim_token'])
-    const rows = await payments.where('id', 'in', ids).execute()
-    const tokens = new Map(rows.map((row) => [row.id, row.claim_token]))
-    const unfenced = given.map((own) => ({ ...own, token: tokens.get(own.payment.id) ?? own.token }))
-    return await settlePayments(tx, unfenced, ...rest)
+/** Gives each settlement the token of the present claim, so that the fence never rejects one. */
+export function withoutFence(createBatches: CreateBatches): CreateBatches {
+  return (options) => {
+    const batches = createBatches(options)
+    const { commit } = batches.settlements
+    batches.settlements.commit = async (settlement, ...rest) => {
+      const payments = options.db.selectFrom('payments').select(['id', 'claim_token'])
+      const [row] = await payments.where('id', '=', settlement.payment.id).execute()
+      return await commit({ ...settlement, token: row?.claim_token ?? settlement.token }, ...rest)
+    }
+    return batches
   }
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { defined } from '@cashflow/async'
 import type { RabbitmqCluster } from '@cashflow/testing'
 import { eventually, management } from '@cashflow/testing'
 import { republishInLoop } from '../duplicator.ts'
@@ -80,7 +81,7 @@ export const QUEUE_FAULTS: readonly Fault[] = [
     recoveryMs: 15_000,
     async run(system) {
       await consumed(system)
-      await system.broker.nodes[0]?.ctl('eval', FORGET_CONSUMERS)
+      await defined(system.broker.nodes[0], 'node').ctl('eval', FORGET_CONSUMERS)
     },
   },
   {
@@ -114,7 +115,7 @@ export async function findQueue(broker: RabbitmqCluster): Promise<QueueState | u
   return (await listQueues(broker)).find(({ name }) => name === WORK_QUEUE)
 }
 
-/** Resolves when the queue is there as a whole: who lost it before has declared it, bound it, and consumes. */
+/** Resolves when the queue is declared and bound, and every worker consumes it. */
 async function consumed({ broker, services, links }: System): Promise<void> {
   await eventually(async () => {
     const consumers = (await findQueue(broker))?.consumers ?? 0
@@ -170,5 +171,5 @@ function bindingsOf(queue: string): string {
 }
 
 function askManagement({ broker }: System, method: string, path: string, body?: unknown): Promise<unknown> {
-  return management(broker.nodes[0]?.managementUrl ?? '').request(method, path, body)
+  return management(defined(broker.nodes[0], 'node').managementUrl).request(method, path, body)
 }

@@ -1,4 +1,4 @@
-import { type Answer, idOf } from '../payment-request.ts'
+import { type Answer, idOf, type PaymentRequest } from '../payment-request.ts'
 import type { Rule } from './rule.ts'
 
 const POST_ANSWERS: readonly Answer['status'][] = [201, 409, 503, 'none']
@@ -38,12 +38,12 @@ export const CLIENT_RULES: readonly Rule[] = [
         // A request without an answer, or with 503, may have stored the payment.
         const mayBeThere = statuses.slice(0, Math.max(0, first)).some((status) => status === 'none' || status === 503)
         if (statuses[first] === 409 && !mayBeThere)
-          yield [idOf(paymentRequest) ?? '', `${paymentRequest.reference} was taken before it was requested`]
+          yield about(paymentRequest, `${paymentRequest.reference} was taken before it was requested`)
         if (first >= 0 && statuses.indexOf(201, first + 1) > 0)
-          yield [
-            idOf(paymentRequest) ?? '',
+          yield about(
+            paymentRequest,
             `${paymentRequest.reference} was created after it existed: ${statuses.join(', ')}`,
-          ]
+          )
       }
     },
   },
@@ -58,10 +58,10 @@ export const CLIENT_RULES: readonly Rule[] = [
           // Of two GETs at the same time, either may show the older state.
           const isOlder = payment?.status === 'PENDING' && at > endedAt
           if (status === 404 || isOlder)
-            yield [
-              idOf(paymentRequest) ?? '',
+            yield about(
+              paymentRequest,
               `${isOlder ? 'PENDING after its final status' : status} at ${new Date(at).toISOString()}`,
-            ]
+            )
         }
       }
     },
@@ -71,7 +71,8 @@ export const CLIENT_RULES: readonly Rule[] = [
     harm: 'doubled',
     *check({ paymentRequests, byId }) {
       for (const paymentRequest of paymentRequests) {
-        const row = byId.get(idOf(paymentRequest) ?? '')
+        const paymentId = idOf(paymentRequest)
+        const row = paymentId === undefined ? undefined : byId.get(paymentId)
         if (!row) continue
         for (const { payment } of paymentRequest.views) {
           if (!payment) continue
@@ -101,3 +102,8 @@ export const CLIENT_RULES: readonly Rule[] = [
     },
   },
 ]
+
+function about(paymentRequest: PaymentRequest, what: string): string | [paymentId: string, what: string] {
+  const id = idOf(paymentRequest)
+  return id === undefined ? what : [id, what]
+}

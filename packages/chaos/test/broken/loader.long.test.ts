@@ -27,7 +27,7 @@ describe('loader of broken builds', () => {
   it('replaces one export of one module, and no other', async () => {
     const throwing = "export const throwing = (value) => { throw new Error('replaced ' + typeof value) }"
     const module = `data:text/javascript,${encodeURIComponent(throwing)}`
-    expect(await outputOf({ module, replacement: 'throwing' })).to.include('replaced object')
+    expect(await outputOf({ module, replacement: 'throwing' })).to.include('Error: replaced function')
     expect(await outputOf({})).to.include('WORKER_PREFETCH')
   })
 

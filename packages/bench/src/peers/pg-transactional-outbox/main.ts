@@ -15,7 +15,7 @@ const SETTINGS = {
   enableMaxAttemptsProtection: false,
   enablePoisonousMessageProtection: false,
 }
-// Each message has its own transaction, so many run at once.
+// Each message has its own transaction, and many run at once.
 const SESSIONS = 40
 
 process.once('SIGTERM', () => process.exit(0))
