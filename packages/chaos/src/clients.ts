@@ -28,9 +28,7 @@ export interface ClientsOptions {
 
 const RETRY_MS = 500
 const RETRY_MAX_MS = 4_000
-/**
- * Maximum number of payments that one client waits for. More would overload the system when it recovers from an outage.
- */
+/** Maximum number of payments that one client waits for. More would overload the system after an outage. */
 const OPEN_MAX = 20
 /** Share of clients that give up after the first request without an answer, as impatient users do. */
 const IMPATIENT_SHARE = 0.2
@@ -59,40 +57,31 @@ export function createClients(options: ClientsOptions): Clients {
       if (stopping.signal.aborted) break
       // Missed payments are not caught up, so that clients which waited together do not continue in step.
       dueAt += everyMs * Math.max(1, Math.ceil((performance.now() - dueAt) / everyMs))
-      const paymentRequest: MutablePaymentRequest = {
-        reference: `${client}-${number}`,
-        ...drawMoney(random),
-        answers: [],
-        views: [],
-      }
-      paymentRequests.push(paymentRequest)
-      own.push(paymentRequest)
+      const request = drawRequest(`${client}-${number}`, random)
+      paymentRequests.push(request)
+      own.push(request)
       // A separate source of chance: otherwise a client's next payment would depend on when this one is answered.
       const chance = createRandom(random.int(0, 2 ** 31 - 1))
-      const life: Promise<void> = live(paymentRequest, random.pick(own), chance).finally(() => open.delete(life))
-      open.add(life)
+      const followed: Promise<void> = follow(request, random.pick(own), chance).finally(() => open.delete(followed))
+      open.add(followed)
     }
     await Promise.all(open)
   }
 
-  async function live(
-    paymentRequest: MutablePaymentRequest,
-    other: MutablePaymentRequest,
-    random: Random,
-  ): Promise<void> {
-    await create(paymentRequest, random)
-    for (const looked of [paymentRequest, other]) if (!stopping.signal.aborted) await look(looked, random.pick(apiUrls))
+  /** Creates the payment, and reads it and another one of the client. */
+  async function follow(request: MutablePaymentRequest, other: MutablePaymentRequest, random: Random): Promise<void> {
+    await create(request, random)
+    for (const one of [request, other]) if (!stopping.signal.aborted) await read(one, random.pick(apiUrls))
   }
 
   /** Sends the payment until it exists, or until the client gives up. */
-  async function create(paymentRequest: MutablePaymentRequest, random: Random): Promise<void> {
+  async function create(request: MutablePaymentRequest, random: Random): Promise<void> {
     const impatient = random.chance(IMPATIENT_SHARE)
     const repeated = random.chance(REPEATED_SHARE)
     for (let retryMs = RETRY_MS; ; retryMs = Math.min(2 * retryMs, RETRY_MAX_MS)) {
-      const answer = await post(random.pick(apiUrls), paymentRequest)
-      paymentRequest.answers.push(answer)
-      if (answer.status === 201 && repeated)
-        paymentRequest.answers.push(await post(random.pick(apiUrls), paymentRequest))
+      const answer = await post(random.pick(apiUrls), request)
+      request.answers.push(answer)
+      if (answer.status === 201 && repeated) request.answers.push(await post(random.pick(apiUrls), request))
       if (answer.status === 201 || answer.status === 409 || (answer.status === 'none' && impatient)) return
       await wait(retryMs)
       if (stopping.signal.aborted) return
@@ -114,26 +103,22 @@ export function createClients(options: ClientsOptions): Clients {
   }
 }
 
-async function look(paymentRequest: MutablePaymentRequest, apiUrl: string): Promise<void> {
-  const id = idOf(paymentRequest)
+async function read(request: MutablePaymentRequest, apiUrl: string): Promise<void> {
+  const id = idOf(request)
   if (id === undefined) return
   const view = await get(apiUrl, id, { isFinal: false })
-  if (showsState(view)) paymentRequest.views.push(view)
+  if (showsState(view)) request.views.push(view)
 }
 
 async function createFinal(paymentRequests: MutablePaymentRequest[], apiUrl: string, random: Random): Promise<void> {
-  const paymentRequest: MutablePaymentRequest = {
-    reference: `last-${paymentRequests.length}`,
-    ...drawMoney(random),
-    answers: [],
-    views: [],
-  }
-  paymentRequests.push(paymentRequest)
-  const answer = await post(apiUrl, paymentRequest)
-  paymentRequest.answers.push(answer)
+  const request = drawRequest(`last-${paymentRequests.length}`, random)
+  paymentRequests.push(request)
+  const answer = await post(apiUrl, request)
+  request.answers.push(answer)
   if (answer.status !== 201) throw new Error(`answered with ${answer.status}`)
 }
 
-function drawMoney(random: Random): { amountMinor: number; currency: string } {
-  return { amountMinor: random.int(1, 10_000_000), currency: random.pick(['USD', 'ETB']) }
+function drawRequest(reference: string, random: Random): MutablePaymentRequest {
+  const [amountMinor, currency] = [random.int(1, 10_000_000), random.pick(['USD', 'ETB'])]
+  return { reference, amountMinor, currency, answers: [], views: [] }
 }

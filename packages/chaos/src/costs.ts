@@ -40,7 +40,7 @@ export function longestOutageMs(run: Times): number {
 
 /** Returns the times between 201s while there was load. A payment that the final checks create ends no outage. */
 function gapsOf({ facts, from, to }: Times): Span[] {
-  const answers = facts.paymentRequests.flatMap((paymentRequest) => paymentRequest.answers)
+  const answers = facts.paymentRequests.flatMap((request) => request.answers)
   const accepted = answers.filter(({ status, at }) => status === 201 && at <= to).map(({ at }) => at)
   const times = [from, ...accepted.toSorted((one, other) => one - other), to]
   return times.slice(1).map((end, index) => ({ from: defined(times[index], 'time'), to: end }))

@@ -16,13 +16,13 @@ export async function readAll(
 ): Promise<void> {
   const unresponsive = new Set<string>()
 
-  async function read(paymentRequest: MutablePaymentRequest, id: string, apiUrl: string): Promise<void> {
+  async function read(request: MutablePaymentRequest, id: string, apiUrl: string): Promise<void> {
     const giveUpAt = performance.now() + finalReadMs
     // An API that does not answer costs `finalReadMs` once, not once for each payment.
     while (!unresponsive.has(apiUrl)) {
       const view = await get(apiUrl, id, { isFinal: true })
       const isLate = performance.now() >= giveUpAt
-      if (showsState(view) || isLate) paymentRequest.views.push(view)
+      if (showsState(view) || isLate) request.views.push(view)
       if (showsState(view)) return
       if (isLate) unresponsive.add(apiUrl)
       else await pause(RETRY_MS)
@@ -32,9 +32,9 @@ export async function readAll(
   const remaining = paymentRequests.values()
   const readRemaining = async () => {
     // All readers share the iterator, so each payment is read by one of them.
-    for (const paymentRequest of remaining) {
-      const id = idOf(paymentRequest)
-      if (id !== undefined) for (const apiUrl of apiUrls) await read(paymentRequest, id, apiUrl)
+    for (const request of remaining) {
+      const id = idOf(request)
+      if (id !== undefined) for (const apiUrl of apiUrls) await read(request, id, apiUrl)
     }
   }
   await Promise.all(Array.from({ length: CONCURRENCY }, readRemaining))

@@ -33,6 +33,6 @@ export interface MutablePaymentRequest extends PaymentRequest {
 }
 
 /** The id that the API answered with. Undefined when no answer had one. */
-export function idOf(paymentRequest: PaymentRequest): string | undefined {
-  return paymentRequest.answers.find(({ paymentId }) => paymentId !== undefined)?.paymentId
+export function idOf(request: PaymentRequest): string | undefined {
+  return request.answers.find(({ paymentId }) => paymentId !== undefined)?.paymentId
 }

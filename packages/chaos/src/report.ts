@@ -104,47 +104,45 @@ function describe({ rule, harm, paymentId, what }: Violation, facts: Facts): str
 /** Returns everything that is known of one payment, in the order of time. */
 function historyOf(facts: Facts, paymentId: string): string {
   const row = facts.payments.find(({ id }) => id === paymentId)
-  const paymentRequest = facts.paymentRequests.find(
-    (one) => idOf(one) === paymentId || one.reference === row?.reference,
-  )
-  const lines: [at: number, what: string][] = [
-    ...(paymentRequest?.answers ?? []).map(({ at, status }): [number, string] => [
+  const request = facts.paymentRequests.find((one) => idOf(one) === paymentId || one.reference === row?.reference)
+  const own = <Item extends { paymentId: string }>(items: readonly Item[]) =>
+    items.filter((item) => item.paymentId === paymentId)
+  const ofKey = <Item extends { key: string }>(items: readonly Item[]) => items.filter(({ key }) => key === paymentId)
+  const lines = [
+    ...(request?.answers ?? []).map(({ at, status }) => ({ at, what: `its client was answered with ${status}` })),
+    ...(request?.views ?? []).map(({ at, status, payment }) => ({
       at,
-      `its client was answered with ${status}`,
-    ]),
-    ...(paymentRequest?.views ?? []).map(({ at, status, payment }): [number, string] => [
+      what: `its client saw ${payment?.status ?? status}`,
+    })),
+    ...own(facts.events).map(({ committedAt, sequence, type }) => ({
+      at: committedAt ?? 0,
+      what: `event ${sequence}, ${type}`,
+    })),
+    ...ofKey(facts.requests)
+      .filter(({ method }) => method === 'GET')
+      .map(({ beganAt: at }) => ({ at, what: 'the provider was asked for its charge' })),
+    ...ofKey(facts.letters).map(({ diedAt: at, topic, source, reason, resolved }) => ({
       at,
-      `its client saw ${payment?.status ?? status}`,
-    ]),
-    ...facts.events
-      .filter((event) => event.paymentId === paymentId)
-      .map(({ committedAt, sequence, type }): [number, string] => [committedAt ?? 0, `event ${sequence}, ${type}`]),
-    ...facts.requests
-      .filter(({ key, method }) => key === paymentId && method === 'GET')
-      .map(({ beganAt }): [number, string] => [beganAt, 'the provider was asked for its charge']),
-    ...facts.letters
-      .filter(({ key }) => key === paymentId)
-      .map(({ diedAt, topic, source, reason, resolved }): [number, string] => [
-        diedAt,
-        `dead letter of the ${source}, ${topic}: ${reason}${resolved ? ' (resolved)' : ''}`,
-      ]),
-    ...facts.charges
-      .filter(({ key }) => key === paymentId)
-      .map(({ beganAt, amountMinor, currency, moved }): [number, string] => [
-        beganAt,
-        `asked to charge ${amountMinor} ${currency}, ${moved ? 'charged' : 'not charged'}`,
-      ]),
-    ...facts.sightings
-      .filter((sighting) => sighting.paymentId === paymentId)
-      .map(({ at, topic, messageId }): [number, string] => [at, `observed ${topic}, message ${messageId}`]),
+      what: `dead letter of the ${source}, ${topic}: ${reason}${resolved ? ' (resolved)' : ''}`,
+    })),
+    ...ofKey(facts.charges).map(({ beganAt: at, amountMinor, currency, moved }) => ({
+      at,
+      what: `asked to charge ${amountMinor} ${currency}, ${moved ? 'charged' : 'not charged'}`,
+    })),
+    ...own(facts.sightings).map(({ at, topic, messageId }) => ({
+      at,
+      what: `observed ${topic}, message ${messageId}`,
+    })),
   ]
   const state = row
     ? `${row.status}${row.parked ? ', parked' : ''}, ${row.attempts} attempts, reference ${row.reference}`
     : 'no such payment'
-  const responses = facts.responses.filter(({ key }) => key === paymentId).map(({ verdict }) => verdict)
+  const responses = ofKey(facts.responses).map(({ verdict }) => verdict)
   return [
     `  final state: ${state}; the provider answered: ${responses.join(', ') || 'nothing'}`,
-    ...lines.toSorted(([one], [other]) => one - other).map(([at, what]) => `  ${new Date(at).toISOString()}  ${what}`),
+    ...lines
+      .toSorted((one, other) => one.at - other.at)
+      .map(({ at, what }) => `  ${new Date(at).toISOString()}  ${what}`),
   ].join('\n')
 }
 

@@ -32,18 +32,15 @@ export const CLIENT_RULES: readonly Rule[] = [
     name: 'a reference is taken once, by its first request',
     harm: 'doubled',
     *check({ paymentRequests }) {
-      for (const paymentRequest of paymentRequests) {
-        const statuses = paymentRequest.answers.map(({ status }) => status)
+      for (const request of paymentRequests) {
+        const statuses = request.answers.map(({ status }) => status)
         const first = statuses.findIndex((status) => status === 201 || status === 409)
         // A request without an answer, or with 503, may have stored the payment.
         const mayBeThere = statuses.slice(0, Math.max(0, first)).some((status) => status === 'none' || status === 503)
         if (statuses[first] === 409 && !mayBeThere)
-          yield about(paymentRequest, `${paymentRequest.reference} was taken before it was requested`)
+          yield about(request, `${request.reference} was taken before it was requested`)
         if (first >= 0 && statuses.indexOf(201, first + 1) > 0)
-          yield about(
-            paymentRequest,
-            `${paymentRequest.reference} was created after it existed: ${statuses.join(', ')}`,
-          )
+          yield about(request, `${request.reference} was created after it existed: ${statuses.join(', ')}`)
       }
     },
   },
@@ -51,15 +48,15 @@ export const CLIENT_RULES: readonly Rule[] = [
     name: 'a GET finds every payment that was answered with its id, and never an older state',
     harm: 'lost',
     *check({ paymentRequests }) {
-      for (const paymentRequest of paymentRequests) {
-        const ended = paymentRequest.views.filter(({ payment }) => payment && payment.status !== 'PENDING')
+      for (const request of paymentRequests) {
+        const ended = request.views.filter(({ payment }) => payment && payment.status !== 'PENDING')
         const endedAt = Math.min(...ended.map(({ answeredAt }) => answeredAt))
-        for (const { at, status, payment } of paymentRequest.views) {
+        for (const { at, status, payment } of request.views) {
           // Of two GETs at the same time, either may show the older state.
           const isOlder = payment?.status === 'PENDING' && at > endedAt
           if (status === 404 || isOlder)
             yield about(
-              paymentRequest,
+              request,
               `${isOlder ? 'PENDING after its final status' : status} at ${new Date(at).toISOString()}`,
             )
         }
@@ -70,11 +67,11 @@ export const CLIENT_RULES: readonly Rule[] = [
     name: 'a GET shows the stored payment, and a final status that stays',
     harm: 'doubled',
     *check({ paymentRequests, byId }) {
-      for (const paymentRequest of paymentRequests) {
-        const paymentId = idOf(paymentRequest)
+      for (const request of paymentRequests) {
+        const paymentId = idOf(request)
         const row = paymentId === undefined ? undefined : byId.get(paymentId)
         if (!row) continue
-        for (const { payment } of paymentRequest.views) {
+        for (const { payment } of request.views) {
           if (!payment) continue
           const { id, status, amount, currency, reference } = payment
           const isSame = id === row.id && currency === row.currency && reference === row.reference
@@ -90,10 +87,10 @@ export const CLIENT_RULES: readonly Rule[] = [
     name: 'at the end, each API shows the final status of each payment',
     harm: 'lost',
     *check({ paymentRequests, byId, apis }) {
-      for (const paymentRequest of paymentRequests) {
-        const id = idOf(paymentRequest)
+      for (const request of paymentRequests) {
+        const id = idOf(request)
         if (id === undefined) continue
-        const last = paymentRequest.views.filter(({ isFinal }) => isFinal)
+        const last = request.views.filter(({ isFinal }) => isFinal)
         const shown = last.map(({ status, payment }) => payment?.status ?? status)
         if (shown.length < apis) yield [id, `was read ${shown.length} times, not through ${apis} APIs`]
         if (shown.some((status) => status !== byId.get(id)?.status))
@@ -103,7 +100,7 @@ export const CLIENT_RULES: readonly Rule[] = [
   },
 ]
 
-function about(paymentRequest: PaymentRequest, what: string): string | [paymentId: string, what: string] {
-  const id = idOf(paymentRequest)
+function about(request: PaymentRequest, what: string): string | [paymentId: string, what: string] {
+  const id = idOf(request)
   return id === undefined ? what : [id, what]
 }

@@ -10,13 +10,10 @@ export const PAYMENT_RULES: readonly Rule[] = [
     name: 'a payment that was answered with its id is stored',
     harm: 'lost',
     *check({ paymentRequests, byId }) {
-      for (const paymentRequest of paymentRequests) {
-        const id = idOf(paymentRequest)
-        if (id !== undefined && byId.get(id)?.reference !== paymentRequest.reference)
-          yield [
-            id,
-            `${paymentRequest.reference} was answered with ${paymentRequest.answers.map(({ status }) => status).join(', ')}`,
-          ]
+      for (const request of paymentRequests) {
+        const id = idOf(request)
+        if (id !== undefined && byId.get(id)?.reference !== request.reference)
+          yield [id, `${request.reference} was answered with ${request.answers.map(({ status }) => status).join(', ')}`]
       }
     },
   },
@@ -25,12 +22,9 @@ export const PAYMENT_RULES: readonly Rule[] = [
     harm: 'other',
     *check({ payments, paymentRequestOf }) {
       for (const { id, reference, amountMinor, currency } of payments) {
-        const paymentRequest = paymentRequestOf.get(reference)
-        if (paymentRequest?.amountMinor !== amountMinor || paymentRequest.currency !== currency)
-          yield [
-            id,
-            `${paymentRequest?.amountMinor} ${paymentRequest?.currency} was requested, ${amountMinor} ${currency} is stored`,
-          ]
+        const request = paymentRequestOf.get(reference)
+        if (request?.amountMinor !== amountMinor || request.currency !== currency)
+          yield [id, `${request?.amountMinor} ${request?.currency} was requested, ${amountMinor} ${currency} is stored`]
       }
     },
   },
@@ -40,9 +34,9 @@ export const PAYMENT_RULES: readonly Rule[] = [
     *check({ paymentRequests, byReference }) {
       for (const [reference, rows] of byReference)
         for (const { id } of rows.slice(1)) yield [id, `reference ${reference} has ${rows.length} payments`]
-      for (const paymentRequest of paymentRequests) {
-        const ids = new Set(paymentRequest.answers.flatMap(({ paymentId }) => paymentId ?? []))
-        if (ids.size > 1) yield `${paymentRequest.reference} was answered with several ids, ${[...ids].join(', ')}`
+      for (const request of paymentRequests) {
+        const ids = new Set(request.answers.flatMap(({ paymentId }) => paymentId ?? []))
+        if (ids.size > 1) yield `${request.reference} was answered with several ids, ${[...ids].join(', ')}`
       }
     },
   },
