@@ -43,7 +43,7 @@ function summary(run: Run, plan: Plan): string {
       `${paymentRequests.length} payments in ${seconds(to - from)}, ${perSecond(paymentRequests.length, to - from)}`,
     ],
     ['faults', `${faultRuns.length}, with an effect: ${met.size} of ${plan.faults.length} kinds`],
-    ['without effect', unmet.join(', ') || 'none'],
+    ['not exercised', unmet.join(', ') || 'none'],
     ['answers', inline(answers)],
     ['stored', `${payments.length}: SUCCESS ${of('SUCCESS')}, FAILED ${of('FAILED')}, PENDING ${of('PENDING')}`],
     ['charges', `${charges.length}, messages observed ${facts.sightings.length}`],

@@ -48,7 +48,7 @@ describe('report of chaos', () => {
   })
 
   it('names the faults that did not run, and those that had no effect', () => {
-    expect(report(RUN, PLAN)).to.match(new RegExp(`^without effect +${SECOND}, ${THIRD}$`, 'm'))
+    expect(report(RUN, PLAN)).to.match(new RegExp(`^not exercised +${SECOND}, ${THIRD}$`, 'm'))
     expect(report(RUN, PLAN)).to.include(`| ${FIRST} | 2 | 1 | 0.5 s |`)
     expect(report(RUN, PLAN)).to.include(`| ${SECOND} | 1 | 1 |  |`)
   })
