@@ -1,4 +1,4 @@
-# One image per process, each with its bundle and nothing else on top of Node: docker build --target worker .
+# One image for each process. It contains Node and the process's bundle: docker build --target worker .
 
 FROM node:24-bookworm-slim AS build
 WORKDIR /cashflow
@@ -15,11 +15,11 @@ USER node
 
 FROM base AS migrate
 COPY db/migrations migrations
-# Commands by their names, the operator's too: docker run IMAGE dead list
+# Commands on PATH, those for operators too: docker run IMAGE cashflow dead list, or dead list for short
 COPY --from=build /cashflow/dist/migrate.mjs bin/migrate
-COPY --from=build /cashflow/dist/dead.mjs bin/dead
-COPY --from=build /cashflow/dist/settle.mjs bin/settle
-COPY --from=build /cashflow/dist/migrate.mjs.map /cashflow/dist/dead.mjs.map /cashflow/dist/settle.mjs.map bin/
+COPY --from=build /cashflow/dist/cashflow.mjs bin/cashflow
+COPY --chmod=755 deploy/bin bin
+COPY --from=build /cashflow/dist/migrate.mjs.map /cashflow/dist/cashflow.mjs.map bin/
 ENV PATH=/app/bin:$PATH
 CMD ["migrate"]
 

@@ -1,5 +1,5 @@
--- One merchant until there are many: every payment names its merchant from the first day on. No foreign key points
--- here, because each new payment would then lock this one row.
+-- There is one merchant so far. Each payment names it, so that more merchants need no change of old payments. No foreign
+-- key refers to this table: each new payment would lock this one row.
 create table merchants (
   id uuid primary key,
   name text not null,
@@ -32,10 +32,10 @@ create table payments (
   check (failure_code is null or status = 'FAILED')
 ) with (fillfactor = 80);
 
--- The payments that wait for a redrive, whose number follows the load and not the history.
+-- Only PENDING payments: the size of this index follows the load, not the number of stored payments.
 create index payments_redrive on payments (redrive_at) where status = 'PENDING';
 
--- The history of a payment, append only. The unique sequence is the last guard against a second transition.
+-- The history of each payment, append only. The unique sequence makes a second transition of one payment impossible.
 create table payment_events (
   id bigint generated always as identity primary key,
   xid xid8 not null default pg_current_xact_id(),

@@ -1,9 +1,10 @@
--- 32 rows, locked by relays and never updated: no dead tuples here, and no foreign key to it, or append would wait
--- for a relay.
+-- 32 rows, which relays lock. They are never updated, so this table has no dead tuples. No foreign key refers to it: an
+-- append would wait for the relay that holds its lane.
 create table outbox_lanes (lane smallint primary key);
 insert into outbox_lanes select generate_series(0, 31);
 
--- Deleted when confirmed. The id is taken after the transaction has its xid (append sees to it): relays rely on it.
+-- A row is deleted when RabbitMQ has confirmed its message. Its id is allocated after its transaction's xid: relays rely on
+-- that, and append guarantees it.
 create table outbox_messages (
   lane smallint not null check (lane between 0 and 31),
   id bigint generated always as identity (cache 1),
@@ -18,7 +19,7 @@ create table outbox_messages (
   primary key (lane, id)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0);
 
--- Delayed delivery and retries: moved to outbox_messages when due.
+-- Delayed messages and retries. A relay moves them to outbox_messages when they are due.
 create table outbox_scheduled (
   lane smallint not null check (lane between 0 and 31),
   id bigint generated always as identity primary key,
@@ -35,7 +36,7 @@ create table outbox_scheduled (
 
 create index outbox_scheduled_due on outbox_scheduled (due_at);
 
--- Everything that stopped retrying, whatever its origin, until an operator resolves it.
+-- Messages and payments that are not retried any more. A row stays unresolved until an operator resolves it.
 create table dead_letters (
   lane smallint not null check (lane between 0 and 31),
   id bigint generated always as identity primary key,

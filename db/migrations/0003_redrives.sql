@@ -1,2 +1,2 @@
--- How often a payment was redriven since it was last claimed: each redrive waits twice as long for the next.
+-- redrives: how often the payment was redriven since its last claim. Each redrive doubles the wait for the next one.
 alter table payments add column redrives int not null default 0;

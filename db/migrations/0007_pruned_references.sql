@@ -1,5 +1,5 @@
--- Payments that an operator has pruned: enough to refuse their references forever, and to name the payment. Each insert
--- of payments looks here. Text compares by its bytes, not by the collation of the database.
+-- What remains of a payment that an operator has pruned: enough to refuse its reference forever, and to name the payment.
+-- Each insert of payments reads this table. Text compares by its bytes, not by the collation of the database.
 create table pruned_references (
   merchant_id uuid not null,
   reference text collate "C" not null,
@@ -15,8 +15,8 @@ create table pruned_references (
 create unique index pruned_references_idempotency_key on pruned_references (merchant_id, idempotency_key)
   where idempotency_key is not null;
 
--- A payment is deleted only if an earlier transaction stored its reference here. The function is stable, so it sees what
--- the deleting statement sees, and nothing that was stored while waits_for_older_inserts waited.
+-- Allows deleting a payment only if an earlier transaction stored its reference in pruned_references. The function is
+-- stable: it sees the snapshot of the deleting statement, without rows that were stored while waits_for_older_inserts waited.
 create function keeps_pruned_reference() returns trigger language plpgsql stable as $$
 begin
   if old.status = 'PENDING' or not exists (
@@ -30,9 +30,9 @@ begin
   return old;
 end $$;
 
--- An insert that began before a reference was stored here does not see it. It waits for the delete on the unique index
--- of payments, and would then store the reference again. So the delete waits for such inserts first. Each of them holds a
--- lock on pruned_references, from before its snapshot to its end.
+-- An insert whose snapshot is older than a row of pruned_references does not see that row. It waits for the delete on the
+-- unique index of payments, and would then store the reference again. So the delete first waits for such inserts. Each of
+-- them holds a lock on pruned_references, from before its snapshot to its end.
 create function waits_for_older_inserts() returns trigger language plpgsql as $$
 declare
   older text[] := array(

@@ -1,7 +1,7 @@
 -- steps
--- Unique text is compared by its bytes. The order of the database's own collation changes with the server's libraries,
--- and its indexes then miss what they hold: a reference could be paid twice. The former indexes stay for now. Services of
--- the version before look up by them.
+-- Unique text is compared by its bytes. The order of the database's own collation changes with the server's libraries. Its
+-- indexes then do not find rows that they contain, and a reference could be paid twice. The former indexes stay until 0009:
+-- services of the version before search with them.
 create unique index concurrently if not exists payments_reference_bytes
   on payments (merchant_id, reference collate "C");
 create unique index concurrently if not exists payments_idempotency_key_bytes

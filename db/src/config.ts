@@ -1,5 +1,5 @@
 import { databaseEnv, loggingEnv } from '@cashflow/runtime'
 import * as z from 'zod'
 
-/** The settings of the migration runner. */
+/** The settings of `npm run migrate`. */
 export const migrateEnv = z.object({ ...databaseEnv, ...loggingEnv })

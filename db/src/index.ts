@@ -1,5 +1,5 @@
-export { serviceSession } from './migrate/schema.ts'
-export { discard, requeue } from './operator/dead-letters.ts'
+export { ensureSchema, serviceSession } from './migrate/schema.ts'
+export { type Done, discard, requeue } from './operator/dead-letters.ts'
 export { settleByHand } from './operator/settle-by-hand.ts'
 export { type Claim, type ClaimOptions, claimPayments, type NewClaim } from './payments/claim.ts'
 export { insertPayments, type PaymentInsert } from './payments/insert.ts'
@@ -19,7 +19,14 @@ export { findPayment } from './payments/row.ts'
 export { type SettlementWrite, settlePayments } from './payments/settle.ts'
 export { createDatabase, type Database } from './postgres/database.ts'
 export { databaseComponent } from './postgres/database-component.ts'
-export { isAway, isPermanent, isTransient, mayBeItemsOwn } from './postgres/errors.ts'
+export {
+  DatabaseSettingError,
+  isAway,
+  isPermanent,
+  isTransient,
+  mayBeItemsOwn,
+  refusedSettings,
+} from './postgres/errors.ts'
 export { ALONE, createGroupCommit, type GroupCommit, type GroupCommitOptions } from './postgres/group-commit.ts'
 export { lastStatement } from './postgres/one-trip-driver.ts'
 export { waitForStandby } from './postgres/standby.ts'

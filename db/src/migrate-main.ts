@@ -16,8 +16,8 @@ import { createDatabase } from './postgres/database.ts'
 import { DatabaseSettingError, isTransient, refusedSettings } from './postgres/errors.ts'
 
 const FOLDER = join(import.meta.dirname, '..', 'migrations')
-const USAGE = `npm run migrate                              makes or updates the tables
-npm run migrate -- --set-aside-duplicates    makes what is stored twice unique first, and keeps all of it`
+const USAGE = `npm run migrate                              creates or updates the tables
+npm run migrate -- --set-aside-duplicates    also makes duplicate rows unique first; no row is deleted`
 
 const { 'set-aside-duplicates': setAsideDuplicates } = readArguments()
 const config = loadConfig((env) => parseEnv(migrateEnv, env))
@@ -43,10 +43,7 @@ try {
   for (const { migration, services } of left)
     logger.warn(
       'migration left for later: services of an earlier version are connected. Stop them, then run migrate again',
-      {
-        migration,
-        services,
-      },
+      { migration, services },
     )
 } catch (error) {
   const settings = refusedSettings(error)

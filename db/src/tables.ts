@@ -15,20 +15,20 @@ export interface PaymentsTable {
   idempotency_key: string | null
   request_hash: Buffer | null
   attempts: Generated<number>
-  /** Made by the worker for each claim; whoever settles must still hold it. */
+  /** Made by the worker for each claim. A settlement is stored only if the payment still has its claim's token. */
   claim_token: string | null
   lease_until: Date | null
   /** When a payment that is still PENDING is sent through the pipeline again. */
   redrive_at: Date | null
-  /** How often it was, since it was last claimed. */
+  /** Number of redrives since the last claim. */
   redrives: Generated<number>
-  /** Since when it waits for an operator. */
+  /** When it was parked for an operator. */
   parked_at: Date | null
   created_at: Generated<Date>
   settled_at: Date | null
-  /** How often the provider refused its form since its last answer, while others got answers. */
+  /** Number of times that the provider refused the payment's form since its last answer, while it answered others. */
   refusals: Generated<number>
-  /** When the provider first said that it has not decided yet: from then on it is asked for the charge first. */
+  /** When the provider first answered that it has not decided yet. From then on it is asked for the charge first. */
   provider_pending_since: Date | null
 }
 

@@ -21,12 +21,12 @@ import {
 export interface TestStore {
   db: Kysely<Tables>
   database: TestDatabase
-  /** Stores a new payment, with a reference of its own unless one is given. */
+  /** Stores a new payment. Its reference is unique by default. */
   insert(reference?: string): Promise<Payment>
   drop(): Promise<void>
 }
 
-/** @param statementMs limit of a statement, where a test writes more than the services do */
+/** @param statementMs the limit of a statement, for tests that write more than the services do */
 export async function createTestStore(poolMax = 20, given?: TestDatabase, statementMs = 5_000): Promise<TestStore> {
   const database = given ?? (await createTestDatabase())
   const logger = createLogger({ service: 'test', level: 'error' })
@@ -50,7 +50,7 @@ export function newPayment(reference: string = randomUUID(), money: Money = { am
   return createPayment({ id: uuidv7(), merchantId: DEFAULT_MERCHANT_ID, reference, money, at: new Date() })
 }
 
-/** Stores payments as the api does: in one transaction, after which it asks who holds the references that were taken. */
+/** Stores payments as the api does: in one transaction, and then finds the holders of the references that were taken. */
 export async function storePayments(
   db: Kysely<Tables>,
   payments: readonly PaymentInsert[],
@@ -65,7 +65,7 @@ export function storeSettlements(db: Kysely<Tables>, settlements: readonly Settl
   return db.transaction().execute((tx) => settlePayments(lastStatement(tx), settlements, waits))
 }
 
-/** A claim of its own. */
+/** Claims one payment, in a batch of one. */
 export async function claimPayment(
   db: Kysely<Tables>,
   id: string,

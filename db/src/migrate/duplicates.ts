@@ -1,20 +1,35 @@
+import { defined } from '@cashflow/async'
 import type { Logger } from '@cashflow/runtime'
 import { type Kysely, sql, type Transaction } from 'kysely'
+import type { MigrationTables } from './ledger.ts'
+import type { Run } from './run-migration.ts'
 
-/** The migration that makes the database refuse duplicates by their bytes, and the one that made their tables. */
-export const REFUSES_DUPLICATES = '0008_text_by_bytes'
-export const MADE_TABLES = '0002_outbox'
+/** The migration that creates the tables in which duplicates can be. */
+export const CREATES_TABLES = '0002_outbox'
+/** The migration whose unique indexes compare text by its bytes, so that duplicates make it fail. */
+export const ADDS_UNIQUE_INDEXES = '0008_text_by_bytes'
 
 const LISTED_MAX = 1_000
+const MESSAGE = [
+  'lane',
+  'message_id',
+  'key',
+  'topic',
+  'payload',
+  'headers',
+  'mandatory',
+  'attempts',
+  'created_at',
+] as const
 
-/** Rows that a changed collation let in although they are the same. `first` keeps its place, `later` are too many. */
-export interface Duplicates {
+/** Ids of rows that must be unique and are not. A changed collation let them in. The oldest row keeps its text. */
+interface Duplicates {
   readonly table: 'payments' | 'dead_letters'
   readonly first: string
   readonly later: readonly string[]
 }
 
-/** Rows are stored twice that must be unique. */
+/** Rows that must be unique are stored twice. */
 export class DuplicatesError extends Error {
   readonly code = 'duplicates'
 
@@ -28,19 +43,40 @@ export class DuplicatesError extends Error {
   }
 }
 
-/** @returns every group of duplicates, compared by bytes, the oldest first in each */
-export async function findDuplicates<Any>(db: Kysely<Any>): Promise<Duplicates[]> {
-  return db.transaction().execute(async (tx) => {
-    // A session of a service never reads a whole table. This one has to.
+/**
+ * Makes duplicate rows unique.
+ *
+ * @returns whether there were any
+ * @throws DuplicatesError if there are any and `setAside` is false. No row is changed; the log lists each group by its ids
+ */
+export async function clearDuplicates({ session, logger }: Run, setAside: boolean): Promise<boolean> {
+  const found = await findDuplicates(session)
+  if (found.length === 0) return false
+  if (!setAside) throw listDuplicates(found, logger)
+  // One transaction for each row, after which it is no duplicate: the run after a kill continues with the others.
+  for (const { table, first, later } of found) {
+    for (const id of later) {
+      if (table === 'payments') await renameReference(session, id, first)
+      else await resolveLetter(session, id, first)
+      logger.warn('duplicate set aside', { table, id, first_id: first })
+    }
+  }
+  return true
+}
+
+async function findDuplicates(session: Kysely<MigrationTables>): Promise<Duplicates[]> {
+  return session.transaction().execute(async (tx) => {
+    // The settings of our sessions avoid reading whole tables. This search has to.
     await sql`
       select set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'on', true),
         set_config('enable_hashjoin', 'on', true), set_config('work_mem', '64MB', true)`.execute(tx)
-    return [...(await paymentsTwice(tx)), ...(await lettersTwice(tx))]
+    return [...(await duplicatePayments(tx)), ...(await duplicateLetters(tx))]
   })
 }
 
-async function paymentsTwice<Any>(tx: Transaction<Any>): Promise<Duplicates[]> {
-  // Without ids at first: collected for each of some million references, they take four times as long.
+// SQL for COLLATE and record sets, which Kysely's builder does not have.
+async function duplicatePayments(tx: Transaction<MigrationTables>): Promise<Duplicates[]> {
+  // Two queries: collecting the ids of some million references in the first one takes four times as long.
   const { rows: twice } = await sql<{ merchant_id: string; reference: string }>`
     select merchant_id, reference collate "C" as reference from payments group by 1, 2 having count(*) > 1`.execute(tx)
   if (twice.length === 0) return []
@@ -52,23 +88,18 @@ async function paymentsTwice<Any>(tx: Transaction<Any>): Promise<Duplicates[]> {
   return rows.map(({ ids }) => toDuplicates('payments', ids))
 }
 
-async function lettersTwice<Any>(tx: Transaction<Any>): Promise<Duplicates[]> {
+async function duplicateLetters(tx: Transaction<MigrationTables>): Promise<Duplicates[]> {
   const { rows } = await sql<{ ids: string[] }>`
     select array_agg(id::text order by id) as ids from dead_letters where resolved_at is null
     group by source collate "C", topic collate "C", key collate "C" having count(*) > 1`.execute(tx)
   return rows.map(({ ids }) => toDuplicates('dead_letters', ids))
 }
 
-function toDuplicates(table: Duplicates['table'], [first = '', ...later]: string[]): Duplicates {
-  return { table, first, later }
+function toDuplicates(table: Duplicates['table'], [first, ...later]: string[]): Duplicates {
+  return { table, first: defined(first, `${table} in a group of duplicates`), later }
 }
 
-/**
- * Logs each group by its ids.
- *
- * @returns the error that says how many there are
- */
-export function listDuplicates(found: readonly Duplicates[], logger: Logger): DuplicatesError {
+function listDuplicates(found: readonly Duplicates[], logger: Logger): DuplicatesError {
   for (const { table, first, later } of found.slice(0, LISTED_MAX))
     logger.error('duplicates', { table, first_id: first, later_ids: later })
   if (found.length > LISTED_MAX) logger.error('more duplicates are not listed', { groups: found.length - LISTED_MAX })
@@ -78,55 +109,64 @@ export function listDuplicates(found: readonly Duplicates[], logger: Logger): Du
 }
 
 /**
- * Makes every later one of a group unique. Each is a transaction of its own, and is no duplicate after it: a run that was
- * killed goes on with the others.
+ * Changes the reference of a payment to `<reference>#<id>`, shortened to 255 characters. The event keeps the former
+ * reference whole.
  */
-export async function setAside<Any>(db: Kysely<Any>, found: readonly Duplicates[], logger: Logger): Promise<void> {
-  for (const { table, first, later } of found) {
-    for (const id of later) {
-      if (table === 'payments') await renameReference(db, id, first)
-      else await resolveLetter(db, id, first)
-      logger.warn('duplicate set aside', { table, id, first_id: first })
-    }
-  }
-}
-
-/**
- * The event takes no sequence that the end of a PENDING payment will need: that is 2. It says what the reference was,
- * since a long one is shortened to keep its 255 characters.
- */
-async function renameReference<Any>(db: Kysely<Any>, id: string, first: string): Promise<void> {
-  await db.transaction().execute(async (tx) => {
-    const locked = await sql<{ reference: string }>`select reference from payments where id = ${id} for update`.execute(
-      tx,
-    )
-    const before = locked.rows[0]?.reference
-    if (before === undefined) return
-    await sql`
-      update payments set reference = left(reference, 254 - char_length(id::text)) || '#' || id where id = ${id}`.execute(
-      tx,
-    )
-    await sql`
-      insert into payment_events (payment_id, merchant_id, sequence, type, data, actor)
-      select id, merchant_id, (select greatest(max(sequence), 2) + 1 from payment_events e where e.payment_id = p.id),
-        'payment.reference_changed', jsonb_build_object(
-          'reference', reference, 'reference_before', ${before}::text, 'duplicate_of', ${first}::text), 'migrate'
-      from payments p where id = ${id}`.execute(tx)
+async function renameReference(session: Kysely<MigrationTables>, id: string, first: string): Promise<void> {
+  await session.transaction().execute(async (tx) => {
+    const before = await tx
+      .selectFrom('payments')
+      .select(['merchant_id', 'reference'])
+      .where('id', '=', id)
+      .forUpdate()
+      .executeTakeFirst()
+    if (!before) return
+    const after = await tx
+      .updateTable('payments')
+      .set({ reference: sql<string>`left(reference, 254 - char_length(id::text)) || '#' || id` })
+      .where('id', '=', id)
+      .returning('reference')
+      .executeTakeFirstOrThrow()
+    const data = { reference: after.reference, reference_before: before.reference, duplicate_of: first }
+    await tx
+      .insertInto('payment_events')
+      .values((eb) => ({
+        payment_id: id,
+        merchant_id: before.merchant_id,
+        // At least 3: sequence 2 is the event that settles a PENDING payment.
+        sequence: eb
+          .selectFrom('payment_events')
+          .select(sql<number>`greatest(max(sequence), 2) + 1`.as('next'))
+          .where('payment_id', '=', id),
+        type: 'payment.reference_changed',
+        data: JSON.stringify(data),
+        actor: 'migrate',
+      }))
+      .execute()
   })
 }
 
 /**
- * An earlier dead letter of the same source, topic and key says all that a later one does, except of a message: that one
- * waits in the outbox until the earlier one is resolved, as it does when it dies second.
+ * Resolves a dead letter that has the source, topic and key of an earlier one. The earlier letter stands for both. Only a
+ * message of the outbox would be lost: it is scheduled, and waits there until the earlier letter is resolved.
  */
-async function resolveLetter<Any>(db: Kysely<Any>, id: string, first: string): Promise<void> {
-  await sql`
-    with resolved as (
-      update dead_letters set resolved_at = now(), resolution = 'duplicate of ' || ${first}::text
-      where id = ${id} and resolved_at is null
-      returning *
+async function resolveLetter(session: Kysely<MigrationTables>, id: string, first: string): Promise<void> {
+  await session
+    .with('resolved', (qb) =>
+      qb
+        .updateTable('dead_letters')
+        .set({ resolved_at: sql<Date>`now()`, resolution: `duplicate of ${first}` })
+        .where('id', '=', id)
+        .where('resolved_at', 'is', null)
+        .returning(['source', ...MESSAGE]),
     )
-    insert into outbox_scheduled (lane, message_id, key, topic, payload, headers, mandatory, attempts, created_at, due_at)
-    select lane, message_id, key, topic, payload, headers, mandatory, attempts, created_at, now()
-    from resolved where source = 'outbox'`.execute(db)
+    .insertInto('outbox_scheduled')
+    .columns([...MESSAGE, 'due_at'])
+    .expression((eb) =>
+      eb
+        .selectFrom('resolved')
+        .select([...MESSAGE, sql<Date>`now()`.as('due_at')])
+        .where('source', '=', 'outbox'),
+    )
+    .execute()
 }

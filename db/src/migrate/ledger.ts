@@ -1,58 +1,91 @@
-import { type Kysely, sql } from 'kysely'
+import { type Generated, type Kysely, sql } from 'kysely'
+import type { Tables } from '../tables.ts'
 
-/** Which migrations a database has, as its table `cashflow_migration` says. */
+/** The tables that record which migrations were applied. */
+export type LedgerTables = {
+  cashflow_migration: {
+    name: string
+    steps_done: Generated<number>
+    /** Null while only some of its steps are done. */
+    applied_at: Date | null
+  }
+  /** Written by the migrator of earlier versions. */
+  kysely_migration: {
+    name: string
+    /** ISO 8601. */
+    timestamp: string
+  }
+}
+
+export type MigrationTables = Tables & LedgerTables
+
+/** The migrations that a database has. */
 export interface Ledger {
-  /** Whether the table is there yet. */
+  /** Whether the table `cashflow_migration` exists. */
   readonly exists: boolean
   readonly applied: ReadonlySet<string>
-  /** Those of them that only an earlier version has recorded. Its migrator may run at any time, also after this one. */
+  /** Applied migrations that only `kysely_migration` records. An earlier version's migrator may add some at any time. */
   readonly unrecorded: readonly string[]
 }
 
-/** The role's search_path leaves no place for our tables. */
+/** The role's search_path names no schema in which our tables could be created. */
 export class NoSchemaError extends Error {
   readonly code = 'no_schema'
 }
 
 /**
- * Reads what has been applied, and changes nothing.
+ * Reads which migrations were applied. Changes nothing.
  *
- * @param known names of our migrations, by which rows of an earlier version are told from another application's
+ * @param known names of our migrations. They tell our rows of `kysely_migration` from another application's
  * @throws NoSchemaError
  */
-export async function readLedger<Any>(db: Kysely<Any>, known: readonly string[]): Promise<Ledger> {
-  const { rows } = await sql<{ schema: string | null; path: string; exists: boolean }>`
-    select current_schema() as schema, current_setting('search_path') as path,
-      to_regclass('cashflow_migration') is not null as exists`.execute(db)
-  const [found] = rows
-  if (!found?.schema)
+export async function readLedger(db: Kysely<MigrationTables>, known: readonly string[]): Promise<Ledger> {
+  const { schema, path, exists } = await db
+    .selectNoFrom([
+      sql<string | null>`current_schema()`.as('schema'),
+      sql<string>`current_setting('search_path')`.as('path'),
+      sql<boolean>`to_regclass('cashflow_migration') is not null`.as('exists'),
+    ])
+    .executeTakeFirstOrThrow()
+  if (schema === null)
     throw new NoSchemaError(
-      `The role's search_path (${found?.path}) names no schema that exists. Create the schema, then run "npm run migrate" again.`,
+      `The role's search_path (${path}) names no schema that exists. Create the schema, then run "npm run migrate" again.`,
     )
   const before = await appliedBefore(db, known)
-  if (!found.exists) return { exists: false, applied: new Set(before), unrecorded: before }
-  const { rows: recorded } = await sql<{ name: string }>`
-    select name from cashflow_migration where applied_at is not null`.execute(db)
-  const own = new Set(recorded.map(({ name }) => name))
-  return { exists: true, applied: new Set([...own, ...before]), unrecorded: before.filter((name) => !own.has(name)) }
+  if (!exists) return { exists, applied: new Set(before), unrecorded: before }
+  const rows = await db.selectFrom('cashflow_migration').select('name').where('applied_at', 'is not', null).execute()
+  const recorded = rows.map(({ name }) => name)
+  return {
+    exists,
+    applied: new Set([...recorded, ...before]),
+    unrecorded: before.filter((name) => !recorded.includes(name)),
+  }
 }
 
 /**
- * What an earlier version recorded in `kysely_migration`. Another application may have a table of that name, so it counts
- * only if every row is one of ours and our tables are there.
+ * Returns the migrations that an earlier version recorded in `kysely_migration`. Another application may have a table of
+ * that name. So its rows count only if each of them is one of our migrations and the table `payments` exists.
  */
-async function appliedBefore<Any>(db: Kysely<Any>, known: readonly string[]): Promise<string[]> {
-  const { rows } = await sql<{ readable: boolean | null }>`
-    select has_table_privilege(to_regclass('kysely_migration'), 'select') and to_regclass('payments') is not null
-      as readable`.execute(db)
-  if (!rows[0]?.readable) return []
-  const recorded = await sql<{ name: string }>`select name from kysely_migration`.execute(db)
-  const names = recorded.rows.map(({ name }) => name)
+async function appliedBefore(db: Kysely<MigrationTables>, known: readonly string[]): Promise<string[]> {
+  const { readable } = await db
+    .selectNoFrom(
+      sql<boolean | null>`
+        has_table_privilege(to_regclass('kysely_migration'), 'select') and to_regclass('payments') is not null`.as(
+        'readable',
+      ),
+    )
+    .executeTakeFirstOrThrow()
+  if (!readable) return []
+  const rows = await db.selectFrom('kysely_migration').select('name').execute()
+  const names = rows.map(({ name }) => name)
   return names.every((name) => known.includes(name)) ? names : []
 }
 
-/** Makes the table where it is not there yet, and copies what only an earlier version has recorded. */
-export async function completeLedger<Any>(db: Kysely<Any>, { exists, unrecorded }: Ledger): Promise<void> {
+/** Creates the table `cashflow_migration` if it is missing, and copies the rows that only `kysely_migration` has. */
+export async function completeLedger(
+  db: Kysely<MigrationTables>,
+  { exists, unrecorded }: Pick<Ledger, 'exists' | 'unrecorded'>,
+): Promise<void> {
   if (exists && unrecorded.length === 0) return
   await db.transaction().execute(async (tx) => {
     if (!exists)
@@ -63,28 +96,38 @@ export async function completeLedger<Any>(db: Kysely<Any>, { exists, unrecorded 
           applied_at timestamptz
         )`.execute(tx)
     if (unrecorded.length > 0)
-      await sql`
-        insert into cashflow_migration (name, applied_at)
-        select name, "timestamp"::timestamptz from kysely_migration where name = any (${unrecorded})
-        on conflict do nothing`.execute(tx)
+      await tx
+        .insertInto('cashflow_migration')
+        .columns(['name', 'applied_at'])
+        .expression((eb) =>
+          eb
+            .selectFrom('kysely_migration')
+            .select((row) => ['name', row.cast<Date>('timestamp', 'timestamptz').as('applied_at')])
+            .where('name', 'in', unrecorded),
+        )
+        .onConflict((conflict) => conflict.doNothing())
+        .execute()
   })
 }
 
-export async function recordApplied<Any>(db: Kysely<Any>, name: string): Promise<void> {
-  await sql`
-    insert into cashflow_migration (name, applied_at) values (${name}, now())
-    on conflict (name) do update set applied_at = excluded.applied_at`.execute(db)
+export async function recordApplied(db: Kysely<MigrationTables>, name: string): Promise<void> {
+  await db
+    .insertInto('cashflow_migration')
+    .values({ name, applied_at: sql<Date>`now()` })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet({ applied_at: sql<Date>`now()` }))
+    .execute()
 }
 
-/** How many steps of a migration are recorded as done. */
-export async function stepsDone<Any>(db: Kysely<Any>, name: string): Promise<number> {
-  const { rows } = await sql<{ steps_done: number }>`
-    select steps_done from cashflow_migration where name = ${name}`.execute(db)
-  return rows[0]?.steps_done ?? 0
+/** Returns how many steps of a migration are recorded as done. */
+export async function stepsDone(db: Kysely<MigrationTables>, name: string): Promise<number> {
+  const row = await db.selectFrom('cashflow_migration').select('steps_done').where('name', '=', name).executeTakeFirst()
+  return row?.steps_done ?? 0
 }
 
-export async function recordSteps<Any>(db: Kysely<Any>, name: string, done: number): Promise<void> {
-  await sql`
-    insert into cashflow_migration (name, steps_done) values (${name}, ${done})
-    on conflict (name) do update set steps_done = excluded.steps_done`.execute(db)
+export async function recordSteps(db: Kysely<MigrationTables>, name: string, done: number): Promise<void> {
+  await db
+    .insertInto('cashflow_migration')
+    .values({ name, steps_done: done })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet({ steps_done: done }))
+    .execute()
 }

@@ -1,60 +1,120 @@
+import { pause } from '@cashflow/async'
 import type { Logger } from '@cashflow/runtime'
 import { type Kysely, sql } from 'kysely'
-import { findDuplicates, listDuplicates, MADE_TABLES, REFUSES_DUPLICATES, setAside } from './duplicates.ts'
-import { completeLedger, readLedger } from './ledger.ts'
-import { withMigrationLock } from './lock.ts'
+import type { Tables } from '../tables.ts'
+import { ADDS_UNIQUE_INDEXES, CREATES_TABLES, clearDuplicates } from './duplicates.ts'
+import { completeLedger, type LedgerTables, type MigrationTables, readLedger } from './ledger.ts'
 import { type Migration, readMigrations } from './migration-file.ts'
-import { isDuplicate, type Run, runSteps, runWhole } from './run-step.ts'
+import { isUniqueViolation, type Run, runSteps, runWhole } from './run-migration.ts'
 import { servicesWithout } from './schema.ts'
 
+const LOCK_RETRY_MS = 250
+const LOCK_REMIND_MS = 10_000
+
 export interface MigrateOptions {
-  /** Of the `.sql` files. */
+  /** Path of the folder that holds the `.sql` files. */
   folder: string
   logger: Logger
-  /** Whether duplicates are made unique instead of refused. */
+  /** Makes duplicate rows unique. Without it, the first duplicate fails the run. */
   setAsideDuplicates?: boolean
   /** Ends the run, also in the middle of a statement. The next run resumes it. */
   signal?: AbortSignal
 }
 
 export interface Migrated {
-  /** What was applied now. */
+  /** Names of the migrations that this run applied. */
   readonly applied: readonly string[]
-  /** What is left for a later run, because of these connected services. */
+  /** Migrations left for a later run, each with the connected services that do not allow it yet. */
   readonly left: readonly { readonly migration: string; readonly services: readonly string[] }[]
 }
 
 /**
- * Applies what is missing, forward only. Any number of runners may start at once, and each may be killed at any time.
+ * Applies the migrations that the database lacks. There is no way back. Any number of runs may start at the same time,
+ * and each may be killed at any time.
  *
  * @param db a pool of at least two sessions
- * @throws DuplicatesError before anything is changed, where rows are stored twice that must be unique
+ * @throws DuplicatesError before anything is changed, if rows that must be unique are stored twice
  */
-// biome-ignore lint/suspicious/noExplicitAny: migrations come before the tables whose types they would need.
-export async function migrate(db: Kysely<any>, options: MigrateOptions): Promise<Migrated> {
+export async function migrate(db: Kysely<Tables>, options: MigrateOptions): Promise<Migrated> {
   const { folder, logger, signal = new AbortController().signal } = options
   const migrations = await readMigrations(folder)
-  return db.connection().execute(async (session) => {
-    const stopCancelling = await cancelOnAbort(session, db, signal)
+  const pool = db.withTables<LedgerTables>()
+  return pool.connection().execute(async (session) => {
+    const { pid } = await session.selectNoFrom(sql<number>`pg_backend_pid()`.as('pid')).executeTakeFirstOrThrow()
+    const run = { session, pid, pool, logger, signal }
+    const stopCancelling = cancelOnAbort(run)
     try {
-      const run = { session, db, logger, signal }
-      return await withMigrationLock(session, run, () => applyMissing(run, migrations, options))
+      return await withMigrationLock(run, () => applyMissing(run, migrations, options))
     } finally {
       stopCancelling()
     }
   })
 }
 
-async function applyMissing<Any>(
-  run: Run<Any>,
+/** When the signal aborts, cancels the session's statement: creating an index may take an hour. */
+function cancelOnAbort({ pool, pid, signal }: Run): () => void {
+  signal.throwIfAborted()
+  const cancel = () => void sql`select pg_cancel_backend(${pid})`.execute(pool).catch(() => {})
+  signal.addEventListener('abort', cancel, { once: true })
+  return () => signal.removeEventListener('abort', cancel)
+}
+
+/**
+ * Runs `work` while the session holds the migration lock, so that only one run changes the schema at a time.
+ *
+ * `create index concurrently` waits for all older snapshots, and a session that waits in `pg_advisory_lock` holds one:
+ * two runs would deadlock. So a run that waits polls `pg_try_advisory_lock`, outside of a transaction.
+ */
+async function withMigrationLock<Result>(
+  { session, logger, signal }: Run,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  let remindAt = performance.now() + LOCK_REMIND_MS
+  while (!(await tryMigrationLock(session))) {
+    if (performance.now() >= remindAt) {
+      logger.info('waiting for another migration', { pid: await lockHolder(session) })
+      remindAt = performance.now() + LOCK_REMIND_MS
+    }
+    await pause(LOCK_RETRY_MS, signal)
+    signal.throwIfAborted()
+  }
+  try {
+    return await work()
+  } finally {
+    // Fails only if the session is lost. PostgreSQL has released its lock then.
+    await sql`select pg_advisory_unlock(${LOCK})`.execute(session).catch(() => {})
+  }
+}
+
+// The lock's key contains the schema: two systems in one database do not wait for each other.
+const LOCK = sql`hashtextextended('cashflow_migration ' || coalesce(current_schema(), ''), 0)`
+
+async function tryMigrationLock(session: Kysely<MigrationTables>): Promise<boolean> {
+  const { taken } = await session
+    .selectNoFrom(sql<boolean>`pg_try_advisory_lock(${LOCK})`.as('taken'))
+    .executeTakeFirstOrThrow()
+  return taken
+}
+
+/** Returns the PostgreSQL process id of the run that holds the lock, or undefined if that run has ended. */
+async function lockHolder(session: Kysely<MigrationTables>): Promise<number | undefined> {
+  const { rows } = await sql<{ pid: number }>`
+    select pid from pg_locks
+    where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())
+      and (classid::bigint << 32 | objid::bigint) = ${LOCK} and objsubid = 1`.execute(session)
+  return rows[0]?.pid
+}
+
+async function applyMissing(
+  run: Run,
   migrations: readonly Migration[],
   { setAsideDuplicates = false }: MigrateOptions,
 ): Promise<Migrated> {
   const names = migrations.map(({ name }) => name)
   const ledger = await readLedger(run.session, names)
   const missing = migrations.filter(({ name }) => !ledger.applied.has(name))
-  const refuses = missing.some(({ name }) => name === REFUSES_DUPLICATES)
-  if (refuses && ledger.applied.has(MADE_TABLES)) await clearDuplicates(run, setAsideDuplicates)
+  const addsIndexes = missing.some(({ name }) => name === ADDS_UNIQUE_INDEXES)
+  if (addsIndexes && ledger.applied.has(CREATES_TABLES)) await clearDuplicates(run, setAsideDuplicates)
   await completeLedger(run.session, ledger)
   const applied: string[] = []
   const left: { migration: string; services: string[] }[] = []
@@ -71,33 +131,15 @@ async function applyMissing<Any>(
   return { applied, left }
 }
 
-async function apply<Any>(run: Run<Any>, migration: Migration, setAsideDuplicates: boolean): Promise<void> {
+async function apply(run: Run, migration: Migration, setAsideDuplicates: boolean): Promise<void> {
   for (;;) {
     try {
       if (migration.kind === 'whole') return await runWhole(run, migration)
       return await runSteps(run, migration)
     } catch (error) {
-      // Services of the version before were at work since the look.
-      if (migration.name !== REFUSES_DUPLICATES || !isDuplicate(error)) throw error
+      if (migration.name !== ADDS_UNIQUE_INDEXES || !isUniqueViolation(error)) throw error
+      // Services of the version before may have stored duplicates since the search in applyMissing.
       if (!(await clearDuplicates(run, setAsideDuplicates))) throw error
     }
   }
-}
-
-/** @returns whether there were any */
-async function clearDuplicates<Any>({ session, logger }: Run<Any>, setAsideDuplicates: boolean): Promise<boolean> {
-  const found = await findDuplicates(session)
-  if (found.length === 0) return false
-  if (!setAsideDuplicates) throw listDuplicates(found, logger)
-  await setAside(session, found, logger)
-  return true
-}
-
-/** Has PostgreSQL end the statement that the session is at when the signal aborts: an index may take an hour. */
-async function cancelOnAbort<Any>(session: Kysely<Any>, db: Kysely<Any>, signal: AbortSignal): Promise<() => void> {
-  signal.throwIfAborted()
-  const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(session)
-  const cancel = () => void sql`select pg_cancel_backend(${rows[0]?.pid})`.execute(db).catch(() => {})
-  signal.addEventListener('abort', cancel, { once: true })
-  return () => signal.removeEventListener('abort', cancel)
 }

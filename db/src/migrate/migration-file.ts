@@ -1,41 +1,46 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { defined } from '@cashflow/async'
 
 /** A file of `migrations/`. Its name, without `.sql`, is what the database records. */
 export type Migration = WholeMigration | SteppedMigration
 
-/** One transaction. */
+/** A migration that runs in one transaction. */
 export interface WholeMigration {
   readonly kind: 'whole'
   readonly name: string
   readonly text: string
 }
 
-/** Statement by statement, each by itself. */
+/** A migration that runs statement by statement. Each is recorded when it is done. */
 export interface SteppedMigration {
   readonly kind: 'steps'
   readonly name: string
   readonly steps: readonly Step[]
-  /** Number of the migration that all connected services have to know before this one runs. */
+  /** Number of the migration that all connected services must know before this one runs. */
   readonly after: string | undefined
 }
 
 /**
- * `concurrently`: PostgreSQL makes or drops an index while others work, outside a transaction. Run again, it
- * finds what it did. `plain`: any other statement. It runs in one transaction with the record that it ran.
+ * A statement of a stepped migration.
+ *
+ * - `concurrently` creates or drops an index without blocking writers. PostgreSQL runs it only outside a transaction, so a
+ *   kill can separate it from its record. It can be repeated.
+ * - `plain` is any other statement. It runs in one transaction with its record.
  */
 export type Step =
   | { readonly kind: 'plain'; readonly text: string }
   | { readonly kind: 'concurrently'; readonly text: string; readonly index: string; readonly creates: boolean }
 
-/** A migration file that the runner cannot run safely. */
+/** A migration file that `migrate` cannot run safely. */
 export class MigrationFileError extends Error {
   readonly code = 'migration_file_invalid'
 }
 
 /**
- * @returns the migrations of a folder in the order of their names
- * @throws MigrationFileError naming the file and the statement
+ * Reads the `.sql` files of a folder, in the order of their names.
+ *
+ * @throws MigrationFileError that names the file and the statement
  */
 export async function readMigrations(folder: string): Promise<Migration[]> {
   const files = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
@@ -44,30 +49,29 @@ export async function readMigrations(folder: string): Promise<Migration[]> {
   )
 }
 
-const STEPS = /^-- steps(?: after (\d{4}))?$/
+const STEPS = /^[ \t]*-- steps(?: after (\d{4}))?\s*(?:\n|$)/
 
 export function toMigration(name: string, text: string): Migration {
-  const [first = ''] = text.split('\n', 1)
-  const directive = STEPS.exec(first.trim())
+  const directive = STEPS.exec(text)
   if (directive) return { kind: 'steps', name, after: directive[1], steps: statementsOf(name, text).map(toStep(name)) }
   if (/\bconcurrently\b/i.test(withoutComments(text)))
     throw new MigrationFileError(`${name}.sql: "concurrently" needs "-- steps" as the first line of the file.`)
   return { kind: 'whole', name, text }
 }
 
-/** Statements end with a `;` at the end of a line. No string or body of a function may have one there. */
+/** Splits at each `;` at the end of a line. No string and no function body may have one there. */
 function statementsOf(name: string, text: string): string[] {
-  const [rest = '', ...statements] = withoutComments(text)
+  const statements = withoutComments(text)
     .split(/;[ \t]*(?:\n|$)/)
     .map((statement) => statement.trim())
-    .reverse()
+  const rest = defined(statements.pop(), 'text after the last statement')
   if (rest) throw new MigrationFileError(`${name}.sql: this statement has no ";" at the end of a line: ${rest}`)
   for (const statement of statements)
     if (/[;$]|--|\/\*/.test(statement))
       throw new MigrationFileError(
-        `${name}.sql: with "-- steps", ";", "$", "/*" and comments on lines of code are not read: ${statement}`,
+        `${name}.sql: with "-- steps", a statement cannot contain ";", "$", "/*" or "--": ${statement}`,
       )
-  return statements.reverse()
+  return statements
 }
 
 function withoutComments(text: string): string {
@@ -83,7 +87,7 @@ function toStep(name: string): (text: string) => Step {
     const index = (CREATE.exec(text) ?? DROP.exec(text))?.[1]
     if (index === undefined)
       throw new MigrationFileError(
-        `${name}.sql: only "create index concurrently if not exists" and "drop index concurrently if exists" can run again after a kill: ${text}`,
+        `${name}.sql: only "create index concurrently if not exists" and "drop index concurrently if exists" can be repeated after a kill: ${text}`,
       )
     return { kind: 'concurrently', text, index, creates: CREATE.test(text) }
   }

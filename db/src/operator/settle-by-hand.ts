@@ -8,8 +8,9 @@ import type { Tables } from '../tables.ts'
 import type { Done } from './dead-letters.ts'
 
 /**
- * Ends a payment as the operator knows that it ended: status, event, message and the end of its dead letter, in one
- * transaction. Refused when it is at its end already, and while a worker holds it: its answer may be on the way.
+ * Settles a PENDING payment with the outcome that the operator knows. One transaction writes its status, event and message,
+ * and resolves its dead letters. Refused if the payment is settled, and while a worker holds it: the provider's answer may
+ * be on its way.
  */
 export function settleByHand(
   db: Kysely<Tables>,
@@ -20,7 +21,7 @@ export function settleByHand(
     if (!locked) return { done: false, why: 'No payment has this id.' }
     const settlement = settlePayment(locked.payment, outcome, new Date())
     if (!settlement.settled) return { done: false, why: `The payment is ${settlement.status} already.` }
-    if (locked.leased) return { done: false, why: 'A worker is at work on the payment. Try again in a minute.' }
+    if (locked.leased) return { done: false, why: 'A worker is processing the payment. Try again in a minute.' }
     const { payment, event } = settlement
     const token = uuidv7()
     await takePayment(tx, payment.id, token)
@@ -28,7 +29,7 @@ export function settleByHand(
     const messages = [outcomeMessage(payment, event, { messageId: uuidv7(), requestId: undefined })]
     const settling = { payment, event: reasoned, token, actor: 'operator', requestId: undefined, messages }
     const [status] = await settlePayments(tx, [settling])
-    if (status !== payment.status) throw new Error('A payment was not settled although it is locked')
+    if (status !== payment.status) throw new Error(`bug: payment ${payment.id} is locked and was not settled`)
     for (const source of ['worker', 'database'])
       await resolveDeadLettersOf(tx, { source, key: payment.id }, `settled as ${payment.status}: ${reason}`)
     return { done: true }

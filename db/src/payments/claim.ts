@@ -41,6 +41,35 @@ const ASKED = recordSet('asked', { place: 'int', id: 'uuid', token: 'uuid' })
 /** The columns that a claim is judged by, in addition to the status. */
 const JUDGED_BY = ['attempts', 'claim_token', 'lease_until', 'parked_at', 'provider_pending_since'] as const
 
+/**
+ * Leases each payment to its claim for `leaseMs` milliseconds, unless its verdict is another one. A lease that ran out
+ * counts as an attempt. One statement, which is a transaction by itself:
+ * - It locks first and judges after. A condition in the locking select would be judged by the version before the lock, and
+ *   call a payment free that another worker has just leased. So every row is locked, in any state.
+ * - It locks in the order of the ids. Two batches that lock in different orders deadlock. The lateral look-up keeps the
+ *   order of the sorted claims in every plan.
+ * - Of several claims of one payment only one can succeed: the one that holds the payment already, else the first.
+ * - It shortens no lease: the first attempt of a claim may be executed after its repetition.
+ *
+ * @param waits whether to wait for the locks of other sessions
+ * @returns what became of each claim, in their order
+ */
+export async function claimPayments(
+  db: Kysely<Tables>,
+  claims: readonly NewClaim[],
+  { leaseMs, attemptsMax, redriveAfterMs }: ClaimOptions,
+  waits = true,
+): Promise<Claim[]> {
+  const rows = await (waits ? WAITING : SKIPPING_LOCKED)(db, {
+    claims: ASKED.json(claims.map(({ id, token }, place) => ({ place, id, token }))),
+    leaseMs,
+    attemptsMax,
+    redriveMaxMs: leaseMs + redriveAfterMs,
+  })
+  const made = new Map(rows.map((row) => [row.place, toClaim(row)]))
+  return claims.map((_, place) => made.get(place) ?? { verdict: waits ? 'unknown' : 'locked' })
+}
+
 /** The attempts of a payment, with that of a lease that ran out. */
 const ATTEMPTS_NOW = sql<number>`attempts + coalesce((claim_token <> token and lease_until <= now())::int, 0)`
 /** The rank of a claim among those of its payment, from 1. */
@@ -50,7 +79,7 @@ interface Values {
   claims: string
   leaseMs: number
   attemptsMax: number
-  /** The latest redrive that is kept, from now. */
+  /** Time from now to the latest redrive that stays as it is. */
   redriveMaxMs: number
 }
 
@@ -102,8 +131,8 @@ const statement = (waits: boolean) =>
       .with('claimed', (qb) =>
         qb
           .updateTable('payments as p')
-          // Joined, not found by an array of ids: PostgreSQL would compare each row between the first and the last of ids
-          // that lie in the order of time with all of them.
+          // For an array of ids PostgreSQL reads all rows between the first and the last, which are near for ids in the
+          // order of time, and compares each with the whole array. A join finds each row by the primary key.
           .from('judged as j')
           .whereRef('p.id', '=', 'j.id')
           .where('j.verdict', '=', sql.lit('claimed'))
@@ -125,35 +154,6 @@ const statement = (waits: boolean) =>
 
 const WAITING = statement(true)
 const SKIPPING_LOCKED = statement(false)
-
-/**
- * Leases each payment to its claim for `leaseMs` milliseconds, unless its verdict is another one. A lease that ran out
- * counts as an attempt. One statement, which is a transaction by itself:
- * - It locks first and judges after. A condition in the locking select would be judged by the version before the lock, and
- *   take a payment for free that another worker has just leased. So every row is locked, whatever its state.
- * - It locks in the order of the ids. Two batches that lock in different orders deadlock. The lateral look-up keeps the
- *   order of the sorted claims, whatever the plan.
- * - Of several claims of one payment only one can succeed: the one that holds the payment already, else the first.
- * - It shortens no lease: the first attempt of a claim may be executed after its repetition.
- *
- * @param waits whether to wait for the locks of other sessions
- * @returns what became of each claim, in their order
- */
-export async function claimPayments(
-  db: Kysely<Tables>,
-  claims: readonly NewClaim[],
-  { leaseMs, attemptsMax, redriveAfterMs }: ClaimOptions,
-  waits = true,
-): Promise<Claim[]> {
-  const rows = await (waits ? WAITING : SKIPPING_LOCKED)(db, {
-    claims: ASKED.json(claims.map(({ id, token }, place) => ({ place, id, token }))),
-    leaseMs,
-    attemptsMax,
-    redriveMaxMs: leaseMs + redriveAfterMs,
-  })
-  const made = new Map(rows.map((row) => [row.place, toClaim(row)]))
-  return claims.map((_, place) => made.get(place) ?? { verdict: waits ? 'unknown' : 'locked' })
-}
 
 interface JudgedRow extends PaymentRow {
   verdict: Judgement

@@ -24,6 +24,27 @@ const GIVEN = recordSet('given', {
   created_at: 'timestamptz',
 })
 
+/**
+ * Stores new payments, their events and their outbox messages: `inserted`, `recorded` and `appended` below. A payment whose
+ * reference is taken is left out, with its event and its messages: `findHolders` tells which payment has the reference.
+ *
+ * @param redriveAfterMs time from now after which a payment that is still PENDING is sent through the pipeline again
+ * @returns the ids of the payments that were stored
+ */
+export async function insertPayments(
+  tx: Transaction<Tables>,
+  payments: readonly PaymentInsert[],
+  { redriveAfterMs }: { redriveAfterMs: number },
+): Promise<ReadonlySet<string>> {
+  const rows = await INSERT(tx, {
+    payments: GIVEN.json(payments.map(toRow)),
+    events: eventsJson(payments.map(({ event, requestId }) => ({ event, actor: 'api', requestId }))),
+    messages: messagesJson(payments.flatMap(({ messages }) => messages)),
+    redriveAfterMs,
+  })
+  return new Set(rows.map(({ id }) => id))
+}
+
 interface Values {
   payments: string
   events: string
@@ -31,7 +52,7 @@ interface Values {
   redriveAfterMs: number
 }
 
-const STATEMENT = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<Values>) =>
+const INSERT = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<Values>) =>
   tx
     .with('inserted', (qb) =>
       qb
@@ -42,7 +63,7 @@ const STATEMENT = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<
             .selectFrom(GIVEN.from(parameter('payments')))
             .select([...GIVEN.columns, fromNow(parameter('redriveAfterMs')).as('redrive_at')])
             .where(isUnpruned)
-            // Sorted: two transactions that have the same references in different orders would wait for each other.
+            // Two transactions with the same references in different orders would deadlock. So they are sorted.
             .orderBy('merchant_id')
             .orderBy('reference', (order) => order.collate('C')),
         )
@@ -66,27 +87,6 @@ const STATEMENT = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<
     .select('id'),
 )
 
-/**
- * Stores new payments, their events and their outbox messages, in one statement. A payment whose reference is taken is
- * left out, with its event and its messages: `findHolders` tells which payment has the reference.
- *
- * @param redriveAfterMs from now, when a payment that is still PENDING is sent through the pipeline again
- * @returns the ids of the payments that were stored
- */
-export async function insertPayments(
-  tx: Transaction<Tables>,
-  payments: readonly PaymentInsert[],
-  { redriveAfterMs }: { redriveAfterMs: number },
-): Promise<ReadonlySet<string>> {
-  const rows = await STATEMENT(tx, {
-    payments: GIVEN.json(payments.map(toRow)),
-    events: eventsJson(payments.map(({ event, requestId }) => ({ event, actor: 'api', requestId }))),
-    messages: messagesJson(payments.flatMap(({ messages }) => messages)),
-    redriveAfterMs,
-  })
-  return new Set(rows.map(({ id }) => id))
-}
-
 function toRow({ payment }: PaymentInsert) {
   return {
     id: payment.id,
@@ -102,9 +102,10 @@ function toRow({ payment }: PaymentInsert) {
 type Given = Tables & { given: { merchant_id: string; reference: string } }
 
 /**
- * Whether no payment that was pruned had the reference. `offset` is a fence: without it PostgreSQL makes a join of this,
- * and one that was planned while few references were pruned reads all of them. An insert that began before a reference was
- * pruned does not see it here; the trigger waits_for_older_inserts makes the pruning wait for that insert.
+ * True if no pruned payment had the reference. PostgreSQL would make a join of this, and one that was planned while few
+ * references were pruned may read all of them. `offset` is a fence: it keeps this a look-up by the primary key for each row.
+ * An insert that began before a reference was pruned does not see it here. The trigger waits_for_older_inserts makes the
+ * pruning wait for that insert.
  */
 function isUnpruned(eb: ExpressionBuilder<Given, 'given'>) {
   const pruned = eb

@@ -2,16 +2,16 @@ import type { TimeSpan } from '@cashflow/outbox'
 import { type ExpressionBuilder, type Kysely, type QueryCreator, sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
 
-// However often a payment was redriven: an hour is soon enough for whoever mends the cause.
+// The longest wait between two redrives of a payment. By then an operator has to fix the cause, so more often is no use.
 const REDRIVE_AFTER_MAX_MS = 3_600_000
 
 export interface RedriveOptions {
-  /** Until the next redrive; doubled with each one since the payment was last claimed, up to an hour. */
+  /** Time to the next redrive, in milliseconds. It doubles with each redrive since the last claim, up to an hour. */
   redriveAfterMs: number
   batchMax: number
-  /** Where to look, in the order of time. No row outside of them is read, so that a damaged one can be left out. */
+  /** The spans of `redrive_at` to search, in order. No row outside of them is read, so a damaged row can be left out. */
   spans: readonly TimeSpan[]
-  /** Whether to look up who created them. */
+  /** Whether to look up the ids of the requests that created the payments. */
   traced: boolean
 }
 
@@ -114,25 +114,25 @@ function creatorOf(eb: ExpressionBuilder<Tables & { p: { id: string } }, 'p'>) {
 }
 
 /**
- * Makes a payment overdue now, because its message is known to be lost. One that was redriven since it was last claimed
- * keeps its time: what loses its messages at once must not make it go round at once.
+ * Makes a payment overdue now, because its message is known to be lost. A payment that was redriven since its last claim
+ * keeps its time: if its messages are lost again and again, it must not be redriven in a loop.
  *
- * @param skipLocked whether to leave a payment alone that another session has locked, instead of waiting for it
- * @returns what became of it; `waiting` and `locked` are left alone, and redriven when their time comes
+ * @param skipLocked whether to skip a payment that another session has locked, instead of waiting for the lock
+ * @returns what became of the payment; `waiting` and `locked` keep their redrive
  */
 export async function redriveNow(
   tx: Transaction<Tables>,
   id: string,
   { skipLocked = false } = {},
 ): Promise<'hastened' | 'waiting' | 'locked' | 'parked' | 'settled' | 'unknown'> {
-  // All columns, as a claim reads them: damage in one of them is to be met here as well.
+  // All columns, as a claim reads them: damage in one of them must fail this statement too.
   const locking = tx.selectFrom('payments').selectAll().where('id', '=', id).forUpdate()
   const row = await (skipLocked ? locking.skipLocked() : locking).executeTakeFirst()
   if (!row) return skipLocked && (await exists(tx, id)) ? 'locked' : 'unknown'
   if (row.status !== 'PENDING') return 'settled'
   if (row.parked_at) return 'parked'
   const waits = row.redrives > 0
-  // Written to in any case, to row and index: what keeps a claim from writing is to be met here as well.
+  // The row and its index are written in any case: what makes a claim's write fail must fail this one too.
   const redriveAt = waits ? sql<Date>`redrive_at + interval '1 microsecond'` : sql<Date>`now()`
   await tx.updateTable('payments').set({ redrive_at: redriveAt }).where('id', '=', id).execute()
   return waits ? 'waiting' : 'hastened'
@@ -143,10 +143,10 @@ async function exists(tx: Transaction<Tables>, id: string): Promise<boolean> {
 }
 
 /**
- * Has a payment redriven at once that could not be read or written before. An attempt may have been lost with its row, so
- * that the provider is asked for a charge first.
+ * Makes a payment overdue now that could not be read or written before. An attempt may have been lost with its row, so its
+ * attempts become at least 1: the provider is then asked for a charge first.
  *
- * @returns false when it is settled, parked or not there
+ * @returns false if the payment is settled, parked or unknown
  */
 export async function redriveUnreadable(tx: Transaction<Tables>, id: string): Promise<boolean> {
   const { numUpdatedRows } = await tx

@@ -13,10 +13,10 @@ export interface ReferenceHolder {
 }
 
 /**
- * Finds out which payments have the references of new payments, after the COMMIT of the transaction that `inserted` some
- * of them. Not in that transaction: PostgreSQL shows what others have committed since then to a younger snapshot only.
+ * Finds the payments that have the references of new payments, after the COMMIT of the transaction that `inserted` some of
+ * them. It is a statement of its own, as only a younger snapshot shows the rows that the insert ran into.
  *
- * @param inserted the ids of those that have their references
+ * @param inserted the ids of the payments that were inserted
  * @returns for each, in their order, the payment that has its reference. That is the payment itself where it was inserted,
  * by this transaction or by an earlier one whose answer was lost
  */
@@ -44,13 +44,14 @@ function findRows(db: Kysely<Tables>, payments: readonly Payment[]) {
   const reference = sql<string>`given.reference collate "C"`
   return (
     db
-      // Whether a standby has the rows that this reads is not known, so the answer waits for one.
+      // The standby may not have the rows that this reads yet, so the answer waits for it.
       .with(
         (cte) => cte('logged').materialized(),
         (qb) => qb.selectNoFrom(sql`${forceReplicationWait()}`.as('mark')),
       )
       .selectFrom(['logged', GIVEN.from(sql.val(GIVEN.json(given)))])
-      // Limit is a fence: without it PostgreSQL makes a join of this, and one that was planned for few payments reads all.
+      // PostgreSQL would make a join of this, and one that was planned for few payments may read all of them. `limit` is a
+      // fence: it keeps this a look-up by the unique index for each row.
       .crossJoinLateral((eb) =>
         eb
           .selectFrom('payments as p')

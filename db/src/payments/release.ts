@@ -3,17 +3,18 @@ import type { Tables } from '../tables.ts'
 import type { NewClaim } from './claim.ts'
 import { fromNow } from './row.ts'
 
-/** Locks a payment, and says whether this claim still holds it, or has settled it. */
+/** Locks a payment. Returns whether this claim still holds it, or has settled it. */
 export async function lockClaimed(tx: Transaction<Tables>, { id, token }: NewClaim): Promise<boolean> {
   const row = await tx.selectFrom('payments').select('claim_token').where('id', '=', id).forUpdate().executeTakeFirst()
   return row?.claim_token === token
 }
 
 /**
- * Why a claim ends although its payment is not settled:
- * `unanswered`: the attempt got no answer, and counts. `refused`: the provider refused the payment's form, which counts
- * as a refusal. `pending`: the provider answered that it has not decided yet, which ends both counts. `uncounted`: none of
- * these.
+ * Why a claim ends without a settlement:
+ * - `unanswered`: the attempt got no answer. It counts.
+ * - `refused`: the provider refused the payment's form. It counts as a refusal.
+ * - `pending`: the provider has not decided yet. Both counts become 0.
+ * - `uncounted`: none of these.
  */
 export type Cause = 'unanswered' | 'refused' | 'pending' | 'uncounted'
 
@@ -21,11 +22,11 @@ export type Cause = 'unanswered' | 'refused' | 'pending' | 'uncounted'
 export interface Counts {
   attempts: number
   refusals: number
-  /** How long ago the provider first said that it has not decided yet. Undefined: it never said so. */
+  /** Time since the provider first answered that it has not decided yet. Undefined if it never did. */
   pendingMs: number | undefined
 }
 
-/** Ends the claim of a locked payment. No claim succeeds before the delay, which follows from its counts, has passed. */
+/** Ends the claim of a locked payment. The next claim succeeds after the delay that `delayMsAfter` returns for its counts. */
 export async function saveRetry(
   tx: Transaction<Tables>,
   id: string,
@@ -68,7 +69,7 @@ function countedFor(cause: Cause, eb: ExpressionBuilder<Tables, 'payments'>) {
     case 'refused':
       return { refusals: eb('refusals', '+', 1) }
     case 'pending':
-      // From then on the provider is asked for the charge first, without an attempt that says so.
+      // From then on the provider is asked for the charge first, although `attempts` is 0.
       return {
         attempts: 0,
         refusals: 0,
@@ -82,10 +83,10 @@ function countedFor(cause: Cause, eb: ExpressionBuilder<Tables, 'payments'>) {
 }
 
 /**
- * Takes a payment out of the pipeline, PENDING, until an operator decides.
+ * Parks a payment: it stays PENDING, outside of the pipeline, until an operator decides.
  *
- * @param attempts for which it is parked, a lease that ran out among them
- * @returns false when it is settled, parked or leased by now, or was requeued and has others
+ * @param attempts the attempts for which it is parked, with that of a lease that ran out
+ * @returns false if the payment is settled, parked or leased by now, or has other attempts since an operator requeued it
  */
 export async function parkPayment(tx: Transaction<Tables>, id: string, attempts: number): Promise<boolean> {
   const parked = await tx
@@ -103,13 +104,13 @@ export async function parkPayment(tx: Transaction<Tables>, id: string, attempts:
 export interface ReleasedPayment {
   parked: boolean
   refusals: number
-  /** Until it may be claimed again. */
+  /** Time until it may be claimed again. */
   delayMs: number
 }
 
 /**
- * A PENDING payment that nobody holds, after so many attempts. For who gave his claim back, and does not know whether that
- * committed. Whoever else has given the payment back since has scheduled it as well.
+ * Finds out whether a release has committed whose COMMIT is in doubt: the payment is PENDING, no claim holds it, and it has
+ * this number of `attempts`. If another worker has released it since, that worker has scheduled its retry too.
  */
 export async function findReleased(
   tx: Transaction<Tables>,

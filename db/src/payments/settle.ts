@@ -25,6 +25,35 @@ const GIVEN = recordSet('given', {
   message_ids: 'uuid[]',
 })
 
+/**
+ * Locks payments, and settles those that are PENDING and held by their claims: status, event and outbox messages, in one
+ * statement. A claim that does not hold its payment is fenced: nothing is written for it.
+ *
+ * @param waits whether to wait for the locks of other sessions
+ * @returns for each, in their order, the status that its claim has given it, now or in an earlier attempt: a payment keeps
+ * the token that settled it. Undefined where the claim does not hold the payment. `ALONE` where another session has locked
+ * it and `waits` is false
+ */
+export async function settlePayments(
+  tx: Transaction<Tables>,
+  settlements: readonly SettlementWrite[],
+  waits = true,
+): Promise<(PaymentStatus | typeof ALONE | undefined)[]> {
+  const rows = await (waits ? WAITING : SKIPPING_LOCKED)(tx, {
+    settlements: GIVEN.json(settlements.map(toRow)),
+    events: eventsJson(settlements),
+    messages: messagesJson(settlements.flatMap(({ messages }) => messages)),
+  })
+  const found = new Map(rows.map((row) => [row.place, row]))
+  return settlements.map(({ payment }, place) => {
+    const before = found.get(place)
+    if (!before && !waits) return ALONE
+    if (!before?.is_held) return undefined
+    if (before.status !== 'PENDING') return before.status
+    return before.is_settled ? payment.status : undefined
+  })
+}
+
 interface Values {
   settlements: string
   events: string
@@ -97,35 +126,6 @@ const statement = (waits: boolean) =>
 
 const WAITING = statement(true)
 const SKIPPING_LOCKED = statement(false)
-
-/**
- * Locks payments, and settles those that are PENDING and held by their claims: status, event and outbox messages, in one
- * statement. A claim that does not hold its payment is fenced: nothing is written for it.
- *
- * @param waits whether to wait for the locks of other sessions
- * @returns for each, in their order, the status that its claim has given it, now or in an earlier attempt: a payment keeps
- * the token that settled it. Undefined where the claim does not hold the payment. `ALONE` where another session has locked
- * it and `waits` is false
- */
-export async function settlePayments(
-  tx: Transaction<Tables>,
-  settlements: readonly SettlementWrite[],
-  waits = true,
-): Promise<(PaymentStatus | typeof ALONE | undefined)[]> {
-  const rows = await (waits ? WAITING : SKIPPING_LOCKED)(tx, {
-    settlements: GIVEN.json(settlements.map(toRow)),
-    events: eventsJson(settlements),
-    messages: messagesJson(settlements.flatMap(({ messages }) => messages)),
-  })
-  const found = new Map(rows.map((row) => [row.place, row]))
-  return settlements.map(({ payment }, place) => {
-    const before = found.get(place)
-    if (!before && !waits) return ALONE
-    if (!before?.is_held) return undefined
-    if (before.status !== 'PENDING') return before.status
-    return before.is_settled ? payment.status : undefined
-  })
-}
 
 function toRow({ payment, token, messages }: SettlementWrite, place: number) {
   return {

@@ -32,21 +32,9 @@ const FAILED_LOOKS = 3
  */
 export function createHostWatch({ hosts, timelines, configOf, logger }: HostWatchOptions): HostWatch {
   const stopping = new AbortController()
-  const systems = new Map<Host, string>()
+  const compare = createClusterCheck(logger)
   let loops: Promise<unknown> | undefined
   let firstLooks: Promise<unknown> | undefined
-  let areApart = false
-
-  /** Alerts the operator when not all hosts belong to one cluster. */
-  function compare(host: Host, system: string): void {
-    systems.set(host, system)
-    const areNow = new Set(systems.values()).size > 1
-    if (areNow && !areApart)
-      logger.error('database hosts belong to different clusters, payments may be stored in different databases', {
-        hosts: [...systems].map(([{ name }, own]) => `${name}: ${own}`),
-      })
-    areApart = areNow
-  }
 
   async function look(session: Session, host: Host, isNew: boolean): Promise<void> {
     const end = () => session.connection.stream.destroy(new Error('no answer in time'))
@@ -105,5 +93,20 @@ export function createHostWatch({ hosts, timelines, configOf, logger }: HostWatc
       stopping.abort()
       await loops
     },
+  }
+}
+
+/** Logs an error when not all hosts belong to one cluster, which its servers' system identifiers show. */
+function createClusterCheck(logger: Logger): (host: Host, system: string) => void {
+  const systems = new Map<Host, string>()
+  let areApart = false
+  return (host, system) => {
+    systems.set(host, system)
+    const areNow = new Set(systems.values()).size > 1
+    if (areNow && !areApart)
+      logger.error('database hosts belong to different clusters, payments may be stored in different databases', {
+        hosts: [...systems].map(([{ name }, own]) => `${name}: ${own}`),
+      })
+    areApart = areNow
   }
 }

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { settlePayment } from '@cashflow/domain'
 import { buryMessage, createTopics, outboxLagMs, promoteDue, resolveDeadLettersOf } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
@@ -17,12 +18,12 @@ import {
 } from './former-database.ts'
 
 const COUNT = 300
-// Letters, digits and punctuation, whose order every collation has its own ideas about.
+// Letters, digits and punctuation: collations differ in their order.
 const REFERENCES = Array.from({ length: COUNT }, (_, n) => `${'aBcD'[n % 4]}${n % 3 === 0 ? '-' : ''}Ref_${n * 7919}`)
 const LONG = 'x'.repeat(255)
 const LETTER = { topic: 't', payload: {}, reason: 'r', attempts: 3 }
 
-describe('a changed collation', () => {
+describe('migrate', () => {
   let former: FormerDatabase
   let db: Kysely<Tables>
 
@@ -38,7 +39,7 @@ describe('a changed collation', () => {
   const created = (reference: string) => ({ ...newPayment(reference), requestId: 'r', messages: [] })
   const insert = (references: readonly string[]) =>
     storePayments(db, references.map(created), { redriveAfterMs: 60_000 })
-  /** As the version before stored them, which knew no `collate`. */
+  /** Inserts payments as the version before did, without `collate`. */
   async function insertFormerly(references: readonly string[]): Promise<number> {
     const rows = references.map((reference) => ({ id: uuidv7(), reference }))
     const { rows: inserted } = await sql`
@@ -62,10 +63,10 @@ describe('a changed collation', () => {
   async function changeOrder(): Promise<void> {
     await changeLocale(former, 'en-US-u-kn-true-kf-upper-kr-latn-digit')
     if (db !== former.db) await db.destroy()
-    db = open(former.url) // Sessions that are open keep the order of before.
+    db = open(former.url) // Open sessions keep the former order.
   }
 
-  it('lets no reference be stored twice in a migrated database', async () => {
+  it('keeps references unique when the collation of a migrated database changes', async () => {
     await migrateAll(db)
     await insert(REFERENCES)
     await changeOrder()
@@ -75,7 +76,7 @@ describe('a changed collation', () => {
     expect(holders.map(({ paymentId }) => paymentId)).to.have.members(stored.map(({ id }) => id))
   })
 
-  it('hides no refused message and no dead letter from who looks it up by its topic or key in a migrated database', async () => {
+  it('lets look-ups by topic or key find each refused message and dead letter after the collation changes', async () => {
     await migrateAll(db)
     await sql`
       insert into outbox_scheduled (lane, message_id, key, topic, payload, created_at, due_at, refused)
@@ -94,7 +95,7 @@ describe('a changed collation', () => {
     expect((await sql`select 1 from dead_letters where resolved_at is null`.execute(db)).rows).to.deep.equal([])
   })
 
-  it('let references be stored twice before: they are listed by id, and nothing is changed', async () => {
+  it('lists payments that a changed collation let in twice by their ids, and changes nothing', async () => {
     await insertFormerly([...REFERENCES, LONG])
     await changeOrder()
     const twice = await insertFormerly(REFERENCES)
@@ -110,7 +111,7 @@ describe('a changed collation', () => {
     expect(await structure()).to.deep.equal(before)
     const stored = await payments()
     expect(listed).to.have.members(stored.slice(COUNT + 1).map(({ id }) => id))
-    // What a service of the version before asks for when it starts.
+    // A service of the version before looks for this row when it starts.
     expect((await sql`select 1 from kysely_migration where name = '0006_refused_topics'`.execute(db)).rows).length(1)
   })
 
@@ -120,11 +121,11 @@ describe('a changed collation', () => {
         select relname, relfilenode from pg_class where relnamespace = 'public'::regnamespace order by 1`.execute(db)
     ).rows
 
-  it('let references be stored twice before: set aside, each keeps status and money, and says so in its history', async () => {
+  it('sets duplicate payments aside: each keeps status and money, and its history has the former reference', async () => {
     await insertFormerly(REFERENCES)
     await changeOrder()
     const twice = await insertFormerly(REFERENCES)
-    await sql`drop index payments_redrive`.execute(db) // Whatever the payments are indexed by.
+    await sql`drop index payments_redrive`.execute(db) // The search for duplicates must not depend on this index.
     const before = await payments()
     const { applied } = await migrateAll(db, { setAsideDuplicates: true })
     expect(applied).to.include('0008_text_by_bytes')
@@ -132,41 +133,44 @@ describe('a changed collation', () => {
     const changed = after.filter(({ reference }, index) => reference !== before[index]?.reference)
     expect(changed).to.have.length(twice)
     for (const [index, { id, reference, ...rest }] of after.entries()) {
-      const { reference: referenceBefore, id: idBefore, ...restBefore } = before[index] ?? ({} as never)
+      const { reference: referenceBefore, id: idBefore, ...restBefore } = defined(before[index], 'payment before')
       expect({ id, ...rest }).to.deep.equal({ id: idBefore, ...restBefore })
       if (index < COUNT) expect(reference).to.equal(referenceBefore)
       else expect(reference).to.equal(`${referenceBefore}#${id}`)
     }
-    const [one] = changed
+    const one = defined(changed[0], 'changed payment')
     const events = await db
       .selectFrom('payment_events')
       .select(['sequence', 'type', 'actor', 'data'])
-      .where('payment_id', '=', one?.id ?? '')
+      .where('payment_id', '=', one.id)
       .orderBy('sequence')
       .execute()
-    const first = before.find(({ reference }) => one?.reference.startsWith(`${reference}#`))
+    const first = defined(
+      before.find(({ reference }) => one.reference.startsWith(`${reference}#`)),
+      'first payment',
+    )
     expect(events.slice(1)).to.deep.equal([
       {
-        sequence: 3, // 2 is that of its end.
+        sequence: 3, // 2 belongs to the event that settles the payment.
         type: 'payment.reference_changed',
         actor: 'migrate',
-        data: { reference: one?.reference, reference_before: first?.reference, duplicate_of: first?.id },
+        data: { reference: one.reference, reference_before: first.reference, duplicate_of: first.id },
       },
     ])
-    // And the client who sends it again hears of the first.
-    const [holder] = await insert([first?.reference ?? ''])
-    expect(holder?.paymentId).to.equal(first?.id)
-    // And the payment that was set aside still reaches its end.
-    const [payment, token] = [await findPayment(db, one?.id ?? ''), uuidv7()]
-    if (!payment) throw new Error('The payment is gone')
+    // A client that sends the reference again gets the first payment.
+    const [holder] = await insert([first.reference])
+    expect(holder?.paymentId).to.equal(first.id)
+    // The payment that was set aside can still be settled.
+    const [payment, token] = [await findPayment(db, one.id), uuidv7()]
+    if (!payment) throw new Error('bug: the payment is not stored')
     await claimPayments(db, [{ id: payment.id, token }], { leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 })
     const settlement = settlePayment(payment, { outcome: 'approved' }, new Date())
-    if (!settlement.settled) throw new Error('The payment has ended')
+    if (!settlement.settled) throw new Error('bug: the payment is settled')
     const settling = { ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }
     expect(await storeSettlements(db, [settling])).to.deep.equal(['SUCCESS'])
   })
 
-  it('let a reference of 255 characters be stored twice before: set aside, it keeps to that length', async () => {
+  it('sets aside duplicates of a reference of 255 characters, and keeps to that length', async () => {
     await sql`alter table payments drop constraint payments_merchant_id_reference_key`.execute(db)
     await insertFormerly([LONG, LONG, LONG])
     await migrateAll(db, { setAsideDuplicates: true })
@@ -175,7 +179,7 @@ describe('a changed collation', () => {
     for (const { id, reference } of later) expect(reference).to.equal(`${LONG.slice(0, 255 - 37)}#${id}`)
   })
 
-  it('finds duplicates that come between the look and the index', async () => {
+  it('finds duplicates that services store between the search and the creation of the index', async () => {
     await sql`alter table payments drop constraint payments_merchant_id_reference_key`.execute(db)
     await migrateUpTo(db, '0007_pruned_references')
     let late: Promise<number> | undefined
@@ -203,7 +207,7 @@ describe('a changed collation', () => {
     expect(stored.map(({ reference }) => reference)).to.deep.equal(['late', `late#${stored[1]?.id}`])
   })
 
-  it('let dead letters be stored twice before: set aside, the later ones are resolved, and messages wait', async () => {
+  it('sets duplicate dead letters aside: the later ones are resolved, and messages of the outbox are scheduled', async () => {
     await sql`drop index dead_letters_unresolved`.execute(db)
     const bury = (source: string) =>
       db.transaction().execute((tx) => buryMessage(tx, { ...LETTER, key: 'k', messageId: uuidv7(), source }))

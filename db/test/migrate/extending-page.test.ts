@@ -1,6 +1,7 @@
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { defined } from '@cashflow/async'
 import { REPOSITORY } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
@@ -8,12 +9,13 @@ import { createTestStore } from '../test-store.ts'
 import { FOLDER, migrateAll } from './former-database.ts'
 
 describe('the migration in docs/extending.md', () => {
-  it('has the next free number, runs on a migrated database, and lets a payment have the new status', async () => {
+  it('has the next free number, runs on a migrated database, and allows the new status', async () => {
     const page = await readFile(join(REPOSITORY, 'docs/extending.md'), 'utf8')
-    const [, name = '', text = ''] = /`db\/migrations\/(\w+)\.sql`.*?```sql\n(.+?)```/s.exec(page) ?? []
+    const found = /`db\/migrations\/(\w+)\.sql`.*?```sql\n(.+?)```/s.exec(page)
+    const [name, text] = [defined(found?.[1], 'name of a migration'), defined(found?.[2], 'text of a migration')]
     const [, needed] = /SCHEMA_NEEDED = '(\w+)'/.exec(page) ?? []
     expect(needed).to.equal(name)
-    const last = (await readdir(FOLDER)).sort().at(-1) ?? ''
+    const last = defined((await readdir(FOLDER)).sort().at(-1), 'migration file')
     expect(Number(name.slice(0, 4)), name).to.equal(Number(last.slice(0, 4)) + 1)
 
     const store = await createTestStore()

@@ -10,16 +10,16 @@ import { createDatabase, type Tables } from '../../src/index.ts'
 import { migrate } from '../../src/migrate/migrate.ts'
 
 export const FOLDER = join(REPOSITORY, 'db/migrations')
-/** The newest migration of the version that kept its record in `kysely_migration`. */
+/** The newest migration of the version that recorded migrations in `kysely_migration`. */
 const FORMER = '0006_refused_topics'
 
 export const logger = createLogger({ service: 'test', level: 'error' })
 
-/** As the program runs it. */
+/** Runs `migrate` on the repository's migrations. */
 export const migrateAll = (db: Kysely<Tables>, options: Partial<Parameters<typeof migrate>[1]> = {}) =>
   migrate(db, { folder: FOLDER, logger, ...options })
 
-/** Applies only the migrations up to this one. */
+/** Applies the migrations up to `newest`. */
 export async function migrateUpTo(db: Kysely<Tables>, newest: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
   const files = (await readdir(FOLDER)).filter((file) => file <= `${newest}.sql`)
@@ -35,7 +35,7 @@ export interface FormerDatabase {
   drop(): Promise<void>
 }
 
-/** A database without tables. With an ICU locale its text is sorted by that, until `changeLocale`. */
+/** Creates a database without tables. With `icuLocale`, that locale orders its text until `changeLocale`. */
 export async function createEmptyDatabase(icuLocale?: string): Promise<FormerDatabase> {
   const made = await createTestDatabase()
   const database = icuLocale === undefined ? await emptied(made) : await recreated(made, icuLocale)
@@ -50,14 +50,14 @@ export async function createEmptyDatabase(icuLocale?: string): Promise<FormerDat
   }
 }
 
-/** A database as the version before left it, with its own migrator. */
+/** Creates a database that the migrator of the version before has migrated. */
 export async function createFormerDatabase(icuLocale?: string): Promise<FormerDatabase> {
   const database = await createEmptyDatabase(icuLocale)
   await migrateFormer(database.db)
   return database
 }
 
-/** What the migrator of the version before does. */
+/** Migrates as the version before did, with Kysely's Migrator. */
 export async function migrateFormer(db: Kysely<Tables>): Promise<void> {
   const files = (await readdir(FOLDER)).filter((file) => file <= `${FORMER}.sql`)
   const read = async (file: string) => [file.slice(0, -4), await readFile(join(FOLDER, file), 'utf8')] as const
@@ -73,12 +73,12 @@ export async function migrateFormer(db: Kysely<Tables>): Promise<void> {
   if (error) throw error
 }
 
-/** What a new version of the system's libraries does to a database: its text is sorted in another order from now on. */
+/** Changes the order of a database's text, as an update of the system's libraries does. New sessions use the new order. */
 export async function changeLocale({ db, name }: FormerDatabase, icuLocale: string): Promise<void> {
   await sql`update pg_database set datlocale = ${icuLocale} where datname = ${name}`.execute(db)
 }
 
-/** Like the pool of the program. */
+/** Opens a pool like that of `npm run migrate`. */
 export function open(url: string, poolMax = 4): Kysely<Tables> {
   return createDatabase({ url, applicationName: 'cashflow-migrate', poolMax, statementMs: 0, logger })
 }

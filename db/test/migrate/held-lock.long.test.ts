@@ -9,7 +9,7 @@ import { createFormerDatabase, logger, migrateAll } from './former-database.ts'
 
 const CLIENTS = 8
 
-/** As services do: their limit for locks is as long as the migration's, and may run out first. */
+/** Retries as services do. Their lock timeout equals the migration's, so either of them can end first. */
 async function persist(work: () => Promise<unknown>): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -20,8 +20,8 @@ async function persist(work: () => Promise<unknown>): Promise<void> {
   }
 }
 
-describe('a report that holds a lock that a migration needs', () => {
-  it('delays the migration, which says so and tries again, and no payment fails', async () => {
+describe('migrate', () => {
+  it('logs that it waits, and retries, while a report holds a lock that it needs, and fails no payment', async () => {
     const database = await createFormerDatabase()
     const open = (applicationName: string, poolMax: number) =>
       createDatabase({ url: database.url, applicationName, poolMax, idleInTransactionMs: 0, logger })

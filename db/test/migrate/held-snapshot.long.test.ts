@@ -7,16 +7,16 @@ import { createFormerDatabase, logger, migrateAll, migrateUpTo } from './former-
 
 const HELD_MS = 30_000
 
-describe('a report that holds its snapshot for 30 s', () => {
+describe('migrate', () => {
   for (const [what, statement] of [
-    ['of another table', 'select 1 from merchants'],
-    ['of payments', 'select 1 from payments'],
+    ['another table', 'select 1 from merchants'],
+    ['payments', 'select 1 from payments'],
   ] as const)
-    it(`${what}, delays the migration and no payment, and ends neither`, async () => {
+    it(`waits while a report holds a snapshot of ${what} for 30 s, and ends neither the report nor a payment`, async () => {
       const database = await createFormerDatabase()
-      // For the insert of this version, which the api below uses.
+      // The api below uses the insert of this version, which reads pruned_references.
       await migrateUpTo(database.db, '0007_pruned_references')
-      // A service of the version before.
+      // Named like a service of the version before.
       const api = createDatabase({ url: database.url, applicationName: 'cashflow-api', poolMax: 2, logger })
       const holder = createDatabase({
         url: database.url,
@@ -27,11 +27,11 @@ describe('a report that holds its snapshot for 30 s', () => {
       })
       const report = await holder.startTransaction().setIsolationLevel('repeatable read').execute()
       await sql.raw(statement).execute(report)
-      const told: object[] = []
-      const ended: string[] = []
+      const waits: object[] = []
+      const warnings: string[] = []
       const log = {
-        info: (message: string, fields: object) => message.includes('waits for other sessions') && told.push(fields),
-        warn: (message: string) => ended.push(message),
+        info: (message: string, fields: object) => message.includes('waits for other sessions') && waits.push(fields),
+        warn: (message: string) => warnings.push(message),
       }
       let migrated: string[] | undefined
       const migrating = migrateAll(database.db, { logger: log as never }).then(({ applied }) => {
@@ -40,7 +40,7 @@ describe('a report that holds its snapshot for 30 s', () => {
       const heldFrom = performance.now()
       let stored = 0
       while (performance.now() - heldFrom < HELD_MS) {
-        // One that had to wait for a lock of the migration would fail after 2 s.
+        // An insert that waited for a lock of the migration would fail after 2 s.
         const created = { ...newPayment(), requestId: 'r', messages: [] }
         await storePayments(api, [created], { redriveAfterMs: 60_000 })
         await storePayments(api, [{ ...newPayment(created.payment.reference), requestId: 'r', messages: [] }], {
@@ -49,15 +49,15 @@ describe('a report that holds its snapshot for 30 s', () => {
         stored += 1
         expect(migrated).to.equal(undefined)
       }
-      expect(told).to.have.length.of.at.least(1)
-      expect(told[0]).to.have.property('waits_for').with.length(1)
+      expect(waits).to.have.length.of.at.least(1)
+      expect(waits[0]).to.have.property('waits_for').with.length(1)
       expect(await sql`select 1`.execute(report))
         .to.have.property('rows')
         .with.length(1)
       await report.commit().execute()
       await migrating
       expect(migrated).to.deep.equal(['0008_text_by_bytes'])
-      expect(ended).to.deep.equal([])
+      expect(warnings).to.deep.equal([])
       const { rows } = await sql<{ count: number }>`select count(*)::int as count from payments`.execute(database.db)
       expect(rows).to.deep.equal([{ count: stored }])
       await api.destroy()

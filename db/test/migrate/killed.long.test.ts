@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { defined } from '@cashflow/async'
 import { eventually, REPOSITORY } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createFormerDatabase, type FormerDatabase, open } from './former-database.ts'
 
-describe('a migration that is killed in the middle of an index', () => {
+describe('migrate', () => {
   let database: FormerDatabase
   beforeEach(async () => {
     database = await createFormerDatabase()
@@ -21,7 +22,7 @@ describe('a migration that is killed in the middle of an index', () => {
   const ended = async (child: ChildProcess) =>
     (child.exitCode ?? child.signalCode ?? (await once(child, 'exit'))[0]) as number
 
-  /** Starts a run, and holds it in the middle of its first index. */
+  /** Starts a run, and holds it while it creates its first index. */
   async function startHeld() {
     const holder = open(database.url, 1)
     const transaction = await holder.startTransaction().setIsolationLevel('repeatable read').execute()
@@ -33,7 +34,7 @@ describe('a migration that is killed in the middle of an index', () => {
         database.db,
       )
       expect(rows).to.have.length(1)
-      return rows[0]?.pid ?? 0
+      return defined(rows[0], 'session of the run').pid
     })
     const release = async () => {
       await transaction.rollback().execute()
@@ -51,7 +52,7 @@ describe('a migration that is killed in the middle of an index', () => {
     expect(applied.rows).to.deep.equal([])
   }
 
-  it('is resumed by the next run, which waits until the server has ended what was begun', async () => {
+  it('resumes a run that was killed while it created an index, once PostgreSQL has ended its statement', async () => {
     const { child, release } = await startHeld()
     child.kill('SIGKILL')
     await ended(child)
@@ -61,7 +62,7 @@ describe('a migration that is killed in the middle of an index', () => {
     await expectMigrated()
   })
 
-  it('and whose session the server ended, is resumed by the next run, which makes the index again', async () => {
+  it('resumes a killed run whose session PostgreSQL has ended, and creates its invalid index again', async () => {
     const { child, pid, release } = await startHeld()
     child.kill('SIGKILL')
     await ended(child)
@@ -78,7 +79,7 @@ describe('a migration that is killed in the middle of an index', () => {
     await expectMigrated()
   })
 
-  it('goes on by itself, where only its session was ended', async () => {
+  it('continues when PostgreSQL ends its session while it creates an index', async () => {
     const { child, pid, release } = await startHeld()
     await sql`select pg_terminate_backend(${pid})`.execute(database.db)
     await release()

@@ -12,13 +12,13 @@ import {
   open,
 } from './former-database.ts'
 
-describe('the record of migrations', () => {
+describe('migrate', () => {
   let database: FormerDatabase
   afterEach(() => database.drop())
 
   const run = async (statement: string) => (await sql.raw(statement).execute(database.db)).rows
   const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
-  /** Sessions of the role find their tables there from now on. */
+  /** Sets the search_path of new sessions, and opens a pool of them. */
   async function searchPath(path: string) {
     await run(`alter database ${database.name} set search_path = ${path}`)
     return open(database.url)
@@ -28,7 +28,7 @@ describe('the record of migrations', () => {
     insert into kysely_migration values ('2024_01_users', '2024-01-01T00:00:00.000Z');
     create table users (id int)`
 
-  it('of an earlier version is copied once, and stays for its services', async () => {
+  it('copies the record of an earlier version once, and keeps it for services of that version', async () => {
     database = await createFormerDatabase()
     const former = await run('select * from kysely_migration order by name')
     const { applied } = await migrateAll(database.db)
@@ -40,16 +40,16 @@ describe('the record of migrations', () => {
     expect((await migrateAll(database.db)).applied).to.deep.equal([])
   })
 
-  it('takes in what the migrator of an earlier version applies after the table was made', async () => {
+  it('copies records that the migrator of an earlier version adds after cashflow_migration was created', async () => {
     database = await createEmptyDatabase()
-    await migrateUpTo(database.db, '0000') // As a run that was killed early leaves it.
+    await migrateUpTo(database.db, '0000') // Creates cashflow_migration without any row.
     await migrateFormer(database.db)
     const { applied } = await migrateAll(database.db)
     expect(applied).to.deep.equal(['0007_pruned_references', '0008_text_by_bytes', '0009_drop_former_indexes'])
     expect(await run('select name from cashflow_migration')).to.have.length(9)
   })
 
-  it('of another Kysely application in the same schema is left alone', async () => {
+  it('ignores the kysely_migration of another application in the same schema', async () => {
     database = await createEmptyDatabase()
     await run(FOREIGN)
     const { applied } = await migrateAll(database.db)
@@ -58,14 +58,14 @@ describe('the record of migrations', () => {
     await ensureSchema(database.db)
   })
 
-  it('of another application with names like ours is not trusted without our tables', async () => {
+  it('ignores a kysely_migration with names like ours if our tables are missing', async () => {
     database = await createEmptyDatabase()
     await run(FOREIGN)
     await run("update kysely_migration set name = '0001_payments'")
     expect((await migrateAll(database.db)).applied).to.include('0001_payments')
   })
 
-  it('is kept in the schema that search_path names, whatever is in another', async () => {
+  it('keeps its record in the schema that search_path names, although another schema has a kysely_migration', async () => {
     database = await createEmptyDatabase()
     await run(FOREIGN)
     await run('create schema cashflow')
@@ -86,7 +86,7 @@ describe('the record of migrations', () => {
     await db.destroy()
   })
 
-  it('does not need a table of another application that may not be read', async () => {
+  it('needs no right to read the kysely_migration of another application', async () => {
     database = await createEmptyDatabase()
     await run(`create role ${database.name} login password 'p'; create schema own authorization ${database.name}`)
     await run(FOREIGN)
@@ -101,7 +101,7 @@ describe('the record of migrations', () => {
     await run(`drop schema own cascade; drop role ${database.name}`)
   })
 
-  it('has no place where search_path names no schema that exists, which is said', async () => {
+  it('fails if search_path names no schema that exists, and names search_path in the error', async () => {
     database = await createEmptyDatabase()
     const db = await searchPath('cashflow')
     const error = await reasonOf(migrateAll(db))

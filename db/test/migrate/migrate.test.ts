@@ -9,7 +9,7 @@ import { ensureSchema, SCHEMA_NEEDED, SchemaError } from '../../src/migrate/sche
 import { createTestStore, type TestStore } from '../test-store.ts'
 import { FOLDER, migrateAll } from './former-database.ts'
 
-describe('migrations', () => {
+describe('migrate', () => {
   let store: TestStore
   beforeEach(async () => {
     store = await createTestStore()
@@ -23,12 +23,12 @@ describe('migrations', () => {
       (error: Error) => error,
     )
 
-  it('are needed up to the newest one', async () => {
+  it('SCHEMA_NEEDED is the newest migration that does not wait for services to stop', async () => {
     const expected = (await readMigrations(FOLDER)).filter((file) => file.kind === 'whole' || file.after === undefined)
     expect(expected.at(-1)?.name).to.equal(SCHEMA_NEEDED)
   })
 
-  it('apply once, however many runners start at the same time', async () => {
+  it('applies each migration once, however many runs start at the same time', async () => {
     await empty()
     const migrated = await Promise.all([migrateAll(store.db), migrateAll(store.db), migrateAll(store.db)])
     expect(migrated.flatMap(({ applied }) => applied)).to.deep.equal([
@@ -45,7 +45,7 @@ describe('migrations', () => {
     expect(await refusal()).to.equal(undefined)
   })
 
-  it('are missed by a service that needs them, which says what to run', async () => {
+  it('ensureSchema refuses a database that lacks the needed migration, and names the command to run', async () => {
     await empty()
     expect(await refusal()).to.be.instanceOf(SchemaError)
     await migrateAll(store.db)
@@ -53,7 +53,7 @@ describe('migrations', () => {
     expect((await refusal())?.message).to.include('npm run migrate')
   })
 
-  it('run as a program, and say what they did', async () => {
+  it('logs that it has migrated the schema, or that the schema is up to date', async () => {
     await empty()
     const program = [join(REPOSITORY, 'db/src/migrate-main.ts')]
     const run = () =>
@@ -64,7 +64,7 @@ describe('migrations', () => {
     expect((await run()).stdout).to.include('schema is up to date')
   })
 
-  it('fail with exit code 1 on a database that is not there', async () => {
+  it('exits with 1 if the database does not exist, and names the settings to check', async () => {
     const env = { DATABASE_URL: `${store.database.url}_missing`, APP_ENV: 'production' }
     const failed = await promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts')], {
       env,

@@ -23,7 +23,7 @@ describe('npm run migrate', () => {
     return running.then((output) => ({ code: 0, ...output })).catch((failed) => failed)
   }
 
-  it('refuses an argument that it does not know with exit code 2, and says which it knows', async () => {
+  it('refuses an unknown argument with exit code 2, and prints its usage', async () => {
     const { code, stderr } = await run('--set-aside')
     expect(code).to.equal(2)
     expect(stderr)
@@ -31,7 +31,7 @@ describe('npm run migrate', () => {
       .and.not.match(/\n +at /)
   })
 
-  it('ends with exit code 1 and lists payments that are stored twice, and makes them unique when it is told to', async () => {
+  it('lists payments that are stored twice and exits with 1, and makes them unique with --set-aside-duplicates', async () => {
     await sql`alter table payments drop constraint payments_merchant_id_reference_key`.execute(database.db)
     await sql`
       insert into payments (id, merchant_id, reference, amount_minor, currency, status)
@@ -50,5 +50,21 @@ describe('npm run migrate', () => {
     expect((await run('--set-aside-duplicates')).code).to.equal(0)
     const { rows } = await sql`select reference from payments order by id`.execute(database.db)
     expect(rows).to.deep.equal([{ reference: 'twice' }, { reference: `twice#${IDS[1]}` }])
+  })
+
+  it('migrates although its log cannot be written, and reports that on standard error', async () => {
+    const { stdout, stderr } = await promisify(execFile)(
+      'bash',
+      [
+        '--norc',
+        '-c',
+        '"$0" "$1" > /dev/full; echo "$?"',
+        process.execPath,
+        join(REPOSITORY, 'db/src/migrate-main.ts'),
+      ],
+      { env: { PATH: process.env.PATH, DATABASE_URL: database.url, APP_ENV: 'production' } },
+    )
+    expect(stdout).to.equal('0\n')
+    expect(stderr).to.match(/^migrate: the log cannot be written: ENOSPC: [^\n]*; going on\n$/)
   })
 })

@@ -16,7 +16,7 @@ import {
   open,
 } from './former-database.ts'
 
-describe('migration steps', () => {
+describe('migrate', () => {
   let database: FormerDatabase
   let folder: string
   beforeEach(async () => {
@@ -37,7 +37,7 @@ describe('migration steps', () => {
     run(`select relname as name, indisvalid as valid from pg_index join pg_class c on c.oid = indexrelid
       where indrelid = 'things'::regclass order by 1`)
 
-  /** A transaction that holds a lock on the table, or only a snapshot. */
+  /** Opens a transaction that keeps its snapshot and the locks of `statement`. Returns how to commit it. */
   async function hold(statement: string) {
     const holder = open(database.url, 1)
     const transaction = await holder.startTransaction().setIsolationLevel('repeatable read').execute()
@@ -55,7 +55,7 @@ describe('migration steps', () => {
       expect(waiting).to.have.length.of.at.least(1)
     })
 
-  it('make each file a transaction of its own: what came before one that fails stays', async () => {
+  it('runs each file in its own transaction: files before a failed one stay applied', async () => {
     await write('0002_broken', 'create table more (id int);\nselect 1 / 0;\n')
     await write('0003_never', 'create table never (id int);\n')
     const error = await apply().catch((error: unknown) => error)
@@ -67,7 +67,7 @@ describe('migration steps', () => {
     expect(await apply()).to.deep.equal(['0002_broken', '0003_never'])
   })
 
-  it('go on where a run stopped, and repeat no statement', async () => {
+  it('resumes steps where the last run failed, and repeats no statement', async () => {
     await apply()
     await write(
       '0002_steps',
@@ -82,7 +82,7 @@ describe('migration steps', () => {
     expect(await run('select count(*)::int as count from things')).to.deep.equal([{ count: 2 }])
   })
 
-  it('make an invalid index again, which a run that was killed left behind', async () => {
+  it('creates an invalid index again that a killed run left behind', async () => {
     await apply()
     await run('insert into things values (1, null)')
     await run('create unique index concurrently things_id on things (id)').catch(() => {})
@@ -93,7 +93,7 @@ describe('migration steps', () => {
     expect(await indexes()).to.deep.equal([{ name: 'things_id', valid: true }])
   })
 
-  it('leave no invalid index behind when there are duplicates: it would cost every insert', async () => {
+  it('drops the invalid index that duplicates leave behind, which would slow down every insert', async () => {
     await write('0002_index', '-- steps\ncreate unique index concurrently if not exists things_id on things (id);\n')
     await write(
       '0001_things',
@@ -103,7 +103,7 @@ describe('migration steps', () => {
     expect(await indexes()).to.deep.equal([])
   })
 
-  it('of two runners are done once, while an index of the first one waits for a snapshot', async () => {
+  it('runs each step once for two runs, while an index of the first run waits for a snapshot', async () => {
     await apply()
     await write(
       '0002_index',
@@ -114,7 +114,7 @@ describe('migration steps', () => {
     await waitsFor('virtualxid')
     const second = open(database.url)
     const other = apply({}, second)
-    // The second asks for the lock, and holds no snapshot that the first one would wait for.
+    // The second run polls for the lock, and holds no snapshot for which the first one would wait.
     await eventually(async () =>
       expect(
         await run(`select 1 from pg_stat_activity where datname = current_database() and state = 'idle'
@@ -128,7 +128,7 @@ describe('migration steps', () => {
     expect(await indexes()).to.deep.equal([{ name: 'things_id', valid: true }])
   })
 
-  it('are ended by a signal in the middle of an index, and make it later', async () => {
+  it('stops at a signal while it creates an index, which the next run creates', async () => {
     await apply()
     await write('0002_index', '-- steps\ncreate index concurrently if not exists things_id on things (id);\n')
     const release = await hold('select 1 from things')
@@ -142,7 +142,7 @@ describe('migration steps', () => {
     expect(await indexes()).to.deep.equal([{ name: 'things_id', valid: true }])
   })
 
-  it('leave the limits of their session as they were', async () => {
+  it('restores the timeouts of its session after creating an index', async () => {
     await write('0002_index', '-- steps\ncreate index concurrently if not exists things_id on things (id);\n')
     const single = open(database.url, 2)
     await apply({}, single)
@@ -151,7 +151,7 @@ describe('migration steps', () => {
     await single.destroy()
   })
 
-  it('that take something away wait until no service of an earlier version is connected', async () => {
+  it('leaves a migration that removes something until no service of an earlier version is connected', async () => {
     await write('0007_drop', '-- steps after 0007\nalter table things drop column name;\n')
     await write('0008_more', 'create table more (id int);\n')
     const connect = (applicationName: string) =>
@@ -168,8 +168,8 @@ describe('migration steps', () => {
   })
 })
 
-describe('an upgrade from the version before', () => {
-  it('keeps what its services look up by for as long as they are connected', async () => {
+describe('migrate', () => {
+  it('keeps the indexes that services of the version before use until they have disconnected', async () => {
     const database = await createFormerDatabase()
     const api = createDatabase({ url: database.url, applicationName: 'cashflow-api', poolMax: 1, logger })
     await sql`

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { buryMessage, listDeadLetters } from '@cashflow/outbox'
 import { type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -24,16 +25,16 @@ describe('the dead letter of a payment whose row is on a damaged page', function
   afterEach(() => store.drop())
 
   const letters = () => listDeadLetters(store.db, { limit: 10 })
-  const letterId = async () => (await letters())[0]?.id ?? ''
+  const letterId = async () => defined((await letters())[0], 'dead letter').id
   const row = () => store.db.selectFrom('payments').selectAll().where('id', '=', paymentId).executeTakeFirstOrThrow()
 
-  it('is listed, and discarded without a look at the row', async () => {
+  it('is listed and discarded without reading the row', async () => {
     expect((await letters()).map(({ key }) => key)).to.deep.equal([paymentId])
     expect(await discard(store.db, await letterId(), 'lost, and paid by hand')).to.deep.equal({ done: true })
     expect(await letters()).to.deep.equal([])
   })
 
-  it('is requeued once the page is repaired, and before that says what PostgreSQL says', async () => {
+  it('is refused with the error of PostgreSQL before the page is repaired, and requeued after that', async () => {
     const id = await letterId()
     const refused = await requeue(store.db, id)
     expect(refused).to.include({ done: false })
@@ -49,7 +50,7 @@ describe('the dead letter of a payment whose row is on a damaged page', function
     expect(requeued.attempts, 'so that the provider is asked for a charge first').to.equal(1)
   })
 
-  it('ends with the payment, when the operator settles that after the repair', async () => {
+  it('is resolved when the operator settles the payment after the repair', async () => {
     const settle = () =>
       settleByHand(store.db, { paymentId, outcome: { outcome: 'approved' }, reason: 'the bank says so' })
     expect(await settle().catch((error: Error) => error.message)).to.match(/block 0/)
@@ -59,7 +60,7 @@ describe('the dead letter of a payment whose row is on a damaged page', function
     expect(await row()).to.include({ status: 'SUCCESS' })
   })
 
-  it('is not requeued when its payment is settled by then', async () => {
+  it('is not requeued after the repair if its payment is settled', async () => {
     const id = await letterId()
     await repair()
     await store.db.updateTable('payments').set({ status: 'SUCCESS', settled_at: new Date() }).execute()

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { defined } from '@cashflow/async'
 import { buryMessage, listDeadLetters } from '@cashflow/outbox'
 import { expect } from 'chai'
 import { sql } from 'kysely'
@@ -6,7 +7,7 @@ import { discard, parkPayment, requeue, saveRetry, settleByHand } from '../../sr
 import { claimPayment, createTestStore, type TestStore } from '../test-store.ts'
 
 const APPROVED = { outcome: 'approved' } as const
-const NOT_WAITING = { done: false, why: 'No unresolved dead letter has this id.' }
+const NO_SUCH_LETTER = { done: false, why: 'No unresolved dead letter has this id.' }
 
 describe("the operator's commands", () => {
   let store: TestStore
@@ -18,7 +19,7 @@ describe("the operator's commands", () => {
   const row = (id: string) => store.db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
   const letters = (key: string) =>
     store.db.selectFrom('dead_letters').selectAll().where('key', '=', key).orderBy('id').execute()
-  const letterIdOf = async (key: string) => (await letters(key)).at(-1)?.id ?? ''
+  const letterIdOf = async (key: string) => defined((await letters(key)).at(-1), `dead letter of ${key}`).id
   const outbox = (key: string) => store.db.selectFrom('outbox_messages').selectAll().where('key', '=', key).execute()
   const bury = (source: string, key: string) =>
     store.db.transaction().execute((tx) =>
@@ -42,8 +43,8 @@ describe("the operator's commands", () => {
   }
   const claimOf = (token = randomUUID()) => ({ token, leaseMs: 20_000, attemptsMax: 3, redriveAfterMs: 60_000 })
 
-  describe('list', () => {
-    it('shows what is unresolved, the oldest first', async () => {
+  describe('dead list', () => {
+    it('returns unresolved dead letters, the oldest first', async () => {
       const [first, second, third] = [await parked(), await parked(), await parked()]
       await settleByHand(store.db, { paymentId: second, outcome: APPROVED, reason: 'x' })
       const keys = (await listDeadLetters(store.db, { limit: 1_000 })).map(({ key }) => key)
@@ -52,19 +53,19 @@ describe("the operator's commands", () => {
     })
   })
 
-  describe('requeue', () => {
-    it('gives a parked payment back to the pipeline with all its attempts but one, and resolves its letter', async () => {
+  describe('dead requeue', () => {
+    it('unparks a payment with attempts = 1, and resolves its dead letter', async () => {
       const id = await parked()
       expect(await requeue(store.db, await letterIdOf(id))).to.deep.equal({ done: true })
       const { redrive_at, ...payment } = await row(id)
       expect(payment).to.include({ status: 'PENDING', parked_at: null, attempts: 1, redrives: 0 })
       expect(Number(redrive_at)).to.be.closeTo(Date.now(), 5_000)
       expect((await letters(id))[0]).to.include({ resolution: 'requeued' })
-      // The provider is asked for the charge first where attempts were made.
+      // With attempts > 0, the provider is first asked whether an earlier attempt already charged.
       expect(await claimPayment(store.db, id, claimOf())).to.include({ verdict: 'claimed', attempts: 1 })
     })
 
-    it('keeps since when the provider has not decided, and begins to count its refusals again', async () => {
+    it('keeps provider_pending_since of a parked payment, and resets its refusals', async () => {
       const id = await parked()
       await sql`update payments set refusals = 3, provider_pending_since = now() - interval '3 days' where id = ${id}`.execute(
         store.db,
@@ -77,25 +78,25 @@ describe("the operator's commands", () => {
       expect(await claimPayment(store.db, id, claimOf())).to.include({ verdict: 'claimed', pending: true })
     })
 
-    it('gives it back once, however many operators ask at the same time', async () => {
+    it('unparks a payment once, however many operators requeue it at the same time', async () => {
       const id = await parked()
       const letterId = await letterIdOf(id)
       const results = await Promise.all(Array.from({ length: 5 }, () => requeue(store.db, letterId)))
       expect(results.filter(({ done }) => done)).to.have.length(1)
-      expect(await requeue(store.db, letterId)).to.deep.equal(NOT_WAITING)
+      expect(await requeue(store.db, letterId)).to.deep.equal(NO_SUCH_LETTER)
     })
 
-    it("puts a relay's message back into the outbox, as it was", async () => {
+    it("moves a relay's message back into the outbox unchanged", async () => {
       const key = randomUUID()
       await bury('outbox', key)
-      const [letter] = await letters(key)
-      const results = await Promise.all(Array.from({ length: 5 }, () => requeue(store.db, letter?.id ?? '')))
+      const letter = defined((await letters(key)).at(0), 'dead letter of the message')
+      const results = await Promise.all(Array.from({ length: 5 }, () => requeue(store.db, letter.id)))
       expect(results.filter(({ done }) => done)).to.have.length(1)
       const [message, ...more] = await outbox(key)
       expect(more).to.deep.equal([])
       expect(message).to.deep.include({
-        message_id: letter?.message_id,
-        lane: letter?.lane,
+        message_id: letter.message_id,
+        lane: letter.lane,
         topic: 'payment.retry',
         payload: { payment_id: key },
         headers: { 'x-request-id': 'r-1' },
@@ -104,7 +105,7 @@ describe("the operator's commands", () => {
       })
     })
 
-    it('is refused for what would die again, and for what is not there', async () => {
+    it('refuses a message that no worker can read, a payment that is not parked, and an unknown id', async () => {
       const [unreadable, unknown] = [randomUUID(), randomUUID()]
       await bury('queue', unreadable)
       await bury('worker', unknown)
@@ -112,21 +113,21 @@ describe("the operator's commands", () => {
         expect(await requeue(store.db, await letterIdOf(key))).to.include({ done: false })
         expect((await letters(key))[0]).to.include({ resolution: null })
       }
-      expect(await requeue(store.db, '999999999')).to.deep.equal(NOT_WAITING)
+      expect(await requeue(store.db, '999999999')).to.deep.equal(NO_SUCH_LETTER)
     })
   })
 
-  describe('discard', () => {
-    it('resolves a letter with the reason', async () => {
+  describe('dead discard', () => {
+    it('resolves a dead letter with the reason', async () => {
       const key = randomUUID()
       await bury('queue', key)
       const id = await letterIdOf(key)
       expect(await discard(store.db, id, 'a test of ours')).to.deep.equal({ done: true })
       expect((await letters(key))[0]).to.include({ resolution: 'discarded: a test of ours' })
-      expect(await discard(store.db, id, 'again')).to.deep.equal(NOT_WAITING)
+      expect(await discard(store.db, id, 'again')).to.deep.equal(NO_SUCH_LETTER)
     })
 
-    it('is refused for a parked payment, which nobody would see any more', async () => {
+    it('refuses the dead letter of a parked payment, which no list would show without it', async () => {
       const id = await parked()
       expect(await discard(store.db, await letterIdOf(id), 'x')).to.include({ done: false })
       expect((await letters(id))[0]).to.include({ resolution: null })
@@ -144,7 +145,7 @@ describe("the operator's commands", () => {
         .where('sequence', '>', 1)
         .execute()
 
-    it('ends a parked payment, with event, message and the end of its dead letter', async () => {
+    it('settles a parked payment with its event and message, and resolves its dead letter', async () => {
       const id = await parked()
       expect(await settle(id.toUpperCase())).to.deep.equal({ done: true })
       expect(await row(id)).to.include({ status: 'SUCCESS', parked_at: null, redrive_at: null, failure_code: null })
@@ -159,7 +160,7 @@ describe("the operator's commands", () => {
       expect((await letters(id))[0]).to.include({ resolution: 'settled as SUCCESS: the bank says so' })
     })
 
-    it('fails a payment with a code, and keeps the reason to ourselves', async () => {
+    it('fails a payment with a failure code, and publishes the code without the reason', async () => {
       const { id } = await store.insert()
       await settle(id, { outcome: 'declined', failureCode: 'fraud' })
       expect(await row(id)).to.include({ status: 'FAILED', failure_code: 'fraud' })
@@ -167,7 +168,7 @@ describe("the operator's commands", () => {
       expect((await outbox(id))[0]?.payload).to.deep.equal({ payment_id: id, status: 'FAILED', failure_code: 'fraud' })
     })
 
-    it('happens once, however many operators settle at the same time', async () => {
+    it('settles a payment once, however many operators settle it at the same time', async () => {
       const id = await parked()
       const results = await Promise.all(Array.from({ length: 8 }, () => settle(id)))
       expect(results.filter(({ done }) => done)).to.have.length(1)
@@ -175,7 +176,7 @@ describe("the operator's commands", () => {
       expect(await settle(id)).to.deep.equal({ done: false, why: 'The payment is SUCCESS already.' })
     })
 
-    it('is refused while a worker holds the payment, and afterwards that worker is refused', async () => {
+    it('refuses a payment that a worker holds, and replaces the claim after its lease has ended', async () => {
       const { id } = await store.insert()
       const claim = claimOf()
       await claimPayment(store.db, id, claim)
@@ -186,7 +187,7 @@ describe("the operator's commands", () => {
       expect((await row(id)).claim_token).to.not.equal(claim.token)
     })
 
-    it('ends a payment that the provider has not decided yet', async () => {
+    it('settles a payment that the provider has not decided yet', async () => {
       const { id } = await store.insert()
       const release = { cause: 'pending', delayMsAfter: () => 30_000, redriveAfterMs: 60_000 } as const
       await claimPayment(store.db, id, claimOf())
@@ -195,17 +196,17 @@ describe("the operator's commands", () => {
       expect(await row(id)).to.include({ status: 'SUCCESS', lease_until: null, redrive_at: null })
     })
 
-    it('ends a payment that only waits for its next attempt', async () => {
+    it('settles a payment that waits for its next attempt', async () => {
       const { id } = await store.insert()
       await sql`update payments set lease_until = now() + interval '1 minute' where id = ${id}`.execute(store.db)
       expect(await settle(id)).to.deep.equal({ done: true })
     })
 
-    it('knows no payment that is not there', async () => {
+    it('refuses an id that no payment has', async () => {
       expect(await settle(randomUUID())).to.deep.equal({ done: false, why: 'No payment has this id.' })
     })
 
-    it('leaves nothing behind when it fails half-way', async () => {
+    it('changes nothing if one of its statements fails', async () => {
       const id = await parked()
       await sql`insert into payment_events (payment_id, merchant_id, sequence, type, actor)
         select id, merchant_id, 2, 'payment.succeeded', 'test' from payments where id = ${id}`.execute(store.db)

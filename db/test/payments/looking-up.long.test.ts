@@ -37,8 +37,8 @@ const TABLES = ['payments', 'payment_events', 'outbox_messages', 'outbox_schedul
 const OTHERS = 20_000
 const REFUSED = 'receipt.requested'
 const BATCH = 100
-// What a round below asks for is some ten rows of each table, each found by a few entries of its indexes; and twice, for
-// the outbox's lag and for its oldest message, 16 messages of each of 32 lanes.
+// A round below concerns some ten rows of each table, and reads a few index entries for each. The outbox's lag and its
+// oldest message each read 16 messages of each of 32 lanes.
 const READ_MAX = 300 + 2 * 16 * 32
 
 const publisher: Publisher = {
@@ -47,14 +47,14 @@ const publisher: Publisher = {
 }
 const LIMITS = { lanesMax: 4, messagesPerLaneMax: 4, bytesMax: 1_000_000, confirmDeadlineMs: 1_000 }
 
-describe('the statements of a payment’s way', () => {
+describe('the statements about payments and messages', () => {
   let store: TestStore
   before(async () => {
     store = await createTestStore(1, undefined, 120_000)
   })
   after(() => store.drop())
 
-  /** What services do about payments and messages, with at least three. */
+  /** Executes the statements of all services for at least three payments. */
   async function round(count = 3): Promise<void> {
     const { db } = store
     const payments = Array.from({ length: count }, () => newPayment())
@@ -112,9 +112,8 @@ describe('the statements of a payment’s way', () => {
   }
 
   /**
-   * Rows and entries of indexes that a round reads, of the table that it reads most of. Dead ones count too, until
-   * somebody sees that no snapshot needs them and marks them: earlier rounds leave such, and autovacuum's ANALYZE
-   * has a snapshot.
+   * Rows and index entries that a round reads of one table: the highest of all tables. Dead entries of earlier rounds count
+   * until PostgreSQL marks them. It marks none that a snapshot may need, such as that of autovacuum's ANALYZE.
    */
   async function readMost(count?: number): Promise<number> {
     const before = await read()
@@ -122,11 +121,11 @@ describe('the statements of a payment’s way', () => {
     const after = await read()
     const counts = TABLES.map((table) => (after.get(table) ?? 0) - (before.get(table) ?? 0))
     expect(counts).not.to.include(0)
-    // Of pruned references a round looks for three that are none.
+    // A round looks for three references that are not pruned.
     return Math.max(...counts, (after.get('pruned_references') ?? 0) - (before.get('pruned_references') ?? 0))
   }
 
-  /** Of each table, up to now. */
+  /** Rows and index entries that were read until now, by table. */
   async function read(): Promise<Map<string, number>> {
     await sql`select pg_stat_force_next_flush()`.execute(store.db)
     const { rows } = await sql<{ table: string; read: number }>`
@@ -137,20 +136,20 @@ describe('the statements of a payment’s way', () => {
     return new Map(rows.map(({ table, read }) => [table, read]))
   }
 
-  it('read what they are about, and nothing of the many others that came after they were prepared', async () => {
+  it('read only the rows that they concern, of many rows that came after the plans were made', async () => {
     for (let i = 0; i < 6; i++) await round()
     await fill()
     expect(await readMost()).to.be.at.most(READ_MAX)
   })
 
-  it('read each payment of a batch, and none of them for each of the others', async () => {
+  it('read each payment of a batch once, not once for each of the others', async () => {
     await sql`vacuum analyze`.execute(store.db)
     for (let i = 0; i < 6; i++) await round(BATCH)
     await eventually(async () => expect(await readMost(BATCH)).to.be.at.most(BATCH * 20))
   })
 
   for (const few of [0, 40]) {
-    it(`read none of many others, where they were planned for ${few} rows in the place of many`, async () => {
+    it(`read none of many other rows, when ${few} rows were left of many as the plans were made`, async () => {
       const { db, database } = store
       const logger = createLogger({ service: 'test', level: 'error' })
       const reader = createDatabase({
@@ -176,7 +175,7 @@ describe('the statements of a payment’s way', () => {
     })
   }
 
-  it('read none of many others, where they were planned for few rows that were all there were', async () => {
+  it('read none of many other rows, when only few rows existed as the plans were made', async () => {
     await sql`truncate payments, payment_events, outbox_messages, outbox_scheduled, dead_letters`.execute(store.db)
     await planFor(40)
     await fill()
@@ -189,7 +188,7 @@ describe('the statements of a payment’s way', () => {
     for (let i = 0; i < 6; i++) await round()
   }
 
-  /** Others: payments that are settled, and such as wait; messages in all lanes, and such as are scheduled or refused. */
+  /** Stores settled and PENDING payments, and messages in all lanes, scheduled and refused. */
   async function fill(others = OTHERS): Promise<void> {
     const { db } = store
     const ids = Array.from({ length: others }, () => uuidv7())

@@ -17,7 +17,7 @@ interface Old {
   reference: string
 }
 
-describe('pruning, as docs/operations.md has it', () => {
+describe('pruning by the statements of docs/operations.md', () => {
   let store: TestStore
   let recipe: string[]
   before(async () => {
@@ -71,7 +71,7 @@ describe('pruning, as docs/operations.md has it', () => {
       (error: { code?: string }) => error.code,
     )
 
-  it('deletes payments that were settled long ago with their events, and no others', async () => {
+  it('deletes payments that were settled long ago, with their events, and no others', async () => {
     const gone = await Promise.all(['SUCCESS', 'FAILED'].map((status) => stored({ status })))
     const kept = await Promise.all([
       stored({ status: 'PENDING' }),
@@ -99,7 +99,7 @@ describe('pruning, as docs/operations.md has it', () => {
     expect(rows.map(({ key }) => key)).to.eql(['open', 'recent'])
   })
 
-  it('deletes 1,000 payments in a round, and all of them in the end', async () => {
+  it('deletes 1,000 payments in a round, and all of them after enough rounds', async () => {
     await Promise.all(Array.from({ length: 1_050 }, () => stored()))
     const count = async () =>
       Number(
@@ -114,7 +114,7 @@ describe('pruning, as docs/operations.md has it', () => {
     expect(await count()).to.equal(0)
   })
 
-  it('takes no second payment for a pruned reference, and names the one that had it', async () => {
+  it('lets the api store no payment with a pruned reference, and name the payment that had it', async () => {
     const { id, reference } = await stored()
     await prune()
     expect(await payments(reference)).to.eql([])
@@ -124,7 +124,7 @@ describe('pruning, as docs/operations.md has it', () => {
     expect(await payments(reference)).to.eql([])
   })
 
-  it('takes a payment once when some of its batch are pruned', async () => {
+  it('lets the api store the others of a batch when the reference of one was pruned', async () => {
     const { id, reference } = await stored()
     await prune()
     const [pruned, free] = [newPayment(reference), newPayment()].map((one) => ({
@@ -138,7 +138,7 @@ describe('pruning, as docs/operations.md has it', () => {
     expect(await events(pruned.payment.id)).to.equal(0)
   })
 
-  it('waits for an insert of the same reference that began before, which would store it a second time', async () => {
+  it('waits for an insert that began before the reference was pruned, and would store it a second time', async () => {
     const { id, reference } = await stored({ reference: 'pruned while it is inserted' })
     const blocker = await store.db.startTransaction().execute()
     const first = newPayment('a blocker, sorted before it')
@@ -165,7 +165,7 @@ describe('pruning, as docs/operations.md has it', () => {
     expect((await post(reference))?.paymentId).to.equal(id)
   })
 
-  /** Resolves when a session of this database does. */
+  /** Resolves when the condition holds for a session of this database. */
   async function waiting(condition: string): Promise<void> {
     await eventually(async () => {
       const { rows } = await run(`select 1 from pg_stat_activity where datname = current_database() and ${condition}`)
@@ -173,7 +173,7 @@ describe('pruning, as docs/operations.md has it', () => {
     })
   }
 
-  it('is refused by the database where no earlier transaction has stored the reference', async () => {
+  it('is refused by PostgreSQL unless an earlier transaction stored the reference as pruned', async () => {
     const { id } = await stored()
     const keep = sql`
       insert into pruned_references (merchant_id, reference, id, amount_minor, currency)
@@ -189,7 +189,7 @@ describe('pruning, as docs/operations.md has it', () => {
     expect(await codeOf(remove.execute(store.db))).to.equal('done')
   })
 
-  it('is refused by the database while a service of an earlier version is connected: it would take the reference again', async () => {
+  it('is refused by PostgreSQL while a service of an earlier version is connected, which would store the reference again', async () => {
     const { reference } = await stored()
     await run(recipe[0] ?? '')
     const former = await openClient(store.database.url, { application_name: 'cashflow-api' })
@@ -200,7 +200,7 @@ describe('pruning, as docs/operations.md has it', () => {
     expect(await payments(reference)).to.eql([])
   })
 
-  it('is refused by the database for a payment that is PENDING', async () => {
+  it('is refused by PostgreSQL for a PENDING payment', async () => {
     const { id } = await stored({ status: 'PENDING' })
     await sql`
       insert into pruned_references (merchant_id, reference, id, amount_minor, currency)

@@ -19,9 +19,12 @@ describe('shared look-up of host names', () => {
     }) as typeof lookup
     const rig = await startHostRig()
     const other = `localhost:${rig.host.split(':').at(-1)}`
-    await ask(rig.open([UNANSWERED, other]))
-    await Promise.all([1, 2].map(() => errorOf(rig.open([UNANSWERED, NOWHERE]))))
+    const db = rig.open([UNANSWERED, other], { poolMax: 3 })
+    await Promise.all([1, 2, 3].map(() => ask(db)))
     expect(asked).to.equal(1)
+    const unreachable = rig.open([UNANSWERED, NOWHERE], { poolMax: 3 })
+    await Promise.all([1, 2, 3].map(() => errorOf(unreachable)))
+    expect(asked).to.equal(2)
     await rig.stop()
   }).timeout(30_000)
 

@@ -1,6 +1,6 @@
 import { type Expression, type ExpressionBuilder, type SqlBool, sql, type Transaction } from 'kysely'
 import { laneOf, type NewMessage, PAYLOAD_BYTES_MAX, PayloadTooLargeError } from './message.ts'
-import type { OutboxTables } from './tables.ts'
+import { type OutboxTables, outboxOf } from './tables.ts'
 
 /**
  * Writes messages that are published after the transaction commits, and never if it does not.
@@ -79,11 +79,6 @@ interface Messages {
     headers: Readonly<Record<string, string>>
     mandatory: boolean
   }
-}
-
-// Kysely cannot check queries on the tables of a type parameter. These tables are among them.
-function outboxOf<Tables extends OutboxTables>(tx: Transaction<Tables>): Transaction<OutboxTables> {
-  return tx as unknown as Transaction<OutboxTables>
 }
 
 /**

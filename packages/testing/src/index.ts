@@ -19,7 +19,7 @@ export {
   type ReplicatedPostgresOptions,
   startReplicatedPostgres,
 } from './replicated-postgres.ts'
-export { REPOSITORY, readmeSettings } from './repository.ts'
+export { documentedSettings, REPOSITORY } from './repository.ts'
 export { answer, type Script, type ScriptedServer, type SeenRequest, startScriptedServer } from './scripted-server.ts'
 export { type LogLine, type ServiceProcess, startService } from './service-process.ts'
 export { startStopwatch } from './stopwatch.ts'

@@ -4,17 +4,20 @@ import { expect } from 'chai'
 import { REPOSITORY } from '../src/repository.ts'
 
 const PAGE = join(REPOSITORY, 'docs/guarantees.md')
+const TESTS_PAGE = join(REPOSITORY, 'docs/guarantees-tests.md')
+
+const LINK = /^\[([^\]]+)\]: (\S+)$/gm
 
 /** The page and the tests use different apostrophes. */
 const plain = (text: string) => text.replaceAll("\\'", "'").replaceAll('’', "'")
 
 describe('docs/guarantees.md', () => {
-  const page = readFileSync(PAGE, 'utf8')
-  const [promised = '', tested = ''] = page.split('\n## The tests\n')
-  const links = new Map([...page.matchAll(/^\[([^\]]+)\]: (\S+)$/gm)].map(([, name = '', path = '']) => [name, path]))
+  const promised = readFileSync(PAGE, 'utf8')
+  const tested = readFileSync(TESTS_PAGE, 'utf8')
+  const links = linksOf(tested)
   const rows = [...tested.matchAll(/^\| ([\d, ]+?) *\| \[[^\]]+\]\[([^\]]+)\] *\| `([^`]+)` *\| (.+?) *\|$/gm)].map(
     ([, numbers = '', link = '', command, title = '']) => {
-      const file = resolve(PAGE, '..', links.get(link) ?? link)
+      const file = resolve(TESTS_PAGE, '..', links.get(link) ?? link)
       return { numbers: numbers.split(', '), file, command, title }
     },
   )
@@ -45,10 +48,16 @@ describe('docs/guarantees.md', () => {
   })
 
   it('links only to existing files, and uses each link', () => {
-    const bodies = page.replace(/^\[[^\]]+\]: \S+$/gm, '')
-    for (const [name, path] of links) {
-      expect(existsSync(resolve(PAGE, '..', path)), path).to.equal(true)
-      expect(bodies, name).to.include(`][${name}]`)
+    for (const page of [promised, tested]) {
+      const body = page.replace(LINK, '')
+      for (const [name, path] of linksOf(page)) {
+        expect(existsSync(resolve(PAGE, '..', path)), path).to.equal(true)
+        expect(body, name).to.include(`][${name}]`)
+      }
     }
   })
 })
+
+function linksOf(page: string): Map<string, string> {
+  return new Map([...page.matchAll(LINK)].map(([, name = '', path = '']) => [name, path]))
+}

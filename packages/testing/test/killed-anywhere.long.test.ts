@@ -82,7 +82,7 @@ describe('process that is killed', () => {
       ['the answer to its settling', 'with "settling"', "status = 'SUCCESS'"],
       ['the answer to BEGIN of a retry', 'begin', 'true', UNKNOWN],
       ['the locked payment of a retry', 'select "claim_token"', 'true', UNKNOWN],
-      ['the answer to a scheduled retry', 'insert into outbox_scheduled', 'true', UNKNOWN],
+      ['the answer to a scheduled retry', 'insert into "outbox_scheduled"', 'true', UNKNOWN],
       ['the answer to a COMMIT of a retry', 'commit', 'attempts > 0', UNKNOWN],
     ]
 

@@ -20,7 +20,7 @@ describe('pipeline', () => {
   }).timeout(180_000)
 
   for (const role of ['api', 'relay', 'worker'] as Role[]) {
-    it(`settles 1,000 payments, each once, when a ${role} is killed under load and started again`, async () => {
+    it(`settles 1,000 payments, each once, when the ${role} is killed under load and started again`, async () => {
       let killed: Promise<unknown> | undefined
       const ids = await postAll(pipeline, (count) => {
         if (count !== PAYMENTS / 2) return

@@ -76,10 +76,10 @@ describe('services behind PgBouncer', () => {
     }).timeout(300_000)
 
   for (const [program, args] of [
-    ['migrate-main', []],
-    ['operator/dead', ['list']],
+    ['db/src/migrate-main.ts', []],
+    ['packages/cli/src/main.ts', ['dead', 'list']],
   ] as const)
-    it(`db: ${program}.ts refuses to work through PgBouncer in transaction mode, and names the remedy`, async () => {
+    it(`${program} refuses to work through PgBouncer in transaction mode, and names the remedy`, async () => {
       pgbouncer = await startPgbouncer(database.url, { poolMode: 'transaction' })
       const { code, output } = await run(program, args, pgbouncer.url)
       expect(code).to.equal(1)
@@ -88,7 +88,7 @@ describe('services behind PgBouncer', () => {
 })
 
 function run(program: string, args: readonly string[], url: string): Promise<{ code: unknown; output: string }> {
-  const file = join(REPOSITORY, `db/src/${program}.ts`)
+  const file = join(REPOSITORY, program)
   const env = { DATABASE_URL: url, APP_ENV: 'production' }
   return new Promise((resolve) =>
     execFile(process.execPath, [file, ...args], { env }, (error, stdout, stderr) =>

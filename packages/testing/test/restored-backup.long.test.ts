@@ -102,7 +102,7 @@ describe('restored backup with the steps of docs/operations.md', function () {
     expect(charged).not.to.include(ids.queued)
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      [join(REPOSITORY, 'db/src/operator/dead.ts'), 'list'],
+      [join(REPOSITORY, 'packages/cli/src/main.ts'), 'dead', 'list'],
       { cwd: tmpdir(), env: { ...process.env, DATABASE_URL: database.url } },
     )
     expect(JSON.parse(stdout)).to.include({ key: ids.queued })

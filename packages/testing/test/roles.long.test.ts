@@ -106,8 +106,8 @@ describe('database role with the grants of docs/operations.md', function () {
 
   it("lets the operator's commands list, requeue, discard and settle", async () => {
     await started().publish('no payment')
-    const command = (program: string, ...args: string[]) =>
-      execute(process.execPath, [join(REPOSITORY, `db/src/operator/${program}.ts`), ...args], {
+    const command = (...args: string[]) =>
+      execute(process.execPath, [join(REPOSITORY, 'packages/cli/src/main.ts'), ...args], {
         cwd: tmpdir(),
         env: { ...process.env, DATABASE_URL: url },
       }).then(({ stdout }) => stdout)

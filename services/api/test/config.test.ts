@@ -1,4 +1,4 @@
-import { readmeSettings } from '@cashflow/testing'
+import { documentedSettings } from '@cashflow/testing'
 import { expect } from 'chai'
 import { apiConfig, apiEnv } from '../src/config.ts'
 
@@ -17,7 +17,7 @@ describe('api settings', () => {
   it('match the table in the README', async () => {
     const defaults: Record<string, unknown> = apiEnv.parse({})
     const own = Object.keys(apiEnv.shape).map((name) => [name, String(defaults[name] ?? '')])
-    expect(await readmeSettings('api')).to.deep.equal(Object.fromEntries(own))
+    expect(await documentedSettings('api')).to.deep.equal(Object.fromEntries(own))
   })
 
   it('are rejected together, by name and without their values', () => {

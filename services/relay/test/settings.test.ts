@@ -1,4 +1,4 @@
-import { readmeSettings } from '@cashflow/testing'
+import { documentedSettings } from '@cashflow/testing'
 import { expect } from 'chai'
 import { relayEnv } from '../src/config.ts'
 
@@ -6,6 +6,6 @@ describe('settings of the relay', () => {
   it('are those of the table in the README', async () => {
     const defaults: Record<string, unknown> = relayEnv.parse({})
     const own = Object.keys(relayEnv.shape).map((name) => [name, String(defaults[name] ?? '')])
-    expect(await readmeSettings('relay')).to.deep.equal(Object.fromEntries(own))
+    expect(await documentedSettings('relay')).to.deep.equal(Object.fromEntries(own))
   })
 })

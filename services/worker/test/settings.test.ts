@@ -1,4 +1,4 @@
-import { readmeSettings } from '@cashflow/testing'
+import { documentedSettings } from '@cashflow/testing'
 import { expect } from 'chai'
 import { workerConfig, workerEnv } from '../src/config.ts'
 
@@ -6,7 +6,7 @@ describe('settings of the worker', () => {
   it('are those of the table in the README', async () => {
     const defaults: Record<string, unknown> = workerEnv.parse({})
     const own = Object.keys(workerEnv.shape).map((name) => [name, String(defaults[name] ?? '')])
-    expect(await readmeSettings('worker')).to.deep.equal(Object.fromEntries(own))
+    expect(await documentedSettings('worker')).to.deep.equal(Object.fromEntries(own))
   })
 
   for (const rate of ['0', '1', '0.7', '.25', '1.0', '0.000001']) {

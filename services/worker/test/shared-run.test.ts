@@ -26,7 +26,7 @@ describe('handler of several deliveries of one payment at the same time', () => 
         return charge.promise
       },
     }
-    ;({ handle } = createTestHandler(payments, provider, { chargesMax: 1 }))
+    ;({ handle } = createTestHandler(payments, provider, { chargesMax: 1, random: () => 1 }))
     id = await payments.pending()
   })
 

@@ -79,6 +79,7 @@ export interface PaymentWriterOptions {
 export function createPaymentWriter({ db, notifier, redriveAfterMs }: PaymentWriterOptions): PaymentWriter {
   const group = createGroupCommit({
     async commit(batch: readonly PaymentInsert[]): Promise<ReferenceHolder[]> {
+      // Payments, their events and their outbox messages are stored together, or not at all.
       const inserted = await db
         .transaction()
         .execute((tx) => insertPayments(lastStatement(tx), batch, { redriveAfterMs }))

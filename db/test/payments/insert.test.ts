@@ -7,7 +7,7 @@ import { createTestStore, newPayment, storePayments, type TestStore } from '../t
 
 const OPTIONS = { redriveAfterMs: 60_000 }
 
-describe('inserting payments together', () => {
+describe('insertPayments and findHolders', () => {
   let store: TestStore
   before(async () => {
     store = await createTestStore()
@@ -29,7 +29,7 @@ describe('inserting payments together', () => {
   const insertedIds = async (...payments: PaymentInsert[]) =>
     (await insert(...payments)).map(({ paymentId }) => paymentId)
 
-  it('stores payments with their events, and finds them again', async () => {
+  it('stores payments with their events', async () => {
     const [one, two] = [created(), created()]
     expect(await insertedIds(one, two)).to.deep.equal([one.payment.id, two.payment.id])
     for (const { payment } of [one, two]) {
@@ -41,6 +41,14 @@ describe('inserting payments together', () => {
     }
   })
 
+  it('stores none of a payment, its event and its message when one of them fails', async () => {
+    const whole = created()
+    const messages = withMessage(whole).messages.map((message) => ({ ...message, messageId: 'not a UUID' }))
+    expect(await insert({ ...whole, messages }).catch(({ code }) => code)).to.equal('22P02')
+    expect(await findPayment(store.db, whole.payment.id)).to.equal(undefined)
+    expect(await history(whole.payment.id)).to.deep.equal([])
+  })
+
   it('keeps a reference, an amount and an event as they were given', async () => {
     const reference = `"\\" ${randomUUID()} {} null é 💶 \u2028 '`
     const money = { amountMinor: AMOUNT_MINOR_MAX, currency: 'ETB' as const }
@@ -50,18 +58,18 @@ describe('inserting payments together', () => {
     expect((await history(payment.id))[0]).to.deep.include({ data: event.data, created_at: payment.createdAt })
   })
 
-  it('names the payment that has the reference, and stores nothing for it', async () => {
+  it('stores nothing for a payment whose reference is taken, and names the payment that has it', async () => {
     const first = await store.insert()
-    const [twin, other] = [created(first.reference), created()]
-    expect(await insertedIds(twin, other)).to.deep.equal([first.id, other.payment.id])
-    expect(await findPayment(store.db, twin.payment.id)).to.equal(undefined)
-    expect(await history(twin.payment.id)).to.deep.equal([])
+    const [taken, other] = [created(first.reference), created()]
+    expect(await insertedIds(taken, other)).to.deep.equal([first.id, other.payment.id])
+    expect(await findPayment(store.db, taken.payment.id)).to.equal(undefined)
+    expect(await history(taken.payment.id)).to.deep.equal([])
   })
 
-  it('appends the messages of those that it stores, and of no others', async () => {
+  it('appends the messages of the payments that it stores, and no others', async () => {
     const first = await store.insert()
-    const [twin, one, two, silent] = [created(first.reference), created(), created(), created()]
-    await insert(...[twin, one, two].map(withMessage), silent)
+    const [taken, one, two, silent] = [created(first.reference), created(), created(), created()]
+    await insert(...[taken, one, two].map(withMessage), silent)
     const { rows } = await sql<{ key: string; payload: unknown }>`
       select key, payload from outbox_messages order by id`.execute(store.db)
     expect(rows).to.have.deep.members(
@@ -69,48 +77,48 @@ describe('inserting payments together', () => {
     )
   })
 
-  it('gives a reference to one of several in the same batch, and names it to the others', async () => {
+  it('stores one of several payments of a batch with the same reference, and names it to the others', async () => {
     const reference = randomUUID()
-    const twins = [created(reference), created(reference), created(reference)]
-    const stored = await insertedIds(...twins)
+    const sameReference = [created(reference), created(reference), created(reference)]
+    const stored = await insertedIds(...sameReference)
     expect(new Set(stored)).to.have.property('size', 1)
-    expect(twins.map(({ payment }) => payment.id)).to.include(stored[0])
+    expect(sameReference.map(({ payment }) => payment.id)).to.include(stored[0])
     expect(await findPayment(store.db, stored[0] as string)).to.include({ reference })
   })
 
-  it('says in what each payment differs from the one that has its reference', async () => {
+  it('tells in what each payment differs from the payment that has its reference', async () => {
     const reference = randomUUID()
     const like = (amountMinor: bigint, currency: Currency): PaymentInsert => {
       return { ...newPayment(reference, { amountMinor, currency }), requestId: 'r-1', messages: [] }
     }
     const first = like(10_050n, 'USD')
-    const twins = [like(10_050n, 'USD'), like(10_051n, 'USD'), like(10_050n, 'ETB'), like(1n, 'ETB')]
+    const sameReference = [like(10_050n, 'USD'), like(10_051n, 'USD'), like(10_050n, 'ETB'), like(1n, 'ETB')]
     const expected = [[], ['amount'], ['currency'], ['amount', 'currency']]
     await insert(first)
-    // Once more in the same batch as a payment that is stored: each answer is its own payment's.
+    // The second time with a payment that is stored in the same batch: each answer belongs to its payment.
     for (const others of [[], [created()]]) {
-      const holders = await insert(...others, ...twins)
+      const holders = await insert(...others, ...sameReference)
       expect(holders.slice(others.length)).to.deep.equal(
         expected.map((mismatch) => ({ paymentId: first.payment.id, mismatch })),
       )
     }
   })
 
-  it('says in what twins of one batch differ from the one of them that is stored', async () => {
+  it('tells in what payments of one batch with the same reference differ from the one that is stored', async () => {
     const reference = randomUUID()
-    const twins = [1n, 1n, 2n].map((amountMinor): PaymentInsert => {
+    const sameReference = [1n, 1n, 2n].map((amountMinor): PaymentInsert => {
       return { ...newPayment(reference, { amountMinor, currency: 'USD' }), requestId: 'r-1', messages: [] }
     })
-    const holders = await insert(...twins)
-    const stored = twins.find(({ payment }) => payment.id === holders[0]?.paymentId)?.payment
+    const holders = await insert(...sameReference)
+    const stored = sameReference.find(({ payment }) => payment.id === holders[0]?.paymentId)?.payment
     expect(holders).to.deep.equal(
-      twins.map(({ payment }) => {
+      sameReference.map(({ payment }) => {
         return { paymentId: stored?.id, mismatch: payment.amountMinor === stored?.amountMinor ? [] : ['amount'] }
       }),
     )
   })
 
-  it('waits for a twin that has not committed, and finds its own id when the same transaction runs again', async () => {
+  it('waits for an earlier attempt that has not committed, and finds its own payment', async () => {
     const payment = created()
     const first = await store.db.startTransaction().execute()
     await insertPayments(first, [payment], OPTIONS)
@@ -120,12 +128,76 @@ describe('inserting payments together', () => {
     expect(await history(payment.payment.id)).to.have.length(1)
   })
 
-  it('never deadlocks with a batch of the same references in another order', async () => {
+  it('does not deadlock with a batch that has the same references in another order', async () => {
     for (let round = 0; round < 10; round++) {
       const references = Array.from({ length: 40 }, () => randomUUID())
       const batches = [references, references.toReversed(), references.toSorted()]
       const stored = await Promise.all(batches.map((batch) => insertedIds(...batch.map(created))))
       expect(new Set(stored.flat())).to.have.property('size', 40)
     }
+  })
+
+  it('stores each column of a payment, an event and a message as it was given', async () => {
+    const [id, merchantId, eventMerchantId, messageId] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()]
+    const payment = {
+      id,
+      merchantId,
+      reference: 'a reference',
+      amountMinor: 10_050n,
+      currency: 'ETB',
+      status: 'PENDING',
+      failureCode: null,
+      createdAt: new Date('2026-01-02T03:04:05.006Z'),
+      settledAt: null,
+    } as const
+    const event = {
+      type: 'payment.created',
+      paymentId: id,
+      merchantId: eventMerchantId,
+      sequence: 7,
+      data: { some: 'data' },
+      at: new Date('2026-02-03T04:05:06.007Z'),
+    } as const
+    const message = {
+      messageId,
+      key: id,
+      topic: 'a topic',
+      payload: { a: 'payload' },
+      headers: { a: 'header' },
+      mandatory: false,
+    }
+    await insert({ payment, event, requestId: 'a request', messages: [message] })
+
+    const { redrive_at, ...stored } = await row(id)
+    expect(Number(redrive_at)).to.be.closeTo(Date.now() + 60_000, 10_000)
+    expect(stored).to.deep.include({
+      id,
+      merchant_id: merchantId,
+      reference: 'a reference',
+      amount_minor: '10050',
+      currency: 'ETB',
+      status: 'PENDING',
+      created_at: payment.createdAt,
+    })
+    const [recorded] = await history(id)
+    expect(recorded).to.deep.include({
+      payment_id: id,
+      merchant_id: eventMerchantId,
+      sequence: 7,
+      type: 'payment.created',
+      data: { some: 'data' },
+      actor: 'api',
+      request_id: 'a request',
+      created_at: event.at,
+    })
+    const appended = await store.db.selectFrom('outbox_messages').selectAll().where('key', '=', id).execute()
+    expect(appended).to.have.length(1)
+    expect(appended[0]).to.deep.include({
+      message_id: messageId,
+      topic: 'a topic',
+      payload: { a: 'payload' },
+      headers: { a: 'header' },
+      mandatory: false,
+    })
   })
 })

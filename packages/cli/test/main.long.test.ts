@@ -1,0 +1,144 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { createDatabase, insertPayments, type Tables } from '@cashflow/db'
+import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { buryMessage } from '@cashflow/outbox'
+import { createLogger, uuidv7 } from '@cashflow/runtime'
+import { createTestDatabase, REPOSITORY, type TestDatabase } from '@cashflow/testing'
+import { expect } from 'chai'
+import type { Kysely } from 'kysely'
+
+const MAIN = join(REPOSITORY, 'packages/cli/src/main.ts')
+
+interface Ended {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+describe('cashflow', function () {
+  // Each command starts a process.
+  this.timeout(180_000)
+  let database: TestDatabase
+  let db: Kysely<Tables>
+  before(async () => {
+    database = await createTestDatabase()
+    const logger = createLogger({ service: 'test', level: 'error' })
+    db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 5, logger })
+  })
+  after(async () => {
+    await db.destroy()
+    await database.drop()
+  })
+
+  const run = (args: string[], url = database.url): Promise<Ended> =>
+    promisify(execFile)(process.execPath, [MAIN, ...args], {
+      env: { DATABASE_URL: url, APP_ENV: 'production' },
+    }).then(
+      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+      (error: Ended) => error,
+    )
+
+  it('lists, requeues and discards dead letters', async () => {
+    await db.transaction().execute(async (tx) => {
+      const letter = { messageId: uuidv7(), topic: 't', source: 'outbox', reason: 'r', attempts: 20 }
+      await buryMessage(tx, { ...letter, key: 'a', payload: 'first' })
+      await buryMessage(tx, { ...letter, key: 'b', payload: '\u001b[31mred' })
+    })
+    const list = async () => (await run(['dead', 'list'])).stdout.trim().split('\n').filter(Boolean)
+    const lines = await list()
+    expect(lines.join()).to.not.include('\u001b')
+    const [first, second] = lines.map((line) => JSON.parse(line))
+    expect(first).to.include({ source: 'outbox', topic: 't', key: 'a', payload: 'first', attempts: 20, reason: 'r' })
+    expect(first.died_at).to.match(/^\d{4}-\d\d-\d\dT/)
+    expect((await run(['dead', 'requeue', first.id])).code).to.equal(0)
+    expect((await run(['dead', 'discard', second.id, '--reason', 'ours'])).code).to.equal(0)
+    expect(await list()).to.deep.equal([])
+  })
+
+  it('exits with 0 when the reader of a list closes its pipe, and with 1 when a list cannot be written', async () => {
+    await db.transaction().execute(async (tx) => {
+      for (let key = 0; key < 100; key++) {
+        const letter = {
+          messageId: uuidv7(),
+          topic: 'head',
+          source: 'outbox',
+          reason: 'r'.repeat(2_000),
+        }
+        await buryMessage(tx, { ...letter, attempts: 20, key: String(key), payload: 'p' })
+      }
+    })
+    const list = [process.execPath, MAIN]
+    const shell = (script: string) =>
+      promisify(execFile)('bash', ['--norc', '-c', script, ...list], {
+        env: { PATH: process.env.PATH, DATABASE_URL: database.url, APP_ENV: 'production' },
+      })
+    const piped = await shell('"$0" "$1" dead list | head -1; echo "$PIPESTATUS"')
+    expect(piped.stdout.split('\n').slice(1)).to.deep.equal(['0', ''])
+    expect(piped.stderr).to.equal('')
+    const helped = await shell('"$0" "$1" dead --help | true; echo "$PIPESTATUS"')
+    expect([helped.stdout, helped.stderr]).to.deep.equal(['0\n', ''])
+    const full = await shell('"$0" "$1" dead list > /dev/full; echo "$?"')
+    expect([full.stdout, full.stderr]).to.deep.equal(['1\n', 'ENOSPC: no space left on device, write\n'])
+    await db.deleteFrom('dead_letters').where('topic', '=', 'head').execute()
+  })
+
+  it('settles a payment, and refuses to settle it again', async () => {
+    const id = await storePayment(db)
+    const settled = await run(['settle', id, '--failed', '--reason', 'the bank says so', '--failure-code', 'fraud'])
+    expect(settled.code, settled.stderr).to.equal(0)
+    const again = await run(['settle', id, '--success', '--reason', 'no'])
+    expect([again.code, again.stderr]).to.deep.equal([1, 'The payment is FAILED already.\n'])
+  })
+
+  it('prints how a command is used, with exit code 0', async () => {
+    for (const program of ['dead', 'settle'] as const) {
+      const { code, stdout } = await run([program, '--help'], 'postgres://u:p@127.0.0.1:1/nowhere')
+      expect(code).to.equal(0)
+      expect(stdout).to.include(`npm run ${program} -- `).and.to.include(`docker compose run --rm migrate ${program} `)
+    }
+  })
+
+  it('prints how a command is used after wrong arguments, with exit code 2', async () => {
+    for (const [program, args] of [
+      ['dead', ['bury']],
+      ['settle', ['--failure']],
+    ] as const) {
+      const { code, stderr } = await run([program, ...args], 'postgres://u:p@127.0.0.1:1/nowhere')
+      expect(code).to.equal(2)
+      expect(stderr).to.include(`npm run ${program} -- `).and.to.not.include('    at ')
+    }
+  })
+
+  it('reports that PostgreSQL cannot be reached, with exit code 1', async () => {
+    const { code, stderr } = await run(['dead', 'list'], 'postgres://u:hunter2@127.0.0.1:1/nowhere')
+    expect(code).to.equal(1)
+    expect(stderr).to.equal(
+      'PostgreSQL cannot be reached: connect ECONNREFUSED 127.0.0.1:1. Check DATABASE_URL, or DB_HOST and DB_PORT.\n',
+    )
+  })
+
+  it('names the settings when PostgreSQL refuses the login, with exit code 1', async () => {
+    const url = new URL(database.url)
+    url.password = 'hunter2'
+    const { code, stderr } = await run(['dead', 'list'], url.href)
+    expect(code).to.equal(1)
+    expect(stderr)
+      .to.match(/^PostgreSQL refuses the connection: password .*\. Check DATABASE_URL, or DB_USER and DB_PASSWORD\.\n$/)
+      .and.to.not.include('hunter2')
+  })
+})
+
+async function storePayment(db: Kysely<Tables>): Promise<string> {
+  const { payment, event } = createPayment({
+    id: uuidv7(),
+    merchantId: DEFAULT_MERCHANT_ID,
+    reference: uuidv7(),
+    money: { amountMinor: 10_050n, currency: 'USD' },
+    at: new Date(),
+  })
+  const insert = { payment, event, requestId: 'r-1', messages: [] }
+  await db.transaction().execute((tx) => insertPayments(tx, [insert], { redriveAfterMs: 60_000 }))
+  return payment.id
+}

@@ -1,0 +1,30 @@
+export interface Remark {
+  readonly text: string
+  readonly line: number
+}
+
+const COMMENT = /\/\*\*?([\s\S]*?)\*\/|(?:^[ \t]*\/\/.*\n?)+|[ \t]\/\/ .*$/gm
+const SQL_COMMENT = /(?:^[ \t]*--.*\n?)+|[ \t]-- .*$/gm
+const TITLE = /\b(?:describe|it)\(\s*(['"`])((?:\\.|(?!\1)[\s\S])*)\1/g
+
+/** Comments of a source file. Consecutive lines are one comment, and each tag of a docstring begins another. */
+export function commentsOf(source: string, file: string): Remark[] {
+  const matches = source.matchAll(file.endsWith('.sql') ? SQL_COMMENT : COMMENT)
+  return [...matches].flatMap((match) => {
+    const line = lineAt(source, match.index)
+    const text = match[0].replaceAll(/^[ \t]*(\/\*\*?|\*\/?|\/\/|--)[ \t]?|\*\/$/gm, '')
+    return text
+      .split(/^@\w+ /m)
+      .map((part) => ({ text: part.replaceAll(/\s+/g, ' ').trim(), line }))
+      .filter((comment) => comment.text !== '' && !comment.text.startsWith('biome-ignore'))
+  })
+}
+
+/** Titles of the tests of a file. */
+export function titlesOf(source: string): Remark[] {
+  return [...source.matchAll(TITLE)].map((match) => ({ text: match[2] ?? '', line: lineAt(source, match.index) }))
+}
+
+function lineAt(source: string, index: number): number {
+  return source.slice(0, index).split('\n').length
+}

@@ -1,0 +1,38 @@
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { expect } from 'chai'
+import { REPOSITORY } from '../src/repository.ts'
+
+/** What each package of the product may depend on. pnpm links nothing else, so nothing else can be imported. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  'packages/async': [],
+  'packages/domain': [],
+  'packages/outbox': ['async', 'kysely'],
+  'packages/messaging': ['async', 'amqplib'],
+  'packages/runtime': ['async', 'winston', 'zod'],
+  db: ['async', 'domain', 'outbox', 'runtime', 'kysely', 'pg', 'pg-connection-string', 'zod'],
+  // Never messaging: the api appends to the outbox, so that a dual write cannot be written.
+  'services/api': ['async', 'db', 'domain', 'outbox', 'runtime', 'express', 'kysely', 'zod'],
+  'services/relay': ['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],
+  'services/worker': ['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'cockatiel', 'kysely', 'zod'],
+  'packages/cli': ['async', 'db', 'domain', 'outbox', 'runtime', 'commander', 'kysely', 'zod'],
+}
+
+/** For development only: no package of the product may depend on them, but its tests may. */
+const DEVELOPMENT = ['packages/bench', 'packages/chaos', 'packages/dev-stack', 'packages/testing']
+
+describe('packages', () => {
+  const folders = globSync('{db,packages/*,services/*}/package.json', { cwd: REPOSITORY }).map(dirname)
+
+  it('are all either listed here with their dependencies, or for development only', () => {
+    expect(folders).to.have.members([...Object.keys(ALLOWED), ...DEVELOPMENT])
+  })
+
+  for (const [folder, allowed] of Object.entries(ALLOWED)) {
+    it(`${folder} depends on nothing but ${allowed.join(', ') || 'Node'}`, () => {
+      const { dependencies } = JSON.parse(readFileSync(join(REPOSITORY, folder, 'package.json'), 'utf8'))
+      const names = Object.keys(dependencies).map((name) => name.replace('@cashflow/', ''))
+      expect(names.filter((name) => !allowed.includes(name))).to.deep.equal([])
+    })
+  }
+})
