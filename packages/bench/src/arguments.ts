@@ -3,33 +3,34 @@ import type { Benchmark } from './benchmark.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
 
 export interface Arguments {
-  /** In the order of the list, whatever the order in which they were named. */
+  /** In the order of the list, not in the order of the arguments. */
   benchmarks: readonly Benchmark[]
   quick: boolean
   rounds: number
-  /** The commit whose product is measured in turn with this tree's, as it was typed. */
+  /** The commit that is compared with this tree, as it was typed. */
   against: string | undefined
   list: boolean
   help: boolean
 }
 
-export const HELP = `npm run bench -- [name …] [options]      measures Cashflow beside what it is compared with
+export const HELP = `npm run bench -- [name …] [options]      measures Cashflow next to other implementations
 
-  name              only these benchmarks (all, which take three quarters of an hour)
-  --against COMMIT  measures this tree in turn with that of another commit (a hash, a branch, a tag, HEAD~3), and says
-                    whether this one keeps its speed. At least one name has to be given
-  --rounds N        how often the variants of a benchmark take turns (5; 7 with --against)
-  --quick           tiny sizes and one round, to see that everything runs: the figures mean nothing
-  --list            prints the names of all benchmarks, and what they measure
+  name              only these benchmarks (all)
+  --against COMMIT  compares this tree with another commit (a hash, a branch, a tag, HEAD~3), and says whether this
+                    tree keeps its speed. Needs at least one name
+  --rounds N        number of rounds, in which the variants of a benchmark alternate (5; 7 with --against)
+  --quick           tiny sizes and one round, to check that everything runs. The figures mean nothing
+  --list            prints the names and titles of all benchmarks
   --help
 
 Writes .cashflow/bench/<name>.json, or <name>-against.json, next to the tables that it prints. Exits with 1 when a
-benchmark has failed or this tree does not keep its speed, 2 when it was not understood. PostgreSQL and RabbitMQ are its own: it disturbs nothing on this machine but by the load.
+benchmark has failed or this tree does not keep its speed, with 2 for wrong arguments. It uses its own PostgreSQL and
+RabbitMQ.
 `
 
 const ROUNDS_MAX = 100
 
-/** @throws UsageError that says what is wrong with them */
+/** Reads the command line. @throws UsageError that names the wrong argument */
 export function readArguments(args: readonly string[]): Arguments {
   const flag = { type: 'boolean' } as const
   const text = { type: 'string' } as const
@@ -50,7 +51,7 @@ export function readArguments(args: readonly string[]): Arguments {
   }
 }
 
-/** What `--list` prints. */
+/** Returns what `--list` prints. */
 export function list(): string {
   const width = Math.max(...BENCHMARKS.map(({ name }) => name.length))
   return BENCHMARKS.map(({ name, title }) => `${name.padEnd(width)}  ${title}\n`).join('')
@@ -63,10 +64,10 @@ function chosen(names: readonly string[]): readonly Benchmark[] {
   return BENCHMARKS.filter(({ name }) => names.includes(name))
 }
 
-/** Those that can measure the product by itself. */
+/** Returns the named benchmarks, all of which must be able to compare two commits. */
 function comparable(names: readonly string[]): readonly Benchmark[] {
   const possible = BENCHMARKS.filter(({ alone }) => alone).map(({ name }) => name)
-  const usable = `--against takes the names of benchmarks: ${possible.join(', ')}`
+  const usable = `--against needs the names of benchmarks: ${possible.join(', ')}`
   if (names.length === 0) throw new UsageError(usable)
   const benchmarks = chosen(names)
   const other = benchmarks.find(({ alone }) => !alone)

@@ -1,17 +1,19 @@
 import type { Product } from './contender.ts'
-import type { Pace } from './meter.ts'
-import type { Measured } from './rounds.ts'
+import type { Pace } from './resources.ts'
 import type { Servers } from './servers.ts'
+
+/** Figures of one run of a variant, by metric: `{ rate: 1850, p99Ms: 31 }`. */
+export type Measured<Metric extends string = string> = Readonly<Record<Metric, number>>
 
 /** One line of a benchmark's table. */
 export interface Row {
   readonly what: string
   readonly value: number
   readonly unit: string
-  /** The `what` of the row that this one is compared with. */
+  /** The `what` of the row that this row is compared with. */
   readonly ratio_to?: string
   readonly ratio?: number
-  /** The least and the greatest of the rounds whose median `value` is. */
+  /** The least and the greatest value of the rounds. `value` is their median. */
   readonly spread?: readonly [min: number, max: number]
 }
 
@@ -19,40 +21,40 @@ export interface Context {
   readonly servers: Servers
   /** The Cashflow that is measured. */
   readonly product: Product
-  /** Tiny sizes and one round: to see that it runs. Its figures mean nothing. */
+  /** Tiny sizes and one round, to check that it runs. The figures mean nothing. */
   readonly quick: boolean
-  /** Rounds in which the variants alternate. */
+  /** Number of rounds, in which the variants alternate. */
   readonly rounds: number
-  /** Told what is under way. */
+  /** Logs the progress. */
   readonly say: (line: string) => void
-  /** Somebody wants to stop: whatever waits or repeats gives up with its reason. */
+  /** Aborts when the user stops the run. Every wait and every loop then throws its reason. */
   readonly signal: AbortSignal
 }
 
-/** What a metric is called in a table. */
+/** The name of a metric in a table. */
 export interface Figure<Metric extends string = string> {
   readonly metric: Metric
-  /** `answers` */
+  /** What is counted, such as `answers`. */
   readonly what: string
   readonly unit: string
 }
 
-/** What `--against` runs of a benchmark, once for each tree in each round. */
+/** The part of a benchmark that `--against` runs, once for each tree in each round. */
 export interface Alone {
-  /** What `rate` counts, and what `cpuUs` is divided by: `payments settled`. */
+  /** The items that `rate` counts and that `cpuUs` is divided by, such as `payments settled`. */
   readonly items: string
-  /** What else it measures. */
+  /** Other figures that it measures. */
   readonly more?: readonly Figure[]
   /** Measures the product of the context, and nothing else. */
   measure(context: Context): Promise<Pace & Measured>
 }
 
 export interface Benchmark {
-  /** As it is typed, and its file is named. */
+  /** Its name on the command line, and the name of its file. */
   readonly name: string
-  /** What is measured, and how. */
+  /** What it measures, and how. */
   readonly title: string
   run(context: Context): Promise<readonly Row[]>
-  /** Without it, the benchmark cannot compare two commits. */
+  /** Undefined for a benchmark that cannot compare two commits. */
   readonly alone?: Alone
 }

@@ -6,17 +6,17 @@ export interface Request {
   readonly method: 'GET' | 'POST'
   readonly path: string
   readonly body?: string
-  /** Any other answer is an error: a refusal is quick, and must not count as work. */
+  /** The expected status. Any other one is an error, because a refusal is fast and is no work. */
   readonly status: number
 }
 
-/** Keep-alive connections to one server. */
+/** A client with keep-alive connections to one server. */
 export interface Client {
   /**
-   * Resolves with the answer's body. After a 503 it sends the same again, as clients are to do, and 409 then names what
-   * was stored before; all of that takes its time, and a refusal never counts as work.
+   * Resolves with the answer's body. Repeats the request after a 503, as a client of the API should. A 409 to a
+   * repeated request then names the payment that was stored before.
    *
-   * @throws Error when the status is another than the expected one, or 503 for too long
+   * @throws Error for another status than the expected one, or when 503s last too long
    */
   send(request: Request): Promise<string>
   close(): Promise<void>
@@ -49,7 +49,7 @@ function exchange(pool: Pool, { method, path, body }: Request): Promise<{ status
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>()
   let status = 0
   let text = ''
-  // Without undici's streams: the less the client costs, the more is left to what it measures.
+  // Without undici's streams, because a cheaper client leaves more CPU time to the system under test.
   pool.dispatch(
     { method, path, body: body ?? null, headers: HEADERS },
     {
@@ -67,7 +67,7 @@ function exchange(pool: Pool, { method, path, body }: Request): Promise<{ status
   return promise
 }
 
-/** Requests to create payments, each with a reference that nobody else has. */
+/** Returns requests to create payments, each with a unique reference. */
 export function newPayments(): () => Request {
   const prefix = randomBytes(6).toString('hex')
   let count = 0

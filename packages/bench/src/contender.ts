@@ -4,21 +4,21 @@ import { TEXTBOOK_TEMPLATE } from './textbook/template.ts'
 
 export type Role = 'api' | 'relay' | 'worker'
 
-/** A pipeline that can be started: its code, and the database that it expects. */
+/** A pipeline that can be started: its code, and the database that it needs. */
 export interface Contender {
   readonly kind: 'product' | 'textbook'
-  /** The database that those of its places are copied from. */
+  /** The template of its databases. */
   readonly template: string
-  /** The Node that runs it. */
+  /** Path of the Node that runs it. */
   readonly node: string
-  /** The module of one of its processes. */
+  /** Returns the main module of one of its processes. */
   fileOf(role: Role): string
 }
 
-/** Cashflow, as one tree of files has it. */
+/** Cashflow in one tree of files. */
 export interface Product extends Contender {
   readonly kind: 'product'
-  /** The folder of the tree, with its packages installed. */
+  /** The root of the tree, with its packages installed. */
   readonly root: string
 }
 
@@ -29,7 +29,7 @@ export const TEXTBOOK: Contender = {
   fileOf: (role) => join(import.meta.dirname, 'textbook', `${role}-main.ts`),
 }
 
-/** The checkout that this file is in, as it is now. */
+/** The checkout that this file is in, with uncommitted changes. */
 export const THIS_TREE = productIn(REPOSITORY, 'bench_product')
 
 export function productIn(root: string, template: string): Product {

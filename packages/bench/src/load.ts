@@ -1,35 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, createClient, type Request } from './client.ts'
-import { type Pace, startMeter } from './meter.ts'
+import { type Pace, startMeter } from './resources.ts'
 import { percentile } from './statistics.ts'
 
 export interface LoadOptions {
   readonly url: string
-  /** Each sends its next request when the one before is answered. */
+  /** Each connection sends its next request after the answer to the one before. */
   readonly connections: number
   readonly signal: AbortSignal
 }
 
-/** Of the answers, once all was warm, and how long they took. */
+/** The pace of the answers after the warm-up, and their latency. */
 export type LoadMeasured = Pace & { readonly p50Ms: number; readonly p99Ms: number }
 
-/** Each connection does it again and again, until it says that this is enough. @throws the first error of any of them */
+/** Repeats `act` on each connection until it returns `enough`. @throws the first error of any connection */
 export async function repeat(
   { url, connections, signal }: LoadOptions,
   act: (client: Client) => Promise<'again' | 'enough'>,
 ): Promise<void> {
   const client = createClient(url, connections)
-  let isOver = false
+  let hasFailed = false
   async function loop(): Promise<void> {
     try {
-      while (!isOver && (await act(client)) === 'again') signal.throwIfAborted()
+      while (!hasFailed && (await act(client)) === 'again') signal.throwIfAborted()
     } catch (error) {
-      isOver = true
+      hasFailed = true
       throw error
     }
   }
   try {
-    // Until all have ended: what went on after an error of another would meet a server that is being stopped.
+    // Waits for all loops, because a loop that runs on would use a server that is being stopped.
     const loops = await Promise.allSettled(Array.from({ length: connections }, loop))
     const failed = loops.find((result) => result.status === 'rejected')
     if (failed) throw failed.reason
@@ -38,7 +38,7 @@ export async function repeat(
   }
 }
 
-/** As many requests as the server answers. */
+/** Sends as many requests as the server answers. */
 export async function closedLoop(
   options: LoadOptions & { readonly next: () => Request; readonly warmUpMs: number; readonly durationMs: number },
 ): Promise<LoadMeasured> {
@@ -54,7 +54,7 @@ export async function closedLoop(
     if (ended.length > 0) return 'enough'
     if (window) tookMs.push(answeredAt - sentAt)
     else if (answeredAt >= warmAt) window = { until: answeredAt + durationMs, stop: startMeter() }
-    // On a machine that stalls, a short time may have no answer at all: it lasts until the first one.
+    // A machine that stalls may give no answer in a short window. The window then lasts until the first answer.
     if (!window || answeredAt < window.until || tookMs.length === 0) return 'again'
     ended.push(window.stop(tookMs.length))
     return 'enough'
@@ -64,7 +64,7 @@ export async function closedLoop(
   return { ...pace, p50Ms: percentile(tookMs, 50), p99Ms: percentile(tookMs, 99) }
 }
 
-/** This many requests, and no more. */
+/** Sends `count` requests. */
 export async function sendAll(options: LoadOptions & { readonly next: () => Request }, count: number): Promise<void> {
   let left = count
   await repeat(options, async (client) => {
@@ -82,7 +82,7 @@ export interface Schedule {
 }
 
 /**
- * By the clock, evenly spaced, whether or not the answers before have come. Resolves when all have.
+ * Starts `act` by the clock, at even intervals, also while earlier ones run. Resolves when all have ended.
  *
  * @throws the first error of any of them
  */

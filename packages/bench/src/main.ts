@@ -1,13 +1,13 @@
-import { rmSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { onStopSignals, UsageError } from '@cashflow/dev-stack'
 import { REPOSITORY } from '@cashflow/testing'
 import { compareTrees, report } from './against/against.ts'
 import { checkOut } from './against/checkout.ts'
 import { HELP, list, readArguments } from './arguments.ts'
+import type { Benchmark, Context } from './benchmark.ts'
 import { THIS_TREE } from './contender.ts'
-import { writeResults } from './results.ts'
-import { runEach } from './run.ts'
 import { startServers } from './servers.ts'
 import { table } from './table.ts'
 
@@ -63,4 +63,30 @@ async function main(): Promise<number> {
   }
   if (failed.length > 0) print(`${failed.join(', ')} failed; the logs are in ${dir}`)
   return failed.length + slower.length === 0 ? 0 : 1
+}
+
+/** Runs the benchmarks one after the other, also after one has failed. @returns the names of those that failed */
+async function runEach(
+  benchmarks: readonly Benchmark[],
+  context: Context,
+  run: (benchmark: Benchmark, context: Context) => Promise<void>,
+): Promise<string[]> {
+  const failed: string[] = []
+  for (const benchmark of benchmarks) {
+    const { name } = benchmark
+    try {
+      await run(benchmark, { ...context, say: (line) => context.say(`${name}: ${line}`) })
+    } catch (error) {
+      if (context.signal.aborted) throw context.signal.reason
+      failed.push(name)
+      context.say(`${name} has failed: ${inspect(error)}\n`)
+    }
+  }
+  return failed
+}
+
+/** Writes `<dir>/<file>.json`, and replaces the file of an earlier run. */
+function writeResults(dir: string, file: string, results: object): void {
+  mkdirSync(dir, { recursive: true })
+  writeFileSync(join(dir, `${file}.json`), `${JSON.stringify(results, null, 2)}\n`)
 }

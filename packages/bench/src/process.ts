@@ -8,31 +8,34 @@ import { cpuMs, residentBytes } from './resources.ts'
 export interface Running {
   readonly name: string
   readonly pid: number
-  /** The address of an HTTP server, empty for a process that listens nowhere. */
+  /** The address of its HTTP server. Empty for a process without one. */
   readonly url: string
   cpuMs(): number
   residentBytes(): number
-  /** SIGTERM. @throws Error when it does not end with code 0 */
+  /** Stops it with SIGTERM. @throws Error when its exit code is not 0 */
   stop(): Promise<void>
 }
 
 export interface ProcessOptions {
-  /** Unique in its directory: `textbook-worker`. */
+  /** A unique name, such as `textbook-worker`. */
   name: string
-  /** The Node that runs it. Default: the one that runs this. */
+  /** Path of the Node that runs it. Default: the Node of this process. */
   node?: string
-  /** The module that Node runs. It logs JSON lines, `listening` with its `url` where it does, and `ready`. */
+  /**
+   * The module that Node runs. It logs JSON lines: `ready`, and before it `listening` with its `url` if it has a
+   * server.
+   */
   file: string
   place: Pick<Place, 'databaseUrl' | 'brokerUrl'>
   env?: Readonly<Record<string, string>>
-  /** Where its log goes. */
+  /** The folder of its log. */
   dir: string
 }
 
 const START_MS = 120_000
 const STOP_MS = 30_000
 
-/** Production's settings. Every variant logs the same, into a file. */
+/** Settings as in production. Every variant logs at the same level, into a file. */
 const SETTINGS = {
   NODE_ENV: 'production',
   APP_ENV: 'production',
@@ -43,7 +46,7 @@ const SETTINGS = {
   PROVIDER_DELAY_MS: '0',
 }
 
-/** Starts a process of its own, and resolves when it has logged `ready`. */
+/** Starts a process. Resolves when it has logged `ready`. */
 export async function startProcess(options: ProcessOptions): Promise<Running> {
   const { name, node = process.execPath, file, place, env = {}, dir } = options
   const logFile = join(dir, 'logs', `${new Date().toISOString().replaceAll(':', '')}-${name}.log`)
@@ -51,7 +54,7 @@ export async function startProcess(options: ProcessOptions): Promise<Running> {
     name,
     file: node,
     args: [file],
-    cwd: tmpdir(), // A .env of the checkout would be read there.
+    cwd: tmpdir(), // A folder without the checkout's .env.
     env: {
       PATH: process.env.PATH,
       ...SETTINGS,
@@ -77,7 +80,7 @@ export async function startProcess(options: ProcessOptions): Promise<Running> {
   return { name, pid, url, stop, cpuMs: () => cpuMs(pid), residentBytes: () => residentBytes(pid) }
 }
 
-/** The last lines of a log. */
+/** Returns the last lines of a log. */
 export function endOf(logFile: string): string {
   return readFileSync(logFile, 'utf8').split('\n').slice(-10).join('\n')
 }

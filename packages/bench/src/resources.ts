@@ -1,33 +1,33 @@
 import { readFileSync } from 'node:fs'
 import { everyProcess } from '@cashflow/dev-stack'
 
-// USER_HZ, which Linux gives to programs as 100 on every architecture that Node runs on.
+// USER_HZ is 100 on every architecture that Node runs on.
 const TICK_MS = 10
 
 /** CPU time in milliseconds. */
 interface Times {
   readonly own: number
-  /** That of ended children that the process has waited for, and of those that they had waited for. */
+  /** CPU time of ended children that the process has waited for, including their own ended children. */
   readonly waitedFor: number
 }
 
-/** CPU time that a process and those of its children that it has waited for have used, in milliseconds. Linux only. */
+/** Returns the CPU time of a process and of the children that it has waited for, in milliseconds. Linux only. */
 export function cpuMs(pid: number): number {
   const { own, waitedFor } = timesOf(pid)
   return own + waitedFor
 }
 
-/** The same of a process and all that descend from it: a server's. */
+/** Returns the CPU time of a process and of all its descendants, in milliseconds, such as those of a server. */
 export function treeCpuMs(root: number): number {
   return timesOf(root).own + startedCpuMs(root)
 }
 
 /**
- * CPU time of all that a process has started, and of all that those have, without its own. Of this process that is
- * everything a benchmark runs but its load.
+ * Returns the CPU time of all descendants of a process, without its own, in milliseconds. For this process, that is
+ * every process of a benchmark except the load.
  *
- * A process that ends leaves its time with the parent that waits for it. The parent is read first: when the child is
- * gone afterwards, its time is in neither of the two, and all are read again.
+ * A process that ends leaves its time with the parent that waits for it. The parent is read first. If a child has gone
+ * afterwards, its time is in neither reading, and all are read again.
  */
 export function startedCpuMs(root = process.pid): number {
   for (;;) {
@@ -39,14 +39,15 @@ export function startedCpuMs(root = process.pid): number {
       }, waitedFor)
     const read = unlessGone(() => started(root, timesOf(root)))
     if (read !== undefined) return read
-    timesOf(root) // Throws if it is the one that is gone.
+    timesOf(root) // Throws if the root itself has ended.
   }
 }
 
-/** A zombie has them too. */
+/** Reads the times of a process, also of a zombie. */
 function timesOf(pid: number): Times {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // Behind the name, which may hold anything: state is field 3, and fields 14 to 17 are utime, stime, cutime, cstime.
+  // The fields after the name, which may hold any character. State is field 3. Fields 14 to 17 are utime, stime, cutime
+  // and cstime.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const [utime = Number.NaN, stime = Number.NaN, cutime = Number.NaN, cstime = Number.NaN] = fields
     .slice(11, 15)
@@ -54,7 +55,7 @@ function timesOf(pid: number): Times {
   return { own: utime + stime, waitedFor: cutime + cstime }
 }
 
-/** What of a process is in memory. */
+/** Returns the resident memory of a process in bytes. */
 export function residentBytes(pid: number): number {
   const kilobytes = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
   return Number(kilobytes) * 1_024
@@ -66,5 +67,23 @@ function unlessGone<Value>(look: () => Value): Value | undefined {
   } catch (error) {
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
     throw error
+  }
+}
+
+/** A rate, and the CPU time that it cost. */
+export type Pace = {
+  /** Items per second. */
+  readonly rate: number
+  /** CPU time per item of all processes except this one, which makes the load, in microseconds. */
+  readonly cpuUs: number
+}
+
+/** Starts a measurement. @returns a function that ends it, which takes the number of items that were done */
+export function startMeter(): (count: number) => Pace {
+  const startedAt = performance.now()
+  const cpuMs = startedCpuMs()
+  return (count) => {
+    const durationMs = performance.now() - startedAt
+    return { rate: (count / durationMs) * 1_000, cpuUs: ((startedCpuMs() - cpuMs) / count) * 1_000 }
   }
 }

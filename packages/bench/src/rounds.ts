@@ -1,18 +1,15 @@
 import { median } from '@cashflow/testing'
-import type { Context, Figure, Row } from './benchmark.ts'
+import type { Context, Figure, Measured, Row } from './benchmark.ts'
 
-/** What one run of a variant has measured, by metric: `{ rate: 1850, p99Ms: 31 }`. */
-export type Measured<Metric extends string = string> = Readonly<Record<Metric, number>>
-
-/** What each variant has measured, one for each round. */
+/** The figures of each variant, one for each round. */
 export type Rounds<Variant extends string, Metric extends string> = Readonly<Record<Variant, Measured<Metric>[]>>
 
 /**
- * Runs all variants one after the other, and that again for each round, A B C, A B C: what the machine does meanwhile,
- * and what earlier runs leave in its caches, meets all of them alike. Each variant sets up and clears away by itself.
+ * Runs all variants one after the other, and repeats that for each round: A B C, A B C. Changes of the machine, and
+ * what earlier runs leave in its caches, then affect all variants alike. Each variant sets up and cleans up by itself.
  *
- * @param options.mirrored whether every second round runs backwards, A B, B A: a machine that gets slower and slower
- *   then favours neither
+ * @param options.mirrored whether every second round runs backwards: A B, B A. A machine that becomes slower and slower
+ * then favours neither variant
  */
 export async function alternate<Variant extends string, Metric extends string>(
   variants: Readonly<Record<Variant, () => Promise<Measured<Metric>>>>,
@@ -30,11 +27,11 @@ export async function alternate<Variant extends string, Metric extends string>(
 }
 
 export interface Comparison<Variant extends string, Metric extends string> extends Figure<Metric> {
-  /** Pairs whose medians are divided: the first one's by the second one's. */
+  /** Pairs of variants whose medians are divided: the first by the second. */
   readonly ratios?: readonly (readonly [of: Variant, to: Variant])[]
 }
 
-/** One row for each variant, or for each ratio of it: medians over the rounds, with their spread. */
+/** Returns one row for each variant, or one for each of its ratios: medians over the rounds, with their spread. */
 export function compare<Variant extends string, Metric extends string>(
   rounds: Rounds<Variant, Metric>,
   { metric, what, unit, ratios = [] }: Comparison<NoInfer<Variant>, NoInfer<Metric>>,

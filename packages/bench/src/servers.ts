@@ -5,35 +5,35 @@ import { createMigrated } from '@cashflow/testing'
 import type { Product } from './contender.ts'
 import { createTextbookTemplate } from './textbook/template.ts'
 
-/** The PostgreSQL and the RabbitMQ that all variants of a run share, each with databases and a vhost of its own. */
+/** The PostgreSQL and the RabbitMQ that all variants of a run share. Each variant has its own databases and vhosts. */
 export interface Servers {
   readonly postgres: PostgresServer
   readonly rabbitmq: RabbitmqServer
-  /** Logs of the servers and of every process stay here. */
+  /** The folder of all logs. */
   readonly dir: string
   stop(): Promise<void>
 }
 
 /**
- * What whoever runs PostgreSQL for payments sets on a small machine, and what is the same for every variant. All that
- * is committed reaches the disk: fsync, synchronous_commit and full_page_writes are as PostgreSQL has them, on.
+ * Settings for payments on a small machine, the same for every variant. Every commit reaches the disk: fsync,
+ * synchronous_commit and full_page_writes are on, which is PostgreSQL's default.
  */
 const POSTGRES_SETTINGS = {
   fsync: 'on',
   synchronous_commit: 'on',
   full_page_writes: 'on',
   shared_buffers: '1GB',
-  // No checkpoint falls into one variant's turn and spares another's.
+  // No checkpoint falls into one variant's turn and spares another one.
   max_wal_size: '8GB',
   checkpoint_timeout: '15min',
-  // Dead rows of one variant are vacuumed in its own turn, and not in the next one's.
+  // The dead rows of one variant are vacuumed in its own turn, not in the next one.
   autovacuum_naptime: '10s',
 }
 
 export interface ServersOptions {
-  /** Is created. Data go when the servers stop, logs stay. */
+  /** A folder that is created. The data are deleted when the servers stop, and the logs stay. */
   readonly dir: string
-  /** Those whose template databases are made, each by its own migrations. */
+  /** The products whose template databases are created, each by its own migrations. */
   readonly products: readonly Product[]
   readonly say: (line: string) => void
   readonly signal: AbortSignal
@@ -57,7 +57,7 @@ export async function startServers({ dir, products, say, signal }: ServersOption
     await createTextbookTemplate(postgres.url)
     return { postgres, rabbitmq, dir, stop }
   } catch (error) {
-    // One that runs on would keep this process from ending.
+    // A server that runs on would keep this process from ending.
     await stop()
     throw error
   }

@@ -1,4 +1,4 @@
-/** The least value that `percent` of all do not exceed. @throws RangeError when there is none */
+/** Returns the least value that `percent` % of all values do not exceed. @throws RangeError without a value */
 export function percentile(values: readonly number[], percent: number): number {
   const sorted = Float64Array.from(values).sort()
   const value = sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]
@@ -9,23 +9,24 @@ export function percentile(values: readonly number[], percent: number): number {
 export interface Interval {
   readonly low: number
   readonly high: number
-  /** Probability that it holds the true median, from 0 to 1. It assumes nothing about the values' distribution. */
+  /** Probability that the interval holds the true median, from 0 to 1. It assumes nothing about the distribution. */
   readonly confidence: number
 }
 
 /**
- * The narrowest interval between two of the values, the same number from either end, that holds the true median with
- * 95 % confidence or more. Fewer than six values give less: then it is the least and the greatest.
+ * Returns the narrowest interval between two of the values, at the same distance from both ends, that holds the true
+ * median with a confidence of at least 95 %. Fewer than six values give less: the interval is then from the least to
+ * the greatest.
  *
- * By order statistics: each value is below the true median with a probability of one half, like the toss of a coin.
+ * It uses order statistics: each value is below the true median with a probability of one half, as in a toss of a coin.
  *
- * @throws RangeError when there is no value
+ * @throws RangeError without a value
  */
 export function medianInterval(values: readonly number[]): Interval {
   const sorted = values.toSorted((one, other) => one - other)
   const count = sorted.length
   let best: Interval | undefined
-  let ways = 1 // To choose `rank` of them.
+  let ways = 1 // Number of ways to choose `rank` of the values.
   let outside = 0
   for (let rank = 0; rank < count / 2; rank++) {
     outside += 2 * ways * 0.5 ** count

@@ -3,20 +3,20 @@ import { createPlace, type Place } from './place.ts'
 import { type Running, startProcess } from './process.ts'
 import type { Servers } from './servers.ts'
 
-/** A whole pipeline, or a part of one, at a place of its own. */
+/** A pipeline, or a part of one, at its own place. */
 export interface System {
   readonly place: Place
-  /** One for each role that was asked for, in that order. */
+  /** One process for each role, in the order of the roles. */
   readonly processes: readonly Running[]
-  /** The API's, where there is one. */
+  /** The API's address. Empty without an API. */
   readonly url: string
-  /** Ends the processes, and leaves the place. */
+  /** Ends the processes, and keeps the place. */
   halt(): Promise<void>
-  /** And drops the place. */
+  /** Ends the processes, and drops the place. */
   stop(): Promise<void>
 }
 
-/** @param place of its own unless one is given, which is then not dropped */
+/** Starts a pipeline. @param options.place where it runs. `stop` does not drop a given place. Default: a new place */
 export async function startSystem(
   servers: Servers,
   contender: Contender,
@@ -51,7 +51,7 @@ export async function startSystem(
   }
 }
 
-/** Runs the work on a system of its own, and clears the system away whatever happens. */
+/** Runs the work on a new system, and removes the system afterwards, also after an error. */
 export async function onSystem<Result>(
   servers: Servers,
   contender: Contender,

@@ -3,28 +3,28 @@ import { expect } from 'chai'
 import { HELP, list, readArguments } from '../src/arguments.ts'
 import { BENCHMARKS } from '../src/benchmarks/index.ts'
 
-describe('arguments', () => {
-  it('are all benchmarks and five rounds, unless somebody wants less', () => {
+describe('arguments of bench', () => {
+  it('select all benchmarks and five rounds by default', () => {
     expect(readArguments([])).to.include({ benchmarks: BENCHMARKS, quick: false, rounds: 5 })
     expect(readArguments(['--quick'])).to.include({ quick: true, rounds: 1 })
     expect(readArguments(['--quick', '--rounds', '3'])).to.include({ quick: true, rounds: 3 })
   })
 
-  it('name benchmarks, which run in their own order and once', () => {
+  it('select named benchmarks, each once and in the order of the list', () => {
     const names = BENCHMARKS.map(({ name }) => name)
     const { benchmarks } = readArguments([...names.toReversed(), ...names])
     expect(benchmarks).to.deep.equal(BENCHMARKS)
     expect(readArguments(['post']).benchmarks.map(({ name }) => name)).to.deep.equal(['post'])
   })
 
-  it('that make no sense are refused, with what would make sense', () => {
+  it('are refused when they are wrong, with a list of correct ones', () => {
     expect(() => readArguments(['pots'])).to.throw(UsageError, `no benchmark "pots". There are:\n${list()}`)
     expect(() => readArguments(['--fast'])).to.throw(UsageError, HELP)
     for (const rounds of ['0', '101', '1.5', '-1', 'x', ''])
       expect(() => readArguments([`--rounds=${rounds}`]), rounds).to.throw(UsageError, 'from 1 to 100')
   })
 
-  it('compare two commits in seven rounds, by benchmarks that are named and can', () => {
+  it('compare two commits in seven rounds, by named benchmarks that can compare', () => {
     expect(readArguments(['post', 'worker', '--against', 'HEAD~3'])).to.deep.include({ against: 'HEAD~3', rounds: 7 })
     expect(readArguments(['post', '--against=main', '--quick'])).to.include({ rounds: 1 })
     expect(readArguments(['post', '--against=main', '--rounds=9'])).to.include({ rounds: 9 })
@@ -33,14 +33,14 @@ describe('arguments', () => {
         name,
       ])
     expect(() => readArguments(['--against=main'])).to.throw(UsageError, 'names of benchmarks: post, relay,')
-    expect(() => readArguments(['post', 'limits', '--against=main'])).to.throw(
+    expect(() => readArguments(['post', 'soak', '--against=main'])).to.throw(
       UsageError,
-      'limits cannot compare two commits',
+      'soak cannot compare two commits',
     )
     expect(() => readArguments(['post', '--against'])).to.throw(UsageError, HELP)
   })
 
-  it('have names that are those of files', () => {
+  it('accept names of benchmarks that are valid names of files', () => {
     const names = BENCHMARKS.map(({ name }) => name)
     expect(new Set(names).size).to.equal(names.length)
     for (const name of names) expect(name).to.match(/^[a-z0-9-]+$/)

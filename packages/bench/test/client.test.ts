@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { type Client, createClient, newPayments } from '../src/client.ts'
 
-describe('a client', () => {
+describe('client of bench', () => {
   let server: Server
   let client: Client
   let answers: number[]
@@ -24,7 +24,7 @@ describe('a client', () => {
     server.close()
   })
 
-  it('sends the same again after a 503, and takes what names the payment that was stored', async () => {
+  it('repeats a request after a 503, and accepts a 409 that names the stored payment', async () => {
     answers = [503, 409]
     expect(await client.send(newPayments()())).to.equal('409')
     expect(bodies).to.have.length(2)
@@ -32,7 +32,7 @@ describe('a client', () => {
   })
 
   for (const status of [409, 500]) {
-    it(`fails with a ${status}`, async () => {
+    it(`fails on a first answer with ${status}`, async () => {
       answers = [status]
       const error = await client.send(newPayments()()).catch((thrown) => thrown)
       expect(error).to.be.an('error').with.property('message').that.includes(`answered with ${status}, not 201`)

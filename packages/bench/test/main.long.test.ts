@@ -26,7 +26,7 @@ describe('npm run bench', () => {
     }
   }).timeout(600_000)
 
-  it('stops all that it has started when it is interrupted, and leaves nothing behind', async () => {
+  it('stops every process when it is interrupted, and leaves no folder', async () => {
     const child = spawn(process.execPath, [MAIN, 'post'], { stdio: ['ignore', 'ignore', 'pipe'] })
     const pid = child.pid ?? 0
     let said = ''
@@ -56,14 +56,14 @@ describe('npm run bench', () => {
     expect(failure.stderr).to.include('there is no commit "no-such-commit"')
   })
 
-  it('says what is wrong with a name that it does not know', async () => {
+  it('names an unknown benchmark in its error', async () => {
     const failure = await run('pots').catch((error) => error)
     expect(failure).to.include({ code: 2 })
     expect(failure.stderr).to.include('there is no benchmark "pots"')
   })
 })
 
-/** Empty once it has ended. */
+/** Returns the command of a process. Empty after its end. */
 function commandOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
@@ -72,7 +72,9 @@ function commandOf(pid: number): string {
   }
 }
 
-/** A quick run's figures mean nothing, but they are figures, and what they are compared with is there. */
+/**
+ * Checks that the values are numbers, and that the rows of all ratios exist. The figures of a quick run mean nothing.
+ */
 function expectWellFormed(rows: readonly Row[]): void {
   for (const row of rows) {
     expect(row.what).to.be.a('string').that.is.not.empty

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { createOrderCheck } from '../src/drain/order.ts'
 
-describe('the check of the order', () => {
+describe('check of the order', () => {
   function seen(...places: number[]) {
     const order = createOrderCheck()
     for (const place of places) order.see({ payment_id: 'one', place })
@@ -9,15 +9,15 @@ describe('the check of the order', () => {
   }
 
   it('counts a message that came before an earlier one of its key', () => {
-    expect(seen(0, 2, 1, 3).overtaken).to.equal(1)
-    expect(seen(1, 0).overtaken).to.equal(1)
+    expect(seen(0, 2, 1, 3).reordered).to.equal(1)
+    expect(seen(1, 0).reordered).to.equal(1)
   })
 
-  it('counts no late duplicate', () => {
-    expect(seen(0, 1, 0, 1, 2).overtaken).to.equal(0)
+  it('does not count a late duplicate', () => {
+    expect(seen(0, 1, 0, 1, 2).reordered).to.equal(0)
   })
 
-  it('tells how many keys have come to their end', () => {
+  it('counts the keys whose last message has come', () => {
     const order = seen(0, 1)
     order.see({ payment_id: 'two', place: 0 })
     expect(order.complete(2)).to.equal(1)

@@ -4,7 +4,7 @@ import type { Queue } from '../src/queue/queue.ts'
 
 const { signal } = new AbortController()
 
-/** Each look finds the next depth, and the last one again and again. */
+/** Returns a queue that reports these depths, the last one again and again. */
 function queueOf(...depths: number[]): Queue & { looks: number } {
   return {
     looks: 0,
@@ -22,8 +22,8 @@ async function failureOf(promise: Promise<unknown>): Promise<string> {
   )
 }
 
-describe('the pace of a queue', () => {
-  it('is measured until the last message has come', async () => {
+describe('pace of a queue', () => {
+  it('is measured until the last message has arrived', async () => {
     const queue = queueOf(0, 0, 10, 40, 100, 100)
     const { rate, cpuUs } = await measureRise(queue, { from: 0, to: 100, signal })
     expect(rate).to.be.greaterThan(0)
@@ -31,7 +31,7 @@ describe('the pace of a queue', () => {
     expect(queue.looks).to.equal(5)
   })
 
-  it('is measured even if all have come between two looks', async () => {
+  it('is measured even if all messages arrive between two looks', async () => {
     const { rate } = await measureRise(queueOf(20, 20, 100), { from: 20, to: 100, signal })
     expect(rate).to.be.greaterThan(0).and.finite
   })
@@ -42,20 +42,20 @@ describe('the pace of a queue', () => {
     expect(rate).to.be.greaterThan(0)
   })
 
-  it('is none when messages were published twice', async () => {
+  it('is an error when messages were published twice', async () => {
     expect(await failureOf(measureRise(queueOf(0, 50, 101), { from: 0, to: 100, signal }))).to.equal(
       '1 messages were published more than once',
     )
   })
 
-  it('is measured until the last message is dealt with, not only taken', async () => {
+  it('is measured until the last message is processed, not only taken', async () => {
     const queue = queueOf(100, 80, 10, 0, 0, 0)
     const isDone = async () => queue.looks === 6
     expect((await measureFall(queue, { from: 90, isDone, signal })).rate).to.be.greaterThan(0)
     expect(queue.looks).to.equal(6)
   })
 
-  it('is given up when somebody wants to stop', async () => {
+  it('is not measured any further when the user stops the run', async () => {
     const stopped = AbortSignal.abort(new Error('stopped'))
     expect(await failureOf(measureRise(queueOf(0), { from: 0, to: 1, signal: stopped }))).to.equal('stopped')
   })

@@ -18,7 +18,7 @@ import { type Running, startProcess } from '../src/process.ts'
 import { createdMessages } from '../src/queue/messages.ts'
 import { declareProductQueue, openQueue, type Queue } from '../src/queue/queue.ts'
 
-describe('each peer', () => {
+describe('peers of the relay', () => {
   let dir: string
   let database: TestDatabase
   let vhost: TestVhost
@@ -45,7 +45,7 @@ describe('each peer', () => {
   })
 
   for (const { name, program, install } of [pgTransactionalOutbox, pgBoss, graphileWorker])
-    it(`publishes what a transaction has enqueued, and nothing of one that was rolled back: ${name}`, async () => {
+    it(`${name} publishes the messages of a committed transaction, and none of one that was rolled back`, async () => {
       const producer = await install(database.url)
       for (const end of ['rollback', 'commit']) {
         await client.query('begin')

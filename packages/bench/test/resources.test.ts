@@ -5,19 +5,19 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { cpuMs, residentBytes, startedCpuMs, treeCpuMs } from '../src/resources.ts'
 
-describe('the resources of a process', () => {
-  it('are counted in milliseconds, as Node counts its own', () => {
+describe('resources of a process', () => {
+  it('count CPU time in milliseconds, as Node does', () => {
     const before = cpuMs(process.pid)
     const usedBefore = process.cpuUsage()
     let busy = 0
     while (process.cpuUsage(usedBefore).user < 100_000) busy += Math.random()
     const { user, system } = process.cpuUsage(usedBefore)
     expect(busy).to.be.above(0)
-    // Either clock goes on while the other is read.
+    // Either clock runs on while the other one is read.
     expect(cpuMs(process.pid) - before).to.be.within(80, (user + system) / 1_000 + 100)
   })
 
-  it('include those of what it has started, and of what that has', async () => {
+  it('include the CPU time of its children, and of their children', async () => {
     const loop = 'let i = 0; for (;;) i++'
     const child = spawn('sh', ['-c', `"${process.execPath}" -e "${loop}" & wait`], { detached: true })
     try {
@@ -35,7 +35,7 @@ describe('the resources of a process', () => {
     ['has waited for', ';'],
     ['has not waited for yet', '&'],
   ])
-    it(`include those of a child that has ended, which its parent ${waits}`, async () => {
+    it(`include the CPU time of an ended child that its parent ${waits}`, async () => {
       const burn = 'while (process.cpuUsage().user < 200000); console.log("done")'
       const command = `"$0" -e '${burn}' ${link} exec sleep 1000`
       const parent = spawn('sh', ['-c', command, process.execPath], {
@@ -54,7 +54,7 @@ describe('the resources of a process', () => {
       }
     })
 
-  it('are bytes in memory', () => {
+  it('count resident memory in bytes', () => {
     expect(residentBytes(process.pid)).to.be.within(process.memoryUsage.rss() / 2, process.memoryUsage.rss() * 2)
   })
 })

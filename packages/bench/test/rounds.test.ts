@@ -4,8 +4,8 @@ import { alternate, compare } from '../src/rounds.ts'
 const say = () => {}
 const { signal } = new AbortController()
 
-describe('rounds', () => {
-  it('let all variants take turns', async () => {
+describe('rounds of a benchmark', () => {
+  it('alternate between all variants', async () => {
     const order: string[] = []
     const variant = (name: string) => async () => ({ turn: order.push(name) })
     const rounds = await alternate({ a: variant('a'), b: variant('b'), c: variant('c') }, { rounds: 2, say, signal })
@@ -17,7 +17,7 @@ describe('rounds', () => {
     })
   })
 
-  it('run backwards every second time where they are mirrored', async () => {
+  it('run every second round backwards when they are mirrored', async () => {
     const order: string[] = []
     const variant = (name: string) => async () => ({ turn: order.push(name) })
     const options = { rounds: 3, say, signal, mirrored: true }
@@ -26,7 +26,7 @@ describe('rounds', () => {
     expect(rounds.a).to.deep.equal([{ turn: 1 }, { turn: 4 }, { turn: 5 }])
   })
 
-  it('begin no turn once somebody wants to stop', async () => {
+  it('begin no variant after the user stops the run', async () => {
     const stopping = new AbortController()
     const begun: string[] = []
     const variants = {
@@ -57,7 +57,7 @@ describe('rounds', () => {
     ])
   })
 
-  it('give a row for each that one is compared with', () => {
+  it('give one row for each ratio of a variant', () => {
     const rounds = { ours: [{ rate: 8 }], theirs: [{ rate: 2 }], limit: [{ rate: 16 }] }
     const ratios = [
       ['ours', 'theirs'],

@@ -3,20 +3,20 @@ import { expect } from 'chai'
 import { medianInterval, percentile } from '../src/statistics.ts'
 
 describe('statistics', () => {
-  it('take the value in the middle, or the mean of the two there, in whatever order they came', () => {
+  it('take the middle value as the median, or the mean of the two middle values, in any order', () => {
     expect(median([9, 1, 10])).to.equal(9)
     expect(median([10, 2, 4, 1])).to.equal(3)
     expect(median([7])).to.equal(7)
   })
 
-  it('take the least value that so many percent do not exceed', () => {
+  it('take the least value that the given percentage does not exceed as the percentile', () => {
     const hundred = Array.from({ length: 100 }, (_, index) => 100 - index)
     expect([1, 50, 99, 100].map((percent) => percentile(hundred, percent))).to.deep.equal([1, 50, 99, 100])
     expect(percentile([3, 1, 2], 99)).to.equal(3)
     expect(percentile([3, 1, 2], 0)).to.equal(1)
   })
 
-  it('hold the median in the narrowest interval of values with 95 % confidence, and say how much it is', () => {
+  it('give the narrowest interval that holds the median with 95 % confidence, and its confidence', () => {
     const upTo = (count: number) => medianInterval(Array.from({ length: count }, (_, index) => count - index))
     const expected = [
       [1, 1, 1, 0],
@@ -38,7 +38,7 @@ describe('statistics', () => {
     }
   })
 
-  it('have nothing to say about nothing', () => {
+  it('throw without values', () => {
     expect(() => median([])).to.throw(RangeError)
     expect(() => percentile([], 50)).to.throw(RangeError)
     expect(() => medianInterval([])).to.throw(RangeError)

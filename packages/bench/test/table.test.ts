@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import { table } from '../src/table.ts'
 
-describe('a table', () => {
-  it('aligns its columns, and names a value once that is compared twice', () => {
+describe('table of results', () => {
+  it('aligns its columns, and shows a value with two ratios once', () => {
     const ours = { what: 'ours: answers', value: 12_345.6, unit: '/s', spread: [11_000, 13_000] } as const
     const rows = [
       { ...ours, ratio_to: 'theirs: answers', ratio: 4.567 },

@@ -13,26 +13,26 @@ export interface Arguments {
   help: boolean
 }
 
-/** What decides what a run does. */
+/** The arguments that decide a run. */
 export type Plan = Omit<Arguments, 'help'>
 
-export const HELP = `npm run chaos -- [options]      breaks a running Cashflow, and checks that no payment is lost or doubled
+export const HELP = `npm run chaos -- [options]      causes faults in a running Cashflow, and checks that no payment is lost or doubled
 
-  --seed N          which schedule; the same seed gives the same one (drawn, and printed)
-  --minutes M       how long faults go on (5)
-  --faults A,B      only these, or all whose names begin so: worker, broker-wipe (all)
-  --at-once N       faults under way at the same time, at most (2)
-  --rest S          seconds without a fault after each one, to see what it alone costs (0.5 to 4)
-  --clients N       who create payments (24)
-  --per-second N    payments that they create together (40)
+  --seed N          decides the schedule: the same seed gives the same one (random, and printed)
+  --minutes M       duration of the faults (5)
+  --faults A,B      only faults with these names, or whose names begin with them: worker, broker-wipe (all)
+  --at-once N       maximum number of faults at the same time (2)
+  --rest S          seconds without a fault after each one, to see the cost of each (0.5 to 4)
+  --clients N       number of clients that create payments (24)
+  --per-second N    payments per second of all clients together (40)
   --list            prints the names of all faults
   --help
 
-Exits with 1 when an invariant is broken, 2 when it was not understood or could not start.
-Servers, services, ports and data are its own: it disturbs nothing else on this machine.
+Exits with 1 when an invariant is broken, with 2 for wrong arguments or when it could not start.
+It uses its own servers, services, ports and data, and disturbs nothing else on this machine.
 `
 
-/** @throws UsageError that says what is wrong with them */
+/** Reads the command line. @throws UsageError that names the wrong argument */
 export function readArguments(args: readonly string[]): Arguments & { list: boolean } {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean' } as const
@@ -61,7 +61,7 @@ export function readArguments(args: readonly string[]): Arguments & { list: bool
   }
 }
 
-/** What starts the same run again. */
+/** Returns the command that starts the same run again. */
 export function commandLine({ seed, minutes, faults, atOnce, restMs, clients, perSecond }: Plan): string {
   const [restMinMs, restMaxMs] = restMs
   const options: [string, string | number][] = [
@@ -97,7 +97,7 @@ function chosen(names: string | undefined): readonly Fault[] {
   return FAULTS.filter((fault) => wanted.some((name) => matching(name).includes(fault)))
 }
 
-/** The fault of that name, or all whose names begin so. */
+/** Returns the fault of that name, or all faults whose names begin with it. */
 function matching(name: string): readonly Fault[] {
   const exact = FAULTS.filter((fault) => fault.name === name)
   const found = exact.length > 0 ? exact : FAULTS.filter((fault) => fault.name.startsWith(name))

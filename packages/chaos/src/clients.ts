@@ -1,95 +1,96 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { lookAtAll } from './last-looks.ts'
-import { get, post, showsSomething } from './payment-api.ts'
+import { pause } from '@cashflow/async'
+import { readAll } from './final-reads.ts'
+import { get, post, showsState } from './payment-api.ts'
+import { idOf, type MutablePaymentRequest, type PaymentRequest } from './payment-request.ts'
 import { createRandom, type Random } from './random.ts'
-import { type Draft, idOf, type Wish } from './wish.ts'
 
 export interface Clients {
-  readonly wishes: readonly Wish[]
-  /** Begins. */
+  readonly paymentRequests: readonly PaymentRequest[]
+  /** Starts the load. */
   start(): void
-  /** Resolves when each has got, or given up, its last answer. */
+  /** Stops the load. Resolves when each client has received, or given up, its last answer. */
   stop(): Promise<void>
   /** Creates one more payment. @throws Error unless this API answers with 201 */
   create(apiUrl: string): Promise<void>
-  /** Looks at each payment through each API, when all is settled. */
-  lookAtAll(): Promise<void>
+  /** Reads each payment through each API, after the system has settled. */
+  readAll(): Promise<void>
 }
 
 export interface ClientsOptions {
-  /** One of them is asked at random, each time. */
+  /** Each request goes to one of them, chosen at random. */
   apiUrls: readonly string[]
   count: number
-  /** New payments of all clients together. */
+  /** New payments per second of all clients together. */
   perSecond: number
   seed: number
-  lastLookMs?: number
+  finalReadMs?: number
 }
 
 const RETRY_MS = 500
 const RETRY_MAX_MS = 4_000
-/** Payments that a client waits for at once; more would bury whoever comes back after an outage. */
+/** Maximum number of payments that one client waits for. More would overload the system after an outage. */
 const OPEN_MAX = 20
-/** Who gives up after the first request that was not answered, as impatient people do. */
+/** Share of clients that give up after the first request without an answer, as impatient users do. */
 const IMPATIENT_SHARE = 0.2
-/** Who sends once more what was created. */
+/** Share of created payments that the client sends once more. */
 const REPEATED_SHARE = 0.05
-/** After which an API that does not answer is given up, when all is over. */
-const LAST_LOOK_MS = 60_000
+/** Time after which the final reads give up an API that does not answer. */
+const FINAL_READ_MS = 60_000
 
-/** Clients that create payments, try again as docs say, and look at what they made. */
+/** Creates clients that create payments, retry as the documentation advises, and read what they created. */
 export function createClients(options: ClientsOptions): Clients {
-  const { apiUrls, count, perSecond, seed, lastLookMs = LAST_LOOK_MS } = options
-  const wishes: Draft[] = []
+  const { apiUrls, count, perSecond, seed, finalReadMs = FINAL_READ_MS } = options
+  const paymentRequests: MutablePaymentRequest[] = []
   const stopping = new AbortController()
   let running: Promise<unknown> = Promise.resolve()
 
-  /** By the clock: what takes long is waited for beside what comes next. */
+  /** Creates payments by the clock. Slow ones are waited for in parallel with the next ones. */
   async function run(client: number): Promise<void> {
     const random = createRandom(seed * 1_000 + client)
-    const own: Draft[] = []
+    const own: MutablePaymentRequest[] = []
     const open = new Set<Promise<void>>()
     const everyMs = (count * 1_000) / perSecond
     let dueAt = performance.now() + random.int(0, everyMs)
     for (let number = 0; ; number++) {
-      await pause(dueAt - performance.now())
+      await wait(dueAt - performance.now())
       if (open.size >= OPEN_MAX) await Promise.race(open)
       if (stopping.signal.aborted) break
-      // What could not begin in time is not made up for, and clients that waited together do not go on in step.
+      // Missed payments are not caught up, so that clients which waited together do not continue in step.
       dueAt += everyMs * Math.max(1, Math.ceil((performance.now() - dueAt) / everyMs))
-      const wish: Draft = { reference: `${client}-${number}`, ...drawMoney(random), answers: [], views: [] }
-      wishes.push(wish)
-      own.push(wish)
-      // Chance of its own, or what a client wants next would depend on when it is answered.
+      const request = drawRequest(`${client}-${number}`, random)
+      paymentRequests.push(request)
+      own.push(request)
+      // A separate source of chance: otherwise a client's next payment would depend on when this one is answered.
       const chance = createRandom(random.int(0, 2 ** 31 - 1))
-      const life: Promise<void> = live(wish, random.pick(own), chance).finally(() => open.delete(life))
-      open.add(life)
+      const followed: Promise<void> = follow(request, random.pick(own), chance).finally(() => open.delete(followed))
+      open.add(followed)
     }
     await Promise.all(open)
   }
 
-  async function live(wish: Draft, other: Draft, random: Random): Promise<void> {
-    await create(wish, random)
-    for (const looked of [wish, other]) if (!stopping.signal.aborted) await look(looked, random.pick(apiUrls))
+  /** Creates the payment, and reads it and another one of the client. */
+  async function follow(request: MutablePaymentRequest, other: MutablePaymentRequest, random: Random): Promise<void> {
+    await create(request, random)
+    for (const one of [request, other]) if (!stopping.signal.aborted) await read(one, random.pick(apiUrls))
   }
 
-  /** Until it is there, or the client loses patience. */
-  async function create(wish: Draft, random: Random): Promise<void> {
+  /** Sends the payment until it exists, or until the client gives up. */
+  async function create(request: MutablePaymentRequest, random: Random): Promise<void> {
     const impatient = random.chance(IMPATIENT_SHARE)
     const repeated = random.chance(REPEATED_SHARE)
     for (let retryMs = RETRY_MS; ; retryMs = Math.min(2 * retryMs, RETRY_MAX_MS)) {
-      const answer = await post(random.pick(apiUrls), wish)
-      wish.answers.push(answer)
-      if (answer.status === 201 && repeated) wish.answers.push(await post(random.pick(apiUrls), wish))
+      const answer = await post(random.pick(apiUrls), request)
+      request.answers.push(answer)
+      if (answer.status === 201 && repeated) request.answers.push(await post(random.pick(apiUrls), request))
       if (answer.status === 201 || answer.status === 409 || (answer.status === 'none' && impatient)) return
-      await pause(retryMs)
+      await wait(retryMs)
       if (stopping.signal.aborted) return
     }
   }
 
-  const pause = (ms: number) => sleep(Math.max(0, ms), undefined, { signal: stopping.signal }).catch(() => {})
+  const wait = (ms: number) => pause(Math.max(0, ms), stopping.signal)
   return {
-    wishes,
+    paymentRequests,
     start() {
       running = Promise.all(Array.from({ length: count }, (_, client) => run(client)))
     },
@@ -97,26 +98,27 @@ export function createClients(options: ClientsOptions): Clients {
       stopping.abort()
       await running
     },
-    create: (apiUrl) => createLast(wishes, apiUrl, createRandom(seed)),
-    lookAtAll: () => lookAtAll(wishes, apiUrls, { lastLookMs }),
+    create: (apiUrl) => createFinal(paymentRequests, apiUrl, createRandom(seed)),
+    readAll: () => readAll(paymentRequests, apiUrls, { finalReadMs }),
   }
 }
 
-async function look(wish: Draft, apiUrl: string): Promise<void> {
-  const id = idOf(wish)
+async function read(request: MutablePaymentRequest, apiUrl: string): Promise<void> {
+  const id = idOf(request)
   if (id === undefined) return
-  const view = await get(apiUrl, id, { isLast: false })
-  if (showsSomething(view)) wish.views.push(view)
+  const view = await get(apiUrl, id, { isFinal: false })
+  if (showsState(view)) request.views.push(view)
 }
 
-async function createLast(wishes: Draft[], apiUrl: string, random: Random): Promise<void> {
-  const wish: Draft = { reference: `last-${wishes.length}`, ...drawMoney(random), answers: [], views: [] }
-  wishes.push(wish)
-  const answer = await post(apiUrl, wish)
-  wish.answers.push(answer)
+async function createFinal(paymentRequests: MutablePaymentRequest[], apiUrl: string, random: Random): Promise<void> {
+  const request = drawRequest(`last-${paymentRequests.length}`, random)
+  paymentRequests.push(request)
+  const answer = await post(apiUrl, request)
+  request.answers.push(answer)
   if (answer.status !== 201) throw new Error(`answered with ${answer.status}`)
 }
 
-function drawMoney(random: Random): { amountMinor: number; currency: string } {
-  return { amountMinor: random.int(1, 10_000_000), currency: random.pick(['USD', 'ETB']) }
+function drawRequest(reference: string, random: Random): MutablePaymentRequest {
+  const [amountMinor, currency] = [random.int(1, 10_000_000), random.pick(['USD', 'ETB'])]
+  return { reference, amountMinor, currency, answers: [], views: [] }
 }

@@ -1,14 +1,15 @@
+import { defined } from '@cashflow/async'
 import type { Facts } from './facts.ts'
-import type { Occurrence } from './occurrences.ts'
 import type { Run } from './run.ts'
+import type { FaultRun } from './run-schedule.ts'
 
-/** What a fault that had an effect cost, in milliseconds. */
+/** The cost of a fault that had an effect. All times are in milliseconds. */
 export interface Cost {
   readonly fault: string
   readonly lastedMs: number
-  /** The longest time without a 201 that overlaps with it. */
+  /** The longest time without a 201 that overlaps with the fault. */
   readonly outageMs: number
-  /** From its end until each payment that was there by then was settled. */
+  /** Time from the fault's end until every payment that existed then was settled. */
   readonly drainMs: number
 }
 
@@ -19,37 +20,37 @@ interface Span {
 
 type Times = Pick<Run, 'facts' | 'from' | 'to'>
 
-export function costsOf({ occurrences, ...run }: Times & Pick<Run, 'occurrences'>): Cost[] {
+export function costsOf({ faultRuns, ...run }: Times & Pick<Run, 'faultRuns'>): Cost[] {
   const gaps = gapsOf(run)
   const lives = livesOf(run.facts)
-  return occurrences
+  return faultRuns
     .filter(({ noEffect }) => !noEffect)
-    .map((occurrence) => ({
-      fault: occurrence.fault,
-      lastedMs: occurrence.healed - occurrence.from,
-      outageMs: longest(gaps.filter((gap) => gap.from < occurrence.healed && gap.to > occurrence.from)),
-      drainMs: drainAfter(occurrence, lives),
+    .map((faultRun) => ({
+      fault: faultRun.fault,
+      lastedMs: faultRun.recoveredAt - faultRun.from,
+      outageMs: longest(gaps.filter((gap) => gap.from < faultRun.recoveredAt && gap.to > faultRun.from)),
+      drainMs: drainAfter(faultRun, lives),
     }))
 }
 
-/** The longest time of the run in which no client was answered with 201. */
+/** Returns the longest time of the run without a 201, in milliseconds. */
 export function longestOutageMs(run: Times): number {
   return longest(gapsOf(run))
 }
 
-/** Between two answers with 201, as long as there was load: what is created when all is over ends no outage. */
+/** Returns the times between 201s while there was load. A payment that the final checks create ends no outage. */
 function gapsOf({ facts, from, to }: Times): Span[] {
-  const answers = facts.wishes.flatMap((wish) => wish.answers)
+  const answers = facts.paymentRequests.flatMap((request) => request.answers)
   const accepted = answers.filter(({ status, at }) => status === 201 && at <= to).map(({ at }) => at)
   const times = [from, ...accepted.toSorted((one, other) => one - other), to]
-  return times.slice(1).map((end, index) => ({ from: times[index] as number, to: end }))
+  return times.slice(1).map((end, index) => ({ from: defined(times[index], 'time'), to: end }))
 }
 
 function longest(spans: readonly Span[]): number {
   return spans.reduce((most, { from, to }) => Math.max(most, to - from), 0)
 }
 
-/** Of each payment that ended: from its creation to its end. */
+/** Returns the life of each payment that has ended: from its creation to its end. */
 function livesOf({ events }: Facts): Span[] {
   const byPayment = Map.groupBy(events, ({ paymentId }) => paymentId)
   return [...byPayment.values()].flatMap(([created, ended]) =>
@@ -57,7 +58,9 @@ function livesOf({ events }: Facts): Span[] {
   )
 }
 
-function drainAfter({ healed }: Occurrence, lives: readonly Span[]): number {
-  const last = lives.filter(({ from }) => from <= healed).reduce((latest, { to }) => Math.max(latest, to), healed)
-  return last - healed
+function drainAfter({ recoveredAt }: FaultRun, lives: readonly Span[]): number {
+  const last = lives
+    .filter(({ from }) => from <= recoveredAt)
+    .reduce((latest, { to }) => Math.max(latest, to), recoveredAt)
+  return last - recoveredAt
 }

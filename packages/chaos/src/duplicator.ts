@@ -1,10 +1,13 @@
-import { createConnection, createPublisher, type Topology } from '@cashflow/messaging'
+import { defined } from '@cashflow/async'
+import { WORK_TOPICS } from '@cashflow/domain'
+import { createConnection, createPublisher, type Topology, workQueue } from '@cashflow/messaging'
+import { nullLogger } from '@cashflow/testing'
 import type { Sighting } from './observer.ts'
-import { SILENT } from './silent.ts'
+import { WORK_QUEUE } from './queues.ts'
 
-/** Publishes what was published before, as a relay does whose confirms are lost. */
+/** Publishes messages again, as a relay does that has lost their confirms. */
 export interface Duplicator {
-  /** Best effort: a broker that is away gets none. Resolves with how many it has confirmed. */
+  /** Resolves with the number of confirmed messages: 0 while no broker is reachable. */
   publish(messages: readonly Sighting[], copies: number): Promise<number>
   stop(): Promise<void>
 }
@@ -18,26 +21,60 @@ const EXCHANGE: Topology = {
 }
 const READY_MS = 10_000
 const CONFIRMED_MS = 10_000
+const LOOP_PUBLISHERS = 2
+const LOOP_BATCH = 50
+const LOOP_CONFIRMED_MS = 2_000
 
 export async function createDuplicator(urls: readonly string[]): Promise<Duplicator> {
-  const connection = createConnection({ urls, name: 'chaos-duplicator', logger: SILENT })
-  const publisher = createPublisher({ connection, topology: EXCHANGE, logger: SILENT })
-  await connection.start()
-  await publisher.start()
+  const { publisher, stop } = await startPublisher(urls, 'chaos-duplicator', EXCHANGE)
   return {
     async publish(messages, copies) {
       await publisher.whenReady(AbortSignal.timeout(READY_MS)).catch(() => {})
-      const outgoing = messages.map(({ messageId, topic, paymentId }) => ({
-        ...{ messageId, key: paymentId, topic, headers: {}, mandatory: false, createdAt: new Date() },
-        body: JSON.stringify({ payment_id: paymentId }),
-      }))
-      const storm = Array.from({ length: copies }, () => outgoing).flat()
-      const outcomes = await publisher.publish(storm, { deadlineMs: CONFIRMED_MS })
+      const batch = messages.map((message) => toMessage(message, { mandatory: false }))
+      const copied = Array.from({ length: copies }, () => batch).flat()
+      const outcomes = await publisher.publish(copied, { deadlineMs: CONFIRMED_MS })
       return outcomes.filter(({ status }) => status === 'confirmed').length
     },
+    stop,
+  }
+}
+
+/**
+ * Publishes the messages again and again, until the signal aborts. Declares the queue again when a message is returned, as
+ * busy relays do.
+ */
+export async function republishInLoop(urls: readonly string[], messages: readonly Sighting[], signal: AbortSignal) {
+  const sources = Array.from({ length: LOOP_BATCH }, (_, index) =>
+    defined(messages[index % messages.length], 'message to publish'),
+  )
+  const topology = workQueue({ queue: WORK_QUEUE, topics: WORK_TOPICS })
+  const publishing = Array.from({ length: LOOP_PUBLISHERS }, async () => {
+    const { publisher, stop } = await startPublisher(urls, 'chaos-republisher', topology)
+    while (!signal.aborted) {
+      const batch = sources.map((source) => toMessage(source, { mandatory: true }))
+      const outcomes = await publisher.publish(batch, { deadlineMs: LOOP_CONFIRMED_MS })
+      if (outcomes.some(({ status }) => status === 'returned')) await publisher.redeclare()
+    }
+    await stop()
+  })
+  await Promise.all(publishing)
+}
+
+async function startPublisher(urls: readonly string[], name: string, topology: Topology) {
+  const connection = createConnection({ urls, name, logger: nullLogger })
+  const publisher = createPublisher({ connection, topology, logger: nullLogger })
+  await connection.start()
+  await publisher.start()
+  return {
+    publisher,
     async stop() {
       await publisher.stop()
       await connection.stop()
     },
   }
+}
+
+function toMessage({ messageId, topic, paymentId }: Sighting, { mandatory }: { mandatory: boolean }) {
+  const body = JSON.stringify({ payment_id: paymentId })
+  return { messageId, key: paymentId, topic, body, headers: {}, mandatory, createdAt: new Date() }
 }

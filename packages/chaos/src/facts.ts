@@ -1,7 +1,7 @@
 import { openClient } from '@cashflow/testing'
 import type { Sighting, Unobserved } from './observer.ts'
-import type { Charge, ProviderRequest, Told } from './provider.ts'
-import type { Wish } from './wish.ts'
+import type { PaymentRequest } from './payment-request.ts'
+import type { Charge, ProviderRequest, ProviderResponse } from './provider.ts'
 
 export interface PaymentRow {
   readonly id: string
@@ -17,7 +17,7 @@ export interface EventRow {
   readonly paymentId: string
   readonly sequence: number
   readonly type: string
-  /** When its transaction committed, in milliseconds since 1970; null where PostgreSQL no longer knows. */
+  /** When its transaction committed, in milliseconds since 1970. Null where PostgreSQL does not know it. */
   readonly committedAt: number | null
 }
 
@@ -27,52 +27,52 @@ export interface LetterRow {
   readonly source: string
   readonly reason: string
   readonly resolved: boolean
-  /** In milliseconds since 1970. */
+  /** When the dead letter was stored, in milliseconds since 1970. */
   readonly diedAt: number
 }
 
-/** Rows that are still on their way: payments that are neither settled nor parked, and messages. */
+/** Rows that are not finished: payments that are neither settled nor parked, and messages in the outbox. */
 export type RowCounts = Readonly<Record<'pending' | 'outbox' | 'scheduled', number>>
 
 export interface Backlog extends RowCounts {
-  /** Messages waiting or being handled, by queue. */
+  /** Messages that wait or are being handled, by queue. */
   readonly queues: Readonly<Record<string, number>>
 }
 
-/** A time in which a primary was lost and its standby promoted, in milliseconds since 1970. */
+/** The time in which a primary was lost and its standby was promoted, in milliseconds since 1970. */
 export interface Failover {
   readonly from: number
   readonly to: number
 }
 
-/** All that is known about a run when it is over, from everybody who saw it. */
+/** Everything that is known about a run at its end: from clients, provider, queues, services and PostgreSQL. */
 export interface Facts {
   readonly payments: readonly PaymentRow[]
   readonly events: readonly EventRow[]
   readonly letters: readonly LetterRow[]
   readonly backlog: Backlog
-  readonly wishes: readonly Wish[]
-  /** Through how many each payment was looked at when all was over. */
+  readonly paymentRequests: readonly PaymentRequest[]
+  /** Number of APIs through which each payment was read at the end. */
   readonly apis: number
   readonly requests: readonly ProviderRequest[]
   readonly charges: readonly Charge[]
-  readonly told: readonly Told[]
+  readonly responses: readonly ProviderResponse[]
   readonly sightings: readonly Sighting[]
-  /** Faults that could not be had, or not be undone. */
+  /** Faults that could not be caused, or not be undone. */
   readonly faultsLeft: readonly string[]
-  /** What some instance did not do by itself in the end. */
+  /** Work that an instance did not do when it was alone. */
   readonly idle: readonly string[]
-  /** Services that ended without being asked to, or not as they should. */
+  /** Services that ended without a signal, or ended with an unexpected code. */
   readonly exits: readonly string[]
   readonly unobserved: readonly Unobserved[]
-  /** When relays said that RabbitMQ had refused messages, in milliseconds since 1970. */
+  /** When relays logged that RabbitMQ had refused messages, in milliseconds since 1970. */
   readonly refusals: readonly number[]
   readonly failovers: readonly Failover[]
 }
 
 export type StoredFacts = Pick<Facts, 'payments' | 'events' | 'letters'>
 
-/** What PostgreSQL holds, all at one moment. */
+/** Reads the stored rows in one snapshot. */
 export async function readStored(databaseUrl: string): Promise<StoredFacts> {
   const client = await openClient(databaseUrl)
   try {

@@ -1,8 +1,8 @@
 import type { Random } from './random.ts'
-import type { System } from './system.ts'
+import type { Need, System } from './system.ts'
 
-/** What a fault disturbs. Two that disturb the same never overlap: each must be able to undo what it did. */
-export type Part =
+/** A part of the system. Two faults that disturb the same part never overlap, because each undoes what it did. */
+export type SystemPart =
   | 'api'
   | 'relay'
   | 'worker'
@@ -13,31 +13,28 @@ export type Part =
   | 'messages'
   | 'provider'
 
-/** What a system has only for the faults that need it: three nodes of RabbitMQ, or what not every machine has. */
-export type Need = 'cluster' | 'small disk' | 'libfaketime'
-
-/** Undefined where it had one, or where that cannot be known. */
+/** Undefined when the fault had an effect, or when that cannot be known. */
 export type Effect = 'no effect' | undefined
 
 export interface Fault {
   readonly name: string
-  readonly disturbs: readonly Part[]
-  /** It lasts between the first and the second, in milliseconds, as the seed decides. */
+  readonly disturbs: readonly SystemPart[]
+  /** Bounds of its duration in milliseconds. The seed decides within them. */
   readonly lastsMs: readonly [min: number, max: number]
-  /** What it takes to undo it, at most as a rule: the plan leaves so much room. */
-  readonly healsMs: number
+  /** Time that the schedule reserves for undoing it, in milliseconds. */
+  readonly recoveryMs: number
   readonly needs?: Need
   /**
-   * Makes it, waits until it is over, and undoes it; it is undone when this resolves. `no effect` when what it is for did
-   * not come about, as when nobody sent what was to be lost.
+   * Causes the fault, waits until its end, and undoes it. Resolves once it is undone. Resolves with `no effect` when the
+   * fault hit nothing, for example when no service sent the message that was to be lost.
    */
-  run(system: System, course: Course): Promise<Effect>
+  run(system: System, context: FaultContext): Promise<Effect>
 }
 
-export interface Course {
+export interface FaultContext {
   readonly random: Random
   /** Resolves when the fault has lasted long enough. */
-  over(): Promise<void>
-  /** Tells what else was done than the fault's name says. */
+  untilEnd(): Promise<void>
+  /** Logs an action that the fault's name does not say. */
   say(line: string): void
 }

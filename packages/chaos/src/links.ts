@@ -1,13 +1,13 @@
 import { startTcpProxy, type TcpProxy } from '@cashflow/testing'
 import type { Role } from './service.ts'
 
-/** The proxies between services and one kind of server. */
+/** The proxies between the services and one kind of server. */
 export interface LinkSet {
   readonly all: readonly TcpProxy[]
   readonly roles: readonly Role[]
-  /** None for a role that does not speak to these servers. */
+  /** The proxies of one role. Empty for a role that does not use these servers. */
   of(role: Role): readonly TcpProxy[]
-  /** What a service of this role is given as the servers' addresses. */
+  /** The servers' addresses for services of this role, as a list of URLs. */
   urls(role: Role): string
 }
 
@@ -17,7 +17,7 @@ export interface Links {
   stop(): Promise<void>
 }
 
-/** Each role has links of its own, so that one may lose what another has. */
+/** Starts the proxies. Each role has its own, so that a fault can hit the links of one role only. */
 export async function startLinks(databaseUrl: string, brokerUrls: readonly string[]): Promise<Links> {
   const [database, broker] = await Promise.all([
     startLinkSet(['api', 'relay', 'worker'], [databaseUrl]),
@@ -36,7 +36,9 @@ async function startLinkSet(roles: readonly Role[], serverUrls: readonly string[
   const byRole = await Promise.all(roles.map(() => Promise.all(serverUrls.map((url) => startTcpProxy(url)))))
   const of = (role: Role) => byRole[roles.indexOf(role)] ?? []
   return {
-    ...{ roles, of, all: byRole.flat() },
+    roles,
+    of,
+    all: byRole.flat(),
     urls: (role) =>
       of(role)
         .map(({ url }) => url)

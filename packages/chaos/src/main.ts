@@ -26,7 +26,7 @@ async function main(): Promise<number> {
   mkdirSync(dir, { recursive: true })
   say(`seed ${args.seed}, ${args.minutes} minutes, logs in ${join(dir, 'logs')}`)
   const stopping = new AbortController()
-  // The second one kills, and what it leaves behind ends with it.
+  // The second signal kills. The processes that are left end by themselves.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
   const run = await runChaos({
     ...args,
@@ -40,7 +40,7 @@ async function main(): Promise<number> {
   if (run.violations.length > VIOLATIONS_SHOWN_MAX) {
     const file = join(dir, 'violations.txt')
     writeFileSync(file, `${describeViolations(run)}\n`)
-    say(`All of them: ${file}`)
+    say(`all violations: ${file}`)
   }
   return run.violations.length > 0 ? 1 : 0
 }

@@ -1,14 +1,13 @@
 import { createConnection, createConsumer, type Delivery, type Topology } from '@cashflow/messaging'
 import type { RabbitmqCluster } from '@cashflow/testing'
-import { eventually } from '@cashflow/testing'
+import { eventually, nullLogger } from '@cashflow/testing'
 import { listQueues, OBSERVING_QUEUE } from './queues.ts'
-import { SILENT } from './silent.ts'
 
 export interface Sighting {
   readonly messageId: string
   readonly topic: string
   readonly paymentId: string
-  /** Its place in the order of first sightings. */
+  /** The message's place in the order of first sightings. */
   readonly place: number
   /** In milliseconds since 1970. */
   readonly at: number
@@ -19,16 +18,16 @@ export interface Unobserved {
   readonly topic: string
   readonly from: number
   readonly to: number
-  /** Payments whose message of this topic had not been published when it began. */
+  /** Payments whose message of this topic was not yet published when the time began. */
   readonly waiting: ReadonlySet<string>
 }
 
-/** A queue beside the worker's, bound to every topic, whose every message is written down. */
+/** A queue next to the worker's queue, bound to every topic. Each of its messages is recorded. */
 export interface Observer {
-  /** By message id: the first time that each was seen. */
+  /** The first sighting of each message, by message id. */
   readonly sightings: ReadonlyMap<string, Sighting>
   readonly unobserved: Unobserved[]
-  /** Resolves when it has read all that the broker has for it. */
+  /** Resolves when it has read every message that the broker has for it. */
   caughtUp(): Promise<void>
   start(): Promise<void>
   stop(): Promise<void>
@@ -52,18 +51,18 @@ const TOPOLOGY: Topology = {
   ],
 }
 
-/** Speaks to the brokers themselves: no fault of a link is between. */
+/** Connects to the brokers directly, so that no fault of a link affects it. */
 export function createObserver(cluster: RabbitmqCluster): Observer {
   const urls = cluster.nodes.map(({ url }) => url)
   const sightings = new Map<string, Sighting>()
   const unobserved: Unobserved[] = []
-  const connection = createConnection({ urls, name: 'chaos-observer', logger: SILENT })
+  const connection = createConnection({ urls, name: 'chaos-observer', logger: nullLogger })
   const consumer = createConsumer({
     connection,
     topology: TOPOLOGY,
     queue: OBSERVING_QUEUE,
     prefetch: 1_000,
-    logger: SILENT,
+    logger: nullLogger,
     async handle({ messageId = '', topic, body }: Delivery) {
       const { payment_id: paymentId } = JSON.parse(body.toString()) as { payment_id: string }
       const place = sightings.size

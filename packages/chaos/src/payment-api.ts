@@ -1,8 +1,8 @@
-import type { Answer, Shown, View, Wish } from './wish.ts'
+import type { Answer, PaymentRequest, ShownPayment, View } from './payment-request.ts'
 
 const ANSWER_MS = 10_000
 
-export async function post(apiUrl: string, { reference, amountMinor, currency }: Wish): Promise<Answer> {
+export async function post(apiUrl: string, { reference, amountMinor, currency }: PaymentRequest): Promise<Answer> {
   const response = await ask(`${apiUrl}/api/v1/payments`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -15,23 +15,23 @@ export async function post(apiUrl: string, { reference, amountMinor, currency }:
   return { at, status, ...(typeof paymentId === 'string' && { paymentId }) }
 }
 
-export async function get(apiUrl: string, id: string, { isLast }: { isLast: boolean }): Promise<View> {
+export async function get(apiUrl: string, id: string, { isFinal }: { isFinal: boolean }): Promise<View> {
   const at = now()
   const response = await ask(`${apiUrl}/api/v1/payments/${id}`)
-  const view = { at, answeredAt: now(), status: response?.status ?? 'none', isLast } as const
-  return response?.status === 200 ? { ...view, payment: response.body as unknown as Shown } : view
+  const view = { at, answeredAt: now(), status: response?.status ?? 'none', isFinal } as const
+  return response?.status === 200 ? { ...view, payment: response.body as unknown as ShownPayment } : view
 }
 
-export function showsSomething({ status }: View): boolean {
+export function showsState({ status }: View): boolean {
   return status !== 'none' && status !== 503
 }
 
-/** Finer than a millisecond, and never back: it decides which of two views is the older one. */
+/** Milliseconds since 1970, finer than one and monotonic: it decides which of two views is older. */
 function now(): number {
   return performance.timeOrigin + performance.now()
 }
 
-/** Undefined without an answer that could be read to its end. One that is no JSON is an answer all the same. */
+/** Sends a request. Returns undefined without a complete answer. A body that is not JSON counts as an empty object. */
 async function ask(url: string, init: RequestInit = {}) {
   try {
     const response = await fetch(url, { ...init, signal: AbortSignal.timeout(ANSWER_MS) })

@@ -2,57 +2,60 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from './random.ts'
 
 export type Verdict = 'approved' | 'declined'
 
 /**
- * `failing` says 503, `hanging` says nothing, `lying` says what cannot be read; half of the time the money moved.
- * `undecided` takes charges and says 202, but only of keys of which it tells the truth later.
+ * `failing` answers with an error of 5xx, `hanging` does not answer, and `lying` sends an unreadable answer. In these
+ * three modes the money moves in half of the charges.
+ *
+ * `undecided` accepts charges and answers with 202, for keys whose charge it reports later.
  */
-export type Mood = 'well' | 'slow' | 'undecided' | 'failing' | 'hanging' | 'lying'
+export type ProviderMode = 'normal' | 'slow' | 'undecided' | 'failing' | 'hanging' | 'lying'
 
-/** One request, whatever it holds, as its head arrived. */
+/** One request, recorded when its head arrived. */
 export interface ProviderRequest {
-  /** POST asks to charge, GET for the charge of a key. */
+  /** POST requests a charge. GET asks for the charge of a key. */
   readonly method: string
-  /** The idempotency key that it names. */
+  /** The idempotency key that the request names. */
   readonly key: string
   /** In milliseconds since 1970. */
   readonly beganAt: number
 }
 
-/** One request to charge that could be read. */
+/** One request to charge with a readable body. */
 export interface Charge {
-  /** Its idempotency key. */
+  /** The idempotency key of the request. */
   readonly key: string
   readonly paymentId: string
   readonly amountMinor: number
   readonly currency: string
-  /** When it arrived, in milliseconds since 1970. */
+  /** When the request arrived, in milliseconds since 1970. */
   readonly beganAt: number
   /** Whether money moved. */
   readonly moved: boolean
-  /** Whether it said so when it was asked for this key afterwards. */
+  /** Whether a later GET for this key reports the charge. */
   readonly known: boolean
 }
 
-/** What it has answered about a payment. */
-export interface Told {
+/** A decision that the provider has sent about a payment. */
+export interface ProviderResponse {
   readonly key: string
   readonly verdict: Verdict
 }
 
 /**
- * Whoever moves the money. It never deduplicates: each request to charge is another charge, decided anew. Asked for the
- * charges of a key it tells the truth about one half of all keys, and knows nothing of the others.
+ * The provider that moves the money. It never deduplicates: each request to charge is another charge, with its own
+ * decision. A GET reports the charge of one half of all keys, and answers 404 for the others.
  */
 export interface Provider {
   readonly url: string
-  mood: Mood
+  mode: ProviderMode
   readonly requests: readonly ProviderRequest[]
   readonly charges: readonly Charge[]
-  readonly told: readonly Told[]
+  readonly responses: readonly ProviderResponse[]
   stop(): Promise<void>
 }
 
@@ -61,14 +64,14 @@ const UNREADABLE = [Buffer.from([0xff, 0xfe, 0x00]), '{"status":"appro', '{"stat
 export async function startProvider(random: Random): Promise<Provider> {
   const requests: ProviderRequest[] = []
   const charges: Charge[] = []
-  const told: Told[] = []
+  const responses: ProviderResponse[] = []
   const found = new Map<string, Verdict>()
   const held = new Set<ServerResponse>()
-  let mood: Mood = 'well'
+  let mode: ProviderMode = 'normal'
 
   async function charge(request: IncomingMessage, { key, beganAt }: ProviderRequest): Promise<Verdict> {
     const body = (await json(request)) as { payment_id: string; amount_minor: number; currency: string }
-    const hasMoved = ['well', 'slow', 'undecided'].includes(mood) || random.chance(0.5)
+    const hasMoved = ['normal', 'slow', 'undecided'].includes(mode) || random.chance(0.5)
     const verdict = random.chance(0.7) ? 'approved' : 'declined'
     const known = isKnown(key)
     if (hasMoved && known) found.set(key, verdict)
@@ -82,14 +85,14 @@ export async function startProvider(random: Random): Promise<Provider> {
     requests.push(arrived)
     const { key, method } = arrived
     const verdict = method === 'GET' ? found.get(key) : await charge(request, arrived)
-    const isUndecided = mood === 'undecided' && found.has(key)
+    const isUndecided = mode === 'undecided' && found.has(key)
     if (isUndecided) return say(response, 202, '{"status":"pending"}', { 'retry-after': '1' })
-    switch (mood) {
-      case 'well':
+    switch (mode) {
+      case 'normal':
       case 'undecided':
       case 'slow':
-        await later(random.int(...answersAfterMs(mood)))
-        if (verdict && !response.destroyed) told.push({ key, verdict })
+        await sleep(random.int(...answersAfterMs(mode)), undefined, { ref: false })
+        if (verdict && !response.destroyed) responses.push({ key, verdict })
         return say(response, verdict ? 200 : 404, JSON.stringify({ status: verdict }))
       case 'failing':
         return say(response, random.pick([500, 502, 503]), '')
@@ -99,29 +102,29 @@ export async function startProvider(random: Random): Promise<Provider> {
         held.add(response)
         return
       default:
-        return mood satisfies never
+        return mode satisfies never
     }
   }
 
   const server = createServer((request, response) => {
     response.on('close', () => held.delete(response))
-    // Whoever asked is gone.
+    // The client has closed the connection.
     answer(request, response).catch(() => response.destroy())
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/charges`,
-    get mood() {
-      return mood
+    get mode() {
+      return mode
     },
-    set mood(next) {
-      mood = next
+    set mode(next) {
+      mode = next
       for (const response of held) response.destroy()
     },
     requests,
     charges,
-    told,
+    responses,
     async stop() {
       server.closeAllConnections()
       server.close()
@@ -135,17 +138,13 @@ function arrival({ method = '', url = '', headers }: IncomingMessage): ProviderR
   return { method, key: String(key), beganAt: Date.now() }
 }
 
-/** By the last digit of a UUID, which is random. */
+/** Decides by the last digit of the UUID, which is random. */
 function isKnown(key: string): boolean {
-  return Number.parseInt(key.at(-1) ?? '', 16) < 8
+  return Number.parseInt(key.slice(-1), 16) < 8
 }
 
-function answersAfterMs(mood: Mood): [min: number, max: number] {
-  return mood === 'slow' ? [500, 5_000] : [1, 60]
-}
-
-function later(delayMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, delayMs).unref())
+function answersAfterMs(mode: ProviderMode): [min: number, max: number] {
+  return mode === 'slow' ? [500, 5_000] : [1, 60]
 }
 
 function say(response: ServerResponse, status: number, body: string | Buffer, headers = {}): void {

@@ -2,18 +2,19 @@ import type { RabbitmqCluster } from '@cashflow/testing'
 
 export const WORK_QUEUE = 'payments'
 export const DEAD_QUEUE = 'payments.dead'
-/** Where the harness reads along. */
+/** The queue from which the harness reads each message. */
 export const OBSERVING_QUEUE = 'chaos.observed'
 export const QUEUES = [WORK_QUEUE, DEAD_QUEUE, OBSERVING_QUEUE]
 
 export interface QueueState {
   readonly name: string
-  /** Waiting or being handled. */
+  /** Messages that wait in the queue or are being handled. */
   readonly messages: number
   readonly consumers: number
 }
 
-// What list_queues and the management API say of a quorum queue is up to five seconds old, and zero without a leader.
+// The leaders are asked because `list_queues` and the management API are up to five seconds old for a quorum queue, and
+// report zero for a queue without a leader.
 const ASK_LEADERS = `
   [begin
     Ask = fun(Query) -> {ok, Answer, _} = ra:consistent_query(amqqueue:get_pid(Queue), Query), Answer end,
@@ -22,9 +23,9 @@ const ASK_LEADERS = `
   end || Queue <- rabbit_amqqueue:list()].`
 
 /**
- * All queues, as their leaders know them at this moment.
+ * Lists all queues with their present state, as their leaders report it.
  *
- * @throws Error when no node runs, or a queue has no leader that answers
+ * @throws Error when no node runs, or when a queue has no leader that answers
  */
 export async function listQueues({ nodes }: RabbitmqCluster): Promise<QueueState[]> {
   const node = nodes.find(({ isRunning }) => isRunning)

@@ -1,13 +1,13 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 
-/** Chance that a seed decides: the same seed draws the same, in the same order. */
+/** Random choices that a seed decides. The same seed gives the same choices in the same order. */
 export interface Random {
-  /** Both ends included. */
+  /** Returns an integer. Both bounds are included. */
   int(min: number, max: number): number
   pick<Item>(items: readonly Item[]): Item
   shuffled<Item>(items: readonly Item[]): Item[]
-  /** True in this share of all cases, from 0 to 1. */
+  /** Returns true with this probability, from 0 to 1. */
   chance(share: number): boolean
 }
 
@@ -17,8 +17,8 @@ export function createRandom(seed: number): Random {
   return {
     int,
     pick(items) {
-      if (items.length === 0) throw new RangeError('There is nothing to pick from')
-      return items[int(0, items.length - 1)] as (typeof items)[number]
+      if (items.length === 0) throw new RangeError('an empty list has no item to pick')
+      return items[int(0, items.length - 1)] as (typeof items)[number] // An item may be undefined.
     },
     shuffled(items) {
       const deck = [...items]

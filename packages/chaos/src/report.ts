@@ -2,47 +2,51 @@ import { median } from '@cashflow/testing'
 import { commandLine, type Plan } from './arguments.ts'
 import { type Cost, costsOf, longestOutageMs } from './costs.ts'
 import type { Facts } from './facts.ts'
-import { historyOf } from './history.ts'
-import type { Harm, Violation } from './invariants.ts'
+import type { Violation } from './invariants.ts'
+import { idOf } from './payment-request.ts'
+import type { Harm } from './rules/rule.ts'
 import type { Run } from './run.ts'
 
-/** In the report itself. */
+/** Maximum number of violations in the report. */
 export const VIOLATIONS_SHOWN_MAX = 20
 
-/** What a run came to, for people. */
+/** Returns the report of a run as text. */
 export function report(run: Run, plan: Plan): string {
   return [summary(run, plan), table(run), ...run.leftOut.map((line) => `left out: ${line}`), verdict(run)]
     .filter((part) => part !== '')
     .join('\n\n')
 }
 
-/** All of them, each with what is known of its payment. */
+/** Describes all violations, each with the history of its payment. */
 export function describeViolations({ violations, facts }: Pick<Run, 'violations' | 'facts'>): string {
   return violations.map((violation) => describe(violation, facts)).join('\n\n')
 }
 
-/** Payments that were lost, or doubled: each counts once, however many invariants say so. */
+/** Counts the payments that were lost, or doubled. A payment counts once, even if it breaks several invariants. */
 export function countHarmed(violations: readonly Violation[], harm: Harm): number {
   const own = violations.filter((violation) => violation.harm === harm)
   return new Set(own.map(({ paymentId, what }) => paymentId ?? what)).size
 }
 
 function summary(run: Run, plan: Plan): string {
-  const { facts, violations, from, to, drainMs, errors, occurrences } = run
-  const { payments, wishes, letters, charges } = facts
+  const { facts, violations, from, to, drainMs, errors, faultRuns } = run
+  const { payments, paymentRequests, letters, charges } = facts
   const of = (status: string) => payments.filter((payment) => payment.status === status).length
-  const answers = tally(wishes.flatMap(({ answers }) => answers.map(({ status }) => String(status))))
-  const met = new Set(occurrences.filter(({ noEffect }) => !noEffect).map(({ fault }) => fault))
+  const answers = tally(paymentRequests.flatMap(({ answers }) => answers.map(({ status }) => String(status))))
+  const met = new Set(faultRuns.filter(({ noEffect }) => !noEffect).map(({ fault }) => fault))
   const unmet = plan.faults.map(({ name }) => name).filter((name) => !met.has(name))
   const lines: [string, string][] = [
     ['seed', String(plan.seed)],
-    ['again', commandLine(plan)],
-    ['load', `${wishes.length} payments in ${seconds(to - from)}, ${perSecond(wishes.length, to - from)}`],
-    ['faults', `${occurrences.length}, with an effect: ${met.size} of ${plan.faults.length} kinds`],
-    ['not met', unmet.join(', ') || 'none'],
+    ['repeat with', commandLine(plan)],
+    [
+      'load',
+      `${paymentRequests.length} payments in ${seconds(to - from)}, ${perSecond(paymentRequests.length, to - from)}`,
+    ],
+    ['faults', `${faultRuns.length}, with an effect: ${met.size} of ${plan.faults.length} kinds`],
+    ['not exercised', unmet.join(', ') || 'none'],
     ['answers', inline(answers)],
     ['stored', `${payments.length}: SUCCESS ${of('SUCCESS')}, FAILED ${of('FAILED')}, PENDING ${of('PENDING')}`],
-    ['charges', `${charges.length}, messages seen ${facts.sightings.length}`],
+    ['charges', `${charges.length}, messages observed ${facts.sightings.length}`],
     ['lost', String(countHarmed(violations, 'lost'))],
     ['doubled', String(countHarmed(violations, 'doubled'))],
     ['parked', String(payments.filter(({ parked }) => parked).length)],
@@ -54,10 +58,10 @@ function summary(run: Run, plan: Plan): string {
   return lines.map(([name, value]) => `${name.padEnd(16)}${value}`).join('\n')
 }
 
-/** In Markdown, so that it can be shown as it is. */
+/** Returns the costs of the faults as a Markdown table. */
 function table(run: Run): string {
   const costs = Map.groupBy(costsOf(run), ({ fault }) => fault)
-  const rows = [...Map.groupBy(run.occurrences, ({ fault }) => fault)].map(([fault, all]) =>
+  const rows = [...Map.groupBy(run.faultRuns, ({ fault }) => fault)].map(([fault, all]) =>
     row(fault, all.length, costs.get(fault) ?? []),
   )
   if (rows.length === 0) return ''
@@ -95,6 +99,51 @@ function verdict({ violations, facts }: Run): string {
 function describe({ rule, harm, paymentId, what }: Violation, facts: Facts): string {
   const about = paymentId === undefined ? '' : `\n${historyOf(facts, paymentId)}`
   return `BROKEN (${harm}): ${rule}\n  ${paymentId ?? ''} ${what}${about}`
+}
+
+/** Returns everything that is known of one payment, in the order of time. */
+function historyOf(facts: Facts, paymentId: string): string {
+  const row = facts.payments.find(({ id }) => id === paymentId)
+  const request = facts.paymentRequests.find((one) => idOf(one) === paymentId || one.reference === row?.reference)
+  const own = <Item extends { paymentId: string }>(items: readonly Item[]) =>
+    items.filter((item) => item.paymentId === paymentId)
+  const ofKey = <Item extends { key: string }>(items: readonly Item[]) => items.filter(({ key }) => key === paymentId)
+  const lines = [
+    ...(request?.answers ?? []).map(({ at, status }) => ({ at, what: `its client was answered with ${status}` })),
+    ...(request?.views ?? []).map(({ at, status, payment }) => ({
+      at,
+      what: `its client saw ${payment?.status ?? status}`,
+    })),
+    ...own(facts.events).map(({ committedAt, sequence, type }) => ({
+      at: committedAt ?? 0,
+      what: `event ${sequence}, ${type}`,
+    })),
+    ...ofKey(facts.requests)
+      .filter(({ method }) => method === 'GET')
+      .map(({ beganAt: at }) => ({ at, what: 'the provider was asked for its charge' })),
+    ...ofKey(facts.letters).map(({ diedAt: at, topic, source, reason, resolved }) => ({
+      at,
+      what: `dead letter of the ${source}, ${topic}: ${reason}${resolved ? ' (resolved)' : ''}`,
+    })),
+    ...ofKey(facts.charges).map(({ beganAt: at, amountMinor, currency, moved }) => ({
+      at,
+      what: `asked to charge ${amountMinor} ${currency}, ${moved ? 'charged' : 'not charged'}`,
+    })),
+    ...own(facts.sightings).map(({ at, topic, messageId }) => ({
+      at,
+      what: `observed ${topic}, message ${messageId}`,
+    })),
+  ]
+  const state = row
+    ? `${row.status}${row.parked ? ', parked' : ''}, ${row.attempts} attempts, reference ${row.reference}`
+    : 'no such payment'
+  const responses = ofKey(facts.responses).map(({ verdict }) => verdict)
+  return [
+    `  final state: ${state}; the provider answered: ${responses.join(', ') || 'nothing'}`,
+    ...lines
+      .toSorted((one, other) => one.at - other.at)
+      .map(({ at, what }) => `  ${new Date(at).toISOString()}  ${what}`),
+  ].join('\n')
 }
 
 function tally(values: readonly string[]): Record<string, number> {

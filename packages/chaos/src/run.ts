@@ -3,11 +3,11 @@ import { eventually } from '@cashflow/testing'
 import { type Clients, createClients } from './clients.ts'
 import { type Facts, readStored } from './facts.ts'
 import type { Fault } from './fault.ts'
-import { findIdle } from './instances.ts'
+import { findIdle } from './idle-instances.ts'
 import { checkInvariants, type Violation } from './invariants.ts'
-import { keepAppointments, type Occurrence, pauseUntil } from './occurrences.ts'
 import { listQueues, QUEUES } from './queues.ts'
-import { type Appointment, planSchedule } from './schedule.ts'
+import { type FaultRun, pauseUntil, runSchedule } from './run-schedule.ts'
+import { planSchedule, type ScheduledFault } from './schedule.ts'
 import type { Service } from './service.ts'
 import { type System, type SystemOptions, startSystem } from './system.ts'
 
@@ -18,32 +18,32 @@ export interface RunOptions extends Omit<SystemOptions, 'needs'> {
   readonly restMs: readonly [min: number, max: number]
   readonly clients: number
   readonly perSecond: number
-  /** How long it may take until nothing is on its way any more. */
+  /** Maximum time until the backlog is empty, in milliseconds. */
   readonly drainMaxMs?: number
-  /** Ends the faults early; what then has happened is checked all the same. */
+  /** Ends the faults early. What has happened is checked all the same. */
   readonly signal?: AbortSignal
 }
 
 export interface Run {
-  readonly schedule: readonly Appointment[]
-  readonly occurrences: readonly Occurrence[]
-  /** Faults that this machine cannot have, with what is missing. */
+  readonly schedule: readonly ScheduledFault[]
+  readonly faultRuns: readonly FaultRun[]
+  /** Faults that this machine cannot cause, with what is missing. */
   readonly leftOut: readonly string[]
   readonly facts: Facts
   readonly violations: readonly Violation[]
-  /** When the load began and when it ended, in milliseconds since 1970. */
+  /** When the load began and ended, in milliseconds since 1970. */
   readonly from: number
   readonly to: number
-  /** From the end of faults and load until nothing was left on its way, or it was given up. */
+  /** Time from the end of faults and load until the backlog was empty, or was given up, in milliseconds. */
   readonly drainMs: number
   readonly errors: Readonly<Record<string, number>>
 }
 
-/** Leases, redrives, and the longest backoff of a retry, 256 seconds, are over by then. */
+/** Longer than any lease, any redrive, and the longest backoff of a retry, 256 seconds. */
 const DRAIN_MAX_MS = 600_000
 const DRAIN_POLL_MS = 500
 
-/** Puts a system of its own under load and faults, lets it settle, and checks what it did from outside. */
+/** Runs a system under load and faults, lets it settle, and checks from outside what it did. */
 export async function runChaos(options: RunOptions): Promise<Run> {
   const { faults, say } = options
   const needs = new Set(faults.flatMap((fault) => fault.needs ?? []))
@@ -51,24 +51,24 @@ export async function runChaos(options: RunOptions): Promise<Run> {
   const clients = createClients({ ...options, apiUrls: system.apiUrls, count: options.clients })
   try {
     const leftOut = faults.flatMap((fault) => missingFor(fault, system) ?? [])
-    // Planned with all of them: what a machine lacks must not change when the others come.
+    // Planned with all faults, so that a missing one does not change when the others run.
     const schedule = planSchedule(options).filter(({ fault }) => missingFor(fault, system) === undefined)
     const signal = options.signal ?? new AbortController().signal
     const from = Date.now()
     clients.start()
-    const occurrences = await keepAppointments(schedule, system, { say, signal })
-    if (occurrences.every(({ failure }) => failure === undefined)) await pauseUntil(from + options.durationMs, signal)
+    const faultRuns = await runSchedule(schedule, system, { say, signal })
+    if (faultRuns.every(({ failure }) => failure === undefined)) await pauseUntil(from + options.durationMs, signal)
     await clients.stop()
     const to = Date.now()
-    say('faults and load are over, waiting until all is settled')
+    say('faults and load have ended, waiting until the backlog is empty')
     const { drainMaxMs = DRAIN_MAX_MS } = options
     const isDrained = await drained(system, drainMaxMs)
     const drainMs = Date.now() - to
     const idle = isDrained ? await findIdle(system, clients) : []
-    if (isDrained) await drained(system, drainMaxMs) // Of what that has made as well.
-    const facts = await gather(system, clients, { occurrences, idle })
+    if (isDrained) await drained(system, drainMaxMs) // The checks have created payments too.
+    const facts = await gather(system, clients, { faultRuns, idle })
     const violations = checkInvariants(facts)
-    return { schedule, occurrences, leftOut, facts, violations, from, to, drainMs, errors: errorsOf(system) }
+    return { schedule, faultRuns, leftOut, facts, violations, from, to, drainMs, errors: errorsOf(system) }
   } finally {
     say('stopping everything')
     await clients.stop()
@@ -77,23 +77,23 @@ export async function runChaos(options: RunOptions): Promise<Run> {
 }
 
 function missingFor({ name, needs }: Fault, { libfaketime, postgres }: System): string | undefined {
-  if (needs === 'libfaketime' && !libfaketime) return `${name}: libfaketime cannot be had here`
-  if (needs === 'small disk' && !postgres.hasSmallDisk) return `${name}: ${needs} needs root, who may mount a tmpfs`
+  if (needs === 'libfaketime' && !libfaketime) return `${name}: libfaketime is missing`
+  if (needs === 'small disk' && !postgres.hasSmallDisk) return `${name}: ${needs} needs root, to mount a tmpfs`
   return undefined
 }
 
-/** Whether nothing was on its way any more, in time. */
+/** Returns whether the backlog was empty in time. */
 function drained(system: System, timeoutMs: number): Promise<boolean> {
   const drain = async () => {
-    // Asking RabbitMQ is dear, so only when PostgreSQL has nothing more to say.
-    if (sum(await system.countRows()) > 0) throw new Error('PostgreSQL has rows that are on their way')
+    // A question to RabbitMQ is expensive, so PostgreSQL is asked first.
+    if (sum(await system.countRows()) > 0) throw new Error('PostgreSQL has unfinished rows')
     if (sum(await depths(system)) > 0) throw new Error('RabbitMQ has messages')
     return true
   }
   return eventually(drain, { timeoutMs, intervalMs: DRAIN_POLL_MS }).catch(() => false)
 }
 
-/** Messages by queue. @throws Error when one of our queues is missing, or has no leader */
+/** Counts the messages by queue. @throws Error when one of our queues is missing, or has no leader */
 async function depths({ broker }: System): Promise<Record<string, number>> {
   const states = new Map((await listQueues(broker)).map(({ name, messages }) => [name, messages]))
   const missing = QUEUES.filter((name) => !states.has(name))
@@ -105,14 +105,14 @@ function sum(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((total, count) => total + count, 0)
 }
 
-/** All that anybody knows, once the services have ended: what they had in hand waits in its queue again then. */
+/** Collects the facts after the services have ended. Their unfinished deliveries are in the queue again then. */
 async function gather(
   system: System,
   clients: Clients,
-  { occurrences, idle }: { occurrences: readonly Occurrence[]; idle: readonly string[] },
+  { faultRuns, idle }: { faultRuns: readonly FaultRun[]; idle: readonly string[] },
 ): Promise<Facts> {
   const { postgres, provider, observer, services, apiUrls, countRows } = system
-  await clients.lookAtAll()
+  await clients.readAll()
   const exits = (await Promise.all(Object.values(services).flat().map(finish))).flat()
   const unread: string[] = []
   const queues = await depths(system).catch((error: Error) => {
@@ -122,27 +122,27 @@ async function gather(
   return {
     ...(await readStored(postgres.url)),
     backlog: { ...(await countRows()), queues },
-    wishes: clients.wishes,
+    paymentRequests: clients.paymentRequests,
     apis: apiUrls.length,
     requests: provider.requests,
     charges: provider.charges,
-    told: provider.told,
+    responses: provider.responses,
     sightings: [...observer.sightings.values()],
     unobserved: observer.unobserved,
     refusals: services.relay.flatMap(({ refusals }) => refusals),
-    failovers: occurrences
+    failovers: faultRuns
       .filter(({ fault }) => fault === 'postgres-failover')
-      .map(({ from, healed: to }) => ({ from, to })),
-    faultsLeft: occurrences.flatMap(({ fault, failure }) => (failure === undefined ? [] : `${fault}: ${failure}`)),
+      .map(({ from, recoveredAt: to }) => ({ from, to })),
+    faultsLeft: faultRuns.flatMap(({ fault, failure }) => (failure === undefined ? [] : `${fault}: ${failure}`)),
     idle: [...idle, ...unread],
     exits,
   }
 }
 
-/** Stops one for good, in good weather; how it ended, now or before, where that was not as it should. */
+/** Stops a service without faults. Returns how it ended, then or before, where that was unexpected. */
 async function finish({ name, stop, exits }: Service): Promise<string[]> {
   const exit = await stop()
-  return exit?.code === 1 ? [...exits, `${name} ended in good weather (${describeExit(exit)})`] : [...exits]
+  return exit?.code === 1 ? [...exits, `${name} ended without a fault (${describeExit(exit)})`] : [...exits]
 }
 
 function errorsOf({ services }: System): Record<string, number> {

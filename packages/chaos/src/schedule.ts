@@ -1,13 +1,14 @@
+import { defined } from '@cashflow/async'
 import type { Fault } from './fault.ts'
 import { createRandom } from './random.ts'
 
-/** One fault at its time. */
-export interface Appointment {
+/** A fault and its time. */
+export interface ScheduledFault {
   readonly fault: Fault
-  /** After the load began, in milliseconds. */
+  /** Time from the beginning of the load, in milliseconds. */
   readonly atMs: number
   readonly lastsMs: number
-  /** For what else it leaves to chance, such as its victim. */
+  /** Decides the fault's other choices, such as its victim. */
   readonly seed: number
 }
 
@@ -15,43 +16,44 @@ export interface ScheduleOptions {
   readonly seed: number
   readonly durationMs: number
   readonly faults: readonly Fault[]
-  /** How many faults may be under way at the same time. */
+  /** Maximum number of faults at the same time. */
   readonly atOnce: number
-  /** Between the end of one fault and the next one that takes its place, at least and at most. */
+  /** Bounds of the time between the end of a fault and the next one in its slot, in milliseconds. */
   readonly restMs: readonly [min: number, max: number]
 }
 
 const STEP_MS = 500
 
-/** Which fault comes when: the same for the same options, and each fault about as often as any other. */
-export function planSchedule({ seed, durationMs, faults, atOnce, restMs }: ScheduleOptions): Appointment[] {
+/** Plans when each fault runs. The same options give the same schedule, and each fault comes about equally often. */
+export function planSchedule({ seed, durationMs, faults, atOnce, restMs }: ScheduleOptions): ScheduledFault[] {
   const random = createRandom(seed)
-  const appointments: Appointment[] = []
+  const schedule: ScheduledFault[] = []
   let waiting: Fault[] = []
+  /** For each slot, when its next fault may begin. */
   const freeAt = Array.from({ length: atOnce }, () => random.int(...restMs))
   for (;;) {
-    // A fault that was passed over because of others comes before any that had its turn.
+    // A fault that could not run because of a collision comes before a second run of any other.
     if (waiting.length < faults.length) waiting = [...waiting, ...random.shuffled(faults)]
-    const turn = freeAt.indexOf(Math.min(...freeAt))
-    const atMs = freeAt[turn] as number
-    const index = waiting.findIndex((fault) => !appointments.some((other) => collide(fault, atMs, other)))
-    const [fault] = index < 0 ? [] : waiting.splice(index, 1)
-    if (!fault) {
-      freeAt[turn] = atMs + STEP_MS
-      if (freeAt[turn] > durationMs) return appointments
+    const atMs = Math.min(...freeAt)
+    const slot = freeAt.indexOf(atMs)
+    const index = waiting.findIndex((fault) => !schedule.some((other) => collide(fault, atMs, other)))
+    if (index < 0) {
+      freeAt[slot] = atMs + STEP_MS
+      if (freeAt[slot] > durationMs) return schedule
       continue
     }
-    const appointment = { fault, atMs, lastsMs: random.int(...fault.lastsMs), seed: random.int(0, 2 ** 31) }
-    if (endOf(appointment) > durationMs && appointments.length > 0) return appointments
-    appointments.push(appointment)
-    freeAt[turn] = endOf(appointment) + random.int(...restMs)
+    const fault = defined(waiting.splice(index, 1)[0], 'fault that was found')
+    const scheduled = { fault, atMs, lastsMs: random.int(...fault.lastsMs), seed: random.int(0, 2 ** 31) }
+    if (endOf(scheduled) > durationMs && schedule.length > 0) return schedule
+    schedule.push(scheduled)
+    freeAt[slot] = endOf(scheduled) + random.int(...restMs)
   }
 }
 
-function endOf({ fault, atMs, lastsMs }: Appointment): number {
-  return atMs + lastsMs + fault.healsMs
+function endOf({ fault, atMs, lastsMs }: ScheduledFault): number {
+  return atMs + lastsMs + fault.recoveryMs
 }
 
-function collide({ disturbs }: Fault, atMs: number, other: Appointment): boolean {
+function collide({ disturbs }: Fault, atMs: number, other: ScheduledFault): boolean {
   return endOf(other) > atMs && disturbs.some((part) => other.fault.disturbs.includes(part))
 }

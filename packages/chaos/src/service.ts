@@ -9,42 +9,45 @@ export type Role = 'api' | 'relay' | 'worker'
 
 export interface ServiceOptions {
   role: Role
-  /** Such as `worker-2`. */
+  /** A name such as `worker-2`. */
   name: string
   env: Readonly<Record<string, string>>
-  /** For Node, before the service's own file. */
+  /** Arguments of Node, before the service's main file. */
   nodeArguments: readonly string[]
-  /** Where all that it writes is kept. */
+  /** The file for its whole output. */
   logFile: string
 }
 
-/** One of the real services as a process that comes back, whatever became of the one before. */
+/** A real service as a process that is started again whenever it ends. */
 export interface Service {
   readonly role: Role
   readonly name: string
-  /** How it ended when nobody had asked it to, or not as it should have when it was asked. */
+  /** How it ended without a signal, or ended unexpectedly after SIGTERM. */
   readonly exits: readonly string[]
   /** How often each error was logged. */
   readonly errors: ReadonlyMap<string, number>
-  /** When it said that RabbitMQ had refused messages, in milliseconds since 1970. */
+  /** When it logged that RabbitMQ had refused messages, in milliseconds since 1970. */
   readonly refusals: readonly number[]
-  /** Idempotent. Does not wait until it is ready: with a server away, that may take until the server is back. */
+  /** Starts it. Idempotent. Does not wait for `ready`, which may not come before a server is reachable again. */
   start(env?: Readonly<Record<string, string>>): Promise<void>
-  /** SIGKILL. */
+  /** Ends it with SIGKILL. */
   kill(): Promise<void>
-  /** SIGTERM, and in the end SIGKILL. Resolves with how it ended: undefined if it did not run. */
+  /**
+   * Ends it with SIGTERM, and after a deadline with SIGKILL. Resolves with how it ended, or undefined if it did not
+   * run.
+   */
   stop(): Promise<Exit | undefined>
-  /** SIGSTOP, until `thaw`. */
+  /** Stops it with SIGSTOP, until `thaw`. */
   freeze(): Promise<void>
   thaw(): Promise<void>
 }
 
-/** Longer than any service's own deadline, which is the worker's: PROVIDER_DEADLINE_MS and 15 seconds. */
+/** Longer than the stop deadline of any service. The longest is the worker's: PROVIDER_DEADLINE_MS and 15 seconds. */
 const STOP_PATIENCE_MS = 60_000
 const RESTART_AFTER_MS = 500
-/** Of a relay. Between the latter two it says no more of a topic that it refuses. */
+/** Log lines of a relay. It does not log each refusal of a topic between `topic refused` and `topic accepted again`. */
 const REFUSED = ['messages refused, tried again later', 'topic refused', 'topic accepted again']
-/** Code 1 says that a deadline has passed, as it may in bad weather. */
+/** Exit codes after SIGTERM. Code 1 means that the stop deadline has passed, which a fault may cause. */
 const STOPPED_CODES: readonly (number | null)[] = [0, 1]
 
 export function createService({ role, name, env, nodeArguments, logFile }: ServiceOptions): Service {
@@ -54,13 +57,14 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
   const refusals: number[] = []
   let running: ServiceProcess | undefined
   let wanted = false
-  /** Whether the process that runs has said anything: until then it may not hear SIGTERM either. */
+  /** Whether the running process has logged a line. Until then it may not handle SIGTERM either. */
   let isAwake = false
 
   function onLine(line: string, parsed: LogLine | undefined): void {
     isAwake = true
     log.write(`${line}\n`)
-    // A line that is no log line counts as an error, except half of one, which a kill leaves behind.
+    // A line that is not a log line counts as an error. The exception is a partial log line, which a kill leaves
+    // behind.
     const error = parsed?.level === 'error' ? parsed.message : !parsed && !line.startsWith('{') ? line : undefined
     if (error !== undefined) errors.set(error, (errors.get(error) ?? 0) + 1)
     if (parsed && REFUSED.includes(parsed.message)) refusals.push(Date.now())
@@ -72,7 +76,7 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
       name,
       file: process.execPath,
       args: [...nodeArguments, join(REPOSITORY, `services/${role}/src/main.ts`)],
-      cwd: tmpdir(), // Where no .env of the checkout is.
+      cwd: tmpdir(), // A folder without the checkout's .env.
       env: { PATH: process.env.PATH, APP_ENV: 'production', ...env, ...extra },
       output: { onLine },
     })

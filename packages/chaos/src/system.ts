@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { defined } from '@cashflow/async'
 import { freePorts } from '@cashflow/dev-stack'
 import {
   eventually,
@@ -12,14 +13,13 @@ import {
 } from '@cashflow/testing'
 import { createDuplicator, type Duplicator } from './duplicator.ts'
 import type { RowCounts } from './facts.ts'
-import type { Need } from './fault.ts'
 import { type Links, startLinks } from './links.ts'
 import { createObserver, type Observer } from './observer.ts'
 import { type Provider, startProvider } from './provider.ts'
 import { createRandom } from './random.ts'
 import { createService, type Role, type Service } from './service.ts'
 
-/** Everything that runs, and that faults may reach for. */
+/** The running system, as faults and checks use it. */
 export interface System {
   readonly apiUrls: readonly string[]
   readonly services: Readonly<Record<Role, readonly Service[]>>
@@ -29,28 +29,31 @@ export interface System {
   readonly provider: Provider
   readonly observer: Observer
   readonly duplicator: Duplicator
-  /** Where it can be had. */
+  /** Path of the library. Undefined on a machine that cannot have it. */
   readonly libfaketime: string | undefined
-  /** One statement on the primary, as soon as that takes it: another fault may be under way. It may run twice. */
+  /** Runs one statement on the primary, as soon as the primary accepts it. It may run twice. */
   query<Row extends object>(text: string): Promise<Row[]>
   countRows(): Promise<RowCounts>
   stop(): Promise<void>
 }
 
+/** Equipment that only some faults need. A machine may lack it. */
+export type Need = 'cluster' | 'small disk' | 'libfaketime'
+
 export interface SystemOptions {
-  /** Empty; servers and logs go there. */
+  /** An empty folder, for the data of the servers and for logs. */
   dir: string
   seed: number
   sizes: Readonly<Record<Role, number>>
-  /** What the faults need that will come. */
+  /** What the scheduled faults need. */
   needs: ReadonlySet<Need>
-  /** Node's arguments for a role's processes: how broken builds come in. */
+  /** Arguments of Node for the processes of a role, such as those of a broken build. */
   nodeArguments?: Partial<Readonly<Record<Role, readonly string[]>>>
   say: (line: string) => void
 }
 
 const LOGS = 'logs'
-/** Longer than PostgreSQL is away in any fault, also on a machine that stalls. */
+/** Longer than PostgreSQL is unavailable in any fault, also on a slow machine. */
 const QUERY_MS = 120_000
 const DISK_MB = 1_024
 const POSTGRES_SETTINGS = { track_commit_timestamp: 'on', max_connections: '100', max_wal_size: '256MB' }
@@ -65,7 +68,7 @@ const SETTINGS = {
   RECONCILE_INTERVAL_MS: '500',
 }
 
-/** Starts servers, provider and services, each on ports of its own; resolves when the APIs answer. */
+/** Starts servers, provider and services, each on its own ports. Resolves when the APIs answer. */
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { dir, seed, sizes, needs, say } = options
   const brokerNodes = needs.has('cluster') ? 3 : 1
@@ -90,14 +93,14 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       kept(startRabbitmqCluster({ dir: brokerDir, size: brokerNodes, log: say })),
       kept(startProvider(createRandom(seed))),
     ] as const
-    await Promise.allSettled(servers) // One that runs on would outlive what stops the others.
+    await Promise.allSettled(servers) // Otherwise a server that starts late would outlive `stop`.
     const [postgres, broker, provider] = await Promise.all(servers)
     const brokerUrls = broker.nodes.map(({ url }) => url)
     const links = await kept(startLinks(postgres.url, brokerUrls))
     const observer = createObserver(broker)
     await observer.start()
     stops.push(() => observer.stop())
-    await observer.caughtUp() // Bound before anything can be published.
+    await observer.caughtUp() // Its queue is bound before a relay publishes.
     const duplicator = await kept(createDuplicator(brokerUrls))
 
     const ports = await freePorts(sizes.api)
@@ -113,8 +116,18 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       eventually(() => queryOnce(postgres.url, text, { connectionTimeoutMillis: 5_000 }), { timeoutMs: QUERY_MS })
     const libfaketime = needs.has('libfaketime') ? await fetchLibfaketime() : undefined
     return {
-      ...{ apiUrls, services, postgres, broker, links, provider, observer, duplicator, libfaketime },
-      ...{ query, countRows: () => countRows(query), stop },
+      apiUrls,
+      services,
+      postgres,
+      broker,
+      links,
+      provider,
+      observer,
+      duplicator,
+      libfaketime,
+      query,
+      countRows: () => countRows(query),
+      stop,
     }
   } catch (error) {
     await stop()
@@ -132,7 +145,10 @@ function createServices(
     Array.from({ length: sizes[role] }, (_, index) => {
       const name = `${role}-${index + 1}`
       return createService({
-        ...{ role, name, nodeArguments: nodeArguments?.[role] ?? [], logFile: join(dir, LOGS, `${name}.log`) },
+        role,
+        name,
+        nodeArguments: nodeArguments?.[role] ?? [],
+        logFile: join(dir, LOGS, `${name}.log`),
         env: {
           ...SETTINGS,
           DATABASE_URL: links.database.urls(role),
@@ -154,5 +170,5 @@ async function countRows(query: System['query']): Promise<RowCounts> {
   const [rows] = await query<RowCounts>(`
     select (select count(*)::int from payments where status = 'PENDING' and parked_at is null) as pending,
       (select count(*)::int from outbox_messages) as outbox, (select count(*)::int from outbox_scheduled) as scheduled`)
-  return rows as RowCounts
+  return defined(rows, 'row of counts')
 }

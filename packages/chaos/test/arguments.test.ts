@@ -3,8 +3,8 @@ import { expect } from 'chai'
 import { commandLine, readArguments } from '../src/arguments.ts'
 import { FAULTS } from '../src/faults/index.ts'
 
-describe('arguments', () => {
-  it('have defaults, and a seed that is drawn', () => {
+describe('arguments of chaos', () => {
+  it('have defaults, and a random seed', () => {
     expect(readArguments([])).to.include({ minutes: 5, faults: FAULTS, atOnce: 2, clients: 24, perSecond: 40 })
     expect(readArguments([]).restMs).to.deep.equal([500, 4_000])
     expect(readArguments(['--rest', '15']).restMs).to.deep.equal([15_000, 15_000])
@@ -25,7 +25,7 @@ describe('arguments', () => {
     expect(faults.map(({ name }) => name)).to.deep.equal(names)
   })
 
-  it('take a whole name for what it says', () => {
+  it('choose only one fault by its whole name', () => {
     expect(readArguments(['--faults', 'worker-freeze']).faults.map(({ name }) => name)).to.deep.equal(['worker-freeze'])
   })
 
@@ -33,7 +33,7 @@ describe('arguments', () => {
     '--seed 7 --minutes 5 --at-once 2 --clients 24 --per-second 40',
     '--seed 7 --minutes 0.5 --faults api-kill,worker-freeze --at-once 1 --rest 15 --clients 8 --per-second 10',
   ]) {
-    it(`are told again as they were given: ${line}`, () => {
+    it(`are printed again as they were given: ${line}`, () => {
       expect(commandLine(readArguments(line.split(' ')))).to.equal(`npm run chaos -- ${line}`)
     })
   }
@@ -48,7 +48,7 @@ describe('arguments', () => {
     [['--what'], 'Unknown option'],
     [['surplus'], 'Unexpected argument'],
   ] as const) {
-    it(`refuse ${wrong.join(' ')}`, () => {
+    it(`are refused: ${wrong.join(' ')}`, () => {
       expect(() => readArguments(wrong)).to.throw(UsageError, says)
     })
   }

@@ -1,6 +1,6 @@
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import type { BrokenBuild } from '../src/broken/broken-build.ts'
+import type { BrokenBuild } from '../src/broken/broken-builds.ts'
 import {
   ACK_BEFORE_COMMIT,
   DELETE_BEFORE_CONFIRM,
@@ -9,7 +9,7 @@ import {
   SETTLE_WITHOUT_FENCE,
 } from '../src/broken/broken-builds.ts'
 import * as scenarios from './broken/scenarios.ts'
-import { createStage, type Findings, PATIENTLY, type Stage } from './broken/stage.ts'
+import { createStage, type Findings, PATIENT, type Stage } from './broken/stage.ts'
 
 const { PAYMENTS } = scenarios
 
@@ -17,18 +17,18 @@ interface Case {
   build: BrokenBuild
   when: string
   scenario: scenarios.Scenario
-  /** How many payments it is about. */
+  /** The number of payments in the scenario. */
   count: number
-  /** How many of them only a redrive can settle, with our build. */
+  /** How many of them only a redrive can settle, with the real build. */
   redriven?: number
-  /** What is seen of the build, and never of ours. */
+  /** What the findings show for this build, and never for the real one. */
   harm: (findings: Findings) => void
-  /** Whether a redrive makes up for the harm. */
+  /** Whether a redrive repairs the harm. */
   redriveHelps?: boolean
 }
 
 const ENDS = 'a payment ends, or is parked with a dead letter that says why'
-const ENDS_AS_SAID = 'a payment ends as the provider has said last'
+const ENDS_AS_ANSWERED = 'the final status of a payment is the last answer of the provider'
 
 const isLost =
   (count: number) =>
@@ -40,7 +40,7 @@ const isLost =
 const CASES: Case[] = [
   {
     build: ACK_BEFORE_COMMIT,
-    when: 'a worker is killed while the provider is being asked',
+    when: 'a worker is killed during a charge',
     scenario: scenarios.killedAtTheProvider,
     count: 1,
     harm: isLost(1),
@@ -48,7 +48,7 @@ const CASES: Case[] = [
   },
   {
     build: DELETE_BEFORE_CONFIRM,
-    when: 'the broker dies with what it has not confirmed',
+    when: 'the broker loses messages that it has not confirmed',
     scenario: scenarios.brokerDiesUnconfirmed,
     count: 1,
     harm: isLost(1),
@@ -64,11 +64,11 @@ const CASES: Case[] = [
   },
   {
     build: SETTLE_WITHOUT_FENCE,
-    when: 'a worker wakes up after another has taken its payment over',
+    when: 'a frozen worker continues after another worker has claimed its payment',
     scenario: scenarios.wokenAfterItsLease,
     count: 1,
-    // By whoever had lost the payment.
-    harm: ({ broken }) => expect(broken).to.deep.equal([ENDS_AS_SAID]),
+    // By the worker that had lost its claim.
+    harm: ({ broken }) => expect(broken).to.deep.equal([ENDS_AS_ANSWERED]),
   },
   {
     build: NO_RECONCILER,
@@ -84,41 +84,41 @@ const CASES: Case[] = [
   },
 ]
 
-describe('a build', () => {
+describe('broken builds', () => {
   let stage: Stage
   before(async () => {
     stage = await createStage()
   })
   after(() => stage.stop())
 
-  describe('that is ours', () => {
+  describe('the real build', () => {
     before(async () => {
       await stage.begin()
-      await scenarios.goodWeather(stage)
+      await scenarios.withoutFaults(stage)
     })
 
     for (const { when, scenario, count, redriven = 0 } of CASES) {
-      it(`does no harm when ${when}`, async () => {
+      it(`harms no payment when ${when}`, async () => {
         const before = await stage.findings()
         await scenario(stage)
         const clean = { broken: [], pending: 0, ends: before.ends + count, redriven: before.redriven + redriven }
         await eventually(async () => {
           const { overdueMs: _, ...findings } = await stage.findings()
           expect(findings).to.deep.equal(clean)
-        }, PATIENTLY)
+        }, PATIENT)
       })
     }
   })
 
   for (const { build, when, scenario, harm, redriveHelps = false } of CASES) {
-    it(`with ${build.name} settles everything in good weather, and does harm when ${when}`, async () => {
+    it(`the build with "${build.name}" settles all payments without faults, and harms payments when ${when}`, async () => {
       await stage.begin(build)
-      await scenarios.goodWeather(stage)
+      await scenarios.withoutFaults(stage)
       await scenario(stage)
-      await eventually(async () => harm(await stage.findings()), PATIENTLY)
+      await eventually(async () => harm(await stage.findings()), PATIENT)
       if (!redriveHelps) return
       await scenarios.timePasses(stage)
-      await eventually(async () => expect(await stage.findings()).to.include({ pending: 0 }), PATIENTLY)
+      await eventually(async () => expect(await stage.findings()).to.include({ pending: 0 }), PATIENT)
     })
   }
 })

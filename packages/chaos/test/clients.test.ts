@@ -6,7 +6,7 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Clients, type ClientsOptions, createClients } from '../src/clients.ts'
 
-type Answering = (response: ServerResponse, request: IncomingMessage, wish: { reference: string }) => void
+type Answering = (response: ServerResponse, request: IncomingMessage, sent: { reference: string }) => void
 
 describe('clients', () => {
   let server: Server
@@ -27,8 +27,8 @@ describe('clients', () => {
     ids.clear()
     answering = well
     server = createServer(async (request, response) => {
-      const wish = request.method === 'POST' ? ((await json(request)) as { reference: string }) : { reference: '' }
-      answering(response, request, wish)
+      const sent = request.method === 'POST' ? ((await json(request)) as { reference: string }) : { reference: '' }
+      answering(response, request, sent)
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -41,83 +41,83 @@ describe('clients', () => {
 
   const apiUrl = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
-  /** Of one client, by default, that wants something all the time. */
+  /** Starts one client by default, which creates payments all the time. */
   function start(options: Partial<ClientsOptions> = {}): void {
     clients = createClients({ apiUrls: [apiUrl()], count: 1, perSecond: 1_000, seed: 1, ...options })
     clients.start()
   }
-  const wanted = () => clients.wishes.map(({ reference, amountMinor }) => `${reference}: ${amountMinor}`)
+  const wanted = () => clients.paymentRequests.map(({ reference, amountMinor }) => `${reference}: ${amountMinor}`)
 
-  it('go on while they wait for answers, up to a bound', async () => {
+  it('create payments while they wait for answers, up to a limit', async () => {
     const held: ServerResponse[] = []
     answering = (response) => held.push(response)
     start()
-    await eventually(() => expect(clients.wishes).to.have.length.at.least(20))
-    // For as long as others take to get answers.
+    await eventually(() => expect(clients.paymentRequests).to.have.length.at.least(20))
+    // Waits for as long as 50 answers take.
     answering = (response) => say(response, 200, {})
     for (let turn = 0; turn < 50; turn++) await (await fetch(apiUrl())).text()
-    const unanswered = clients.wishes.filter(({ answers }) => answers.length === 0)
+    const unanswered = clients.paymentRequests.filter(({ answers }) => answers.length === 0)
     expect(unanswered).to.have.length.at.most(20)
     answering = well
     for (const response of held) say(response, 503, {})
-    await eventually(() => expect(clients.wishes).to.have.length.above(40))
+    await eventually(() => expect(clients.paymentRequests).to.have.length.above(40))
   })
 
-  it('want the same, however they are answered', async () => {
+  it('request the same payments with any answers', async () => {
     start()
-    await eventually(() => expect(clients.wishes).to.have.length.above(30))
-    const inGoodWeather = wanted().slice(0, 15)
+    await eventually(() => expect(clients.paymentRequests).to.have.length.above(30))
+    const answeredWell = wanted().slice(0, 15)
     await clients.stop()
     answering = (response) => say(response, 503, {})
     start()
-    await eventually(() => expect(clients.wishes).to.have.length.above(15))
-    expect(wanted().slice(0, 15)).to.deep.equal(inGoodWeather)
+    await eventually(() => expect(clients.paymentRequests).to.have.length.above(15))
+    expect(wanted().slice(0, 15)).to.deep.equal(answeredWell)
   })
 
-  it('send some payments again after their 201', async () => {
+  it('send some payments again after a 201', async () => {
     start()
-    const statuses = () => clients.wishes.map(({ answers }) => answers.map(({ status }) => status).join())
+    const statuses = () => clients.paymentRequests.map(({ answers }) => answers.map(({ status }) => status).join())
     await eventually(() => expect(statuses()).to.include('201,409'))
     expect(statuses()).to.include('201')
   })
 
-  it('write down an answer that is not JSON, and a GET that is not documented', async () => {
-    answering = (response, request, wish) => {
+  it('record an answer that is not JSON, and an undocumented answer to a GET', async () => {
+    answering = (response, request, sent) => {
       if (request.method === 'GET') return response.writeHead(500).end('<html>')
-      return wish.reference === '0-0' ? response.writeHead(502).end('<html>') : well(response, request, wish)
+      return sent.reference === '0-0' ? response.writeHead(502).end('<html>') : well(response, request, sent)
     }
     start()
-    await eventually(() => expect(clients.wishes[0]?.answers[0]?.status).to.equal(502))
-    await eventually(() => expect(clients.wishes[1]?.views[0]?.status).to.equal(500))
+    await eventually(() => expect(clients.paymentRequests[0]?.answers[0]?.status).to.equal(502))
+    await eventually(() => expect(clients.paymentRequests[1]?.views[0]?.status).to.equal(500))
   })
 
-  it('look at each payment when all is over, again where they get no answer', async () => {
+  it('read each payment at the end, and retry without an answer', async () => {
     start({ count: 2 })
-    await eventually(() => expect(clients.wishes).to.have.length.above(20))
+    await eventually(() => expect(clients.paymentRequests).to.have.length.above(20))
     await clients.stop()
     let refused = 0
-    answering = (response, request, wish) => (refused++ === 0 ? say(response, 503, {}) : well(response, request, wish))
-    await clients.lookAtAll()
-    for (const { reference, answers, views } of clients.wishes) {
+    answering = (response, request, sent) => (refused++ === 0 ? say(response, 503, {}) : well(response, request, sent))
+    await clients.readAll()
+    for (const { reference, answers, views } of clients.paymentRequests) {
       if (!answers.some(({ status }) => status === 201)) continue
-      const last = views.filter(({ isLast }) => isLast).map(({ payment }) => payment?.id)
+      const last = views.filter(({ isFinal }) => isFinal).map(({ payment }) => payment?.id)
       expect(last).to.deep.equal([`id-${reference}`])
     }
   })
 
-  it('give up an API that says nothing when all is over, and do not wait for it with each payment', async () => {
-    start({ lastLookMs: 0 })
-    await eventually(() => expect(clients.wishes).to.have.length.above(30))
+  it('give up an API that does not answer at the end, and do not wait for it with each payment', async () => {
+    start({ finalReadMs: 0 })
+    await eventually(() => expect(clients.paymentRequests).to.have.length.above(30))
     await clients.stop()
     let asked = 0
     answering = (response) => {
       asked++
       say(response, 503, {})
     }
-    await clients.lookAtAll()
-    // Those that were under way with the first one.
+    await clients.readAll()
+    // The requests that ran in parallel with the first one.
     expect(asked).to.be.within(1, 16)
-    const last = clients.wishes.flatMap(({ views }) => views.filter(({ isLast }) => isLast))
+    const last = clients.paymentRequests.flatMap(({ views }) => views.filter(({ isFinal }) => isFinal))
     expect(last.map(({ status }) => status)).to.deep.equal(Array.from({ length: asked }, () => 503))
   })
 })

@@ -16,33 +16,35 @@ import {
   PARKED,
   PARKED_WELL,
   PAYMENT,
+  PAYMENT_REQUEST,
   POSTED,
   SEEN_CREATED,
   SEEN_ENDED,
   UNANSWERED,
-  WISH,
 } from './good-facts.ts'
 
-describe('invariants', () => {
-  it('hold for a payment that was made, charged and settled', () => {
+describe('invariants of a run', () => {
+  it('hold for a payment that was created, charged and settled', () => {
     expect(broken({})).to.deep.equal([])
   })
 
-  it('hold for one that is parked, with its dead letter', () => {
+  it('hold for a parked payment with its dead letter', () => {
     expect(brokenBeside(PARKED_WELL)).to.deep.equal([])
   })
 
-  it('hold for one that was stored although nobody was answered', () => {
-    expect(brokenBeside({ wishes: [{ ...WISH, answers: [UNANSWERED], views: [] }] })).to.deep.equal([])
+  it('hold for a stored payment whose client received no answer', () => {
+    expect(brokenBeside({ paymentRequests: [{ ...PAYMENT_REQUEST, answers: [UNANSWERED], views: [] }] })).to.deep.equal(
+      [],
+    )
   })
 
-  it('hold for one charged again after an attempt that came to nothing', () => {
+  it('hold for a payment that was charged again after a failed attempt', () => {
     const requests = [POSTED, { ...POSTED, method: 'GET' }, POSTED]
     const charges = [CHARGE, { ...CHARGE, moved: false }]
     expect(broken({ payments: [{ ...PAYMENT, attempts: 1 }], requests, charges })).to.deep.equal([])
   })
 
-  it('hold for a charge in the milliseconds in which clocks may differ', () => {
+  it('hold for a charge within the tolerance of the clocks', () => {
     expect(broken({ requests: [{ ...POSTED, beganAt: 6 }] })).to.deep.equal([])
   })
 
@@ -50,13 +52,13 @@ describe('invariants', () => {
     expect(broken({ sightings: [SEEN_ENDED], unobserved: [AWAY] })).to.deep.equal([])
   })
 
-  it('hold for the last words of a lost primary, and the letter about them', () => {
+  it('hold for a message that only a lost primary stored, and for its dead letter', () => {
     const sightings = [...GOOD.sightings, { ...SEEN_CREATED, paymentId: OTHER, messageId: 'c', place: 2, at: 50 }]
     const letters = [{ ...LETTER, key: OTHER, reason: 'no such payment' }]
     expect(broken({ sightings, letters, failovers: [{ from: 50, to: 50 }] })).to.deep.equal([])
   })
 
-  it('hold for what was overtaken when RabbitMQ had refused it', () => {
+  it('hold for a later message that arrives first after RabbitMQ refused the earlier one', () => {
     const sightings = [
       { ...SEEN_ENDED, place: 0 },
       { ...SEEN_CREATED, place: 1, at: 40 },
@@ -67,25 +69,29 @@ describe('invariants', () => {
 
   const inOrder = 'first deliveries of a payment are in the order of its events'
   const stored = 'a payment that was answered with its id is stored'
-  const asked = 'a payment is what somebody asked for'
+  const asked = 'a stored payment is one that a client requested'
   const ends = 'a payment ends, or is parked with a dead letter that says why'
   const oneEvent = 'a payment has its created event, and one event of its end if it has ended'
   const published = "an event's message has reached an observing queue"
-  const provider = 'the provider is asked under one key, for what was asked for'
-  const accounted = 'there are no more charges than attempts that are accounted for'
-  const lastSaid = 'a payment ends as the provider has said last'
-  const letter = 'a dead letter is about a parked payment, or about one that only a lost primary knew'
+  const provider = 'a charge has the key, the amount and the currency of its payment'
+  const accounted = 'a payment has no more charges than attempts'
+  const lastSaid = 'the final status of a payment is the last answer of the provider'
+  const letter = 'a dead letter is about a parked payment, or about one that only a lost primary stored'
   const sighted = 'a message is about a payment that is stored'
   const outcome = 'an outcome that was published is the one that is stored'
   const elsewhere = [...GOOD.sightings, { ...SEEN_CREATED, paymentId: OTHER, at: 50 }]
   const something = 'the run has done something'
-  const there = 'the provider is asked about a payment that is there, and only after it was created'
+  const there = 'the provider is asked only about stored payments, and only after their creation'
   const unended = 'the provider is asked about no payment that has ended'
   const tried = 'no payment is tried more often than it may be'
   const cases: [title: string, rule: string, change: Partial<Facts>][] = [
-    ['a payment that is not there', stored, { payments: [], events: [], charges: [], sightings: [], told: [] }],
+    ['a payment that is not stored', stored, { payments: [], events: [], charges: [], sightings: [], responses: [] }],
     ['another amount in the row', asked, { payments: [{ ...PAYMENT, amountMinor: 101 }] }],
-    ['a payment that nobody asked for', asked, { payments: [PAYMENT, { ...PAYMENT, id: OTHER, reference: 'else' }] }],
+    [
+      'a payment that no client requested',
+      asked,
+      { payments: [PAYMENT, { ...PAYMENT, id: OTHER, reference: 'else' }] },
+    ],
     ['another reference in the row', stored, { payments: [{ ...PAYMENT, reference: 'else' }] }],
     ['another currency in the row', asked, { payments: [{ ...PAYMENT, currency: 'ETB' }] }],
     [
@@ -96,14 +102,22 @@ describe('invariants', () => {
     [
       'two ids in the answers',
       'a reference has one payment, and one id in all answers',
-      { wishes: [{ ...WISH, answers: [...WISH.answers, { at: 14, status: 409, paymentId: OTHER }] }] },
+      {
+        paymentRequests: [
+          { ...PAYMENT_REQUEST, answers: [...PAYMENT_REQUEST.answers, { at: 14, status: 409, paymentId: OTHER }] },
+        ],
+      },
     ],
     ['a payment that stays PENDING', ends, { payments: [{ ...PARKED, parked: false }], events: [CREATED] }],
-    ['one that is parked without a letter', ends, { ...PARKED_WELL, letters: [] }],
-    ['one that is parked too early', ends, { ...PARKED_WELL, payments: [{ ...PARKED, attempts: 3 }] }],
-    ['one whose letter is resolved', ends, { ...PARKED_WELL, letters: [{ ...LETTER, resolved: true }] }],
+    ['a payment that is parked without a dead letter', ends, { ...PARKED_WELL, letters: [] }],
+    ['a payment that is parked too early', ends, { ...PARKED_WELL, payments: [{ ...PARKED, attempts: 3 }] }],
+    [
+      'a parked payment whose dead letter is resolved',
+      ends,
+      { ...PARKED_WELL, letters: [{ ...LETTER, resolved: true }] },
+    ],
     ['an end after too many attempts', tried, { payments: [{ ...PAYMENT, attempts: 10 }] }],
-    ['one that is parked too late', tried, { ...PARKED_WELL, payments: [{ ...PARKED, attempts: 11 }] }],
+    ['a payment that is parked too late', tried, { ...PARKED_WELL, payments: [{ ...PARKED, attempts: 11 }] }],
     ['two ends', oneEvent, { events: [CREATED, ENDED, { ...ENDED, sequence: 3, type: 'payment.failed' }] }],
     ['an end that does not fit the status', oneEvent, { events: [CREATED, { ...ENDED, type: 'payment.failed' }] }],
     ['no created event', oneEvent, { events: [ENDED] }],
@@ -114,15 +128,11 @@ describe('invariants', () => {
     ],
     ['a created event that was never published', published, { sightings: [SEEN_ENDED] }],
     [
-      'an unpublished event of which nobody knows when it was committed',
+      'an unpublished event without a commit time',
       published,
       { events: [{ ...CREATED, committedAt: null }, ENDED], sightings: [SEEN_ENDED], unobserved: [AWAY] },
     ],
-    [
-      'an event of which nobody knows when it was committed',
-      COMMIT_TIMES_KNOWN,
-      { events: [CREATED, { ...ENDED, committedAt: null }] },
-    ],
+    ['an event without a commit time', COMMIT_TIMES_KNOWN, { events: [CREATED, { ...ENDED, committedAt: null }] }],
     ['an outcome that was never published', published, { sightings: [SEEN_CREATED] }],
     [
       'an event from before the observer was unbound',
@@ -144,9 +154,9 @@ describe('invariants', () => {
       'an outcome is published once, under one message id',
       { sightings: [SEEN_CREATED, SEEN_ENDED, { ...SEEN_ENDED, messageId: 'c' }] },
     ],
-    ['a message about nothing that is stored', sighted, { sightings: elsewhere }],
+    ['a message about a payment that is not stored', sighted, { sightings: elsewhere }],
     [
-      'a message that was seen before its primary was lost',
+      'a message that was observed before its primary was lost',
       sighted,
       { sightings: [...elsewhere, { ...SEEN_CREATED, paymentId: OTHER, at: 55 }], failovers: [{ from: 51, to: 60 }] },
     ],
@@ -163,60 +173,65 @@ describe('invariants', () => {
     ['an outcome of a parked payment', outcome, { ...PARKED_WELL, sightings: GOOD.sightings }],
     ['another key', provider, { charges: [{ ...CHARGE, key: OTHER }] }],
     ['another amount', provider, { charges: [{ ...CHARGE, amountMinor: 99 }] }],
-    ['a charge of nothing that is stored', there, { requests: [POSTED, { ...POSTED, key: OTHER }] }],
+    ['a charge of a payment that is not stored', there, { requests: [POSTED, { ...POSTED, key: OTHER }] }],
     ['a charge from before the creation', there, { requests: [{ ...POSTED, beganAt: 5 }] }],
     ['a lookup from before the creation', there, { requests: [{ ...POSTED, method: 'GET', beganAt: 5 }, POSTED] }],
     ['a charge after the end', unended, { requests: [{ ...POSTED, beganAt: 31 }] }],
     ['a lookup after the end', unended, { requests: [POSTED, { ...POSTED, method: 'GET', beganAt: 31 }] }],
-    ['a second charge that no attempt accounts for', accounted, { requests: [POSTED, POSTED] }],
-    ['an end that the provider has not said', lastSaid, { told: [{ key: ID, verdict: 'declined' }] }],
+    ['a second charge without a second attempt', accounted, { requests: [POSTED, POSTED] }],
+    ['a final status that the provider did not answer', lastSaid, { responses: [{ key: ID, verdict: 'declined' }] }],
     [
-      'an end that the provider has said before another',
+      'a final status that is not the last answer of the provider',
       lastSaid,
-      { told: [...GOOD.told, { key: ID, verdict: 'declined' }] },
+      { responses: [...GOOD.responses, { key: ID, verdict: 'declined' }] },
     ],
     [
       'money that moves again',
-      'money moves once, where the provider tells what it did when it is asked',
+      'money moves once for a key whose charge the provider reports',
       { payments: [{ ...PAYMENT, attempts: 1 }], charges: [CHARGE, CHARGE] },
     ],
-    ['nobody who was answered with 201', something, answered(UNANSWERED)],
+    ['no client that was answered with 201', something, answered(UNANSWERED)],
     ['no payment that has ended', something, PARKED_WELL],
-    ['rows that stay in the outbox', 'everything drains', { backlog: { ...GOOD.backlog, outbox: 1 } }],
+    [
+      'rows that stay in the outbox',
+      'no message and no unfinished payment is left',
+      { backlog: { ...GOOD.backlog, outbox: 1 } },
+    ],
     [
       'messages that stay in a queue',
-      'everything drains',
+      'no message and no unfinished payment is left',
       { backlog: { ...GOOD.backlog, queues: { 'payments.dead': 1 } } },
     ],
     ['a dead letter of a settled payment', letter, { letters: [LETTER] }],
-    ['a dead letter of nothing', letter, { letters: [{ ...LETTER, key: OTHER }] }],
+    ['a dead letter of a payment that does not exist', letter, { letters: [{ ...LETTER, key: OTHER }] }],
     [
       'a dead letter of a payment that was lost',
       letter,
       { letters: [{ ...LETTER, key: OTHER, reason: 'no such payment' }] },
     ],
     [
-      'a dead letter of one that was lost before any primary was',
+      'a dead letter of a payment that was lost before any failover',
       letter,
       {
         letters: [{ ...LETTER, key: OTHER, reason: 'no such payment' }],
-        ...{ sightings: elsewhere, failovers: [{ from: 51, to: 60 }] },
+        sightings: elsewhere,
+        failovers: [{ from: 51, to: 60 }],
       },
     ],
     [
       'a service that ends',
-      'no service ends by itself, and each ends when it is asked to',
+      'no service ends by itself, and each ends after SIGTERM',
       { exits: ['worker-1 ended by itself (code 1)'] },
     ],
     [
       'an instance that is idle',
-      'each instance does its part when all is over',
+      'each instance does its work alone at the end',
       { idle: ['worker-1 settles nothing'] },
     ],
     ['a fault that is not undone', 'every fault is undone', { faultsLeft: ['broker-kill'] }],
   ]
   for (const [title, rule, change] of cases) {
-    it(`break with ${title}`, () => {
+    it(`are broken by ${title}`, () => {
       expect(broken(change)).to.include(rule)
     })
   }

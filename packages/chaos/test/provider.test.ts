@@ -5,7 +5,7 @@ import { createRandom } from '../src/random.ts'
 
 const KEY = '01a20000-0000-7000-8000-000000000001'
 
-describe('the provider', () => {
+describe('provider of chaos', () => {
   let provider: Provider
   beforeEach(async () => {
     provider = await startProvider(createRandom(1))
@@ -14,7 +14,7 @@ describe('the provider', () => {
 
   const asked = () => provider.requests.map(({ method, key }) => ({ method, key }))
 
-  it('books a request to charge whose body never comes', async () => {
+  it('records a request to charge whose body never comes', async () => {
     const { hostname, pathname } = new URL(provider.url)
     const socket = openSocket(provider.url)
     socket.write(
@@ -25,12 +25,12 @@ describe('the provider', () => {
     expect(provider.charges).to.deep.equal([])
   })
 
-  it('books whoever asks for a charge', async () => {
+  it('records a GET for a charge', async () => {
     expect((await fetch(`${provider.url}/${KEY}`)).status).to.equal(404)
     expect(asked()).to.deep.equal([{ method: 'GET', key: KEY }])
   })
 
-  it('charges again, whoever has been charged', async () => {
+  it('charges again for a key that was charged', async () => {
     const body = JSON.stringify({ payment_id: KEY, amount_minor: 100, currency: 'USD' })
     const charge = () => fetch(provider.url, { method: 'POST', headers: { 'idempotency-key': KEY }, body })
     for (const { status } of [await charge(), await charge()]) expect(status).to.equal(200)
@@ -41,20 +41,20 @@ describe('the provider', () => {
     expect(asked()).to.have.length(2)
   })
 
-  it('says 202 while it is undecided about a charge that it will tell of, and what it decided afterwards', async () => {
+  it('answers with 202 while a charge is undecided, and with its decision afterwards', async () => {
     const body = JSON.stringify({ payment_id: KEY, amount_minor: 100, currency: 'USD' })
     const look = () => fetch(`${provider.url}/${KEY}`)
-    provider.mood = 'undecided'
+    provider.mode = 'undecided'
     expect((await look()).status).to.equal(404)
     const posted = await fetch(provider.url, { method: 'POST', headers: { 'idempotency-key': KEY }, body })
     for (const response of [posted, await look()]) {
       expect(response.status).to.equal(202)
       expect(response.headers.get('retry-after')).to.equal('1')
     }
-    expect(provider.told).to.deep.equal([])
-    provider.mood = 'well'
+    expect(provider.responses).to.deep.equal([])
+    provider.mode = 'normal'
     const decided = (await (await look()).json()) as { status: string }
-    expect(provider.told).to.deep.equal([{ key: KEY, verdict: decided.status }])
+    expect(provider.responses).to.deep.equal([{ key: KEY, verdict: decided.status }])
     expect(provider.charges).to.have.length(1)
   })
 })

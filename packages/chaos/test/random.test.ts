@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { createRandom } from '../src/random.ts'
 
-describe('chance', () => {
+describe('random choices', () => {
   const draws = (seed: number) => {
     const random = createRandom(seed)
     return [
@@ -12,12 +12,12 @@ describe('chance', () => {
     ]
   }
 
-  it('is the same for the same seed, and another for another', () => {
+  it('are the same for the same seed, and differ for another one', () => {
     expect(draws(7)).to.deep.equal(draws(7))
     expect(draws(7)).not.to.deep.equal(draws(8))
   })
 
-  it('leaves nothing out of what it shuffles', () => {
+  it('shuffle without losing an item', () => {
     expect(createRandom(3).shuffled([1, 2, 3, 4]).toSorted()).to.deep.equal([1, 2, 3, 4])
   })
 })

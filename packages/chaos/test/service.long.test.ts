@@ -5,7 +5,7 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createService, type Service } from '../src/service.ts'
 
-describe('a service', () => {
+describe('service of chaos', () => {
   let dir: string
   const started: Service[] = []
   before(async () => {
@@ -14,12 +14,16 @@ describe('a service', () => {
   afterEach(() => Promise.all(started.splice(0).map((service) => service.kill())))
   after(() => rm(dir, { recursive: true, force: true }))
 
-  /** One that does this at SIGTERM, in place of what a worker does. */
+  /** Starts a process that does this at SIGTERM, in the place of a worker. */
   async function start(atSigterm: string): Promise<Service> {
     const text = `process.on('SIGTERM', () => ${atSigterm}); setInterval(() => {}, 1000); console.log('ready')`
     const nodeArguments = ['--eval', text, '--']
     const service = createService({
-      ...{ role: 'worker', name: 'worker-1', env: {}, nodeArguments, logFile: join(dir, 'log') },
+      role: 'worker',
+      name: 'worker-1',
+      env: {},
+      nodeArguments,
+      logFile: join(dir, 'log'),
     })
     started.push(service)
     await service.start()
@@ -27,7 +31,7 @@ describe('a service', () => {
     return service
   }
 
-  it('tells how it ended when it was asked to stop', async () => {
+  it('returns how it ended after SIGTERM', async () => {
     const good = await start('process.exit(0)')
     expect(await good.stop()).to.deep.equal({ code: 0, signal: null })
     expect(await good.stop()).to.equal(undefined)
@@ -36,7 +40,7 @@ describe('a service', () => {
     expect([...good.exits, ...late.exits]).to.deep.equal([])
   })
 
-  it('has not ended well when a signal ended it, or a code that it has no reason for', async () => {
+  it('reports an end by a signal, or with an unexpected code, after SIGTERM', async () => {
     const killed = await start("process.kill(process.pid, 'SIGKILL')")
     await killed.stop()
     expect(killed.exits).to.deep.equal(['worker-1 ended by SIGKILL after SIGTERM'])
@@ -45,10 +49,14 @@ describe('a service', () => {
     expect(crashed.exits).to.deep.equal(['worker-1 ended by code 7 after SIGTERM'])
   })
 
-  it('may be stopped before it can hear of it', async () => {
+  it('reports no unexpected end when it is stopped before it can handle SIGTERM', async () => {
     const nodeArguments = ['--eval', 'setInterval(() => {}, 1000)', '--']
     const service = createService({
-      ...{ role: 'worker', name: 'worker-1', env: {}, nodeArguments, logFile: join(dir, 'log') },
+      role: 'worker',
+      name: 'worker-1',
+      env: {},
+      nodeArguments,
+      logFile: join(dir, 'log'),
     })
     started.push(service)
     await service.start()
@@ -56,7 +64,7 @@ describe('a service', () => {
     expect(service.exits).to.deep.equal([])
   })
 
-  it('may be frozen and thawed when it has ended', async () => {
+  it('can be frozen and thawed after its end', async () => {
     const service = await start('process.exit(0)')
     await service.freeze()
     await service.stop()

@@ -1,15 +1,16 @@
-import type { Alone, Benchmark, Context, Figure, Row } from '../benchmark.ts'
-import { alternate, compare, type Measured } from '../rounds.ts'
+import { defined } from '@cashflow/async'
+import type { Alone, Benchmark, Context, Figure, Measured, Row } from '../benchmark.ts'
+import { alternate, compare } from '../rounds.ts'
 import { table } from '../table.ts'
 import type { Opponent } from './checkout.ts'
 import { judge, type Ratio, ratioOf, type Verdict } from './ratio.ts'
 
-/** What is written of one benchmark. */
+/** The results of one benchmark, as they are written. */
 export interface Comparison extends Verdict {
   readonly name: string
   /** The full hash of the other commit. */
   readonly commit: string
-  /** What each round has measured, of this tree and of the commit. */
+  /** The figures of each round, of this tree and of the commit. */
   readonly ours: readonly Measured[]
   readonly theirs: readonly Measured[]
   readonly rows: readonly Row[]
@@ -18,7 +19,7 @@ export interface Comparison extends Verdict {
 
 const OURS = 'this tree'
 
-/** Runs the product of both trees in turn, on the same servers. */
+/** Runs the products of both trees in turn, on the same servers. */
 export async function compareTrees(
   { name }: Pick<Benchmark, 'name'>,
   alone: Alone,
@@ -47,12 +48,12 @@ export async function compareTrees(
   }
 }
 
-/** What is printed of it. */
+/** Returns the report that is printed. */
 export function report(
   { name, rows, ratios, ours, keepsSpeed, reason }: Comparison,
   { label }: Pick<Opponent, 'label'>,
 ): string {
-  const confidence = ((ratios[0]?.confidence ?? 0) * 100).toFixed(1)
+  const confidence = (defined(ratios[0], 'ratio').confidence * 100).toFixed(1)
   const width = Math.max(...ratios.map(({ what }) => what.length))
   const lines = ratios.map(
     ({ what, median, low, high }) =>

@@ -1,32 +1,34 @@
+import { execFile } from 'node:child_process'
 import { realpathSync, rmSync } from 'node:fs'
+import { devNull } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { describeExit, startDaemon, UsageError } from '@cashflow/dev-stack'
 import { REPOSITORY } from '@cashflow/testing'
 import { type Product, productIn } from '../contender.ts'
 import { endOf } from '../process.ts'
-import { GitError, git, gitAgrees } from './git.ts'
 
-/** Cashflow as another commit has it. */
+/** Cashflow in another commit. */
 export interface Opponent {
   readonly product: Product
   /** The full hash. */
   readonly commit: string
-  /** As it was typed, with the beginning of the hash. */
+  /** The commit as it was typed, with the beginning of its hash. */
   readonly label: string
 }
 
 export interface CheckoutOptions {
-  /** The repository that has the commit. Its own checkout stays as it is. */
+  /** The repository that has the commit. Its own checkout is not changed. */
   readonly repository: string
   /** A hash, a branch, a tag, `HEAD~3`. */
   readonly commit: string
-  /** Where the trees of commits are, each in a folder that is named by the full hash. */
+  /** The folder for trees of commits. Each tree has a folder that is named by the full hash. */
   readonly dir: string
   readonly say: (line: string) => void
   readonly signal: AbortSignal
 }
 
-/** What is run of a tree: one that lacks any of these is older than what can be compared. */
+/** The files of a tree that a comparison runs. A tree that lacks one of them is too old. */
 const NEEDED = [
   'pnpm-lock.yaml',
   'db/src/migrate-main.ts',
@@ -36,7 +38,7 @@ const NEEDED = [
 const STOP_MS = 5_000
 
 /**
- * Makes a git worktree of the commit, and installs the packages of its own lockfile. Both are kept for the next time.
+ * Creates a git worktree of the commit, and installs the packages of its own lockfile. Both are kept for the next run.
  *
  * @throws UsageError when there is no such commit, or when it cannot be compared
  */
@@ -67,10 +69,10 @@ async function resolve(repository: string, commit: string): Promise<string> {
   }
 }
 
-/** Whether the folder is a whole checkout of the commit, in which no file was changed. */
+/** Returns whether the folder is a complete, unchanged checkout of the commit. */
 async function isClean(root: string, commit: string): Promise<boolean> {
   try {
-    // In a folder that is no checkout of its own, git answers for the one around it.
+    // In a folder without its own checkout, git answers for the checkout around it.
     if ((await git(root, 'rev-parse', '--show-toplevel')) !== realpathSync(root)) return false
     return (await git(root, 'rev-parse', 'HEAD')) === commit && (await git(root, 'status', '--porcelain')) === ''
   } catch (error) {
@@ -80,7 +82,7 @@ async function isClean(root: string, commit: string): Promise<boolean> {
 }
 
 async function addWorktree(repository: string, root: string, commit: string): Promise<void> {
-  // Twice --force: one that was killed while it was made is locked.
+  // Twice --force, because a worktree whose creation was killed is locked.
   await gitAgrees(repository, 'worktree', 'remove', '--force', '--force', root)
   rmSync(root, { recursive: true, force: true })
   await git(repository, 'worktree', 'add', '--force', '--force', '--detach', root, commit)
@@ -92,7 +94,7 @@ async function install(root: string, logFile: string, signal: AbortSignal): Prom
     file: join(REPOSITORY, 'node_modules/.bin/pnpm'),
     args: ['install', '--frozen-lockfile', '--prefer-offline'],
     cwd: root,
-    env: { ...process.env, CI: 'true' }, // It asks no questions.
+    env: { ...process.env, CI: 'true' }, // Without it, pnpm may ask a question.
     output: { file: logFile },
   })
   const stop = () => void daemon.stop([{ signal: 'SIGTERM', patienceMs: STOP_MS }])
@@ -103,4 +105,32 @@ async function install(root: string, logFile: string, signal: AbortSignal): Prom
   signal.throwIfAborted()
   if (exit.code !== 0)
     throw new Error(`pnpm install ended by ${describeExit(exit)} in ${root}; the end of ${logFile}:\n${endOf(logFile)}`)
+}
+
+/** Runs git in a folder. @returns its output @throws GitError when its exit code is not 0 */
+export async function git(folder: string, ...args: readonly string[]): Promise<string> {
+  // In a git hook, the environment has variables that name the hook's repository.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('GIT_')))
+  const options = ['-C', folder, '-c', `core.hooksPath=${devNull}`]
+  try {
+    const { stdout } = await promisify(execFile)('git', [...options, ...args], { env })
+    return stdout.trim()
+  } catch (error) {
+    const { code, stderr } = error as { code?: unknown; stderr?: string }
+    throw typeof code === 'number' ? new GitError(`git ${args.join(' ')}: ${stderr?.trim()}`) : error
+  }
+}
+
+/** Git has exited with another code than 0. */
+class GitError extends Error {}
+
+/** Returns whether git exits with 0. */
+async function gitAgrees(folder: string, ...args: readonly string[]): Promise<boolean> {
+  try {
+    await git(folder, ...args)
+    return true
+  } catch (error) {
+    if (error instanceof GitError) return false
+    throw error
+  }
 }

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { createLogger } from '@cashflow/runtime'
 import express from 'express'
 
-/** Express with a body parser and one route, and nothing else: what no API on Express can be faster than. */
+/** Express with a body parser and one route, and nothing else: the limit of any API on Express. */
 const app = express()
 app.use(express.json())
 app.post('/payments', (_req, res) => {

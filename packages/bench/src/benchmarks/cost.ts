@@ -1,18 +1,18 @@
-import { untilDrained } from '../backlog.ts'
+import { defined } from '@cashflow/async'
 import type { Benchmark, Context, Figure } from '../benchmark.ts'
 import { newPayments } from '../client.ts'
 import { type Contender, TEXTBOOK } from '../contender.ts'
 import { sendAll } from '../load.ts'
-import { startMeter } from '../meter.ts'
+import { untilDrained } from '../payment-counts.ts'
 import type { Place } from '../place.ts'
-import { treeCpuMs } from '../resources.ts'
+import { startMeter, treeCpuMs } from '../resources.ts'
 import { alternate, compare } from '../rounds.ts'
 import type { Servers } from '../servers.ts'
 import { onSystem, type System } from '../system.ts'
 
 const CONNECTIONS = 32
 
-/** What has been used up to now. */
+/** Resources that have been used so far. */
 type Bill = Readonly<Record<'wal' | 'services' | 'postgres' | 'rabbitmq', number>>
 
 const ITEMS: readonly Figure<keyof Bill | 'commits'>[] = [
@@ -25,7 +25,7 @@ const ITEMS: readonly Figure<keyof Bill | 'commits'>[] = [
 
 export const cost: Benchmark = {
   name: 'cost',
-  title: 'what one payment costs from POST /payments to the confirm of its outcome message, thousands going through',
+  title: 'the cost of a payment from POST /payments to the confirm of its outcome message, under load',
   async run(context) {
     const rounds = await alternate(
       { product: () => measure(context.product, context), textbook: () => measure(TEXTBOOK, context) },
@@ -42,10 +42,10 @@ function measure(contender: Contender, { servers, quick, signal }: Context) {
   return onSystem(servers, contender, ['api', 'relay', 'worker'], async (system) => {
     const { place, url } = system
     const load = { url, connections: CONNECTIONS, next: newPayments(), signal }
-    // What is loaded and compiled once is not what a payment costs.
+    // Code that is loaded and compiled once is not a cost of each payment.
     await sendAll(load, count / 10)
     await untilDrained(place, contender, signal)
-    // Each page is logged as a whole when it is first changed after a checkpoint: all variants begin with one.
+    // After a checkpoint, the first change of each page logs the whole page. So all variants begin with a checkpoint.
     await place.query('checkpoint')
     const commitsBefore = await countCommits(place)
     const before = await read(servers, system)
@@ -54,7 +54,7 @@ function measure(contender: Contender, { servers, quick, signal }: Context) {
     await untilDrained(place, contender, signal)
     const pace = stop(count)
     const after = await read(servers, system)
-    // A session tells the statistics what it has done when it idles, or ends.
+    // A session reports its statistics when it is idle, or when it ends.
     await system.halt()
     const commits = (await countCommits(place)) - commitsBefore
     const each = (item: keyof Bill) => (after[item] - before[item]) / count
@@ -72,17 +72,17 @@ function measure(contender: Contender, { servers, quick, signal }: Context) {
 async function read({ postgres, rabbitmq }: Servers, { place, processes }: System): Promise<Bill> {
   const [row] = await place.query<{ wal: number }>(`select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 as wal`)
   return {
-    wal: row?.wal ?? Number.NaN,
+    wal: defined(row, 'row').wal,
     services: processes.reduce((total, service) => total + service.cpuMs(), 0),
     postgres: treeCpuMs(postgres.pid),
     rabbitmq: treeCpuMs(rabbitmq.pid),
   }
 }
 
-/** Those of the benchmark's own looks at the backlog as well: ten a second. */
+/** Counts the commits. They include ten a second by the benchmark itself, which reads the backlog. */
 async function countCommits(place: Place): Promise<number> {
   const [row] = await place.query<{ count: number }>(
     'select xact_commit::float8 as count from pg_stat_database where datname = current_database()',
   )
-  return row?.count ?? Number.NaN
+  return defined(row, 'row').count
 }

@@ -1,19 +1,19 @@
 import type { Benchmark, Context } from '../benchmark.ts'
+import type { Relay } from '../drain/drain.ts'
 import { type Drain, drain } from '../drain/drain.ts'
 import { productRelay, textbookRelay } from '../drain/own-relays.ts'
-import type { Relay } from '../drain/relay.ts'
 import { createdMessages } from '../queue/messages.ts'
 import { alternate, compare } from '../rounds.ts'
 
 const COUNT = 1_000_000
-// The textbook would take an hour.
+// A complete run of the textbook would take an hour.
 const TEXTBOOK_SKIP = 200_000
 const TEXTBOOK_LIMIT_MS = 20_000
 const ROUNDS_MAX = 3
 
 export const heldSnapshot: Benchmark = {
   name: 'held-snapshot',
-  title: `draining ${COUNT.toLocaleString('en-US')} messages while an old reader's snapshot is held, and without; the textbook for ${TEXTBOOK_LIMIT_MS / 1_000} s after ${TEXTBOOK_SKIP.toLocaleString('en-US')}`,
+  title: `draining ${COUNT.toLocaleString('en-US')} messages with and without a snapshot that an old reader holds; the textbook for ${TEXTBOOK_LIMIT_MS / 1_000} s after ${TEXTBOOK_SKIP.toLocaleString('en-US')}`,
   async run(context) {
     const product = productRelay(context.product)
     const part = { skip: context.quick ? 200 : TEXTBOOK_SKIP, limitMs: TEXTBOOK_LIMIT_MS }

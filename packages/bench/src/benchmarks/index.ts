@@ -3,7 +3,6 @@ import { backlog } from './backlog.ts'
 import { cost } from './cost.ts'
 import { heldSnapshot } from './held-snapshot.ts'
 import { latency } from './latency.ts'
-import { limits } from './limits.ts'
 import { pipeline } from './pipeline.ts'
 import { post } from './post.ts'
 import { relay } from './relay.ts'
@@ -25,5 +24,4 @@ export const BENCHMARKS: readonly Benchmark[] = [
   scale,
   cost,
   soak,
-  limits,
 ]

@@ -1,11 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Benchmark, Context, Figure } from '../benchmark.ts'
+import { within } from '@cashflow/async'
+import type amqp from 'amqplib'
+import type { Benchmark, Context, Figure, Measured } from '../benchmark.ts'
 import { createClient, newPayments } from '../client.ts'
 import { type Contender, TEXTBOOK } from '../contender.ts'
-import { createListener } from '../listener.ts'
 import { openLoop } from '../load.ts'
-import { type Pace, startMeter } from '../meter.ts'
-import { alternate, compare, type Measured } from '../rounds.ts'
+import type { Place } from '../place.ts'
+import { openConnection, withErrorListener } from '../queue/connection.ts'
+import { type Pace, startMeter } from '../resources.ts'
+import { alternate, compare } from '../rounds.ts'
 import { percentile } from '../statistics.ts'
 import { onSystem, type System } from '../system.ts'
 
@@ -13,28 +15,28 @@ const PER_SECOND = 50
 const CONNECTIONS = 32
 const CREATED = ['payment.created']
 const SETTLED = ['payment.succeeded', 'payment.failed']
-/** For the last payment's messages. */
+/** Time for the messages of the last payment to arrive. */
 const LAST_MS = 120_000
 
-/** When what had happened to one payment, in milliseconds: the answer since its request was sent, the rest since it was created. */
-interface Way {
+/** Times of one payment in milliseconds. `answered` counts from the request, the others from the payment's creation. */
+interface Life {
   readonly answered: number
   readonly queued: number
   readonly settled: number
-  readonly told: number
+  readonly published: number
 }
 
-const STATIONS: readonly [keyof Way, what: string][] = [
+const STATIONS: readonly [keyof Life, what: string][] = [
   ['answered', 'sent → 201'],
   ['queued', 'created → in a queue'],
   ['settled', 'created → settled, by the row'],
-  ['told', 'created → its outcome in a queue'],
+  ['published', 'created → its outcome in a queue'],
 ]
 const PERCENTS = [50, 99]
 const FIGURES: readonly Figure[] = STATIONS.flatMap(([station, what]) =>
   PERCENTS.map((percent) => ({ metric: `${station} p${percent}`, what: `${what}, p${percent}`, unit: 'ms' })),
 )
-/** When the row's transaction was about to commit. */
+/** The column with the time shortly before the settlement committed. */
 const SETTLED_AT: Record<Contender['kind'], string> = { product: 'settled_at', textbook: 'updated_at' }
 
 export const latency: Benchmark = {
@@ -53,13 +55,13 @@ export const latency: Benchmark = {
 function measure(contender: Contender, context: Context): Promise<Pace & Measured> {
   return onSystem(context.servers, contender, ['api', 'relay', 'worker'], async (system) => {
     const { quick } = context
-    // The first ones pay for what is loaded, compiled and connected when it is first used.
+    // The first payments pay for loading, compiling and connecting.
     await follow(system, contender, context, quick ? 200 : 5_000)
     const stop = startMeter()
-    const ways = await follow(system, contender, context, quick ? 500 : 20_000)
-    const pace = stop(ways.length)
+    const lives = await follow(system, contender, context, quick ? 500 : 20_000)
+    const pace = stop(lives.length)
     const times = STATIONS.flatMap(([station]) => {
-      const all = ways.map((way) => way[station])
+      const all = lives.map((life) => life[station])
       return PERCENTS.map((percent) => [`${station} p${percent}`, percentile(all, percent)])
     })
     return { ...pace, ...Object.fromEntries(times) }
@@ -71,36 +73,36 @@ async function follow(
   { kind }: Contender,
   { signal }: Context,
   durationMs: number,
-): Promise<Way[]> {
+): Promise<Life[]> {
   const listener = await createListener(place, [...CREATED, ...SETTLED])
   const client = createClient(url, CONNECTIONS)
   const next = newPayments()
-  const found: { id: string; sentAt: number; answeredAt: number; queuedAt: number; toldAt: number }[] = []
+  const found: { id: string; sentAt: number; answeredAt: number; queuedAt: number; publishedAt: number }[] = []
   try {
     const load = openLoop({ perSecond: PER_SECOND, durationMs, signal }, async () => {
       const sentAt = performance.now()
       const answer = JSON.parse(await client.send(next())) as { id: string } | { payment_id: string }
       const id = 'id' in answer ? answer.id : answer.payment_id
       const answeredAt = performance.now()
-      const queuedAt = await listener.heard(CREATED, id)
-      const toldAt = await listener.heard(SETTLED, id)
-      found.push({ id, sentAt, answeredAt, queuedAt, toldAt })
+      const queuedAt = await listener.arrived(CREATED, id)
+      const publishedAt = await listener.arrived(SETTLED, id)
+      found.push({ id, sentAt, answeredAt, queuedAt, publishedAt })
     })
-    await inTime(load, durationMs + LAST_MS, signal)
+    await within(load, { deadlineMs: durationMs + LAST_MS, what: 'the arrival of all messages', signal })
     const rows = await place.query<{ id: string; created: number; settled: number }>(
       `select id, extract(epoch from created_at)::float8 * 1000 as created,
         extract(epoch from ${SETTLED_AT[kind]})::float8 * 1000 as settled from payments where id = any($1)`,
       [found.map(({ id }) => id)],
     )
     const stored = new Map(rows.map((row) => [row.id, row]))
-    return found.map(({ id, sentAt, answeredAt, queuedAt, toldAt }) => {
+    return found.map(({ id, sentAt, answeredAt, queuedAt, publishedAt }) => {
       const { created, settled } = stored.get(id) ?? { created: Number.NaN, settled: Number.NaN }
       const createdAt = created - performance.timeOrigin
       return {
         answered: answeredAt - sentAt,
         queued: queuedAt - createdAt,
         settled: settled - created,
-        told: toldAt - createdAt,
+        published: publishedAt - createdAt,
       }
     })
   } finally {
@@ -109,15 +111,38 @@ async function follow(
   }
 }
 
-async function inTime(work: Promise<void>, ms: number, signal: AbortSignal): Promise<void> {
-  const late = new AbortController()
-  const deadline = sleep(ms, undefined, { signal: AbortSignal.any([late.signal, signal]) }).then(() => {
-    throw new Error(`some messages have not come within ${ms} ms`)
-  })
-  deadline.catch(() => {})
-  try {
-    await Promise.race([work, deadline])
-  } finally {
-    late.abort()
+/** Receives the messages about payments from its own queue, which is bound next to the worker's queue. */
+interface Listener {
+  /** Resolves with the time of the first message about the payment on one of these topics, as of performance.now(). */
+  arrived(topics: readonly string[], paymentId: string): Promise<number>
+  close(): Promise<void>
+}
+
+const EXCHANGE = 'payments'
+
+async function createListener({ brokerUrl }: Pick<Place, 'brokerUrl'>, topics: string[]): Promise<Listener> {
+  const connection = await openConnection(brokerUrl)
+  const channel = withErrorListener(await connection.createChannel())
+  await channel.assertExchange(EXCHANGE, 'topic', { durable: true })
+  const { queue } = await channel.assertQueue('', { exclusive: true })
+  for (const topic of topics) await channel.bindQueue(queue, EXCHANGE, topic)
+
+  const arrivals = new Map<string, PromiseWithResolvers<number>>()
+  function arrival(topic: string, paymentId: string): PromiseWithResolvers<number> {
+    const key = `${topic} ${paymentId}`
+    const known = arrivals.get(key) ?? Promise.withResolvers<number>()
+    arrivals.set(key, known)
+    return known
+  }
+  const onMessage = (message: amqp.ConsumeMessage | null) => {
+    const at = performance.now()
+    if (!message) return
+    const { payment_id: paymentId } = JSON.parse(message.content.toString()) as { payment_id: string }
+    arrival(message.fields.routingKey, paymentId).resolve(at)
+  }
+  await channel.consume(queue, onMessage, { noAck: true })
+  return {
+    arrived: (topics, paymentId) => Promise.race(topics.map((topic) => arrival(topic, paymentId).promise)),
+    close: () => connection.close(),
   }
 }

@@ -1,21 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { backlogGate, countSettled } from '../backlog.ts'
 import type { Benchmark, Context } from '../benchmark.ts'
 import { newPayments } from '../client.ts'
 import { type Contender, TEXTBOOK } from '../contender.ts'
 import { repeat } from '../load.ts'
-import { type Pace, startMeter } from '../meter.ts'
+import { countPending, countSettled } from '../payment-counts.ts'
 import type { Place } from '../place.ts'
+import { type Pace, startMeter } from '../resources.ts'
 import { alternate, compare } from '../rounds.ts'
 import { onSystem, type System } from '../system.ts'
 
 const CONNECTIONS = 32
 /**
- * No payment is created while more are pending, or the API would take the machine from those who settle. What is settled
- * then is what can be, for as long as one likes.
+ * Maximum number of pending payments. More would let the API take CPU time from relay and worker, so the measured rate
+ * would not last.
  */
 const PENDING_MAX = 2_000
 const POLL_MS = 50
+const GATE_POLL_MS = 100
 
 export const pipeline: Benchmark = {
   name: 'pipeline',
@@ -48,16 +49,16 @@ async function measureSettled({ url, place }: System, { quick, signal }: Context
   })
   try {
     const steady = sleep(warmUpMs, undefined, { signal }).then(() => settledPace(place, durationMs, signal))
-    // The load does not end by itself, unless it fails.
+    // The load ends by itself only when it fails.
     return await Promise.race([steady, load.then(() => steady)])
   } finally {
     isOver = true
     await gate.close()
-    await load.catch(() => {}) // Told above.
+    await load.catch(() => {}) // Thrown above.
   }
 }
 
-/** Over at least that time, and at least one payment: a machine may stall. */
+/** Measures for at least `durationMs` and at least one payment, because the machine may stall. */
 async function settledPace(place: Place, durationMs: number, signal: AbortSignal): Promise<Pace> {
   const before = await countSettled(place)
   const stop = startMeter()
@@ -65,5 +66,47 @@ async function settledPace(place: Place, durationMs: number, signal: AbortSignal
     await sleep(waitMs, undefined, { signal })
     const settled = (await countSettled(place)) - before
     if (settled > 0) return stop(settled)
+  }
+}
+
+interface BacklogGate {
+  /** Resolves when one more payment may be created. */
+  pass(): Promise<void>
+  /** Stops watching. @throws the error that has ended the watch */
+  close(): Promise<void>
+}
+
+/** Lets payments pass while fewer than `pendingMax` are pending. */
+function backlogGate(place: Place, pendingMax: number, signal: AbortSignal): BacklogGate {
+  const closing = new AbortController()
+  let opened = Promise.withResolvers<void>()
+  opened.resolve()
+  let isOpen = true
+
+  function turn(open: boolean): void {
+    if (open) opened.resolve()
+    else if (isOpen) opened = Promise.withResolvers()
+    isOpen = open
+  }
+
+  async function watch(): Promise<void> {
+    try {
+      while (!closing.signal.aborted && !signal.aborted) {
+        turn((await countPending(place)) < pendingMax)
+        await sleep(GATE_POLL_MS)
+      }
+    } finally {
+      turn(true)
+    }
+  }
+
+  const watching = watch()
+  watching.catch(() => {}) // `close` throws it.
+  return {
+    pass: () => opened.promise,
+    async close() {
+      closing.abort()
+      await watching
+    },
   }
 }

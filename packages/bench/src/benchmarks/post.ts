@@ -43,7 +43,7 @@ function measureApi(contender: Contender, context: Context): Promise<LoadMeasure
   return onSystem(context.servers, contender, ['api'], ({ url }) => measure(url, context))
 }
 
-/** A server without a database. */
+/** Measures a server without a database. */
 async function measureAlone(name: 'empty' | 'bare-express', context: Context): Promise<LoadMeasured> {
   const file = join(import.meta.dirname, `${name}-main.ts`)
   const place = { databaseUrl: 'postgres://127.0.0.1:1/none', brokerUrl: 'amqp://127.0.0.1:1' }
@@ -56,7 +56,7 @@ async function measureAlone(name: 'empty' | 'bare-express', context: Context): P
 }
 
 function measure(url: string, { quick, signal }: Context): Promise<LoadMeasured> {
-  // After three seconds V8 is still compiling, on the other core: each of them then answers a third less than it will.
+  // V8 compiles on the other core for more than three seconds. During that time an API answers a third less.
   const times = quick ? { warmUpMs: 200, durationMs: 500 } : { warmUpMs: 10_000, durationMs: 10_000 }
   return closedLoop({ ...times, url, connections: CONNECTIONS, next: newPayments(), signal })
 }

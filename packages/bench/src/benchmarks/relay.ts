@@ -1,8 +1,8 @@
 import type { Benchmark, Context } from '../benchmark.ts'
+import type { Relay } from '../drain/drain.ts'
 import { drain } from '../drain/drain.ts'
 import { barePublisher, peerRelay } from '../drain/other-relays.ts'
 import { productRelay, textbookRelay } from '../drain/own-relays.ts'
-import type { Relay } from '../drain/relay.ts'
 import { graphileWorker } from '../peers/graphile-worker/graphile-worker.ts'
 import { pgBoss } from '../peers/pg-boss/pg-boss.ts'
 import { pgTransactionalOutbox } from '../peers/pg-transactional-outbox/pg-transactional-outbox.ts'
@@ -14,7 +14,7 @@ const LIMIT_MS = 20_000
 
 export const relay: Benchmark = {
   name: 'relay',
-  title: `draining ${COUNT.toLocaleString('en-US')} messages, one process of each relay, for ${LIMIT_MS / 1_000} s at most`,
+  title: `draining ${COUNT.toLocaleString('en-US')} messages, with one process of each relay, for at most ${LIMIT_MS / 1_000} s`,
   async run(context) {
     const { warmUp, count } = sizes(context)
     const measure = (which: Relay, size?: number) => () => measureRelay(context, which, size)
@@ -23,7 +23,7 @@ export const relay: Benchmark = {
         product: measure(productRelay(context.product)),
         'bare confirm publisher': measure(barePublisher([warmUp, count])),
         textbook: measure(textbookRelay),
-        // Already its warm-up takes seconds.
+        // Its warm-up alone takes seconds.
         'pg-transactional-outbox': measure(peerRelay(pgTransactionalOutbox), warmUp / 10),
         'pg-boss': measure(peerRelay(pgBoss)),
         'graphile-worker': measure(peerRelay(graphileWorker)),

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { defined, pause } from '@cashflow/async'
 import { median } from '@cashflow/testing'
-import { countPending } from '../backlog.ts'
 import type { Benchmark, Row } from '../benchmark.ts'
 import { createClient, newPayments } from '../client.ts'
 import { openLoop } from '../load.ts'
+import { countPending } from '../payment-counts.ts'
 import type { Running } from '../process.ts'
 import { onSystem } from '../system.ts'
 
@@ -13,7 +13,7 @@ const MEGABYTE = 2 ** 20
 export const soak: Benchmark = {
   name: 'soak',
   title:
-    'resident memory of each service under 500 payments/s for 10 minutes, the first minute warmed up, and the last',
+    'resident memory of each service under 500 payments/s for 10 minutes: the first minute after the warm-up, and the last',
   run: (context) =>
     onSystem(context.servers, context.product, ['api', 'relay', 'worker'], async ({ url, place, processes }) => {
       const sizes = context.quick
@@ -29,7 +29,7 @@ export const soak: Benchmark = {
         const samples = watch(processes, sampleMs)
         await openLoop({ perSecond, durationMs, signal }, create)
         const rows = rowsOf(await samples.stop(), processes)
-        // What grows here would say that memory was measured under another load than the one that is named.
+        // A backlog would show that the load was another one than the title says.
         return [...rows, { what: 'pending at the end', value: await countPending(place), unit: 'payments' }]
       } finally {
         await client.close()
@@ -37,14 +37,14 @@ export const soak: Benchmark = {
     }),
 }
 
-/** Resident bytes of each process, once in a while. */
+/** Samples the resident bytes of each process. */
 function watch(processes: readonly Running[], everyMs: number) {
   const stopping = new AbortController()
   const samples: number[][] = []
   async function sample(): Promise<void> {
     while (!stopping.signal.aborted) {
       samples.push(processes.map((service) => service.residentBytes()))
-      await sleep(everyMs, undefined, { signal: stopping.signal }).catch(() => {})
+      await pause(everyMs, stopping.signal)
     }
   }
   const sampling = sample()
@@ -60,7 +60,7 @@ function watch(processes: readonly Running[], everyMs: number) {
 function rowsOf(samples: readonly number[][], processes: readonly Running[]): Row[] {
   const minute = Math.max(1, Math.round(samples.length / 10))
   return processes.flatMap(({ name }, index): Row[] => {
-    const megabytes = samples.map((sample) => (sample[index] ?? Number.NaN) / MEGABYTE)
+    const megabytes = samples.map((sample) => defined(sample[index], 'sample') / MEGABYTE)
     const first = median(megabytes.slice(0, minute))
     const last = median(megabytes.slice(-minute))
     const before = { what: `${name}: first tenth`, value: first, unit: 'MB' }

@@ -7,8 +7,8 @@ import { startSystem } from '../system.ts'
 
 const CONNECTIONS = 32
 const CHUNK = 250_000
-/** So many different payments are asked for: more than fit into any cache of the API's, were there one. */
-const ASKED_FOR = 20_000
+/** Number of different payments that are read. It is more than a cache of the API could hold. */
+const READ_COUNT = 20_000
 
 export const stored: Benchmark = {
   name: 'stored',
@@ -54,9 +54,9 @@ async function measure(place: Place, { servers, product, quick, signal }: Contex
   }
 }
 
-/** Requests for payments from all over the table, of which a large one is not in memory as a whole. */
+/** Returns requests for payments from the whole table. A large table is not completely in memory. */
 async function findPayments(place: Place): Promise<() => Request> {
-  const rows = await place.query<{ id: string }>('select id from payments order by random() limit $1', [ASKED_FOR])
+  const rows = await place.query<{ id: string }>('select id from payments order by random() limit $1', [READ_COUNT])
   let turn = 0
   return () => {
     turn += 1
@@ -64,7 +64,7 @@ async function findPayments(place: Place): Promise<() => Request> {
   }
 }
 
-/** Settled payments with their events, one a second up to now, as if the system had been running for weeks. */
+/** Stores settled payments with their events, one a second until now, as after weeks of operation. */
 async function store(place: Place, count: number, { say, signal }: Context): Promise<void> {
   for (let from = 0; from < count; from += CHUNK) {
     signal.throwIfAborted()

@@ -1,7 +1,7 @@
 import type { Benchmark, Context } from '../benchmark.ts'
 import { alternate, compare } from '../rounds.ts'
+import type { Worker } from '../workers/work.ts'
 import { work } from '../workers/work.ts'
-import type { Worker } from '../workers/worker.ts'
 import { bareConsumer, productWorker, textbookWorker, wideProductWorker } from '../workers/workers.ts'
 
 const COUNT = 100_000
@@ -9,12 +9,12 @@ const LIMIT_MS = 20_000
 
 export const worker: Benchmark = {
   name: 'worker',
-  title: `settling ${COUNT.toLocaleString('en-US')} payments whose messages wait, without a provider's delay, one process of each worker, for ${LIMIT_MS / 1_000} s at most`,
+  title: `settling ${COUNT.toLocaleString('en-US')} payments whose messages are in the queue, with a provider that answers at once and one process of each worker, for at most ${LIMIT_MS / 1_000} s`,
   async run(context) {
     const rounds = await alternate(
       {
         product: () => measure(context, productWorker(context.product)),
-        'product, 1,000 in hand': () => measure(context, wideProductWorker(context.product)),
+        'product, prefetch 1,000': () => measure(context, wideProductWorker(context.product)),
         'bare consume and ack': () => measure(context, bareConsumer),
         textbook: () => measure(context, textbookWorker),
       },
@@ -23,8 +23,8 @@ export const worker: Benchmark = {
     const ratios = [
       ['product', 'bare consume and ack'],
       ['product', 'textbook'],
-      ['product, 1,000 in hand', 'bare consume and ack'],
-      ['product, 1,000 in hand', 'textbook'],
+      ['product, prefetch 1,000', 'bare consume and ack'],
+      ['product, prefetch 1,000', 'textbook'],
     ] as const
     return compare(rounds, { metric: 'rate', what: 'payments', unit: '/s', ratios })
   },

@@ -1,32 +1,49 @@
 import type { NewMessage } from '@cashflow/outbox'
 import { openClient } from '@cashflow/testing'
 import type { Context } from '../benchmark.ts'
-import type { Pace } from '../meter.ts'
+import type { Place } from '../place.ts'
 import { createdMessages } from '../queue/messages.ts'
 import { measureRise, type Rise } from '../queue/pace.ts'
 import { openQueue } from '../queue/queue.ts'
-import type { Chunks, Relay, StartedRelay } from './relay.ts'
+import type { Pace } from '../resources.ts'
+import type { Servers } from '../servers.ts'
+
+export type Chunks = Iterable<readonly NewMessage[]>
+
+/** A program that publishes messages to the work queue. */
+export interface Relay {
+  /** Starts `instances` processes at a new place, with nothing to publish. */
+  start(servers: Servers, instances: number): Promise<StartedRelay>
+}
+
+export interface StartedRelay {
+  readonly place: Place
+  /** Gives it messages to publish, committed in one transaction. */
+  give(messages: Chunks): Promise<void>
+  /** Stops it, and drops the place. */
+  stop(): Promise<void>
+}
 
 export interface Drain {
-  /** How many messages are published first, so that no process is measured while it warms up. */
+  /** Number of messages that are published before the measurement, to warm up every process. */
   readonly warmUp: number
-  /** The backlog that is then there at once. */
+  /** The backlog, committed at once. */
   readonly messages: Chunks
-  /** How many these are. */
+  /** Number of messages in the backlog. */
   readonly count: number
-  /** How many of them are published before measuring begins. Default: none. */
+  /** Number of messages of the backlog that are published before the measurement begins. Default: 0. */
   readonly skip?: number
-  /** For how long it is measured at most. */
+  /** Maximum duration of the measurement, in milliseconds. */
   readonly limitMs?: number
-  /** Whether an old reader's snapshot is held meanwhile. */
+  /** Whether an old reader's snapshot is held during the measurement. */
   readonly snapshot?: boolean
-  /** Default: 1. */
+  /** Number of processes. Default: 1. */
   readonly instances?: number
-  /** Looks at what is left behind. */
+  /** Checks the place after the measurement. */
   readonly check?: (started: StartedRelay) => Promise<void>
 }
 
-/** Has a relay drain a backlog. @returns the pace from the first message to the last one in the queue */
+/** Lets a relay drain a backlog. @returns the pace from the first message to the last one in the queue */
 export async function drain(
   { servers, signal }: Pick<Context, 'servers' | 'signal'>,
   relay: Relay,
@@ -41,7 +58,7 @@ export async function drain(
       const [pace] = await Promise.all([measureRise(queue, { ...rise, signal }), giving])
       return pace
     } finally {
-      await giving.catch(() => {}) // It is thrown above.
+      await giving.catch(() => {}) // Thrown above.
     }
   }
   await measure(createdMessages(warmUp), { from: 0, to: warmUp })
@@ -52,7 +69,7 @@ export async function drain(
   return pace
 }
 
-/** As a long report does, or a dump. */
+/** Holds a snapshot, as a long report or a dump does. */
 async function holdSnapshot(databaseUrl: string, cleanup: AsyncDisposableStack): Promise<void> {
   const reader = cleanup.adopt(await openClient(databaseUrl), (own) => own.end())
   await reader.query('begin isolation level repeatable read')

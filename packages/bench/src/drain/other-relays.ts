@@ -5,9 +5,9 @@ import { createPlace } from '../place.ts'
 import { startProcess } from '../process.ts'
 import { declareProductQueue } from '../queue/queue.ts'
 import type { Servers } from '../servers.ts'
-import type { Chunks, Relay } from './relay.ts'
+import type { Chunks, Relay } from './drain.ts'
 
-const PUBLISHER = join(import.meta.dirname, '../limits/confirm-publisher.ts')
+const PUBLISHER = join(import.meta.dirname, 'confirm-publisher.ts')
 
 export function peerRelay({ name, program, install }: Peer): Relay {
   return {
@@ -33,7 +33,7 @@ export function peerRelay({ name, program, install }: Peer): Relay {
   }
 }
 
-/** @param counts of the messages that it is going to be given each time: it makes them itself */
+/** Publishes messages that it creates itself. @param counts number of messages of each call of `give` */
 export function barePublisher(counts: readonly number[]): Relay {
   return {
     async start(servers) {

@@ -7,13 +7,13 @@ import { createPlace } from '../place.ts'
 import { declareProductQueue } from '../queue/queue.ts'
 import { startSystem } from '../system.ts'
 import { connect } from '../textbook/broker.ts'
-import type { Chunks, Relay } from './relay.ts'
+import type { Chunks, Relay } from './drain.ts'
 
 type Append = (tx: Transaction<OutboxTables>, messages: readonly NewMessage[]) => Promise<void>
 
 export function productRelay(product: Product): Relay {
   return ownRelay(product, declareProductQueue, async (tx, messages) => {
-    // The tree's own, which knows the tree's tables. A second import of it costs nothing.
+    // The outbox of the product's tree, which knows the tables of that tree. Importing it again costs nothing.
     const outbox: { appendMessages: typeof appendMessages } = await import(
       join(product.root, 'packages/outbox/src/index.ts')
     )
@@ -48,7 +48,7 @@ function ownRelay(contender: Contender, declare: (brokerUrl: string) => Promise<
   }
 }
 
-/** In one transaction, in which the planner is told how many there are now. */
+/** Appends all messages in one transaction, and updates the planner's statistics in it. */
 async function appendAll(databaseUrl: string, messages: Chunks, append: Append): Promise<void> {
   const pool = openPool(databaseUrl, { max: 1 })
   const db = new Kysely<OutboxTables>({ dialect: new PostgresDialect({ pool }) })

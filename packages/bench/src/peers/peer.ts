@@ -4,14 +4,16 @@ import type pg from 'pg'
 /** Another library that publishes what transactions have stored. */
 export interface Peer {
   readonly name: string
-  /** The process that publishes, with the settings that were the fastest. It is given DATABASE_URL and RABBITMQ_URL. */
+  /**
+   * The main module of the process that publishes, with the fastest settings. It gets DATABASE_URL and RABBITMQ_URL.
+   */
   readonly program: string
-  /** Makes its tables in a database of its own. */
+  /** Creates its tables in an empty database. */
   install(databaseUrl: string): Promise<Producer>
 }
 
 export interface Producer {
-  /** Enqueues messages in the transaction that this client has open. */
+  /** Enqueues messages in the open transaction of this client. */
   enqueue(client: pg.ClientBase, messages: readonly NewMessage[]): Promise<void>
   close(): Promise<void>
 }

@@ -1,8 +1,8 @@
 import { type Channel, type ChannelModel, connect } from 'amqplib'
 
 /**
- * Opens a connection to RabbitMQ. The end of it, or of a channel, rejects what waits for an answer and all that is
- * asked later. The error event says nothing more, and without a listener it would end the process.
+ * Opens a connection to RabbitMQ. Its end, or that of a channel, rejects every pending and every later request. The
+ * error event adds nothing, and would end the process without a listener.
  */
 export async function openConnection(url: string): Promise<ChannelModel> {
   const connection = await connect(url, { noDelay: true })
@@ -10,8 +10,8 @@ export async function openConnection(url: string): Promise<ChannelModel> {
   return connection
 }
 
-/** Adds such a listener to a channel. */
-export function heard<Kind extends Channel>(channel: Kind): Kind {
+/** Adds a listener for the error event to a channel. */
+export function withErrorListener<Kind extends Channel>(channel: Kind): Kind {
   channel.on('error', () => {})
   return channel
 }

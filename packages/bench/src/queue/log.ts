@@ -1,4 +1,4 @@
-/** A line as the services log it: whoever started the process waits for `ready`. */
+/** Writes a log line as the services do. The benchmark waits for `ready`. */
 export function log(message: string): void {
   process.stdout.write(`${JSON.stringify({ message })}\n`)
 }

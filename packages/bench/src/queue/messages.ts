@@ -3,13 +3,16 @@ import { uuidv7 } from '@cashflow/runtime'
 
 const CHUNK = 5_000
 
-/** What APIs append for as many new payments, a few thousand at a time. */
+/** Generates the messages of new payments, as an API appends them, in chunks. */
 export function* createdMessages(count: number): Generator<NewMessage[]> {
   for (let left = count; left > 0; left -= CHUNK)
     yield Array.from({ length: Math.min(CHUNK, left) }, () => createdMessage(uuidv7()))
 }
 
-/** Several messages of each key, a round of all keys after the other. Their payload holds their `place` within the key. */
+/**
+ * Generates `perKey` messages of each key: the first message of all keys, then the second of all keys, and so on. The
+ * payload holds the `place` within the key.
+ */
 export function* orderedMessages(keys: readonly string[], perKey: number): Generator<NewMessage[]> {
   for (let place = 0; place < perKey; place++)
     for (let from = 0; from < keys.length; from += CHUNK)

@@ -1,40 +1,39 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Pace, startMeter } from '../meter.ts'
+import { type Pace, startMeter } from '../resources.ts'
 import type { Queue, QueueState } from './queue.ts'
 
-// Each look costs the broker and this process something that those who are measured go without.
+// Each look costs CPU time of the broker and of this process, which the measured processes then lack.
 const LOOK_MS = 25
-// A million messages take their time before they are committed.
+// A million messages take minutes to commit.
 const COME_MS = 300_000
 const STALLED_MS = 60_000
 
-interface Course {
-  /** The depth at which measuring begins. */
+interface Bounds {
+  /** The depth at which the measurement begins. */
   readonly from: number
-  /** It ends at the latest this long after it has begun. */
+  /** Maximum duration of the measurement, in milliseconds. */
   readonly limitMs?: number
   readonly signal: AbortSignal
 }
 
-export interface Rise extends Course {
-  /** The depth at which it ends. */
+export interface Rise extends Bounds {
+  /** The depth at which the measurement ends. */
   readonly to: number
 }
 
-export interface Fall extends Course {
-  /** Whether all that was taken out of the queue is dealt with. */
+export interface Fall extends Bounds {
+  /** Returns whether every message that was taken from the queue is processed. */
   readonly isDone: (state: QueueState) => Promise<boolean>
 }
 
 /**
- * Resolves with the pace at which messages come into a queue without consumers, once it has risen from one depth to
- * another.
+ * Measures the pace at which messages arrive in a queue without consumers, from one depth to another.
  *
- * @throws when nothing comes any more, or more than should
+ * @throws Error when no message arrives for too long, or when more messages arrive than expected
  */
-export async function measureRise(queue: Queue, { to, ...course }: Rise): Promise<Pace> {
-  return await measure(queue, course, {
-    hasBegun: ({ depth }) => depth > course.from,
+export async function measureRise(queue: Queue, { to, ...bounds }: Rise): Promise<Pace> {
+  return await measure(queue, bounds, {
+    hasBegun: ({ depth }) => depth > bounds.from,
     async hasEnded({ depth }) {
       if (depth > to) throw new Error(`${depth - to} messages were published more than once`)
       return depth === to
@@ -42,11 +41,11 @@ export async function measureRise(queue: Queue, { to, ...course }: Rise): Promis
   })
 }
 
-/** Resolves with the pace at which messages are taken out of a queue into which nothing comes, and dealt with. */
-export async function measureFall(queue: Queue, { isDone, ...course }: Fall): Promise<Pace> {
-  return await measure(queue, course, {
-    hasBegun: ({ depth }) => depth < course.from,
-    // The last ones are taken, and perhaps not dealt with.
+/** Measures the pace at which messages are taken from a queue and processed, while no new message arrives. */
+export async function measureFall(queue: Queue, { isDone, ...bounds }: Fall): Promise<Pace> {
+  return await measure(queue, bounds, {
+    hasBegun: ({ depth }) => depth < bounds.from,
+    // The last messages may be taken and not yet processed.
     hasEnded: async (state) => state.depth === 0 && (await isDone(state)),
   })
 }
@@ -63,7 +62,7 @@ interface Look {
 
 async function measure(
   queue: Queue,
-  { limitMs = Number.POSITIVE_INFINITY, signal }: Course,
+  { limitMs = Number.POSITIVE_INFINITY, signal }: Bounds,
   { hasBegun, hasEnded }: Ends,
 ): Promise<Pace> {
   const before = await look(queue)
@@ -77,11 +76,11 @@ async function measure(
     if (hasBegun(now.state)) first ??= { look: now, stop: startMeter() }
     if (first && ((await hasEnded(now.state)) || now.at - first.look.at >= limitMs)) {
       const count = distance(first.look, now)
-      // All may come between two looks: then the time before that is measured as well.
+      // All messages may arrive between two looks. The time before the first look is then measured as well.
       return count > 0 ? first.stop(count) : stopAll(distance(before, now))
     }
     if (now.at - moved.at > (first ? STALLED_MS : COME_MS))
-      throw new Error(`nothing moves, with ${now.state.depth} messages in the queue`)
+      throw new Error(`the queue does not change, with ${now.state.depth} messages in it`)
     await sleep(LOOK_MS)
   }
 }

@@ -1,18 +1,18 @@
 import type { NewMessage } from '@cashflow/outbox'
-import { heard, openConnection } from './connection.ts'
-import { bodyOf, propertiesOf } from './properties.ts'
+import type { Options } from 'amqplib'
+import { openConnection, withErrorListener } from './connection.ts'
 import { TOPOLOGY } from './queue.ts'
 
-/**
- * Publishes all of a batch, and waits for the confirms of all. Concurrent calls share the channel, and each waits for its
- * own messages only.
- */
+/** Publishes a batch, and waits for its confirms. Concurrent calls share the channel. */
 export type PublishConfirmed = (messages: readonly NewMessage[]) => Promise<void>
 
-/** How peers and the textbook's messages reach the broker: as persistent as the product's, and confirmed. */
+/**
+ * Opens a publisher for peers and for prepared payments. Its messages are as persistent as the product's, and
+ * confirmed.
+ */
 export async function openPublisher(url: string): Promise<{ publish: PublishConfirmed; close(): Promise<void> }> {
   const connection = await openConnection(url)
-  const channel = heard(await connection.createConfirmChannel())
+  const channel = withErrorListener(await connection.createConfirmChannel())
   return {
     publish(messages) {
       return new Promise((resolve, reject) => {
@@ -29,4 +29,22 @@ export async function openPublisher(url: string): Promise<{ publish: PublishConf
     },
     close: () => connection.close(),
   }
+}
+
+/** Returns the properties with which the product's relay publishes a message. */
+export function propertiesOf({ messageId, topic, headers = {} }: NewMessage, createdAt: Date): Options.Publish {
+  return {
+    mandatory: true,
+    persistent: true,
+    contentType: 'application/json',
+    messageId,
+    type: topic,
+    timestamp: Math.floor(createdAt.getTime() / 1_000),
+    headers,
+    correlationId: messageId,
+  }
+}
+
+export function bodyOf({ payload }: NewMessage): Buffer {
+  return Buffer.from(JSON.stringify(payload))
 }

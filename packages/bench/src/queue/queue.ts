@@ -1,27 +1,27 @@
 import { WORK_TOPICS } from '@cashflow/domain'
 import { type Topology, workQueue } from '@cashflow/messaging'
 import type { Channel } from 'amqplib'
-import { heard, openConnection } from './connection.ts'
+import { openConnection, withErrorListener } from './connection.ts'
 
 export const TOPOLOGY: Topology = workQueue({ queue: 'payments', topics: WORK_TOPICS })
 
-/** The work queue as a bystander sees it, on a connection of its own. */
+/** The work queue, observed on a separate connection. */
 export interface Queue {
-  /** Of the queue's leader, and now: RabbitMQ's management API is seconds behind. */
+  /** Reads the present state from the queue's leader. RabbitMQ's management API is seconds behind. */
   state(): Promise<QueueState>
   close(): Promise<void>
 }
 
 export interface QueueState {
-  /** Messages that wait for a consumer. */
+  /** Number of messages that wait for a consumer. */
   readonly depth: number
   readonly consumers: number
 }
 
-/** The queue has to exist. */
+/** Opens the work queue, which must exist. */
 export async function openQueue(url: string): Promise<Queue> {
   const connection = await openConnection(url)
-  const channel = heard(await connection.createChannel())
+  const channel = withErrorListener(await connection.createChannel())
   return {
     async state() {
       const { messageCount, consumerCount } = await channel.checkQueue(TOPOLOGY.queue)
@@ -31,10 +31,10 @@ export async function openQueue(url: string): Promise<Queue> {
   }
 }
 
-/** Declares what the product declares. */
+/** Declares the exchange and the queues of the product. */
 export async function declareProductQueue(url: string): Promise<void> {
   const connection = await openConnection(url)
-  await declare(heard(await connection.createChannel()))
+  await declare(withErrorListener(await connection.createChannel()))
   await connection.close()
 }
 

@@ -1,8 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { createApp } from './api.ts'
 import { createDatabase } from './database.ts'
-import { createLogger } from './logger.ts'
-import { loadSettings } from './settings.ts'
+import { createLogger, loadSettings } from './settings.ts'
 
 const settings = loadSettings()
 const logger = createLogger('api')

@@ -3,7 +3,7 @@ import express, { type Express } from 'express'
 import type { Kysely } from 'kysely'
 import type { Logger } from 'winston'
 import * as z from 'zod'
-import type { Tables } from './tables.ts'
+import type { Tables } from './database.ts'
 
 const UNIQUE_VIOLATION = '23505'
 
@@ -15,7 +15,7 @@ const paymentBody = z.object({
 
 type PaymentBody = z.output<typeof paymentBody>
 
-/** One transaction for each request: the payment and its message, or neither. */
+/** Creates the app. Each request has one transaction, which stores the payment and its message. */
 export function createApp(db: Kysely<Tables>, logger: Logger): Express {
   const app = express()
   app.disable('etag').disable('x-powered-by')
@@ -55,7 +55,7 @@ export function createApp(db: Kysely<Tables>, logger: Logger): Express {
   return app
 }
 
-/** What it answers is what it has inserted: asking the database for it with RETURNING costs more. */
+/** Returns the values that it has inserted. RETURNING would cost more. */
 async function createPayment(db: Kysely<Tables>, { amount, currency, reference }: PaymentBody) {
   const created = { id: randomUUID(), amount: amount.toFixed(2), currency, reference, created_at: new Date() }
   const payment = { ...created, status: 'PENDING' as const }

@@ -3,7 +3,7 @@ import amqp, { type Channel, type ChannelModel } from 'amqplib'
 export const EXCHANGE = 'payments'
 export const QUEUE = 'payments'
 
-/** A topic exchange, and a queue that keeps messages as safe as the product's does. */
+/** Connects, and declares a topic exchange and a queue that is as safe as the product's. */
 export async function connect(url: string): Promise<ChannelModel> {
   const connection = await amqp.connect(url)
   const channel = await connection.createChannel()

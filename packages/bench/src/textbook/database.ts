@@ -1,6 +1,24 @@
-import { Kysely, PostgresDialect } from 'kysely'
+import { type Generated, Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
-import type { Tables } from './tables.ts'
+
+export interface Tables {
+  payments: {
+    id: string
+    reference: string
+    amount: string
+    currency: string
+    status: Generated<'PENDING' | 'SUCCESS' | 'FAILED'>
+    created_at: Generated<Date>
+    updated_at: Generated<Date>
+  }
+  outbox: {
+    id: Generated<string>
+    topic: string
+    payload: { payment_id: string }
+    created_at: Generated<Date>
+    published_at: Date | null
+  }
+}
 
 export function createDatabase(connectionString: string, poolMax: number): Kysely<Tables> {
   const pool = new pg.Pool({ connectionString, max: poolMax })

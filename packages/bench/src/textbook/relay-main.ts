@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from './broker.ts'
 import { createDatabase } from './database.ts'
-import { createLogger } from './logger.ts'
 import { relayOnce } from './relay.ts'
-import { loadSettings } from './settings.ts'
+import { createLogger, loadSettings } from './settings.ts'
 
 const settings = loadSettings()
 const logger = createLogger('relay')

@@ -1,16 +1,16 @@
 import type { ConfirmChannel } from 'amqplib'
 import type { Kysely } from 'kysely'
 import { EXCHANGE } from './broker.ts'
-import type { Tables } from './tables.ts'
+import type { Tables } from './database.ts'
 
 export interface RelayOptions {
   db: Kysely<Tables>
   channel: ConfirmChannel
-  /** Rows that are claimed, published and marked in one transaction. */
+  /** Number of rows that are claimed, published and marked in one transaction. */
   batchSize: number
 }
 
-/** Claims rows that are not published, publishes them, and marks them. @returns how many */
+/** Claims unpublished rows, publishes them, and marks them as published. @returns their number */
 export async function relayOnce({ db, channel, batchSize }: RelayOptions): Promise<number> {
   return await db.transaction().execute(async (tx) => {
     const messages = await tx

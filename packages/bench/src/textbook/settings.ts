@@ -1,3 +1,4 @@
+import winston from 'winston'
 import * as z from 'zod'
 
 const settings = z.object({
@@ -13,4 +14,14 @@ const settings = z.object({
 
 export function loadSettings() {
   return settings.parse(process.env)
+}
+
+export function createLogger(service: string): winston.Logger {
+  return winston.createLogger({
+    level: process.env.LOG_LEVEL ?? 'info',
+    defaultMeta: { service },
+    // Cheaper than timestamp() and json(), with the same lines.
+    format: winston.format.printf((line) => JSON.stringify({ timestamp: new Date().toISOString(), ...line })),
+    transports: [new winston.transports.Stream({ stream: process.stdout })],
+  })
 }

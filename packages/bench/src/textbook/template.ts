@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { query, withDatabase } from '@cashflow/testing'
 
-/** The database that every one with the textbook's tables is copied from. */
+/** The template of all databases with the textbook's tables. */
 export const TEXTBOOK_TEMPLATE = 'bench_textbook'
 
 export async function createTextbookTemplate(postgresUrl: string): Promise<void> {

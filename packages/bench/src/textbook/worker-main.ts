@@ -1,8 +1,7 @@
 import type { ConsumeMessage } from 'amqplib'
 import { connect, QUEUE } from './broker.ts'
 import { createDatabase } from './database.ts'
-import { createLogger } from './logger.ts'
-import { loadSettings } from './settings.ts'
+import { createLogger, loadSettings } from './settings.ts'
 import { processPayment } from './worker.ts'
 
 const settings = loadSettings()
@@ -23,16 +22,16 @@ async function handle(message: ConsumeMessage): Promise<void> {
   channel.ack(message)
 }
 
-// A message is taken when the one before is done: in order, and none is in hand twice.
+// With a prefetch of 1, a message is delivered when the one before is acknowledged.
 await channel.prefetch(1)
-let inHand = Promise.resolve()
+let handling = Promise.resolve()
 const { consumerTag } = await channel.consume(QUEUE, (message) => {
-  if (message) inHand = handle(message)
+  if (message) handling = handle(message)
 })
 
 process.once('SIGTERM', async () => {
   await channel.cancel(consumerTag)
-  await inHand
+  await handling
   await connection.close()
   await db.destroy()
   process.exit(0)

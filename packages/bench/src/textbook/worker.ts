@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import type { Logger } from 'winston'
-import type { Tables } from './tables.ts'
+import type { Tables } from './database.ts'
 
 export interface WorkerOptions {
   db: Kysely<Tables>
@@ -10,7 +10,7 @@ export interface WorkerOptions {
   successRate: number
 }
 
-/** One transaction for each message. A payment that is settled already is left as it is. */
+/** Processes a payment in one transaction. A settled payment is left unchanged. */
 export async function processPayment(paymentId: string, options: WorkerOptions): Promise<void> {
   const { db, logger } = options
   await db.transaction().execute(async (tx) => {

@@ -1,22 +1,32 @@
 import type { Context } from '../benchmark.ts'
-import type { Pace } from '../meter.ts'
+import type { Place } from '../place.ts'
 import { measureFall } from '../queue/pace.ts'
 import { openQueue, type QueueState } from '../queue/queue.ts'
-import type { Worker } from './worker.ts'
+import type { Pace } from '../resources.ts'
+import type { Servers } from '../servers.ts'
+
+/** A program that processes the messages of the work queue. */
+export interface Worker {
+  /** Creates a place with `count` PENDING payments, whose messages are in its queue. */
+  prepare(servers: Servers, count: number, signal: AbortSignal): Promise<Place>
+  start(servers: Servers, place: Place, count: number, instances: number): Promise<{ stop(): Promise<void> }>
+  /** Returns whether every message that was taken from the queue is processed. */
+  isDone(place: Place, state: QueueState): Promise<boolean>
+}
 
 export interface Work {
-  /** Messages that wait before the worker starts. */
+  /** Number of messages in the queue before the worker starts. */
   readonly count: number
-  /** For how long it is measured at most. */
+  /** Maximum duration of the measurement, in milliseconds. */
   readonly limitMs?: number
-  /** Default: 1. */
+  /** Number of processes. Default: 1. */
   readonly instances?: number
 }
 
-/** Of the messages, that no process is measured while it warms up. */
+/** Share of the messages that warm up the processes before the measurement. */
 const WARM_UP_SHARE = 0.2
 
-/** Has a worker empty the queue. @returns the pace, until the last payment is settled */
+/** Lets a worker process the queue. @returns the pace until the last payment is settled */
 export async function work(
   { servers, signal }: Pick<Context, 'servers' | 'signal'>,
   worker: Worker,
@@ -25,9 +35,9 @@ export async function work(
   await using cleanup = new AsyncDisposableStack()
   const place = cleanup.adopt(await worker.prepare(servers, count, signal), ({ drop }) => drop())
   const queue = cleanup.adopt(await openQueue(place.brokerUrl), ({ close }) => close())
-  // It takes the first ones before it is known to be there.
+  // The worker processes messages before it has logged `ready`.
   const starting = worker.start(servers, place, count, instances)
-  cleanup.defer(async () => (await starting.catch(() => undefined))?.stop()) // What keeps it from starting is thrown below.
+  cleanup.defer(async () => (await starting.catch(() => undefined))?.stop()) // An error of the start is thrown below.
   const fall = {
     from: Math.round(count * (1 - WARM_UP_SHARE)),
     isDone: (state: QueueState) => worker.isDone(place, state),

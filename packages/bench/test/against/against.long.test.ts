@@ -8,10 +8,9 @@ import { UsageError } from '@cashflow/dev-stack'
 import { REPOSITORY } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Comparison } from '../../src/against/against.ts'
-import { checkOut } from '../../src/against/checkout.ts'
-import { git } from '../../src/against/git.ts'
+import { checkOut, git } from '../../src/against/checkout.ts'
 
-/** Each is run once of each tree by a quick round of `post` and `relay`. */
+/** A quick round of `post` and `relay` runs each of these files once in each tree. */
 const RUN_ONCE = ['db/src/migrate-main.ts', 'services/api/src/main.ts', 'services/relay/src/main.ts']
 const RUN = [...RUN_ONCE, 'packages/outbox/src/index.ts']
 const TREES = '.cashflow/bench'
@@ -35,7 +34,7 @@ describe('npm run bench -- --against', () => {
     for (const file of RUN) {
       const path = join(repository, file)
       const text = await readFile(path, 'utf8')
-      // A `#!` has to stay the first line.
+      // A `#!` has to stay on the first line.
       await writeFile(
         path,
         text.replace(/^(#!.*\n)?/, (first) => first + marking(file, marks)),
@@ -53,7 +52,7 @@ describe('npm run bench -- --against', () => {
     await git(repository, ...author, 'commit', '--quiet', '--message', message)
   }
 
-  it('runs the files of the commit in turn with those of its own tree, and tells the CPU time of both', async () => {
+  it('runs the files of the commit in turn with those of its own tree, and reports the CPU time of both', async () => {
     const { product } = await checkOutCommit('main')
     const main = join(product.root, 'packages/bench/src/main.ts')
     const args = [main, 'post', 'relay', '--quick', '--against', 'marked']
@@ -65,7 +64,7 @@ describe('npm run bench -- --against', () => {
       expect([ours.length, theirs.length]).to.deep.equal([1, 1])
       for (const measured of [...ours, ...theirs]) {
         expect(measured.rate, name).to.be.above(0)
-        // A quick round of the relay may take less than a tick of the clock of CPU time.
+        // A quick round of the relay may take less CPU time than one tick of the clock.
         expect(measured.cpuUs, name).to.be.above(name === 'post' ? 0 : -1)
       }
       expect(stdout).to.include(`${name} is not judged: the figures of --quick mean nothing`)
@@ -79,7 +78,7 @@ describe('npm run bench -- --against', () => {
     expect(marked).to.include.members(RUN)
   }).timeout(300_000)
 
-  it('keeps a checkout for the next time, replaces one that was changed, and leaves that of its user as it is', async () => {
+  it('keeps a checkout for the next run, replaces a changed one, and does not change the checkout of its user', async () => {
     await writeFile(join(repository, 'README.md'), 'under way')
     const { product, commit } = await checkOutCommit('main')
     expect(commit).to.equal(await git(repository, 'rev-parse', 'HEAD'))
@@ -102,7 +101,7 @@ describe('npm run bench -- --against', () => {
     await git(repository, 'checkout', '--quiet', '--', 'README.md')
   }).timeout(300_000)
 
-  it('refuses what is no commit, and a commit that lacks what it runs', async () => {
+  it('refuses a name that is no commit, and a commit that lacks a file that it runs', async () => {
     const tree = await git(repository, 'rev-parse', 'HEAD:db')
     for (const name of ['nonsense', '', '--all', tree]) expect(await failureOf(name)).to.be.an.instanceOf(UsageError)
     const migrate = join(repository, 'db/src/migrate-main.ts')
@@ -114,7 +113,7 @@ describe('npm run bench -- --against', () => {
     expect(failure).to.have.property('message').that.includes('it has no db/src/migrate-main.ts')
   })
 
-  it('shows the end of what pnpm said when the packages of a commit cannot be installed', async () => {
+  it('shows the end of the output of pnpm when the packages of a commit cannot be installed', async () => {
     await writeFile(join(repository, 'pnpm-lock.yaml'), 'nonsense: [')
     await commitAll('a broken lockfile')
     const failure = await failureOf('HEAD')
@@ -124,7 +123,7 @@ describe('npm run bench -- --against', () => {
       .that.matches(/^pnpm install ended by code \d+ .*pnpm-lock/s)
   }).timeout(300_000)
 
-  it('ends the installation of packages when its user stops it', async () => {
+  it('ends the installation of packages when the user stops it', async () => {
     const stopping = new AbortController()
     const say = (line: string) => {
       if (line.startsWith('installing')) queueMicrotask(() => stopping.abort(new Error('stopped')))
@@ -134,7 +133,7 @@ describe('npm run bench -- --against', () => {
     expect(failure).to.have.property('message', 'stopped')
     const root = join(own.dir, await git(repository, 'rev-parse', 'main'))
     expect(existsSync(root)).to.equal(true)
-    // What pnpm writes last.
+    // The file that pnpm writes last.
     expect(existsSync(join(root, 'node_modules/.modules.yaml'))).to.equal(false)
   }).timeout(300_000)
 
@@ -145,7 +144,7 @@ describe('npm run bench -- --against', () => {
     )
 })
 
-/** A line of TypeScript that adds the file's name to the list of what was run. */
+/** Returns a line of TypeScript that adds the file's name to the list of files that ran. */
 function marking(file: string, marks: string): string {
   return `(await import('node:fs')).appendFileSync(${JSON.stringify(marks)}, '${file}\\n')\n`
 }

@@ -4,8 +4,8 @@ import { judge, ratioOf } from '../../src/against/ratio.ts'
 const cpu = { metric: 'cpuUs', what: 'CPU per item', unit: 'µs' }
 const measured = (values: readonly number[]) => values.map((cpuUs) => ({ cpuUs }))
 
-describe('the ratio of two trees', () => {
-  it('is the median of the pairs, not the ratio of medians: a slow minute meets both of a pair', () => {
+describe('ratio of two trees', () => {
+  it('is the median of the ratios of all pairs, not the ratio of two medians', () => {
     const ours = measured([110, 220, 330, 440, 550, 660, 700])
     const theirs = measured([100, 200, 300, 400, 500, 600, 1_000])
     const ratio = ratioOf({ ours, theirs }, cpu)
@@ -16,10 +16,10 @@ describe('the ratio of two trees', () => {
   })
 })
 
-describe('the verdict on a tree', () => {
+describe('verdict on a tree', () => {
   const enough = { pairs: 7, quick: false }
 
-  it('is that it keeps its speed when the median is at most 3 % above', () => {
+  it('says that the tree keeps its speed when the median is at most 3 % above', () => {
     expect(judge({ median: 1.03, low: 1.01, high: 1.09 }, enough)).to.deep.equal({
       keepsSpeed: true,
       reason: 'the median of CPU per item is 3.0 % above, and the interval is above 1.00',
@@ -30,25 +30,25 @@ describe('the verdict on a tree', () => {
     })
   })
 
-  it('is that it keeps its speed when the interval holds 1.00', () => {
+  it('says that the tree keeps its speed when the interval holds 1.00', () => {
     expect(judge({ median: 1.05, low: 1, high: 1.2 }, enough)).to.deep.equal({
       keepsSpeed: true,
       reason: 'the median of CPU per item is 5.0 % above, and the interval holds 1.00',
     })
   })
 
-  it('is that it does not keep its speed when the median is more than 3 % above, and the interval above 1.00', () => {
+  it('says that the tree does not keep its speed when the median is more than 3 % above, and the interval above 1.00', () => {
     expect(judge({ median: 1.031, low: 1.001, high: 1.2 }, enough)).to.deep.equal({
       keepsSpeed: false,
       reason: 'the median of CPU per item is 3.1 % above, and the interval is above 1.00',
     })
   })
 
-  it('is none on fewer than 7 pairs, or on the figures of --quick', () => {
+  it('is missing for fewer than 7 pairs, and for the figures of --quick', () => {
     const slow = { median: 2, low: 1.9, high: 2.1 }
     expect(judge(slow, { pairs: 6, quick: false })).to.deep.equal({
       keepsSpeed: undefined,
-      reason: 'a verdict takes 7 pairs, and there are 6',
+      reason: 'a verdict needs 7 pairs, and there are 6',
     })
     expect(judge(slow, { pairs: 7, quick: true }).keepsSpeed).to.equal(undefined)
   })

@@ -15,7 +15,7 @@ import { type Running, startProcess } from '../../src/process.ts'
 
 const SOURCES = join(import.meta.dirname, '../../src/textbook')
 
-describe('the textbook pipeline', () => {
+describe('textbook pipeline', () => {
   let dir: string
   let database: TestDatabase
   let vhost: TestVhost
@@ -77,14 +77,14 @@ describe('the textbook pipeline', () => {
     })
   })
 
-  it('refuses a reference that it has', async () => {
+  it('refuses a reference that is taken', async () => {
     expect(await create('twice')).to.include({ status: 201 })
     expect(await create('twice')).to.include({ status: 409 })
     const { rows } = await db.query(`select count(*)::int from payments where reference = 'twice'`)
     expect(rows).to.deep.equal([{ count: 1 }])
   })
 
-  it('changes nothing when a message comes again', async () => {
+  it('changes nothing when a message is delivered again', async () => {
     const { id } = await create('again')
     await expectSettled(id)
     const look = async () =>
@@ -97,15 +97,15 @@ describe('the textbook pipeline', () => {
       ).rows
     const before = await look()
     await publish(id)
-    // One message is taken after the other: behind this one, that one was taken.
+    // Messages are processed one after the other. When this one is settled, the duplicate was processed.
     await expectSettled((await create('behind')).id)
     expect(await look()).to.deep.equal(before)
   })
 
-  it('finishes what it has in hand when it is stopped', async () => {
+  it('finishes the payment that it is processing when it is stopped', async () => {
     await processes.pop()?.stop()
     const slow = await start('worker', { PROVIDER_DELAY_MS: '1000' })
-    const { id } = await create('in hand')
+    const { id } = await create('in flight')
     await eventually(async () => {
       const { rows } = await db.query(
         `select 1 from pg_stat_activity where datname = current_database() and state = 'idle in transaction'

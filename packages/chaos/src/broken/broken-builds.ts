@@ -1,86 +1,81 @@
-import type { BrokenBuild } from './broken-build.ts'
-
-/** What the harness must notice: blunders that nobody sees as long as nothing fails. */
+/**
+ * A service with one typical mistake, which harms nothing as long as nothing fails. The harness must notice each of them.
+ * One export of one module of the product is replaced, in memory only.
+ */
+export interface BrokenBuild {
+  readonly name: string
+  readonly service: 'relay' | 'worker'
+  /** The module of the product, from the repository's root. */
+  readonly file: string
+  /** The export of the module that is replaced. */
+  readonly exported: string
+  /** The function that receives the original export and returns its replacement. It is an export of `module`. */
+  readonly replacement: string
+  /** Default: `replacements.ts`. */
+  readonly module?: string
+}
 
 /** An `await` is missing: the delivery is acknowledged while its payment is still being processed. */
 export const ACK_BEFORE_COMMIT: BrokenBuild = {
   name: 'ack before commit',
   service: 'worker',
-  patches: [
-    {
-      file: 'services/worker/src/handle-delivery.ts',
-      from: 'return await processPayment(message,',
-      to: 'return !!processPayment(message,',
-    },
-  ],
+  file: 'services/worker/src/process-payment.ts',
+  exported: 'processPayment',
+  replacement: 'withoutAwait',
 }
 
-/** What is written to the socket counts as confirmed, and leaves the outbox. */
+/** A message leaves the outbox when it was published, not when it was confirmed. */
 export const DELETE_BEFORE_CONFIRM: BrokenBuild = {
   name: 'delete before confirm',
   service: 'relay',
-  patches: [
-    {
-      file: 'packages/messaging/src/publisher.ts',
-      from: 'this.#lastTag = tag\n',
-      to: 'this.#lastTag = tag\n      batch.settle(place, CONFIRMED)\n',
-    },
-  ],
+  file: 'packages/messaging/src/publisher.ts',
+  exported: 'createPublisher',
+  replacement: 'confirmingAtOnce',
 }
 
-/** A worker stores what it learned about a payment that another one has taken over. */
-export const SETTLE_WITHOUT_FENCE: BrokenBuild = {
-  name: 'settle without the fence',
-  service: 'worker',
-  patches: [
-    {
-      file: 'db/src/payments/settle.ts',
-      from: ".whereRef('s.claim_token', '=', 's.token')",
-      to: '',
-    },
-    {
-      file: 'db/src/payments/settle.ts',
-      from: 'if (!before?.is_held) return undefined',
-      to: 'if (!before) return undefined',
-    },
-  ],
-}
-
-/** What RabbitMQ has confirmed is taken for done. */
-export const NO_RECONCILER: BrokenBuild = {
-  name: 'no reconciler',
-  service: 'worker',
-  patches: [
-    {
-      file: 'services/worker/src/main.ts',
-      from: '  connectionComponent(deadConnection),\n  reconciler,\n',
-      to: '  connectionComponent(deadConnection),\n',
-    },
-  ],
-}
-
-/** A consumer that RabbitMQ has forgotten waits for its deliveries. */
-export const NO_DELIVERY_WATCH: BrokenBuild = {
-  name: 'no delivery watch',
-  service: 'worker',
-  patches: [
-    {
-      file: 'packages/messaging/src/consumer.ts',
-      from: 'await watch.isForgotten(broker, subscription, stopping.signal)',
-      to: '(await aborted(subscription.ended, stopping.signal), false)',
-    },
-  ],
-}
-
-/** RabbitMQ confirms what it could not route, and nobody is told. */
+/** RabbitMQ confirms a message that it could not route, and the relay does not learn of it. */
 export const PUBLISH_WITHOUT_MANDATORY: BrokenBuild = {
   name: 'publish without mandatory',
   service: 'relay',
-  patches: [
-    {
-      file: 'packages/messaging/src/publisher.ts',
-      from: 'mandatory: message.mandatory,',
-      to: 'mandatory: false,',
-    },
-  ],
+  file: 'packages/messaging/src/publisher.ts',
+  exported: 'createPublisher',
+  replacement: 'withoutMandatory',
+}
+
+/** A worker stores the outcome of a payment that another worker has claimed since. */
+export const SETTLE_WITHOUT_FENCE: BrokenBuild = {
+  name: 'settle without the fence',
+  service: 'worker',
+  file: 'services/worker/src/batches.ts',
+  exported: 'createBatches',
+  replacement: 'withoutFence',
+}
+
+/** A payment whose message RabbitMQ has confirmed and lost is never redriven. */
+export const NO_RECONCILER: BrokenBuild = {
+  name: 'no reconciler',
+  service: 'worker',
+  file: 'services/worker/src/reconcile.ts',
+  exported: 'createReconciler',
+  replacement: 'neverStarted',
+}
+
+/** A consumer that RabbitMQ has forgotten waits for deliveries forever. */
+export const NO_CONSUMER_WATCH: BrokenBuild = {
+  name: 'no consumer watch',
+  service: 'worker',
+  file: 'packages/messaging/src/consumer-watch.ts',
+  exported: 'createConsumerWatch',
+  replacement: 'neverForgotten',
+}
+
+/**
+ * Returns the arguments of Node that turn a service into its broken build. The service ends with an error before its
+ * `main.ts` begins if it does not load the module, or if the module has no such export.
+ */
+export function nodeArgumentsOf(build: BrokenBuild): string[] {
+  const loader = new URL('loader.ts', import.meta.url)
+  // In the loader's URL and not in the environment, because the environment of a service holds its settings only.
+  loader.searchParams.set('build', JSON.stringify(build))
+  return ['--import', loader.href]
 }

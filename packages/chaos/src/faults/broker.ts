@@ -4,32 +4,32 @@ import type { Fault } from '../fault.ts'
 import { WORK_QUEUE } from '../queues.ts'
 import { findQueue } from './queue.ts'
 
-/** It takes some 6 seconds. */
+/** A node shuts down in about 6 seconds. */
 const SHUT_DOWN_MS = 30_000
 
-/** RabbitMQ dies, restarts, is full, forgets, and loses parts of itself. */
+/** RabbitMQ is killed, restarted, full, wiped, and loses single nodes. */
 export const BROKER_FAULTS: readonly Fault[] = [
   {
     name: 'broker-kill',
     disturbs: ['broker'],
     lastsMs: [0, 3_000],
-    healsMs: 25_000,
-    async run({ broker }, { over }) {
+    recoveryMs: 25_000,
+    async run({ broker }, { untilEnd }) {
       await Promise.all(broker.nodes.map((node) => node.kill()))
-      await over()
+      await untilEnd()
       await broker.start()
     },
   },
   {
-    // As for a new version: one node after the other, each when all run.
+    // A rolling restart, as for a new version: one node after the other, each when all nodes run.
     name: 'broker-restart',
     disturbs: ['broker'],
     lastsMs: [0, 1_000],
-    healsMs: 45_000,
-    async run({ broker }, { over }) {
+    recoveryMs: 45_000,
+    async run({ broker }, { untilEnd }) {
       for (const node of broker.nodes) {
         await node.shutDown({ patienceMs: SHUT_DOWN_MS })
-        await over()
+        await untilEnd()
         await broker.start()
       }
     },
@@ -38,12 +38,12 @@ export const BROKER_FAULTS: readonly Fault[] = [
     name: 'broker-alarm',
     disturbs: ['broker'],
     lastsMs: [3_000, 12_000],
-    healsMs: 3_000,
-    async run({ broker }, { random, over }) {
+    recoveryMs: 3_000,
+    async run({ broker }, { random, untilEnd }) {
       const node = random.pick(broker.nodes)
       await node.ctl('set_vm_memory_high_watermark', '0.0000001')
       await eventually(() => hasAlarm(node, true), { timeoutMs: 60_000 })
-      await over()
+      await untilEnd()
       await node.ctl('set_vm_memory_high_watermark', '0.4')
       await eventually(() => hasAlarm(node, false), { timeoutMs: 60_000 })
     },
@@ -52,12 +52,12 @@ export const BROKER_FAULTS: readonly Fault[] = [
     name: 'broker-wipe',
     disturbs: ['broker', 'broker links'],
     lastsMs: [2_000, 4_000],
-    healsMs: 30_000,
-    async run({ broker, links, observer }, { over }) {
-      // No worker takes what the relays go on publishing: that is what will be lost.
+    recoveryMs: 30_000,
+    async run({ broker, links, observer }, { untilEnd }) {
+      // The workers are cut off first, so that messages of the relays stay in the queue. These messages will be lost.
       for (const link of links.broker.of('worker')) link.cut()
-      await over()
-      // What RabbitMQ has confirmed is gone for the services, but not for the observer, who must have read it before.
+      await untilEnd()
+      // The services lose confirmed messages here. The observer must have read them before.
       for (const link of links.broker.of('relay')) link.cut()
       await observer.caughtUp()
       const queue = await eventually(() => findQueue(broker))
@@ -73,12 +73,12 @@ export const BROKER_FAULTS: readonly Fault[] = [
     name: 'node-kill',
     disturbs: ['broker'],
     lastsMs: [2_000, 8_000],
-    healsMs: 20_000,
+    recoveryMs: 20_000,
     needs: 'cluster',
-    async run({ broker }, { random, over }) {
+    async run({ broker }, { random, untilEnd }) {
       const node = random.pick(broker.nodes)
       await node.kill()
-      await over()
+      await untilEnd()
       await node.start()
     },
   },
@@ -86,12 +86,12 @@ export const BROKER_FAULTS: readonly Fault[] = [
     name: 'leader-kill',
     disturbs: ['broker'],
     lastsMs: [2_000, 8_000],
-    healsMs: 20_000,
+    recoveryMs: 20_000,
     needs: 'cluster',
-    async run({ broker }, { over }) {
+    async run({ broker }, { untilEnd }) {
       const leader = await eventually(() => broker.queueLeader('/', WORK_QUEUE))
       await leader.kill()
-      await over()
+      await untilEnd()
       await leader.start()
     },
   },
@@ -106,5 +106,25 @@ async function hasAlarm({ managementUrl }: RabbitmqClusterNode, expected: boolea
       return true
     },
   )
-  if (alarm !== expected) throw new Error(`the node has ${expected ? 'no alarm yet' : 'an alarm still'}`)
+  if (alarm !== expected) throw new Error(`the node has ${expected ? 'no alarm yet' : 'still an alarm'}`)
 }
+
+const COPIES = 100
+const MESSAGES = 5
+
+/** Published messages are published again. */
+export const MESSAGE_FAULTS: readonly Fault[] = [
+  {
+    name: 'duplicates',
+    disturbs: ['messages'],
+    lastsMs: [0, 0],
+    recoveryMs: 3_000,
+    async run({ duplicator, observer }, { random }) {
+      const recent = [...observer.sightings.values()]
+        .filter(({ topic }) => topic === 'payment.created' || topic === 'payment.retry')
+        .slice(-50)
+      const confirmed = await duplicator.publish(random.shuffled(recent).slice(0, MESSAGES), COPIES)
+      return confirmed === 0 ? 'no effect' : undefined
+    },
+  },
+]

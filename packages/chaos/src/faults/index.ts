@@ -1,13 +1,12 @@
 import type { Fault } from '../fault.ts'
-import { BROKER_FAULTS } from './broker.ts'
-import { CLOCK_FAULTS } from './clock.ts'
+import { BROKER_FAULTS, MESSAGE_FAULTS } from './broker.ts'
 import { LINK_FAULTS } from './links.ts'
-import { MESSAGE_FAULTS } from './messages.ts'
 import { POSTGRES_FAULTS } from './postgres.ts'
 import { PROVIDER_FAULTS } from './provider.ts'
 import { QUEUE_FAULTS } from './queue.ts'
-import { SERVICE_FAULTS } from './services.ts'
+import { CLOCK_FAULTS, SERVICE_FAULTS } from './services.ts'
 
+/** The order decides what a seed chooses. */
 export const FAULTS: readonly Fault[] = [
   ...SERVICE_FAULTS,
   ...BROKER_FAULTS,

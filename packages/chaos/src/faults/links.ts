@@ -2,6 +2,7 @@ import type { TcpProxy } from '@cashflow/testing'
 import type { Fault } from '../fault.ts'
 import type { Role } from '../service.ts'
 
+/** A way to disturb a link. */
 type Toxic = { name: string; lastsMs: Fault['lastsMs']; apply(link: TcpProxy): void }
 
 const TOXICS: readonly Toxic[] = [
@@ -12,23 +13,24 @@ const TOXICS: readonly Toxic[] = [
   { name: 'slow', lastsMs: [3_000, 8_000], apply: (link) => link.limit(20_000) },
 ]
 
+/** The servers that a link leads to. */
 type Kind = 'database' | 'broker'
-/** What a role sends, and what no other request of it holds. */
+/** A text that the role sends in this request, and in no other. */
 type Request = { role: Role; text: string }
 
-/** PostgreSQL's messages end their text with a NUL, which tells COMMIT from `read committed`. */
+/** A message of PostgreSQL ends its text with a NUL, which distinguishes COMMIT from `read committed`. */
 const COMMIT = 'commit\0'
 /** The api's insert and the worker's settlement, each sent together with its COMMIT, and the worker's claim. */
 const INSERT = 'with "inserted"'
 const SETTLE = 'with "settling"'
 const CLAIM = 'with "locked"'
-/** Of a message's body. */
+/** A member of a message's body. */
 const PUBLISH = '"payment_id"'
 
-/** How many answers are lost, at most, on each link. */
+/** Maximum number of lost answers on each link. */
 const LOST_MAX = 5
 
-/** Between the services and their servers: all of one kind's links, or those of one role. */
+/** Faults between the services and their servers, on all links of one kind or on those of one role. */
 export const LINK_FAULTS: readonly Fault[] = [
   ...TOXICS.map((toxic) => linkFault('database', toxic)),
   inDoubt('database', [
@@ -46,33 +48,33 @@ function linkFault(kind: Kind, { name, lastsMs, apply }: Toxic): Fault {
     name: `${kind}-${name}`,
     disturbs: [`${kind} links`],
     lastsMs,
-    healsMs: 3_000,
-    async run({ links }, { random, over }) {
+    recoveryMs: 3_000,
+    async run({ links }, { random, untilEnd }) {
       const { all, roles, of } = links[kind]
       const chosen = random.pick([all, ...roles.map(of)])
       const open = total(chosen, 'open')
       const taken = total(chosen, 'taken')
       for (const link of chosen) apply(link)
-      await over()
+      await untilEnd()
       for (const link of chosen) link.restore()
       return open === 0 && total(chosen, 'taken') === taken ? 'no effect' : undefined
     },
   }
 }
 
-/** The server has received a request, and whoever sent it never hears the answer. */
+/** The server has received a request, and the service never receives the answer. */
 function inDoubt(kind: Kind, requests: readonly Request[]): Fault {
   return {
     name: `${kind}-in-doubt`,
     disturbs: [`${kind} links`],
     lastsMs: [2_000, 5_000],
-    healsMs: 3_000,
-    async run({ links }, { random, over }) {
+    recoveryMs: 3_000,
+    async run({ links }, { random, untilEnd }) {
       const { role, text } = random.pick(requests)
       const chosen = links[kind].of(role)
       const lost = total(chosen, 'lost')
       for (const link of chosen) link.loseAnswerTo(text, { times: LOST_MAX })
-      await over()
+      await untilEnd()
       for (const link of chosen) link.restore()
       return total(chosen, 'lost') === lost ? 'no effect' : undefined
     },

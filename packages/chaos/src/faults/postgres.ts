@@ -3,19 +3,19 @@ import type pg from 'pg'
 import type { Effect, Fault } from '../fault.ts'
 import type { System } from '../system.ts'
 
-/** More than any server of ours allows. */
+/** More connections than the server allows. */
 const CONNECTIONS_MAX = 1_000
 
-/** PostgreSQL dies, moves, is held up by others, and is full. */
+/** PostgreSQL crashes, fails over, is held up by other sessions, and has a full disk. */
 export const POSTGRES_FAULTS: readonly Fault[] = [
   {
     name: 'postgres-restart',
     disturbs: ['postgres'],
     lastsMs: [0, 3_000],
-    healsMs: 3_000,
-    async run({ postgres }, { over }) {
+    recoveryMs: 3_000,
+    async run({ postgres }, { untilEnd }) {
       await postgres.crash()
-      await over()
+      await untilEnd()
       await postgres.start()
     },
   },
@@ -23,60 +23,60 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     name: 'postgres-terminate',
     disturbs: ['postgres'],
     lastsMs: [0, 0],
-    healsMs: 500,
+    recoveryMs: 500,
     run: terminateSessions,
   },
   {
     name: 'postgres-failover',
     disturbs: ['postgres', 'database links'],
     lastsMs: [0, 2_000],
-    healsMs: 8_000,
-    async run({ postgres, links }, { over }) {
+    recoveryMs: 8_000,
+    async run({ postgres, links }, { untilEnd }) {
       await postgres.failOver((standbyUrl) => {
         for (const link of links.database.all) link.redirect(standbyUrl)
       })
-      await over()
+      await untilEnd()
       await postgres.attachStandby()
     },
   },
   {
-    // What is deleted meanwhile cannot be vacuumed.
+    // Rows that are deleted while the snapshot is held cannot be vacuumed.
     name: 'postgres-snapshot',
     disturbs: ['postgres'],
     lastsMs: [5_000, 20_000],
-    healsMs: 500,
-    run: (system, { over }) =>
-      holding(system, ['begin isolation level repeatable read', 'select count(*) from payments'], over),
+    recoveryMs: 500,
+    run: (system, { untilEnd }) =>
+      holding(system, ['begin isolation level repeatable read', 'select count(*) from payments'], untilEnd),
   },
   {
-    // No floor moves while its transaction has an id and no end.
+    // No floor moves while this transaction is open, because it has a transaction id.
     name: 'postgres-writer',
     disturbs: ['postgres'],
     lastsMs: [5_000, 20_000],
-    healsMs: 500,
-    run: (system, { over }) => holding(system, ['begin', 'select pg_current_xact_id()'], over),
+    recoveryMs: 500,
+    run: (system, { untilEnd }) => holding(system, ['begin', 'select pg_current_xact_id()'], untilEnd),
   },
   {
     name: 'postgres-connections',
     disturbs: ['postgres'],
     lastsMs: [2_000, 8_000],
-    healsMs: 1_000,
-    async run(system, { over }) {
-      const taken: pg.Client[] = []
+    recoveryMs: 1_000,
+    async run(system, { untilEnd }) {
+      const clients: pg.Client[] = []
       let exhausted = false
       try {
-        // Those of the services, in whose place others could come.
+        // The sessions of the services end first. Otherwise their places could be clients by new ones.
         await terminateSessions(system)
-        while (taken.length < CONNECTIONS_MAX) {
+        while (clients.length < CONNECTIONS_MAX) {
           const attempts = await Promise.allSettled(Array.from({ length: 10 }, () => openClient(system.postgres.url)))
-          taken.push(...attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? attempt.value : [])))
+          clients.push(...attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? attempt.value : [])))
           const refused = attempts.filter((attempt) => attempt.status === 'rejected')
           exhausted = refused.some(({ reason }) => reason.code === '53300') // too_many_connections
-          if (refused.length > 0) break // Whatever it was, ours stay.
+          if (refused.length > 0) break // The open connections stay.
         }
-        await over()
+        await untilEnd()
       } finally {
-        await Promise.all(taken.map((client) => client.end()))
+        await Promise.all(clients.map((client) => client.end()))
       }
       return exhausted ? undefined : 'no effect'
     },
@@ -85,11 +85,11 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     name: 'postgres-disk-full',
     disturbs: ['postgres'],
     lastsMs: [2_000, 5_000],
-    healsMs: 5_000,
+    recoveryMs: 5_000,
     needs: 'small disk',
-    async run({ postgres }, { over }) {
+    async run({ postgres }, { untilEnd }) {
       await postgres.fillDisk()
-      await over()
+      await untilEnd()
       await postgres.freeDisk()
       await postgres.start()
     },
@@ -103,11 +103,15 @@ async function terminateSessions({ query }: System): Promise<Effect> {
   return ended.length === 0 ? 'no effect' : undefined
 }
 
-async function holding(system: System, statements: readonly string[], over: () => Promise<void>): Promise<undefined> {
+async function holding(
+  system: System,
+  statements: readonly string[],
+  untilEnd: () => Promise<void>,
+): Promise<undefined> {
   const client = await openClient(system.postgres.url)
   try {
     for (const statement of statements) await client.query(statement)
-    await over()
+    await untilEnd()
   } finally {
     await client.end()
   }

@@ -1,18 +1,18 @@
 import type { Fault } from '../fault.ts'
-import type { Mood } from '../provider.ts'
+import type { ProviderMode } from '../provider.ts'
 
-const MOODS: readonly Mood[] = ['slow', 'undecided', 'failing', 'hanging', 'lying']
+const MODES: readonly ProviderMode[] = ['slow', 'undecided', 'failing', 'hanging', 'lying']
 
-export const PROVIDER_FAULTS: readonly Fault[] = MOODS.map((mood) => ({
-  name: `provider-${mood}`,
+export const PROVIDER_FAULTS: readonly Fault[] = MODES.map((mode) => ({
+  name: `provider-${mode}`,
   disturbs: ['provider'],
   lastsMs: [2_000, 8_000],
-  healsMs: 3_000,
-  async run({ provider }, { over }) {
+  recoveryMs: 3_000,
+  async run({ provider }, { untilEnd }) {
     const before = provider.charges.length
-    provider.mood = mood
-    await over()
-    provider.mood = 'well'
+    provider.mode = mode
+    await untilEnd()
+    provider.mode = 'normal'
     return provider.charges.length === before ? 'no effect' : undefined
   },
 }))

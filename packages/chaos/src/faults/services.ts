@@ -3,18 +3,18 @@ import type { Role, Service } from '../service.ts'
 
 const ROLES = ['api', 'relay', 'worker'] as const
 
-/** Each part of the product dies, hangs, or is asked to stop. */
+/** Services are killed, stopped, or frozen. */
 export const SERVICE_FAULTS: readonly Fault[] = [
   ...ROLES.flatMap(faultsOf),
   {
     name: 'two-kill',
     disturbs: ROLES,
     lastsMs: [0, 3_000],
-    healsMs: 2_000,
-    async run({ services }, { random, over }) {
+    recoveryMs: 2_000,
+    async run({ services }, { random, untilEnd }) {
       const victims = random.shuffled(ROLES.flatMap((role) => services[role])).slice(0, 2)
       await Promise.all(victims.map((victim) => victim.kill()))
-      await over()
+      await untilEnd()
       await Promise.all(victims.map((victim) => victim.start()))
     },
   },
@@ -22,10 +22,10 @@ export const SERVICE_FAULTS: readonly Fault[] = [
 
 function faultsOf(role: Role): Fault[] {
   const disturbs = [role]
-  const frozen: Fault['run'] = async ({ services }, { random, over }) => {
+  const frozen: Fault['run'] = async ({ services }, { random, untilEnd }) => {
     const victim: Service = random.pick(services[role])
     await victim.freeze()
-    await over()
+    await untilEnd()
     await victim.thaw()
   }
   return [
@@ -33,11 +33,11 @@ function faultsOf(role: Role): Fault[] {
       name: `${role}-kill`,
       disturbs,
       lastsMs: [0, 3_000],
-      healsMs: 2_000,
-      async run({ services }, { random, over }) {
+      recoveryMs: 2_000,
+      async run({ services }, { random, untilEnd }) {
         const victim = random.pick(services[role])
         await victim.kill()
-        await over()
+        await untilEnd()
         await victim.start()
       },
     },
@@ -45,17 +45,39 @@ function faultsOf(role: Role): Fault[] {
       name: `${role}-stop`,
       disturbs,
       lastsMs: [0, 2_000],
-      healsMs: 8_000,
-      async run({ services }, { random, over }) {
+      recoveryMs: 8_000,
+      async run({ services }, { random, untilEnd }) {
         const victim = random.pick(services[role])
         await victim.stop()
-        await over()
+        await untilEnd()
         await victim.start()
       },
     },
     // Shorter than a lease, a heartbeat and the relay's idle_in_transaction_session_timeout.
-    { name: `${role}-freeze`, disturbs, lastsMs: [500, 5_000], healsMs: 500, run: frozen },
+    { name: `${role}-freeze`, disturbs, lastsMs: [500, 5_000], recoveryMs: 500, run: frozen },
     // Longer than the lease (13 s) and than RabbitMQ waits for a heartbeat (two to three times 10 s).
-    { name: `${role}-freeze-long`, disturbs, lastsMs: [32_000, 36_000], healsMs: 2_000, run: frozen },
+    { name: `${role}-freeze-long`, disturbs, lastsMs: [32_000, 36_000], recoveryMs: 2_000, run: frozen },
   ]
 }
+
+/** One service whose clock is an hour wrong. */
+export const CLOCK_FAULTS: readonly Fault[] = [
+  {
+    name: 'clock-skew',
+    disturbs: ['api', 'relay', 'worker'],
+    lastsMs: [8_000, 15_000],
+    recoveryMs: 10_000,
+    needs: 'libfaketime',
+    async run({ services, libfaketime }, { random, untilEnd }) {
+      if (!libfaketime) throw new Error('libfaketime is missing')
+      const victim = random.pick(Object.values(services).flat())
+      const offset = random.pick(['+1h', '-1h'])
+      await victim.kill()
+      // Timers run as before. Only the time of day is wrong.
+      await victim.start({ LD_PRELOAD: libfaketime, FAKETIME: offset, FAKETIME_DONT_FAKE_MONOTONIC: '1' })
+      await untilEnd()
+      await victim.kill()
+      await victim.start()
+    },
+  },
+]

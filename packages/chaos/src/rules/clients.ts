@@ -1,16 +1,16 @@
-import type { Rule } from '../invariants.ts'
-import { type Answer, idOf } from '../wish.ts'
+import { type Answer, idOf, type PaymentRequest } from '../payment-request.ts'
+import type { Rule } from './rule.ts'
 
 const POST_ANSWERS: readonly Answer['status'][] = [201, 409, 503, 'none']
 const GET_ANSWERS: readonly Answer['status'][] = [200, 404, 503, 'none']
 
-/** About what clients were answered, and what they were shown. */
+/** Rules about the answers to clients. */
 export const CLIENT_RULES: readonly Rule[] = [
   {
     name: 'every answer is a documented one',
     harm: 'other',
-    *check({ wishes }) {
-      for (const { reference, answers, views } of wishes) {
+    *check({ paymentRequests }) {
+      for (const { reference, answers, views } of paymentRequests) {
         for (const { status } of answers)
           if (!POST_ANSWERS.includes(status)) yield `${reference} was answered with ${status}`
         for (const { status } of views)
@@ -21,57 +21,61 @@ export const CLIENT_RULES: readonly Rule[] = [
   {
     name: 'a 201 or a 409 names its payment',
     harm: 'other',
-    *check({ wishes }) {
-      for (const { reference, answers } of wishes)
+    *check({ paymentRequests }) {
+      for (const { reference, answers } of paymentRequests)
         for (const { status, paymentId } of answers)
           if ((status === 201 || status === 409) && paymentId === undefined)
             yield `${reference}: ${status} without an id`
     },
   },
   {
-    name: 'a reference is taken once, by whoever asks for it first',
+    name: 'a reference is taken once, by its first request',
     harm: 'doubled',
-    *check({ wishes }) {
-      for (const wish of wishes) {
-        const statuses = wish.answers.map(({ status }) => status)
+    *check({ paymentRequests }) {
+      for (const request of paymentRequests) {
+        const statuses = request.answers.map(({ status }) => status)
         const first = statuses.findIndex((status) => status === 201 || status === 409)
-        // Of a request without an answer, or with 503, nobody knows what became.
+        // A request without an answer, or with 503, may have stored the payment.
         const mayBeThere = statuses.slice(0, Math.max(0, first)).some((status) => status === 'none' || status === 503)
         if (statuses[first] === 409 && !mayBeThere)
-          yield [idOf(wish) ?? '', `${wish.reference} was taken before it was asked for`]
+          yield about(request, `${request.reference} was taken before it was requested`)
         if (first >= 0 && statuses.indexOf(201, first + 1) > 0)
-          yield [idOf(wish) ?? '', `${wish.reference} was created after it was there: ${statuses.join(', ')}`]
+          yield about(request, `${request.reference} was created after it existed: ${statuses.join(', ')}`)
       }
     },
   },
   {
-    name: 'a GET finds what was answered, and never an older state',
+    name: 'a GET finds every payment that was answered with its id, and never an older state',
     harm: 'lost',
-    *check({ wishes }) {
-      for (const wish of wishes) {
-        const ended = wish.views.filter(({ payment }) => payment && payment.status !== 'PENDING')
+    *check({ paymentRequests }) {
+      for (const request of paymentRequests) {
+        const ended = request.views.filter(({ payment }) => payment && payment.status !== 'PENDING')
         const endedAt = Math.min(...ended.map(({ answeredAt }) => answeredAt))
-        for (const { at, status, payment } of wish.views) {
-          // Of two under way at the same time either may be the older one.
+        for (const { at, status, payment } of request.views) {
+          // Of two GETs at the same time, either may show the older state.
           const isOlder = payment?.status === 'PENDING' && at > endedAt
           if (status === 404 || isOlder)
-            yield [idOf(wish) ?? '', `${isOlder ? 'PENDING after its end' : status} at ${new Date(at).toISOString()}`]
+            yield about(
+              request,
+              `${isOlder ? 'PENDING after its final status' : status} at ${new Date(at).toISOString()}`,
+            )
         }
       }
     },
   },
   {
-    name: 'a GET shows the payment that is stored, and its end as it stays',
+    name: 'a GET shows the stored payment, and a final status that stays',
     harm: 'doubled',
-    *check({ wishes, byId }) {
-      for (const wish of wishes) {
-        const row = byId.get(idOf(wish) ?? '')
+    *check({ paymentRequests, byId }) {
+      for (const request of paymentRequests) {
+        const paymentId = idOf(request)
+        const row = paymentId === undefined ? undefined : byId.get(paymentId)
         if (!row) continue
-        for (const { payment } of wish.views) {
+        for (const { payment } of request.views) {
           if (!payment) continue
           const { id, status, amount, currency, reference } = payment
           const isSame = id === row.id && currency === row.currency && reference === row.reference
-          // The double that is next to the decimal number, on either side.
+          // The double that is next to the decimal number.
           const isAmount = amount === row.amountMinor / 100
           if (!isSame || !isAmount || (status !== 'PENDING' && status !== row.status))
             yield [row.id, `was shown as ${JSON.stringify(payment)}`]
@@ -80,18 +84,23 @@ export const CLIENT_RULES: readonly Rule[] = [
     },
   },
   {
-    name: 'when all is over, each API shows how each payment has ended',
+    name: 'at the end, each API shows the final status of each payment',
     harm: 'lost',
-    *check({ wishes, byId, apis }) {
-      for (const wish of wishes) {
-        const id = idOf(wish)
+    *check({ paymentRequests, byId, apis }) {
+      for (const request of paymentRequests) {
+        const id = idOf(request)
         if (id === undefined) continue
-        const last = wish.views.filter(({ isLast }) => isLast)
+        const last = request.views.filter(({ isFinal }) => isFinal)
         const shown = last.map(({ status, payment }) => payment?.status ?? status)
-        if (shown.length < apis) yield [id, `was looked at ${shown.length} times, not through ${apis} APIs`]
+        if (shown.length < apis) yield [id, `was read ${shown.length} times, not through ${apis} APIs`]
         if (shown.some((status) => status !== byId.get(id)?.status))
-          yield [id, `was shown in the end as ${shown.join(', ')}`]
+          yield [id, `was shown at the end as ${shown.join(', ')}`]
       }
     },
   },
 ]
+
+function about(request: PaymentRequest, what: string): string | [paymentId: string, what: string] {
+  const id = idOf(request)
+  return id === undefined ? what : [id, what]
+}

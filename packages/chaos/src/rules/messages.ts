@@ -1,12 +1,12 @@
-import type { Rule } from '../invariants.ts'
-import type { Unobserved } from '../observer.ts'
-import { areLastWords } from './last-words.ts'
+import type { Failover } from '../facts.ts'
+import type { Sighting, Unobserved } from '../observer.ts'
 import { END_OF } from './payments.ts'
+import type { Rule } from './rule.ts'
 
-/** How much later than a message the word of a relay may be heard. */
+/** How much later than a message a relay's log line about its refusal may arrive, in milliseconds. */
 const HEARD_LATE_MS = 2_000
 
-/** About what was published. */
+/** Rules about published messages. */
 export const MESSAGE_RULES: readonly Rule[] = [
   {
     name: "an event's message has reached an observing queue",
@@ -14,7 +14,7 @@ export const MESSAGE_RULES: readonly Rule[] = [
     *check({ events, sightingsOf, unobserved }) {
       for (const { paymentId, type, committedAt } of events) {
         if (sightingsOf.get(paymentId)?.some(({ topic }) => topic === type)) continue
-        // It may have found the worker's queue only.
+        // It may have been routed to the worker's queue only.
         if (unobserved.some((time) => time.topic === type && coincide(time, paymentId, committedAt))) continue
         yield [paymentId, `${type} was never published`]
       }
@@ -25,12 +25,12 @@ export const MESSAGE_RULES: readonly Rule[] = [
     harm: 'lost',
     *check({ sightingsOf, byId, failovers }) {
       for (const [id, sightings] of sightingsOf)
-        if (!byId.has(id) && !areLastWords(sightings, failovers))
-          yield [id, `${sightings.map(({ topic }) => topic).join(', ')} of no payment that there is`]
+        if (!byId.has(id) && !mayBeUnreplicated(sightings, failovers))
+          yield [id, `${sightings.map(({ topic }) => topic).join(', ')} of a payment that does not exist`]
     },
   },
   {
-    // No excuse for what a lost primary has said: the payment would end, and say so, again.
+    // No exception for a lost primary: the payment would end, and publish its outcome, again.
     name: 'an outcome that was published is the one that is stored',
     harm: 'doubled',
     *check({ payments, sightingsOf }) {
@@ -49,9 +49,9 @@ export const MESSAGE_RULES: readonly Rule[] = [
         const created = sightings.find(({ topic }) => topic === 'payment.created')
         const end = sightings.find(({ topic }) => isEnd(topic))
         if (!created || !end || created.place < end.place) continue
-        // The first one that was seen may not have been the first.
+        // The first observed delivery may not have been the first one.
         if (unobserved.some((time) => coincide(time, id, createdAt))) continue
-        // What RabbitMQ refuses may be overtaken: docs/guarantees.md promises no order then.
+        // A refused message may arrive later than the next one of its key: docs/guarantees.md promises no order then.
         if (createdAt !== null && refusals.some((at) => at >= createdAt && at <= created.at + HEARD_LATE_MS)) continue
         yield [id, `${end.topic} came before payment.created`]
       }
@@ -69,11 +69,22 @@ export const MESSAGE_RULES: readonly Rule[] = [
   },
 ]
 
+/**
+ * Whether every message about a payment may come from a lost primary, which did not replicate the payment. What the primary
+ * had committed before a failover began is on the standby when the primary is killed, so no earlier sighting is excused.
+ * After the failover no relay reads the lost primary, so no later sighting is excused either. Copies and dead letters may
+ * come much later: only the first sighting counts.
+ */
+export function mayBeUnreplicated(sightings: readonly Sighting[], failovers: readonly Failover[]): boolean {
+  const firstAt = Math.min(...sightings.map(({ at }) => at))
+  return failovers.some(({ from, to }) => firstAt >= from && firstAt <= to)
+}
+
 function isEnd(topic: string): boolean {
   return topic === END_OF.SUCCESS || topic === END_OF.FAILED
 }
 
-/** Whether an event's message may have been published in that time. */
+/** Whether the event's message may have been published in that time. */
 function coincide({ from, to, waiting }: Unobserved, paymentId: string, committedAt: number | null): boolean {
   return waiting.has(paymentId) || (committedAt !== null && committedAt >= from && committedAt <= to)
 }

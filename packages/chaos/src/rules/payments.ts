@@ -1,42 +1,42 @@
-import type { Rule } from '../invariants.ts'
-import { idOf } from '../wish.ts'
+import { idOf } from '../payment-request.ts'
+import type { Rule } from './rule.ts'
 
 export const END_OF = { SUCCESS: 'payment.succeeded', FAILED: 'payment.failed' } as const
 const ATTEMPTS_MAX = 10
 
-/** About what is stored. */
+/** Rules about stored payments. */
 export const PAYMENT_RULES: readonly Rule[] = [
   {
     name: 'a payment that was answered with its id is stored',
     harm: 'lost',
-    *check({ wishes, byId }) {
-      for (const wish of wishes) {
-        const id = idOf(wish)
-        if (id !== undefined && byId.get(id)?.reference !== wish.reference)
-          yield [id, `${wish.reference} was answered with ${wish.answers.map(({ status }) => status).join(', ')}`]
+    *check({ paymentRequests, byId }) {
+      for (const request of paymentRequests) {
+        const id = idOf(request)
+        if (id !== undefined && byId.get(id)?.reference !== request.reference)
+          yield [id, `${request.reference} was answered with ${request.answers.map(({ status }) => status).join(', ')}`]
       }
     },
   },
   {
-    name: 'a payment is what somebody asked for',
+    name: 'a stored payment is one that a client requested',
     harm: 'other',
-    *check({ payments, wishOf }) {
+    *check({ payments, paymentRequestOf }) {
       for (const { id, reference, amountMinor, currency } of payments) {
-        const wish = wishOf.get(reference)
-        if (wish?.amountMinor !== amountMinor || wish.currency !== currency)
-          yield [id, `${wish?.amountMinor} ${wish?.currency} was asked for, ${amountMinor} ${currency} is stored`]
+        const request = paymentRequestOf.get(reference)
+        if (request?.amountMinor !== amountMinor || request.currency !== currency)
+          yield [id, `${request?.amountMinor} ${request?.currency} was requested, ${amountMinor} ${currency} is stored`]
       }
     },
   },
   {
     name: 'a reference has one payment, and one id in all answers',
     harm: 'doubled',
-    *check({ wishes, byReference }) {
+    *check({ paymentRequests, byReference }) {
       for (const [reference, rows] of byReference)
         for (const { id } of rows.slice(1)) yield [id, `reference ${reference} has ${rows.length} payments`]
-      for (const wish of wishes) {
-        const ids = new Set(wish.answers.flatMap(({ paymentId }) => paymentId ?? []))
-        if (ids.size > 1) yield `${wish.reference} was answered with the ids ${[...ids].join(', ')}`
+      for (const request of paymentRequests) {
+        const ids = new Set(request.answers.flatMap(({ paymentId }) => paymentId ?? []))
+        if (ids.size > 1) yield `${request.reference} was answered with several ids, ${[...ids].join(', ')}`
       }
     },
   },
@@ -50,7 +50,7 @@ export const PAYMENT_RULES: readonly Rule[] = [
         if (status !== 'PENDING') continue
         if (!parked) yield [id, `is still PENDING after ${attempts} attempts`]
         else if (attempts < ATTEMPTS_MAX || !explained.has(id))
-          yield [id, `is parked after ${attempts} attempts, unexplained`]
+          yield [id, `is parked after ${attempts} attempts, without a dead letter`]
       }
     },
   },
@@ -59,7 +59,7 @@ export const PAYMENT_RULES: readonly Rule[] = [
     harm: 'other',
     *check({ payments }) {
       for (const { id, status, attempts } of payments) {
-        // The attempt that settled it is not counted.
+        // `attempts` does not include the attempt that settled the payment.
         const tried = status === 'PENDING' ? attempts : attempts + 1
         if (tried > ATTEMPTS_MAX) yield [id, `is ${status} after ${tried} attempts`]
       }

@@ -1,17 +1,18 @@
-import type { Rule } from '../invariants.ts'
+import type { Rule } from './rule.ts'
 
 const VERDICT_OF = { SUCCESS: 'approved', FAILED: 'declined' } as const
 
 /**
- * PostgreSQL and the provider read one clock. It is stepped and slewed under both, and the provider's time has whole
- * milliseconds, cut off, where PostgreSQL's has micros; PostgreSQL takes its own before it shows the commit to anybody.
+ * Tolerance between the times of PostgreSQL and the provider, in milliseconds. Both read one clock, which may be
+ * stepped or slewed. The provider's time is cut to milliseconds, PostgreSQL's has microseconds. PostgreSQL takes its
+ * time before a commit becomes visible.
  */
 const CLOCKS_MS = 5
 
-/** About what the provider was asked, and what became of its answers. */
+/** Rules about requests to the provider, and about its answers. */
 export const PROVIDER_RULES: readonly Rule[] = [
   {
-    name: 'the provider is asked under one key, for what was asked for',
+    name: 'a charge has the key, the amount and the currency of its payment',
     harm: 'doubled',
     *check({ charges, byId }) {
       for (const { key, paymentId, amountMinor, currency } of charges) {
@@ -23,11 +24,11 @@ export const PROVIDER_RULES: readonly Rule[] = [
     },
   },
   {
-    name: 'the provider is asked about a payment that is there, and only after it was created',
+    name: 'the provider is asked only about stored payments, and only after their creation',
     harm: 'doubled',
     *check({ requestsOf, byId, eventsOf }) {
       for (const [id, requests] of requestsOf) {
-        if (!byId.has(id)) yield [id, 'the provider was asked about it, and there is no such payment']
+        if (!byId.has(id)) yield [id, 'the provider was asked about a payment that does not exist']
         const createdAt = eventsOf.get(id)?.[0]?.committedAt ?? null
         for (const { method, beganAt } of requests)
           if (createdAt !== null && beganAt < createdAt - CLOCKS_MS)
@@ -48,15 +49,15 @@ export const PROVIDER_RULES: readonly Rule[] = [
     },
   },
   {
-    name: 'there are no more charges than attempts that are accounted for',
+    name: 'a payment has no more charges than attempts',
     harm: 'doubled',
     *check({ requestsOf, byId }) {
       for (const [id, requests] of requestsOf) {
         const payment = byId.get(id)
         if (!payment) continue
-        // Each attempt that came to nothing, its lease having ended or not, is counted; the one that settled is not.
+        // `attempts` counts every attempt that did not settle the payment. The one that settled it is not counted.
         const allowed = payment.attempts + (payment.status === 'PENDING' ? 0 : 1)
-        // Also those whose body never came: whoever was to be charged cannot know.
+        // A request whose body never came counts too: it may have been a charge.
         const count = requests.filter(({ method }) => method !== 'GET').length
         if (count > allowed)
           yield [id, `was charged ${count} times, with ${payment.attempts} attempts, ${payment.status}`]
@@ -64,7 +65,7 @@ export const PROVIDER_RULES: readonly Rule[] = [
     },
   },
   {
-    name: 'money moves once, where the provider tells what it did when it is asked',
+    name: 'money moves once for a key whose charge the provider reports',
     harm: 'doubled',
     *check({ chargesOf }) {
       for (const [id, charges] of chargesOf) {
@@ -74,14 +75,14 @@ export const PROVIDER_RULES: readonly Rule[] = [
     },
   },
   {
-    // Whoever was told before had lost the payment by then, or it would have been settled.
-    name: 'a payment ends as the provider has said last',
+    // A worker that received an earlier answer had lost its claim. Otherwise it would have settled the payment.
+    name: 'the final status of a payment is the last answer of the provider',
     harm: 'other',
-    *check({ payments, told }) {
-      const last = new Map(told.map(({ key, verdict }) => [key, verdict]))
+    *check({ payments, responses }) {
+      const last = new Map(responses.map(({ key, verdict }) => [key, verdict]))
       for (const { id, status } of payments)
         if (status !== 'PENDING' && last.get(id) !== VERDICT_OF[status])
-          yield [id, `is ${status}, and the provider has said ${last.get(id) ?? 'nothing'} last`]
+          yield [id, `is ${status}, and the provider's last answer is ${last.get(id) ?? 'missing'}`]
     },
   },
 ]

@@ -1,31 +1,31 @@
-import type { Rule } from '../invariants.ts'
-import { areLastWords } from './last-words.ts'
+import { mayBeUnreplicated } from './messages.ts'
+import type { Rule } from './rule.ts'
 
-/** A PostgreSQL without `track_commit_timestamp` knows none. */
-export const COMMIT_TIMES_KNOWN = 'it is known when each event was committed'
+/** Broken by a PostgreSQL without `track_commit_timestamp`. */
+export const COMMIT_TIMES_KNOWN = 'PostgreSQL knows when each event was committed'
 
-/** About what the services leave behind. */
+/** Rules about the services, and about what they leave behind. */
 export const SERVICE_RULES: readonly Rule[] = [
   {
     name: 'the run has done something',
     harm: 'other',
-    *check({ wishes, payments }) {
-      if (!wishes.some(({ answers }) => answers.some(({ status }) => status === 201)))
-        yield 'nobody was answered with 201'
+    *check({ paymentRequests, payments }) {
+      if (!paymentRequests.some(({ answers }) => answers.some(({ status }) => status === 201)))
+        yield 'no client was answered with 201'
       if (!payments.some(({ status }) => status !== 'PENDING')) yield 'no payment has ended'
     },
   },
   {
-    // Most of what is compared with the provider's books and with what was seen would go unchecked.
+    // Without the times of commits, most comparisons with the provider's books and with sightings would be skipped.
     name: COMMIT_TIMES_KNOWN,
     harm: 'other',
     *check({ events }) {
       const count = events.filter(({ committedAt }) => committedAt === null).length
-      if (count > 0) yield `of ${count} events PostgreSQL no longer knows it, or never did`
+      if (count > 0) yield `PostgreSQL does not know the commit time of ${count} events`
     },
   },
   {
-    name: 'everything drains',
+    name: 'no message and no unfinished payment is left',
     harm: 'other',
     *check({ backlog: { queues, ...rows } }) {
       for (const [name, count] of Object.entries({ ...rows, ...queues }))
@@ -33,32 +33,32 @@ export const SERVICE_RULES: readonly Rule[] = [
     },
   },
   {
-    name: 'a dead letter is about a parked payment, or about one that only a lost primary knew',
+    name: 'a dead letter is about a parked payment, or about one that only a lost primary stored',
     harm: 'other',
     *check({ letters, byId, sightingsOf, failovers }) {
       for (const { key, topic, source, reason } of letters) {
         const payment = byId.get(key)
-        const isLost = reason === 'no such payment' && areLastWords(sightingsOf.get(key) ?? [], failovers)
+        const isLost = reason === 'no such payment' && mayBeUnreplicated(sightingsOf.get(key) ?? [], failovers)
         if (payment ? !payment.parked : !isLost) yield [key, `${source}, ${topic}: ${reason}`]
       }
     },
   },
   {
-    name: 'no service ends by itself, and each ends when it is asked to',
+    name: 'no service ends by itself, and each ends after SIGTERM',
     harm: 'other',
     *check({ exits }) {
       yield* exits
     },
   },
   {
-    name: 'each instance does its part when all is over',
+    name: 'each instance does its work alone at the end',
     harm: 'other',
     *check({ idle }) {
       yield* idle
     },
   },
   {
-    // What came after it does not count: nobody knows what the system stood on.
+    // Later observations do not count, because the state of the system is unknown.
     name: 'every fault is undone',
     harm: 'other',
     *check({ faultsLeft }) {

@@ -1,40 +1,49 @@
 import { type ServiceProcess, startService } from '@cashflow/testing'
 import { expect } from 'chai'
-import { nodeArgumentsOf, type Patch } from '../../src/broken/broken-build.ts'
+import { type BrokenBuild, nodeArgumentsOf } from '../../src/broken/broken-builds.ts'
 
-const FILE = 'services/worker/src/handle-delivery.ts'
+const SAME = 'data:text/javascript,export const same = (value) => value'
+const BUILD: BrokenBuild = {
+  name: 'a test',
+  service: 'worker',
+  file: 'services/worker/src/config.ts',
+  exported: 'workerConfig',
+  replacement: 'same',
+  module: SAME,
+}
 
-describe('a broken build', () => {
+describe('loader of broken builds', () => {
   let service: ServiceProcess
   afterEach(() => service.kill('SIGKILL'))
 
-  /** Ends by itself, whichever way: its settings are not usable either. */
-  async function outputOf(patch: Patch): Promise<string> {
-    const build = { name: 'a test', service: 'worker', patches: [patch] } as const
+  /** The service ends by itself in any case, because its settings are wrong too. */
+  async function outputOf(change: Partial<BrokenBuild>): Promise<string> {
+    const build = { ...BUILD, ...change }
     service = startService('worker', { WORKER_PREFETCH: 'none' }, nodeArgumentsOf(build))
     expect(await service.exited).to.equal(1)
     return service.output.join('\n')
   }
 
-  it('does what the patch says', async () => {
-    const to = 'const config = JSON.parse("patched $& in") //'
-    const output = await outputOf({ file: 'services/worker/src/main.ts', from: 'const config =', to })
-    expect(output).to.include('"patched $& in" is not valid JSON')
+  it('replaces one export of one module, and no other', async () => {
+    const throwing = "export const throwing = (value) => { throw new Error('replaced ' + typeof value) }"
+    const module = `data:text/javascript,${encodeURIComponent(throwing)}`
+    expect(await outputOf({ module, replacement: 'throwing' })).to.include('Error: replaced function')
+    expect(await outputOf({})).to.include('WORKER_PREFETCH')
   })
 
-  it('does not start when there is nothing to patch any more', async () => {
-    const output = await outputOf({ file: FILE, from: 'no such text', to: '' })
-    expect(output).to.include(`Broken build "a test": ${FILE} has 0 times, not once: no such text`)
-  })
-
-  it('does not start when a patch fits in several places', async () => {
-    const output = await outputOf({ file: FILE, from: 'import', to: '' })
-    expect(output).to.match(/handle-delivery\.ts has \d+ times, not once: import/)
-  })
-
-  it('does not start when its service does not load the file any more', async () => {
-    const output = await outputOf({ file: 'services/relay/src/relay.ts', from: 'relay', to: '' })
-    expect(output).to.include('Broken build "a test": worker does not load services/relay/src/relay.ts')
-    expect(output).not.to.include('WORKER_PREFETCH')
-  })
+  for (const [what, change, message] of [
+    ['the module has no such export', { exported: 'noSuchExport' }, `${BUILD.file} has no export noSuchExport`],
+    ['there is no such replacement', { replacement: 'noSuch' }, 'there is no replacement noSuch'],
+    [
+      'the service does not load the module',
+      { file: 'services/relay/src/relay.ts' },
+      'worker does not load services/relay/src/relay.ts',
+    ],
+  ] as const) {
+    it(`ends the service before its main.ts begins when ${what}`, async () => {
+      const output = await outputOf(change)
+      expect(output).to.include(`Broken build "a test": ${message}`)
+      expect(output).not.to.include('WORKER_PREFETCH')
+    })
+  }
 })

@@ -1,16 +1,19 @@
 import { readFile } from 'node:fs/promises'
+import { defined } from '@cashflow/async'
 import { eventually, type ServiceProcess } from '@cashflow/testing'
 import { expect } from 'chai'
-import { PATIENTLY, type Stage } from './stage.ts'
+import { PATIENT, type Stage } from './stage.ts'
 
-/** What a stage goes through, whichever build is on it, until all that was on its way has arrived. Leaves one worker. */
+/**
+ * The steps of a test, the same for each build, until every message has been handled. One worker is left at the end.
+ */
 export type Scenario = (stage: Stage) => Promise<void>
 
 export const PAYMENTS = 10
 
-export const goodWeather: Scenario = async (stage) => {
+export const withoutFaults: Scenario = async (stage) => {
   await stage.post(PAYMENTS)
-  await eventually(async () => expect(await stage.findings()).to.include({ pending: 0, ends: PAYMENTS }), PATIENTLY)
+  await eventually(async () => expect(await stage.findings()).to.include({ pending: 0, ends: PAYMENTS }), PATIENT)
 }
 
 export const killedAtTheProvider: Scenario = async (stage) => {
@@ -31,8 +34,8 @@ export const brokerDiesUnconfirmed: Scenario = async (stage) => {
   expect(await lastWorker(stage).stop()).to.equal(0)
   stage.link.mute()
   const ids = await stage.post(1)
-  // Not too often: the queue's delivery limit counts each look.
-  await eventually(async () => expect(await waiting(stage)).to.have.members(ids), { ...PATIENTLY, intervalMs: 1_000 })
+  // Not often, because each look counts against the queue's delivery limit.
+  await eventually(async () => expect(await waiting(stage)).to.have.members(ids), { ...PATIENT, intervalMs: 1_000 })
   await wipe(stage)
   stage.link.restore()
   await stage.startWorker()
@@ -41,11 +44,11 @@ export const brokerDiesUnconfirmed: Scenario = async (stage) => {
 
 export const wokenAfterItsLease: Scenario = async (stage) => {
   const { charges, isCharged } = holdCharges(stage)
-  const [id = ''] = await stage.post(1)
+  const id = defined((await stage.post(1))[0], 'payment')
   await isCharged(1)
   const frozen = lastWorker(stage)
   frozen.kill('SIGSTOP')
-  await eventually(async () => expect(await readFile(`/proc/${frozen.pid}/stat`, 'utf8')).to.match(/ T /), PATIENTLY)
+  await eventually(async () => expect(await readFile(`/proc/${frozen.pid}/stat`, 'utf8')).to.match(/ T /), PATIENT)
   charges[0]?.say('declined')
   const other = await stage.startWorker()
   await endLeases(stage)
@@ -58,10 +61,10 @@ export const wokenAfterItsLease: Scenario = async (stage) => {
         'payment settled',
         'the claim was lost, its result is not stored',
       ]),
-    PATIENTLY,
+    PATIENT,
   )
   charges[1]?.say('approved')
-  await eventually(() => expect(messagesAbout(other, id)).to.include('payment settled'), PATIENTLY)
+  await eventually(() => expect(messagesAbout(other, id)).to.include('payment settled'), PATIENT)
   stage.provider.approve()
   expect(await frozen.stop()).to.equal(0)
   await stage.arrived()
@@ -84,16 +87,16 @@ export const bindingDeleted: Scenario = async (stage) => {
   await stage.arrived()
 }
 
-/** As if REDRIVE_AFTER_MS had passed for all that is still PENDING. */
+/** Acts as if REDRIVE_AFTER_MS had passed for every PENDING payment. */
 export async function timePasses({ pipeline }: Stage): Promise<void> {
   await pipeline.db.query("update payments set redrive_at = now() where status = 'PENDING'")
 }
 
-const lastWorker = ({ workers }: Stage) => workers.at(-1) as ServiceProcess
+const lastWorker = ({ workers }: Stage) => defined(workers.at(-1), 'worker')
 
 function holdCharges({ provider }: Stage) {
   const charges = provider.hold()
-  const isCharged = (times: number) => eventually(() => expect(charges).to.have.length(times), PATIENTLY)
+  const isCharged = (times: number) => eventually(() => expect(charges).to.have.length(times), PATIENT)
   return { charges, isCharged }
 }
 
@@ -101,13 +104,13 @@ async function endLeases({ pipeline }: Stage): Promise<void> {
   await pipeline.db.query("update payments set lease_until = now() where status = 'PENDING' and lease_until > now()")
 }
 
-/** The broker's disk is lost, and nobody is told. */
+/** The broker loses its disk, and the services do not learn of it. */
 async function wipe({ vhost }: Stage): Promise<void> {
   await vhost.drop()
   await vhost.create()
 }
 
-/** The payments whose messages wait in the work queue. */
+/** Returns the payments whose messages are in the work queue. */
 async function waiting({ vhost }: Stage): Promise<string[]> {
   const how = { count: 1_000, ackmode: 'ack_requeue_true', encoding: 'auto' }
   const got = await vhost.management.request('POST', `/queues/${vhost.name}/payments/get`, how)

@@ -12,53 +12,53 @@ import {
   type TestVhost,
 } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type BrokenBuild, nodeArgumentsOf } from '../../src/broken/broken-build.ts'
+import { type BrokenBuild, nodeArgumentsOf } from '../../src/broken/broken-builds.ts'
 import { readStored } from '../../src/facts.ts'
 import { checkInvariants } from '../../src/invariants.ts'
+import type { Answer, PaymentRequest } from '../../src/payment-request.ts'
 import { COMMIT_TIMES_KNOWN } from '../../src/rules/services.ts'
-import type { Answer, Wish } from '../../src/wish.ts'
-import { createTeller, type Teller } from './teller.ts'
+import { createScriptedProvider, type ScriptedProvider } from './scripted-provider.ts'
 
-export const PATIENTLY = { timeoutMs: 90_000 }
+export const PATIENT = { timeoutMs: 90_000 }
 
-/** The real services, one of them perhaps as a broken build, and what faults are made with. */
+/** The real services, one of which may be a broken build, and the means to cause faults. */
 export interface Stage {
   readonly pipeline: Pipeline
   readonly vhost: TestVhost
-  readonly provider: Teller
-  /** What the relay reaches RabbitMQ through. */
+  readonly provider: ScriptedProvider
+  /** The relay's connection to RabbitMQ. */
   readonly link: TcpProxy
-  /** Of this round. */
+  /** The workers that were started since `begin`. */
   readonly workers: readonly ServiceProcess[]
-  /** Ends the relays and workers there are, and starts one of each. All else is of this round from here on. */
+  /** Ends all relays and workers, starts one of each, and forgets earlier payments. */
   begin(build?: BrokenBuild): Promise<void>
   startWorker(): Promise<ServiceProcess>
-  /** Creates payments, and returns the ids. */
+  /** Creates payments, and returns their ids. */
   post(count: number): Promise<string[]>
   /** Waits until the outbox is empty. */
   published(): Promise<void>
-  /** Waits until every message that was on its way has been handled. */
+  /** Waits until every published message has been handled. */
   arrived(): Promise<void>
   findings(): Promise<Findings>
   stop(): Promise<void>
 }
 
 export interface Findings {
-  /** The invariants that are broken, each once. */
+  /** The broken invariants, each once. */
   readonly broken: readonly string[]
   readonly pending: number
-  /** Transitions, as the history has them. */
+  /** Number of settlements in the history. */
   readonly ends: number
-  /** How long the payment that should have been redriven first has waited for that; below 0: it is not due. */
+  /** How long the first redrive is overdue, in milliseconds. Below 0 when it is not due yet. */
   readonly overdueMs: number | null
   readonly redriven: number
 }
 
 /**
- * No queue was bound but the worker's, and what waits in it is looked at otherwise. This PostgreSQL keeps no times of
- * commits.
+ * Facts that these tests do not observe: only the worker's queue is bound, and this PostgreSQL does not record the
+ * times of commits.
  */
-const NOBODY_LOOKED = {
+const NOT_OBSERVED = {
   backlog: { pending: 0, outbox: 0, scheduled: 0, queues: {} },
   sightings: [],
   exits: [],
@@ -74,21 +74,21 @@ const TOPICS = ['payment.created', 'payment.succeeded', 'payment.failed']
 const SETTINGS = {
   PROVIDER: 'http',
   PROVIDER_DEADLINE_MS: '60000',
-  // One at a time, in the order of the queue.
+  // One delivery at a time, in the order of the queue.
   WORKER_PREFETCH: '1',
-  // Never by itself while a test runs: whatever is redriven was lost.
+  // Longer than a test, so that only a lost payment is redriven.
   REDRIVE_AFTER_MS: '3600000',
   RECONCILE_INTERVAL_MS: '100',
 }
 
 export async function createStage(): Promise<Stage> {
   const [database, vhost, server] = await Promise.all([createTestDatabase(), createTestVhost(), startScriptedServer()])
-  const provider = createTeller(server)
+  const provider = createScriptedProvider(server)
   const link = await startTcpProxy(vhost.url)
   const settings = { ...SETTINGS, PROVIDER_URL: server.url }
   const pipeline = await startPipeline({ api: 1, relay: 0, worker: 0 }, settings, { database, vhost })
   const { db, processes } = pipeline
-  let wishes: Wish[] = []
+  let paymentRequests: PaymentRequest[] = []
   let round = 0
   let posted = 0
   let workersBefore = 0
@@ -100,18 +100,18 @@ export async function createStage(): Promise<Stage> {
   const lines = (message: string) => workers().flatMap(({ logs }) => logs.filter((line) => line.message === message))
   const published = () =>
     eventually(async () => {
-      // As if it were later: what waits for its time need not be waited for.
+      // Scheduled messages become due at once.
       await db.query('update outbox_scheduled set due_at = now() where due_at > now()')
       const { rows } = await db.query(
         'select (select count(*) from outbox_messages)::int + (select count(*) from outbox_scheduled)::int as left',
       )
       expect(rows[0].left).to.equal(0)
-    }, PATIENTLY)
+    }, PATIENT)
 
-  /** As a client does that may have to ask again: then its payment may exist. */
+  /** Retries as a client does. Its payment may exist before the last answer. */
   async function create(reference: string): Promise<string> {
     const answers: Answer[] = []
-    wishes.push({ reference, amountMinor: 10_050, currency: 'USD', answers, views: [] })
+    paymentRequests.push({ reference, amountMinor: 10_050, currency: 'USD', answers, views: [] })
     return await eventually(async () => {
       const { status, id: paymentId } = await pipeline
         .post(reference)
@@ -119,7 +119,7 @@ export async function createStage(): Promise<Stage> {
       answers.push({ at: Date.now(), status, ...(paymentId !== '' && { paymentId }) })
       expect(status).to.be.oneOf([201, 409])
       return paymentId
-    }, PATIENTLY)
+    }, PATIENT)
   }
 
   async function end(): Promise<void> {
@@ -139,7 +139,7 @@ export async function createStage(): Promise<Stage> {
     async begin(build) {
       await end()
       round += 1
-      wishes = []
+      paymentRequests = []
       broken = build
       workersBefore = processes.worker.length
       await Promise.all([pipeline.start('relay', { RABBITMQ_URL: link.url }, argumentsFor('relay')), startWorker()])
@@ -152,25 +152,29 @@ export async function createStage(): Promise<Stage> {
     published,
     async arrived() {
       await published()
-      // The queue is in order, so whoever skips a settled payment's message has handled all that came before it.
+      // The queue is in order: a worker that skips this message has handled all earlier ones.
       const { rows } = await db.query("select id from payments where status = 'SUCCESS' limit 1")
       const skips = () => lines(`Skipping payment ${rows[0].id} (already SUCCESS)`).length
       const before = skips()
-      await eventually(() => pipeline.publish(rows[0].id), PATIENTLY)
-      await eventually(() => expect(skips()).to.be.above(before), PATIENTLY)
+      await eventually(() => pipeline.publish(rows[0].id), PATIENT)
+      await eventually(() => expect(skips()).to.be.above(before), PATIENT)
     },
     async findings() {
       const stored = await readStored(database.url)
-      const own = new Set(wishes.map(({ reference }) => reference))
+      const own = new Set(paymentRequests.map(({ reference }) => reference))
       const payments = stored.payments.filter(({ reference }) => own.has(reference))
       const ids = new Set(payments.map(({ id }) => id))
       const events = stored.events.filter(({ paymentId }) => ids.has(paymentId))
       const violations = checkInvariants({
-        ...{ ...NOBODY_LOOKED, payments, events, letters: stored.letters, wishes },
+        ...NOT_OBSERVED,
+        payments,
+        events,
+        letters: stored.letters,
+        paymentRequests,
         unobserved: TOPICS.map((topic) => ({ topic, from: 0, to: 0, waiting: ids })),
         requests: provider.requests.filter(({ key }) => ids.has(key)),
         charges: provider.charges.filter(({ key }) => ids.has(key)),
-        told: provider.told,
+        responses: provider.responses,
       })
       const { rows } = await db.query(
         `select extract(epoch from clock_timestamp() - min(redrive_at))::float8 * 1000 as "overdueMs"

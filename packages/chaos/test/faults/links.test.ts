@@ -8,7 +8,7 @@ import { createRandom } from '../../src/random.ts'
 import type { Role } from '../../src/service.ts'
 import type { System } from '../../src/system.ts'
 
-describe('a fault of the links', () => {
+describe('faults of the links', () => {
   let server: Server
   let links: Links
   const clients: Socket[] = []
@@ -26,7 +26,7 @@ describe('a fault of the links', () => {
     server.close()
   })
 
-  /** To the server by way of a role's link, once a first answer has passed. */
+  /** Connects to the server through a role's link. Resolves when a first answer has arrived. */
   async function connected(kind: 'database' | 'broker', role: Role): Promise<Socket> {
     const [url] = links[kind].urls(role).split(',')
     const client = connect({ port: Number(new URL(url ?? '').port), host: '127.0.0.1' }).on('error', () => {})
@@ -36,23 +36,23 @@ describe('a fault of the links', () => {
     return client
   }
 
-  /** Resolves when an answer has come, or none will. */
+  /** Resolves when an answer has come, or the connection has closed. */
   const heard = (client: Socket) =>
     new Promise<void>((resolve) => {
       client.once('data', () => resolve())
       client.once('close', () => resolve())
     })
 
-  /** Has the fault while something is done, where chance takes the choice that has this place. */
+  /** Runs the fault while `act` runs. Each random choice takes the item at `place`. */
   async function during(name: string, place: number, act: () => Promise<void>) {
     const fault = LINK_FAULTS.find((each) => each.name === name)
     const random = { ...createRandom(1), pick: <Item>(items: readonly Item[]) => items.at(place) as Item }
-    return await fault?.run({ links } as System, { random, say() {}, over: act })
+    return await fault?.run({ links } as System, { random, say() {}, untilEnd: act })
   }
 
   const [API_STORES, RELAY_COMMITS, WORKER_CLAIMS] = [0, 1, 3]
 
-  it('loses the answer to a COMMIT, and none to the beginning of a transaction', async () => {
+  it('lose the answer to a COMMIT, and not the answer to BEGIN', async () => {
     const client = await connected('database', 'relay')
     const begins = async () => {
       client.write('start transaction isolation level read committed\0')
@@ -67,10 +67,10 @@ describe('a fault of the links', () => {
   })
 
   for (const [what, role, place, text] of [
-    ['an insert', 'api', API_STORES, '0 with given as materialized (\0'],
-    ['a claim', 'worker', WORKER_CLAIMS, '0 with locked as materialized (\0'],
+    ['an insert', 'api', API_STORES, '0 with "inserted" as (\0'],
+    ['a claim', 'worker', WORKER_CLAIMS, '0 with "locked" as materialized (\0'],
   ] as const) {
-    it(`loses the answer to ${what}, which commits by itself`, async () => {
+    it(`lose the answer to ${what}, which commits by itself`, async () => {
       const client = await connected('database', role)
       const sends = async () => {
         client.write(text)
@@ -80,7 +80,7 @@ describe('a fault of the links', () => {
     })
   }
 
-  it('loses the answer to a message, and none to a binding', async () => {
+  it('lose the confirm of a message, and not the answer to a binding', async () => {
     const client = await connected('broker', 'relay')
     const binds = async () => {
       client.write('payment.created')
@@ -94,7 +94,7 @@ describe('a fault of the links', () => {
     expect(await during('broker-in-doubt', 0, publishes)).to.equal(undefined)
   })
 
-  it('has no effect where there is no connection', async () => {
+  it('have no effect without a connection', async () => {
     await eventually(() => expect(links.broker.all.some(({ open }) => open > 0)).to.equal(false))
     expect(await during('broker-reset', 0, async () => {})).to.equal('no effect')
     const client = await connected('broker', 'worker')

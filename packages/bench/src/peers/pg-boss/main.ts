@@ -1,22 +1,23 @@
+import { defined } from '@cashflow/async'
 import type { NewMessage } from '@cashflow/outbox'
 import { PgBoss } from 'pg-boss'
 import { log } from '../../queue/log.ts'
 import { openPublisher } from '../../queue/publisher.ts'
 import { QUEUE } from './pg-boss.ts'
 
-// The fastest of: batches of 500, 1,000, 2,000 and 5,000; 1, 2 and 4 at once.
+// The fastest of: batches of 500, 1,000, 2,000 and 5,000; 1, 2 and 4 batches at once.
 const SETTINGS = {
-  // Fetched, published and completed together.
+  // Jobs that are fetched, published and completed together.
   batchSize: 1_000,
   localConcurrency: 4,
-  // The next batch at once, for as long as they are full.
+  // Fetches the next batch at once after a full one.
   burstWhenBatchFull: true,
   pollingIntervalSeconds: 0.5,
 }
 
 process.once('SIGTERM', () => process.exit(0))
-const { publish } = await openPublisher(process.env.RABBITMQ_URL ?? '')
-const boss = new PgBoss({ connectionString: process.env.DATABASE_URL ?? '' })
+const { publish } = await openPublisher(defined(process.env.RABBITMQ_URL, 'RABBITMQ_URL'))
+const boss = new PgBoss({ connectionString: defined(process.env.DATABASE_URL, 'DATABASE_URL') })
 boss.on('error', (error) => process.stderr.write(`${error.stack}\n`))
 await boss.start()
 await boss.work<NewMessage>(QUEUE, SETTINGS, (jobs) => publish(jobs.map(({ data }) => data)))

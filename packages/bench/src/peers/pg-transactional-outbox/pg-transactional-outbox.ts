@@ -25,7 +25,8 @@ export const pgTransactionalOutbox: Peer = {
     )
     return {
       async enqueue(writer, messages) {
-        // What its own function writes, one row at a time. Parallel: in order it takes one message of a segment at a time.
+        // Writes what its own function writes one row at a time. `parallel`, because with `sequential` it takes one
+        // message of a segment at a time.
         await writer.query(
           `insert into outbox (id, aggregate_type, aggregate_id, message_type, payload, metadata, concurrency)
            select "messageId", 'payment', key, topic, payload, headers, 'parallel'

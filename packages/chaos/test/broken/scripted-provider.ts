@@ -1,15 +1,15 @@
 import type { ServerResponse } from 'node:http'
 import { answer, type ScriptedServer } from '@cashflow/testing'
-import type { Charge, ProviderRequest, Told, Verdict } from '../../src/provider.ts'
+import type { Charge, ProviderRequest, ProviderResponse, Verdict } from '../../src/provider.ts'
 
-/** A provider that keeps books, and answers when it is told to. It has no memory: each charge is another one. */
-export interface Teller {
+/** A provider that records its charges, and answers when the test lets it. It never deduplicates. */
+export interface ScriptedProvider {
   readonly requests: readonly ProviderRequest[]
   readonly charges: readonly Charge[]
-  readonly told: readonly Told[]
-  /** From now on each charge is approved at once. */
+  readonly responses: readonly ProviderResponse[]
+  /** Approves each following charge at once. */
   approve(): void
-  /** From now on charges wait, in the order of their arrival. */
+  /** Holds each following charge. Returns them in the order of arrival. */
   hold(): Held[]
 }
 
@@ -18,16 +18,16 @@ export interface Held {
   say(verdict: Verdict): void
 }
 
-export function createTeller(server: ScriptedServer): Teller {
+export function createScriptedProvider(server: ScriptedServer): ScriptedProvider {
   const requests: ProviderRequest[] = []
   const charges: Charge[] = []
-  const told: Told[] = []
+  const responses: ProviderResponse[] = []
 
   function serve(onCharge: (held: Held) => void): void {
     server.script = (request, response) => {
       const beganAt = Date.now()
       if (request.method === 'GET') {
-        requests.push({ method: 'GET', key: request.path.split('/').at(-1) ?? '', beganAt })
+        requests.push({ method: 'GET', key: request.path.slice(request.path.lastIndexOf('/') + 1), beganAt })
         return answer(404)(request, response)
       }
       const key = String(request.headers['idempotency-key'])
@@ -35,7 +35,7 @@ export function createTeller(server: ScriptedServer): Teller {
       const { payment_id: paymentId, amount_minor: amountMinor, currency } = JSON.parse(request.body)
       charges.push({ key, paymentId, amountMinor, currency, beganAt, moved: true, known: false })
       const say = (verdict: Verdict) => {
-        told.push({ key, verdict })
+        responses.push({ key, verdict })
         answer(200, { status: verdict })(request, response)
       }
       onCharge({ response, say })
@@ -47,7 +47,7 @@ export function createTeller(server: ScriptedServer): Teller {
   return {
     requests,
     charges,
-    told,
+    responses,
     approve,
     hold() {
       const held: Held[] = []

@@ -1,23 +1,25 @@
+import { defined } from '@cashflow/async'
 import { eventually } from '@cashflow/testing'
 import type { Clients } from './clients.ts'
 import { DEAD_QUEUE, listQueues, WORK_QUEUE } from './queues.ts'
 import type { System } from './system.ts'
 
-const PATIENTLY = { timeoutMs: 60_000, intervalMs: 250 }
+const PATIENT = { timeoutMs: 60_000, intervalMs: 250 }
 
 /**
- * The instances that do not do their part, and which part: behind a twin that does the work of both, one that hangs
- * would go unnoticed. For a system in good weather, with nothing on its way.
+ * Finds the instances that do not do their work when they are alone, and says which work. Otherwise an instance that hangs
+ * would go unnoticed, because a second one does the work of both. The system must run without faults and have no backlog.
  */
 export async function findIdle(system: System, clients: Clients): Promise<string[]> {
   const { services, apiUrls, broker, countRows } = system
   const idle: string[] = []
   const expect = async (what: string, attempt: () => Promise<void>) => {
-    await eventually(attempt, PATIENTLY).catch((error: Error) => idle.push(`${what}: ${error.message}`))
+    await eventually(attempt, PATIENT).catch((error: Error) => idle.push(`${what}: ${error.message}`))
   }
+  const create = async () => clients.create(defined(apiUrls[0], 'API'))
   const settled = async () => {
     const { pending } = await countRows()
-    if (pending > 0) throw new Error(`${pending} payments wait`)
+    if (pending > 0) throw new Error(`${pending} payments are PENDING`)
   }
 
   for (const [index, url] of apiUrls.entries())
@@ -25,15 +27,15 @@ export async function findIdle(system: System, clients: Clients): Promise<string
   for (const relay of services.relay) {
     const others = services.relay.filter((other) => other !== relay)
     await Promise.all(others.map((other) => other.freeze()))
-    await expect(`${relay.name} publishes by itself`, async () => clients.create(apiUrls[0] ?? ''))
+    await expect(`${relay.name} publishes by itself`, create)
     await expect(`${relay.name} publishes by itself`, settled)
     await Promise.all(others.map((other) => other.thaw()))
   }
   for (const worker of services.worker) {
-    // Frozen ones would keep their deliveries.
+    // Stopped, not frozen: a frozen worker keeps its deliveries.
     const others = services.worker.filter((other) => other !== worker)
     await Promise.all(others.map((other) => other.stop()))
-    await expect(`${worker.name} settles by itself`, async () => clients.create(apiUrls[0] ?? ''))
+    await expect(`${worker.name} settles by itself`, create)
     await expect(`${worker.name} settles by itself`, settled)
     await Promise.all(others.map((other) => other.start()))
   }

@@ -1,15 +1,20 @@
-/** The limit of any worker: a process that takes MESSAGES from the work queue, acknowledges them, and leaves the queue. */
+/**
+ * The limit of any worker: a process that consumes MESSAGES messages from the work queue, acknowledges them, and
+ * leaves.
+ */
+import { defined } from '@cashflow/async'
 import { type ConsumeMessage, connect } from 'amqplib'
 import { log } from '../queue/log.ts'
 import { TOPOLOGY } from '../queue/queue.ts'
 
-// The fastest of: 200 with an acknowledgement for each, 500 with one for 50, 1,000 with one for 100, and this.
+// The fastest of four settings. The others: 200 with an acknowledgement for each, 500 with one for 50, and 1,000 with
+// one for 100.
 const PREFETCH = 2_000
 const ACKED_TOGETHER = 500
 
 process.once('SIGTERM', () => process.exit(0))
 const wanted = Number(process.env.MESSAGES)
-const connection = await connect(process.env.RABBITMQ_URL ?? '', { noDelay: true })
+const connection = await connect(defined(process.env.RABBITMQ_URL, 'RABBITMQ_URL'), { noDelay: true })
 const channel = await connection.createChannel()
 await channel.prefetch(PREFETCH)
 log('ready')
@@ -23,5 +28,5 @@ await new Promise<void>((resolve) => {
   }
   channel.consume(TOPOLOGY.queue, take)
 })
-// Answered after what was acknowledged: the queue then has no consumer.
+// The broker answers this after the acknowledgements. The queue has no consumer then.
 await channel.close()

@@ -1,21 +1,22 @@
 /**
- * The limit of any relay: a process that publishes messages which it holds in memory, waits for their confirms, and does
- * nothing else. At each SIGUSR2 it publishes as many as the next one of its COUNTS says.
+ * The limit of any relay: a process that publishes messages from its memory, waits for their confirms, and does nothing
+ * else. At each SIGUSR2 it publishes the next of its COUNTS.
  */
 import { on } from 'node:events'
+import { defined } from '@cashflow/async'
 import { connect } from 'amqplib'
 import { log } from '../queue/log.ts'
 import { createdMessages } from '../queue/messages.ts'
-import { bodyOf, propertiesOf } from '../queue/properties.ts'
+import { bodyOf, propertiesOf } from '../queue/publisher.ts'
 import { TOPOLOGY } from '../queue/queue.ts'
 
-// Sent and not yet confirmed. The fastest of 256, 512, 1,024, 2,048 and 4,096.
+// Maximum number of messages sent and not yet confirmed. The fastest of 256, 512, 1,024, 2,048 and 4,096.
 const WINDOW = 2_048
 
 process.once('SIGTERM', () => process.exit(0))
-const connection = await connect(process.env.RABBITMQ_URL ?? '', { noDelay: true })
+const connection = await connect(defined(process.env.RABBITMQ_URL, 'RABBITMQ_URL'), { noDelay: true })
 const channel = await connection.createConfirmChannel()
-const counts = (process.env.COUNTS ?? '').split(',').map(Number)
+const counts = defined(process.env.COUNTS, 'COUNTS').split(',').map(Number)
 const asked = on(process, 'SIGUSR2')
 log('ready')
 for (const count of counts) {
@@ -41,7 +42,7 @@ async function publish(count: number): Promise<void> {
     }
     const pump = () => {
       while (sent < count && sent - confirmed < WINDOW) {
-        const { topic, body, properties } = messages[sent++] as (typeof messages)[number]
+        const { topic, body, properties } = defined(messages[sent++], 'message left to send')
         if (!channel.publish(TOPOLOGY.exchange, topic, body, properties, answered)) return
       }
     }

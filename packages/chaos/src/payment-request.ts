@@ -1,0 +1,38 @@
+/** `none`: no answer came, or it came too late. */
+export type Answer = { readonly at: number; readonly status: number | 'none'; readonly paymentId?: string }
+
+/** One payment as its client knows it. */
+export interface PaymentRequest {
+  readonly reference: string
+  readonly amountMinor: number
+  readonly currency: string
+  /** The answer to each POST, in order. `at` is in milliseconds since 1970. */
+  readonly answers: readonly Answer[]
+  /** The answer to each GET. A GET without an answer, or with 503, is recorded only if it is a final one. */
+  readonly views: readonly View[]
+}
+
+export interface View {
+  /** When the GET was sent, in milliseconds since 1970. */
+  readonly at: number
+  readonly answeredAt: number
+  readonly status: Answer['status']
+  /** The body of a 200. */
+  readonly payment?: ShownPayment
+  /** True for a GET that was sent after the system had settled. */
+  readonly isFinal: boolean
+}
+
+/** The members of a GET's answer, of any type. */
+export type ShownPayment = Readonly<Record<'id' | 'status' | 'amount' | 'currency' | 'reference', unknown>>
+
+/** A payment request that the client still adds answers to. */
+export interface MutablePaymentRequest extends PaymentRequest {
+  readonly answers: Answer[]
+  readonly views: View[]
+}
+
+/** The id that the API answered with. Undefined when no answer had one. */
+export function idOf(request: PaymentRequest): string | undefined {
+  return request.answers.find(({ paymentId }) => paymentId !== undefined)?.paymentId
+}
