@@ -1,4 +1,4 @@
-import { accessSync, constants, lstatSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, lstatSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** Readers see the old content or the new, never a part. Mode 0600, since what we write contains passwords. */
@@ -6,6 +6,12 @@ export function writeFileAtomically(file: string, content: string): void {
   const partial = `${file}.${process.pid}.new`
   writeFileSync(partial, content, { mode: 0o600 })
   renameSync(partial, file)
+}
+
+/** Returns a function that reads what is appended to a log file from now on. The file may hold an earlier process's log. */
+export function appendedTo(file: string): () => string {
+  const from = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  return () => readFileSync(file).subarray(from).toString()
 }
 
 /** Creates a folder in a place where every user may write, such as /var/tmp. @throws Error if another user owns it */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
-import { defined, within } from '@cashflow/async'
+import { defined, pause, within } from '@cashflow/async'
 import { sendSignal } from './process-table.ts'
 
 export interface Exit {
@@ -49,6 +49,20 @@ export async function startDaemon(command: DaemonCommand): Promise<Daemon> {
   const { daemon, spawned } = spawnDaemon(command)
   await spawned
   return daemon
+}
+
+/** Repeats `isReady` until it is true. Returns false if the daemon ends, the signal aborts or the time passes first. */
+export async function untilReady(
+  daemon: Daemon,
+  isReady: () => Promise<boolean>,
+  { deadlineMs, intervalMs, signal }: { deadlineMs: number; intervalMs: number; signal: AbortSignal | undefined },
+): Promise<boolean> {
+  const deadline = Date.now() + deadlineMs
+  while (daemon.isRunning() && Date.now() < deadline && !signal?.aborted) {
+    if (await isReady()) return true
+    await pause(intervalMs, signal)
+  }
+  return false
 }
 
 /** As `startDaemon`, but returns at once. `spawned` rejects when the program cannot be started. */

@@ -1,5 +1,5 @@
-import { readFileSync, statSync } from 'node:fs'
 import { pause } from '@cashflow/async'
+import { appendedTo } from '../files.ts'
 import { type Daemon, type DaemonCommand, describeExit, type Exit, spawnDaemon } from './daemon.ts'
 
 /** A line of a service's log. Our own services give a time and a level too; other fields depend on the message. */
@@ -95,10 +95,9 @@ function followLines(onLine: (line: string, parsed: LogLine | undefined) => void
   return { output: { onLine: take }, find: (message) => first.get(message), tail: () => last.join('\n') }
 }
 
-/** Looks only at what is appended from now on: the file may hold the lines of an earlier process. */
 function followFile(file: string): Log {
-  const from = statSync(file, { throwIfNoEntry: false })?.size ?? 0
-  const lines = () => readFileSync(file).subarray(from).toString().split('\n')
+  const read = appendedTo(file)
+  const lines = () => read().split('\n')
   return {
     output: { file },
     find: (message) =>

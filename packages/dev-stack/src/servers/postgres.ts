@@ -1,8 +1,9 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pause } from '@cashflow/async'
+import { appendedTo } from '../files.ts'
 import { freePort } from '../ports.ts'
-import { type Daemon, type Exit, startDaemon } from '../processes/daemon.ts'
+import { type Daemon, type Exit, startDaemon, untilReady } from '../processes/daemon.ts'
 import { PortTakenError, StartError } from '../start-error.ts'
 import { openClient } from './postgres-client.ts'
 import { createCluster, POSTGRES_ENV, POSTGRES_LOGIN, removeForeignPidFile } from './postgres-cluster.ts'
@@ -16,23 +17,15 @@ import {
   removeOrphans,
 } from './postgres-home.ts'
 
-export interface PostgresOptions {
-  /** Folder for data and log. For root these are in a folder of their own under /var/tmp. */
-  dir: string
+import type { ServerOptions } from './server-options.ts'
+
+export interface PostgresOptions extends ServerOptions {
   /** Default: a free one. */
   port?: number
   /** Server settings by name, in addition to the defaults. */
   settings?: Record<string, string>
-  /** Called before each step that takes time. */
-  log?: (line: string) => void
   /** Leaves the data for the next start when the server stops. Default: false. */
   keep?: boolean
-  /** Called with the process in the tick in which it starts, so that a later run can find it. */
-  onSpawn?: (pid: number) => void
-  /** Lets the server run on when this process ends: the caller stops it later. Default: false. */
-  outlive?: boolean
-  /** Ends the attempt to start. */
-  signal?: AbortSignal
 }
 
 export interface PostgresServer {
@@ -95,7 +88,7 @@ async function launch(
   { settings, onSpawn, outlive, signal }: PostgresOptions,
   deadline: number,
 ): Promise<Launch> {
-  const logged = statSync(logFile(home), { throwIfNoEntry: false })?.size ?? 0
+  const readOutput = appendedTo(logFile(home))
   const daemon = await startDaemon({
     file: join(home.programs, 'bin/postgres'),
     args: [
@@ -107,16 +100,15 @@ async function launch(
     env: POSTGRES_ENV,
     cwd: home.files,
     output: { file: logFile(home) },
-    onSpawn,
+    onSpawn: (pid) => onSpawn?.(pid, 'postgres'),
     outlive,
     ...(home.user && { user: home.user }),
   })
-  while (daemon.isRunning() && Date.now() < deadline && !signal?.aborted) {
-    if (isReady(home, daemon.pid) && (await answers(port))) return { outcome: 'ready', daemon }
-    await pause(20, signal)
-  }
+  const works = async () => isReady(home, daemon.pid) && (await answers(port))
+  const waiting = { deadlineMs: deadline - Date.now(), intervalMs: 20, signal }
+  if (await untilReady(daemon, works, waiting)) return { outcome: 'ready', daemon }
   await stopDaemon(daemon)
-  const output = readFileSync(logFile(home)).subarray(logged).toString()
+  const output = readOutput()
   // Either another process took the port first, or the last processes of a killed server still hold its shared memory.
   if (output.includes('Address already in use')) return { outcome: 'port_taken', output }
   if (output.includes('shared memory block')) return { outcome: 'memory_in_use', output }

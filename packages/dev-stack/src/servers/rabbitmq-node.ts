@@ -1,23 +1,19 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { pause } from '@cashflow/async'
 import { type Daemon, startDaemon } from '../processes/daemon.ts'
-import { descendantsOf, type ProcessIdentity, untilGone } from '../processes/process-table.ts'
-import { isRabbitmqReady } from './rabbitmq-management.ts'
 import type { RabbitmqPrograms } from './rabbitmq-programs.ts'
 import {
   type Launch,
   type Launcher,
-  localUrls,
-  OUTPUT_BYTES_MAX,
+  type LaunchOptions,
+  launchCommand,
+  logFileIn,
   type RabbitmqOptions,
   type RabbitmqPorts,
-  type RabbitmqServer,
 } from './rabbitmq-server.ts'
 
-const START_DEADLINE_MS = 120_000
 /**
  * RabbitMQ 3.10 closes its stores within a second, then waits 5 s for an event handler that has ended. A confirmed
  * message is on disk before that, as it is after SIGKILL.
@@ -43,24 +39,11 @@ export function launchNode(programs: RabbitmqPrograms): Launcher {
     const epmd = await startEpmd(programs, ports.epmd, { ...options, dir })
     const clusterName = `cashflow-${ports.amqp}-${process.pid}`
     const identity = { nodeName: 'cashflow@localhost', clusterName, cookieFolder: dir, settings: [] }
-    const launch = await launchBroker(programs, identity, ports, options).catch(async (error) => {
-      await epmd.stop([])
+    const cleanUp = () => epmd.stop([])
+    return launchBroker(programs, identity, ports, { ...options, cleanUp }).catch(async (error) => {
+      await cleanUp()
       throw error
     })
-    if (launch.outcome !== 'ready') {
-      await epmd.stop([])
-      return launch
-    }
-    const { server } = launch
-    const exited = server.exited.then(async (exit) => {
-      await epmd.stop([])
-      return exit
-    })
-    const stop: typeof server.stop = async (options) => {
-      await server.stop(options)
-      await exited
-    }
-    return { outcome: 'ready', server: { ...server, exited, stop } }
   }
 }
 
@@ -83,68 +66,19 @@ export function startEpmd(
 }
 
 /** Starts a broker that registers with a running name server. */
-export async function launchBroker(
+export function launchBroker(
   programs: RabbitmqPrograms,
   identity: BrokerIdentity,
   ports: RabbitmqPorts,
-  { dir: folder, onSpawn, outlive, signal, deadlineMs = START_DEADLINE_MS }: RabbitmqOptions & { deadlineMs?: number },
+  options: LaunchOptions,
 ): Promise<Launch> {
-  const dir = resolve(folder)
-  const logFile = logFileIn(dir)
+  const dir = resolve(options.dir)
   const env = configure(programs, identity, dir, ports)
-  const logged = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
-  const broker = await startDaemon({
-    file: join(programs.scripts, 'rabbitmq-server'),
-    args: [],
-    env,
-    cwd: dir,
-    output: { file: logFile },
-    outlive,
-    onSpawn: (pid) => onSpawn?.(pid, 'rabbitmq'),
-  })
-  // The broker's child processes have sessions of their own. They end after the broker, with a delay.
-  let children: ProcessIdentity[] = []
-  const exited = broker.exited.then(async (exit) => {
-    await untilGone(children)
-    return exit
-  })
-
-  const urls = localUrls(ports)
-  const deadline = Date.now() + deadlineMs
-  while (broker.isRunning() && Date.now() < deadline && !signal?.aborted) {
-    children = descendantsOf(broker.pid)
-    if (await isRabbitmqReady({ managementUrl: urls.managementUrl, amqpPort: ports.amqp }, identity.clusterName))
-      return { outcome: 'ready', server: toServer() }
-    await pause(250, signal)
-  }
-  await broker.stop([])
-  await exited
-  const output = readFileSync(logFile).subarray(logged).toString()
-  const outcome = /eaddrinuse|already in use/i.test(output) ? 'port_taken' : 'failed'
-  return { outcome, logFile, output: output.slice(-OUTPUT_BYTES_MAX) }
-
-  function toServer(): RabbitmqServer {
-    return {
-      ...urls,
-      port: ports.amqp,
-      managementPort: ports.management,
-      pid: broker.pid,
-      logFile,
-      exited,
-      async ctl(...args) {
-        const { stdout } = await promisify(execFile)(join(programs.scripts, 'rabbitmqctl'), args, { env, cwd: dir })
-        return stdout
-      },
-      async stop({ patienceMs = STOP_PATIENCE_MS } = {}) {
-        await broker.stop([{ signal: 'SIGTERM', patienceMs }])
-        await exited
-      },
-    }
-  }
-}
-
-function logFileIn(dir: string): string {
-  return join(dir, 'rabbitmq.log')
+  const ctl = async (...args: string[]) =>
+    (await promisify(execFile)(join(programs.scripts, 'rabbitmqctl'), args, { env, cwd: dir })).stdout
+  const { clusterName } = identity
+  const file = join(programs.scripts, 'rabbitmq-server')
+  return launchCommand({ file, args: [], env, clusterName, ctl, stopPatienceMs: STOP_PATIENCE_MS }, ports, options)
 }
 
 function configure(

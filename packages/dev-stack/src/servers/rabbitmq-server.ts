@@ -1,18 +1,13 @@
-import type { Exit } from '../processes/daemon.ts'
+import { join, resolve } from 'node:path'
+import { appendedTo } from '../files.ts'
+import { type Exit, startDaemon, untilReady } from '../processes/daemon.ts'
+import { descendantsOf, type ProcessIdentity, untilGone } from '../processes/process-table.ts'
+import { isRabbitmqReady } from './rabbitmq-management.ts'
+import type { ServerOptions } from './server-options.ts'
 
-export interface RabbitmqOptions {
-  /** Folder for data, configuration and log. */
-  dir: string
+export interface RabbitmqOptions extends ServerOptions {
   /** Default: free ones. */
   ports?: { amqp?: number; management?: number }
-  /** Called before each step that takes time. */
-  log?: (line: string) => void
-  /** Called with each process in the tick in which it starts, so that a later run can find it. */
-  onSpawn?: (pid: number, role: 'rabbitmq' | 'epmd') => void
-  /** Lets the server run on when this process ends: the caller stops it later. Default: false. */
-  outlive?: boolean
-  /** Ends the attempt to start. */
-  signal?: AbortSignal
 }
 
 export interface RabbitmqServer {
@@ -47,8 +42,75 @@ export type Launch =
 /** One attempt to start a broker. */
 export type Launcher = (ports: RabbitmqPorts, options: RabbitmqOptions) => Promise<Launch>
 
+/** A command that runs a broker until it is stopped. */
+export interface BrokerCommand {
+  file: string
+  args: string[]
+  env: NodeJS.ProcessEnv
+  /** The broker's name in the management API. Without one, any broker that answers on the ports is accepted. */
+  clusterName?: string
+  ctl: RabbitmqServer['ctl']
+  stopPatienceMs: number
+}
+
+export interface LaunchOptions extends RabbitmqOptions {
+  deadlineMs?: number
+  /** Called after the broker's process has ended. */
+  cleanUp?: () => Promise<unknown>
+}
+
+const START_DEADLINE_MS = 120_000
 /** How much of the log a failed `Launch` has, from its end. */
-export const OUTPUT_BYTES_MAX = 4_000
+const OUTPUT_BYTES_MAX = 4_000
+
+/** Runs the command, and waits until the broker is ready. The process has ended if it does not become ready. */
+export async function launchCommand(
+  { file, args, env, clusterName, ctl, stopPatienceMs }: BrokerCommand,
+  ports: RabbitmqPorts,
+  { onSpawn, outlive, signal, cleanUp, deadlineMs = START_DEADLINE_MS, ...options }: LaunchOptions,
+): Promise<Launch> {
+  const dir = resolve(options.dir)
+  const logFile = logFileIn(dir)
+  const readOutput = appendedTo(logFile)
+  const broker = await startDaemon({
+    file,
+    args,
+    env,
+    cwd: dir,
+    output: { file: logFile },
+    outlive,
+    onSpawn: (pid) => onSpawn?.(pid, 'rabbitmq'),
+  })
+  // The broker's child processes have sessions of their own. They end after the broker, with a delay.
+  let children: ProcessIdentity[] = []
+  const exited = broker.exited.then(async (exit) => {
+    await untilGone(children)
+    await cleanUp?.()
+    return exit
+  })
+  const urls = localUrls(ports)
+  const isReady = () => {
+    children = descendantsOf(broker.pid)
+    return isRabbitmqReady({ managementUrl: urls.managementUrl, amqpPort: ports.amqp }, clusterName)
+  }
+  if (await untilReady(broker, isReady, { deadlineMs, intervalMs: 250, signal })) {
+    const { amqp: port, management: managementPort } = ports
+    const stop: RabbitmqServer['stop'] = async ({ patienceMs = stopPatienceMs } = {}) => {
+      await broker.stop([{ signal: 'SIGTERM', patienceMs }])
+      await exited
+    }
+    return { outcome: 'ready', server: { ...urls, port, managementPort, pid: broker.pid, logFile, exited, ctl, stop } }
+  }
+  await broker.stop([])
+  await exited
+  const output = readOutput()
+  const outcome = /eaddrinuse|already in use|port is already allocated/i.test(output) ? 'port_taken' : 'failed'
+  return { outcome, logFile, output: output.slice(-OUTPUT_BYTES_MAX) }
+}
+
+export function logFileIn(dir: string): string {
+  return join(dir, 'rabbitmq.log')
+}
 
 /** The URLs of a broker of ours, with RabbitMQ's default login. */
 export function localUrls(ports: Pick<RabbitmqPorts, 'amqp' | 'management'>): { url: string; managementUrl: string } {

@@ -39,8 +39,8 @@ export interface Supervisor {
     start: (signal: AbortSignal) => Promise<Process>,
     signal: AbortSignal,
   ): Promise<KeptRunning<Process>>
-  /** Returns a function that registers each process of this role. */
-  onSpawn(role: string): (pid: number) => void
+  /** Registers a process. */
+  onSpawn(pid: number, role: string): void
 }
 
 /** The arguments of everything that starts a part of the stack. */
@@ -50,7 +50,7 @@ const RESTART_AFTER_MS = 1_000
 
 export function createSupervisor(printer: LogPrinter, register: Register, onChange: () => void): Supervisor {
   return {
-    onSpawn: (role) => (pid) => register.add(role, pid),
+    onSpawn: (pid, role) => register.add(role, pid),
     supervise: (label, start, signal) =>
       keepRunning({
         start,

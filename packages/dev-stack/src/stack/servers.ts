@@ -79,7 +79,7 @@ async function startDatabase(context: StackContext, signal: AbortSignal): Promis
   say('starting PostgreSQL')
   const choose = () => choosePort('PostgreSQL', serverPorts.postgres, say)
   const { ports: port, server } = await onPorts(choose, (port) => {
-    const options = { dir: stateDir, port, keep: true, outlive: true, log: say, onSpawn: onSpawn('postgres') }
+    const options = { dir: stateDir, port, keep: true, outlive: true, log: say, onSpawn }
     return supervise('PostgreSQL', (aborted) => startPostgres({ ...options, signal: aborted }), signal)
   })
   try {
@@ -116,7 +116,7 @@ async function migrate(context: StackContext, databaseUrl: string, signal: Abort
     cwd,
     env: { ...env, DATABASE_URL: databaseUrl },
     output: { onLine: (line) => printer.print('migrate', line) },
-    onSpawn: onSpawn('migrate'),
+    onSpawn: (pid) => onSpawn(pid, 'migrate'),
     outlive: true,
   })
   const stop = () => void migration.stop([{ signal: 'SIGTERM', patienceMs: MIGRATION_STOP_PATIENCE_MS }])
@@ -139,8 +139,7 @@ async function startBroker(context: StackContext, signal: AbortSignal): Promise<
     management: await choosePort('RabbitMQ management', serverPorts.management, say),
   })
   const { ports, server } = await onPorts(choose, (ports) => {
-    const register = (pid: number, role: 'rabbitmq' | 'epmd') => onSpawn(role)(pid)
-    const options = { dir, ports, outlive: true, log: say, onSpawn: register }
+    const options = { dir, ports, outlive: true, log: say, onSpawn }
     return supervise('RabbitMQ', (aborted) => startRabbitmq({ ...options, signal: aborted }), signal)
   })
   return { ...localUrls(ports), pid: () => server.current()?.pid, stop: server.stop }

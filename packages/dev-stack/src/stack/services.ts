@@ -43,7 +43,7 @@ export async function startServices(context: StackContext, servers: Servers): Pr
         const { name, label, command, healthUrl } = service
         const output = { onLine: (line: string) => printer.print(label, line) }
         const start = (aborted: AbortSignal) =>
-          startReady({ ...command, name: label, output, onSpawn: onSpawn(name) }, healthUrl, aborted)
+          startReady({ ...command, name: label, output, onSpawn: (pid) => onSpawn(pid, name) }, healthUrl, aborted)
         kept.set(service, await supervise(label, start, failed))
       }),
       signal,
