@@ -1,13 +1,5 @@
 import { parseCommandLine, parseNumber } from './command-line.ts'
 
-export interface Arguments {
-  apis: number
-  relays: number
-  workers: number
-  fresh: boolean
-  help: boolean
-}
-
 const COUNT = { min: 1, max: 32 }
 
 export const HELP = `npm start -- [options]      runs the whole of Cashflow on this machine
@@ -22,21 +14,18 @@ Without DATABASE_URL or DB_HOST, PostgreSQL is started too; without RABBITMQ_URL
 or MQ_HOST, RabbitMQ is. Settings in .env are read. Ctrl-C stops everything.
 `
 
+export type Arguments = ReturnType<typeof readArguments>
+
 /** @throws UsageError that names the wrong argument */
-export function readArguments(args: string[]): Arguments {
-  const options = {
-    apis: { type: 'string', default: '1' },
-    relays: { type: 'string', default: '1' },
-    workers: { type: 'string', default: '1' },
-    fresh: { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h', default: false },
-  } as const
-  const { apis, relays, workers, fresh, help } = parseCommandLine({ args, options }, HELP).values
+export function readArguments(args: string[]) {
+  const count = { type: 'string', default: '1' } as const
+  const flag = { type: 'boolean', default: false } as const
+  const options = { apis: count, relays: count, workers: count, fresh: flag, help: { ...flag, short: 'h' } } as const
+  const { apis, relays, workers, ...flags } = parseCommandLine({ args, options }, HELP).values
   return {
+    ...flags,
     apis: parseNumber('--apis', apis, COUNT),
     relays: parseNumber('--relays', relays, COUNT),
     workers: parseNumber('--workers', workers, COUNT),
-    fresh,
-    help,
   }
 }

@@ -1,6 +1,6 @@
 export { parseCommandLine, parseNumber, UsageError } from './command-line.ts'
 export { findOnPath } from './files.ts'
-export { freePorts } from './ports.ts'
+export { freePorts, onPorts } from './ports.ts'
 export { type Daemon, describeExit, type Exit, startDaemon } from './processes/daemon.ts'
 export { descendantsOf, everyProcess, identify, isRunning, killTree } from './processes/process-table.ts'
 export { type LogLine, type ServiceProcess, startServiceProcess } from './processes/service-process.ts'

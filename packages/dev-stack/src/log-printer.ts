@@ -3,17 +3,9 @@ import { type LogLine, parseLogLine } from './processes/service-process.ts'
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
 
-/** Prints the services' logs, one readable line for each log line. */
-export interface LogPrinter {
-  /** Prints a line as a service wrote it. */
-  print(label: string, line: string): void
-  /** Prints a line of the stack itself. */
-  log(level: LogLevel, message: string, fields?: Record<string, unknown>): void
-  /** Prints the lines held back so far, and holds back no more. */
-  release(): void
-}
+export type LogPrinter = ReturnType<typeof createLogPrinter>
 
-export interface LogPrinterOptions {
+interface LogPrinterOptions {
   write: (line: string) => void
   /** Lines below this level are not printed. */
   level: LogLevel
@@ -25,11 +17,12 @@ const LEVEL_STYLES = { error: 'red', warn: 'yellow', info: 'green', debug: 'gray
 const LABEL_STYLES = { api: 'cyan', relay: 'magenta', worker: 'blue' } as const
 
 /**
- * Holds back info and debug lines until `release()`, so that the progress of the start, and the reason of a failed one,
+ * Prints the services' logs, one readable line for each log line. Holds back info and debug lines until `release()`, so that the progress of the start, and the reason of a failed one,
  * stay readable. Errors and warnings are printed immediately.
  */
-export function createLogPrinter({ write, level, labelWidth }: LogPrinterOptions): LogPrinter {
+export function createLogPrinter({ write, level, labelWidth }: LogPrinterOptions) {
   let heldBack: string[] | undefined = []
+  /** Prints a line as a service wrote it. */
   const print = (label: string, raw: string) => {
     const line = parseLogLine(raw)
     if (!line?.time || !line.level) return write(`${label.padEnd(labelWidth)}  ${raw}`)
@@ -40,8 +33,10 @@ export function createLogPrinter({ write, level, labelWidth }: LogPrinterOptions
   }
   return {
     print,
-    log: (at, message, fields) =>
+    /** Prints a line of the stack itself. */
+    log: (at: LogLevel, message: string, fields?: Record<string, unknown>) =>
       print('stack', JSON.stringify({ time: new Date().toISOString(), level: at, message, ...fields })),
+    /** Prints the lines held back so far, and holds back no more. */
     release() {
       for (const line of heldBack ?? []) write(line)
       heldBack = undefined

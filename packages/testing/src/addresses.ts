@@ -16,8 +16,9 @@ export function addresses(): Addresses {
   return JSON.parse(shared) as Addresses
 }
 
-export function withDatabase(postgresUrl: string, database: string): string {
-  const url = new URL(postgresUrl)
+/** Returns the URL of another database of the same server, or of another vhost of the same broker. */
+export function withDatabase(serverUrl: string, database: string): string {
+  const url = new URL(serverUrl)
   url.pathname = `/${database}`
   return url.href
 }

@@ -5,13 +5,9 @@ import { join } from 'node:path'
 import { defined, eventually } from '@cashflow/async'
 import { type Daemon, describeExit, fetchDebianPackage, findOnPath, freePorts, startDaemon } from '@cashflow/dev-stack'
 
-export interface Pgbouncer {
-  /** The URL of the same database, through PgBouncer. */
-  url: string
-  stop(): Promise<void>
-}
+export type Pgbouncer = Awaited<ReturnType<typeof startPgbouncer>>
 
-export interface PgbouncerOptions {
+interface PgbouncerOptions {
   poolMode: 'session' | 'transaction' | 'statement'
   /** Settings of the section [pgbouncer], by name. */
   settings?: Record<string, string>
@@ -24,7 +20,7 @@ const TRIES_MAX = 5
  *
  * @param databaseUrl a database's URL with user and password; its `?host=` is the folder of the server's Unix socket
  */
-export async function startPgbouncer(databaseUrl: string, options: PgbouncerOptions): Promise<Pgbouncer> {
+export async function startPgbouncer(databaseUrl: string, options: PgbouncerOptions) {
   const program = await fetchPgbouncer()
   const folder = await mkdtemp(join(tmpdir(), 'cashflow-pgbouncer-'))
   const removeFolder = () => rm(folder, { recursive: true, force: true })
@@ -47,6 +43,7 @@ export async function startPgbouncer(databaseUrl: string, options: PgbouncerOpti
       url.host = `127.0.0.1:${port}`
       url.search = ''
       return {
+        /** The URL of the same database, through PgBouncer. */
         url: url.href,
         async stop() {
           await daemon.stop([{ signal: 'SIGTERM', patienceMs: 5_000 }])

@@ -6,22 +6,7 @@ import { query, startPostgres } from '@cashflow/dev-stack'
 import { withDatabase } from './addresses.ts'
 import { createMigrated } from './test-database.ts'
 
-export interface PrivatePostgres {
-  /** The URL of a migrated database. It stays the same across restarts. */
-  readonly url: string
-  /** Ends every process of the server at once, without flushing: SIGQUIT is `pg_ctl stop -m immediate`. */
-  crash(): Promise<void>
-  /** Starts the server again. It recovers from its WAL. */
-  start(): Promise<void>
-  /**
-   * Stops the server, overwrites the headers of these pages of a table or index, and starts the server again. A
-   * statement that reads one of the pages fails with XX001.
-   *
-   * @returns a function that restores the pages, with another restart
-   */
-  damage(relation: string, pages: readonly number[]): Promise<() => Promise<void>>
-  stop(): Promise<void>
-}
+export type PrivatePostgres = Awaited<ReturnType<typeof startPrivatePostgres>>
 
 const PAGE_BYTES = 8_192
 const HEADER = Buffer.alloc(24, 0xff)
@@ -31,7 +16,7 @@ const HEADER = Buffer.alloc(24, 0xff)
  *
  * @param settings the server's settings, by name
  */
-export async function startPrivatePostgres(settings: Record<string, string> = {}): Promise<PrivatePostgres> {
+export async function startPrivatePostgres(settings: Record<string, string> = {}) {
   const dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
   let server = await startPostgres({ dir, settings })
   const { port, url } = server
@@ -62,13 +47,22 @@ export async function startPrivatePostgres(settings: Record<string, string> = {}
   }
 
   return {
+    /** The URL of a migrated database. It stays the same across restarts. */
     url: databaseUrl,
+    /** Ends every process of the server at once, without flushing: SIGQUIT is `pg_ctl stop -m immediate`. */
     crash: () => end('SIGQUIT'),
+    /** Starts the server again. It recovers from its WAL. */
     start,
-    async damage(relation, pages) {
+    /**
+     * Stops the server, overwrites the headers of these pages of a table or index, and starts the server again. A
+     * statement that reads one of the pages fails with XX001.
+     *
+     * @returns a function that restores the pages, with another restart
+     */
+    async damage(relation: string, pages: readonly number[]) {
       const file = await fileOf(databaseUrl, relation)
       const before = await overwrite(file, new Map(pages.map((page) => [page, HEADER])))
-      return async () => void (await overwrite(file, before))
+      return async (): Promise<void> => void (await overwrite(file, before))
     },
     async stop() {
       await server.stop()

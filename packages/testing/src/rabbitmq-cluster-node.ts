@@ -12,50 +12,21 @@ import {
   StartError,
 } from '@cashflow/dev-stack'
 
-export interface RabbitmqClusterNode {
-  /** The Erlang node's name. */
-  readonly name: string
-  readonly url: string
-  readonly managementUrl: string
-  /** @throws Error when it does not run */
-  readonly pid: number
-  readonly isRunning: boolean
-  /** Sends SIGKILL to all its processes, and resolves when they have ended. */
-  kill(): Promise<void>
-  /**
-   * Sends SIGTERM, and SIGKILL `patienceMs` milliseconds later. By default that is when every confirmed message is on
-   * disk.
-   */
-  shutDown(options?: { patienceMs?: number }): Promise<void>
-  /**
-   * Starts it with its data, and resolves when it answers.
-   *
-   * @throws StartError also when other nodes that it waits for do not start: after all were down, start all at once
-   */
-  start(): Promise<void>
-  /** Removes the data of a node that does not run. Wipe all nodes before the cluster's `start()` makes a new cluster. */
-  wipe(): Promise<void>
-  /** Runs rabbitmqctl against it and returns its output. */
-  ctl(...args: string[]): Promise<string>
-}
-
-export type ClusterNode = RabbitmqClusterNode & { hasData(): boolean }
+export type RabbitmqClusterNode = ReturnType<typeof createClusterNode>
 
 /** Nodes that start together share the machine, and wait for each other. */
 const START_DEADLINE_MS = 240_000
 
-export interface ClusterNodeOptions {
+interface ClusterNodeOptions {
   dir: string
   programs: RabbitmqPrograms
   identity: BrokerIdentity
   ports: RabbitmqPorts
 }
 
-export function createClusterNode({ dir, programs, identity, ports }: ClusterNodeOptions): ClusterNode {
+export function createClusterNode({ dir, programs, identity, ports }: ClusterNodeOptions) {
   let server: RabbitmqServer | undefined
   let starting: { ended: Promise<void>; giveUp: AbortController } | undefined
-
-  const hasData = () => existsSync(join(dir, 'data'))
 
   async function launch(signal: AbortSignal): Promise<void> {
     const started = await launchBroker(programs, identity, ports, { dir, signal, deadlineMs: START_DEADLINE_MS })
@@ -84,20 +55,32 @@ export function createClusterNode({ dir, programs, identity, ports }: ClusterNod
   }
 
   return {
+    /** The Erlang node's name. */
     name: identity.nodeName,
     ...localUrls(ports),
+    /** @throws Error when it does not run */
     get pid() {
       return running().pid
     },
     get isRunning() {
       return server !== undefined
     },
+    /** Sends SIGKILL to all its processes, and resolves when they have ended. */
     kill: () =>
       end(({ pid, exited }) => {
         killTree(pid)
         return exited
       }),
-    shutDown: (options) => end((server) => server.stop(options)),
+    /**
+     * Sends SIGTERM, and SIGKILL `patienceMs` milliseconds later. By default that is when every confirmed message is on
+     * disk.
+     */
+    shutDown: (options?: { patienceMs?: number }) => end((server) => server.stop(options)),
+    /**
+     * Starts it with its data, and resolves when it answers.
+     *
+     * @throws StartError also when other nodes that it waits for do not start: after all were down, start all at once
+     */
     async start() {
       if (server) return
       const giveUp = new AbortController()
@@ -107,11 +90,13 @@ export function createClusterNode({ dir, programs, identity, ports }: ClusterNod
       starting = { ended, giveUp }
       await ended
     },
+    /** Removes the data of a node that does not run. Wipe all nodes before the cluster's `start()` makes a new cluster. */
     async wipe() {
       if (server || starting) throw new Error(`${identity.nodeName} runs, and only a stopped node can be wiped`)
       rmSync(join(dir, 'data'), { recursive: true, force: true })
     },
-    hasData,
-    ctl: (...args) => running().ctl(...args),
+    hasData: () => existsSync(join(dir, 'data')),
+    /** Runs rabbitmqctl against it and returns its output. */
+    ctl: (...args: string[]) => running().ctl(...args),
   }
 }

@@ -7,12 +7,13 @@ import {
   type Daemon,
   findPrograms,
   freePorts,
+  onPorts,
   PortTakenError,
   type RabbitmqPrograms,
   StartError,
   startEpmd,
 } from '@cashflow/dev-stack'
-import { type ClusterNode, createClusterNode, type RabbitmqClusterNode } from './rabbitmq-cluster-node.ts'
+import { createClusterNode, type RabbitmqClusterNode } from './rabbitmq-cluster-node.ts'
 
 export interface RabbitmqClusterOptions {
   /** Folder for data, configuration and logs. */
@@ -21,18 +22,8 @@ export interface RabbitmqClusterOptions {
   log?: (line: string) => void
 }
 
-export interface RabbitmqCluster {
-  /** Each node keeps its address as long as the cluster exists. */
-  readonly nodes: readonly RabbitmqClusterNode[]
-  /** Starts all stopped nodes at once. Resolves when all answer, and each sees all nodes running in its cluster. */
-  start(): Promise<void>
-  /** Stops all nodes and their name server. The data stays. */
-  stop(): Promise<void>
-  /** Returns the node that leads a quorum queue. @throws Error when no running node knows a running leader */
-  queueLeader(vhost: string, queue: string): Promise<RabbitmqClusterNode>
-}
+export type RabbitmqCluster = ReturnType<typeof toCluster>
 
-const START_TRIES = 3
 const JOIN_DEADLINE_MS = 60_000
 
 /**
@@ -40,25 +31,20 @@ const JOIN_DEADLINE_MS = 60_000
  *
  * @throws StartError where RabbitMQ could only run in Docker
  */
-export async function startRabbitmqCluster(options: RabbitmqClusterOptions): Promise<RabbitmqCluster> {
+export async function startRabbitmqCluster(options: RabbitmqClusterOptions) {
   const { programs } = await findPrograms(options)
   if (!programs) {
     throw new StartError('A RabbitMQ cluster needs a rabbitmq-server that is installed, or that apt-get can download')
   }
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await form(programs, options)
-    } catch (error) {
-      // Another process took a port first.
-      if (!(error instanceof PortTakenError) || attempt === START_TRIES) throw error
-    }
-  }
+  const { server } = await onPorts(
+    () => freePorts(1 + 3 * options.size),
+    (ports) => form(programs, options, ports),
+  )
+  return server
 }
 
-async function form(programs: RabbitmqPrograms, options: RabbitmqClusterOptions): Promise<RabbitmqCluster> {
-  const { size } = options
+async function form(programs: RabbitmqPrograms, { size, ...options }: RabbitmqClusterOptions, ports: number[]) {
   const dir = resolve(options.dir)
-  const ports = await freePorts(1 + 3 * size)
   const nextPort = () => defined(ports.pop(), 'free port')
   const epmdPort = nextPort()
   makeCookie(dir)
@@ -91,7 +77,7 @@ function createNodes(
   { dir, size }: { dir: string; size: number },
   epmd: number,
   nextPort: () => number,
-): ClusterNode[] {
+): RabbitmqClusterNode[] {
   const names = Array.from({ length: size }, (_, index) => `cashflow-${index + 1}@localhost`)
   const discovery = [
     'cluster_formation.peer_discovery_backend = classic_config',
@@ -110,20 +96,24 @@ function createNodes(
   })
 }
 
-function toCluster(nodes: ClusterNode[], epmd: Daemon): RabbitmqCluster {
+function toCluster(nodes: readonly RabbitmqClusterNode[], epmd: Daemon) {
   return {
+    /** Each node keeps its address as long as the cluster exists. */
     nodes,
+    /** Starts all stopped nodes at once. Resolves when all answer, and each sees all nodes running in its cluster. */
     async start() {
       // Three empty nodes that start at once would wait for each other, so an empty cluster begins with its first node.
       if (nodes.every((node) => !node.hasData())) await nodes[0]?.start()
       await Promise.all(nodes.map((node) => node.start()))
       await Promise.all(nodes.map((node) => seesAll(node, nodes.length)))
     },
+    /** Stops all nodes and their name server. The data stays. */
     async stop() {
       await Promise.all(nodes.map((node) => node.shutDown()))
       await epmd.stop([])
     },
-    async queueLeader(vhost, queue) {
+    /** Returns the node that leads a quorum queue. @throws Error when no running node knows a running leader */
+    async queueLeader(vhost: string, queue: string) {
       const path = `/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(queue)}`
       for (const node of nodes.filter(({ isRunning }) => isRunning)) {
         const found = await askManagement<{ leader?: string; node?: string }>(node.managementUrl, path)
@@ -135,7 +125,7 @@ function toCluster(nodes: ClusterNode[], epmd: Daemon): RabbitmqCluster {
   }
 }
 
-async function seesAll({ name, managementUrl }: ClusterNode, size: number): Promise<void> {
+async function seesAll({ name, managementUrl }: RabbitmqClusterNode, size: number): Promise<void> {
   const deadline = Date.now() + JOIN_DEADLINE_MS
   for (;;) {
     const members = (await askManagement<{ running: boolean }[]>(managementUrl, '/nodes')) ?? []

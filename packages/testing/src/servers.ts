@@ -7,13 +7,10 @@ import { createMigrated } from './test-database.ts'
 
 const TEMPLATE = 'cashflow_template'
 
-export interface Servers {
-  addresses: Addresses
-  stop(): Promise<void>
-}
+type Servers = Awaited<ReturnType<typeof startServers>>
 
 /** Starts a PostgreSQL and a RabbitMQ for one test run, on free ports, and creates the template of its databases. */
-export async function startServers(): Promise<Servers> {
+export async function startServers() {
   const dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
   const log = (line: string) => process.stderr.write(`${line}\n`)
   // No test loses the machine, so nothing has to reach its disk. Killed servers recover all the same.
@@ -31,7 +28,8 @@ export async function startServers(): Promise<Servers> {
     const [postgres, rabbitmq] = await Promise.all(starting)
     await createMigrated(postgres.url, TEMPLATE)
     const { url: amqpUrl, managementUrl } = rabbitmq
-    return { addresses: { postgresUrl: postgres.url, template: TEMPLATE, amqpUrl, managementUrl }, stop }
+    const addresses: Addresses = { postgresUrl: postgres.url, template: TEMPLATE, amqpUrl, managementUrl }
+    return { addresses, stop }
   } catch (error) {
     await stop() // A server that runs on would keep this process alive.
     throw error

@@ -9,21 +9,17 @@ import { REPOSITORY } from './repository.ts'
 
 type Server = Pick<Addresses, 'postgresUrl' | 'template'>
 
-export interface TestDatabase {
-  url: string
-  name: string
-  /** Ends its sessions too. */
-  drop(): Promise<void>
-}
+export type TestDatabase = Awaited<ReturnType<typeof createTestDatabase>>
 
 /** Copies a migrated database for one test, by default from the run's template. */
-export async function createTestDatabase({ template, postgresUrl }: Server = addresses()): Promise<TestDatabase> {
+export async function createTestDatabase({ template, postgresUrl }: Server = addresses()) {
   const name = `test_${randomBytes(6).toString('hex')}`
-  const administer = async (statement: string) => void (await query(postgresUrl, statement))
+  const administer = async (statement: string): Promise<void> => void (await query(postgresUrl, statement))
   await administer(`create database ${name} template ${template}`)
   return {
     name,
     url: withDatabase(postgresUrl, name),
+    /** Ends its sessions too. */
     drop: () => administer(`drop database if exists ${name} with (force)`),
   }
 }

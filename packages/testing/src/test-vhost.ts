@@ -1,23 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { type Management, management } from '@cashflow/dev-stack'
-import { type Addresses, addresses } from './addresses.ts'
+import { management } from '@cashflow/dev-stack'
+import { type Addresses, addresses, withDatabase } from './addresses.ts'
 
 type Broker = Pick<Addresses, 'amqpUrl' | 'managementUrl'>
 
-export interface TestVhost {
-  /** `amqp://` URL of the vhost. */
-  url: string
-  name: string
-  management: Management
-  /** Creates the vhost again on a broker that has lost it. */
-  create(): Promise<void>
-  drop(): Promise<void>
-}
+export type TestVhost = Awaited<ReturnType<typeof createTestVhost>>
 
 /** Creates a vhost for one test, by default on the run's broker. */
-export async function createTestVhost(broker: Broker = addresses()): Promise<TestVhost> {
+export async function createTestVhost({ amqpUrl, managementUrl }: Broker = addresses()) {
   const name = `test-${randomBytes(6).toString('hex')}`
-  const { amqpUrl, managementUrl } = broker
   const api = management(managementUrl)
   const { request } = api
   const create = async () => {
@@ -26,13 +17,12 @@ export async function createTestVhost(broker: Broker = addresses()): Promise<Tes
     await request('PUT', `/permissions/${name}/${login}`, { configure: '.*', write: '.*', read: '.*' })
   }
   await create()
-  const url = new URL(amqpUrl)
-  url.pathname = `/${name}`
   return {
-    url: url.href,
+    url: withDatabase(amqpUrl, name),
     name,
     management: api,
+    /** Creates the vhost again on a broker that has lost it. */
     create,
-    drop: async () => void (await request('DELETE', `/vhosts/${name}`)),
+    drop: async (): Promise<void> => void (await request('DELETE', `/vhosts/${name}`)),
   }
 }

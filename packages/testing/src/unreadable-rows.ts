@@ -1,14 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { query } from '@cashflow/dev-stack'
 
-export interface UnreadableRows {
-  /** The same database's URL, as a role that gets the error. */
-  url: string
-  /** Makes all rows readable again. */
-  heal(): Promise<void>
-  /** Removes the role. Its sessions must be closed before. */
-  drop(): Promise<void>
-}
+export type UnreadableRows = Awaited<ReturnType<typeof createUnreadableRows>>
 
 /**
  * Creates a role that gets an error when it reads certain rows of a table, as from a damaged page. The condition is SQL
@@ -17,9 +10,9 @@ export interface UnreadableRows {
 export async function createUnreadableRows(
   url: string,
   { table, condition, code = 'XX001' }: { table: string; condition: string; code?: string },
-): Promise<UnreadableRows> {
+) {
   const role = `reader_${randomBytes(6).toString('hex')}`
-  const administer = async (statements: string) => void (await query(url, statements))
+  const administer = async (statements: string): Promise<void> => void (await query(url, statements))
   await administer(`
     create role ${role} login password 'reader';
     grant all on all tables in schema public to ${role};
@@ -33,8 +26,11 @@ export async function createUnreadableRows(
   readerUrl.username = role
   readerUrl.password = 'reader'
   return {
+    /** The same database's URL, as a role that gets the error. */
     url: readerUrl.href,
+    /** Makes all rows readable again. */
     heal: () => administer(`alter policy ${role} on ${table} using (true)`),
+    /** Removes the role. Its sessions must be closed before. */
     drop: () =>
       administer(
         `drop policy ${role} on ${table}; drop function ${role}_damaged; drop owned by ${role}; drop role ${role}`,

@@ -31,35 +31,29 @@ export async function keepRunning<Process extends Running>(
   const { start, signal, restartAfterMs, onDied, onRestartFailed, onRestarted } = options
   const stopping = new AbortController()
   let current: Process | undefined = await start(signal)
-  const loop = keep(current)
+  const loop = keep()
 
-  async function keep(first: Process): Promise<void> {
-    for (let process: Process | undefined = first; process; process = await restart()) {
-      const exit = await process.exited
-      current = undefined
-      if (stopping.signal.aborted) return
-      onDied(exit)
-    }
-  }
-
-  async function restart(): Promise<Process | undefined> {
-    while (!stopping.signal.aborted) {
+  async function keep(): Promise<void> {
+    for (;;) {
+      if (current) {
+        const exit = await current.exited
+        current = undefined
+        if (stopping.signal.aborted) return
+        onDied(exit)
+      }
       await pause(restartAfterMs, stopping.signal)
-      if (stopping.signal.aborted) return undefined
+      if (stopping.signal.aborted) return
       try {
         const restarted = await start(stopping.signal)
         // `stop()` was called during the start, and does not know this process.
-        if (stopping.signal.aborted) await restarted.stop()
-        else {
-          current = restarted
-          onRestarted(restarted)
-          return restarted
-        }
+        if (stopping.signal.aborted) return void (await restarted.stop())
+        current = restarted
+        onRestarted(restarted)
       } catch (error) {
-        if (!stopping.signal.aborted) onRestartFailed(error)
+        if (stopping.signal.aborted) return
+        onRestartFailed(error)
       }
     }
-    return undefined
   }
 
   return {

@@ -8,12 +8,7 @@ const registered = z.object({ role: z.string(), pid: z.int().positive(), started
 
 export type RegisteredProcess = z.output<typeof registered>
 
-/** The processes of one stack, in a file that survives this process: the next run stops those that still run. */
-export interface Register {
-  add(role: string, pid: number): void
-  running(): RegisteredProcess[]
-  clear(): void
-}
+export type Register = ReturnType<typeof openRegister>
 
 /** The order in which roles stop, and the signal that stops them. All other roles are services, and stop first. */
 const SERVERS: Readonly<Record<string, { turn: number; signal: NodeJS.Signals }>> = {
@@ -25,10 +20,11 @@ const SERVICE = { turn: 0, signal: 'SIGTERM' } as const
 
 const PATIENCE_MS = 5_000
 
-export function openRegister(file: string): Register {
+/** The processes of one stack, in a file that survives this process: the next run stops those that still run. */
+export function openRegister(file: string) {
   let known = read(file)
   return {
-    add(role, pid) {
+    add(role: string, pid: number) {
       const identity = identify(pid)
       known = known.filter(isRunning)
       if (identity) known.push({ role, ...identity })

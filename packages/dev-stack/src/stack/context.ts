@@ -1,16 +1,11 @@
 import { redact } from '@cashflow/runtime'
 import type { LogPrinter } from '../log-printer.ts'
-import { describeExit } from '../processes/daemon.ts'
-import { type KeptRunning, keepRunning, type Running } from '../processes/keep-running.ts'
+import { type DaemonCommand, describeExit } from '../processes/daemon.ts'
+import { keepRunning, type Running } from '../processes/keep-running.ts'
 import type { Register } from '../processes/register.ts'
 import type { StackSettings } from '../settings.ts'
 
 export type ServiceName = 'api' | 'relay' | 'worker'
-
-export interface Command {
-  file: string
-  args: string[]
-}
 
 export interface StackOptions {
   /** Folder for the data of our servers and for the files that describe the running stack. */
@@ -19,7 +14,7 @@ export interface StackOptions {
   /** Preferred ports of our own servers. */
   serverPorts: { postgres: number; rabbitmq: number; management: number }
   counts: Readonly<Record<ServiceName, number>>
-  commands: Readonly<Record<ServiceName | 'migrate', Command>>
+  commands: Readonly<Record<ServiceName | 'migrate', Pick<DaemonCommand, 'file' | 'args'>>>
   env: NodeJS.ProcessEnv
   cwd: string
   /** Starts from empty data. */
@@ -31,27 +26,21 @@ export interface StackOptions {
   signal: AbortSignal
 }
 
-/** Keeps the stack's processes running, and registers them. */
-export interface Supervisor {
-  /** Starts a process, and restarts it one second after each death. */
-  supervise<Process extends Running>(
-    label: string,
-    start: (signal: AbortSignal) => Promise<Process>,
-    signal: AbortSignal,
-  ): Promise<KeptRunning<Process>>
-  /** Registers a process. */
-  onSpawn(pid: number, role: string): void
-}
-
 /** The arguments of everything that starts a part of the stack. */
-export type StackContext = StackOptions & Supervisor
+export type StackContext = StackOptions & ReturnType<typeof createSupervisor>
 
 const RESTART_AFTER_MS = 1_000
 
-export function createSupervisor(printer: LogPrinter, register: Register, onChange: () => void): Supervisor {
+/** Keeps the stack's processes running, and registers them. */
+export function createSupervisor(printer: LogPrinter, register: Register, onChange: () => void) {
   return {
-    onSpawn: (pid, role) => register.add(role, pid),
-    supervise: (label, start, signal) =>
+    onSpawn: (pid: number, role: string) => register.add(role, pid),
+    /** Starts a process, and restarts it one second after each death. */
+    supervise: <Process extends Running>(
+      label: string,
+      start: (signal: AbortSignal) => Promise<Process>,
+      signal: AbortSignal,
+    ) =>
       keepRunning({
         start,
         signal,

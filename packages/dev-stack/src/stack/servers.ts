@@ -11,12 +11,7 @@ import { localUrls } from '../servers/rabbitmq-server.ts'
 import { StartError } from '../start-error.ts'
 import { allOrNone, type StackContext } from './context.ts'
 
-export interface Servers {
-  urls: { database_url: string; rabbitmq_url: string; rabbitmq_management_url: string }
-  /** The running servers that this stack has started. */
-  pids(): { postgres?: number; rabbitmq?: number }
-  stop(): Promise<void>
-}
+export type Servers = Awaited<ReturnType<typeof startServers>>
 
 interface Database {
   url: string
@@ -33,7 +28,7 @@ const MIGRATION_STOP_PATIENCE_MS = 10_000
 const MANAGEMENT_PORT = 15672
 
 /** Starts the database, migrated, and the broker. Either may be one that the settings name instead. */
-export async function startServers(context: StackContext): Promise<Servers> {
+export async function startServers(context: StackContext) {
   const started: { database?: Database; broker?: Broker } = {}
   const stop = async () => {
     await started.broker?.stop()
@@ -56,6 +51,7 @@ export async function startServers(context: StackContext): Promise<Servers> {
     const broker = defined(started.broker, 'broker')
     return {
       urls: { database_url: database.url, rabbitmq_url: broker.url, rabbitmq_management_url: broker.managementUrl },
+      /** The running servers that this stack has started. */
       pids: () => {
         const [postgres, rabbitmq] = [database.pid(), broker.pid()]
         return { ...(postgres && { postgres }), ...(rabbitmq && { rabbitmq }) }

@@ -7,13 +7,6 @@ import { StartError } from '../start-error.ts'
 import { allOrNone, type ServiceName, type StackContext } from './context.ts'
 import type { Servers } from './servers.ts'
 
-export interface Services {
-  /** The URLs of the APIs. */
-  urls: string[]
-  pids(): Record<ServiceName, number[]>
-  stop(): Promise<void>
-}
-
 interface Planned {
   name: ServiceName
   label: string
@@ -28,7 +21,7 @@ const HEALTH_RETRY_MS = 100
 const HEALTH_ANSWER_MS = 5_000
 
 /** Starts all services, and resolves when all are ready. */
-export async function startServices(context: StackContext, servers: Servers): Promise<Services> {
+export async function startServices(context: StackContext, servers: Servers) {
   const { settings, say, printer, supervise, onSpawn, signal } = context
   const ports = await apiPorts(context)
   const planned = plan(context, servers, ports)
@@ -55,7 +48,7 @@ export async function startServices(context: StackContext, servers: Servers): Pr
   const pidsOf = (wanted: ServiceName) =>
     planned.filter(({ name }) => name === wanted).flatMap((service) => kept.get(service)?.current()?.pid ?? [])
   return {
-    urls: ports.map((port) => apiUrl(settings.host, port)),
+    apiUrls: ports.map((port) => apiUrl(settings.host, port)),
     pids: () => ({ api: pidsOf('api'), relay: pidsOf('relay'), worker: pidsOf('worker') }),
     stop,
   }

@@ -5,19 +5,14 @@ import { startServers } from './servers.ts'
 import { startServices } from './services.ts'
 import { claimStateFolder, type StackFile } from './state-folder.ts'
 
-export interface Stack {
-  /** The content of stack.json. */
-  file(): StackFile
-  /** Stops the services first, then the broker, then the database. */
-  stop(): Promise<void>
-}
+export type Stack = Awaited<ReturnType<typeof startStack>>
 
 /**
  * Resolves when everything is ready. Rejects once everything that it had started is stopped.
  *
  * @throws StartError for what the user can correct
  */
-export async function startStack(options: StackOptions): Promise<Stack> {
+export async function startStack(options: StackOptions) {
   const { given, port, portIsGiven } = options.settings
   if (options.fresh && (given.databaseUrl || given.rabbitmqUrl)) {
     throw new StartError(
@@ -26,6 +21,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
   const folder = await claimStateFolder(options.stateDir, options.say)
   const stops = [async () => folder.release()]
+  /** Stops the services first, then the broker, then the database. */
   const stop = async () => {
     for (let next = stops.pop(); next; next = stops.pop()) await next()
   }
@@ -40,8 +36,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const services = await startServices(context, servers)
     stops.push(services.stop)
 
-    const file = () => ({
-      api: services.urls,
+    /** The content of stack.json. */
+    const file = (): StackFile => ({
+      api: services.apiUrls,
       ...servers.urls,
       processes: { ...servers.pids(), ...services.pids() },
     })

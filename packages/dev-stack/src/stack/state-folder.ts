@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { writeFileAtomically } from '../files.ts'
 import { tryLock } from '../processes/lock.ts'
 import { sendSignal } from '../processes/process-table.ts'
-import { openRegister, type Register, stopLeftovers } from '../processes/register.ts'
+import { openRegister, stopLeftovers } from '../processes/register.ts'
 import { StartError } from '../start-error.ts'
 
 /** The content of stack.json, for other programs. It has no process for a server that the settings name. */
@@ -15,19 +15,12 @@ export interface StackFile {
   processes: { postgres?: number; rabbitmq?: number; api: number[]; relay: number[]; worker: number[] }
 }
 
-/** The state folder, which belongs to this process alone until `release()`. */
-export interface StateFolder {
-  register: Register
-  writeStackFile(content: StackFile): void
-  release(): void
-}
-
 /**
- * Claims the folder, and stops all processes that an earlier run left behind.
+ * Claims the folder, which then belongs to this process alone until `release()`. Stops all processes that an earlier run left behind.
  *
  * @throws StartError if a stack is running there
  */
-export async function claimStateFolder(stateDir: string, say: (line: string) => void): Promise<StateFolder> {
+export async function claimStateFolder(stateDir: string, say: (line: string) => void) {
   mkdirSync(stateDir, { recursive: true })
   const stackFile = join(stateDir, 'stack.json')
   const removeStackFile = () => rmSync(stackFile, { force: true })
@@ -50,7 +43,7 @@ export async function claimStateFolder(stateDir: string, say: (line: string) => 
     process.on('exit', onExit)
     return {
       register,
-      writeStackFile: (content) => writeFileAtomically(stackFile, `${JSON.stringify(content, null, 2)}\n`),
+      writeStackFile: (content: StackFile) => writeFileAtomically(stackFile, `${JSON.stringify(content, null, 2)}\n`),
       release() {
         process.off('exit', onExit)
         removeStackFile()

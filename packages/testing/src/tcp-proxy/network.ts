@@ -22,43 +22,33 @@ interface LinkOptions {
   random(): number
 }
 
-export type Direction = 'toServer' | 'toClient'
+type Direction = 'toServer' | 'toClient'
 
 export const BOTH: readonly Direction[] = ['toServer', 'toClient']
 
 /** The open links, and the toxics that they share with future links. */
-export interface Network {
-  readonly size: number
-  add(client: Socket, server: Socket): void
-  afflict(directions: readonly Direction[], name: string, toxic: Toxic): void
-  has(direction: Direction, name: string): boolean
-  /** Removes all toxics, including those of single links. */
-  heal(): void
-  end(): void
-  reset(): void
-}
-
-export function createNetwork(options: Omit<LinkOptions, 'onEnd'>): Network {
+export function createNetwork(options: Omit<LinkOptions, 'onEnd'>) {
   const links = new Set<Link>()
   const toxics = { toServer: new Map<string, Toxic>(), toClient: new Map<string, Toxic>() }
   return {
     get size() {
       return links.size
     },
-    add(client, server) {
+    add(client: Socket, server: Socket) {
       const link = createLink(client, server, { ...options, onEnd: (ended) => links.delete(ended) })
       links.add(link)
       for (const direction of BOTH) {
         for (const [name, toxic] of toxics[direction]) link[direction].afflict(name, toxic)
       }
     },
-    afflict(directions, name, toxic) {
+    afflict(directions: readonly Direction[], name: string, toxic: Toxic) {
       for (const direction of directions) {
         toxics[direction].set(name, toxic)
         for (const link of links) link[direction].afflict(name, toxic)
       }
     },
-    has: (direction, name) => toxics[direction].has(name),
+    has: (direction: Direction, name: string) => toxics[direction].has(name),
+    /** Removes all toxics, including those of single links. */
     heal() {
       for (const direction of BOTH) {
         toxics[direction].clear()

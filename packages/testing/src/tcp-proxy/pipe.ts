@@ -2,15 +2,9 @@ import type { Socket } from 'node:net'
 import { defined } from '@cashflow/async'
 import { judge, type Toxic } from './toxic.ts'
 
-/** One direction of a connection. */
-export interface Pipe {
-  /** Adds a toxic, or replaces the one with this name. */
-  afflict(name: string, toxic: Toxic): void
-  /** Removes all toxics: held bytes pass at once. */
-  heal(): void
-}
+export type Pipe = ReturnType<typeof createPipe>
 
-export interface PipeOptions {
+interface PipeOptions {
   /** Called before these bytes pass. */
   onPass?(bytes: Buffer): void
   /** Called after a toxic has cut the connection. */
@@ -28,8 +22,8 @@ interface Piece {
 /** Reading pauses above this, so that the sender has to wait too. */
 const HELD_BYTES_MAX = 256 * 1024
 
-/** Passes one socket's bytes and its end to the other, in order, and no faster than the other accepts them. */
-export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: PipeOptions): Pipe {
+/** One direction of a connection: passes one socket's bytes and end to the other, in order, as fast as it accepts them. */
+export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: PipeOptions) {
   const toxics = new Map<string, Toxic>()
   const held = createQueue(from)
   let passedBytes = 0
@@ -86,10 +80,12 @@ export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: 
   to.on('drain', flow)
   to.on('close', () => clearTimeout(timer))
   return {
-    afflict(name, toxic) {
+    /** Adds a toxic, or replaces the one with this name. */
+    afflict(name: string, toxic: Toxic) {
       toxics.set(name, toxic)
       flow()
     },
+    /** Removes all toxics: held bytes pass at once. */
     heal() {
       toxics.clear()
       flow()
