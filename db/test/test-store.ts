@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createPayment, DEFAULT_MERCHANT_ID, type Money, type Payment } from '@cashflow/domain'
-import { createLogger, uuidv7 } from '@cashflow/runtime'
-import { createTestDatabase, type TestDatabase } from '@cashflow/testing'
+import { uuidv7 } from '@cashflow/runtime'
+import { createTestDatabase, nullLogger, type TestDatabase } from '@cashflow/testing'
 import type { Kysely } from 'kysely'
 import {
   type Claim,
@@ -29,8 +29,7 @@ export interface TestStore {
 /** @param statementMs the limit of a statement, for tests that write more than the services do */
 export async function createTestStore(poolMax = 20, given?: TestDatabase, statementMs = 5_000): Promise<TestStore> {
   const database = given ?? (await createTestDatabase())
-  const logger = createLogger({ service: 'test', level: 'error' })
-  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax, logger, statementMs })
+  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax, logger: nullLogger, statementMs })
   return {
     db,
     database,

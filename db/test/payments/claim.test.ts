@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Payment, settlePayment, type TransitionResult } from '@cashflow/domain'
-import { createLogger } from '@cashflow/runtime'
-import { eventually } from '@cashflow/testing'
+import { eventually, nullLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { claimPayments, createDatabase, findPayment, parkPayment } from '../../src/index.ts'
@@ -157,8 +156,13 @@ describe('claimPayments', () => {
   })
 
   it('claims each payment for one of two workers, without a deadlock, when their batches have opposite orders', async () => {
-    const logger = createLogger({ service: 'test', level: 'error' })
-    const options = { url: store.database.url, applicationName: 'worker', poolMax: 1, statementMs: 60_000, logger }
+    const options = {
+      url: store.database.url,
+      applicationName: 'worker',
+      poolMax: 1,
+      statementMs: 60_000,
+      logger: nullLogger,
+    }
     const workers = [createDatabase(options), createDatabase(options)]
     try {
       for (const worker of workers) await sql`set lock_timeout = 0`.execute(worker)

@@ -15,8 +15,8 @@ import {
   scheduleMessages,
   verifyFloors,
 } from '@cashflow/outbox'
-import { createLogger, uuidv7 } from '@cashflow/runtime'
-import { eventually } from '@cashflow/testing'
+import { uuidv7 } from '@cashflow/runtime'
+import { eventually, nullLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import {
@@ -151,13 +151,12 @@ describe('the statements about payments and messages', () => {
   for (const few of [0, 40]) {
     it(`read none of many other rows, when ${few} rows were left of many as the plans were made`, async () => {
       const { db, database } = store
-      const logger = createLogger({ service: 'test', level: 'error' })
       const reader = createDatabase({
         url: database.url,
         applicationName: 'test',
         poolMax: 1,
         idleInTransactionMs: 0,
-        logger,
+        logger: nullLogger,
       })
       await fill()
       const old = await reader.startTransaction().setIsolationLevel('repeatable read').execute()

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { settlePayment, type TransitionResult } from '@cashflow/domain'
 import { buryMessage } from '@cashflow/outbox'
-import { createLogger } from '@cashflow/runtime'
-import { eventually, openClient, type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
+import { eventually, nullLogger, openClient, type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import type pg from 'pg'
@@ -10,9 +9,8 @@ import { createDatabase, isTransient, lastStatement, type Tables } from '../../s
 import { CommitInDoubtError } from '../../src/postgres/errors.ts'
 import { claimPayment, newPayment, storePayments, storeSettlements } from '../test-store.ts'
 
-const logger = createLogger({ service: 'test', level: 'error' })
 const open = (url: string, statementMs?: number) =>
-  createDatabase({ url, applicationName: 'test', poolMax: 1, logger, ...(statementMs && { statementMs }) })
+  createDatabase({ url, applicationName: 'test', poolMax: 1, logger: nullLogger, ...(statementMs && { statementMs }) })
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
 describe('COMMIT without a synchronous standby', () => {

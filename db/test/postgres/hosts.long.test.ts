@@ -1,7 +1,7 @@
-import { createLogger } from '@cashflow/runtime'
 import {
   createTestDatabase,
   eventually,
+  nullLogger,
   type PostgresTrio,
   startPostgresTrio,
   startTcpProxy,
@@ -14,8 +14,6 @@ import { OldTimelineError } from '../../src/postgres/errors.ts'
 import { HostSession } from '../../src/postgres/host-session.ts'
 import { sessionConfig } from '../../src/postgres/session-config.ts'
 import { createTimelines } from '../../src/postgres/timelines.ts'
-
-const logger = createLogger({ service: 'test', level: 'error' })
 
 describe('pool of a primary and two standbys', () => {
   const cleanUps: (() => Promise<unknown>)[] = []
@@ -30,7 +28,13 @@ describe('pool of a primary and two standbys', () => {
   })
 
   function open(hosts: readonly string[], statementMs = 5_000): Kysely<Tables> {
-    const db = createDatabase({ url: urlOfHosts(hosts), applicationName: 'test', poolMax: 3, statementMs, logger })
+    const db = createDatabase({
+      url: urlOfHosts(hosts),
+      applicationName: 'test',
+      poolMax: 3,
+      statementMs,
+      logger: nullLogger,
+    })
     cleanUps.push(() => db.destroy())
     return db
   }
@@ -61,7 +65,7 @@ describe('pool of a primary and two standbys', () => {
 
   it('db: closes a session when another one shows a higher timeline, refuses the lower one, and accepts a new cluster', async () => {
     const [first, second] = trio.urls
-    const timelines = createTimelines(logger)
+    const timelines = createTimelines(nullLogger)
     const connect = (url: string) => {
       const config = sessionConfig({ url, applicationName: 'test' })
       return new HostSession({ ...config, timelines, startMs: 5_000 }).connect()

@@ -1,5 +1,11 @@
-import { createLogger } from '@cashflow/runtime'
-import { createTestDatabase, openClient, type Pgbouncer, startPgbouncer, type TestDatabase } from '@cashflow/testing'
+import {
+  createTestDatabase,
+  nullLogger,
+  openClient,
+  type Pgbouncer,
+  startPgbouncer,
+  type TestDatabase,
+} from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import pg from 'pg'
@@ -7,8 +13,7 @@ import { createDatabase, type Database, databaseComponent, findPayment, type Tab
 import { DatabaseSettingError } from '../../src/postgres/errors.ts'
 import { newPayment, storePayments } from '../test-store.ts'
 
-const logger = createLogger({ service: 'test', level: 'error' })
-const open = (url: string) => createDatabase({ url, applicationName: 'test', poolMax: 2, logger })
+const open = (url: string) => createDatabase({ url, applicationName: 'test', poolMax: 2, logger: nullLogger })
 const LIMITS = {
   idle_in_transaction_session_timeout: '10s',
   lock_timeout: '2s',
@@ -41,7 +46,7 @@ describe('database behind PgBouncer', function () {
   it('db: has all limits in force through PgBouncer in session mode, which accepts no start-up parameters', async () => {
     pgbouncer = await startPgbouncer(database.url, { poolMode: 'session' })
     db = open(pgbouncer.url)
-    await databaseComponent(db, logger).start(new AbortController().signal)
+    await databaseComponent(db, nullLogger).start(new AbortController().signal)
     expect(await inForce(db)).to.deep.equal(LIMITS)
     const { payment, event } = newPayment()
     await storePayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
@@ -83,7 +88,7 @@ describe('database behind PgBouncer', function () {
       pgbouncer = await startPgbouncer(database.url, { poolMode, settings: { server_round_robin } })
       db = open(pgbouncer.url)
       await withClients(servers, (client) => client.query('select pg_sleep(0.2)'))
-      const started = await databaseComponent(db, logger)
+      const started = await databaseComponent(db, nullLogger)
         .start(new AbortController().signal)
         .catch((error: unknown) => error)
       expect(started).to.be.instanceOf(DatabaseSettingError)

@@ -1,11 +1,9 @@
-import { createLogger } from '@cashflow/runtime'
-import { createTestDatabase, query } from '@cashflow/testing'
+import { createTestDatabase, nullLogger, query } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createDatabase, isTransient } from '../../src/index.ts'
 
-const logger = createLogger({ service: 'test', level: 'error' })
-const open = (url: string) => createDatabase({ url, applicationName: 'test', poolMax: 1, logger })
+const open = (url: string) => createDatabase({ url, applicationName: 'test', poolMax: 1, logger: nullLogger })
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
 describe('session with prepared statements', () => {

@@ -1,7 +1,7 @@
-import { createLogger } from '@cashflow/runtime'
 import {
   createTestDatabase,
   eventually,
+  nullLogger,
   openClient,
   type PrivatePostgres,
   startPrivatePostgres,
@@ -12,8 +12,7 @@ import type pg from 'pg'
 import { createDatabase, isAway, isTransient, type Tables } from '../../src/index.ts'
 import { ReadOnlyError } from '../../src/postgres/errors.ts'
 
-const logger = createLogger({ service: 'test', level: 'error' })
-const open = (url: string) => createDatabase({ url, applicationName: 'reader', poolMax: 1, logger })
+const open = (url: string) => createDatabase({ url, applicationName: 'reader', poolMax: 1, logger: nullLogger })
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 const processId = async (db: Kysely<Tables>) =>
   (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db)).rows[0]?.pid

@@ -1,5 +1,5 @@
 import { type AddressInfo, createServer } from 'node:net'
-import { createLogger } from '@cashflow/runtime'
+import { nullLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createDatabase, isAway, mayBeItemsOwn } from '../../src/index.ts'
@@ -31,8 +31,7 @@ describe('session that a pooler ends with an internal error', () => {
       })
       await new Promise<void>((resolve) => void pooler.listen(0, '127.0.0.1', resolve))
       const url = `postgres://u:p@127.0.0.1:${(pooler.address() as AddressInfo).port}/x`
-      const logger = createLogger({ service: 'test', level: 'error' })
-      const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger })
+      const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger: nullLogger })
       const refused = await sql`select 1`.execute(db).catch((error: unknown) => error)
       expect(refused).to.be.an('error').with.property('message', 'no such tenant')
       expect(mayBeItemsOwn(refused)).to.equal(false)

@@ -1,15 +1,14 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createLogger, type Logger } from '@cashflow/runtime'
-import { eventually, openClient, type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
+import type { Logger } from '@cashflow/runtime'
+import { eventually, nullLogger, openClient, type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import { createDatabase } from '../../src/index.ts'
 import { recorder } from '../recorder.ts'
 
-const quiet = createLogger({ service: 'test', level: 'error' })
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
 describe('session settings on a private server', () => {
@@ -32,12 +31,12 @@ describe('session settings on a private server', () => {
 
   it('db: accepts synchronous_commit = local without standbys, and refuses it if a COMMIT has to wait for one', async () => {
     await admin.query('alter database payments set synchronous_commit = local')
-    const alone = open(server.url, quiet)
+    const alone = open(server.url, nullLogger)
     expect((await sql`select 1 as one`.execute(alone)).rows).to.deep.equal([{ one: 1 }])
     await alone.destroy()
     await admin.query("alter system set synchronous_standby_names = 'absent'")
     await admin.query('select pg_reload_conf()')
-    const replicated = open(server.url, quiet)
+    const replicated = open(server.url, nullLogger)
     await eventually(async () =>
       expect(String(await reasonOf(sql`select 1`.execute(replicated)))).to.include('synchronous_commit is local'),
     )

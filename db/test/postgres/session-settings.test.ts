@@ -1,5 +1,5 @@
-import { createLogger, type Logger } from '@cashflow/runtime'
-import { createTestDatabase, eventually, query, type TestDatabase } from '@cashflow/testing'
+import type { Logger } from '@cashflow/runtime'
+import { createTestDatabase, eventually, nullLogger, query, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createDatabase, databaseComponent, findPayment, isAway, isTransient, type Tables } from '../../src/index.ts'
@@ -7,7 +7,6 @@ import { DatabaseSettingError } from '../../src/postgres/errors.ts'
 import { recorder } from '../recorder.ts'
 import { newPayment, storePayments } from '../test-store.ts'
 
-const quiet = createLogger({ service: 'test', level: 'error' })
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
 describe('session settings', () => {
@@ -22,7 +21,7 @@ describe('session settings', () => {
     await database.drop()
   })
 
-  function open(url = database.url, logger: Logger = quiet): Kysely<Tables> {
+  function open(url = database.url, logger: Logger = nullLogger): Kysely<Tables> {
     const db = createDatabase({ url, applicationName: 'test', poolMax: 2, logger })
     opened.push(db)
     return db
@@ -126,7 +125,7 @@ describe('session settings', () => {
     const name = `${database.name}_latin`
     await administer(`create database ${name} encoding 'LATIN1' locale 'C' template template0`)
     const url = database.url.replace(database.name, name)
-    const started = await reasonOf(databaseComponent(open(url), quiet).start(new AbortController().signal))
+    const started = await reasonOf(databaseComponent(open(url), nullLogger).start(new AbortController().signal))
     expect(started).to.be.instanceOf(DatabaseSettingError)
     expect(String(started)).to.include('encoding is LATIN1')
     await administer(`drop database ${name} with (force)`)

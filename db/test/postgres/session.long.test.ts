@@ -1,7 +1,7 @@
-import { createLogger } from '@cashflow/runtime'
 import {
   createTestDatabase,
   eventually,
+  nullLogger,
   type PrivatePostgres,
   query as queryOn,
   startPrivatePostgres,
@@ -12,9 +12,8 @@ import { type Kysely, sql } from 'kysely'
 import { createDatabase, isPermanent, isTransient, lastStatement, type Tables } from '../../src/index.ts'
 import { ReadOnlyError } from '../../src/postgres/errors.ts'
 
-const logger = createLogger({ service: 'test', level: 'error' })
 const open = (url: string, statementMs?: number) =>
-  createDatabase({ url, applicationName: 'test', poolMax: 1, logger, ...(statementMs && { statementMs }) })
+  createDatabase({ url, applicationName: 'test', poolMax: 1, logger: nullLogger, ...(statementMs && { statementMs }) })
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
 describe('session', () => {

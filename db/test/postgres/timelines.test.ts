@@ -1,14 +1,13 @@
-import { createLogger } from '@cashflow/runtime'
+import { nullLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { OldTimelineError } from '../../src/postgres/errors.ts'
 import { createTimelines, type LogPlace } from '../../src/postgres/timelines.ts'
 
-const logger = createLogger({ service: 'test', level: 'error' })
 const place = (timeline: number, system = 'one'): LogPlace => ({ system, timeline })
 
 describe('timelines of PostgreSQL hosts', () => {
   function begin() {
-    const timelines = createTimelines(logger)
+    const timelines = createTimelines(nullLogger)
     const closed: string[] = []
     const admit = (name: string, at: LogPlace) => timelines.admit(at, () => closed.push(name))
     return { timelines, closed, admit }

@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createLogger } from '@cashflow/runtime'
-import { eventually, type PrivatePostgres, query, REPOSITORY, startPrivatePostgres } from '@cashflow/testing'
+import {
+  eventually,
+  nullLogger,
+  type PrivatePostgres,
+  query,
+  REPOSITORY,
+  startPrivatePostgres,
+} from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createDatabase, databaseComponent } from '../../src/index.ts'
@@ -10,8 +16,6 @@ import { DatabaseSettingError } from '../../src/postgres/errors.ts'
 /** A self-signed certificate for 127.0.0.1. */
 const CERTIFICATE = join(REPOSITORY, 'services/worker/test/certificate/certificate.pem')
 const KEY = join(REPOSITORY, 'services/worker/test/certificate/key.pem')
-
-const logger = createLogger({ service: 'test', level: 'error' })
 
 describe('TLS to PostgreSQL', () => {
   let server: PrivatePostgres
@@ -38,7 +42,7 @@ describe('TLS to PostgreSQL', () => {
   /** @returns whether the session is encrypted, or the error of a session that cannot be opened */
   async function encrypted(parameters: Record<string, string>): Promise<unknown> {
     const url = `${server.url}?${new URLSearchParams(parameters)}`
-    const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger })
+    const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger: nullLogger })
     const look = sql<{ ssl: boolean }>`select ssl from pg_stat_ssl where pid = pg_backend_pid()`.execute(db)
     return look
       .then(({ rows }) => rows[0]?.ssl)
@@ -63,8 +67,8 @@ describe('TLS to PostgreSQL', () => {
 
   it('db: refuses to start if a file that DATABASE_URL names is missing, and names both', async () => {
     const url = `${server.url}?sslmode=require&sslrootcert=/nowhere/root.pem`
-    const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger })
-    const started = await databaseComponent(db, logger)
+    const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger: nullLogger })
+    const started = await databaseComponent(db, nullLogger)
       .start(new AbortController().signal)
       .catch((error: unknown) => error)
     expect(started).to.be.instanceOf(DatabaseSettingError)

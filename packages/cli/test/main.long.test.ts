@@ -4,8 +4,8 @@ import { promisify } from 'node:util'
 import { createDatabase, insertPayments, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { buryMessage } from '@cashflow/outbox'
-import { createLogger, uuidv7 } from '@cashflow/runtime'
-import { createTestDatabase, REPOSITORY, type TestDatabase } from '@cashflow/testing'
+import { uuidv7 } from '@cashflow/runtime'
+import { createTestDatabase, nullLogger, REPOSITORY, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Kysely } from 'kysely'
 
@@ -24,8 +24,7 @@ describe('cashflow', function () {
   let db: Kysely<Tables>
   before(async () => {
     database = await createTestDatabase()
-    const logger = createLogger({ service: 'test', level: 'error' })
-    db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 5, logger })
+    db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 5, logger: nullLogger })
   })
   after(async () => {
     await db.destroy()

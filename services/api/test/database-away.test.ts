@@ -1,5 +1,5 @@
 import { createDatabase, type Tables } from '@cashflow/db'
-import { eventually } from '@cashflow/testing'
+import { eventually, nullLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { bodyWith, expectProblem, newReference, post, stored } from './requests.ts'
@@ -51,8 +51,7 @@ describe('api without PostgreSQL', () => {
     const url = new URL(api.proxy.url)
     const name = sql.id(url.pathname.slice(1))
     url.pathname = '/postgres'
-    const logger = { debug() {}, info() {}, warn() {}, error() {} }
-    const postgres = createDatabase({ url: url.href, applicationName: 'api-test', poolMax: 1, logger })
+    const postgres = createDatabase({ url: url.href, applicationName: 'api-test', poolMax: 1, logger: nullLogger })
     await sql`alter database ${name} with allow_connections false`.execute(postgres)
     await endSessions(postgres)
     expectUnavailable(await post(api, bodyWith()))

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { eventually, openSocket, startStopwatch } from '@cashflow/testing'
+import { eventually, nullLogger, openSocket, startStopwatch } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { bodyWith, newReference, post } from './requests.ts'
@@ -122,8 +122,11 @@ describe('HTTP server', () => {
 
   it('cannot start on a port that is taken, and fails with EADDRINUSE', async () => {
     const { httpComponent } = await import('../src/http-component.ts')
-    const logger = { debug() {}, info() {}, warn() {}, error() {} }
-    const second = httpComponent(() => {}, { host: '127.0.0.1', port: Number(new URL(api.http.url).port), logger })
+    const second = httpComponent(() => {}, {
+      host: '127.0.0.1',
+      port: Number(new URL(api.http.url).port),
+      logger: nullLogger,
+    })
     const error = await second.start(new AbortController().signal).catch((reason: Error) => reason)
     expect(error).to.have.property('code', 'EADDRINUSE')
     await second.stop()

@@ -1,10 +1,8 @@
 import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { openSocket } from '@cashflow/testing'
+import { nullLogger, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type HttpComponent, type HttpOptions, httpComponent } from '../src/http-component.ts'
-
-const logger = { debug() {}, info() {}, warn() {}, error() {} }
 
 describe('HTTP server: limits', () => {
   let http: HttpComponent
@@ -16,7 +14,12 @@ describe('HTTP server: limits', () => {
 
   async function serve(limits: Partial<HttpOptions>): Promise<void> {
     clients = []
-    http = httpComponent((_req, res) => res.end('served'), { host: '127.0.0.1', port: 0, logger, ...limits })
+    http = httpComponent((_req, res) => res.end('served'), {
+      host: '127.0.0.1',
+      port: 0,
+      logger: nullLogger,
+      ...limits,
+    })
     await http.start(new AbortController().signal)
   }
 

@@ -1,11 +1,10 @@
 import type { RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
-import { eventually, openSocket } from '@cashflow/testing'
+import { eventually, nullLogger, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type HttpComponent, httpComponent } from '../src/http-component.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
-const logger = { debug() {}, info() {}, warn() {}, error() {} }
 
 describe('HTTP server: client that does not read its answers', () => {
   let http: HttpComponent
@@ -16,7 +15,7 @@ describe('HTTP server: client that does not read its answers', () => {
   })
 
   async function serve(app: RequestListener, options: { unreadMs?: number } = {}): Promise<void> {
-    http = httpComponent(app, { host: '127.0.0.1', port: 0, logger, ...options })
+    http = httpComponent(app, { host: '127.0.0.1', port: 0, logger: nullLogger, ...options })
     await http.start(new AbortController().signal)
     client = openSocket(http.url).pause()
   }

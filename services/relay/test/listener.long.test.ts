@@ -4,6 +4,7 @@ import type { Logger } from '@cashflow/runtime'
 import {
   createTestDatabase,
   eventually,
+  nullLogger,
   type PrivatePostgres,
   query,
   startPrivatePostgres,
@@ -15,11 +16,9 @@ import { expect } from 'chai'
 import { createListener } from '../src/listener.ts'
 import { createRecorder } from './recorder.ts'
 
-const quiet = { debug() {}, info() {}, warn() {}, error() {} }
-
 /** A listener, not started yet, that counts its calls. */
 function listenTo(url: string, logger: Logger) {
-  const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger: quiet })
+  const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger: nullLogger })
   const counts = { notified: 0, lost: 0 }
   const onNotify = () => void counts.notified++
   const onLost = () => void counts.lost++
@@ -47,7 +46,7 @@ describe('listener of a relay', () => {
       .length
 
   it('relay: does not listen to a server that turned read-only, and listens again once it takes writes', async () => {
-    const heard = listenTo(server.url, quiet)
+    const heard = listenTo(server.url, nullLogger)
     await heard.listener.start(new AbortController().signal)
     await eventually(() => expect(heard.notified).to.equal(1)) // A listener calls onNotify once when it begins.
     await setReadOnly('on')

@@ -4,6 +4,7 @@ import { appendMessages, type NewMessage } from '@cashflow/outbox'
 import {
   createTestDatabase,
   createTestVhost,
+  nullLogger,
   type ServiceProcess,
   startService,
   type TestDatabase,
@@ -34,10 +35,9 @@ export async function createRelayRig(
   ownDatabase?: Pick<TestDatabase, 'url' | 'drop'>,
 ): Promise<RelayRig> {
   const [database, vhost] = await Promise.all([ownDatabase ?? createTestDatabase(), createTestVhost(broker)])
-  const logger = { debug() {}, info() {}, warn() {}, error() {} }
   // The rig writes large backlogs, which takes long on a busy machine.
   const statementMs = 120_000
-  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 4, logger, statementMs })
+  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 4, logger: nullLogger, statementMs })
   const relays: ServiceProcess[] = []
   return {
     database,

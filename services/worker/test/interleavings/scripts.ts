@@ -1,5 +1,5 @@
 import { createDatabase } from '@cashflow/db'
-import { createTestDatabase } from '@cashflow/testing'
+import { createTestDatabase, nullLogger } from '@cashflow/testing'
 import fc from 'fast-check'
 import type { ProviderAnswer } from '../../src/provider/provider.ts'
 import type { Reception } from './broker.ts'
@@ -44,8 +44,7 @@ const scripts: fc.Arbitrary<Script> = fc.record({
 /** Plays random scripts, one after another, on a new database. Each takes about half a second. */
 export async function playScripts({ runs, seed, path = '' }: { runs: number; seed: number; path?: string }) {
   const database = await createTestDatabase()
-  const logger = { debug() {}, info() {}, warn() {}, error() {} }
-  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 2, logger })
+  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 2, logger: nullLogger })
   try {
     await createLedger(db)
     const property = fc.asyncProperty(scripts, async (script) => {

@@ -3,6 +3,7 @@ import { defined } from '@cashflow/async'
 import { insertPayments, type Tables } from '@cashflow/db'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { appendMessages, createFloors, createTopics, promoteDue, runPass } from '@cashflow/outbox'
+import { nullLogger } from '@cashflow/testing'
 import { type Kysely, sql } from 'kysely'
 import { createBatches } from '../../src/batches.ts'
 import { processPayment } from '../../src/process-payment.ts'
@@ -26,7 +27,6 @@ const LIMITS = { lanesMax: 8, messagesPerLaneMax: 3, bytesMax: 1_000_000, confir
 const QUIET_STEPS_MAX = 3_000
 /** Deliveries of a worker that takes several: two settlements commit at once while the others gather in a batch. */
 const IN_FLIGHT_MAX = 4
-const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
 /** Plays a script with the real passes and workers on a real database. Then runs without faults until no work is left. */
 export async function play(db: Kysely<Tables>, url: string, script: Script): Promise<void> {
@@ -118,7 +118,14 @@ async function process(
   const provider = calls.providerFor(actor, world.stage)
   const charge: Charge = (payment, attempt) => attemptCharge(provider, payment, attempt)
   const shared = { db, providerDeadlineMs: 60_000, attemptsMax: 3, redriveAfterMs: 60_000 }
-  const options = { ...shared, batches: createBatches(shared), charge, logger: silent, notify() {}, random: () => 0 }
+  const options = {
+    ...shared,
+    batches: createBatches(shared),
+    charge,
+    logger: nullLogger,
+    notify() {},
+    random: () => 0,
+  }
   const processOne = async (delivery: Delivery) => {
     try {
       const { signal } = new AbortController()

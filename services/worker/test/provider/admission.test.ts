@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { nullLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Admission, createAdmission, type Permit } from '../../src/provider/admission.ts'
 import { createBreaker } from '../../src/provider/breaker.ts'
@@ -13,7 +14,6 @@ const { payment } = createPayment({
   at: new Date(),
 })
 const never = new AbortController().signal
-const logger = { debug() {}, info() {}, warn() {}, error() {} }
 
 describe('admission of two charges at the same time', () => {
   let answers: PromiseWithResolvers<ProviderAnswer>[]
@@ -30,7 +30,7 @@ describe('admission of two charges at the same time', () => {
         return answer.promise
       },
     }
-    admission = createAdmission(createBreaker({ provider, logger, failuresMax: 10, openMs: 50 }), 2)
+    admission = createAdmission(createBreaker({ provider, logger: nullLogger, failuresMax: 10, openMs: 50 }), 2)
   })
 
   async function admit(name: string, signal = never): Promise<Permit> {
