@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { createPayment, DEFAULT_MERCHANT_ID, type Money, type Payment } from '@cashflow/domain'
-import { uuidv7 } from '@cashflow/runtime'
-import { createTestDatabase, nullLogger, type TestDatabase } from '@cashflow/testing'
+import type { Money, Payment } from '@cashflow/domain'
+import { aPayment, createTestDatabase, nullLogger, type TestDatabase } from '@cashflow/testing'
 import type { Kysely } from 'kysely'
 import {
   type Claim,
@@ -46,7 +45,7 @@ export async function createTestStore(poolMax = 20, given?: TestDatabase, statem
 }
 
 export function newPayment(reference: string = randomUUID(), money: Money = { amountMinor: 10_050n, currency: 'USD' }) {
-  return createPayment({ id: uuidv7(), merchantId: DEFAULT_MERCHANT_ID, reference, money, at: new Date() })
+  return aPayment({ reference, money })
 }
 
 /** Stores payments as the api does: in one transaction, and then finds the holders of the references that were taken. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { AMOUNT_MINOR_MAX, type Currency } from '@cashflow/domain'
+import { aMessage } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { findPayment, insertPayments, type PaymentInsert } from '../../src/index.ts'
@@ -22,7 +23,7 @@ describe('insertPayments and findHolders', () => {
     const { reference } = of.payment
     return {
       ...of,
-      messages: [{ messageId: randomUUID(), key: of.payment.id, topic: 'payment.created', payload: reference }],
+      messages: [aMessage({ key: of.payment.id, topic: 'payment.created', payload: reference })],
     }
   }
   const insert = (...payments: PaymentInsert[]) => storePayments(store.db, payments, OPTIONS)

@@ -16,7 +16,7 @@ import {
   verifyFloors,
 } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
-import { eventually, nullLogger } from '@cashflow/testing'
+import { aMessage, eventually, nullLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import {
@@ -59,7 +59,7 @@ describe('the statements about payments and messages', () => {
     const { db } = store
     const payments = Array.from({ length: count }, () => newPayment())
     const created = payments.map(({ payment, event }) => {
-      const messages = [{ messageId: randomUUID(), key: payment.id, topic: 'payment.created', payload: {} }]
+      const messages = [aMessage({ key: payment.id, topic: 'payment.created' })]
       return { payment, event, requestId: 'r', messages }
     })
     await storePayments(db, created, { redriveAfterMs: -1 })
@@ -78,7 +78,7 @@ describe('the statements about payments and messages', () => {
         token: claims[index]?.token ?? '',
         actor: 'worker',
         requestId: 'r',
-        messages: [{ messageId: randomUUID(), key: payment.id, topic: 'payment.succeeded', payload: {} }],
+        messages: [aMessage({ key: payment.id, topic: 'payment.succeeded' })],
       }))
       .filter((_, index) => index !== 1 && index !== 2)
     expect(await storeSettlements(db, settlings, false)).to.deep.equal(settlings.map(() => 'SUCCESS'))
@@ -86,7 +86,7 @@ describe('the statements about payments and messages', () => {
       expect(await lockClaimed(tx, claims[1] as NewClaim)).to.equal(true)
       await saveRetry(tx, ids[1], { delayMsAfter: () => 1, redriveAfterMs: 60_000 })
       await parkPayment(tx, ids[1], 1)
-      const later = { messageId: randomUUID(), key: ids[2], topic: 'payment.retry', payload: {} }
+      const later = aMessage({ key: ids[2], topic: 'payment.retry' })
       await scheduleMessages(tx, [later], -1)
       const letter = { ...later, source: 'worker', reason: 'r', attempts: 1 }
       expect(await buryMessage(tx, letter)).to.equal(true)
@@ -205,9 +205,7 @@ describe('the statements about payments and messages', () => {
       select m.id, pruned.id::text, pruned.id, 1, 'USD' from unnest(${ids}::uuid[]) as pruned (id), merchants m`.execute(
       db,
     )
-    const messages = Array.from({ length: others }, () => {
-      return { messageId: randomUUID(), key: randomUUID(), topic: 'payment.created', payload: {} }
-    })
+    const messages = Array.from({ length: others }, () => aMessage({ topic: 'payment.created' }))
     await db.transaction().execute(async (tx) => {
       await appendMessages(tx, messages)
       await scheduleMessages(tx, messages, 86_400_000)

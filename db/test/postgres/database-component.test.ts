@@ -1,5 +1,6 @@
+import { defined } from '@cashflow/async'
 import type { LogFields } from '@cashflow/runtime'
-import { createTestDatabase, eventually, type TestDatabase } from '@cashflow/testing'
+import { createTestDatabase, eventually, recordingLogger, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createDatabase, databaseComponent } from '../../src/index.ts'
 
@@ -14,12 +15,7 @@ describe('database component', () => {
   async function waitsWith(change: (url: URL) => void): Promise<LogFields> {
     const url = new URL(database.url)
     change(url)
-    const lines: LogFields[] = []
-    const write =
-      (level: string) =>
-      (message: string, fields: LogFields = {}) =>
-        void lines.push({ level, message, ...fields })
-    const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+    const { logger, lines } = recordingLogger()
     const db = createDatabase({ url: url.href, applicationName: 'test', poolMax: 1, logger })
     const stopping = new AbortController()
     const starting = databaseComponent(db, logger)
@@ -29,7 +25,8 @@ describe('database component', () => {
     stopping.abort()
     await starting
     await db.destroy()
-    return lines[0] as LogFields
+    const { fields, ...line } = defined(lines[0], 'line')
+    return { ...line, ...fields }
   }
 
   for (const [what, change, settings] of [

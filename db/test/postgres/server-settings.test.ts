@@ -2,12 +2,18 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Logger } from '@cashflow/runtime'
-import { eventually, nullLogger, openClient, type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
+import {
+  eventually,
+  nullLogger,
+  openClient,
+  type PrivatePostgres,
+  recordingLogger,
+  startPrivatePostgres,
+} from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import { createDatabase } from '../../src/index.ts'
-import { recorder } from '../recorder.ts'
 
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
@@ -48,7 +54,7 @@ describe('session settings on a private server', () => {
 
   it('db: works over a Unix socket, and warns once that a frozen relay keeps its lanes there (promise 11)', async () => {
     const { port, pathname, username, password } = new URL(server.url)
-    const { logger, lines } = recorder()
+    const { logger, lines } = recordingLogger()
     const db = open(`postgres://${username}:${password}@localhost:${port}${pathname}?host=${socketFolder}`, logger)
     for (let session = 0; session < 2; session++) {
       const { rows } = await sql<{ pid: number; socket: boolean }>`
@@ -59,7 +65,8 @@ describe('session settings on a private server', () => {
     }
     const warnings = lines.filter(({ message }) => message.includes('tcp_user_timeout'))
     expect(warnings).to.have.length(1)
-    expect(warnings[0]).to.include({ level: 'warn', promise: 11, reason: 'PostgreSQL is reached by a Unix socket' })
+    expect(warnings[0]?.level).to.equal('warn')
+    expect(warnings[0]?.fields).to.include({ promise: 11, reason: 'PostgreSQL is reached by a Unix socket' })
     await db.destroy()
   }).timeout(180_000)
 })

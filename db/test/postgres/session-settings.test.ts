@@ -1,10 +1,16 @@
 import type { Logger } from '@cashflow/runtime'
-import { createTestDatabase, eventually, nullLogger, query, type TestDatabase } from '@cashflow/testing'
+import {
+  createTestDatabase,
+  eventually,
+  nullLogger,
+  query,
+  recordingLogger,
+  type TestDatabase,
+} from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createDatabase, databaseComponent, findPayment, isAway, isTransient, type Tables } from '../../src/index.ts'
 import { DatabaseSettingError } from '../../src/postgres/errors.ts'
-import { recorder } from '../recorder.ts'
 import { newPayment, storePayments } from '../test-store.ts'
 
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
@@ -78,7 +84,7 @@ describe('session settings', () => {
   it('db: keeps its limits and the search_path when parameters of DATABASE_URL differ, and warns about them', async () => {
     await administer('create schema app')
     const options = '-c search_path=app,public -c statement_timeout=0 --enable-seqscan=on -cplan_cache_mode=auto'
-    const { logger, lines } = recorder()
+    const { logger, lines } = recordingLogger()
     // The last three are options of pg's client and pool.
     const others = { sslmode: 'disable', pipeline: 'true', verify: 'x', log: 'x' }
     const parameters = new URLSearchParams({ options, lock_timeout: '0', query_timeout: '0', ...others })
@@ -101,7 +107,7 @@ describe('session settings', () => {
       plan_cache_mode: 'force_generic_plan',
       tcp_user_timeout: '6000',
     })
-    expect(lines.map(({ level, message, parameters }) => ({ level, message, parameters }))).to.deep.equal([
+    expect(lines.map(({ level, message, fields: { parameters } }) => ({ level, message, parameters }))).to.deep.equal([
       {
         level: 'warn',
         message: 'parameters of DATABASE_URL have no effect, each session sets them itself',
@@ -112,7 +118,7 @@ describe('session settings', () => {
 
   it('db: refuses to start if synchronous_commit is off, and says what to do', async () => {
     await setDefault('synchronous_commit = off')
-    const { logger, lines } = recorder()
+    const { logger, lines } = recordingLogger()
     const started = await reasonOf(
       databaseComponent(open(database.url, logger), logger).start(new AbortController().signal),
     )
@@ -146,15 +152,15 @@ describe('session settings', () => {
     await administer(`create function windows.current_setting(name text, missing_ok boolean) returns text
       language sql return case name when 'tcp_user_timeout' then '0' else pg_catalog.current_setting(name) end`)
     await setDefault('search_path = windows, pg_catalog, public')
-    const { logger, lines } = recorder()
+    const { logger, lines } = recordingLogger()
     await sql`select 1`.execute(open(database.url, logger))
-    expect(lines.map(({ level, reason, promise }) => ({ level, reason, promise }))).to.deep.equal([
+    expect(lines.map(({ level, fields: { reason, promise } }) => ({ level, reason, promise }))).to.deep.equal([
       { level: 'warn', reason: 'the server has no such limit', promise: 11 },
     ])
   })
 
   it('db: refuses new sessions while a setting is wrong, logs it once for many, and recovers when it is right', async () => {
-    const { logger, lines } = recorder()
+    const { logger, lines } = recordingLogger()
     const db = open(database.url, logger)
     await sql`select 1`.execute(db)
     await setDefault('synchronous_commit = off')
@@ -170,8 +176,9 @@ describe('session settings', () => {
     }
     const refusals = lines.filter(({ message }) => message === 'database session refused')
     expect(refusals).to.have.length(1)
-    expect(refusals[0]).to.include({ level: 'error', code: 'database_setting' })
-    expect(refusals[0]?.reason).to.include('synchronous_commit is off')
+    expect(refusals[0]?.level).to.equal('error')
+    expect(refusals[0]?.fields.code).to.equal('database_setting')
+    expect(refusals[0]?.fields.reason).to.include('synchronous_commit is off')
     await setDefault('synchronous_commit = on')
     expect((await sql`select 1 as one`.execute(db)).rows).to.deep.equal([{ one: 1 }])
   })

@@ -2,10 +2,9 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { createDatabase, insertPayments, type Tables } from '@cashflow/db'
-import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { buryMessage } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
-import { createTestDatabase, nullLogger, REPOSITORY, type TestDatabase } from '@cashflow/testing'
+import { aPayment, createTestDatabase, nullLogger, REPOSITORY, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Kysely } from 'kysely'
 
@@ -130,13 +129,7 @@ describe('cashflow', function () {
 })
 
 async function storePayment(db: Kysely<Tables>): Promise<string> {
-  const { payment, event } = createPayment({
-    id: uuidv7(),
-    merchantId: DEFAULT_MERCHANT_ID,
-    reference: uuidv7(),
-    money: { amountMinor: 10_050n, currency: 'USD' },
-    at: new Date(),
-  })
+  const { payment, event } = aPayment({ money: { amountMinor: 10_050n, currency: 'USD' } })
   const insert = { payment, event, requestId: 'r-1', messages: [] }
   await db.transaction().execute((tx) => insertPayments(tx, [insert], { redriveAfterMs: 60_000 }))
   return payment.id

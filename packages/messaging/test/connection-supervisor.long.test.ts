@@ -1,7 +1,7 @@
-import { createTestVhost, eventually, startStopwatch, type TestVhost } from '@cashflow/testing'
+import { createTestVhost, eventually, nullLogger, startStopwatch, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createConnection } from '../src/index.ts'
-import { cleanUp, createProxy, createRecorder, createRig, message } from './rig.ts'
+import { cleanUp, createProxy, createRig, message } from './rig.ts'
 
 const CONFIRMED = { status: 'confirmed' }
 const now = () => 0
@@ -159,7 +159,7 @@ describe('connection supervisor', () => {
     await eventually(() => expect(rig.logger.logged('waiting for RabbitMQ')).to.have.length(1))
     expect(JSON.stringify(rig.logger.lines)).to.contain('ACCESS_REFUSED').and.not.contain('hunter2')
     await rig.stop()
-    const invalid = () => createConnection({ urls: ['redis://u:hunter2@host'], name: 'test', logger: createRecorder() })
+    const invalid = () => createConnection({ urls: ['redis://u:hunter2@host'], name: 'test', logger: nullLogger })
     expect(invalid).to.throw(TypeError, 'RabbitMQ URL 1 is not an amqp:// or amqps:// URL')
   })
 })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { startTcpProxy, type TcpProxy } from '@cashflow/testing'
+import { recordingLogger, startTcpProxy, type TcpProxy } from '@cashflow/testing'
 import { type Channel, type Connection, connect } from 'amqplib/callback_api'
 import { ask } from '../src/channel.ts'
 import {
@@ -13,7 +13,6 @@ import {
   createConsumer,
   createPublisher,
   type Delivery,
-  type Logger,
   type OutboundMessage,
   type WorkQueueOptions,
   workQueue,
@@ -94,28 +93,10 @@ export async function createProxy(url: string): Promise<TcpProxy> {
   return proxy
 }
 
-export interface LogLine {
-  level: keyof Logger
-  message: string
-  fields: Readonly<Record<string, unknown>>
-}
-
-/** A logger that keeps its lines. */
-export function createRecorder(): Logger & { lines: LogLine[]; logged(message: string): LogLine[] } {
-  const lines: LogLine[] = []
-  const at =
-    (level: keyof Logger) =>
-    (message: string, fields: Readonly<Record<string, unknown>> = {}) => {
-      lines.push({ level, message, fields })
-    }
-  return {
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    lines,
-    logged: (message) => lines.filter((line) => line.message === message),
-  }
+/** A logger that keeps its lines. `logged(message)` returns the lines with this message. */
+function createRecorder() {
+  const { logger, lines, linesOf } = recordingLogger()
+  return { ...logger, lines, logged: linesOf }
 }
 
 const pending: (() => Promise<unknown>)[] = []

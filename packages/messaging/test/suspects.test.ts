@@ -1,13 +1,14 @@
+import { nullLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createSuspects } from '../src/suspects.ts'
-import { createRecorder, message } from './rig.ts'
+import { message } from './rig.ts'
 
 describe('suspects', () => {
   type Guilt = 'none' | 'suspected' | 'cost a channel alone'
   const GUILTS: readonly Guilt[] = ['none', 'suspected', 'cost a channel alone']
 
   function suspecting(guilts: readonly Guilt[]) {
-    const suspects = createSuspects(createRecorder())
+    const suspects = createSuspects(nullLogger)
     const messages = guilts.map((_, index) => message({ messageId: `${index}`, key: 'abc'.charAt(index % 3) }))
     for (const [index, one] of messages.entries()) {
       if (guilts[index] === 'suspected') suspects.blame([one], { alone: false, reason: '406' })
@@ -44,7 +45,7 @@ describe('suspects', () => {
   })
 
   it('become culprits only after a neighbour was confirmed, until no suspect is left', () => {
-    const suspects = createSuspects(createRecorder())
+    const suspects = createSuspects(nullLogger)
     const [bad, good, late] = [message(), message(), message()]
     suspects.blame([bad, good], { alone: false, reason: '406' })
     expect(suspects.blame([bad], { alone: true, reason: '406' })).to.equal(false)
@@ -59,7 +60,7 @@ describe('suspects', () => {
   })
 
   it('become at most 100 culprits before another neighbour has to be confirmed', () => {
-    const suspects = createSuspects(createRecorder())
+    const suspects = createSuspects(nullLogger)
     const all = Array.from({ length: 150 }, () => message())
     suspects.blame(all, { alone: false, reason: '406' })
     suspects.clear(message(), { confirmed: true })
@@ -72,7 +73,7 @@ describe('suspects', () => {
 
   it('are forgotten a minute after the last loss, as another relay may have published them', () => {
     let now = 0
-    const suspects = createSuspects(createRecorder(), () => now)
+    const suspects = createSuspects(nullLogger, () => now)
     suspects.blame([message()], { alone: false, reason: '406' })
     now = 60_000
     suspects.order([])
@@ -83,7 +84,7 @@ describe('suspects', () => {
   })
 
   it('are remembered up to a maximum number', () => {
-    const suspects = createSuspects(createRecorder())
+    const suspects = createSuspects(nullLogger)
     for (let round = 0; round < 30; round++)
       suspects.blame(
         Array.from({ length: 2_000 }, () => message()),

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { aMessage } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql, type Transaction } from 'kysely'
 import {
@@ -14,13 +14,7 @@ import {
 import { laneOf } from '../src/message.ts'
 import { createTestOutbox, type TestOutbox } from './test-outbox.ts'
 
-const message = (key: string, extra = {}) => ({
-  messageId: randomUUID(),
-  key,
-  topic: 'thing.happened',
-  payload: { key },
-  ...extra,
-})
+const message = (key: string, extra = {}) => aMessage({ key, payload: { key }, ...extra })
 
 describe('append to the outbox', () => {
   let outbox: TestOutbox

@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto'
-import { eventually } from '@cashflow/testing'
+import { aMessage, eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { sql } from 'kysely'
@@ -21,7 +20,7 @@ describe('floors', () => {
   it('move past deleted messages, so that their dead tuples are not read again', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
-    const news = () => ({ messageId: randomUUID(), key: 'a', topic: 't', payload: null })
+    const news = () => aMessage({ key: 'a', payload: null })
     const { rows } = await sql<{ last: string }>`select last_value::text as last from outbox_messages_id_seq`.execute(
       outbox.db,
     )
@@ -43,7 +42,7 @@ describe('floors', () => {
   it('are forgotten when a message is found below one of them, and kept otherwise', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
-    const lost = { messageId: randomUUID(), key: 'a', topic: 't', payload: 'lost' }
+    const lost = aMessage({ key: 'a', payload: 'lost' })
     await outbox.db.transaction().execute((tx) => appendMessages(tx, [lost]))
     const { rows } = await sql<{ lane: number; id: string }>`select lane, id from outbox_messages`.execute(outbox.db)
     const [{ lane, id } = { lane: 0, id: '0' }] = rows
@@ -65,7 +64,7 @@ describe('floors', () => {
       floors.observe(floors.view(), lane, { ...pass, xid, xmin: xmin ?? 0n, lastRead: BigInt(id) })
     const view = floors.view()
     expect(view[lane]?.floor).to.equal(BigInt(id))
-    await outbox.db.transaction().execute((tx) => appendMessages(tx, [{ ...lost, messageId: randomUUID() }]))
+    await outbox.db.transaction().execute((tx) => appendMessages(tx, [aMessage({ key: 'a' })]))
     expect(await verifyFloors(outbox.db, floors, signal)).to.equal(undefined)
     expect(floors.view()).to.equal(view)
   })
@@ -74,14 +73,12 @@ describe('floors', () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const late = await outbox.db.startTransaction().execute()
-    const held = { messageId: randomUUID(), key: 'a', topic: 't', payload: 'late' }
+    const held = aMessage({ key: 'a', payload: 'late' })
     await appendMessages(late, [held])
     const publisher = scriptedPublisher()
     const pass = () => runPass({ db: outbox.db, publisher, floors, topics: createTopics(), limits: LIMITS }, 0)
     for (let round = 0; round < 6; round += 1) {
-      await outbox.db
-        .transaction()
-        .execute((tx) => appendMessages(tx, [{ messageId: randomUUID(), key: 'a', topic: 't', payload: round }]))
+      await outbox.db.transaction().execute((tx) => appendMessages(tx, [aMessage({ key: 'a', payload: round })]))
       await pass()
     }
     await late.commit().execute()
@@ -94,8 +91,7 @@ describe('floors', () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const append = (payload: unknown) => {
-      const news = { messageId: randomUUID(), key: 'a', topic: 't', payload }
-      return outbox.db.transaction().execute((tx) => appendMessages(tx, [news]))
+      return outbox.db.transaction().execute((tx) => appendMessages(tx, [aMessage({ key: 'a', payload })]))
     }
     let refused = 8
     const publisher = scriptedPublisher(({ body }) => ({
@@ -112,12 +108,7 @@ describe('floors', () => {
   it('do not move past messages that the size limit kept back', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
-    const news = Array.from({ length: 40 }, () => ({
-      messageId: randomUUID(),
-      key: 'a',
-      topic: 't',
-      payload: 'x'.repeat(300),
-    }))
+    const news = Array.from({ length: 40 }, () => aMessage({ key: 'a', payload: 'x'.repeat(300) }))
     await outbox.db.transaction().execute((tx) => appendMessages(tx, news))
     const publisher = scriptedPublisher()
     // The first pass reads all messages; the size limit cuts the later passes short.

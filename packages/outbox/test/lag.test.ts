@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { aMessage } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { appendMessages, createTopics, outboxLagMs, promoteDue, scheduleMessages } from '../src/index.ts'
@@ -13,13 +13,7 @@ describe('outbox lag', () => {
   })
   afterEach(() => outbox.drop())
 
-  const messages = (count: number) =>
-    Array.from({ length: count }, (_, index) => ({
-      messageId: randomUUID(),
-      key: `key ${index}`,
-      topic: 'thing.happened',
-      payload: {},
-    }))
+  const messages = (count: number) => Array.from({ length: count }, () => aMessage())
   const schedule = (delayMs: number) =>
     outbox.db.transaction().execute((tx) => scheduleMessages(tx, messages(3), delayMs))
 

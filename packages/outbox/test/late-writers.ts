@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { aMessage } from '@cashflow/testing'
 import { type ControlledTransaction, sql } from 'kysely'
 import {
   appendMessages,
@@ -56,7 +56,7 @@ export function createWorld({ db, backlog }: TestOutbox) {
     const writer = writers.get(id) ?? { tx: await db.startTransaction().execute(), appended: [] }
     writers.set(id, writer)
     const topic = REFUSABLE.has(key) ? 'refusable' : 'taken'
-    const news = Array.from({ length: count }, () => ({ messageId: randomUUID(), key, topic, payload: null }))
+    const news = Array.from({ length: count }, () => aMessage({ key, topic }))
     await appendMessages(writer.tx, news)
     writer.appended.push(...news)
   }

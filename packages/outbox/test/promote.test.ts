@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { aMessage } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createTopics, type NewMessage, type OutboxMessage, promoteDue, scheduleMessages } from '../src/index.ts'
@@ -6,12 +6,7 @@ import { laneOf } from '../src/message.ts'
 import { createTestOutbox, type TestOutbox } from './test-outbox.ts'
 
 function messages(count: number): NewMessage[] {
-  return Array.from({ length: count }, (_, index) => ({
-    messageId: randomUUID(),
-    key: `key ${index}`,
-    topic: 'thing.happened',
-    payload: { index },
-  }))
+  return Array.from({ length: count }, (_, index) => aMessage({ key: `key ${index}`, payload: { index } }))
 }
 
 describe('promotion of scheduled messages', () => {

@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto'
-import { createTestDatabase, openPool } from '@cashflow/testing'
+import { aMessage, createTestDatabase, openPool } from '@cashflow/testing'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import type { NewMessage, OutboxMessage, OutboxTables, PassLimits, Publisher, PublishOutcome } from '../src/index.ts'
 
@@ -66,11 +65,5 @@ export function scriptedPublisher(
 
 /** Messages, each with its own key unless `extra` has one. */
 export function messages(count: number, extra: Partial<NewMessage> = {}): NewMessage[] {
-  return Array.from({ length: count }, (_, index) => ({
-    messageId: randomUUID(),
-    key: `key ${index}`,
-    topic: 'thing.happened',
-    payload: { index },
-    ...extra,
-  }))
+  return Array.from({ length: count }, (_, index) => aMessage({ key: `key ${index}`, payload: { index }, ...extra }))
 }

@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { type CreatePaymentInput, createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 
-export interface LoggedLine {
+interface LoggedLine {
   level: 'debug' | 'info' | 'warn' | 'error'
   message: string
   fields: Readonly<Record<string, unknown>>
@@ -9,7 +9,7 @@ export interface LoggedLine {
 
 type Log = (message: string, fields?: Readonly<Record<string, unknown>>) => void
 
-export interface TestLogger {
+interface TestLogger {
   debug: Log
   info: Log
   warn: Log
@@ -19,17 +19,19 @@ export interface TestLogger {
 /** A logger that discards all lines. */
 export const nullLogger: Readonly<TestLogger> = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** A logger that keeps all lines. `logged()` returns their messages. */
-export function recordingLogger(): { logger: TestLogger; lines: LoggedLine[]; logged(): string[] } {
+/** A logger that keeps all lines. `logged()` returns their messages, `linesOf(message)` the lines with this message. */
+export function recordingLogger() {
   const lines: LoggedLine[] = []
   const log =
     (level: LoggedLine['level']): Log =>
     (message, fields = {}) =>
       void lines.push({ level, message, fields })
+  const logger: TestLogger = { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
   return {
-    logger: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
+    logger,
     lines,
     logged: () => lines.map(({ message }) => message),
+    linesOf: (wanted: string) => lines.filter(({ message }) => message === wanted),
   }
 }
 
@@ -40,8 +42,8 @@ export function aPayment(input: Partial<CreatePaymentInput> = {}): ReturnType<ty
   return createPayment({ merchantId: DEFAULT_MERCHANT_ID, reference: id, money, at: new Date(), ...input, id })
 }
 
-/** An outbox message of the topic `test.created`. Its key is its id. */
+/** An outbox message of the topic `thing.happened`. Its key is its id. */
 export function aMessage<Fields extends object>(fields?: Fields) {
   const messageId = randomUUIDv7()
-  return { messageId, key: messageId, topic: 'test.created', payload: {}, ...fields }
+  return { messageId, key: messageId, topic: 'thing.happened', payload: {} as unknown, ...fields }
 }

@@ -1,11 +1,17 @@
 import { createDatabase, type Tables } from '@cashflow/db'
 import { appendMessages, createFloors, type NewMessage } from '@cashflow/outbox'
 import type { Component } from '@cashflow/runtime'
-import { createTestDatabase, createUnreadableRows, eventually, openClient, type TestDatabase } from '@cashflow/testing'
+import {
+  createTestDatabase,
+  createUnreadableRows,
+  eventually,
+  openClient,
+  recordingLogger,
+  type TestDatabase,
+} from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createBacklogWatch } from '../src/backlog-watch.ts'
-import { createRecorder } from './recorder.ts'
 import { news } from './relay-rig.ts'
 
 const WAIT = 'messages wait in the outbox'
@@ -18,7 +24,7 @@ describe('backlog watch', () => {
   let admin: Kysely<Tables>
   let operator: Awaited<ReturnType<typeof openClient>>
   let watch: Component
-  const { lines, logger, linesOf } = createRecorder()
+  const { lines, logger, linesOf } = recordingLogger()
   const logged = (message: string) =>
     eventually(() => {
       const found = linesOf(message)

@@ -7,6 +7,7 @@ import {
   nullLogger,
   type PrivatePostgres,
   query,
+  recordingLogger,
   startPrivatePostgres,
   startTcpProxy,
   type TcpProxy,
@@ -14,7 +15,6 @@ import {
 } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createListener } from '../src/listener.ts'
-import { createRecorder } from './recorder.ts'
 
 /** A listener, not started yet, that counts its calls. */
 function listenTo(url: string, logger: Logger) {
@@ -75,7 +75,7 @@ describe('listener of a relay that loses its session', () => {
   })
 
   it('warns once a minute while it cannot listen, and logs when it can again', async () => {
-    const { lines, logger } = createRecorder()
+    const { lines, logger } = recordingLogger()
     const heard = listenTo(proxy.url, logger)
     proxy.cut()
     await heard.listener.start(new AbortController().signal)

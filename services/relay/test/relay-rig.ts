@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { createDatabase, type Tables } from '@cashflow/db'
 import { appendMessages, type NewMessage } from '@cashflow/outbox'
 import {
+  aMessage,
   createTestDatabase,
   createTestVhost,
   nullLogger,
@@ -72,11 +72,7 @@ export async function createRelayRig(
 }
 
 export function news(count: number, extra: Partial<NewMessage> = {}): NewMessage[] {
-  return Array.from({ length: count }, (_, index) => ({
-    messageId: randomUUID(),
-    key: `key ${index % 50}`,
-    topic: 'payment.created',
-    payload: { index },
-    ...extra,
-  }))
+  return Array.from({ length: count }, (_, index) =>
+    aMessage({ key: `key ${index % 50}`, topic: 'payment.created', payload: { index }, ...extra }),
+  )
 }

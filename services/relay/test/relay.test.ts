@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { createDatabase, type Database } from '@cashflow/db'
 import { createConnection, createConsumer, createPublisher, type Delivery, workQueue } from '@cashflow/messaging'
@@ -10,8 +9,17 @@ import {
   type OutboxMessage,
   scheduleMessages,
 } from '@cashflow/outbox'
-import type { Component, LogFields } from '@cashflow/runtime'
-import { createTestDatabase, createTestVhost, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
+import type { Component } from '@cashflow/runtime'
+import {
+  aMessage,
+  createTestDatabase,
+  createTestVhost,
+  eventually,
+  query,
+  recordingLogger,
+  type TestDatabase,
+  type TestVhost,
+} from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createListener } from '../src/listener.ts'
@@ -24,9 +32,7 @@ describe('relay', () => {
   let db: Database
   let components: Component[]
   let received: Delivery[]
-  const lines: { message: string; fields: LogFields }[] = []
-  const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
-  const logger = { debug: write, info: write, warn: write, error: write }
+  const { lines, logger, logged } = recordingLogger()
   const topology = workQueue({ queue: 'payments', topics: ['payment.created', 'payment.retry'] })
 
   beforeEach(async () => {
@@ -75,14 +81,10 @@ describe('relay', () => {
   }
 
   function news(count: number, extra: Partial<NewMessage> = {}): NewMessage[] {
-    return Array.from({ length: count }, (_, index) => ({
-      messageId: randomUUID(),
-      key: `key ${index % 50}`,
-      topic: 'payment.created',
-      payload: { index },
-      headers: { 'x-request-id': `r-${index}` },
-      ...extra,
-    }))
+    return Array.from({ length: count }, (_, index) => {
+      const fields = { key: `key ${index % 50}`, topic: 'payment.created', payload: { index } }
+      return aMessage({ ...fields, headers: { 'x-request-id': `r-${index}` }, ...extra })
+    })
   }
   /** Returns a key whose messages are in this lane. */
   const keyIn = (lane: number) =>
@@ -207,7 +209,7 @@ describe('relay', () => {
     const { name } = vhost
     await vhost.drop()
     await startRelay()
-    await eventually(() => expect(lines.map(({ message }) => message)).to.include('waiting for RabbitMQ'))
+    await eventually(() => expect(logged()).to.include('waiting for RabbitMQ'))
     const { rows } = await sql<{ count: number }>`
       select count(*)::int from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`.execute(
       db,
@@ -235,17 +237,15 @@ describe('relay', () => {
     await startRelay()
     await append(news(3, { topic: 'payment.succeeded', mandatory: false }))
     await eventually(async () => expect(await backlog()).to.equal(0))
-    expect(lines.map(({ message }) => message)).to.not.include('message unroutable, tried again later')
+    expect(logged()).to.not.include('message unroutable, tried again later')
   })
 
   it('publishes again after the database has ended all its sessions', async () => {
     await Promise.all([startConsumer(), startRelay({ listen: true })])
     await append(news(5))
     await eventually(() => expect(new Set(ids()).size).to.equal(5))
-    const admin = createDatabase({ url: database.url, applicationName: 'admin', poolMax: 1, logger })
-    await sql`select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and pid <> pg_backend_pid()`.execute(admin)
-    await admin.destroy()
+    const others = 'datname = current_database() and pid <> pg_backend_pid()'
+    await query(database.url, `select pg_terminate_backend(pid) from pg_stat_activity where ${others}`)
     await eventually(() => append(news(5)))
     await eventually(() => expect(new Set(ids()).size).to.be.at.least(10))
   })

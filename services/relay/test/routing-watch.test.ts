@@ -1,9 +1,8 @@
 import { connectionComponent, createConnection, createConsumer, createPublisher, workQueue } from '@cashflow/messaging'
 import type { Component } from '@cashflow/runtime'
-import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
+import { createTestVhost, eventually, recordingLogger, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createRoutingWatch } from '../src/routing-watch.ts'
-import { createRecorder } from './recorder.ts'
 
 const UNREAD = 'no worker consumes the queue that this relay publishes to, its messages wait'
 const READ = 'a worker consumes the queue that this relay publishes to'
@@ -11,7 +10,7 @@ const READ = 'a worker consumes the queue that this relay publishes to'
 describe('routing watch of a relay', () => {
   let vhost: TestVhost
   let components: Component[]
-  const { lines, logger, linesOf } = createRecorder()
+  const { lines, logger, linesOf } = recordingLogger()
   beforeEach(async () => {
     vhost = await createTestVhost()
     components = []

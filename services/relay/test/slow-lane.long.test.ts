@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { createDatabase, type Tables } from '@cashflow/db'
 import { createFloors, LANES, type OutboxMessage, scheduleMessages } from '@cashflow/outbox'
-import type { Component, LogFields } from '@cashflow/runtime'
-import { createUnreadableRows, eventually } from '@cashflow/testing'
+import type { Component } from '@cashflow/runtime'
+import { createUnreadableRows, eventually, recordingLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createRelay } from '../src/relay.ts'
@@ -15,9 +15,7 @@ describe('relay with a slow or unreadable lane', () => {
   let relay: Component | undefined
   let own: Kysely<Tables> | undefined
   let published: OutboxMessage[]
-  const lines: { message: string; fields: LogFields }[] = []
-  const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
-  const logger = { debug() {}, info: write, warn: write, error: write }
+  const { lines, logger } = recordingLogger()
   beforeEach(async () => {
     rig = await createRelayRig()
     published = []

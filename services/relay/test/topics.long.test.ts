@@ -9,8 +9,15 @@ import {
   workQueue,
 } from '@cashflow/messaging'
 import { appendMessages, createFloors, createNotifier, type NewMessage } from '@cashflow/outbox'
-import type { Component, LogFields } from '@cashflow/runtime'
-import { createTestDatabase, createTestVhost, eventually, type TestDatabase, type TestVhost } from '@cashflow/testing'
+import type { Component } from '@cashflow/runtime'
+import {
+  createTestDatabase,
+  createTestVhost,
+  eventually,
+  recordingLogger,
+  type TestDatabase,
+  type TestVhost,
+} from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createListener } from '../src/listener.ts'
@@ -31,9 +38,7 @@ describe('a topic that was added as docs/extending.md says', () => {
   let received: { delivery: Delivery; at: number }[]
   /** How many receipts relays have tried to publish. */
   let tries: number
-  const lines: { message: string; fields: LogFields }[] = []
-  const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
-  const logger = { debug() {}, info: write, warn: write, error: write }
+  const { lines, logger, linesOf } = recordingLogger()
 
   before(async () => {
     recipe = await readRecipe()
@@ -132,7 +137,6 @@ describe('a topic that was added as docs/extending.md says', () => {
   }
   const count = async (table: 'outbox_messages' | 'outbox_scheduled') =>
     (await sql<{ count: number }>`select count(*)::int as count from ${sql.table(table)}`.execute(db)).rows[0]?.count
-  const said = (message: string) => lines.filter((line) => line.message === message)
   const idsOf = (messages: readonly NewMessage[]) => new Set(messages.map(({ messageId }) => messageId))
 
   /** @returns when the last of them came */
@@ -178,7 +182,7 @@ describe('a topic that was added as docs/extending.md says', () => {
     await append(all)
     await startRelay()
     // The broker may be full as a whole: they stay.
-    await eventually(() => expect(said('messages refused, tried again later')).to.have.length.above(5), PATIENTLY)
+    await eventually(() => expect(linesOf('messages refused, tried again later')).to.have.length.above(5), PATIENTLY)
     expect(await count('outbox_messages')).to.equal(6_000)
     for (let round = 0; round < 20; round += 1) {
       const [payment] = news(1, { key: `key ${round}` }) as [NewMessage]
@@ -206,7 +210,7 @@ describe('a topic that was added as docs/extending.md says', () => {
     await consume(recipe.topology)
     console.log(`      2,000 receipts were published in ${Math.round((await arrived(all)) - roomAt)} ms`)
     await eventually(async () => expect(await count('outbox_scheduled')).to.equal(0))
-    expect(said('topic refused').map(({ fields }) => fields.topic)).to.deep.equal(['receipt.requested'])
-    expect(said('topic accepted again').map(({ fields }) => fields.topic)).to.deep.equal(['receipt.requested'])
+    expect(linesOf('topic refused').map(({ fields }) => fields.topic)).to.deep.equal(['receipt.requested'])
+    expect(linesOf('topic accepted again').map(({ fields }) => fields.topic)).to.deep.equal(['receipt.requested'])
   }).timeout(180_000)
 })

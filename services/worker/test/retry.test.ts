@@ -1,18 +1,17 @@
+import { recordingLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { retryWhileUnavailable } from '../src/retry.ts'
 
 const withCode = (code: string) => Object.assign(new Error(`error ${code}`), { code })
 
 describe('retryWhileUnavailable', () => {
-  let lines: string[]
+  const { logger, lines, logged } = recordingLogger()
   beforeEach(() => {
-    lines = []
+    lines.length = 0
   })
 
   /** Runs work that fails with these codes, one after another, then succeeds. Each attempt takes `tookMs`. */
   async function attempt(codes: string[], { tookMs = 0 } = {}): Promise<{ attempts: number; outcome: string }> {
-    const log = (message: string) => void lines.push(message)
-    const logger = { debug: log, info: log, warn: log, error: log }
     let attempts = 0
     let passedMs = 0
     const work = async () => {
@@ -55,6 +54,6 @@ describe('retryWhileUnavailable', () => {
   it('logs that the database is away only when it gave no answer', async () => {
     await attempt(['ECONNRESET', '57P03', '57014', 'XX000', '40001'])
     const [away, failed] = ['database away, trying again', 'statement failed, trying again']
-    expect(lines).to.deep.equal([away, away, failed, failed, failed])
+    expect(logged()).to.deep.equal([away, away, failed, failed, failed])
   })
 })

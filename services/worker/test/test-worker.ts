@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto'
 import { createDatabase, insertPayments, type Tables } from '@cashflow/db'
-import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import type { Delivery } from '@cashflow/messaging'
 import type { LogFields, Logger } from '@cashflow/runtime'
 import {
+  aPayment,
   createTestDatabase,
   eventually,
+  recordingLogger,
   type ScriptedServer,
   type ServiceProcess,
   startService,
@@ -23,7 +23,7 @@ export interface TestWorker {
   db: Kysely<Tables>
   database: TestDatabase
   logger: Logger
-  lines: { message: string; fields: LogFields }[]
+  lines: { level: string; message: string; fields: LogFields }[]
   /** Messages of the log lines. */
   logged(): string[]
   /** Creates a PENDING payment by the request r-1, and returns its id. */
@@ -39,29 +39,18 @@ export interface TestWorker {
 /** Creates what a worker needs: a database for its payments, and a logger that collects the lines. */
 export async function createTestWorker(poolMax = 20, given?: TestDatabase): Promise<TestWorker> {
   const database = given ?? (await createTestDatabase())
-  const lines: TestWorker['lines'] = []
-  const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
-  const logger = { debug: write, info: write, warn: write, error: write }
+  const { logger, lines, logged } = recordingLogger()
   const db = createDatabase({ url: database.url, applicationName: 'test', poolMax, logger })
   return {
     db,
     database,
     logger,
     lines,
-    logged: () => lines.map(({ message }) => message),
+    logged,
     async pending() {
-      const money = { amountMinor: 100n, currency: 'USD' as const }
-      const id = randomUUID()
-      const { payment, event } = createPayment({
-        id,
-        merchantId: DEFAULT_MERCHANT_ID,
-        reference: id,
-        money,
-        at: new Date(),
-      })
-      const created = { payment, event, requestId: 'r-1', messages: [] }
+      const created = { ...aPayment(), requestId: 'r-1', messages: [] }
       await db.transaction().execute((tx) => insertPayments(tx, [created], { redriveAfterMs: 60_000 }))
-      return id
+      return created.payment.id
     },
     row: (id) => db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirstOrThrow(),
     set: async (id, assignments) =>

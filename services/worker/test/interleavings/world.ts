@@ -1,9 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { defined } from '@cashflow/async'
 import { insertPayments, type Tables } from '@cashflow/db'
-import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { appendMessages, createFloors, createTopics, promoteDue, runPass } from '@cashflow/outbox'
-import { nullLogger } from '@cashflow/testing'
+import { aMessage, aPayment, nullLogger } from '@cashflow/testing'
 import { type Kysely, sql } from 'kysely'
 import { createBatches } from '../../src/batches.ts'
 import { processPayment } from '../../src/process-payment.ts'
@@ -222,21 +220,10 @@ function taking<Item>(list: readonly Item[], then: Item): () => Item {
   return () => list[at++] ?? then
 }
 
-const retryOf = (key: string) => ({
-  messageId: randomUUID(),
-  key,
-  topic: 'payment.retry',
-  payload: { payment_id: key },
-})
+const retryOf = (key: string) => aMessage({ key, topic: 'payment.retry', payload: { payment_id: key } })
 
 async function storePayment(db: Kysely<Tables>): Promise<string> {
-  const { payment, event } = createPayment({
-    id: randomUUID(),
-    merchantId: DEFAULT_MERCHANT_ID,
-    reference: randomUUID(),
-    money: { amountMinor: 100n, currency: 'USD' },
-    at: new Date(),
-  })
+  const { payment, event } = aPayment()
   const messages = [{ ...retryOf(payment.id), topic: event.type }]
   const created = { payment, event, requestId: 'r', messages }
   await db.transaction().execute((tx) => insertPayments(tx, [created], { redriveAfterMs: 60_000 }))

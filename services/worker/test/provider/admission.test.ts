@@ -1,18 +1,11 @@
 import { setImmediate } from 'node:timers/promises'
-import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
-import { nullLogger } from '@cashflow/testing'
+import { aPayment, nullLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Admission, createAdmission, type Permit } from '../../src/provider/admission.ts'
 import { createBreaker } from '../../src/provider/breaker.ts'
 import type { ProviderAnswer } from '../../src/provider/provider.ts'
 
-const { payment } = createPayment({
-  id: '0197f3c0-0000-7000-8000-0123456789ab',
-  merchantId: DEFAULT_MERCHANT_ID,
-  reference: 'REF-1',
-  money: { amountMinor: 1n, currency: 'ETB' },
-  at: new Date(),
-})
+const { payment } = aPayment()
 const never = new AbortController().signal
 
 describe('admission of two charges at the same time', () => {

@@ -1,7 +1,5 @@
-import { randomUUID } from 'node:crypto'
-import { createPayment, DEFAULT_MERCHANT_ID, type Payment } from '@cashflow/domain'
-import type { LogFields } from '@cashflow/runtime'
-import { eventually } from '@cashflow/testing'
+import type { Payment } from '@cashflow/domain'
+import { aPayment, eventually, recordingLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Admission, Permit } from '../../src/provider/admission.ts'
 import { createBreaker } from '../../src/provider/breaker.ts'
@@ -15,23 +13,15 @@ const REJECTED: ProviderAnswer = { outcome: 'rejected', reason: 'HTTP 403' }
 const REFUSES = 'provider refuses our requests, nothing is claimed'
 const OPEN_MS = 150
 const never = new AbortController().signal
-
-function newPayment(): Payment {
-  const money = { amountMinor: 1n, currency: 'ETB' as const }
-  const id = randomUUID()
-  return createPayment({ id, merchantId: DEFAULT_MERCHANT_ID, reference: id, money, at: new Date() }).payment
-}
+const newPayment = () => aPayment().payment
 
 describe('circuit breaker of a provider that refuses payments', () => {
-  let lines: { message: string; fields: LogFields }[]
+  const { logger, lines, logged } = recordingLogger()
   let answers: (payment: Payment) => ProviderAnswer | Promise<ProviderAnswer>
   let breaker: Admission
-  const logged = () => lines.map(({ message }) => message)
 
   function create(openMs = OPEN_MS): void {
-    lines = []
-    const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
-    const logger = { debug: write, info: write, warn: write, error: write }
+    lines.length = 0
     const provider = { charge: async (payment: Payment) => await answers(payment) }
     breaker = createBreaker({ provider, logger, failuresMax: 3, openMs })
   }
@@ -54,14 +44,18 @@ describe('circuit breaker of a provider that refuses payments', () => {
     for (const payment of [a, b, a]) await attempt(REFUSED, payment)
     expect(lines).to.deep.equal([])
     await attempt(REFUSED)
-    expect(lines).to.deep.equal([{ message: REFUSES, fields: { reason: 'HTTP 400', wait_ms: OPEN_MS / 50 } }])
+    expect(lines).to.deep.equal([
+      { level: 'error', message: REFUSES, fields: { reason: 'HTTP 400', wait_ms: OPEN_MS / 50 } },
+    ])
     await attempt(APPROVED)
     expect(logged()).to.deep.equal([REFUSES, 'provider is back'])
   })
 
   it('opens at once after a 403', async () => {
     await attempt(REJECTED)
-    expect(lines).to.deep.equal([{ message: REFUSES, fields: { reason: 'HTTP 403', wait_ms: OPEN_MS } }])
+    expect(lines).to.deep.equal([
+      { level: 'error', message: REFUSES, fields: { reason: 'HTTP 403', wait_ms: OPEN_MS } },
+    ])
   })
 
   it('adds to a refusal whether other payments were answered', async () => {

@@ -1,20 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
 import { defined } from '@cashflow/async'
-import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
-import type { LogFields } from '@cashflow/runtime'
-import { eventually } from '@cashflow/testing'
+import { aPayment, eventually, recordingLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Admission, Permit } from '../../src/provider/admission.ts'
 import { createBreaker } from '../../src/provider/breaker.ts'
 import type { Provider, ProviderAnswer } from '../../src/provider/provider.ts'
 
-const { payment } = createPayment({
-  id: '0197f3c0-0000-7000-8000-0123456789ab',
-  merchantId: DEFAULT_MERCHANT_ID,
-  reference: 'REF-1',
-  money: { amountMinor: 1n, currency: 'ETB' },
-  at: new Date(),
-})
+const { payment } = aPayment()
 const APPROVED: ProviderAnswer = { outcome: 'approved' }
 const DECLINED: ProviderAnswer = { outcome: 'declined', failureCode: 'no' }
 const UNKNOWN: ProviderAnswer = { outcome: 'unknown', reason: 'HTTP 503' }
@@ -23,16 +15,13 @@ const OPEN_MS = 150
 const FIRST = { attempts: 0, pending: false, leaseEnd: { passed: () => false } }
 
 describe('circuit breaker', () => {
-  let lines: { message: string; fields: LogFields }[]
+  const { logger, lines, logged } = recordingLogger()
   let charge: () => Promise<ProviderAnswer>
   let breaker: Admission
   const never = new AbortController().signal
-  const logged = () => lines.map(({ message }) => message)
 
   function create(provider: Provider, { openMs = OPEN_MS, probeClaimMs = 10_000 } = {}): Admission {
-    lines = []
-    const write = (message: string, fields: LogFields = {}) => lines.push({ message, fields })
-    const logger = { debug: write, info: write, warn: write, error: write }
+    lines.length = 0
     return createBreaker({ provider, logger, failuresMax: 3, openMs, probeClaimMs })
   }
 
@@ -74,6 +63,7 @@ describe('circuit breaker', () => {
     await open()
     expect(lines).to.deep.equal([
       {
+        level: 'error',
         message: 'provider is away, nothing is claimed',
         fields: { reason: 'HTTP 503', wait_ms: OPEN_MS },
       },
@@ -93,6 +83,7 @@ describe('circuit breaker', () => {
     await attempt(REJECTED)
     expect(lines).to.deep.equal([
       {
+        level: 'error',
         message: 'provider refuses our requests, nothing is claimed',
         fields: { reason: 'HTTP 401', wait_ms: OPEN_MS },
       },

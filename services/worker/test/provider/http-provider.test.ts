@@ -1,5 +1,5 @@
-import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
-import { answer, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
+import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { answer, aPayment, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createHttpProvider } from '../../src/provider/http-provider.ts'
 import { attemptCharge } from '../../src/provider/provider.ts'
@@ -7,12 +7,10 @@ import { createTimeLimit } from '../../src/time-limit.ts'
 import { createFreezer, type Freezer } from '../freezer.ts'
 
 const ID = '0197f3c0-0000-7000-8000-0123456789ab'
-const { payment } = createPayment({
+const { payment } = aPayment({
   id: ID,
-  merchantId: DEFAULT_MERCHANT_ID,
   reference: 'REF-1 é',
   money: { amountMinor: 999_999_999_999_999n, currency: 'ETB' },
-  at: new Date(),
 })
 const LEASE_MS = 70_000
 const APPROVED = { status: 'approved' }

@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { aPayment } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createHttpProvider } from '../../src/provider/http-provider.ts'
 import { attemptCharge } from '../../src/provider/provider.ts'
@@ -38,13 +37,7 @@ describe('adapter in docs/provider.md', () => {
   })
 
   const paymentOf = (amountMinor: bigint) =>
-    createPayment({
-      id: randomUUID(),
-      merchantId: DEFAULT_MERCHANT_ID,
-      reference: 'REF-1',
-      money: { amountMinor, currency: 'USD' },
-      at: new Date(),
-    }).payment
+    aPayment({ reference: 'REF-1', money: { amountMinor, currency: 'USD' } }).payment
 
   for (const [amountMinor, expected] of [
     [10_050n, { outcome: 'approved' }],

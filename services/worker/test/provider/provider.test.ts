@@ -1,27 +1,19 @@
-import { createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { aPayment, recordingLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createProvider, createSimulatedProvider } from '../../src/provider/create-provider.ts'
 import { attemptCharge, type Earlier, type Provider } from '../../src/provider/provider.ts'
 import { createTimeLimit } from '../../src/time-limit.ts'
 
-const { payment } = createPayment({
-  id: '0197f3c0-0000-7000-8000-0123456789ab',
-  merchantId: DEFAULT_MERCHANT_ID,
-  reference: 'REF-1',
-  money: { amountMinor: 1n, currency: 'ETB' },
-  at: new Date(),
-})
+const { payment } = aPayment()
 const leaseEnd = createTimeLimit(60_000)
 const FIRST = { attempts: 0, pending: false }
 
 describe('createProvider', () => {
   it('logs at the start that no money moves, or where payments are charged', () => {
-    const lines: unknown[][] = []
-    const log = (level: string) => (message: string, fields?: object) => void lines.push([level, message, fields])
-    const logger = { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
+    const { logger, lines } = recordingLogger()
     createProvider({ kind: 'simulated', delayMs: 0, successRate: 0.7 }, logger)
     createProvider({ kind: 'http', url: 'https://pay.internal/charges', token: 'hunter2' }, logger)
-    expect(lines).to.deep.equal([
+    expect(lines.map(({ level, message, fields }) => [level, message, fields])).to.deep.equal([
       ['warn', 'the provider is simulated: no money moves, and chance settles each payment', { success_rate: 0.7 }],
       ['info', 'payments are charged at the HTTP provider', { url: 'https://pay.internal/charges' }],
     ])
