@@ -25,7 +25,7 @@ export async function freePorts(count: number): Promise<number[]> {
     const server = held.has(port) ? undefined : await hold(port, HOST)
     if (server) held.set(port, server)
   }
-  await Promise.all([...held.values()].map(release))
+  await Promise.all([...held.values()].map((server) => server[Symbol.asyncDispose]()))
   if (held.size < count) throw new Error(`too few free TCP ports on ${HOST} between ${LOWEST} and ${HIGHEST}`)
   return [...held.keys()]
 }
@@ -38,9 +38,8 @@ export async function freePort(): Promise<number> {
 /** Tries all interfaces too: a server on 0.0.0.0:5432 also answers on 127.0.0.1:5432. */
 export async function isPortFree(port: number): Promise<boolean> {
   for (const host of [HOST, '0.0.0.0']) {
-    const server = await hold(port, host)
+    await using server = await hold(port, host)
     if (!server) return false
-    await release(server)
   }
   return true
 }
@@ -75,8 +74,4 @@ function hold(port: number, host: string): Promise<Server | undefined> {
     server.once('error', () => resolve(undefined))
     server.listen({ port, host, exclusive: true }, () => resolve(server))
   })
-}
-
-function release(server: Server): Promise<void> {
-  return new Promise((resolve) => server.close(() => resolve()))
 }

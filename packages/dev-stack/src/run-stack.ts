@@ -3,7 +3,7 @@ import { styleText } from 'node:util'
 import { defined } from '@cashflow/async'
 import { redact } from '@cashflow/runtime'
 import type { StackOptions } from './stack/context.ts'
-import { type Stack, startStack } from './stack/stack.ts'
+import { startStack } from './stack/stack.ts'
 import type { StackFile } from './stack/state-folder.ts'
 import { onStopSignals } from './stack/stop-signals.ts'
 
@@ -23,23 +23,15 @@ export async function runStack(options: RunOptions): Promise<void> {
     },
     kill: () => process.exit(1), // Kills the registered processes too (state-folder.ts).
   })
-  const stack = await start({ ...options, signal: stopping.signal })
+  const stack = await startStack({ ...options, signal: stopping.signal }).catch((error) => {
+    if (!stopping.signal.aborted) throw error
+  })
   if (!stack) return
   show(summary(stack.file()))
   printer.release()
   if (!stopping.signal.aborted) await once(stopping.signal, 'abort')
   await stack.stop()
   say('everything is stopped')
-}
-
-/** Returns undefined if a signal ended the attempt. */
-async function start(options: StackOptions): Promise<Stack | undefined> {
-  try {
-    return await startStack(options)
-  } catch (error) {
-    if (options.signal.aborted) return undefined
-    throw error
-  }
 }
 
 /** The table at the end of the start. It hides the passwords of servers that the settings name. */

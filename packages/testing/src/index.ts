@@ -1,5 +1,5 @@
 export { eventually } from '@cashflow/async'
-export { type Management, management, openClient, openPool, query } from '@cashflow/dev-stack'
+export { management, openClient, openPool, query } from '@cashflow/dev-stack'
 export { withDatabase } from './addresses.ts'
 export * as amqp from './amqp/bytes.ts'
 export { HOSTILE_PROPERTIES } from './amqp/hostile-properties.ts'
@@ -14,13 +14,9 @@ export { type PostgresTrio, startPostgresTrio, urlOfHosts } from './postgres-tri
 export { type PrivatePostgres, startPrivatePostgres } from './private-postgres.ts'
 export { type RabbitmqCluster, startRabbitmqCluster } from './rabbitmq-cluster.ts'
 export type { RabbitmqClusterNode } from './rabbitmq-cluster-node.ts'
-export {
-  type ReplicatedPostgres,
-  type ReplicatedPostgresOptions,
-  startReplicatedPostgres,
-} from './replicated-postgres.ts'
+export { type ReplicatedPostgres, startReplicatedPostgres } from './replicated-postgres.ts'
 export { documentedSettings, REPOSITORY } from './repository.ts'
-export { answer, type Script, type ScriptedServer, type SeenRequest, startScriptedServer } from './scripted-server.ts'
+export { answer, type Script, type ScriptedServer, startScriptedServer } from './scripted-server.ts'
 export { type LogLine, type ServiceProcess, startService } from './service-process.ts'
 export { startStopwatch } from './stopwatch.ts'
 export { startTcpProxy, type TcpProxy } from './tcp-proxy/tcp-proxy.ts'

@@ -2,18 +2,15 @@ import { globSync } from 'node:fs'
 import { errorMessage } from '@cashflow/async'
 import { fetchDebianPackage } from '@cashflow/dev-stack'
 
-export interface DownloadOptions {
-  log?: (line: string) => void
-  signal?: AbortSignal
-}
-
 /**
  * Finds the library that, in LD_PRELOAD, gives a process another time (FAKETIME="+1h"). It is installed, or else
  * Debian's, which apt-get downloads. The variant is that for processes with threads, such as Node's.
  *
  * @returns undefined where there is neither
  */
-export async function fetchLibfaketime(options: DownloadOptions = {}): Promise<string | undefined> {
+export async function fetchLibfaketime(
+  options: Parameters<typeof fetchDebianPackage>[1] = {},
+): Promise<string | undefined> {
   const installed = find('/usr')
   if (installed) return installed
   try {

@@ -1,36 +1,19 @@
 import { defined, eventually } from '@cashflow/async'
 import { openPool } from '@cashflow/dev-stack'
-import type pg from 'pg'
 import { type ServiceProcess, startService } from './service-process.ts'
 import { createTestDatabase, type TestDatabase } from './test-database.ts'
 import { createTestVhost, type TestVhost } from './test-vhost.ts'
 
 export type Role = 'api' | 'relay' | 'worker'
 
-/** The real services as processes, on their own database and vhost. */
-export interface Pipeline {
-  readonly db: pg.Pool
-  readonly processes: Record<Role, ServiceProcess[]>
-  /** Starts another process, with settings in addition to the pipeline's, and with arguments for Node. */
-  start(role: Role, settings?: Record<string, string>, nodeArguments?: readonly string[]): Promise<ServiceProcess>
-  /** Creates a payment at one of the APIs, in turn, and returns the answer. */
-  post(reference: string, headers?: Record<string, string>): Promise<{ status: number; id: string }>
-  /** Publishes a message to the work queue as an operator does in the management UI. */
-  publish(body: string): Promise<void>
-  /** Ready and unacknowledged messages of a queue, by default the work queue. */
-  queueDepth(queue?: string): Promise<number>
-  /** Removes the ready messages of the work queue, as a broker that loses its disk does. */
-  purge(): Promise<void>
-  /** Takes the next message of the work queue and requeues it, as RabbitMQ does when a consumer dies. */
-  requeueOne(): Promise<void>
-  stop(): Promise<void>
-}
+export type Pipeline = Awaited<ReturnType<typeof startPipeline>>
 
+/** Starts the real services as processes, on their own database and vhost. */
 export async function startPipeline(
   sizes: Record<Role, number>,
   settings: Record<string, string> = {},
   servers: { database?: Pick<TestDatabase, 'url' | 'drop'>; vhost?: TestVhost } = {},
-): Promise<Pipeline> {
+) {
   const { database = await createTestDatabase(), vhost = await createTestVhost() } = servers
   const db = openPool(database.url, { max: 4 })
   const env = { DATABASE_URL: database.url, RABBITMQ_URL: vhost.url, PORT: '0', PROVIDER_DELAY_MS: '0', ...settings }
@@ -38,6 +21,7 @@ export async function startPipeline(
   const urls: string[] = []
   let turn = 0
 
+  /** Starts another process, with settings in addition to the pipeline's, and with arguments for Node. */
   async function start(role: Role, extra: Record<string, string> = {}, nodeArguments: readonly string[] = []) {
     const service = startService(role, { ...env, ...extra }, nodeArguments)
     processes[role].push(service)
@@ -52,25 +36,30 @@ export async function startPipeline(
     db,
     processes,
     start,
-    post(reference, headers = {}) {
+    /** Creates a payment at one of the APIs, in turn, and returns the answer. */
+    post(reference: string, headers: Record<string, string> = {}) {
       turn += 1
       return postTo(defined(urls[turn % urls.length], 'running API'), reference, headers)
     },
-    async publish(body) {
+    /** Publishes a message to the work queue as an operator does in the management UI. */
+    async publish(body: string) {
       const message = { properties: {}, routing_key: 'payments', payload: body, payload_encoding: 'string' }
       const { request } = vhost.management
       const answer = await request('POST', `/exchanges/${vhost.name}/amq.default/publish`, message)
       if (!(answer as { routed: boolean }).routed) throw new Error('there is no work queue')
     },
+    /** Ready and unacknowledged messages of a queue, by default the work queue. */
     async queueDepth(queue = 'payments') {
       const { messages } = (await vhost.management.request('GET', `/queues/${vhost.name}/${queue}`)) as {
         messages?: number
       }
       return messages ?? Number.NaN
     },
+    /** Removes the ready messages of the work queue, as a broker that loses its disk does. */
     async purge() {
       await vhost.management.request('DELETE', `/queues/${vhost.name}/payments/contents`)
     },
+    /** Takes the next message of the work queue and requeues it, as RabbitMQ does when a consumer dies. */
     async requeueOne() {
       const options = { count: 1, ackmode: 'reject_requeue_true', encoding: 'auto' }
       await vhost.management.request('POST', `/queues/${vhost.name}/payments/get`, options)

@@ -7,24 +7,10 @@ import { withDatabase } from './addresses.ts'
 import { makeSynchronous, type Standby, startStandby } from './postgres-standby.ts'
 import { createMigrated } from './test-database.ts'
 
-/** A primary and its two standbys. Each has a migrated database, and each COMMIT waits for one standby. */
-export interface PostgresTrio {
-  /** The database's URL on each server. At first the primary is the first one. */
-  readonly urls: readonly [string, string, string]
-  /** The same database as one URL with several hosts. */
-  readonly url: string
-  /** Begins a planned switchover: the primary runs on, and accepts only reads. */
-  fence(): Promise<void>
-  /**
-   * Promotes the second server, which has all commits of the first one, and makes the third one its standby. The first
-   * server runs on and accepts writes, but no standby confirms its COMMITs.
-   */
-  promote(): Promise<void>
-  query(server: number, text: string): Promise<Record<string, unknown>[]>
-  stop(): Promise<void>
-}
+export type PostgresTrio = Awaited<ReturnType<typeof startPostgresTrio>>
 
-export async function startPostgresTrio(): Promise<PostgresTrio> {
+/** Starts a primary and its two standbys. Each has a migrated database, and each COMMIT waits for one standby. */
+export async function startPostgresTrio() {
   const root = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
   const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })]
   const stop = async () => {
@@ -52,17 +38,24 @@ export async function startPostgresTrio(): Promise<PostgresTrio> {
   }
 }
 
-function trioOf(primary: PostgresServer, standbys: readonly [Standby, Standby]): Omit<PostgresTrio, 'stop'> {
+function trioOf(primary: PostgresServer, standbys: readonly [Standby, Standby]) {
   const [second, third] = standbys
   const servers = [primary, second.server, third.server] as const
   const urls = servers.map(({ url }) => withDatabase(url, 'payments')) as [string, string, string]
   return {
+    /** The database's URL on each server. At first the primary is the first one. */
     urls,
+    /** The same database as one URL with several hosts. */
     url: urlOfHosts(urls),
+    /** Begins a planned switchover: the primary runs on, and accepts only reads. */
     async fence() {
       await query(primary.url, 'alter system set default_transaction_read_only = on')
       await query(primary.url, 'select pg_reload_conf()')
     },
+    /**
+     * Promotes the second server, which has all commits of the first one, and makes the third one its standby. The
+     * first server runs on and accepts writes, but no standby confirms its COMMITs.
+     */
     async promote() {
       // From here on each COMMIT of the first server waits for the second one, until its replication is cut too.
       third.replication.cut()
@@ -74,7 +67,7 @@ function trioOf(primary: PostgresServer, standbys: readonly [Standby, Standby]):
       third.replication.redirect(second.server.url)
       third.replication.restore()
     },
-    query: (server, text) => query(defined(urls[server], `server ${server}`), text),
+    query: (server: number, text: string) => query(defined(urls[server], `server ${server}`), text),
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { defined, pause } from '@cashflow/async'
+import { defined, eventually } from '@cashflow/async'
 import {
   askManagement,
   type Daemon,
@@ -125,12 +125,11 @@ function toCluster(nodes: readonly RabbitmqClusterNode[], epmd: Daemon) {
   }
 }
 
-async function seesAll({ name, managementUrl }: RabbitmqClusterNode, size: number): Promise<void> {
-  const deadline = Date.now() + JOIN_DEADLINE_MS
-  for (;;) {
+function seesAll({ name, managementUrl }: RabbitmqClusterNode, size: number): Promise<void> {
+  const expectAll = async () => {
     const members = (await askManagement<{ running: boolean }[]>(managementUrl, '/nodes')) ?? []
-    if (members.filter(({ running }) => running).length === size) return
-    if (Date.now() > deadline) throw new StartError(`${name} is in a cluster of ${members.length} nodes, not ${size}`)
-    await pause(100)
+    if (members.filter(({ running }) => running).length !== size)
+      throw new StartError(`${name} is in a cluster of ${members.length} nodes, not ${size}`)
   }
+  return eventually(expectAll, { timeoutMs: JOIN_DEADLINE_MS, intervalMs: 100 })
 }

@@ -8,39 +8,9 @@ import { type SmallDisk, startPostgresOnDisk } from './postgres-disk.ts'
 import { makeSynchronous, type Standby, standbysHave, startStandby } from './postgres-standby.ts'
 import { createMigrated } from './test-database.ts'
 
-export interface ReplicatedPostgres {
-  /** A migrated database on the current primary. While a standby is attached, each commit waits for the standby. */
-  readonly url: string
-  /** Whether the data of each server is on a small disk of its own. */
-  readonly hasSmallDisk: boolean
-  /** Stops replication: from now on the standby receives nothing. */
-  freezeReplication(): void
-  /**
-   * Kills each process of the primary with SIGKILL, removes its data, and promotes the standby. Resolves when the new
-   * primary accepts writes, which wait for no standby until `attachStandby()`.
-   *
-   * Unless replication is frozen, the standby first receives everything: after a crash, a primary shows what it had not
-   * replicated yet.
-   *
-   * @param onLost called before the promotion, with the URL of the standby, which is still read-only, and awaited
-   */
-  failOver(onLost?: (standbyUrl: string) => Promise<void> | void): Promise<void>
-  /** Makes a new standby of the primary, which may be under writes. */
-  attachStandby(): Promise<void>
-  /** Ends every process of the primary at once, without flushing: SIGQUIT is `pg_ctl stop -m immediate`. */
-  crash(): Promise<void>
-  /**
-   * Starts the primary again at its address, if it has ended. It recovers from its WAL, and the standby reconnects by
-   * itself. Resolves when the primary answers.
-   */
-  start(): Promise<void>
-  /** Fills the primary's small disk. The primary then answers 53100, or ends because it has no room for its WAL. */
-  fillDisk(): Promise<void>
-  freeDisk(): Promise<void>
-  stop(): Promise<void>
-}
+export type ReplicatedPostgres = Awaited<ReturnType<typeof startReplicatedPostgres>>
 
-export interface ReplicatedPostgresOptions {
+interface ReplicatedPostgresOptions {
   /** Settings of each server. */
   settings?: Record<string, string>
   /** Size of a disk for each server's data. Only root on Linux, which may mount a tmpfs, gets one. */
@@ -56,7 +26,7 @@ const STANDBY = 'standby'
 const RECOVERY_MS = 60_000
 
 /** Starts a primary with a synchronous standby, for tests that lose the primary repeatedly. */
-export async function startReplicatedPostgres(options: ReplicatedPostgresOptions = {}): Promise<ReplicatedPostgres> {
+export async function startReplicatedPostgres(options: ReplicatedPostgresOptions = {}) {
   const root = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
   let made = 0
   const nextDir = () => join(root, `server-${++made}`)
@@ -70,18 +40,30 @@ export async function startReplicatedPostgres(options: ReplicatedPostgresOptions
     return standby
   }
 
-  const replicated: ReplicatedPostgres = {
+  const replicated = {
+    /** A migrated database on the current primary. While a standby is attached, each commit waits for the standby. */
     get url() {
       return withDatabase(primary.server.url, 'payments')
     },
+    /** Whether the data of each server is on a small disk of its own. */
     get hasSmallDisk() {
       return primary.server.smallDisk !== undefined
     },
+    /** Stops replication: from now on the standby receives nothing. */
     freezeReplication() {
       attached().isFrozen = true
       attached().replication.freeze()
     },
-    async failOver(onLost) {
+    /**
+     * Kills each process of the primary with SIGKILL, removes its data, and promotes the standby. Resolves when the new
+     * primary accepts writes, which wait for no standby until `attachStandby()`.
+     *
+     * Unless replication is frozen, the standby first receives everything: after a crash, a primary shows what it had
+     * not replicated yet.
+     *
+     * @param onLost called before the promotion, with the URL of the standby, which is still read-only, and awaited
+     */
+    async failOver(onLost?: (standbyUrl: string) => Promise<void> | void) {
       const { dir, server, replication, isFrozen } = attached()
       if (!isFrozen) await caughtUp(primary.server.url)
       await killForGood(primary.server)
@@ -91,6 +73,7 @@ export async function startReplicatedPostgres(options: ReplicatedPostgresOptions
       await replication.stop()
       await promoted(server.url)
     },
+    /** Makes a new standby of the primary, which may be under writes. */
     async attachStandby() {
       if (standby) throw new Error('a standby is attached already')
       const from = { url: primary.server.url, dir: primary.dir }
@@ -98,15 +81,21 @@ export async function startReplicatedPostgres(options: ReplicatedPostgresOptions
       standby = { ...started, isFrozen: false }
       await makeSynchronous(primary.server.url, [STANDBY])
     },
+    /** Ends every process of the primary at once, without flushing: SIGQUIT is `pg_ctl stop -m immediate`. */
     async crash() {
       process.kill(primary.server.pid, 'SIGQUIT')
       await primary.server.exited
     },
+    /**
+     * Starts the primary again at its address, if it has ended. It recovers from its WAL, and the standby reconnects by
+     * itself. Resolves when the primary answers.
+     */
     async start() {
       const { dir, server } = primary
       if (await staysUp(server)) return
       primary = { dir, server: await startPostgresOnDisk({ ...options, dir, port: server.port }) }
     },
+    /** Fills the primary's small disk. The primary then answers 53100, or ends because it has no room for its WAL. */
     fillDisk: async () => smallDiskOf(primary).fill(),
     freeDisk: async () => smallDiskOf(primary).free(),
     async stop() {
@@ -144,16 +133,9 @@ async function promoted(url: string): Promise<void> {
 }
 
 /** Waits until a server that may be recovering answers or has ended. Returns whether it runs. */
-async function staysUp({ url, exited }: PostgresServer): Promise<boolean> {
-  let up = true
-  void exited.then(() => {
-    up = false
-  })
-  const expectAnswer = async () => {
-    if (up) await query(url, 'select 1')
-  }
-  await eventually(expectAnswer, { timeoutMs: RECOVERY_MS })
-  return up
+function staysUp({ url, exited }: PostgresServer): Promise<boolean> {
+  const answered = eventually(() => query(url, 'select 1'), { timeoutMs: RECOVERY_MS })
+  return Promise.race([answered.then(() => true), exited.then(() => false)])
 }
 
 async function killForGood(server: PostgresServer): Promise<void> {

@@ -8,27 +8,14 @@ export interface LogLine extends StackLogLine {
   level: string
 }
 
-export interface ServiceProcess {
-  readonly pid: number
-  /** Every line that it has logged so far. */
-  readonly logs: readonly LogLine[]
-  /** Output other than log lines, such as a message about its settings. */
-  readonly output: readonly string[]
-  /** Its exit code once it has ended, or the signal that ended it. */
-  readonly exited: Promise<number | NodeJS.Signals>
-  kill(signal: NodeJS.Signals): void
-  /** Sends SIGTERM, and resolves with its exit code. */
-  stop(): Promise<number | NodeJS.Signals>
-  /** Resolves with the first line with this message, also if it was logged before the call. */
-  logged(message: string, options?: { timeoutMs?: number }): Promise<LogLine>
-}
+export type ServiceProcess = ReturnType<typeof startService>
 
 /** Starts a service as a process of its own, with these settings only, and with arguments for Node. */
 export function startService(
   service: 'api' | 'relay' | 'worker',
   env: Record<string, string>,
   nodeArguments: readonly string[] = [],
-): ServiceProcess {
+) {
   const logs: LogLine[] = []
   const output: string[] = []
   const running = startServiceProcess({
@@ -50,14 +37,19 @@ export function startService(
     get pid() {
       return running.pid
     },
-    logs,
-    output,
+    /** Every line that it has logged so far. */
+    logs: logs as readonly LogLine[],
+    /** Output other than log lines, such as a message about its settings. */
+    output: output as readonly string[],
+    /** Its exit code once it has ended, or the signal that ended it. */
     exited,
     kill: running.kill,
+    /** Sends SIGTERM, and resolves with its exit code. */
     stop() {
       running.kill('SIGTERM')
       return exited
     },
-    logged: (message, options) => running.logged(message, options) as Promise<LogLine>,
+    /** Resolves with the first line with this message, also if it was logged before the call. */
+    logged: (message: string, options?: { timeoutMs?: number }) => running.logged(message, options) as Promise<LogLine>,
   }
 }

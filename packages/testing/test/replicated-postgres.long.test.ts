@@ -9,7 +9,6 @@ import {
   openClient,
   query as queryOn,
   type ReplicatedPostgres,
-  type ReplicatedPostgresOptions,
   startReplicatedPostgres,
 } from '../src/index.ts'
 
@@ -60,7 +59,7 @@ describe('replicated PostgreSQL', () => {
     for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp()
   })
 
-  async function start(options: ReplicatedPostgresOptions = {}): Promise<void> {
+  async function start(options?: Parameters<typeof startReplicatedPostgres>[0]): Promise<void> {
     postgres = await startReplicatedPostgres(options)
     cleanUps.push(() => postgres.stop())
     // A few rows fill a page, and then the table's file must grow.

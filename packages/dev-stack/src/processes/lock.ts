@@ -4,9 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { pause } from '@cashflow/async'
 
 /** Ends with `release()`, or with the process: the kernel releases it then. */
-export interface Lock {
-  release(): void
-}
+export type Lock = NonNullable<ReturnType<typeof tryLock>>
 
 const SQLITE_BUSY = 5
 const RETRY_MS = 250
@@ -16,7 +14,7 @@ const RETRY_MS = 250
  * kernel file lock, for which Node has no other interface. A lock file with a pid would survive its holder, and two
  * processes could take over a stale one at the same time.
  */
-export function tryLock(file: string): Lock | undefined {
+export function tryLock(file: string) {
   mkdirSync(dirname(file), { recursive: true })
   const database = new DatabaseSync(file, { timeout: 0 })
   try {

@@ -5,11 +5,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { findOnPath, privateFolder } from '../files.ts'
 import { lock } from '../processes/lock.ts'
+import type { ServerOptions } from './server-options.ts'
 
-export interface DownloadOptions {
-  log?: (line: string) => void
-  signal?: AbortSignal
-}
+export type DownloadOptions = Pick<ServerOptions, 'log' | 'signal'>
 
 export type Apt = (program: string, args: string[]) => Promise<{ stdout: string; stderr: string }>
 

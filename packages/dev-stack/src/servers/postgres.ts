@@ -28,15 +28,7 @@ export interface PostgresOptions extends ServerOptions {
   keep?: boolean
 }
 
-export interface PostgresServer {
-  url: string
-  port: number
-  pid: number
-  logFile: string
-  exited: Promise<Exit>
-  /** Fast shutdown: open transactions are rolled back, and all data is flushed. */
-  stop(): Promise<void>
-}
+export type PostgresServer = ReturnType<typeof toServer>
 
 const START_DEADLINE_MS = 60_000
 const SETTINGS = { max_connections: '200', log_min_messages: 'warning' }
@@ -136,13 +128,14 @@ async function answers(port: number): Promise<boolean> {
   }
 }
 
-function toServer(home: PostgresHome, port: number, daemon: Daemon, keep: boolean): PostgresServer {
+function toServer(home: PostgresHome, port: number, daemon: Daemon, keep: boolean) {
   return {
     url: urlOf(port),
     port,
     pid: daemon.pid,
     logFile: logFile(home),
     exited: daemon.exited,
+    /** Fast shutdown: open transactions are rolled back, and all data is flushed. */
     async stop() {
       await stopDaemon(daemon)
       if (!keep) removeFiles(home)

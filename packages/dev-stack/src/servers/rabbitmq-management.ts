@@ -1,26 +1,19 @@
 import { connect } from 'node:net'
 
-/** RabbitMQ's management API. */
-export interface Management {
-  /** The server's address, with user and password. */
-  readonly url: string
-  /**
-   * Sends a request such as `('GET', '/queues/%2F/payments')`, and returns the parsed answer.
-   *
-   * @throws Error with the answer's text unless its status is 2xx
-   */
-  request(method: string, path: string, body?: unknown): Promise<unknown>
-}
-
 const ANSWER_MS = 60_000
 const READY_ANSWER_MS = 2_000
 
-export function management(url: string, { answerMs = ANSWER_MS } = {}): Management {
+/** A client of RabbitMQ's management API at this address, which has user and password. */
+export function management(url: string, { answerMs = ANSWER_MS } = {}) {
   const { username, password, origin } = new URL(url)
   const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
   return {
-    url,
-    async request(method, path, body) {
+    /**
+     * Sends a request such as `('GET', '/queues/%2F/payments')`, and returns the parsed answer.
+     *
+     * @throws Error with the answer's text unless its status is 2xx
+     */
+    async request(method: string, path: string, body?: unknown): Promise<unknown> {
       const response = await fetch(`${origin}/api${path}`, {
         method,
         headers: { authorization, 'content-type': 'application/json' },

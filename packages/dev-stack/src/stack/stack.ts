@@ -5,8 +5,6 @@ import { startServers } from './servers.ts'
 import { startServices } from './services.ts'
 import { claimStateFolder, type StackFile } from './state-folder.ts'
 
-export type Stack = Awaited<ReturnType<typeof startStack>>
-
 /**
  * Resolves when everything is ready. Rejects once everything that it had started is stopped.
  *

@@ -4,21 +4,16 @@ import type { Toxic } from './toxic.ts'
 
 /** A client's connection, and its own connection to the server. */
 export interface Link {
+  readonly sockets: readonly [client: Socket, server: Socket]
   readonly toServer: Pipe
   readonly toClient: Pipe
-  /** Ends both connections. */
-  end(): void
-  /** Both sides see a reset. */
-  reset(): void
 }
 
-interface LinkOptions {
+interface NetworkOptions {
   /** Called before these bytes pass to the server. */
   onRequest(link: Link, bytes: Buffer): void
   /** Called after a toxic has cut the stream from the server. */
   onCut(link: Link): void
-  /** Called after both connections have ended. */
-  onEnd(link: Link): void
   random(): number
 }
 
@@ -27,16 +22,31 @@ type Direction = 'toServer' | 'toClient'
 export const BOTH: readonly Direction[] = ['toServer', 'toClient']
 
 /** The open links, and the toxics that they share with future links. */
-export function createNetwork(options: Omit<LinkOptions, 'onEnd'>) {
+export function createNetwork({ onRequest, onCut, random }: NetworkOptions) {
   const links = new Set<Link>()
   const toxics = { toServer: new Map<string, Toxic>(), toClient: new Map<string, Toxic>() }
+  const forEachSocket = (act: (socket: Socket) => void) => {
+    for (const { sockets } of links) sockets.forEach(act)
+  }
   return {
     get size() {
       return links.size
     },
+    /** Adds a link between sockets that allow half-open connections. */
     add(client: Socket, server: Socket) {
-      const link = createLink(client, server, { ...options, onEnd: (ended) => links.delete(ended) })
+      const sockets = [client, server] as const
+      const link: Link = {
+        sockets,
+        toServer: createPipe(client, server, { random, onPass: (bytes) => onRequest(link, bytes) }),
+        toClient: createPipe(server, client, { random, onCut: () => onCut(link) }),
+      }
       links.add(link)
+      for (const socket of sockets) {
+        socket.setNoDelay(true)
+        socket.on('close', () => {
+          if (sockets.every(({ destroyed }) => destroyed)) links.delete(link)
+        })
+      }
       for (const direction of BOTH) {
         for (const [name, toxic] of toxics[direction]) link[direction].afflict(name, toxic)
       }
@@ -55,34 +65,9 @@ export function createNetwork(options: Omit<LinkOptions, 'onEnd'>) {
         for (const link of links) link[direction].heal()
       }
     },
-    end() {
-      for (const link of links) link.end()
-    },
-    reset() {
-      for (const link of links) link.reset()
-    },
+    /** Ends both connections of each link. */
+    end: () => forEachSocket((socket) => socket.destroy()),
+    /** Resets both connections of each link. */
+    reset: () => forEachSocket(reset),
   }
-}
-
-/** Both sockets must allow half-open connections. */
-function createLink(client: Socket, server: Socket, options: LinkOptions): Link {
-  const { random } = options
-  const sockets = [client, server]
-  const link: Link = {
-    toServer: createPipe(client, server, { random, onPass: (bytes) => options.onRequest(link, bytes) }),
-    toClient: createPipe(server, client, { random, onCut: () => options.onCut(link) }),
-    end() {
-      for (const socket of sockets) socket.destroy()
-    },
-    reset() {
-      for (const socket of sockets) reset(socket)
-    },
-  }
-  for (const socket of sockets) {
-    socket.setNoDelay(true)
-    socket.on('close', () => {
-      if (sockets.every(({ destroyed }) => destroyed)) options.onEnd(link)
-    })
-  }
-  return link
 }
