@@ -2,8 +2,9 @@ import { type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { eventually } from '@cashflow/async'
+import { StartError } from '@cashflow/dev-stack'
 import { REPOSITORY } from '../src/repository.ts'
-import { type Command, findCompose, NoEngine } from './engine.ts'
+import { type Command, findCompose } from './engine.ts'
 import { projectEnv } from './project-env.ts'
 
 /**
@@ -11,7 +12,7 @@ import { projectEnv } from './project-env.ts'
  * The tests run in a child process group, so that neither Ctrl-C nor a crash of the tests prevents the removal.
  */
 const compose = await findCompose().catch((error) => {
-  if (!(error instanceof NoEngine)) throw error
+  if (!(error instanceof StartError)) throw error
   console.error(error.message)
   process.exit(1)
 })

@@ -3,7 +3,16 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defined, eventually } from '@cashflow/async'
-import { type Daemon, describeExit, fetchDebianPackage, findOnPath, freePorts, startDaemon } from '@cashflow/dev-stack'
+import {
+  type Daemon,
+  describeExit,
+  fetchDebianPackage,
+  findOnPath,
+  freePorts,
+  onPorts,
+  PortTakenError,
+  startDaemon,
+} from '@cashflow/dev-stack'
 
 export type Pgbouncer = Awaited<ReturnType<typeof startPgbouncer>>
 
@@ -12,8 +21,6 @@ interface PgbouncerOptions {
   /** Settings of the section [pgbouncer], by name. */
   settings?: Record<string, string>
 }
-
-const TRIES_MAX = 5
 
 /**
  * Starts a PgBouncer in front of a server. Settings that are not given have PgBouncer's defaults.
@@ -24,12 +31,9 @@ export async function startPgbouncer(databaseUrl: string, options: PgbouncerOpti
   const program = await fetchPgbouncer()
   const folder = await mkdtemp(join(tmpdir(), 'cashflow-pgbouncer-'))
   const removeFolder = () => rm(folder, { recursive: true, force: true })
-  let lines: string[] = []
-  for (let tries = 1; ; tries++) {
-    const [free] = await freePorts(1)
-    const port = defined(free, 'free port')
-    lines = []
-    const configFile = await configure(folder, databaseUrl, port, options)
+  const start = async ([port]: number[]) => {
+    const lines: string[] = []
+    const configFile = await configure(folder, databaseUrl, defined(port, 'free port'), options)
     const isRoot = process.getuid?.() === 0
     const daemon = await startDaemon({
       ...program,
@@ -38,24 +42,27 @@ export async function startPgbouncer(databaseUrl: string, options: PgbouncerOpti
       cwd: folder,
       output: { onLine: (line) => lines.push(line) },
     })
-    if (await isUp(daemon, lines)) {
-      const url = new URL(databaseUrl)
-      url.host = `127.0.0.1:${port}`
-      url.search = ''
-      return {
-        /** The URL of the same database, through PgBouncer. */
-        url: url.href,
-        async stop() {
-          await daemon.stop([{ signal: 'SIGTERM', patienceMs: 5_000 }])
-          await removeFolder()
-        },
-      }
-    }
+    if (await isUp(daemon, lines)) return daemon
     const exit = await daemon.stop([])
-    if (tries === TRIES_MAX || !lines.join().includes('Address already in use')) {
-      await removeFolder()
-      throw new Error(`PgBouncer did not start (${describeExit(exit)}):\n${lines.join('\n')}`)
+    if (lines.join().includes('Address already in use')) throw new PortTakenError('PgBouncer', [Number(port)])
+    throw new Error(`PgBouncer did not start (${describeExit(exit)}):\n${lines.join('\n')}`)
+  }
+  try {
+    const { ports, server } = await onPorts(() => freePorts(1), start)
+    const url = new URL(databaseUrl)
+    url.host = `127.0.0.1:${ports[0]}`
+    url.search = ''
+    return {
+      /** The URL of the same database, through PgBouncer. */
+      url: url.href,
+      async stop() {
+        await server.stop([{ signal: 'SIGTERM', patienceMs: 5_000 }])
+        await removeFolder()
+      },
     }
+  } catch (error) {
+    await removeFolder()
+    throw error
   }
 }
 

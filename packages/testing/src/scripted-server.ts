@@ -14,19 +14,14 @@ interface SeenRequest {
 
 export type Script = (request: SeenRequest, response: ServerResponse) => void
 
-export interface ScriptedServer {
-  readonly url: string
-  readonly seen: SeenRequest[]
-  script: Script
-  close(): Promise<void>
-}
+export type ScriptedServer = Awaited<ReturnType<typeof startScriptedServer>>
 
 /**
  * Starts a provider whose answers the test scripts, over real HTTP.
  *
  * @param tls certificate and key as PEM, for HTTPS
  */
-export async function startScriptedServer(tls?: { cert: string; key: string }): Promise<ScriptedServer> {
+export async function startScriptedServer(tls?: { cert: string; key: string }) {
   const seen: SeenRequest[] = []
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
     const body = await text(request)
@@ -40,11 +35,11 @@ export async function startScriptedServer(tls?: { cert: string; key: string }): 
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const scripted: ScriptedServer = {
+  const scripted = {
     url: `${tls ? 'https' : 'http'}://127.0.0.1:${port}/charges`,
     seen,
     script: answer(500),
-    async close() {
+    async close(): Promise<void> {
       server.closeAllConnections()
       server.close()
       await once(server, 'close')

@@ -1,6 +1,6 @@
 import { pause } from '@cashflow/async'
 import { appendedTo } from '../files.ts'
-import { type Daemon, type DaemonCommand, describeExit, type Exit, spawnDaemon } from './daemon.ts'
+import { type DaemonCommand, describeExit, type Exit, spawnDaemon } from './daemon.ts'
 
 /** A line of a service's log. Our own services give a time and a level too; other fields depend on the message. */
 export interface LogLine {
@@ -17,26 +17,13 @@ export interface ServiceCommand extends Omit<DaemonCommand, 'output' | 'user'> {
   output: { file: string } | { onLine: (line: string, parsed: LogLine | undefined) => void }
 }
 
-/** A process that writes one log line for each thing that happens. */
-export interface ServiceProcess extends Omit<Daemon, 'stop'> {
-  /** Sends SIGTERM, and SIGKILL `patienceMs` milliseconds later; with 0, only SIGKILL. */
-  stop(patienceMs: number): Promise<Exit>
-  /** The first line so far with this message. */
-  find(message: string): LogLine | undefined
-  /**
-   * Resolves with the first line with this message, also if it was logged before the call.
-   *
-   * @throws Error with the end of the output, when the process ends without it, or after `timeoutMs` (60,000 by
-   *   default); the signal's reason when it aborts
-   */
-  logged(message: string, options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<LogLine>
-}
+export type ServiceProcess = ReturnType<typeof startServiceProcess>
 
 const LOOK_AGAIN_MS = 20
 const TAIL_LINES = 10
 
 /** Starts a process that logs JSON lines, as all our services do. */
-export function startServiceProcess({ name, output, ...command }: ServiceCommand): ServiceProcess {
+export function startServiceProcess({ name, output, ...command }: ServiceCommand) {
   const log = 'file' in output ? followFile(output.file) : followLines(output.onLine)
   const { daemon, spawned } = spawnDaemon({ ...command, output: log.output })
   let failure: unknown
@@ -55,9 +42,20 @@ export function startServiceProcess({ name, output, ...command }: ServiceCommand
     exited: daemon.exited,
     isRunning: daemon.isRunning,
     kill: daemon.kill,
-    stop: (patienceMs) => daemon.stop(patienceMs > 0 ? [{ signal: 'SIGTERM', patienceMs }] : []),
+    /** Sends SIGTERM, and SIGKILL `patienceMs` milliseconds later; with 0, only SIGKILL. */
+    stop: (patienceMs: number) => daemon.stop(patienceMs > 0 ? [{ signal: 'SIGTERM', patienceMs }] : []),
+    /** The first line so far with this message. */
     find: log.find,
-    async logged(message, { timeoutMs = 60_000, signal } = {}) {
+    /**
+     * Resolves with the first line with this message, also if it was logged before the call.
+     *
+     * @throws Error with the end of the output, when the process ends without it, or after `timeoutMs` (60,000 by
+     *   default); the signal's reason when it aborts
+     */
+    async logged(
+      message: string,
+      { timeoutMs = 60_000, signal }: { timeoutMs?: number; signal?: AbortSignal } = {},
+    ): Promise<LogLine> {
       const deadline = performance.now() + timeoutMs
       const fail = (what: string) => new Error(`${name} ${what} "${message}". The end of its output:\n${log.tail()}`)
       for (;;) {
@@ -76,7 +74,7 @@ export function startServiceProcess({ name, output, ...command }: ServiceCommand
 
 interface Log {
   output: DaemonCommand['output']
-  find: ServiceProcess['find']
+  find(message: string): LogLine | undefined
   /** The last lines. */
   tail(): string
 }
