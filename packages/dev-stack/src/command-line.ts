@@ -1,7 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { StartError } from './start-error.ts'
 
-/** The command line cannot be understood. */
 export class UsageError extends StartError {
   override readonly code = 'usage'
 }

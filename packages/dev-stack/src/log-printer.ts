@@ -7,7 +7,6 @@ export type LogPrinter = ReturnType<typeof createLogPrinter>
 
 interface LogPrinterOptions {
   write: (line: string) => void
-  /** Lines below this level are not printed. */
   level: LogLevel
   labelWidth: number
 }

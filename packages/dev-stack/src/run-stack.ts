@@ -8,7 +8,6 @@ import type { StackFile } from './stack/state-folder.ts'
 import { onStopSignals } from './stack/stop-signals.ts'
 
 export interface RunOptions extends Omit<StackOptions, 'signal'> {
-  /** Prints text as it is. */
   show: (text: string) => void
 }
 

@@ -23,7 +23,6 @@ const FOLDERS_EMPTIED = new Set([
 export interface StandbyOptions {
   /** The running primary's URL and `dir`. */
   primary: { url: string; dir: string }
-  /** The standby's `dir`. */
   dir: string
   /** The standby's application_name, and its replication slot, by which the primary keeps WAL until the standby has it. */
   name: string
@@ -35,7 +34,6 @@ export interface StandbyOptions {
 export interface Standby {
   dir: string
   server: Awaited<ReturnType<typeof startPostgresOnDisk>>
-  /** The connection to the primary. */
   replication: TcpProxy
 }
 

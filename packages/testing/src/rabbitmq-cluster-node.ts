@@ -17,14 +17,12 @@ export type RabbitmqClusterNode = ReturnType<typeof createClusterNode>
 /** Nodes that start together share the machine, and wait for each other. */
 const START_DEADLINE_MS = 240_000
 
-interface ClusterNodeOptions {
-  dir: string
-  programs: RabbitmqPrograms
-  identity: BrokerIdentity
-  ports: RabbitmqPorts
-}
-
-export function createClusterNode({ dir, programs, identity, ports }: ClusterNodeOptions) {
+export function createClusterNode(
+  programs: RabbitmqPrograms,
+  identity: BrokerIdentity,
+  ports: RabbitmqPorts,
+  dir: string,
+) {
   let server: RabbitmqServer | undefined
   let starting: { ended: Promise<void>; giveUp: AbortController } | undefined
 
@@ -55,7 +53,6 @@ export function createClusterNode({ dir, programs, identity, ports }: ClusterNod
   }
 
   return {
-    /** The Erlang node's name. */
     name: identity.nodeName,
     ...localUrls(ports),
     /** @throws Error when it does not run */
@@ -96,7 +93,6 @@ export function createClusterNode({ dir, programs, identity, ports }: ClusterNod
       rmSync(join(dir, 'data'), { recursive: true, force: true })
     },
     hasData: () => existsSync(join(dir, 'data')),
-    /** Runs rabbitmqctl against it and returns its output. */
     ctl: (...args: string[]) => running().ctl(...args),
   }
 }

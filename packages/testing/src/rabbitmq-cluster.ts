@@ -87,12 +87,9 @@ function createNodes(
   return names.map((nodeName, index) => {
     // The first node of a new cluster finds no other, and need not retry for long.
     const settings = [...discovery, ...(index === 0 ? ['cluster_formation.discovery_retry_limit = 1'] : [])]
-    return createClusterNode({
-      dir: join(dir, `node-${index + 1}`),
-      programs,
-      identity: { nodeName, clusterName, cookieFolder: dir, settings: size > 1 ? settings : [] },
-      ports: { amqp: nextPort(), management: nextPort(), distribution: nextPort(), epmd },
-    })
+    const identity = { nodeName, clusterName, cookieFolder: dir, settings: size > 1 ? settings : [] }
+    const ports = { amqp: nextPort(), management: nextPort(), distribution: nextPort(), epmd }
+    return createClusterNode(programs, identity, ports, join(dir, `node-${index + 1}`))
   })
 }
 

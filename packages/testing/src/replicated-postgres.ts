@@ -11,7 +11,6 @@ import { createMigrated } from './test-database.ts'
 export type ReplicatedPostgres = Awaited<ReturnType<typeof startReplicatedPostgres>>
 
 interface ReplicatedPostgresOptions {
-  /** Settings of each server. */
   settings?: Record<string, string>
   /** Size of a disk for each server's data. Only root on Linux, which may mount a tmpfs, gets one. */
   diskMb?: number

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
-/** The root folder of the checkout. */
 export const REPOSITORY = resolve(import.meta.dirname, '../../..')
 
 /** One service's settings from the table of docs/settings.md, by name, with their defaults; '' is no default. */

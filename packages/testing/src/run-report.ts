@@ -16,14 +16,12 @@ const FAST_FILE_MS_MAX = 5_000
 interface PackageReport {
   name: string
   passed: number
-  /** Titles and reasons of failed tests, by file. */
   failed: Map<string, string[]>
   /** The file in which the process ended, if it ended before its tests had ended. */
   diedIn: string | undefined
   fileMs: Map<string, number>
 }
 
-/** Reads the reports that the packages' tests have written to a folder. */
 export function readReports(folder: string): PackageReport[] {
   return readdirSync(folder)
     .map((name) => readFileSync(join(folder, name), 'utf8').trimEnd().split('\n'))

@@ -37,14 +37,12 @@ export function startService(
     get pid() {
       return running.pid
     },
-    /** Every line that it has logged so far. */
     logs: logs as readonly LogLine[],
     /** Output other than log lines, such as a message about its settings. */
     output: output as readonly string[],
     /** Its exit code once it has ended, or the signal that ended it. */
     exited,
     kill: running.kill,
-    /** Sends SIGTERM, and resolves with its exit code. */
     stop() {
       running.kill('SIGTERM')
       return exited

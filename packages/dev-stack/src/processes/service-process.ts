@@ -44,7 +44,6 @@ export function startServiceProcess({ name, output, ...command }: ServiceCommand
     kill: daemon.kill,
     /** Sends SIGTERM, and SIGKILL `patienceMs` milliseconds later; with 0, only SIGKILL. */
     stop: (patienceMs: number) => daemon.stop(patienceMs > 0 ? [{ signal: 'SIGTERM', patienceMs }] : []),
-    /** The first line so far with this message. */
     find: log.find,
     /**
      * Resolves with the first line with this message, also if it was logged before the call.
@@ -75,7 +74,6 @@ export function startServiceProcess({ name, output, ...command }: ServiceCommand
 interface Log {
   output: DaemonCommand['output']
   find(message: string): LogLine | undefined
-  /** The last lines. */
   tail(): string
 }
 

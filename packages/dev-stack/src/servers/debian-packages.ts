@@ -141,7 +141,6 @@ export async function missingLibraries(apt: Apt, packages: readonly string[]): P
   return [...libraries].filter((name) => !installed.has(name))
 }
 
-/** Unpacks the packages that apt-get has downloaded into `work`. */
 export async function unpack(work: string): Promise<void> {
   const packed = join(work, 'packed')
   for (const file of readdirSync(packed)) await run('dpkg', ['-x', join(packed, file), join(work, 'root')])

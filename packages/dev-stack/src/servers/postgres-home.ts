@@ -8,7 +8,6 @@ import { identify, isRunning, type ProcessIdentity } from '../processes/process-
 
 /** The places of one PostgreSQL server's programs and files, and the user that runs it. */
 export interface PostgresHome {
-  /** Folder of bin, lib and share. */
   programs: string
   /** Folder of the data directory and the log. */
   files: string
@@ -62,7 +61,6 @@ export function claimFiles(home: PostgresHome, keep: boolean): void {
   else writeFileAtomically(file, JSON.stringify(identify(process.pid)))
 }
 
-/** Removes the files of a server that does not run. */
 export function removeFiles(home: PostgresHome): void {
   if (isMounted(home)) unmount(home)
   rmSync(home.files, { recursive: true, force: true, maxRetries: 3 })

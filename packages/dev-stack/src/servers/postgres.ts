@@ -65,7 +65,6 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   }
 }
 
-/** Removes the data of a server that does not run. */
 export function removePostgresData(dir: string): void {
   removeFiles(postgresHome(dir))
 }

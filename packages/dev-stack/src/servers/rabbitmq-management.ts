@@ -35,7 +35,6 @@ export async function askManagement<Answer>(url: string, path: string): Promise<
 
 interface Overview {
   cluster_name?: string
-  /** The listeners of the node that answers. */
   listeners?: { protocol: string }[]
 }
 

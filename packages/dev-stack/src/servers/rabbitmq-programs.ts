@@ -18,7 +18,6 @@ import {
 
 /** RabbitMQ's own scripts and the Erlang that runs them. */
 export interface RabbitmqPrograms {
-  /** Folder of rabbitmq-server and rabbitmqctl. */
   scripts: string
   /** A PATH on which `erl` is found. */
   path: string

@@ -55,7 +55,6 @@ export interface BrokerCommand {
 
 export interface LaunchOptions extends RabbitmqOptions {
   deadlineMs?: number
-  /** Called after the broker's process has ended. */
   cleanUp?: () => Promise<unknown>
 }
 

@@ -17,10 +17,8 @@ export interface StackOptions {
   commands: Readonly<Record<ServiceName | 'migrate', Pick<DaemonCommand, 'file' | 'args'>>>
   env: NodeJS.ProcessEnv
   cwd: string
-  /** Starts from empty data. */
   fresh: boolean
   printer: LogPrinter
-  /** Called before each step. */
   say: (line: string) => void
   /** Ends the attempt to start. */
   signal: AbortSignal

@@ -6,7 +6,6 @@ import { visit } from 'unist-util-visit'
 
 export interface Paragraph {
   readonly text: string
-  /** Line in the file, from 1. */
   readonly line: number
   /** Cells of tables hold facts: their sentences are checked, and do not count for averages. */
   readonly isCell: boolean

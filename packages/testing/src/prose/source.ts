@@ -21,7 +21,6 @@ export function commentsOf(source: string, file: string): Remark[] {
   })
 }
 
-/** Titles of the tests of a file. */
 export function titlesOf(source: string): Remark[] {
   return [...source.matchAll(TITLE)].map((match) => ({ text: match[2] ?? '', line: lineAt(source, match.index) }))
 }

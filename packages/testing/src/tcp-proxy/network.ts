@@ -65,9 +65,7 @@ export function createNetwork({ onRequest, onCut, random }: NetworkOptions) {
         for (const link of links) link[direction].heal()
       }
     },
-    /** Ends both connections of each link. */
     end: () => forEachSocket((socket) => socket.destroy()),
-    /** Resets both connections of each link. */
     reset: () => forEachSocket(reset),
   }
 }

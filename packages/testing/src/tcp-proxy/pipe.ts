@@ -5,9 +5,7 @@ import { judge, type Toxic } from './toxic.ts'
 export type Pipe = ReturnType<typeof createPipe>
 
 interface PipeOptions {
-  /** Called before these bytes pass. */
   onPass?(bytes: Buffer): void
-  /** Called after a toxic has cut the connection. */
   onCut?(): void
   /** Returns a number from 0 to 1 for each piece. */
   random(): number

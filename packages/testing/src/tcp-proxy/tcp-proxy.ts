@@ -33,13 +33,11 @@ export async function startTcpProxy(serverUrl: string, { random = Math.random } 
   url.port = String((listener.address() as AddressInfo).port)
 
   return {
-    /** The server's URL with the proxy's address. */
     url: url.href,
     /** Accepted connections, without those that `cut` refused. */
     get taken() {
       return taken
     },
-    /** Open connections. */
     get open() {
       return network.size
     },
