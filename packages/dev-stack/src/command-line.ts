@@ -17,7 +17,7 @@ export function parseCommandLine<Config extends ParseArgsConfig>(
   }
 }
 
-export interface NumberRange {
+interface NumberRange {
   min: number
   max: number
   /** Allows decimal fractions. Default: false. */

@@ -14,12 +14,6 @@ export async function compose(...args: string[]): Promise<string> {
   return output(program, ...first, ...args)
 }
 
-export interface Container {
-  service: string
-  running: boolean
-  exitCode: number
-}
-
 interface Inspected {
   Config: { Labels: Record<string, string> }
   State: { Running: boolean; ExitCode: number }
@@ -38,7 +32,7 @@ export async function logging(...services: string[]) {
 }
 
 /** The containers of these services, including stopped ones. */
-export async function containers(...services: string[]): Promise<Container[]> {
+export async function containers(...services: string[]) {
   return (await inspect(services)).map(({ Config, State }) => ({
     service: defined(Config.Labels['com.docker.compose.service'], 'label of the service'),
     running: State.Running,

@@ -20,7 +20,7 @@ const FOLDERS_EMPTIED = new Set([
   'pg_subtrans',
 ])
 
-export interface StandbyOptions {
+interface StandbyOptions {
   /** The running primary's URL and `dir`. */
   primary: { url: string; dir: string }
   dir: string

@@ -15,7 +15,7 @@ import {
 } from '@cashflow/dev-stack'
 import { createClusterNode, type RabbitmqClusterNode } from './rabbitmq-cluster-node.ts'
 
-export interface RabbitmqClusterOptions {
+interface RabbitmqClusterOptions {
   /** Folder for data, configuration and logs. */
   dir: string
   size: 1 | 3

@@ -13,7 +13,7 @@ export interface KeptRunning<Process extends Running> {
   stop(): Promise<void>
 }
 
-export interface KeepOptions<Process extends Running> {
+interface KeepOptions<Process extends Running> {
   /** Resolves when the process works. Rejects, and leaves no process, when it dies before that or the signal aborts. */
   start(signal: AbortSignal): Promise<Process>
   /** Ends the first attempt to start. */

@@ -6,7 +6,7 @@ import { descendantsOf, identify, isRunning, sendSignal, untilGone } from './pro
 
 const registered = z.object({ role: z.string(), pid: z.int().positive(), startedAt: z.string() })
 
-export type RegisteredProcess = z.output<typeof registered>
+type RegisteredProcess = z.output<typeof registered>
 
 export type Register = ReturnType<typeof openRegister>
 

@@ -43,7 +43,7 @@ export type Launch =
 export type Launcher = (ports: RabbitmqPorts, options: RabbitmqOptions) => Promise<Launch>
 
 /** A command that runs a broker until it is stopped. */
-export interface BrokerCommand {
+interface BrokerCommand {
   file: string
   args: string[]
   env: NodeJS.ProcessEnv

@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events'
 
 const SAME_KEY_PRESS_MS = 1_000
 
-export interface StopHandlers {
+interface StopHandlers {
   /** Called at the first signal. */
   stop(signal: NodeJS.Signals): void
   /** Called at another signal, over a second later: the user does not want to wait. */

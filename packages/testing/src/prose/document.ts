@@ -4,7 +4,7 @@ import remarkParse from 'remark-parse'
 import { unified } from 'unified'
 import { visit } from 'unist-util-visit'
 
-export interface Paragraph {
+interface Paragraph {
   readonly text: string
   readonly line: number
   /** Cells of tables hold facts: their sentences are checked, and do not count for averages. */

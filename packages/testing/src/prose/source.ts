@@ -1,4 +1,4 @@
-export interface Remark {
+interface Remark {
   readonly text: string
   readonly line: number
 }
