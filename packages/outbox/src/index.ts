@@ -1,4 +1,5 @@
 export { appendMessages, appendStep, messagesJson, scheduleMessages } from './append.ts'
+export { compiledOnce, type ParameterOf } from './compiled-once.ts'
 export type { DamageHandler } from './damage.ts'
 export {
   buryMessage,
