@@ -74,24 +74,11 @@ export async function settle(tx: Kysely<OutboxTables>, dispositions: readonly Me
   const confirmed: ReadMessage[] = []
   const refused: { message: ReadMessage; delayMs: number }[] = []
   for (const { message, action } of dispositions) {
-    switch (action.action) {
-      case 'delete':
-        confirmed.push(message)
-        break
-      case 'leave':
-        break
-      case 'delay':
-        await delay(tx, message, action.delayMs)
-        break
-      case 'move':
-        refused.push({ message, delayMs: action.delayMs })
-        break
-      case 'bury':
-        await bury(tx, message, action.reason)
-        break
-      default:
-        action satisfies never
-    }
+    if (action.action === 'delete') confirmed.push(message)
+    else if (action.action === 'move') refused.push({ message, delayMs: action.delayMs })
+    else if (action.action === 'delay') await delay(tx, message, action.delayMs)
+    else if (action.action === 'bury') await bury(tx, message, action.reason)
+    else action.action satisfies 'leave'
   }
   if (confirmed.length > 0) await DELETE(tx, keysOf(confirmed))
   if (refused.length > 0) await move(tx, refused)
