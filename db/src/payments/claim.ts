@@ -1,6 +1,7 @@
 import type { Payment, PaymentStatus } from '@cashflow/domain'
+import { compiledOnce, type ParameterOf } from '@cashflow/outbox'
 import { type Kysely, sql } from 'kysely'
-import { compiledOnce, type ParameterOf, recordSet } from '../statement.ts'
+import { recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 import { fromNow, PAYMENT_COLUMNS, type PaymentRow, toPayment } from './row.ts'
 

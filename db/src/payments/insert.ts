@@ -1,8 +1,8 @@
 import type { Payment, PaymentEvent } from '@cashflow/domain'
-import { appendStep, messagesJson, type NewMessage } from '@cashflow/outbox'
+import { appendStep, compiledOnce, messagesJson, type NewMessage, type ParameterOf } from '@cashflow/outbox'
 import { type ExpressionBuilder, sql, type Transaction } from 'kysely'
 import { eventsJson, recordStep } from '../events/record.ts'
-import { compiledOnce, isAmong, type ParameterOf, recordSet } from '../statement.ts'
+import { isAmong, recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 import { fromNow } from './row.ts'
 

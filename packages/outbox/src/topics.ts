@@ -20,9 +20,11 @@ export interface TopicQuota {
 }
 
 /** A topic that the broker began to refuse, or accepts again. */
-export type TopicChange =
-  | { readonly topic: string; readonly change: 'refused'; readonly messages: number }
-  | { readonly topic: string; readonly change: 'accepted'; readonly refusedMs: number }
+export type TopicChange = { readonly topic: string } & Change
+
+type Change =
+  | { readonly change: 'refused'; readonly messages: number }
+  | { readonly change: 'accepted'; readonly refusedMs: number }
 
 /** What a pass concludes from the broker's answers. */
 export interface Verdict {
@@ -173,8 +175,6 @@ function countAnswers(messages: readonly OutboxMessage[], outcomes: readonly Pub
   for (const [topic, { confirmed, nacked }] of byTopic) if (confirmed + nacked === 0) byTopic.delete(topic)
   return byTopic
 }
-
-type Change = { change: 'refused'; messages: number } | { change: 'accepted'; refusedMs: number }
 
 function recordAnswers(state: TopicState, { messages, confirmed, nacked }: Counts, at: number): Change | undefined {
   state.answeredAt = at

@@ -9,7 +9,7 @@ import {
   type SpanSearch,
   type SpanSearchOptions,
 } from '@cashflow/outbox'
-import { type Component, createCondition, type Logger, uuidv7 } from '@cashflow/runtime'
+import { backgroundComponent, type Component, createCondition, type Logger, uuidv7 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 
 const BATCH_MAX = 100
@@ -132,7 +132,6 @@ export function createReconciler(options: ReconcileOptions & { intervalMs: numbe
   const { signal } = stopping
   const { lagging, held, unreadable, failing } = createConditions(logger, repeatMs)
   const search = createSpanSearch()
-  let running: Promise<void> | undefined
 
   /** Returns whether the batch was full, so that there may be more overdue payments. */
   async function reconcile(): Promise<boolean> {
@@ -166,14 +165,5 @@ export function createReconciler(options: ReconcileOptions & { intervalMs: numbe
     }
   }
 
-  return {
-    name: 'reconciler',
-    async start() {
-      running ??= run()
-    },
-    async stop() {
-      stopping.abort()
-      await running
-    },
-  }
+  return backgroundComponent('reconciler', run, stopping)
 }

@@ -21,23 +21,6 @@ export interface CircuitOptions {
   openMs: number
 }
 
-/** A circuit breaker without a line of waiters. It is closed as long as the provider gives answers. */
-export interface Circuit {
-  readonly isClosed: boolean
-  /** Returns whether the wait of an open circuit has ended for this payment, so that it may probe the provider. */
-  mayProbe(paymentId: string): boolean
-  /**
-   * Charges, and opens or closes by the answer. Never rejects. While the circuit is open, only the answer to a probe opens
-   * or closes it, and a charge that was admitted earlier is not attempted. The exception is a circuit opened by refusals:
-   * it still charges, because a refusal costs nothing, and a release would delay a good payment.
-   */
-  charge(isProbe: boolean, ...charge: Parameters<Charge>): Promise<ProviderAnswer>
-  /** 0 for a payment that was not refused since the provider's last answer. Otherwise a number that grows with each refusal. */
-  lastRefusal(paymentId: string): number
-  /** Ends the wait. */
-  stop(): void
-}
-
 interface Judgement {
   readonly answer: ProviderAnswer
   /** The answer opens the circuit. */
@@ -46,11 +29,12 @@ interface Judgement {
   readonly isRepeated: boolean
 }
 
-/** @param onChange called when the circuit has closed, and when a probe is due */
-export function createCircuit(
-  { provider, logger, failuresMax, openMs }: CircuitOptions,
-  onChange: () => void,
-): Circuit {
+/**
+ * A circuit breaker without a line of waiters. It is closed as long as the provider gives answers.
+ *
+ * @param onChange called when the circuit has closed, and when a probe is due
+ */
+export function createCircuit({ provider, logger, failuresMax, openMs }: CircuitOptions, onChange: () => void) {
   const record = createProviderRecord(failuresMax)
   const waits = createWaits(openMs)
   const probes = createTimer(onChange)
@@ -91,8 +75,14 @@ export function createCircuit(
     get isClosed() {
       return state === 'closed'
     },
-    mayProbe: (paymentId) => probes.isDue || (firstProbes.isDue && record.lastRefusal(paymentId) === 0),
-    async charge(isProbe, payment, attempt) {
+    /** Returns whether the wait of an open circuit has ended for this payment, so that it may probe the provider. */
+    mayProbe: (paymentId: string) => probes.isDue || (firstProbes.isDue && record.lastRefusal(paymentId) === 0),
+    /**
+     * Charges, and opens or closes by the answer. Never rejects. While the circuit is open, only the answer to a probe opens
+     * or closes it, and a charge that was admitted earlier is not attempted. The exception is a circuit opened by refusals:
+     * it still charges, because a refusal costs nothing, and a release would delay a good payment.
+     */
+    async charge(isProbe: boolean, ...[payment, attempt]: Parameters<Charge>): Promise<ProviderAnswer> {
       const decides = isProbe || state === 'closed'
       if (!decides && !isRefusing) return { outcome: 'not_attempted' }
       if (isProbe) state = 'half_open'
@@ -103,7 +93,8 @@ export function createCircuit(
       return judgement.answer
     },
     lastRefusal: record.lastRefusal,
-    stop() {
+    /** Ends the wait. */
+    stop(): void {
       probes.stop()
       firstProbes.stop()
     },
