@@ -56,7 +56,7 @@ export function createAnswers(): Answers {
 
 /** Searches streams for a text. */
 interface Watch {
-  /** Whether the text ends within these bytes, which are the stream's next ones. */
+  /** Returns whether the text ends within these bytes, which are the stream's next ones. */
   findIn(stream: object, bytes: Buffer): boolean
 }
 
