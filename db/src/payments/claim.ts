@@ -10,7 +10,7 @@ export interface NewClaim {
   readonly token: string
 }
 
-/** The result of a claim. */
+/** What became of a claim. */
 export type Claim =
   /** `pending`: the provider has answered that it has not decided yet, so it may hold a charge. */
   | { readonly verdict: 'claimed'; readonly payment: Payment; readonly attempts: number; readonly pending: boolean }

@@ -69,7 +69,7 @@ function countedFor(cause: Cause, eb: ExpressionBuilder<Tables, 'payments'>) {
     case 'refused':
       return { refusals: eb('refusals', '+', 1) }
     case 'pending':
-      // The provider is asked for the charge first from then on, although `attempts` is 0.
+      // From then on the provider is asked for the charge first, although `attempts` is 0.
       return {
         attempts: 0,
         refusals: 0,

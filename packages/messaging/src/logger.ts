@@ -1,4 +1,4 @@
-/** The logger that this package needs. Facts go into fields, snake_case. */
+/** What this package asks of a logger. Facts go into fields, snake_case. */
 export interface Logger {
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void
   info(message: string, fields?: Readonly<Record<string, unknown>>): void

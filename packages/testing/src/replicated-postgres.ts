@@ -11,7 +11,7 @@ import { createMigrated } from './test-database.ts'
 export interface ReplicatedPostgres {
   /** A migrated database on the current primary. While a standby is attached, each commit waits for the standby. */
   readonly url: string
-  /** True if the data of each server is on a small disk of its own. */
+  /** Whether the data of each server is on a small disk of its own. */
   readonly hasSmallDisk: boolean
   /** Stops replication: from now on the standby receives nothing. */
   freezeReplication(): void

@@ -115,7 +115,7 @@ async function preparePlace(
     )
     await publish(messages)
   }
-  // This leaves the table as autovacuum would. Otherwise the first reader would clean up.
+  // As after autovacuum. Otherwise the first reader would clean up.
   await place.query('vacuum analyze')
   unfinished.move()
   return place

@@ -51,7 +51,7 @@ export async function startDaemon(command: DaemonCommand): Promise<Daemon> {
   return daemon
 }
 
-/** Starts a daemon as `startDaemon` does, but returns at once. `spawned` rejects when the program cannot be started. */
+/** As `startDaemon`, but returns at once. `spawned` rejects when the program cannot be started. */
 export function spawnDaemon(command: DaemonCommand): { daemon: Daemon; spawned: Promise<void> } {
   const { file, args, env, cwd, output, user, onSpawn, outlive } = command
   const sink = 'file' in output ? openLog(output.file) : 'pipe'

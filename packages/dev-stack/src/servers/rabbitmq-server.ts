@@ -47,7 +47,7 @@ export type Launch =
 /** One attempt to start a broker. */
 export type Launcher = (ports: RabbitmqPorts, options: RabbitmqOptions) => Promise<Launch>
 
-/** Maximum length of the log's end that a failed `Launch` has. */
+/** How much of the log a failed `Launch` has, from its end. */
 export const OUTPUT_BYTES_MAX = 4_000
 
 /** The URLs of a broker of ours, with RabbitMQ's default login. */

@@ -56,7 +56,7 @@ export function createAnswers(): Answers {
 
 /** Searches streams for a text. */
 interface Watch {
-  /** Returns whether the text ends within these bytes, which are the stream's next ones. */
+  /** Whether the text ends within these bytes, which are the stream's next ones. */
   findIn(stream: object, bytes: Buffer): boolean
 }
 

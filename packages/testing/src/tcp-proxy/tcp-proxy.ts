@@ -25,7 +25,7 @@ export interface TcpProxy {
    * ended. New connections are accepted and never reach the server. `restore` ends all of them, since bytes are missing.
    */
   freeze(): void
-  /** Freezes as `freeze` does, but only for the server's bytes: the clients' bytes arrive. */
+  /** As `freeze`, but only for the server's bytes: the clients' bytes arrive. */
   mute(): void
   /** Delays all bytes by `latencyMs` in each direction, and each piece by up to `jitterMs` more. */
   delay(latencyMs: number, jitterMs?: number): void
