@@ -11,7 +11,7 @@ export interface RedriveOptions {
   batchMax: number
   /** The spans of `redrive_at` to search, in order. No row outside of them is read, so a damaged row can be left out. */
   spans: readonly TimeSpan[]
-  /** Whether to look up the ids of the requests that created the payments. */
+  /** True to look up the ids of the requests that created the payments. */
   traced: boolean
 }
 

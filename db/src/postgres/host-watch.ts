@@ -17,9 +17,9 @@ export type HostWatch = ReturnType<typeof createHostWatch>
 const INTERVAL_MS = 1_000
 /** The limit of one look, with the connection that it may have to open. */
 const LIMIT_MS = 1_000
-/** How long the first session waits for the first looks, so that no process starts on a primary that was replaced. */
+/** Maximum wait of the first session for the first looks, so that no process starts on a primary that was replaced. */
 const FIRST_LOOK_MS = 250
-/** How many looks in a row may fail before the failure is logged. */
+/** Number of looks in a row that may fail before the failure is logged. */
 const FAILED_LOOKS = 3
 
 /**

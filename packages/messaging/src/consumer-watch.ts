@@ -5,7 +5,7 @@ import type { Logger } from './logger.ts'
 import { lookAtQueue } from './topology.ts'
 
 export interface WatchTimes {
-  /** How long a consumer with room receives nothing before the watch looks at its queue, in milliseconds. */
+  /** Time in which a consumer with room receives nothing before the watch looks at its queue, in milliseconds. */
   readonly quietMs: number
   /** Maximum of `quietMs`, in milliseconds. It doubles with each new subscription that brings no delivery. */
   readonly quietMaxMs: number

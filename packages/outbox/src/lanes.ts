@@ -181,7 +181,7 @@ const READ_COLUMNS = [
   'headers',
   'mandatory',
   'attempts',
-  // As a number: a timestamp costs PostgreSQL and this process more to render and to parse.
+  // A number: a timestamp costs PostgreSQL and this process more to render and to parse.
   sql<number>`date_part('epoch', created_at) * 1000`.as('created_at_ms'),
   sql<number>`pg_column_size(payload)`.as('stored_bytes'),
 ] as const

@@ -21,7 +21,7 @@ export interface MessageDisposition {
   action: Action
 }
 
-/** How often a message may be returned as unroutable before it becomes a dead letter: half an hour on average. */
+/** Number of returns as unroutable after which a message becomes a dead letter: half an hour on average. */
 const ATTEMPTS_MAX = 20
 
 const DELAY_FIRST_MS = 1_000

@@ -44,5 +44,5 @@ export function outboxOf<Tables extends OutboxTables>(db: Kysely<Tables>): Kysel
   return db as unknown as Kysely<OutboxTables>
 }
 
-/** What a message is, in whichever table it is stored: the columns that move with it. */
+/** The columns of a message that move with it from table to table. */
 export const MESSAGE_COLUMNS = ['lane', 'message_id', 'key', 'topic', 'payload', 'headers', 'mandatory'] as const

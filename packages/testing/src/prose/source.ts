@@ -1,3 +1,5 @@
+import { defined } from '@cashflow/async'
+
 export interface Remark {
   readonly text: string
   readonly line: number
@@ -23,7 +25,10 @@ export function commentsOf(source: string, file: string): Remark[] {
 
 /** Titles of the tests of a file. */
 export function titlesOf(source: string): Remark[] {
-  return [...source.matchAll(TITLE)].map((match) => ({ text: match[2] ?? '', line: lineAt(source, match.index) }))
+  return [...source.matchAll(TITLE)].map((match) => ({
+    text: defined(match[2], 'title of a test'),
+    line: lineAt(source, match.index),
+  }))
 }
 
 function lineAt(source: string, index: number): number {

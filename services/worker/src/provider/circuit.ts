@@ -14,7 +14,7 @@ export interface CircuitOptions {
   /** The circuit opens after this many attempts in a row without an answer. */
   failuresMax: number
   /**
-   * How long the circuit stays open before the first probe. The wait doubles after each failed probe, up to a minute.
+   * Time that the circuit stays open before the first probe. The wait doubles after each failed probe, up to a minute.
    * While the provider refuses payments, a fiftieth of it: before each probe with a payment that was not refused yet, and
    * before the first 32 probes with other payments.
    */
@@ -122,7 +122,7 @@ function createTimer(onDue: () => void) {
   }
 }
 
-/** How long the circuit stays open. It depends on the answer that opened it, and on the openings since it last closed. */
+/** Times that the circuit stays open, by the answer that opened it and by the openings since it last closed. */
 function createWaits(openMs: number) {
   let isRefusing = false
   let repeated = 0

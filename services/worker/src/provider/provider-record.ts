@@ -7,8 +7,8 @@ const REMEMBERED_MAX = 10_000
 const REFUSED_MAX = 3
 
 /**
- * How long an answer proves that the provider takes requests like ours. A refused payment is not charged again within this
- * time, so a provider that begins to refuse everything costs each payment one refusal at most.
+ * Time that an answer proves that the provider takes requests like ours. A refused payment is not charged again within
+ * this time, so a provider that begins to refuse everything costs each payment one refusal at most.
  */
 export const ANSWER_SHOWS_MS = 30_000
 

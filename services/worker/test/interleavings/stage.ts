@@ -23,7 +23,7 @@ export class Died extends Error {
 }
 
 /** An error with the message of node-postgres, so that the product treats it as transient. */
-export const lostConnection = () => new Error('Connection terminated unexpectedly')
+const lostConnection = () => new Error('Connection terminated unexpectedly')
 
 interface Turn {
   readonly actor: Actor
