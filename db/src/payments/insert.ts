@@ -103,7 +103,7 @@ type Given = Tables & { given: { merchant_id: string; reference: string } }
 
 /**
  * True if no pruned payment had the reference. PostgreSQL would make a join of this, and one that was planned while few
- * references were pruned may read all of them. `offset` is a fence: it keeps this a look-up by the primary key for each row.
+ * references were pruned may read all of them. `offset` prevents the join: each row stays a look-up by the primary key.
  * An insert that began before a reference was pruned does not see it here. The trigger waits_for_older_inserts makes the
  * pruning wait for that insert.
  */

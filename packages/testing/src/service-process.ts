@@ -10,7 +10,7 @@ export interface LogLine extends StackLogLine {
 
 export interface ServiceProcess {
   readonly pid: number
-  /** Every line that it has logged so far. */
+  /** All lines that the process has logged so far. */
   readonly logs: readonly LogLine[]
   /** Output other than log lines, such as a message about its settings. */
   readonly output: readonly string[]

@@ -120,7 +120,7 @@ function createPromotionLoop({ db, topics, wake, reopened, logger, signal }: Loo
 
 /**
  * Checks for messages below the floors until the signal aborts. A check that fails shows nothing about them: when a
- * session is lost, the loops and the listener forget the floors.
+ * session is lost, the loops and the listener reset the floors.
  */
 async function watchFloors({ db, floors, logger, signal }: LoopOptions): Promise<void> {
   const unseen = createCondition(logger, {
@@ -140,7 +140,7 @@ async function watchFloors({ db, floors, logger, signal }: LoopOptions): Promise
     }
     const damage = { isRowsOwn: concernsLane, onUnreadable }
     const wrong = await verifyFloors(db, floors, signal, damage).catch((error) => void onUnreadable(error))
-    if (wrong) logger.error('message found below its floor, floors forgotten', wrong)
+    if (wrong) logger.error('message found below its floor, floors reset', wrong)
     if (failure !== undefined) unseen.holds({ ...(lanes.length > 0 && { lanes }), error: failure })
     else unseen.isOver()
     tookMs = performance.now() - startedAt

@@ -67,7 +67,7 @@ export function createRoutingWatch(options: RoutingWatchOptions): Component {
   async function checkFormerExchange(former: string): Promise<void> {
     try {
       if (!(await hasExchange(connection, former, signal))) return
-      logger.warn('this relay publishes to another exchange, consumers bound to this one get nothing from it', {
+      logger.warn('consumers bound to a former exchange get nothing: this relay publishes to another one', {
         exchange: former,
         published_to: exchange,
         setting: 'MQ_EXCHANGE',

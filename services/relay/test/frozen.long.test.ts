@@ -56,8 +56,8 @@ describe('relay process that freezes', () => {
     const frozenAt = (await look(query)).at
     const stopwatch = startStopwatch()
     let heldMs = 0
-    // By PostgreSQL's clock up to the last look that saw the session, or by the stopwatch, whichever is less: on a machine
-    // with many busy processes the server ends its session late, and this process runs late as well.
+    // The lesser of two times counts: by PostgreSQL's clock up to the last look that saw the session, or by the stopwatch.
+    // On a machine with many busy processes the server ends its session late, and this process runs late as well.
     await eventually(
       async () => {
         const { at, waits } = await look(query)

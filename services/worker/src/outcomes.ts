@@ -117,7 +117,7 @@ export function settlementOf(
   return { payment, event, token, actor: 'worker', requestId, messages }
 }
 
-/** Ends the claim of a payment that the provider has not settled. The payment is tried again later, or parked. */
+/** Ends the claim of a payment that the provider has not decided. The payment is tried again later, or parked. */
 export async function releaseClaim(
   run: PaymentRun,
   { attempts, pending }: Claimed,

@@ -94,7 +94,7 @@ function orUnreadable<Value>(value: Value, onUnreadable: (error: unknown) => voi
   }
 }
 
-/** The conditions that prevent redrives, as log lines. */
+/** Creates the conditions that prevent redrives. Each one logs when it begins, and when it has ended. */
 function createConditions(logger: Logger, everyMs: number) {
   return {
     lagging: createCondition(logger, {
