@@ -46,7 +46,7 @@ export interface PaymentEventsTable {
   created_at: Generated<Date>
 }
 
-/** What is left of a payment that an operator has pruned: its reference stays taken. */
+/** The rest of a payment that an operator has pruned: its reference stays taken. */
 export interface PrunedReferencesTable {
   merchant_id: string
   reference: string

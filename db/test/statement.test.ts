@@ -1,7 +1,8 @@
+import { compiledOnce, type ParameterOf } from '@cashflow/outbox'
 import { expect } from 'chai'
 import { sql, type Transaction } from 'kysely'
 import { lastStatement } from '../src/index.ts'
-import { compiledOnce, isAmong, type ParameterOf } from '../src/statement.ts'
+import { isAmong } from '../src/statement.ts'
 import type { Tables } from '../src/tables.ts'
 import { createTestStore, type TestStore } from './test-store.ts'
 
@@ -12,27 +13,10 @@ describe('parts of statements', () => {
   })
   after(() => store.drop())
 
-  const createSum = () => {
-    const built: string[] = []
-    const sum = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<{ first: number; second: number }>) => {
-      const query = tx.selectNoFrom(sql<number>`${parameter('first')}::int - ${parameter('second')}::int`.as('result'))
-      built.push(query.compile().sql)
-      return query
-    })
-    return { built, sum }
-  }
-
-  it('compiledOnce: builds a statement once, and executes it with the values of each call', async () => {
-    const { built, sum } = createSum()
-    const results = await store.db
-      .transaction()
-      .execute(async (tx) => [await sum(tx, { first: 7, second: 2 }), await sum(tx, { second: 7, first: 2 })])
-    expect(results).to.deep.equal([[{ result: 5 }], [{ result: -5 }]])
-    expect(built).to.have.length(1)
-  })
-
   it('compiledOnce: sends COMMIT with a statement only where its caller marks it as the last one', async () => {
-    const { sum } = createSum()
+    const sum = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<{ first: number; second: number }>) =>
+      tx.selectNoFrom(sql<number>`${parameter('first')}::int - ${parameter('second')}::int`.as('result')),
+    )
     await store.db.transaction().execute((tx) => sum(lastStatement(tx), { first: 1, second: 1 }))
     const { id } = await store.insert()
     const failed = store.db.transaction().execute(async (tx) => {

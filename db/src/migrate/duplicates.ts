@@ -101,8 +101,9 @@ function toDuplicates(table: Duplicates['table'], [first, ...later]: string[]): 
 
 function listDuplicates(found: readonly Duplicates[], logger: Logger): DuplicatesError {
   for (const { table, first, later } of found.slice(0, LISTED_MAX))
-    logger.error('duplicates', { table, first_id: first, later_ids: later })
-  if (found.length > LISTED_MAX) logger.error('more duplicates are not listed', { groups: found.length - LISTED_MAX })
+    logger.error('rows found that are stored twice', { table, first_id: first, later_ids: later })
+  if (found.length > LISTED_MAX)
+    logger.error('more rows are stored twice and not listed', { groups: found.length - LISTED_MAX })
   const count = (table: Duplicates['table']) =>
     found.filter((group) => group.table === table).reduce((sum, { later }) => sum + later.length, 0)
   return new DuplicatesError(count('payments'), count('dead_letters'))

@@ -21,7 +21,7 @@ export type MigrationTables = Tables & LedgerTables
 
 /** The migrations that a database has. */
 export interface Ledger {
-  /** Whether the table `cashflow_migration` exists. */
+  /** True if the table `cashflow_migration` exists. */
   readonly exists: boolean
   readonly applied: ReadonlySet<string>
   /** Applied migrations that only `kysely_migration` records. An earlier version's migrator may add some at any time. */

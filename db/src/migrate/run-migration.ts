@@ -16,7 +16,8 @@ export interface Run {
   readonly signal: AbortSignal
 }
 
-// While the migration waits for a lock, services queue behind it. Their own lock limit is as long: they retry after it.
+// While the migration waits for a lock, statements of services wait behind it. Services limit that wait to the same time,
+// and retry.
 const LOCK_TIMEOUT_MS = 2_000
 const RETRY_FIRST_MS = 2_000
 const RETRY_MAX_MS = 30_000

@@ -1,6 +1,7 @@
 import type { Payment, PaymentStatus } from '@cashflow/domain'
+import { compiledOnce, type ParameterOf } from '@cashflow/outbox'
 import { type Kysely, sql } from 'kysely'
-import { compiledOnce, type ParameterOf, recordSet } from '../statement.ts'
+import { recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 import { fromNow, PAYMENT_COLUMNS, type PaymentRow, toPayment } from './row.ts'
 
@@ -10,7 +11,7 @@ export interface NewClaim {
   readonly token: string
 }
 
-/** What became of a claim. */
+/** The verdict on a claim, with what the worker needs to act on it. */
 export type Claim =
   /** `pending`: the provider has answered that it has not decided yet, so it may hold a charge. */
   | { readonly verdict: 'claimed'; readonly payment: Payment; readonly attempts: number; readonly pending: boolean }
@@ -70,7 +71,7 @@ export async function claimPayments(
   return claims.map((_, place) => made.get(place) ?? { verdict: waits ? 'unknown' : 'locked' })
 }
 
-/** The attempts of a payment, with that of a lease that ran out. */
+/** The attempts of a payment, including the one of a lease that has expired. */
 const ATTEMPTS_NOW = sql<number>`attempts + coalesce((claim_token <> token and lease_until <= now())::int, 0)`
 /** The rank of a claim among those of its payment, from 1. */
 const TURN = sql<string>`row_number() over (partition by id order by claim_token = token desc nulls last, place)`

@@ -1,8 +1,8 @@
 import type { Payment, PaymentEvent } from '@cashflow/domain'
-import { appendStep, messagesJson, type NewMessage } from '@cashflow/outbox'
+import { appendStep, compiledOnce, messagesJson, type NewMessage, type ParameterOf } from '@cashflow/outbox'
 import { type ExpressionBuilder, sql, type Transaction } from 'kysely'
 import { eventsJson, recordStep } from '../events/record.ts'
-import { compiledOnce, isAmong, type ParameterOf, recordSet } from '../statement.ts'
+import { isAmong, recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 import { fromNow } from './row.ts'
 
@@ -103,7 +103,7 @@ type Given = Tables & { given: { merchant_id: string; reference: string } }
 
 /**
  * True if no pruned payment had the reference. PostgreSQL would make a join of this, and one that was planned while few
- * references were pruned may read all of them. `offset` is a fence: it keeps this a look-up by the primary key for each row.
+ * references were pruned may read all of them. `offset` prevents the join: each row stays a look-up by the primary key.
  * An insert that began before a reference was pruned does not see it here. The trigger waits_for_older_inserts makes the
  * pruning wait for that insert.
  */

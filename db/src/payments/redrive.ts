@@ -1,4 +1,4 @@
-import type { TimeSpan } from '@cashflow/outbox'
+import { type TimeSpan, timeSpans } from '@cashflow/outbox'
 import { type ExpressionBuilder, type Kysely, type QueryCreator, sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
 
@@ -11,7 +11,7 @@ export interface RedriveOptions {
   batchMax: number
   /** The spans of `redrive_at` to search, in order. No row outside of them is read, so a damaged row can be left out. */
   spans: readonly TimeSpan[]
-  /** Whether to look up the ids of the requests that created the payments. */
+  /** True to look up the ids of the requests that created the payments. */
   traced: boolean
 }
 
@@ -84,14 +84,6 @@ export async function claimOverdue(
     overdue: free.map(({ id, request_id }) => ({ paymentId: id, requestId: request_id ?? undefined })),
     leased: rows.length - free.length,
   }
-}
-
-// Arrays, not a record set: JSON has no infinity.
-function timeSpans(spans: readonly TimeSpan[]) {
-  const [from, to] = [spans.map((span) => span.from), spans.map((span) => span.to)]
-  return sql<{ from_micros: number; to_micros: number }>`unnest(${from}::float8[], ${to}::float8[])`.as<'span'>(
-    sql`span (from_micros, to_micros)`,
-  )
 }
 
 /**

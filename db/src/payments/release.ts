@@ -69,7 +69,7 @@ function countedFor(cause: Cause, eb: ExpressionBuilder<Tables, 'payments'>) {
     case 'refused':
       return { refusals: eb('refusals', '+', 1) }
     case 'pending':
-      // From then on the provider is asked for the charge first, although `attempts` is 0.
+      // The next claim asks the provider for the charge before it charges, because of this column: `attempts` is 0.
       return {
         attempts: 0,
         refusals: 0,

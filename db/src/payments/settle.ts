@@ -1,9 +1,9 @@
 import type { Payment, PaymentStatus } from '@cashflow/domain'
-import { appendStep, messagesJson, type NewMessage } from '@cashflow/outbox'
+import { appendStep, compiledOnce, messagesJson, type NewMessage, type ParameterOf } from '@cashflow/outbox'
 import { sql, type Transaction } from 'kysely'
 import { type EventInsert, eventsJson, recordStep } from '../events/record.ts'
 import { ALONE } from '../postgres/group-commit.ts'
-import { compiledOnce, isAmong, type ParameterOf, recordSet } from '../statement.ts'
+import { isAmong, recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 
 /** A settled payment, to be stored if its claim still holds it. */

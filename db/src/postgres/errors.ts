@@ -64,17 +64,7 @@ const RETRYABLE = new Set([
   '25006', // read_only_sql_transaction: an old primary
 ])
 
-const NETWORK = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ENETUNREACH',
-  'EHOSTUNREACH',
-])
+const NETWORK = /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH)$/
 
 // Messages of pg and pg-pool about a lost or missing connection, which have no code.
 const CODELESS =
@@ -90,7 +80,7 @@ export function isTransient(error: unknown): boolean {
   if (error instanceof NoHostError) return error.errors.some(isTransient)
   const code = codeOf(error)
   if (code === undefined) return CODELESS.test(error.message)
-  return isStalePlan(error) || RETRYABLE.has(code) || NETWORK.has(code) || /^08...$/.test(code)
+  return isStalePlan(error) || RETRYABLE.has(code) || NETWORK.test(code) || /^08...$/.test(code)
 }
 
 /**

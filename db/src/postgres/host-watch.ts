@@ -12,25 +12,21 @@ export interface HostWatchOptions {
   logger: Logger
 }
 
-export interface HostWatch {
-  /** Starts the watch. Resolves when each host has answered or failed once, or after 250 ms. */
-  start(): Promise<void>
-  stop(): Promise<void>
-}
+export type HostWatch = ReturnType<typeof createHostWatch>
 
 const INTERVAL_MS = 1_000
 /** The limit of one look, with the connection that it may have to open. */
 const LIMIT_MS = 1_000
-/** How long the first session waits for the first looks, so that no process starts on a primary that was replaced. */
+/** Maximum wait of the first session for the first looks, so that no process starts on a primary that was replaced. */
 const FIRST_LOOK_MS = 250
-/** How many looks in a row may fail before the failure is logged. */
+/** Number of looks in a row that may fail before the failure is logged. */
 const FAILED_LOOKS = 3
 
 /**
  * Asks each host once a second, on one connection each, for the timeline of its log. A primary that was replaced while it
  * was unreachable does not know it, but has a lower timeline. A host that does not answer delays no other and is ignored.
  */
-export function createHostWatch({ hosts, timelines, configOf, logger }: HostWatchOptions): HostWatch {
+export function createHostWatch({ hosts, timelines, configOf, logger }: HostWatchOptions) {
   const stopping = new AbortController()
   const compare = createClusterCheck(logger)
   let loops: Promise<unknown> | undefined
@@ -85,11 +81,12 @@ export function createHostWatch({ hosts, timelines, configOf, logger }: HostWatc
   }
 
   return {
-    async start() {
+    /** Starts the watch. Resolves when each host has answered or failed once, or after 250 ms. */
+    async start(): Promise<void> {
       firstLooks ??= begin()
       await firstLooks
     },
-    async stop() {
+    async stop(): Promise<void> {
       stopping.abort()
       await loops
     },

@@ -10,9 +10,9 @@ export interface SessionOptions {
   url: string
   /** Shown in pg_stat_activity. */
   applicationName: string
-  /** How long a session may idle within a transaction before PostgreSQL ends it, in milliseconds. */
+  /** Maximum time that a session idles within a transaction before PostgreSQL ends it, in milliseconds. */
   idleInTransactionMs?: number
-  /** How long one statement may run, in milliseconds. 0 sets no limit, which migrations need. */
+  /** Maximum time of one statement, in milliseconds. 0 sets no limit, which migrations need. */
   statementMs?: number
 }
 

@@ -1,9 +1,9 @@
 import { DatabaseSettingError, ReadOnlyError } from './errors.ts'
 
 export interface SessionLimits {
-  /** How long one statement may run, in milliseconds. 0 sets no limit. */
+  /** Maximum time of one statement, in milliseconds. 0 sets no limit. */
   statementMs: number
-  /** How long a session may idle within a transaction before PostgreSQL ends it, in milliseconds. */
+  /** Maximum time that a session idles within a transaction before PostgreSQL ends it, in milliseconds. */
   idleInTransactionMs: number
 }
 

@@ -12,7 +12,7 @@ import {
 import { CONNECT_MS, type SessionConfig } from './session-config.ts'
 import { type FoundSettings, refusal, type SessionLimits, settingStatements } from './session-settings.ts'
 
-/** How many prepared statements a session may have. */
+/** Maximum number of prepared statements of a session. */
 const STATEMENTS_MAX = 200
 /** Characters of SQL kept in a prepared statement's name, for logs. PostgreSQL truncates names at 63 bytes. */
 const NAME_CHARACTERS = 50

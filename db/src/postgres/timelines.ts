@@ -12,7 +12,7 @@ export interface LogPlace {
 
 /** The highest timelines that a process has seen, and its sessions on them. */
 export interface Timelines {
-  /** Records a timeline. If it is the highest of its system, the sessions on lower ones are closed. */
+  /** Records a timeline. If it is the highest of its cluster, the sessions on lower ones are closed. */
   see(place: LogPlace): void
   /**
    * Asks a server for its place, and records it.

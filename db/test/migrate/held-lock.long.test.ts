@@ -10,7 +10,7 @@ import { createFormerDatabase, logger, migrateAll } from './former-database.ts'
 const CLIENTS = 8
 
 /** Retries as services do. Their lock timeout equals the migration's, so either of them can end first. */
-async function persist(work: () => Promise<unknown>): Promise<void> {
+async function retryTransient(work: () => Promise<unknown>): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       return void (await work())
@@ -39,7 +39,7 @@ describe('migrate', () => {
     const clients = Array.from({ length: CLIENTS }, async () => {
       while (!ended.signal.aborted) {
         const created = { ...newPayment(), requestId: 'r', messages: [] }
-        await persist(() => storePayments(api, [created], { redriveAfterMs: 60_000 }))
+        await retryTransient(() => storePayments(api, [created], { redriveAfterMs: 60_000 }))
         stored += 1
         await sleep(10)
       }

@@ -34,7 +34,7 @@ export interface Context {
 /** The name of a metric in a table. */
 export interface Figure<Metric extends string = string> {
   readonly metric: Metric
-  /** What is counted, such as `answers`. */
+  /** The items that are counted, such as `answers`. */
   readonly what: string
   readonly unit: string
 }
@@ -52,7 +52,7 @@ export interface Alone {
 export interface Benchmark {
   /** Its name on the command line, and the name of its file. */
   readonly name: string
-  /** What it measures, and how. */
+  /** A description of what it measures, and how. */
   readonly title: string
   run(context: Context): Promise<readonly Row[]>
   /** Undefined for a benchmark that cannot compare two commits. */

@@ -34,9 +34,9 @@ export interface Charge {
   readonly currency: string
   /** When the request arrived, in milliseconds since 1970. */
   readonly beganAt: number
-  /** Whether money moved. */
+  /** True if money moved. */
   readonly moved: boolean
-  /** Whether a later GET for this key reports the charge. */
+  /** True if a later GET for this key reports the charge. */
   readonly known: boolean
 }
 

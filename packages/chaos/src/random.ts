@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 
@@ -18,13 +19,13 @@ export function createRandom(seed: number): Random {
     int,
     pick(items) {
       if (items.length === 0) throw new RangeError('an empty list has no item to pick')
-      return items[int(0, items.length - 1)] as (typeof items)[number] // An item may be undefined.
+      return defined(items[int(0, items.length - 1)], 'item of a list')
     },
     shuffled(items) {
       const deck = [...items]
       for (let last = deck.length - 1; last > 0; last--) {
         const other = int(0, last)
-        ;[deck[last], deck[other]] = [deck[other] as (typeof deck)[number], deck[last] as (typeof deck)[number]]
+        ;[deck[last], deck[other]] = [defined(deck[other], 'item of a list'), defined(deck[last], 'item of a list')]
       }
       return deck
     },

@@ -23,7 +23,7 @@ export function describeViolations({ violations, facts }: Pick<Run, 'violations'
 }
 
 /** Counts the payments that were lost, or doubled. A payment counts once, even if it breaks several invariants. */
-export function countHarmed(violations: readonly Violation[], harm: Harm): number {
+function countHarmed(violations: readonly Violation[], harm: Harm): number {
   const own = violations.filter((violation) => violation.harm === harm)
   return new Set(own.map(({ paymentId, what }) => paymentId ?? what)).size
 }

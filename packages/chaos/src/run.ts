@@ -139,7 +139,7 @@ async function gather(
   }
 }
 
-/** Stops a service without faults. Returns how it ended, then or before, where that was unexpected. */
+/** Stops a service after the last fault. Returns its unexpected ends: those of the run, and that of this stop. */
 async function finish({ name, stop, exits }: Service): Promise<string[]> {
   const exit = await stop()
   return exit?.code === 1 ? [...exits, `${name} ended without a fault (${describeExit(exit)})`] : [...exits]

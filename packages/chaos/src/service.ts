@@ -24,7 +24,7 @@ export interface Service {
   readonly name: string
   /** How it ended without a signal, or ended unexpectedly after SIGTERM. */
   readonly exits: readonly string[]
-  /** How often each error was logged. */
+  /** Number of times that each error was logged. */
   readonly errors: ReadonlyMap<string, number>
   /** When it logged that RabbitMQ had refused messages, in milliseconds since 1970. */
   readonly refusals: readonly number[]
@@ -57,7 +57,7 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
   const refusals: number[] = []
   let running: ServiceProcess | undefined
   let wanted = false
-  /** Whether the running process has logged a line. Until then it may not handle SIGTERM either. */
+  /** True if the running process has logged a line. Until then it may not handle SIGTERM either. */
   let isAwake = false
 
   function onLine(line: string, parsed: LogLine | undefined): void {

@@ -45,7 +45,7 @@ export interface SystemOptions {
   dir: string
   seed: number
   sizes: Readonly<Record<Role, number>>
-  /** What the scheduled faults need. */
+  /** The equipment that the scheduled faults need. */
   needs: ReadonlySet<Need>
   /** Arguments of Node for the processes of a role, such as those of a broken build. */
   nodeArguments?: Partial<Readonly<Record<Role, readonly string[]>>>

@@ -27,7 +27,7 @@ export interface StackSettings {
   host: string
   /** Preferred port of the first API. With 0 each API gets a free one. */
   port: number
-  /** Whether PORT is set. The start fails if that port is taken; the default port is replaced by another. */
+  /** True if PORT is set. The start fails if that port is taken; the default port is replaced by another. */
   portIsGiven: boolean
   logLevel: LogLevel
 }

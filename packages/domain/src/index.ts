@@ -20,7 +20,7 @@ export {
   TRANSITIONS,
   type TransitionResult,
 } from './payment.ts'
-export { REFERENCE_LENGTH_MAX, type ReferenceCode, readReference } from './reference.ts'
+export { type ReferenceCode, readReference } from './reference.ts'
 export type { Refusal, Result } from './result.ts'
 export { OUTCOME_TOPICS, type Topic, WORK_TOPICS } from './topics.ts'
 export { isUuid } from './uuid.ts'

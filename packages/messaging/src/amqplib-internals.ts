@@ -36,13 +36,13 @@ export function bodySize(message: ConsumeMessage): number {
   return (message as unknown as { contentSize: number }).contentSize
 }
 
-/** Why the broker returned a message, such as `312 NO_ROUTE`. */
+/** The broker's reason for returning a message, such as `312 NO_ROUTE`. */
 export function returnReason(message: Message): string {
   const { replyCode, replyText } = message.fields as unknown as { replyCode: number; replyText: string }
   return `${replyCode} ${replyText}`
 }
 
-/** What amqplib keeps of the broker's `channel.close` or `connection.close`. Empty for any other error. */
+/** The facts that amqplib keeps of the broker's `channel.close` or `connection.close`. Empty for any other error. */
 export function closeOf(error: unknown): { code?: number; classId?: number; methodId?: number } {
   return error instanceof Error ? (error as ReturnType<typeof closeOf>) : {}
 }

@@ -5,7 +5,7 @@ import type { Logger } from './logger.ts'
 import { lookAtQueue } from './topology.ts'
 
 export interface WatchTimes {
-  /** How long a consumer with room receives nothing before the watch looks at its queue, in milliseconds. */
+  /** Time in which a consumer with room receives nothing before the watch looks at its queue, in milliseconds. */
   readonly quietMs: number
   /** Maximum of `quietMs`, in milliseconds. It doubles with each new subscription that brings no delivery. */
   readonly quietMaxMs: number
@@ -28,14 +28,6 @@ export interface WatchedConsumer {
   readonly hasRoom: boolean
 }
 
-export interface ConsumerWatch {
-  /**
-   * Resolves with true when the consumer has to subscribe again: it has room, its queue has messages or is missing, and
-   * the broker delivers nothing. Resolves with false when the subscription has ended, or the signal aborts.
-   */
-  isForgotten(broker: BrokerConnection, consumer: WatchedConsumer, signal: AbortSignal): Promise<boolean>
-}
-
 export interface ConsumerWatchOptions {
   queue: string
   logger: Logger
@@ -47,7 +39,7 @@ export interface ConsumerWatchOptions {
  * and declared again while messages are published to it. The channel then stays open, and nothing is delivered on it.
  * The queue's number of consumers does not show it, because another process may have one.
  */
-export function createConsumerWatch({ queue, logger, times = TIMES }: ConsumerWatchOptions): ConsumerWatch {
+export function createConsumerWatch({ queue, logger, times = TIMES }: ConsumerWatchOptions) {
   const { quietMs, quietMaxMs, secondLookMs, lookDeadlineMs } = times
   /** Subscriptions since the last delivery. */
   let attempts = 0
@@ -98,7 +90,11 @@ export function createConsumerWatch({ queue, logger, times = TIMES }: ConsumerWa
   }
 
   return {
-    isForgotten(broker, consumer, signal) {
+    /**
+     * Resolves with true when the consumer has to subscribe again: it has room, its queue has messages or is missing, and
+     * the broker delivers nothing. Resolves with false when the subscription has ended, or the signal aborts.
+     */
+    isForgotten(broker: BrokerConnection, consumer: WatchedConsumer, signal: AbortSignal): Promise<boolean> {
       const ended = aborted(consumer.ended, signal).then(() => false)
       // `watch` rejects when the subscription ends.
       return Promise.race([watch(broker, consumer, signal).catch(() => false), ended])

@@ -37,7 +37,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const limiter = createLimiter({ runningMax: prefetch })
   const accepted = createLatch<true>(stopping.signal)
   const watch = createConsumerWatch({ queue, logger, times: watchTimes })
-  /** The ends of channels on which the broker delivers nothing, and deliveries are still being handled. */
+  /** One promise for each former channel: the broker delivers nothing on it, and its last deliveries are still handled. */
   const retiring = new Set<Promise<void>>()
   let deadlineMs = 10_000
   let running: Promise<void> | undefined

@@ -30,7 +30,7 @@ export interface DeliveryOptions {
   queue: string
   /** Maximum number of deliveries that are handled at the same time. */
   prefetch: number
-  /** How many bytes of a body are kept in memory. Default: all. */
+  /** Maximum number of bytes of a body that are kept in memory. Default: all. */
   bodyBytesMax?: number
   /**
    * Handles one delivery. A throw is a bug: the delivery stays unacknowledged, and the consumer opens a new channel after

@@ -22,7 +22,7 @@ export interface PublisherOptions {
   logger: Logger
   /** Maximum number of messages sent and not yet confirmed, over all calls. Default 1,024. */
   windowMax?: number
-  /** How long the broker may nack all messages of a topic before a new channel is opened, in milliseconds. Default 10,000. */
+  /** Time that the broker may nack all messages of a topic before a new channel is opened. Default: 10,000 ms. */
   refusedMaxMs?: number
 }
 
@@ -113,12 +113,12 @@ class ConfirmSession implements SendingChannel {
   readonly #exchange: string
   readonly #refusedMaxMs: number
   readonly #window: PublishWindow
-  /** By delivery tag, hence in the order of publishing. */
+  /** Messages by delivery tag, hence in the order of publishing. */
   readonly #inFlight = new Map<number, InFlight>()
   #lastTag = 0
-  /** Whether the last message was sent alone. */
+  /** True if the last message was sent alone. */
   #alone = false
-  /** By topic, since when all its messages are nacked; the oldest first. The queues of another topic may have room. */
+  /** Times by topic, the oldest first: all its messages are nacked since then. Queues of other topics may have room. */
   readonly #nackedSince = new Map<string, number>()
   readonly #stale = new AbortController()
   readonly closed: AbortSignal

@@ -3,7 +3,7 @@ import type { OutboundMessage } from './outbound-message.ts'
 
 /** Number of suspects remembered. One that is forgotten is published with others, and suspected again. */
 const SUSPECTS_MAX = 16_384
-/** How long suspects are remembered after the last loss, in milliseconds: another relay may have published them. */
+/** Time that suspects are remembered after the last loss, in milliseconds: another relay may have published them. */
 const REMEMBERED_MS = 60_000
 /** Culprits per neighbour. A broker that begins to refuse every message must not empty the outbox into dead letters. */
 const CULPRITS_PER_NEIGHBOUR = 100
@@ -37,9 +37,9 @@ export interface Suspects {
 }
 
 export function createSuspects(logger: Logger, now = () => performance.now()): Suspects {
-  /** By message id, whether a channel was closed over the message while it was alone. */
+  /** Suspects by message id: true if a channel was closed over the message while it was alone. */
   const suspects = new Map<string, boolean>()
-  /** How many more culprits there may be before another neighbour is needed. */
+  /** Number of further culprits there may be before another neighbour is needed. */
   let culpritsLeft = 0
   let lostAt = 0
 
@@ -92,7 +92,7 @@ export function createSuspects(logger: Logger, now = () => performance.now()): S
         suspects.clear()
         culpritsLeft = 0
       }
-      /** By key, the rank of its messages so far, and the index of the message that gave it to them. */
+      /** Places by key: the rank of its messages so far, and the index of the message that gave it to them. */
       const keys = new Map<string, { rank: number; head: number }>()
       const ranked = messages.map(({ messageId, key }, index) => {
         const rank = 1 + Number(suspects.get(messageId) ?? -1)

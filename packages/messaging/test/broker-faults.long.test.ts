@@ -131,7 +131,7 @@ describe('publisher and consumer of a failing broker', function () {
       broker = await startAgain()
       const stopwatch = startStopwatch()
       expect(await during).to.deep.equal([CONFIRMED])
-      // Three heartbeats and a second.
+      // Three heartbeats of 10 seconds, and one second more.
       expect(stopwatch.stop()).to.be.below(31_000)
       await eventually(() => expect(handled).to.include.keys(`${how}: before`, `${how}: during`))
     })

@@ -16,11 +16,11 @@ export async function appendMessages<Tables extends OutboxTables>(
 }
 
 /**
- * The insert of `appendMessages`, as a `with` of a statement of the same `tx` that writes what the messages tell of: one
- * round trip for both.
+ * Returns the insert of `appendMessages`, for a `with` of a larger statement of the same `tx`. That statement also writes
+ * the payment or row that the messages are about, so both take one round trip.
  *
- * @param messages or, where the statement is compiled once for all, a parameter whose value `messagesJson` makes
- * @param where on the columns of a message: only those that it holds for are appended
+ * @param messages the messages, or a parameter of a statement that is compiled once: `messagesJson` makes its value
+ * @param where condition on the columns of a message; a message that does not meet it is not appended
  * @throws PayloadTooLargeError
  */
 export function appendStep<Tables extends OutboxTables>(

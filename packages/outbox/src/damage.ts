@@ -1,4 +1,4 @@
-/** What a statement does about rows that PostgreSQL cannot read: it leaves them out and reports them. */
+/** The handling of rows that PostgreSQL cannot read: a statement leaves them out and reports them. */
 export interface DamageHandler {
   /** True if single rows or pages may have caused the error. Any other error ends the work. */
   isRowsOwn(error: unknown): boolean

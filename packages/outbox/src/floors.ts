@@ -4,9 +4,9 @@ import { type DamageHandler, FAIL_ON_DAMAGE, skipDamage } from './damage.ts'
 import { LANES } from './message.ts'
 import { type OutboxTables, outboxOf } from './tables.ts'
 
-/** What a relay knows of a lane. Never changed, only replaced. */
+/** A relay's knowledge of a lane. Never changed, only replaced. */
 interface LaneState {
-  /** How often the floors were forgotten. An observation of an earlier generation does not count. */
+  /** Number of times that the floors were forgotten. An observation of an earlier generation does not count. */
   readonly generation: number
   /** No message can be left at or below this id. */
   readonly floor: bigint
@@ -16,7 +16,7 @@ interface LaneState {
   readonly fenceXid?: bigint
 }
 
-/** What a finished pass saw in a lane. */
+/** The observations of a finished pass in a lane. */
 export interface LaneObservation {
   /** The pass's own xid. */
   xid: bigint

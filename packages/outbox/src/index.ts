@@ -1,4 +1,5 @@
 export { appendMessages, appendStep, messagesJson, scheduleMessages } from './append.ts'
+export { compiledOnce, type ParameterOf } from './compiled-once.ts'
 export type { DamageHandler } from './damage.ts'
 export {
   buryMessage,
@@ -19,6 +20,13 @@ export { type PassLimits, type PassOptions, type PassResult, runPass } from './p
 export { PROMOTED_MAX, promoteDue } from './promote.ts'
 export type { Publisher, PublishOutcome } from './publisher.ts'
 export { retryDelayMs } from './settle.ts'
-export { createSpanSearch, nowMicros, type SpanSearch, type SpanSearchOptions, type TimeSpan } from './span-search.ts'
+export {
+  createSpanSearch,
+  nowMicros,
+  type SpanSearch,
+  type SpanSearchOptions,
+  type TimeSpan,
+  timeSpans,
+} from './span-search.ts'
 export type { OutboxTables } from './tables.ts'
 export { createTopics, relayBackoffMs, type TopicChange, type Topics } from './topics.ts'

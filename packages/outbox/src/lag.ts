@@ -1,7 +1,7 @@
 import { type Kysely, type QueryCreator, type RawBuilder, sql } from 'kysely'
 import { type DamageHandler, skipDamage } from './damage.ts'
 import type { Floors } from './floors.ts'
-import { lanesWithFloors } from './lanes.ts'
+import { floorsOf, looked } from './lanes.ts'
 import { LANES } from './message.ts'
 import { type OutboxTables, outboxOf } from './tables.ts'
 import type { OldestOfTopic } from './topics.ts'
@@ -103,8 +103,9 @@ async function oldestInLanes(
 }
 
 async function oldestOf(db: Kysely<OutboxTables>, floors: Floors, lanes: readonly number[]): Promise<OldestMessage[]> {
+  const above = floorsOf(lanes, floors.view())
   return await db
-    .selectFrom(lanesWithFloors(lanes, floors.view()))
+    .selectFrom(looked(sql.val(above.lanes), sql.val(above.floors)))
     .crossJoinLateral((eb) =>
       eb
         .selectFrom('outbox_messages as m')

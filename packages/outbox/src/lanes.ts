@@ -1,5 +1,6 @@
 import { defined } from '@cashflow/async'
-import { type Kysely, type QueryCreator, sql } from 'kysely'
+import { type Expression, type Kysely, type QueryCreator, sql } from 'kysely'
+import { compiledOnce, type ParameterOf } from './compiled-once.ts'
 import type { FloorsView } from './floors.ts'
 import { BODY_BYTES_MAX, LANES, type OutboxMessage } from './message.ts'
 import type { OutboxTables } from './tables.ts'
@@ -21,10 +22,19 @@ export interface LaneRead {
   cutBySize: boolean
 }
 
-/** Lanes as rows of a statement, each with the floor above which it is read: `looked (lane, floor)`. */
-export function lanesWithFloors(lanes: readonly number[], view: FloorsView) {
+/** Lanes, and the floor above which each is read. */
+interface LaneFloors {
+  lanes: readonly number[]
+  floors: readonly string[]
+}
+
+export function floorsOf(lanes: readonly number[], view: FloorsView): LaneFloors {
+  return { lanes, floors: lanes.map((lane) => defined(view[lane], `floor of lane ${lane}`).floor.toString()) }
+}
+
+/** Lanes with their floors as rows of a statement: `looked (lane, floor)`. */
+export function looked(lanes: Expression<readonly number[]>, floors: Expression<readonly string[]>) {
   // Two array parameters for any number of lanes: statements are prepared by their text, which stays the same.
-  const floors = lanes.map((lane) => defined(view[lane], `floor of lane ${lane}`).floor.toString())
   return sql<{ lane: number; floor: string }>`unnest(${lanes}::smallint[], ${floors}::bigint[])`.as<'looked'>(
     sql`looked (lane, floor)`,
   )
@@ -41,10 +51,15 @@ export async function lockLanes(
   { startLane, laneCount, lanesMax }: { startLane: number; laneCount: number; lanesMax: number },
 ): Promise<{ lanes: number[]; xid: bigint }> {
   const rotation = Array.from({ length: laneCount }, (_, index) => (startLane + index) % LANES)
+  const rows = await LOCK(tx, { ...floorsOf(rotation, view), lanesMax })
+  return { lanes: rows.map(({ lane }) => lane), xid: BigInt(rows[0]?.xid ?? 0) }
+}
+
+const LOCK = compiledOnce((tx: Kysely<OutboxTables>, parameter: ParameterOf<LaneFloors & { lanesMax: number }>) =>
   // An ORDER BY would look for messages in all lanes before it locks the first one, and a join's order follows the
   // planner's statistics. Lateral joins keep the rotation's order: look, lock, next lane, and stop at the limit.
-  const rows = await tx
-    .selectFrom(lanesWithFloors(rotation, view))
+  tx
+    .selectFrom(looked(parameter('lanes'), parameter('floors')))
     .crossJoinLateral((eb) =>
       eb
         .selectFrom('outbox_messages as m')
@@ -65,10 +80,8 @@ export async function lockLanes(
         .as('held'),
     )
     .select(['held.lane', sql<string>`pg_current_xact_id()::text`.as('xid')])
-    .limit(lanesMax)
-    .execute()
-  return { lanes: rows.map(({ lane }) => lane), xid: BigInt(rows[0]?.xid ?? 0) }
-}
+    .limit(parameter('lanesMax')),
+)
 
 /**
  * Reads the oldest messages of each lane in id order. Of topics with a quota it reads only some, and after them the
@@ -82,7 +95,8 @@ export async function readLanes(
   { messagesPerLaneMax, bytesMax }: { messagesPerLaneMax: number; bytesMax: number },
   quota: TopicQuota,
 ): Promise<LaneRead> {
-  const rows = await selectOldest(tx, lanesWithFloors(lanes, view), messagesPerLaneMax, bytesMax, quota).execute()
+  const values = { ...floorsOf(lanes, view), ...quota, messagesPerLaneMax, bytesMax }
+  const rows = await (quota.topics.length > 0 ? READ_WITHIN_QUOTA : READ)(tx, values)
   return {
     messages: rows.map(
       (row): ReadMessage => ({
@@ -104,15 +118,20 @@ export async function readLanes(
   }
 }
 
-function selectOldest(
-  tx: Kysely<OutboxTables>,
-  looked: ReturnType<typeof lanesWithFloors>,
-  messagesPerLaneMax: number,
-  bytesMax: number,
-  quota: TopicQuota,
-) {
-  const isLimited = quota.topics.length > 0
-  const oldest = isLimited ? oldestWithin(tx, messagesPerLaneMax, quota) : oldestOf(tx, messagesPerLaneMax)
+interface ReadValues extends LaneFloors, TopicQuota {
+  messagesPerLaneMax: number
+  bytesMax: number
+}
+
+const read = (isLimited: boolean) =>
+  compiledOnce((tx: Kysely<OutboxTables>, parameter: ParameterOf<ReadValues>) => selectOldest(tx, parameter, isLimited))
+
+const READ = read(false)
+const READ_WITHIN_QUOTA = read(true)
+
+function selectOldest(tx: Kysely<OutboxTables>, parameter: ParameterOf<ReadValues>, isLimited: boolean) {
+  const bytesMax = parameter('bytesMax')
+  const oldest = (isLimited ? oldestWithin : oldestOf)(tx, parameter)
   // The size limit goes round the lanes by rank, so that large messages of one lane do not keep back the others. Messages
   // of limited topics come last, so that their bodies do not keep back other topics. The builder knows no window frame.
   // It is one of rows, not of ranges: no two messages share a place, and rows cost PostgreSQL less.
@@ -120,7 +139,7 @@ function selectOldest(
   // 1,024 large bodies would be hundreds of megabytes. So the limit is first applied to the stored, compressed size, which
   // PostgreSQL knows without reading the body. The offset keeps the planner from rendering any body before that.
   const stored = tx
-    .selectFrom(looked)
+    .selectFrom(looked(parameter('lanes'), parameter('floors')))
     .crossJoinLateral(oldest.as('oldest'))
     .selectAll()
     .select(sql<number>`sum(stored_bytes) over (order by ${order} rows unbounded preceding)`.as('stored_through'))
@@ -162,7 +181,7 @@ const READ_COLUMNS = [
   'headers',
   'mandatory',
   'attempts',
-  // As a number: a timestamp costs PostgreSQL and this process more to render and to parse.
+  // A number: a timestamp costs PostgreSQL and this process more to render and to parse.
   sql<number>`date_part('epoch', created_at) * 1000`.as('created_at_ms'),
   sql<number>`pg_column_size(payload)`.as('stored_bytes'),
 ] as const
@@ -178,7 +197,7 @@ function aboveFloor(db: QueryCreator<OutboxTables>) {
     .where('id', '>', sql.ref<string>('looked.floor'))
 }
 
-function oldestOf(db: QueryCreator<OutboxTables>, max: number) {
+function oldestOf(db: QueryCreator<OutboxTables>, parameter: ParameterOf<ReadValues>) {
   return aboveFloor(db)
     .select(READ_COLUMNS)
     .select((eb) => [
@@ -189,7 +208,7 @@ function oldestOf(db: QueryCreator<OutboxTables>, max: number) {
         .as('rank'),
     ])
     .orderBy('id')
-    .limit(max)
+    .limit(parameter('messagesPerLaneMax'))
 }
 
 const ID_MAX = '9223372036854775807'
@@ -198,7 +217,9 @@ const ID_MAX = '9223372036854775807'
  * Walks the primary key twice. The first walk goes past all messages of limited topics to the others, of which there may
  * be few. The second one reads limited messages up to the quota, no further than the last of the others.
  */
-function oldestWithin(db: QueryCreator<OutboxTables>, max: number, { topics, perLaneMax }: TopicQuota) {
+function oldestWithin(db: QueryCreator<OutboxTables>, parameter: ParameterOf<ReadValues>) {
+  const max = parameter('messagesPerLaneMax')
+  const topics = parameter('topics')
   return db
     .with(
       (cte) => cte('others').materialized(),
@@ -221,7 +242,7 @@ function oldestWithin(db: QueryCreator<OutboxTables>, max: number, { topics, per
           sql<string>`(select case when count(*) < ${max} then ${ID_MAX}::bigint else max(id) end from others)`,
         )
         .orderBy('id')
-        .limit(perLaneMax),
+        .limit(parameter('perLaneMax')),
     )
     .selectFrom((eb) =>
       eb

@@ -23,7 +23,7 @@ export interface OutboxMessage {
   readonly body: string
   readonly headers: Readonly<Record<string, string>>
   readonly mandatory: boolean
-  /** How often it was returned as unroutable. */
+  /** Number of times that it was returned as unroutable. */
   readonly attempts: number
   /** When it was appended, or due. */
   readonly createdAt: Date

@@ -150,7 +150,7 @@ function observeLanes(floors: Floors, view: FloorsView, facts: PassFacts): void 
   for (const lane of lanes) {
     const own = byLane.get(lane) ?? []
     const limited = own.filter(({ message }) => quota.topics.includes(message.topic))
-    // Past the last message of a limited topic there may be more of them that the pass did not read.
+    // A lane may have more messages of a limited topic than the pass has read.
     const isFiltered = quota.topics.length > 0 && (read.cutBySize || limited.length >= quota.perLaneMax)
     const lastRead = (isFiltered ? limited : own).at(-1)?.message.id
     const lowestLeft = own.find(({ action }) => action.action === 'leave')?.message.id

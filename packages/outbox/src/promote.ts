@@ -1,7 +1,14 @@
 import { type Expression, type Kysely, sql } from 'kysely'
 import { type DamageHandler, FAIL_ON_DAMAGE, skipDamage } from './damage.ts'
 import { oldestRefused } from './lag.ts'
-import { createSpanSearch, nowMicros, type SpanSearch, type SpanSearchOptions, type TimeSpan } from './span-search.ts'
+import {
+  createSpanSearch,
+  nowMicros,
+  type SpanSearch,
+  type SpanSearchOptions,
+  type TimeSpan,
+  timeSpans,
+} from './span-search.ts'
 import { MESSAGE_COLUMNS, type OutboxTables, outboxOf } from './tables.ts'
 import type { Topics } from './topics.ts'
 
@@ -42,22 +49,16 @@ export async function promoteDue<Tables extends OutboxTables>(
 }
 
 function promoteScheduled(db: Kysely<OutboxTables>, spans: readonly TimeSpan[], batchMax: number): Promise<number> {
-  const from = spans.map((span) => span.from)
-  const to = spans.map((span) => span.to)
   const due = db
-    .selectFrom(
-      sql<{ from: number; to: number }>`unnest(${from}::float8[], ${to}::float8[])`.as<'span'>(
-        sql`span ("from", "to")`,
-      ),
-    )
+    .selectFrom(timeSpans(spans))
     .crossJoinLateral((eb) =>
       eb
         .selectFrom('outbox_scheduled')
         .select('id')
         .where((own) => own.not('refused'))
         .where('due_at', '<=', sql<Date>`now()`)
-        .where('due_at', '>=', sql<Date>`to_timestamp("from" / 1000000)`)
-        .where('due_at', '<', sql<Date>`to_timestamp("to" / 1000000)`)
+        .where('due_at', '>=', sql<Date>`to_timestamp(from_micros / 1000000)`)
+        .where('due_at', '<', sql<Date>`to_timestamp(to_micros / 1000000)`)
         .orderBy('due_at')
         .limit(batchMax)
         .forUpdate()

@@ -1,5 +1,6 @@
 import { fullJitterMs } from '@cashflow/async'
-import { type Kysely, type QueryCreator, type RawBuilder, sql } from 'kysely'
+import { type Expression, type Kysely, type QueryCreator, type RawBuilder, sql } from 'kysely'
+import { compiledOnce, type ParameterOf } from './compiled-once.ts'
 import type { ReadMessage } from './lanes.ts'
 import type { OutboxMessage } from './message.ts'
 import type { PublishOutcome } from './publisher.ts'
@@ -20,7 +21,7 @@ export interface MessageDisposition {
   action: Action
 }
 
-/** How often a message may be returned as unroutable before it becomes a dead letter: half an hour on average. */
+/** Number of returns as unroutable after which a message becomes a dead letter: half an hour on average. */
 const ATTEMPTS_MAX = 20
 
 const DELAY_FIRST_MS = 1_000
@@ -73,33 +74,22 @@ export async function settle(tx: Kysely<OutboxTables>, dispositions: readonly Me
   const confirmed: ReadMessage[] = []
   const refused: { message: ReadMessage; delayMs: number }[] = []
   for (const { message, action } of dispositions) {
-    switch (action.action) {
-      case 'delete':
-        confirmed.push(message)
-        break
-      case 'leave':
-        break
-      case 'delay':
-        await delay(tx, message, action.delayMs)
-        break
-      case 'move':
-        refused.push({ message, delayMs: action.delayMs })
-        break
-      case 'bury':
-        await bury(tx, message, action.reason)
-        break
-      default:
-        action satisfies never
-    }
+    if (action.action === 'delete') confirmed.push(message)
+    else if (action.action === 'move') refused.push({ message, delayMs: action.delayMs })
+    else if (action.action === 'delay') await delay(tx, message, action.delayMs)
+    else if (action.action === 'bury') await bury(tx, message, action.reason)
+    else action.action satisfies 'leave'
   }
-  if (confirmed.length > 0) await deletion(tx, confirmed).execute()
+  if (confirmed.length > 0) await DELETE(tx, keysOf(confirmed))
   if (refused.length > 0) await move(tx, refused)
 }
 
 /** One statement for all messages: its text, by which it is prepared, does not depend on their number. */
-function deletion(db: QueryCreator<OutboxTables>, messages: readonly ReadMessage[]) {
-  const lanes = messages.map(({ lane }) => lane)
-  const ids = messages.map(({ id }) => id)
+function deletion(
+  db: QueryCreator<OutboxTables>,
+  lanes: Expression<readonly number[]>,
+  ids: Expression<readonly string[]>,
+) {
   // A plan may be made for an empty table and kept when there are a million rows, and a join would then scan them all.
   // Lateral, with an offset, finds each row by its key. No other session changes rows of a locked lane, so they stay
   // at their ctid.
@@ -122,6 +112,15 @@ function deletion(db: QueryCreator<OutboxTables>, messages: readonly ReadMessage
   return db.deleteFrom('outbox_messages').where(sql`ctid`, '=', sql`any(array${found})`)
 }
 
+/** The primary keys of messages, as values of `deletion`. */
+function keysOf(messages: readonly ReadMessage[]) {
+  return { lanes: messages.map(({ lane }) => lane), ids: messages.map(({ id }) => id) }
+}
+
+const DELETE = compiledOnce((tx: Kysely<OutboxTables>, parameter: ParameterOf<ReturnType<typeof keysOf>>) =>
+  deletion(tx, parameter('lanes'), parameter('ids')),
+)
+
 /** Delays a message, and counts the attempt. */
 async function delay(tx: Kysely<OutboxTables>, message: ReadMessage, delayMs: number) {
   await schedule(tx, [message], { attempts: sql`attempts + 1`, refused: false, delayMs: sql`${delayMs}::float8` })
@@ -140,8 +139,9 @@ async function schedule(
   messages: readonly ReadMessage[],
   { attempts, refused, delayMs }: { attempts: RawBuilder<unknown>; refused: boolean; delayMs: RawBuilder<unknown> },
 ) {
+  const { lanes, ids } = keysOf(messages)
   await tx
-    .with('moved', (db) => deletion(db, messages).returningAll())
+    .with('moved', (db) => deletion(db, sql.val(lanes), sql.val(ids)).returningAll())
     .insertInto('outbox_scheduled')
     .columns([...MESSAGE_COLUMNS, 'created_at', 'attempts', 'refused', 'due_at'])
     .expression((eb) =>

@@ -10,6 +10,14 @@ export interface TimeSpan {
   readonly to: number
 }
 
+/** Time spans as rows of a statement: `span (from_micros, to_micros)`. Arrays, not a record set: JSON has no infinity. */
+export function timeSpans(spans: readonly TimeSpan[]) {
+  const [from, to] = [spans.map((span) => span.from), spans.map((span) => span.to)]
+  return sql<{ from_micros: number; to_micros: number }>`unnest(${from}::float8[], ${to}::float8[])`.as<'span'>(
+    sql`span (from_micros, to_micros)`,
+  )
+}
+
 /** The database's time, in microseconds since 1970. */
 export async function nowMicros<Tables>(db: Kysely<Tables>): Promise<number> {
   const { rows } = await sql<{ now: string }>`select (extract(epoch from now()) * 1000000)::bigint as now`.execute(db)

@@ -14,8 +14,6 @@ interface MessageColumns {
   created_at: Generated<Date>
 }
 
-export interface OutboxMessagesTable extends MessageColumns {}
-
 export interface OutboxScheduledTable extends MessageColumns {
   due_at: Date
   /** True if the broker refused the message's topic, and the message was moved out of the way of other topics. */
@@ -33,7 +31,7 @@ export interface DeadLettersTable extends MessageColumns {
 /** The tables that the outbox needs; a user's own Kysely database extends it. */
 export interface OutboxTables {
   outbox_lanes: { lane: number }
-  outbox_messages: OutboxMessagesTable
+  outbox_messages: MessageColumns
   outbox_scheduled: OutboxScheduledTable
   dead_letters: DeadLettersTable
 }
@@ -46,5 +44,5 @@ export function outboxOf<Tables extends OutboxTables>(db: Kysely<Tables>): Kysel
   return db as unknown as Kysely<OutboxTables>
 }
 
-/** What a message is, in whichever table it is stored: the columns that move with it. */
+/** The columns of a message that move with it from table to table. */
 export const MESSAGE_COLUMNS = ['lane', 'message_id', 'key', 'topic', 'payload', 'headers', 'mandatory'] as const

@@ -4,14 +4,14 @@ import type { PublishOutcome } from './publisher.ts'
 
 /** Messages of limited topics that a pass reads of each lane. */
 const PER_LANE_MAX = 16
-/** How long a confirmed message shows that the broker as a whole is neither full nor failing. */
+/** Time that a confirmed message shows that the broker as a whole is neither full nor failing. */
 const CONFIRMED_MS = 5_000
 const WAIT_FIRST_MS = 1_000
 const WAIT_MAX_MS = 60_000
 /** A topic without answers for this long is forgotten: its messages may be gone. */
 const FORGET_MS = 2 * WAIT_MAX_MS
 
-/** How many messages of topics that the broker refuses a pass reads, so that it reads past them. */
+/** Number of messages that a pass reads of topics that the broker refuses, so that it reads past them. */
 export interface TopicQuota {
   /** The limited topics: some of their messages were nacked in the last pass that had any. */
   readonly topics: readonly string[]
@@ -20,16 +20,18 @@ export interface TopicQuota {
 }
 
 /** A topic that the broker began to refuse, or accepts again. */
-export type TopicChange =
-  | { readonly topic: string; readonly change: 'refused'; readonly messages: number }
-  | { readonly topic: string; readonly change: 'accepted'; readonly refusedMs: number }
+export type TopicChange = { readonly topic: string } & Change
 
-/** What a pass concludes from the broker's answers. */
+type Change =
+  | { readonly change: 'refused'; readonly messages: number }
+  | { readonly change: 'accepted'; readonly refusedMs: number }
+
+/** The conclusion of a pass from the broker's answers. */
 export interface Verdict {
   readonly changes: readonly TopicChange[]
   /**
-   * How long the topic's nacked messages leave their lane, in milliseconds. Undefined if they stay in it: the broker would
-   * not accept other topics either.
+   * Time that the topic's nacked messages leave their lane, in milliseconds. Undefined if they stay in it: the broker
+   * would not accept other topics either.
    */
   moveMs(topic: string): number | undefined
 }
@@ -41,8 +43,8 @@ export interface OldestOfTopic {
 }
 
 /**
- * What one relay knows about topics that the broker refuses. Its passes and its promotion share it. It is a hint: a relay
- * that has forgotten it learns it again from the next pass.
+ * The knowledge of one relay about topics that the broker refuses. Its passes and its promotion share it. It is a hint:
+ * a relay that has forgotten it learns it again from the next pass.
  */
 export interface Topics {
   quota(): TopicQuota
@@ -173,8 +175,6 @@ function countAnswers(messages: readonly OutboxMessage[], outcomes: readonly Pub
   for (const [topic, { confirmed, nacked }] of byTopic) if (confirmed + nacked === 0) byTopic.delete(topic)
   return byTopic
 }
-
-type Change = { change: 'refused'; messages: number } | { change: 'accepted'; refusedMs: number }
 
 function recordAnswers(state: TopicState, { messages, confirmed, nacked }: Counts, at: number): Change | undefined {
   state.answeredAt = at

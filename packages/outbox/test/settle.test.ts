@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { retryDelayMs } from '../src/index.ts'
+import { retryDelayMs } from '../src/settle.ts'
 
 describe('delay before the next attempt', () => {
   const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })

@@ -15,6 +15,30 @@ export interface Component {
   stop(): Promise<void>
 }
 
+/**
+ * A component that runs `run` in the background, from its start until `stopping` aborts.
+ *
+ * @param isAwaited whether `stop` waits until `run` has ended
+ */
+export function backgroundComponent(
+  name: string,
+  run: () => Promise<unknown>,
+  stopping: AbortController,
+  { isAwaited = true } = {},
+): Component {
+  let running: Promise<unknown> | undefined
+  return {
+    name,
+    async start() {
+      running ??= run()
+    },
+    async stop() {
+      stopping.abort(new Error(`the ${name} was stopped`))
+      if (isAwaited) await running
+    },
+  }
+}
+
 export interface RunOptions {
   logger: Logger
   /** Time for stopping all components, in milliseconds. After it the process exits with 1. */

@@ -6,12 +6,7 @@ import { redact } from './redact.ts'
 export type LogFields = Readonly<Record<string, unknown>>
 
 /** Logs a message with facts as fields in snake_case: `logger.info('payment settled', { payment_id })`. */
-export interface Logger {
-  debug(message: string, fields?: LogFields): void
-  info(message: string, fields?: LogFields): void
-  warn(message: string, fields?: LogFields): void
-  error(message: string, fields?: LogFields): void
-}
+export type Logger = Record<'debug' | 'info' | 'warn' | 'error', (message: string, fields?: LogFields) => void>
 
 export interface LoggerOptions {
   service: string

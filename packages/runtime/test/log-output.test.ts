@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, type Readable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '@cashflow/async'
 import { expect } from 'chai'
 import { createLogOutput } from '../src/log-output.ts'
 
@@ -69,17 +69,6 @@ describe('log that cannot be written', () => {
         await Promise.all(closed)
         return (await exited)[0]
       },
-    }
-  }
-
-  /** Repeats `check` until it throws no error. */
-  async function eventually(check: () => Promise<void>): Promise<void> {
-    for (const deadline = Date.now() + 30_000; ; await sleep(50)) {
-      try {
-        return await check()
-      } catch (error) {
-        if (Date.now() > deadline) throw error
-      }
     }
   }
 

@@ -1,4 +1,8 @@
-/** Of an even number of values, the mean of the two in the middle. @throws RangeError when there is none */
+/**
+ * Returns the middle value, or the mean of the two in the middle.
+ *
+ * @throws RangeError when there is no value
+ */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((one, other) => one - other)
   const upper = sorted[Math.floor(sorted.length / 2)]

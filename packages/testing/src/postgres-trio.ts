@@ -57,7 +57,7 @@ function trioOf(primary: PostgresServer, standbys: readonly [Standby, Standby]) 
      * first server runs on and accepts writes, but no standby confirms its COMMITs.
      */
     async promote() {
-      // From here on each COMMIT of the first server waits for the second one, until its replication is cut too.
+      // Each COMMIT of the first server now waits for the second one, until its replication is cut too.
       third.replication.cut()
       const [row] = await query(primary.url, 'select pg_current_wal_flush_lsn() as flushed')
       await hasReplayed(second.server.url, String(defined(row, 'row').flushed))

@@ -14,8 +14,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // Never messaging: the api appends to the outbox, so that a dual write cannot be written.
   'services/api': ['async', 'db', 'domain', 'outbox', 'runtime', 'express', 'kysely', 'zod'],
   'services/relay': ['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],
-  'services/worker': ['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'cockatiel', 'kysely', 'zod'],
-  'packages/cli': ['async', 'db', 'domain', 'outbox', 'runtime', 'commander', 'kysely', 'zod'],
+  'services/worker': ['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],
+  'packages/cli': ['db', 'domain', 'outbox', 'runtime', 'commander', 'kysely', 'zod'],
 }
 
 /** For development only: no package of the product may depend on them, but its tests may. */

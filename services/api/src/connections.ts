@@ -109,7 +109,7 @@ function move(connection: Connection, line: Line | undefined): void {
 function completeRequest(connection: Connection): void {
   connection.arriving = undefined
   connection.isExpecting = false
-  // A slow connection that completes a request joins the end of the line with its next one.
+  // A slow connection leaves its line here. With its next request it joins the end of the line.
   move(connection, undefined)
 }
 

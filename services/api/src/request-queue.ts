@@ -105,14 +105,10 @@ export function createRequestQueue(options: RequestQueueOptions): RequestQueue {
   }
 }
 
-interface RetryOptions {
-  deadlineMs: number
-  what: string
-  random: (() => number) | undefined
-}
-
-async function retryTransient<Result>(run: () => Promise<Result>, options: RetryOptions): Promise<Result> {
-  const { deadlineMs, what, random } = options
+async function retryTransient<Result>(
+  run: () => Promise<Result>,
+  { deadlineMs, what, random }: { deadlineMs: number; what: string; random: (() => number) | undefined },
+): Promise<Result> {
   const giveUpAt = performance.now() + deadlineMs
   for (let attempt = 1; ; attempt++) {
     try {

@@ -14,7 +14,7 @@ describe('api settings', () => {
     })
   })
 
-  it('match the table in the README', async () => {
+  it('match the tables in docs/settings.md', async () => {
     const defaults: Record<string, unknown> = apiEnv.parse({})
     const own = Object.keys(apiEnv.shape).map((name) => [name, String(defaults[name] ?? '')])
     expect(await documentedSettings('api')).to.deep.equal(Object.fromEntries(own))

@@ -1,7 +1,7 @@
 import { defined, pause } from '@cashflow/async'
 import type { Tables } from '@cashflow/db'
 import { type Floors, laneHolders, lanesLockedBy, oldestMessage } from '@cashflow/outbox'
-import { type Component, createCondition, type Logger } from '@cashflow/runtime'
+import { backgroundComponent, type Component, createCondition, type Logger } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import { concernsLane } from './lane-errors.ts'
 
@@ -32,7 +32,6 @@ export function createBacklogWatch(options: BacklogWatchOptions): Component {
   const stopping = new AbortController()
   const { signal } = stopping
   const lookAtLocks = createLockLook(db, logger, longMs)
-  let isStarted = false
   const waiting = createCondition(logger, {
     message: 'messages wait in the outbox',
     over: 'messages no longer wait in the outbox',
@@ -73,17 +72,8 @@ export function createBacklogWatch(options: BacklogWatchOptions): Component {
     }
   }
 
-  return {
-    name: 'backlog watch',
-    async start() {
-      if (!isStarted) void run()
-      isStarted = true
-    },
-    // Does not wait for a look: a silent server would keep the relay from stopping in time.
-    async stop() {
-      stopping.abort()
-    },
-  }
+  // The stop does not wait for a look: a silent server would keep the relay from stopping in time.
+  return backgroundComponent('backlog watch', run, stopping, { isAwaited: false })
 }
 
 /** Creates the look at sessions that have locked lanes. It logs the one that has held its lock longest. */

@@ -1,6 +1,6 @@
 import type { PassLimits } from '@cashflow/outbox'
 
-export const CONFIRM_DEADLINE_MS = 5_000
+const CONFIRM_DEADLINE_MS = 5_000
 
 /** PostgreSQL ends the session of a pass that outlives its confirm deadline: a frozen relay must not keep its lanes. */
 export const IDLE_IN_TRANSACTION_MS = CONFIRM_DEADLINE_MS + 2_000

@@ -1,7 +1,7 @@
 import { pause } from '@cashflow/async'
 import { type Database, serviceSession } from '@cashflow/db'
 import { OUTBOX_CHANNEL } from '@cashflow/outbox'
-import { type Component, createCondition, type Logger } from '@cashflow/runtime'
+import { backgroundComponent, type Component, createCondition, type Logger } from '@cashflow/runtime'
 
 const RECONNECT_MS = 1_000
 /** Time between two queries on the session. Only an answer shows that the server turned read-only or is gone. */
@@ -24,7 +24,6 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
     message: 'cannot listen to the database, new messages are found 200 ms later',
     over: 'listening to the database again',
   })
-  let isStarted = false
 
   async function listen(): Promise<void> {
     const session = await db.openSession(serviceSession('relay-listen'))
@@ -67,15 +66,6 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
     }
   }
 
-  return {
-    name: 'listener',
-    async start() {
-      if (!isStarted) void run()
-      isStarted = true
-    },
-    // Does not wait for a session that is being opened: a silent server does not answer.
-    async stop() {
-      stopping.abort()
-    },
-  }
+  // The stop does not wait for a session that is being opened: a silent server does not answer.
+  return backgroundComponent('listener', run, stopping, { isAwaited: false })
 }

@@ -23,18 +23,22 @@ const REFUSALS_EVERY_MS = 1_000
 
 export const PASS_FAILED = 'pass failed, its messages stay in the outbox'
 
-export interface PassLoopOptions {
+/** The options of each loop of a relay. */
+export interface LoopOptions {
   db: Kysely<Tables>
-  publisher: Publisher & { whenReady(signal: AbortSignal): Promise<void> }
   floors: Floors
   topics: Topics
-  limits: PassLimits
   /** Ends the wait of a loop that found nothing to publish. */
   wake: WakeSignal
   /** Woken when refused messages may be published again. */
   reopened: WakeSignal
   logger: Logger
   signal: AbortSignal
+}
+
+export interface PassLoopOptions extends LoopOptions {
+  publisher: Publisher & { whenReady(signal: AbortSignal): Promise<void> }
+  limits: PassLimits
 }
 
 /**

@@ -1,21 +1,18 @@
 import { pause } from '@cashflow/async'
-import { mayBeItemsOwn, type Tables } from '@cashflow/db'
+import { mayBeItemsOwn } from '@cashflow/db'
 import {
   createSpanSearch,
   createTopics,
-  type Floors,
   PROMOTED_MAX,
   promoteDue,
   relayBackoffMs,
-  type Topics,
   verifyFloors,
 } from '@cashflow/outbox'
-import { type Component, createCondition, type Logger } from '@cashflow/runtime'
-import type { Kysely } from 'kysely'
+import { backgroundComponent, type Component, createCondition } from '@cashflow/runtime'
 import { concernsLane, tookTooLong } from './lane-errors.ts'
 import { passLimits } from './limits.ts'
-import { createPassLoop, PASS_FAILED, type PassLoopOptions } from './passes.ts'
-import { createWakeSignal, type WakeSignal } from './wake-signal.ts'
+import { createPassLoop, type LoopOptions, PASS_FAILED, type PassLoopOptions } from './passes.ts'
+import { createWakeSignal } from './wake-signal.ts'
 
 /** Time between two promotions that find nothing. */
 const POLL_MS = 200
@@ -29,12 +26,7 @@ const VERIFY_MS = 10_000
 // A relay spends at most a hundredth of its time on checking its floors.
 const VERIFY_REST = 99
 
-export interface RelayOptions {
-  db: Kysely<Tables>
-  publisher: PassLoopOptions['publisher']
-  floors: Floors
-  wake: WakeSignal
-  logger: Logger
+export interface RelayOptions extends Pick<PassLoopOptions, 'db' | 'publisher' | 'floors' | 'wake' | 'logger'> {
   /** Number of passes that run at once. */
   passes: number
 }
@@ -49,32 +41,14 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
   const passLoop = createPassLoop({ ...shared, publisher, limits: passLimits(passes) })
   const promotionLoop = createPromotionLoop(shared)
   const restart = (loop: () => Promise<void>, failed: string) => restartOnError(loop, failed, shared)
-  let running: Promise<unknown> | undefined
 
-  return {
-    name: 'relay',
-    async start() {
-      running ??= Promise.all([
-        ...Array.from({ length: passes }, () => restart(passLoop, PASS_FAILED)),
-        restart(promotionLoop, 'scheduled messages could not be moved to the outbox, trying again'),
-        watchFloors(shared),
-      ])
-    },
-    async stop() {
-      stopping.abort()
-      await running
-    },
-  }
-}
-
-interface LoopOptions {
-  db: Kysely<Tables>
-  floors: Floors
-  topics: Topics
-  wake: WakeSignal
-  reopened: WakeSignal
-  logger: Logger
-  signal: AbortSignal
+  const run = () =>
+    Promise.all([
+      ...Array.from({ length: passes }, () => restart(passLoop, PASS_FAILED)),
+      restart(promotionLoop, 'scheduled messages could not be moved to the outbox, trying again'),
+      watchFloors(shared),
+    ])
+  return backgroundComponent('relay', run, stopping)
 }
 
 /**
@@ -146,7 +120,7 @@ function createPromotionLoop({ db, topics, wake, reopened, logger, signal }: Loo
 
 /**
  * Checks for messages below the floors until the signal aborts. A check that fails shows nothing about them: when a
- * session is lost, the loops and the listener forget the floors.
+ * session is lost, the loops and the listener reset the floors.
  */
 async function watchFloors({ db, floors, logger, signal }: LoopOptions): Promise<void> {
   const unseen = createCondition(logger, {
@@ -166,7 +140,7 @@ async function watchFloors({ db, floors, logger, signal }: LoopOptions): Promise
     }
     const damage = { isRowsOwn: concernsLane, onUnreadable }
     const wrong = await verifyFloors(db, floors, signal, damage).catch((error) => void onUnreadable(error))
-    if (wrong) logger.error('message found below its floor, floors forgotten', wrong)
+    if (wrong) logger.error('message found below its floor, floors reset', wrong)
     if (failure !== undefined) unseen.holds({ ...(lanes.length > 0 && { lanes }), error: failure })
     else unseen.isOver()
     tookMs = performance.now() - startedAt

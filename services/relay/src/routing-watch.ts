@@ -1,6 +1,12 @@
 import { pause } from '@cashflow/async'
 import { type ConnectionSupervisor, hasExchange, lookAtQueue } from '@cashflow/messaging'
-import { type Component, createCondition, type Logger, redactedErrorMessage } from '@cashflow/runtime'
+import {
+  backgroundComponent,
+  type Component,
+  createCondition,
+  type Logger,
+  redactedErrorMessage,
+} from '@cashflow/runtime'
 
 const LOOK_MS = 10_000
 // A broker that blocks publishers answers when it takes messages again. Heartbeats end a connection to a silent broker.
@@ -31,7 +37,6 @@ export function createRoutingWatch(options: RoutingWatchOptions): Component {
   const { connection, queue, exchange, formerExchange, logger, lookMs = LOOK_MS } = options
   const stopping = new AbortController()
   const { signal } = stopping
-  let running: Promise<unknown> | undefined
   const unread = createCondition(logger, {
     message: 'no worker consumes the queue that this relay publishes to, its messages wait',
     over: 'a worker consumes the queue that this relay publishes to',
@@ -62,7 +67,7 @@ export function createRoutingWatch(options: RoutingWatchOptions): Component {
   async function checkFormerExchange(former: string): Promise<void> {
     try {
       if (!(await hasExchange(connection, former, signal))) return
-      logger.warn('this relay publishes to another exchange, consumers bound to this one get nothing from it', {
+      logger.warn('consumers bound to a former exchange get nothing: this relay publishes to another one', {
         exchange: former,
         published_to: exchange,
         setting: 'MQ_EXCHANGE',
@@ -73,14 +78,6 @@ export function createRoutingWatch(options: RoutingWatchOptions): Component {
     }
   }
 
-  return {
-    name: 'routing watch',
-    async start() {
-      running ??= Promise.all([watchQueue(), formerExchange !== undefined && checkFormerExchange(formerExchange)])
-    },
-    async stop() {
-      stopping.abort(new Error('the routing watch was stopped'))
-      await running
-    },
-  }
+  const run = () => Promise.all([watchQueue(), formerExchange !== undefined && checkFormerExchange(formerExchange)])
+  return backgroundComponent('routing watch', run, stopping)
 }

@@ -14,7 +14,7 @@ export interface ScanWindow {
 /** A lane whose messages took too long, or could not be read, in a pass that looked at no other lane. */
 interface SlowLane {
   readonly messagesMax: number
-  /** How often in a row not even one message could be read. */
+  /** Number of times in a row that not even one message could be read. */
   readonly failures: number
   /** When it is tried again, by the clock of `nextPass`. */
   readonly retryAt: number

@@ -1,25 +1,22 @@
 import { pause } from '@cashflow/async'
 
-/** Ends waits, one at a time. A call of `wake` while no loop waits is remembered, once. */
-export interface WakeSignal {
-  /** Ends the oldest wait, or the next one if there is none. */
-  wake(): void
-  /** Resolves when woken, after `atMostMs` milliseconds, or when the signal aborts. */
-  wait(options: { atMostMs: number; signal: AbortSignal }): Promise<void>
-}
+export type WakeSignal = ReturnType<typeof createWakeSignal>
 
-export function createWakeSignal(): WakeSignal {
+/** Ends waits, one at a time. A call of `wake` while no loop waits is remembered, once. */
+export function createWakeSignal() {
   let pending = false
   const waiting = new Set<() => void>()
   return {
-    wake() {
+    /** Ends the oldest wait, or the next one if there is none. */
+    wake(): void {
       const [oldest] = waiting
       if (oldest) {
         waiting.delete(oldest)
         oldest()
       } else pending = true
     },
-    async wait({ atMostMs, signal }) {
+    /** Resolves when woken, after `atMostMs` milliseconds, or when the signal aborts. */
+    async wait({ atMostMs, signal }: { atMostMs: number; signal: AbortSignal }): Promise<void> {
       if (pending) {
         pending = false
         return

@@ -2,7 +2,7 @@ import type { TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createRelayRig, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
-const ANOTHER_EXCHANGE = 'this relay publishes to another exchange, consumers bound to this one get nothing from it'
+const ANOTHER_EXCHANGE = 'consumers bound to a former exchange get nothing: this relay publishes to another one'
 
 describe('relay whose queue is not `payments`', function () {
   this.timeout(180_000)

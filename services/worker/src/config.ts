@@ -105,7 +105,7 @@ export function workerConfig(env: Env) {
       pendingMaxMs: settings.PROVIDER_PENDING_MAX_MS,
       redriveAfterMs: settings.REDRIVE_AFTER_MS,
     },
-    /** How long a stop waits for the charges in flight and their settlements. */
+    /** Maximum time that a stop waits for the charges in flight and their settlements. */
     drainMs: settings.PROVIDER_DEADLINE_MS + SETTLE_MS,
     reconciling: { redriveAfterMs: settings.REDRIVE_AFTER_MS, intervalMs: settings.RECONCILE_INTERVAL_MS },
   })

@@ -30,7 +30,7 @@ export interface ProcessOptions extends ReleaseLimits {
   /** Called after something was appended to the outbox. */
   notify: () => void
   providerDeadlineMs: number
-  /** How long a payment may be PENDING after the end of its lease or the time of its retry before it is redriven. */
+  /** Time that a payment may be PENDING after the end of its lease, or the time of its retry, before it is redriven. */
   redriveAfterMs: number
 }
 
@@ -43,7 +43,7 @@ export interface PaymentRun {
   readonly retry: RetryOptions
 }
 
-/** How the processing of a message ended. Each is a reason to acknowledge the message. */
+/** The result of processing a message. Each is a reason to acknowledge the message. */
 export type Processed =
   | 'settled'
   | 'skipped'
@@ -117,7 +117,7 @@ export function settlementOf(
   return { payment, event, token, actor: 'worker', requestId, messages }
 }
 
-/** Ends the claim of a payment that the provider has not settled. The payment is tried again later, or parked. */
+/** Ends the claim of a payment that the provider has not decided. The payment is tried again later, or parked. */
 export async function releaseClaim(
   run: PaymentRun,
   { attempts, pending }: Claimed,

@@ -9,7 +9,7 @@ import {
   type SpanSearch,
   type SpanSearchOptions,
 } from '@cashflow/outbox'
-import { type Component, createCondition, type Logger, uuidv7 } from '@cashflow/runtime'
+import { backgroundComponent, type Component, createCondition, type Logger, uuidv7 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 
 const BATCH_MAX = 100
@@ -94,7 +94,7 @@ function orUnreadable<Value>(value: Value, onUnreadable: (error: unknown) => voi
   }
 }
 
-/** The conditions that prevent redrives, as log lines. */
+/** Creates the conditions that prevent redrives. Each one logs when it begins, and when it has ended. */
 function createConditions(logger: Logger, everyMs: number) {
   return {
     lagging: createCondition(logger, {
@@ -132,7 +132,6 @@ export function createReconciler(options: ReconcileOptions & { intervalMs: numbe
   const { signal } = stopping
   const { lagging, held, unreadable, failing } = createConditions(logger, repeatMs)
   const search = createSpanSearch()
-  let running: Promise<void> | undefined
 
   /** Returns whether the batch was full, so that there may be more overdue payments. */
   async function reconcile(): Promise<boolean> {
@@ -166,14 +165,5 @@ export function createReconciler(options: ReconcileOptions & { intervalMs: numbe
     }
   }
 
-  return {
-    name: 'reconciler',
-    async start() {
-      running ??= run()
-    },
-    async stop() {
-      stopping.abort()
-      await running
-    },
-  }
+  return backgroundComponent('reconciler', run, stopping)
 }

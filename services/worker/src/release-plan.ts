@@ -28,7 +28,7 @@ export interface ReleaseLimits {
   random?: (() => number) | undefined
 }
 
-/** What happens to a claimed payment that the provider's answer does not settle. */
+/** The plan for a claimed payment that the provider's answer does not settle. */
 export interface ReleasePlan {
   readonly cause: Cause
   readonly delayMsAfter: (counts: Counts) => number

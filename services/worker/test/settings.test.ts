@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { workerConfig, workerEnv } from '../src/config.ts'
 
 describe('settings of the worker', () => {
-  it('are those of the table in the README', async () => {
+  it('are those of the tables in docs/settings.md', async () => {
     const defaults: Record<string, unknown> = workerEnv.parse({})
     const own = Object.keys(workerEnv.shape).map((name) => [name, String(defaults[name] ?? '')])
     expect(await documentedSettings('worker')).to.deep.equal(Object.fromEntries(own))

@@ -35,7 +35,7 @@ export interface Drain {
   readonly skip?: number
   /** Maximum duration of the measurement, in milliseconds. */
   readonly limitMs?: number
-  /** Whether an old reader's snapshot is held during the measurement. */
+  /** True if an old reader's snapshot is held during the measurement. */
   readonly snapshot?: boolean
   /** Number of processes. Default: 1. */
   readonly instances?: number

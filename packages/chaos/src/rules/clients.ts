@@ -52,7 +52,7 @@ export const CLIENT_RULES: readonly Rule[] = [
         const ended = request.views.filter(({ payment }) => payment && payment.status !== 'PENDING')
         const endedAt = Math.min(...ended.map(({ answeredAt }) => answeredAt))
         for (const { at, status, payment } of request.views) {
-          // Of two GETs at the same time, either may show the older state.
+          // Either of two GETs at the same time may show the older state.
           const isOlder = payment?.status === 'PENDING' && at > endedAt
           if (status === 404 || isOlder)
             yield about(

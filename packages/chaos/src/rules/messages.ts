@@ -3,7 +3,7 @@ import type { Sighting, Unobserved } from '../observer.ts'
 import { END_OF } from './payments.ts'
 import type { Rule } from './rule.ts'
 
-/** How much later than a message a relay's log line about its refusal may arrive, in milliseconds. */
+/** Maximum delay from a message to a relay's log line about its refusal, in milliseconds. */
 const HEARD_LATE_MS = 2_000
 
 /** Rules about published messages. */
@@ -70,10 +70,10 @@ export const MESSAGE_RULES: readonly Rule[] = [
 ]
 
 /**
- * Whether every message about a payment may come from a lost primary, which did not replicate the payment. What the primary
- * had committed before a failover began is on the standby when the primary is killed, so no earlier sighting is excused.
- * After the failover no relay reads the lost primary, so no later sighting is excused either. Copies and dead letters may
- * come much later: only the first sighting counts.
+ * Returns whether every message about a payment may come from a lost primary, which did not replicate the payment. The
+ * primary's commits from before a failover are on the standby when the primary is killed, so no earlier sighting is
+ * excused. After the failover no relay reads the lost primary, so no later sighting is excused either. Copies and dead
+ * letters may come much later: only the first sighting counts.
  */
 export function mayBeUnreplicated(sightings: readonly Sighting[], failovers: readonly Failover[]): boolean {
   const firstAt = Math.min(...sightings.map(({ at }) => at))
@@ -84,7 +84,7 @@ function isEnd(topic: string): boolean {
   return topic === END_OF.SUCCESS || topic === END_OF.FAILED
 }
 
-/** Whether the event's message may have been published in that time. */
+/** Returns whether the event's message may have been published in that time. */
 function coincide({ from, to, waiting }: Unobserved, paymentId: string, committedAt: number | null): boolean {
   return waiting.has(paymentId) || (committedAt !== null && committedAt >= from && committedAt <= to)
 }

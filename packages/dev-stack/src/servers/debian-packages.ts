@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { defined } from '@cashflow/async'
 import { findOnPath, privateFolder } from '../files.ts'
 import { lock } from '../processes/lock.ts'
 import type { ServerOptions } from './server-options.ts'
@@ -100,7 +101,7 @@ export function aptIn(work: string, signal?: AbortSignal): Apt {
   const settings = [
     `Dir::State::Lists=${join(work, 'lists')}`,
     `Dir::Cache=${join(work, 'cache')}`,
-    // By default root's apt-get becomes the user _apt, which may not write here.
+    // Root's apt-get becomes the user _apt by default, which may not write here.
     'APT::Sandbox::User=',
     'Acquire::Retries=3',
     'Acquire::Languages=none',
@@ -133,7 +134,7 @@ export async function dependenciesOf(apt: Apt, args: readonly string[]): Promise
 export async function missingLibraries(apt: Apt, packages: readonly string[]): Promise<string[]> {
   const direct = await dependenciesOf(apt, packages)
   const libraries = new Set(
-    [...direct.matchAll(/Depends: (lib[a-z0-9.+-]+|zlib1g)$/gm)].flatMap(([, name]) => name ?? []),
+    [...direct.matchAll(/Depends: (lib[a-z0-9.+-]+|zlib1g)$/gm)].map(([, name]) => defined(name, 'name of a library')),
   )
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's placeholders, not ours
   const { stdout: status } = await run('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n'])

@@ -31,7 +31,7 @@ export async function claimStateFolder(stateDir: string, say: (line: string) => 
   }
   try {
     const register = openRegister(join(stateDir, 'processes.json'))
-    // Absent until this stack is ready: the file of a killed stack names processes that have ended.
+    // Removed until this stack is ready: the file that a killed stack left names processes that have ended.
     removeStackFile()
     await stopLeftovers(register.running(), say)
     register.clear()

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { toString as textOf } from 'mdast-util-to-string'
 import remarkGfm from 'remark-gfm'
 import remarkParse from 'remark-parse'
@@ -25,7 +26,7 @@ export function paragraphsOf(page: string): Paragraph[] {
     if (node.type !== 'paragraph' && node.type !== 'tableCell') return
     found.push({
       text: textOf(node).replaceAll(/\s+/g, ' '),
-      line: node.position?.start.line ?? 1,
+      line: defined(node.position, 'position of a paragraph').start.line,
       isCell: node.type === 'tableCell',
     })
   })

@@ -1,3 +1,5 @@
+import { defined } from '@cashflow/async'
+
 interface Remark {
   readonly text: string
   readonly line: number
@@ -22,7 +24,10 @@ export function commentsOf(source: string, file: string): Remark[] {
 }
 
 export function titlesOf(source: string): Remark[] {
-  return [...source.matchAll(TITLE)].map((match) => ({ text: match[2] ?? '', line: lineAt(source, match.index) }))
+  return [...source.matchAll(TITLE)].map((match) => ({
+    text: defined(match[2], 'title of a test'),
+    line: lineAt(source, match.index),
+  }))
 }
 
 function lineAt(source: string, index: number): number {

@@ -17,7 +17,7 @@ const WORDS: readonly (readonly [word: RegExp, instead: string])[] = [
   [/\bwithheld\b/i, 'not attempted'],
 ]
 
-/** What to write instead of the words that are found in `text`. */
+/** Returns the discouraged words in `text`, each with what to write instead. */
 export function discouragedWords(text: string): { word: string; instead: string }[] {
   return WORDS.flatMap(([pattern, instead]) => {
     const word = pattern.exec(text)?.[0]

@@ -17,7 +17,7 @@ export interface Verdict {
   bytesMax: number
   /** Bytes after which the connection is cut. */
   bytesLeft: number
-  /** Whether the piece is dropped, without delay. */
+  /** True if the piece is dropped, without delay. */
   swallowed: boolean
 }
 

@@ -2,7 +2,7 @@ import type { Admission, Permit } from './admission.ts'
 import { type CircuitOptions, createCircuit } from './circuit.ts'
 
 export interface BreakerOptions extends CircuitOptions {
-  /** How long a probe may take to claim its payment before another payment may probe. Default: 10,000. */
+  /** Maximum time that a probe takes to claim its payment before another payment may probe. Default: 10,000. */
   probeClaimMs?: number
 }
 

@@ -14,28 +14,11 @@ export interface CircuitOptions {
   /** The circuit opens after this many attempts in a row without an answer. */
   failuresMax: number
   /**
-   * How long the circuit stays open before the first probe. The wait doubles after each failed probe, up to a minute.
+   * Time that the circuit stays open before the first probe. The wait doubles after each failed probe, up to a minute.
    * While the provider refuses payments, a fiftieth of it: before each probe with a payment that was not refused yet, and
    * before the first 32 probes with other payments.
    */
   openMs: number
-}
-
-/** A circuit breaker without a line of waiters. It is closed as long as the provider gives answers. */
-export interface Circuit {
-  readonly isClosed: boolean
-  /** Returns whether the wait of an open circuit has ended for this payment, so that it may probe the provider. */
-  mayProbe(paymentId: string): boolean
-  /**
-   * Charges, and opens or closes by the answer. Never rejects. While the circuit is open, only the answer to a probe opens
-   * or closes it, and a charge that was admitted earlier is not attempted. The exception is a circuit opened by refusals:
-   * it still charges, because a refusal costs nothing, and a release would delay a good payment.
-   */
-  charge(isProbe: boolean, ...charge: Parameters<Charge>): Promise<ProviderAnswer>
-  /** 0 for a payment that was not refused since the provider's last answer. Otherwise a number that grows with each refusal. */
-  lastRefusal(paymentId: string): number
-  /** Ends the wait. */
-  stop(): void
 }
 
 interface Judgement {
@@ -46,11 +29,12 @@ interface Judgement {
   readonly isRepeated: boolean
 }
 
-/** @param onChange called when the circuit has closed, and when a probe is due */
-export function createCircuit(
-  { provider, logger, failuresMax, openMs }: CircuitOptions,
-  onChange: () => void,
-): Circuit {
+/**
+ * A circuit breaker without a line of waiters. It is closed as long as the provider gives answers.
+ *
+ * @param onChange called when the circuit has closed, and when a probe is due
+ */
+export function createCircuit({ provider, logger, failuresMax, openMs }: CircuitOptions, onChange: () => void) {
   const record = createProviderRecord(failuresMax)
   const waits = createWaits(openMs)
   const probes = createTimer(onChange)
@@ -91,8 +75,14 @@ export function createCircuit(
     get isClosed() {
       return state === 'closed'
     },
-    mayProbe: (paymentId) => probes.isDue || (firstProbes.isDue && record.lastRefusal(paymentId) === 0),
-    async charge(isProbe, payment, attempt) {
+    /** Returns whether the wait of an open circuit has ended for this payment, so that it may probe the provider. */
+    mayProbe: (paymentId: string) => probes.isDue || (firstProbes.isDue && record.lastRefusal(paymentId) === 0),
+    /**
+     * Charges, and opens or closes by the answer. Never rejects. While the circuit is open, only the answer to a probe opens
+     * or closes it, and a charge that was admitted earlier is not attempted. The exception is a circuit opened by refusals:
+     * it still charges, because a refusal costs nothing, and a release would delay a good payment.
+     */
+    async charge(isProbe: boolean, ...[payment, attempt]: Parameters<Charge>): Promise<ProviderAnswer> {
       const decides = isProbe || state === 'closed'
       if (!decides && !isRefusing) return { outcome: 'not_attempted' }
       if (isProbe) state = 'half_open'
@@ -103,7 +93,8 @@ export function createCircuit(
       return judgement.answer
     },
     lastRefusal: record.lastRefusal,
-    stop() {
+    /** Ends the wait. */
+    stop(): void {
       probes.stop()
       firstProbes.stop()
     },
@@ -131,7 +122,7 @@ function createTimer(onDue: () => void) {
   }
 }
 
-/** How long the circuit stays open. It depends on the answer that opened it, and on the openings since it last closed. */
+/** Times that the circuit stays open, by the answer that opened it and by the openings since it last closed. */
 function createWaits(openMs: number) {
   let isRefusing = false
   let repeated = 0

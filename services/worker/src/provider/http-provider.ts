@@ -65,7 +65,7 @@ async function ask(url: string, { method, headers, body, deadline }: Request): P
   // An error after the response has begun is thrown by the reading of its body.
   request.on('error', () => {})
   await connected(request)
-  // From here the request is written in the same tick. A process that was frozen while it connected may have lost its claim.
+  // The request is now written in the same tick. A process that was frozen while it connected may have lost its claim.
   if (deadline.passed()) {
     request.destroy()
     throw new Error('connected only after the deadline')

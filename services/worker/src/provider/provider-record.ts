@@ -7,8 +7,8 @@ const REMEMBERED_MAX = 10_000
 const REFUSED_MAX = 3
 
 /**
- * How long an answer proves that the provider takes requests like ours. A refused payment is not charged again within this
- * time, so a provider that begins to refuse everything costs each payment one refusal at most.
+ * Time that an answer proves that the provider takes requests like ours. A refused payment is not charged again within
+ * this time, so a provider that begins to refuse everything costs each payment one refusal at most.
  */
 export const ANSWER_SHOWS_MS = 30_000
 
@@ -20,16 +20,8 @@ export const ANSWER_SHOWS_MS = 30_000
  */
 export type Finding = 'answered' | 'silent' | 'refusing' | 'inconclusive'
 
-/** The provider's answers to this worker, and what they show. */
-export interface ProviderRecord {
-  note(answer: ProviderAnswer, paymentId: string): Finding
-  /** Returns whether another payment was answered within `ANSWER_SHOWS_MS`. */
-  othersAnswered(paymentId: string): boolean
-  /** 0 for a payment that was not refused since the last answer. Otherwise a number that grows with each refusal. */
-  lastRefusal(paymentId: string): number
-}
-
-export function createProviderRecord(failuresMax: number, now = () => performance.now()): ProviderRecord {
+/** Remembers the provider's answers to this worker, and concludes what they show. */
+export function createProviderRecord(failuresMax: number, now = () => performance.now()) {
   let unanswered = 0
   let refusals = 0
   /** Payments refused since the last answer, each with the number of its last refusal, in the order of those numbers. */
@@ -55,7 +47,7 @@ export function createProviderRecord(failuresMax: number, now = () => performanc
   }
 
   return {
-    note(answer, paymentId) {
+    note(answer: ProviderAnswer, paymentId: string): Finding {
       switch (answer.outcome) {
         case 'approved':
         case 'declined':
@@ -76,10 +68,12 @@ export function createProviderRecord(failuresMax: number, now = () => performanc
           return answer satisfies never
       }
     },
-    othersAnswered(paymentId) {
+    /** Returns whether another payment was answered within `ANSWER_SHOWS_MS`. */
+    othersAnswered(paymentId: string): boolean {
       const answeredAt = paymentId === latest.paymentId ? otherAt : latest.at
       return now() - answeredAt < ANSWER_SHOWS_MS
     },
-    lastRefusal: (paymentId) => refused.get(paymentId) ?? 0,
+    /** 0 for a payment that was not refused since the last answer. Otherwise a number that grows with each refusal. */
+    lastRefusal: (paymentId: string): number => refused.get(paymentId) ?? 0,
   }
 }

@@ -23,7 +23,7 @@ export class Died extends Error {
 }
 
 /** An error with the message of node-postgres, so that the product treats it as transient. */
-export const lostConnection = () => new Error('Connection terminated unexpectedly')
+const lostConnection = () => new Error('Connection terminated unexpectedly')
 
 interface Turn {
   readonly actor: Actor
@@ -41,7 +41,7 @@ export interface Stage {
   readonly turns: readonly Turn[]
   /** Actions that have begun and wait for a lock. */
   readonly blocked: number
-  /** Gives a turn, and waits for its end, unless it waits for a lock. */
+  /** Lets an actor take its turn. Resolves when the action has ended, or waits for a lock. */
   give(turn: Turn, fate: Fate): Promise<void>
 }
 

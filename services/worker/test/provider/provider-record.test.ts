@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { ProviderAnswer } from '../../src/provider/provider.ts'
-import { createProviderRecord, type Finding, type ProviderRecord } from '../../src/provider/provider-record.ts'
+import { createProviderRecord, type Finding } from '../../src/provider/provider-record.ts'
 
 const APPROVED: ProviderAnswer = { outcome: 'approved' }
 const PENDING: ProviderAnswer = { outcome: 'pending' }
@@ -10,7 +10,7 @@ const REJECTED: ProviderAnswer = { outcome: 'rejected', reason: 'HTTP 401' }
 
 describe('provider record', () => {
   let now: number
-  let record: ProviderRecord
+  let record: ReturnType<typeof createProviderRecord>
   beforeEach(() => {
     now = 1_000_000
     record = createProviderRecord(3, () => now)

@@ -1,0 +1,110 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { createTestDatabase, query, type TestDatabase } from '@cashflow/testing'
+import { expect } from 'chai'
+import { type Kysely, sql } from 'kysely'
+import { isTransient, lastStatement, type Tables } from '../../src/index.ts'
+import { errorOf, open } from './one-trip-rig.ts'
+
+type Direction = 'toServer' | 'toClient'
+
+/** Passes bytes between a client and PostgreSQL. `cutAfter` ends one direction of the connection after `bytes` more bytes. */
+async function startCutter(serverUrl: string) {
+  const target = new URL(serverUrl)
+  let armed: { direction: Direction; bytes: number } | undefined
+  function pass(from: Socket, to: Socket, direction: Direction): void {
+    from.on('error', () => {})
+    from.on('close', () => to.end())
+    from.on('data', (bytes) => {
+      if (armed?.direction !== direction) return void to.write(bytes)
+      if (bytes.length < armed.bytes) {
+        armed.bytes -= bytes.length
+        return void to.write(bytes)
+      }
+      to.end(bytes.subarray(0, armed.bytes))
+      armed = undefined
+      // Answers to what has passed still arrive. Then the other side closes the connection.
+      from.removeAllListeners('data').resume()
+    })
+  }
+  const listener = createServer((client) => {
+    const server = connect({ port: Number(target.port), host: target.hostname })
+    pass(client, server, 'toServer')
+    pass(server, client, 'toClient')
+  })
+  await once(listener.listen(0, '127.0.0.1'), 'listening')
+  const url = new URL(serverUrl)
+  url.hostname = '127.0.0.1'
+  url.port = String((listener.address() as AddressInfo).port)
+  return {
+    url: url.href,
+    cutAfter(direction: Direction, bytes: number) {
+      armed = { direction, bytes }
+    },
+    /** Returns whether the connection was cut. If it was not, it will not be. */
+    disarm() {
+      const isCut = armed === undefined
+      armed = undefined
+      return isCut
+    },
+    stop: () => void listener.close(),
+  }
+}
+
+describe('one-trip driver on a connection that ends', () => {
+  let database: TestDatabase
+  let cutter: Awaited<ReturnType<typeof startCutter>>
+  let db: Kysely<Tables>
+  /** Number of the present transaction. Its rows have this number. */
+  let run = 0
+  before(async () => {
+    database = await createTestDatabase()
+    await query(database.url, 'create table things (run int, part int, primary key (run, part))')
+    cutter = await startCutter(database.url)
+    db = open(cutter.url, 'one-trip-cuts')
+  })
+  after(async () => {
+    await db.destroy()
+    cutter.stop()
+    await database.drop()
+  })
+
+  const insert = (tx: Kysely<Tables>, part: number) =>
+    sql`insert into things (run, part) values (${run}, ${part})`.execute(tx)
+  const transactions = {
+    'of one marked statement': () => db.transaction().execute((tx) => insert(lastStatement(tx), 1)),
+    'whose last statement is marked': () =>
+      db.transaction().execute(async (tx) => {
+        await tx.selectFrom('outbox_lanes').select('lane').where('lane', '=', 7).forUpdate().execute()
+        await insert(tx, 1)
+        await insert(lastStatement(tx), 2)
+      }),
+    'without a marked statement': () =>
+      db.transaction().execute(async (tx) => {
+        await insert(tx, 1)
+        await insert(tx, 2)
+      }),
+  }
+
+  for (const [kind, transaction] of Object.entries(transactions))
+    for (const direction of ['toServer', 'toClient'] as const)
+      it(`stores all of a transaction ${kind}, or nothing, after a cut (${direction})`, async () => {
+        const count = () => query(database.url, `select count(*)::int as count from things where run = ${run}`)
+        run += 1
+        await transaction()
+        const [whole] = await count()
+        let isCut = true
+        for (let bytes = 1; isCut; bytes += direction === 'toServer' ? 5 : 1) {
+          run += 1
+          await sql`select 'the session is open'`.execute(db)
+          cutter.cutAfter(direction, bytes)
+          const error = await errorOf(transaction())
+          isCut = cutter.disarm()
+          const [stored] = await count()
+          expect(error === undefined || isTransient(error), `cut after ${bytes} bytes: ${error}`).to.equal(true)
+          expect(stored?.count, `cut after ${bytes} bytes`).to.be.oneOf(
+            error === undefined ? [whole?.count] : [0, whole?.count],
+          )
+        }
+      }).timeout(180_000)
+})
