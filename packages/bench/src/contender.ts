@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { REPOSITORY } from '@cashflow/testing'
-import { TEXTBOOK_TEMPLATE } from './textbook/template.ts'
 
 export type Role = 'api' | 'relay' | 'worker'
 
@@ -24,9 +23,9 @@ export interface Product extends Contender {
 
 export const TEXTBOOK: Contender = {
   kind: 'textbook',
-  template: TEXTBOOK_TEMPLATE,
+  template: 'bench_textbook',
   node: process.execPath,
-  fileOf: (role) => join(import.meta.dirname, 'textbook', `${role}-main.ts`),
+  fileOf: (role) => join(import.meta.dirname, 'textbook', `${role}.ts`),
 }
 
 /** The checkout that this file is in, with uncommitted changes. */
