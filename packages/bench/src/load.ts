@@ -64,17 +64,6 @@ export async function closedLoop(
   return { ...pace, p50Ms: percentile(tookMs, 50), p99Ms: percentile(tookMs, 99) }
 }
 
-/** Sends `count` requests. */
-export async function sendAll(options: LoadOptions & { readonly next: () => Request }, count: number): Promise<void> {
-  let left = count
-  await repeat(options, async (client) => {
-    if (left <= 0) return 'enough'
-    left -= 1
-    await client.send(options.next())
-    return 'again'
-  })
-}
-
 export interface Schedule {
   readonly perSecond: number
   readonly durationMs: number

@@ -1,7 +1,6 @@
 import type { NewMessage } from '@cashflow/outbox'
 import type { Options } from 'amqplib'
-import { openConnection, withErrorListener } from './connection.ts'
-import { TOPOLOGY } from './queue.ts'
+import { openChannel, TOPOLOGY } from './queue.ts'
 
 /** Publishes a batch, and waits for its confirms. Concurrent calls share the channel. */
 export type PublishConfirmed = (messages: readonly NewMessage[]) => Promise<void>
@@ -11,8 +10,7 @@ export type PublishConfirmed = (messages: readonly NewMessage[]) => Promise<void
  * confirmed.
  */
 export async function openPublisher(url: string): Promise<{ publish: PublishConfirmed; close(): Promise<void> }> {
-  const connection = await openConnection(url)
-  const channel = withErrorListener(await connection.createConfirmChannel())
+  const { connection, channel } = await openChannel(url)
   return {
     publish(messages) {
       return new Promise((resolve, reject) => {

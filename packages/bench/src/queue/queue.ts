@@ -1,7 +1,6 @@
 import { WORK_TOPICS } from '@cashflow/domain'
 import { type Topology, workQueue } from '@cashflow/messaging'
-import type { Channel } from 'amqplib'
-import { openConnection, withErrorListener } from './connection.ts'
+import { type ChannelModel, connect } from 'amqplib'
 
 export const TOPOLOGY: Topology = workQueue({ queue: 'payments', topics: WORK_TOPICS })
 
@@ -20,8 +19,7 @@ export interface QueueState {
 
 /** Opens the work queue, which must exist. */
 export async function openQueue(url: string): Promise<Queue> {
-  const connection = await openConnection(url)
-  const channel = withErrorListener(await connection.createChannel())
+  const { connection, channel } = await openChannel(url)
   return {
     async state() {
       const { messageCount, consumerCount } = await channel.checkQueue(TOPOLOGY.queue)
@@ -33,15 +31,23 @@ export async function openQueue(url: string): Promise<Queue> {
 
 /** Declares the exchange and the queues of the product. */
 export async function declareProductQueue(url: string): Promise<void> {
-  const connection = await openConnection(url)
-  await declare(withErrorListener(await connection.createChannel()))
-  await connection.close()
-}
-
-async function declare(channel: Channel): Promise<void> {
+  const { connection, channel } = await openChannel(url)
   for (const { name, type } of TOPOLOGY.exchanges) await channel.assertExchange(name, type, { durable: true })
   for (const queue of TOPOLOGY.queues) {
     await channel.assertQueue(queue.name, { durable: true, arguments: queue.arguments })
     for (const topic of queue.boundTo.topics) await channel.bindQueue(queue.name, queue.boundTo.exchange, topic)
   }
+  await connection.close()
+}
+
+/**
+ * Opens a channel, with publisher confirms, on its own connection to RabbitMQ. The end of either rejects every pending
+ * and every later request. The error events add nothing, and would end the process without a listener.
+ */
+export async function openChannel(url: string) {
+  const connection: ChannelModel = await connect(url, { noDelay: true })
+  connection.on('error', () => {})
+  const channel = await connection.createConfirmChannel()
+  channel.on('error', () => {})
+  return { connection, channel }
 }
