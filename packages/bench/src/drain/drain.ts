@@ -61,8 +61,7 @@ export async function drain(
   }
   await measure(createdMessages(warmUp), { from: 0, to: warmUp })
   if (snapshot) await holdSnapshot(started.place.databaseUrl, cleanup)
-  const limit = limitMs === undefined ? {} : { limitMs }
-  const pace = await measure(messages, { from: warmUp + skip, to: warmUp + count, ...limit })
+  const pace = await measure(messages, { from: warmUp + skip, to: warmUp + count, limitMs })
   await check?.(started.place)
   return pace
 }

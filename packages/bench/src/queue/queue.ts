@@ -4,12 +4,7 @@ import { type ChannelModel, connect } from 'amqplib'
 
 export const TOPOLOGY: Topology = workQueue({ queue: 'payments', topics: WORK_TOPICS })
 
-/** The work queue, observed on a separate connection. */
-export interface Queue {
-  /** Reads the present state from the queue's leader. RabbitMQ's management API is seconds behind. */
-  state(): Promise<QueueState>
-  close(): Promise<void>
-}
+export type Queue = Awaited<ReturnType<typeof openQueue>>
 
 export interface QueueState {
   /** Number of messages that wait for a consumer. */
@@ -17,11 +12,12 @@ export interface QueueState {
   readonly consumers: number
 }
 
-/** Opens the work queue, which must exist. */
-export async function openQueue(url: string): Promise<Queue> {
+/** Observes the work queue, which must exist, on a separate connection. */
+export async function openQueue(url: string) {
   const { connection, channel } = await openChannel(url)
   return {
-    async state() {
+    /** Reads the present state from the queue's leader. RabbitMQ's management API is seconds behind. */
+    async state(): Promise<QueueState> {
       const { messageCount, consumerCount } = await channel.checkQueue(TOPOLOGY.queue)
       return { depth: messageCount, consumers: consumerCount }
     },
