@@ -1,7 +1,5 @@
 import { join } from 'node:path'
-import { REPOSITORY } from '@cashflow/testing'
-
-export type Role = 'api' | 'relay' | 'worker'
+import { REPOSITORY, type Role } from '@cashflow/testing'
 
 /** A pipeline that can be started: its code, and the database that it needs. */
 export interface Contender {

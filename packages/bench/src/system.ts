@@ -1,4 +1,5 @@
-import type { Contender, Role } from './contender.ts'
+import type { Role } from '@cashflow/testing'
+import type { Contender } from './contender.ts'
 import { createPlace, type Place } from './place.ts'
 import { type Running, startProcess } from './process.ts'
 import type { Servers } from './servers.ts'

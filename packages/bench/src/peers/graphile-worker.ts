@@ -1,8 +1,8 @@
 import { defined } from '@cashflow/async'
 import type { NewMessage } from '@cashflow/outbox'
 import { Logger, run, runMigrations } from 'graphile-worker'
-import { log } from '../queue/log.ts'
 import { openPublisher } from '../queue/publisher.ts'
+import { log } from '../queue/queue.ts'
 import type { Peer } from './peer.ts'
 
 const TASK = 'publish'

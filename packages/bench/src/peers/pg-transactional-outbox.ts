@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { defined } from '@cashflow/async'
 import { query } from '@cashflow/testing'
 import { DatabaseSetupExporter, getDisabledLogger, initializePollingMessageListener } from 'pg-transactional-outbox'
-import { log } from '../queue/log.ts'
 import { openPublisher } from '../queue/publisher.ts'
+import { log } from '../queue/queue.ts'
 import type { Peer } from './peer.ts'
 
 const TABLES = { dbSchema: 'public', dbTable: 'outbox', nextMessagesFunctionName: 'next_outbox_messages' }

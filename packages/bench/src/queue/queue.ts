@@ -47,3 +47,8 @@ export async function openChannel(url: string) {
   channel.on('error', () => {})
   return { connection, channel }
 }
+
+/** Writes a log line as the services do. The benchmark waits for `ready`. */
+export function log(message: string): void {
+  process.stdout.write(`${JSON.stringify({ message })}\n`)
+}
