@@ -51,9 +51,11 @@ export async function drain(
   const started = await relay(servers, cleanup, instances)
   const queue = cleanup.adopt(await openQueue(started.place.brokerUrl), ({ close }) => close())
   const measure = async (given: Chunks, rise: Omit<Rise, 'signal'>) => {
+    // Before `give`: a fast relay could publish everything before the first look, and the rate would be 0.
+    const measuring = measureRise(queue, { ...rise, signal })
     const giving = started.give(untilAborted(given, signal))
     try {
-      const [pace] = await Promise.all([measureRise(queue, { ...rise, signal }), giving])
+      const [pace] = await Promise.all([measuring, giving])
       return pace
     } finally {
       await giving.catch(() => {}) // Thrown above.
