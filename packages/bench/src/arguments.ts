@@ -66,11 +66,11 @@ function chosen(names: readonly string[]): readonly Benchmark[] {
 
 /** Returns the named benchmarks, all of which must be able to compare two commits. */
 function comparable(names: readonly string[]): readonly Benchmark[] {
-  const possible = BENCHMARKS.filter(({ alone }) => alone).map(({ name }) => name)
+  const possible = BENCHMARKS.filter(({ compared }) => compared).map(({ name }) => name)
   const usable = `--against needs the names of benchmarks: ${possible.join(', ')}`
   if (names.length === 0) throw new UsageError(usable)
   const benchmarks = chosen(names)
-  const other = benchmarks.find(({ alone }) => !alone)
+  const other = benchmarks.find(({ compared }) => !compared)
   if (other) throw new UsageError(`${other.name} cannot compare two commits. ${usable}`)
   return benchmarks
 }

@@ -1,5 +1,4 @@
 import type { Product } from './contender.ts'
-import type { Pace } from './resources.ts'
 import type { Servers } from './servers.ts'
 
 /** Figures of one run of a variant, by metric: `{ rate: 1850, p99Ms: 31 }`. */
@@ -39,22 +38,25 @@ export interface Figure<Metric extends string = string> {
   readonly unit: string
 }
 
-/** The part of a benchmark that `--against` runs, once for each tree in each round. */
-export interface Alone {
-  /** The items that `rate` counts and that `cpuUs` is divided by, such as `payments settled`. */
-  readonly items: string
-  /** Other figures that it measures. */
-  readonly more?: readonly Figure[]
-  /** Measures the product of the context, and nothing else. */
-  measure(context: Context): Promise<Pace & Measured>
-}
+/** Each variant measures one run, and sets up and cleans up by itself. */
+export type Variants = Readonly<Record<string, () => Promise<Measured>>>
 
 export interface Benchmark {
   /** Its name on the command line, and the name of its file. */
   readonly name: string
   /** A description of what it measures, and how. */
   readonly title: string
-  run(context: Context): Promise<readonly Row[]>
-  /** Undefined for a benchmark that cannot compare two commits. */
-  readonly alone?: Alone
+  /** The figures of each variant. */
+  readonly figures: readonly Figure[]
+  /** Pairs of variants whose medians are divided: the first by the second. */
+  readonly ratios?: readonly (readonly [of: string, to: string])[]
+  /** Maximum number of rounds without `--against`. */
+  readonly roundsMax?: number
+  /**
+   * The variant that `--against` runs, once for each tree in each round. It measures the product of the context only,
+   * with `rate` and `cpuUs` among its figures. Undefined for a benchmark that cannot compare two commits.
+   */
+  readonly compared?: string
+  /** @param cleanup disposes of what the variants share */
+  variants(context: Context, cleanup: AsyncDisposableStack): Variants | Promise<Variants>
 }

@@ -10,26 +10,23 @@ export interface Request {
   readonly status: number
 }
 
-/** A client with keep-alive connections to one server. */
-export interface Client {
-  /**
-   * Resolves with the answer's body. Repeats the request after a 503, as a client of the API should. A 409 to a
-   * repeated request then names the payment that was stored before.
-   *
-   * @throws Error for another status than the expected one, or when 503s last too long
-   */
-  send(request: Request): Promise<string>
-  close(): Promise<void>
-}
+export type Client = ReturnType<typeof createClient>
 
 const HEADERS = { 'content-type': 'application/json' }
 const RETRY_AFTER_MS = 1_000
 const GIVE_UP_AFTER_MS = 60_000
 
-export function createClient(url: string, connections: number): Client {
+/** Creates a client with keep-alive connections to one server. */
+export function createClient(url: string, connections: number) {
   const pool = new Pool(url, { connections, pipelining: 1 })
   return {
-    async send(request) {
+    /**
+     * Resolves with the answer's body. Repeats the request after a 503, as a client of the API should. A 409 to a
+     * repeated request then names the payment that was stored before.
+     *
+     * @throws Error for another status than the expected one, or when 503s last too long
+     */
+    async send(request: Request): Promise<string> {
       const giveUpAt = performance.now() + GIVE_UP_AFTER_MS
       for (let isRepeated = false; ; isRepeated = true) {
         const { status, text } = await exchange(pool, request)

@@ -1,8 +1,5 @@
 import { join } from 'node:path'
-import { REPOSITORY } from '@cashflow/testing'
-import { TEXTBOOK_TEMPLATE } from './textbook/template.ts'
-
-export type Role = 'api' | 'relay' | 'worker'
+import { REPOSITORY, type Role } from '@cashflow/testing'
 
 /** A pipeline that can be started: its code, and the database that it needs. */
 export interface Contender {
@@ -24,9 +21,9 @@ export interface Product extends Contender {
 
 export const TEXTBOOK: Contender = {
   kind: 'textbook',
-  template: TEXTBOOK_TEMPLATE,
+  template: 'bench_textbook',
   node: process.execPath,
-  fileOf: (role) => join(import.meta.dirname, 'textbook', `${role}-main.ts`),
+  fileOf: (role) => join(import.meta.dirname, 'textbook', `${role}.ts`),
 }
 
 /** The checkout that this file is in, with uncommitted changes. */

@@ -64,29 +64,15 @@ export async function closedLoop(
   return { ...pace, p50Ms: percentile(tookMs, 50), p99Ms: percentile(tookMs, 99) }
 }
 
-/** Sends `count` requests. */
-export async function sendAll(options: LoadOptions & { readonly next: () => Request }, count: number): Promise<void> {
-  let left = count
-  await repeat(options, async (client) => {
-    if (left <= 0) return 'enough'
-    left -= 1
-    await client.send(options.next())
-    return 'again'
-  })
-}
-
-export interface Schedule {
-  readonly perSecond: number
-  readonly durationMs: number
-  readonly signal: AbortSignal
-}
-
 /**
  * Starts `act` by the clock, at even intervals, also while earlier ones run. Resolves when all have ended.
  *
  * @throws the first error of any of them
  */
-export async function openLoop({ perSecond, durationMs, signal }: Schedule, act: () => Promise<void>): Promise<void> {
+export async function openLoop(
+  { perSecond, durationMs, signal }: { perSecond: number; durationMs: number; signal: AbortSignal },
+  act: () => Promise<void>,
+): Promise<void> {
   const startedAt = performance.now()
   const count = Math.round((perSecond * durationMs) / 1_000)
   const running = new Set<Promise<void>>()

@@ -8,6 +8,7 @@ import { checkOut } from './against/checkout.ts'
 import { HELP, list, readArguments } from './arguments.ts'
 import type { Benchmark, Context } from './benchmark.ts'
 import { THIS_TREE } from './contender.ts'
+import { measureRows } from './rounds.ts'
 import { startServers } from './servers.ts'
 import { table } from './table.ts'
 
@@ -45,14 +46,14 @@ async function main(): Promise<number> {
   try {
     const context = { servers, product: THIS_TREE, quick, rounds, say, signal }
     failed = await runEach(args.benchmarks, context, async (benchmark, own) => {
-      const { name, title, alone } = benchmark
-      if (opponent && alone) {
-        const comparison = await compareTrees(benchmark, alone, own, opponent)
+      const { name, title } = benchmark
+      if (opponent) {
+        const comparison = await compareTrees(benchmark, own, opponent)
         writeResults(RESULTS, `${name}-against`, comparison)
         print(`\n${name}: ${title}\n\n${report(comparison, opponent)}\n`)
         if (comparison.keepsSpeed === false) slower.push(name)
       } else {
-        const rows = await benchmark.run(own)
+        const rows = await measureRows(benchmark, own)
         writeResults(RESULTS, name, { name, rows })
         print(`\n${name}: ${title}\n\n${table(rows)}\n`)
       }

@@ -3,15 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describeExit, startServiceProcess } from '@cashflow/dev-stack'
 import type { Place } from './place.ts'
-import { cpuMs, residentBytes } from './resources.ts'
 
-export interface Running {
+export interface Running extends AsyncDisposable {
   readonly name: string
   readonly pid: number
   /** The address of its HTTP server. Empty for a process without one. */
   readonly url: string
-  cpuMs(): number
-  residentBytes(): number
   /** Stops it with SIGTERM. @throws Error when its exit code is not 0 */
   stop(): Promise<void>
 }
@@ -77,7 +74,7 @@ export async function startProcess(options: ProcessOptions): Promise<Running> {
   }
   const { pid } = service
   const url = String(service.find('listening')?.url ?? '')
-  return { name, pid, url, stop, cpuMs: () => cpuMs(pid), residentBytes: () => residentBytes(pid) }
+  return { name, pid, url, stop, [Symbol.asyncDispose]: stop }
 }
 
 /** Returns the last lines of a log. */

@@ -1,5 +1,5 @@
 import { median } from '@cashflow/testing'
-import type { Context, Figure, Measured, Row } from './benchmark.ts'
+import type { Benchmark, Context, Figure, Measured, Row } from './benchmark.ts'
 
 /** The figures of each variant, one for each round. */
 export type Rounds<Variant extends string, Metric extends string> = Readonly<Record<Variant, Measured<Metric>[]>>
@@ -24,6 +24,19 @@ export async function alternate<Variant extends string, Metric extends string>(
       results[name].push(await variants[name]())
     }
   return results
+}
+
+/** Runs a benchmark. @returns the rows of all its figures */
+export async function measureRows(
+  { figures, ratios = [], roundsMax = Number.POSITIVE_INFINITY, variants }: Benchmark,
+  context: Context,
+): Promise<Row[]> {
+  await using cleanup = new AsyncDisposableStack()
+  const rounds = await alternate<string, string>(await variants(context, cleanup), {
+    ...context,
+    rounds: Math.min(context.rounds, roundsMax),
+  })
+  return figures.flatMap((figure) => compare(rounds, { ...figure, ratios }))
 }
 
 export interface Comparison<Variant extends string, Metric extends string> extends Figure<Metric> {

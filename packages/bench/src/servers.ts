@@ -1,9 +1,8 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type PostgresServer, type RabbitmqServer, startPostgres, startRabbitmq } from '@cashflow/dev-stack'
-import { createMigrated } from '@cashflow/testing'
-import type { Product } from './contender.ts'
-import { createTextbookTemplate } from './textbook/template.ts'
+import { createMigrated, query, withDatabase } from '@cashflow/testing'
+import { type Product, TEXTBOOK } from './contender.ts'
 
 /** The PostgreSQL and the RabbitMQ that all variants of a run share. Each variant has its own databases and vhosts. */
 export interface Servers {
@@ -54,7 +53,9 @@ export async function startServers({ dir, products, say, signal }: ServersOption
   try {
     const [postgres, rabbitmq] = await Promise.all(starting)
     for (const { root, template } of products) await createMigrated(postgres.url, template, root)
-    await createTextbookTemplate(postgres.url)
+    await query(postgres.url, `create database ${TEXTBOOK.template}`)
+    const schema = await readFile(join(import.meta.dirname, 'textbook/schema.sql'), 'utf8')
+    await query(withDatabase(postgres.url, TEXTBOOK.template), schema)
     return { postgres, rabbitmq, dir, stop }
   } catch (error) {
     // A server that runs on would keep this process from ending.

@@ -48,14 +48,22 @@ export function readArguments(args: readonly string[]): Arguments & { list: bool
     help: { ...flag, short: 'h' },
   } as const
   const { values } = parseCommandLine({ args: [...args], options }, HELP)
+  const number = (
+    name: 'seed' | 'minutes' | 'at-once' | 'rest' | 'clients' | 'per-second',
+    range: Parameters<typeof parseNumber>[2],
+  ) => {
+    const value = values[name]
+    return value === undefined ? undefined : parseNumber(`--${name}`, value, range)
+  }
+  const restS = number('rest', { min: 0, max: 600 })
   return {
-    seed: number('--seed', values.seed, { min: 0, max: 2 ** 31 - 1, default: Math.floor(Math.random() * 1_000_000) }),
-    minutes: number('--minutes', values.minutes, { min: 0.1, max: 10_000, default: 5 }),
+    seed: number('seed', { min: 0, max: 2 ** 31 - 1 }) ?? Math.floor(Math.random() * 1_000_000),
+    minutes: number('minutes', { min: 0.1, max: 10_000, fractions: true }) ?? 5,
     faults: chosen(values.faults),
-    atOnce: number('--at-once', values['at-once'], { min: 1, max: 5, default: 2 }),
-    restMs: restMs(values.rest),
-    clients: number('--clients', values.clients, { min: 1, max: 1_000, default: 24 }),
-    perSecond: number('--per-second', values['per-second'], { min: 1, max: 10_000, default: 40 }),
+    atOnce: number('at-once', { min: 1, max: 5 }) ?? 2,
+    restMs: restS === undefined ? [500, 4_000] : [restS * 1_000, restS * 1_000],
+    clients: number('clients', { min: 1, max: 1_000 }) ?? 24,
+    perSecond: number('per-second', { min: 1, max: 10_000 }) ?? 40,
     list: values.list ?? false,
     help: values.help ?? false,
   }
@@ -64,31 +72,14 @@ export function readArguments(args: readonly string[]): Arguments & { list: bool
 /** Returns the command that starts the same run again. */
 export function commandLine({ seed, minutes, faults, atOnce, restMs, clients, perSecond }: Plan): string {
   const [restMinMs, restMaxMs] = restMs
-  const options: [string, string | number][] = [
-    ['--seed', seed],
-    ['--minutes', minutes],
-    ...(faults.length < FAULTS.length
-      ? [['--faults', faults.map(({ name }) => name).join()] satisfies [string, string]]
-      : []),
-    ['--at-once', atOnce],
-    ...(restMinMs === restMaxMs ? [['--rest', restMinMs / 1_000] satisfies [string, number]] : []),
-    ['--clients', clients],
-    ['--per-second', perSecond],
+  const options = [
+    `--seed ${seed} --minutes ${minutes}`,
+    ...(faults.length < FAULTS.length ? [`--faults ${faults.map(({ name }) => name).join()}`] : []),
+    `--at-once ${atOnce}`,
+    ...(restMinMs === restMaxMs ? [`--rest ${restMinMs / 1_000}`] : []),
+    `--clients ${clients} --per-second ${perSecond}`,
   ]
-  return `npm run chaos -- ${options.map((option) => option.join(' ')).join(' ')}`
-}
-
-function restMs(value: string | undefined): readonly [min: number, max: number] {
-  const seconds = number('--rest', value, { min: 0, max: 600, default: -1 })
-  return seconds < 0 ? [500, 4_000] : [seconds * 1_000, seconds * 1_000]
-}
-
-function number(
-  name: string,
-  value: string | undefined,
-  { default: fallback, ...range }: { min: number; max: number; default: number },
-): number {
-  return value === undefined ? fallback : parseNumber(name, value, { ...range, fractions: name === '--minutes' })
+  return `npm run chaos -- ${options.join(' ')}`
 }
 
 function chosen(names: string | undefined): readonly Fault[] {

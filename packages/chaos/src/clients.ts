@@ -1,5 +1,4 @@
 import { pause } from '@cashflow/async'
-import { readAll } from './final-reads.ts'
 import { get, post, showsState } from './payment-api.ts'
 import { idOf, type MutablePaymentRequest, type PaymentRequest } from './payment-request.ts'
 import { createRandom, type Random } from './random.ts'
@@ -36,6 +35,8 @@ const IMPATIENT_SHARE = 0.2
 const REPEATED_SHARE = 0.05
 /** Time after which the final reads give up an API that does not answer. */
 const FINAL_READ_MS = 60_000
+const FINAL_READERS = 16
+const FINAL_RETRY_MS = 500
 
 /** Creates clients that create payments, retry as the documentation advises, and read what they created. */
 export function createClients(options: ClientsOptions): Clients {
@@ -99,7 +100,7 @@ export function createClients(options: ClientsOptions): Clients {
       await running
     },
     create: (apiUrl) => createFinal(paymentRequests, apiUrl, createRandom(seed)),
-    readAll: () => readAll(paymentRequests, apiUrls, { finalReadMs }),
+    readAll: () => readAll(paymentRequests, apiUrls, finalReadMs),
   }
 }
 
@@ -121,4 +122,39 @@ async function createFinal(paymentRequests: MutablePaymentRequest[], apiUrl: str
 function drawRequest(reference: string, random: Random): MutablePaymentRequest {
   const [amountMinor, currency] = [random.int(1, 10_000_000), random.pick(['USD', 'ETB'])]
   return { reference, amountMinor, currency, answers: [], views: [] }
+}
+
+/**
+ * Reads each payment through each API, after the system has settled. A missing answer, or a 503, is retried for
+ * `finalReadMs` milliseconds, and is then recorded as the answer.
+ */
+async function readAll(
+  paymentRequests: readonly MutablePaymentRequest[],
+  apiUrls: readonly string[],
+  finalReadMs: number,
+): Promise<void> {
+  const unresponsive = new Set<string>()
+
+  async function read(request: MutablePaymentRequest, id: string, apiUrl: string): Promise<void> {
+    const giveUpAt = performance.now() + finalReadMs
+    // An API that does not answer costs `finalReadMs` once, not once for each payment.
+    while (!unresponsive.has(apiUrl)) {
+      const view = await get(apiUrl, id, { isFinal: true })
+      const isLate = performance.now() >= giveUpAt
+      if (showsState(view) || isLate) request.views.push(view)
+      if (showsState(view)) return
+      if (isLate) unresponsive.add(apiUrl)
+      else await pause(FINAL_RETRY_MS)
+    }
+  }
+
+  const remaining = paymentRequests.values()
+  const readRemaining = async () => {
+    // All readers share the iterator, so each payment is read by one of them.
+    for (const request of remaining) {
+      const id = idOf(request)
+      if (id !== undefined) for (const apiUrl of apiUrls) await read(request, id, apiUrl)
+    }
+  }
+  await Promise.all(Array.from({ length: FINAL_READERS }, readRemaining))
 }

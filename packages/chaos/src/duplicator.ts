@@ -5,12 +5,7 @@ import { nullLogger } from '@cashflow/testing'
 import type { Sighting } from './observer.ts'
 import { WORK_QUEUE } from './queues.ts'
 
-/** Publishes messages again, as a relay does that has lost their confirms. */
-export interface Duplicator {
-  /** Resolves with the number of confirmed messages: 0 while no broker is reachable. */
-  publish(messages: readonly Sighting[], copies: number): Promise<number>
-  stop(): Promise<void>
-}
+export type Duplicator = Awaited<ReturnType<typeof createDuplicator>>
 
 const EXCHANGE: Topology = {
   exchange: 'payments',
@@ -25,10 +20,12 @@ const LOOP_PUBLISHERS = 2
 const LOOP_BATCH = 50
 const LOOP_CONFIRMED_MS = 2_000
 
-export async function createDuplicator(urls: readonly string[]): Promise<Duplicator> {
+/** Creates a publisher that publishes messages again, as a relay does that has lost their confirms. */
+export async function createDuplicator(urls: readonly string[]) {
   const { publisher, stop } = await startPublisher(urls, 'chaos-duplicator', EXCHANGE)
   return {
-    async publish(messages, copies) {
+    /** Resolves with the number of confirmed messages: 0 while no broker is reachable. */
+    async publish(messages: readonly Sighting[], copies: number): Promise<number> {
       await publisher.whenReady(AbortSignal.timeout(READY_MS)).catch(() => {})
       const batch = messages.map((message) => toMessage(message, { mandatory: false }))
       const copied = Array.from({ length: copies }, () => batch).flat()

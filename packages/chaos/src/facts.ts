@@ -70,10 +70,8 @@ export interface Facts {
   readonly failovers: readonly Failover[]
 }
 
-export type StoredFacts = Pick<Facts, 'payments' | 'events' | 'letters'>
-
 /** Reads the stored rows in one snapshot. */
-export async function readStored(databaseUrl: string): Promise<StoredFacts> {
+export async function readStored(databaseUrl: string): Promise<Pick<Facts, 'payments' | 'events' | 'letters'>> {
   const client = await openClient(databaseUrl)
   try {
     await client.query('begin isolation level repeatable read read only')

@@ -91,7 +91,7 @@ export async function startProvider(random: Random): Promise<Provider> {
       case 'normal':
       case 'undecided':
       case 'slow':
-        await sleep(random.int(...answersAfterMs(mode)), undefined, { ref: false })
+        await sleep(mode === 'slow' ? random.int(500, 5_000) : random.int(1, 60), undefined, { ref: false })
         if (verdict && !response.destroyed) responses.push({ key, verdict })
         return say(response, verdict ? 200 : 404, JSON.stringify({ status: verdict }))
       case 'failing':
@@ -141,10 +141,6 @@ function arrival({ method = '', url = '', headers }: IncomingMessage): ProviderR
 /** Decides by the last digit of the UUID, which is random. */
 function isKnown(key: string): boolean {
   return Number.parseInt(key.slice(-1), 16) < 8
-}
-
-function answersAfterMs(mode: ProviderMode): [min: number, max: number] {
-  return mode === 'slow' ? [500, 5_000] : [1, 60]
 }
 
 function say(response: ServerResponse, status: number, body: string | Buffer, headers = {}): void {

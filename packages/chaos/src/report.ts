@@ -35,13 +35,11 @@ function summary(run: Run, plan: Plan): string {
   const answers = tally(paymentRequests.flatMap(({ answers }) => answers.map(({ status }) => String(status))))
   const met = new Set(faultRuns.filter(({ noEffect }) => !noEffect).map(({ fault }) => fault))
   const unmet = plan.faults.map(({ name }) => name).filter((name) => !met.has(name))
+  const perSecond = ((paymentRequests.length * 1_000) / (to - from)).toFixed(1)
   const lines: [string, string][] = [
     ['seed', String(plan.seed)],
     ['repeat with', commandLine(plan)],
-    [
-      'load',
-      `${paymentRequests.length} payments in ${seconds(to - from)}, ${perSecond(paymentRequests.length, to - from)}`,
-    ],
+    ['load', `${paymentRequests.length} payments in ${seconds(to - from)}, ${perSecond}/s`],
     ['faults', `${faultRuns.length}, with an effect: ${met.size} of ${plan.faults.length} kinds`],
     ['not exercised', unmet.join(', ') || 'none'],
     ['answers', inline(answers)],
@@ -158,8 +156,4 @@ function inline(counts: Readonly<Record<string, number>>): string {
 
 function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`
-}
-
-function perSecond(count: number, ms: number): string {
-  return `${(count / (ms / 1_000)).toFixed(1)}/s`
 }

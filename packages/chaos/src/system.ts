@@ -72,66 +72,54 @@ const SETTINGS = {
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { dir, seed, sizes, needs, say } = options
   const brokerNodes = needs.has('cluster') ? 3 : 1
-  const stops: (() => Promise<unknown>)[] = []
-  const stop = async () => {
-    for (const next of stops.splice(0).toReversed()) await next()
-  }
-  const kept = async <Started extends { stop(): Promise<unknown> }>(starting: Promise<Started>): Promise<Started> => {
-    const started = await starting
-    stops.push(() => started.stop())
-    return started
-  }
-  try {
-    await mkdir(join(dir, LOGS), { recursive: true })
-    const brokerDir = join(dir, 'rabbitmq')
-    stops.push(() => rm(brokerDir, { recursive: true, force: true }))
-    say(`starting PostgreSQL with a standby, and RabbitMQ on ${brokerNodes} node${brokerNodes > 1 ? 's' : ''}`)
-    const servers = [
-      kept(
-        startReplicatedPostgres({ settings: POSTGRES_SETTINGS, ...(needs.has('small disk') && { diskMb: DISK_MB }) }),
-      ),
-      kept(startRabbitmqCluster({ dir: brokerDir, size: brokerNodes, log: say })),
-      kept(startProvider(createRandom(seed))),
-    ] as const
-    await Promise.allSettled(servers) // Otherwise a server that starts late would outlive `stop`.
-    const [postgres, broker, provider] = await Promise.all(servers)
-    const brokerUrls = broker.nodes.map(({ url }) => url)
-    const links = await kept(startLinks(postgres.url, brokerUrls))
-    const observer = createObserver(broker)
-    await observer.start()
-    stops.push(() => observer.stop())
-    await observer.caughtUp() // Its queue is bound before a relay publishes.
-    const duplicator = await kept(createDuplicator(brokerUrls))
+  await using unfinished = new AsyncDisposableStack()
+  const kept = async <Started extends { stop(): Promise<unknown> }>(starting: Promise<Started>): Promise<Started> =>
+    unfinished.adopt(await starting, async (started) => void (await started.stop()))
+  await mkdir(join(dir, LOGS), { recursive: true })
+  const brokerDir = join(dir, 'rabbitmq')
+  unfinished.defer(() => rm(brokerDir, { recursive: true, force: true }))
+  say(`starting PostgreSQL with a standby, and RabbitMQ on ${brokerNodes} node${brokerNodes > 1 ? 's' : ''}`)
+  const servers = [
+    kept(startReplicatedPostgres({ settings: POSTGRES_SETTINGS, ...(needs.has('small disk') && { diskMb: DISK_MB }) })),
+    kept(startRabbitmqCluster({ dir: brokerDir, size: brokerNodes, log: say })),
+    kept(startProvider(createRandom(seed))),
+  ] as const
+  await Promise.allSettled(servers) // Otherwise a server that starts late would outlive `stop`.
+  const [postgres, broker, provider] = await Promise.all(servers)
+  const brokerUrls = broker.nodes.map(({ url }) => url)
+  const links = await kept(startLinks(postgres.url, brokerUrls))
+  const observer = createObserver(broker)
+  await observer.start()
+  unfinished.defer(() => observer.stop())
+  await observer.caughtUp() // Its queue is bound before a relay publishes.
+  const duplicator = await kept(createDuplicator(brokerUrls))
 
-    const ports = await freePorts(sizes.api)
-    const services = createServices(options, links, { PROVIDER_URL: provider.url }, ports)
-    const all = Object.values(services).flat()
-    stops.push(() => Promise.all(all.map((service) => service.stop())))
-    say(`starting ${all.map(({ name }) => name).join(', ')}`)
-    await Promise.all(all.map((service) => service.start()))
-    const apiUrls = ports.map((port) => `http://127.0.0.1:${port}`)
-    await eventually(() => Promise.all(apiUrls.map(expectHealthy)), { timeoutMs: 60_000 })
+  const ports = await freePorts(sizes.api)
+  const services = createServices(options, links, { PROVIDER_URL: provider.url }, ports)
+  const all = Object.values(services).flat()
+  unfinished.defer(async () => void (await Promise.all(all.map((service) => service.stop()))))
+  say(`starting ${all.map(({ name }) => name).join(', ')}`)
+  await Promise.all(all.map((service) => service.start()))
+  const apiUrls = ports.map((port) => `http://127.0.0.1:${port}`)
+  await eventually(() => Promise.all(apiUrls.map(expectHealthy)), { timeoutMs: 60_000 })
 
-    const query: System['query'] = (text) =>
-      eventually(() => queryOnce(postgres.url, text, { connectionTimeoutMillis: 5_000 }), { timeoutMs: QUERY_MS })
-    const libfaketime = needs.has('libfaketime') ? await fetchLibfaketime() : undefined
-    return {
-      apiUrls,
-      services,
-      postgres,
-      broker,
-      links,
-      provider,
-      observer,
-      duplicator,
-      libfaketime,
-      query,
-      countRows: () => countRows(query),
-      stop,
-    }
-  } catch (error) {
-    await stop()
-    throw error
+  const query: System['query'] = (text) =>
+    eventually(() => queryOnce(postgres.url, text, { connectionTimeoutMillis: 5_000 }), { timeoutMs: QUERY_MS })
+  const libfaketime = needs.has('libfaketime') ? await fetchLibfaketime() : undefined
+  const started = unfinished.move()
+  return {
+    apiUrls,
+    services,
+    postgres,
+    broker,
+    links,
+    provider,
+    observer,
+    duplicator,
+    libfaketime,
+    query,
+    countRows: () => countRows(query),
+    stop: () => started.disposeAsync(),
   }
 }
 

@@ -1,13 +1,13 @@
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
-import type { BrokenBuild } from '../src/broken/broken-builds.ts'
+import type { BrokenBuild } from './broken/broken-builds.ts'
 import {
   ACK_BEFORE_COMMIT,
   DELETE_BEFORE_CONFIRM,
   NO_RECONCILER,
   PUBLISH_WITHOUT_MANDATORY,
   SETTLE_WITHOUT_FENCE,
-} from '../src/broken/broken-builds.ts'
+} from './broken/broken-builds.ts'
 import * as scenarios from './broken/scenarios.ts'
 import { createStage, type Findings, PATIENT, type Stage } from './broken/stage.ts'
 

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { type BrokenBuild, NO_CONSUMER_WATCH, NO_RECONCILER, nodeArgumentsOf } from '../src/broken/broken-builds.ts'
 import { FAULTS, report, runChaos } from '../src/index.ts'
+import { type BrokenBuild, NO_CONSUMER_WATCH, NO_RECONCILER, nodeArgumentsOf } from './broken/broken-builds.ts'
 
 describe('chaos under load', () => {
   let dir: string

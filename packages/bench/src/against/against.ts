@@ -1,5 +1,5 @@
 import { defined } from '@cashflow/async'
-import type { Alone, Benchmark, Context, Figure, Measured, Row } from '../benchmark.ts'
+import type { Benchmark, Context, Figure, Measured, Row } from '../benchmark.ts'
 import { alternate, compare } from '../rounds.ts'
 import { table } from '../table.ts'
 import type { Opponent } from './checkout.ts'
@@ -21,21 +21,20 @@ const OURS = 'this tree'
 
 /** Runs the products of both trees in turn, on the same servers. */
 export async function compareTrees(
-  { name }: Pick<Benchmark, 'name'>,
-  alone: Alone,
+  { name, figures: [rate, ...more], compared, variants }: Benchmark,
   context: Context,
   { product, commit, label }: Opponent,
 ): Promise<Comparison> {
+  await using cleanup = new AsyncDisposableStack()
+  const measureIn = async (own: Context) =>
+    defined((await variants(own, cleanup))[defined(compared, 'compared variant')], 'variant')
   const rounds = await alternate<string, string>(
-    {
-      [OURS]: () => alone.measure(context),
-      [label]: () => alone.measure({ ...context, product }),
-    },
+    { [OURS]: await measureIn(context), [label]: await measureIn({ ...context, product }) },
     { ...context, mirrored: true },
   )
   const { [OURS]: ours = [], [label]: theirs = [] } = rounds
   const cpu: Figure = { metric: 'cpuUs', what: 'CPU per item', unit: 'µs' }
-  const figures = [{ metric: 'rate', what: alone.items, unit: '/s' }, cpu, ...(alone.more ?? [])]
+  const figures = [defined(rate, 'rate'), cpu, ...more]
   const pairs = { ours, theirs }
   return {
     name,

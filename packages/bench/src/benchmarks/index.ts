@@ -1,27 +1,12 @@
 import type { Benchmark } from '../benchmark.ts'
 import { backlog } from './backlog.ts'
-import { cost } from './cost.ts'
-import { heldSnapshot } from './held-snapshot.ts'
 import { latency } from './latency.ts'
 import { pipeline } from './pipeline.ts'
 import { post } from './post.ts'
 import { relay } from './relay.ts'
-import { scale } from './scale.ts'
 import { soak } from './soak.ts'
 import { stored } from './stored.ts'
 import { worker } from './worker.ts'
 
 /** In the order in which they run. */
-export const BENCHMARKS: readonly Benchmark[] = [
-  post,
-  relay,
-  heldSnapshot,
-  backlog,
-  worker,
-  pipeline,
-  latency,
-  stored,
-  scale,
-  cost,
-  soak,
-]
+export const BENCHMARKS: readonly Benchmark[] = [post, relay, backlog, worker, pipeline, latency, stored, soak]

@@ -5,11 +5,10 @@ import { createClient, newPayments } from '../client.ts'
 import { type Contender, TEXTBOOK } from '../contender.ts'
 import { openLoop } from '../load.ts'
 import type { Place } from '../place.ts'
-import { openConnection, withErrorListener } from '../queue/connection.ts'
+import { openChannel, TOPOLOGY } from '../queue/queue.ts'
 import { type Pace, startMeter } from '../resources.ts'
-import { alternate, compare } from '../rounds.ts'
 import { percentile } from '../statistics.ts'
-import { onSystem, type System } from '../system.ts'
+import { type System, startSystem } from '../system.ts'
 
 const PER_SECOND = 50
 const CONNECTIONS = 32
@@ -33,39 +32,40 @@ const STATIONS: readonly [keyof Life, what: string][] = [
   ['published', 'created → its outcome in a queue'],
 ]
 const PERCENTS = [50, 99]
-const FIGURES: readonly Figure[] = STATIONS.flatMap(([station, what]) =>
-  PERCENTS.map((percent) => ({ metric: `${station} p${percent}`, what: `${what}, p${percent}`, unit: 'ms' })),
-)
+const FIGURES: readonly Figure[] = [
+  { metric: 'rate', what: 'payments', unit: '/s' },
+  ...STATIONS.flatMap(([station, what]) =>
+    PERCENTS.map((percent) => ({ metric: `${station} p${percent}`, what: `${what}, p${percent}`, unit: 'ms' })),
+  ),
+]
 /** The column with the time shortly before the settlement committed. */
 const SETTLED_AT: Record<Contender['kind'], string> = { product: 'settled_at', textbook: 'updated_at' }
 
 export const latency: Benchmark = {
   name: 'latency',
   title: `${PER_SECOND} payments/s, evenly spaced, the provider answering at once`,
-  async run(context) {
-    const rounds = await alternate(
-      { product: () => measure(context.product, context), textbook: () => measure(TEXTBOOK, context) },
-      context,
-    )
-    return FIGURES.flatMap((figure) => compare(rounds, { ...figure, ratios: [['product', 'textbook']] }))
-  },
-  alone: { items: 'payments', more: FIGURES, measure: (context) => measure(context.product, context) },
+  figures: FIGURES,
+  ratios: [['product', 'textbook']],
+  compared: 'product',
+  variants: (context) => ({
+    product: () => measure(context.product, context),
+    textbook: () => measure(TEXTBOOK, context),
+  }),
 }
 
-function measure(contender: Contender, context: Context): Promise<Pace & Measured> {
-  return onSystem(context.servers, contender, ['api', 'relay', 'worker'], async (system) => {
-    const { quick } = context
-    // The first payments pay for loading, compiling and connecting.
-    await follow(system, contender, context, quick ? 200 : 5_000)
-    const stop = startMeter()
-    const lives = await follow(system, contender, context, quick ? 500 : 20_000)
-    const pace = stop(lives.length)
-    const times = STATIONS.flatMap(([station]) => {
-      const all = lives.map((life) => life[station])
-      return PERCENTS.map((percent) => [`${station} p${percent}`, percentile(all, percent)])
-    })
-    return { ...pace, ...Object.fromEntries(times) }
+async function measure(contender: Contender, context: Context): Promise<Pace & Measured> {
+  await using system = await startSystem(context.servers, contender, ['api', 'relay', 'worker'])
+  const { quick } = context
+  // The first payments pay for loading, compiling and connecting.
+  await follow(system, contender, context, quick ? 200 : 5_000)
+  const stop = startMeter()
+  const lives = await follow(system, contender, context, quick ? 500 : 20_000)
+  const pace = stop(lives.length)
+  const times = STATIONS.flatMap(([station]) => {
+    const all = lives.map((life) => life[station])
+    return PERCENTS.map((percent) => [`${station} p${percent}`, percentile(all, percent)])
   })
+  return { ...pace, ...Object.fromEntries(times) }
 }
 
 async function follow(
@@ -112,20 +112,11 @@ async function follow(
 }
 
 /** Receives the messages about payments from its own queue, which is bound next to the worker's queue. */
-interface Listener {
-  /** Resolves with the time of the first message about the payment on one of these topics, as of performance.now(). */
-  arrived(topics: readonly string[], paymentId: string): Promise<number>
-  close(): Promise<void>
-}
-
-const EXCHANGE = 'payments'
-
-async function createListener({ brokerUrl }: Pick<Place, 'brokerUrl'>, topics: string[]): Promise<Listener> {
-  const connection = await openConnection(brokerUrl)
-  const channel = withErrorListener(await connection.createChannel())
-  await channel.assertExchange(EXCHANGE, 'topic', { durable: true })
+async function createListener({ brokerUrl }: Place, topics: string[]) {
+  const { connection, channel } = await openChannel(brokerUrl)
+  await channel.assertExchange(TOPOLOGY.exchange, 'topic', { durable: true })
   const { queue } = await channel.assertQueue('', { exclusive: true })
-  for (const topic of topics) await channel.bindQueue(queue, EXCHANGE, topic)
+  for (const topic of topics) await channel.bindQueue(queue, TOPOLOGY.exchange, topic)
 
   const arrivals = new Map<string, PromiseWithResolvers<number>>()
   function arrival(topic: string, paymentId: string): PromiseWithResolvers<number> {
@@ -142,7 +133,9 @@ async function createListener({ brokerUrl }: Pick<Place, 'brokerUrl'>, topics: s
   }
   await channel.consume(queue, onMessage, { noAck: true })
   return {
-    arrived: (topics, paymentId) => Promise.race(topics.map((topic) => arrival(topic, paymentId).promise)),
+    /** Resolves with the time of the first message about the payment on one of these topics, as of performance.now(). */
+    arrived: (own: readonly string[], paymentId: string) =>
+      Promise.race(own.map((topic) => arrival(topic, paymentId).promise)),
     close: () => connection.close(),
   }
 }

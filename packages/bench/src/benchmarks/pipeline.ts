@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Benchmark, Context } from '../benchmark.ts'
+import { defined } from '@cashflow/async'
+import type { Benchmark, Context, Figure, Measured } from '../benchmark.ts'
 import { newPayments } from '../client.ts'
 import { type Contender, TEXTBOOK } from '../contender.ts'
 import { repeat } from '../load.ts'
-import { countPending, countSettled } from '../payment-counts.ts'
 import type { Place } from '../place.ts'
-import { type Pace, startMeter } from '../resources.ts'
-import { alternate, compare } from '../rounds.ts'
-import { onSystem, type System } from '../system.ts'
+import { cpuMs, type Pace, startMeter, treeCpuMs } from '../resources.ts'
+import type { Servers } from '../servers.ts'
+import { type System, startSystem } from '../system.ts'
 
 const CONNECTIONS = 32
 /**
@@ -18,27 +18,36 @@ const PENDING_MAX = 2_000
 const POLL_MS = 50
 const GATE_POLL_MS = 100
 
+/** What a pipeline has done and used so far. */
+type Total = Readonly<Record<'settled' | 'wal' | 'commits' | 'services' | 'postgres' | 'rabbitmq', number>>
+
+const COSTS: readonly Figure<Exclude<keyof Total, 'settled'>>[] = [
+  { metric: 'wal', what: 'WAL of a payment', unit: 'bytes' },
+  { metric: 'commits', what: 'commits of a payment', unit: '' },
+  { metric: 'services', what: 'CPU of the services for a payment', unit: 'ms' },
+  { metric: 'postgres', what: 'CPU of PostgreSQL for a payment', unit: 'ms' },
+  { metric: 'rabbitmq', what: 'CPU of RabbitMQ for a payment', unit: 'ms' },
+]
+
 export const pipeline: Benchmark = {
   name: 'pipeline',
-  title: `from POST /payments to SUCCESS or FAILED, never more than ${PENDING_MAX} pending, one process of each service`,
-  async run(context) {
-    const rounds = await alternate(
-      { product: () => measure(context.product, context), textbook: () => measure(TEXTBOOK, context) },
-      context,
-    )
-    return compare(rounds, { metric: 'rate', what: 'settled', unit: '/s', ratios: [['product', 'textbook']] })
-  },
-  alone: { items: 'payments settled', measure: (context) => measure(context.product, context) },
+  title: `from POST /payments to SUCCESS or FAILED, never more than ${PENDING_MAX} pending, one process of each service, with the cost of a payment`,
+  figures: [{ metric: 'rate', what: 'settled', unit: '/s' }, ...COSTS],
+  ratios: [['product', 'textbook']],
+  compared: 'product',
+  variants: (context) => ({
+    product: () => measure(context.product, context),
+    textbook: () => measure(TEXTBOOK, context),
+  }),
 }
 
-function measure(contender: Contender, context: Context): Promise<Pace> {
-  return onSystem(context.servers, contender, ['api', 'relay', 'worker'], (system) => measureSettled(system, context))
-}
-
-async function measureSettled({ url, place }: System, { quick, signal }: Context): Promise<Pace> {
-  const { warmUpMs, durationMs } = quick
-    ? { warmUpMs: 500, durationMs: 1_000 }
-    : { warmUpMs: 10_000, durationMs: 20_000 }
+async function measure(contender: Contender, context: Context): Promise<Pace & Measured> {
+  const { quick, signal, servers } = context
+  const warmUpMs = quick ? 500 : 10_000
+  await using system = await startSystem(servers, contender, ['api', 'relay', 'worker'])
+  const { url, place } = system
+  // After a checkpoint, the first change of each page logs the whole page. So all variants begin with a checkpoint.
+  await place.query('checkpoint')
   const gate = backlogGate(place, PENDING_MAX, signal)
   const next = newPayments()
   let isOver = false
@@ -48,7 +57,7 @@ async function measureSettled({ url, place }: System, { quick, signal }: Context
     return isOver ? 'enough' : 'again'
   })
   try {
-    const steady = sleep(warmUpMs, undefined, { signal }).then(() => settledPace(place, durationMs, signal))
+    const steady = sleep(warmUpMs, undefined, { signal }).then(() => measureSteady(system, context))
     // The load ends by itself only when it fails.
     return await Promise.race([steady, load.then(() => steady)])
   } finally {
@@ -58,26 +67,46 @@ async function measureSettled({ url, place }: System, { quick, signal }: Context
   }
 }
 
-/** Measures for at least `durationMs` and at least one payment, because the machine may stall. */
-async function settledPace(place: Place, durationMs: number, signal: AbortSignal): Promise<Pace> {
-  const before = await countSettled(place)
+/** Measures for at least the given time and at least one payment, because the machine may stall. */
+async function measureSteady(system: System, { servers, quick, signal }: Context): Promise<Pace & Measured> {
+  const before = await readTotal(system, servers)
   const stop = startMeter()
-  for (let waitMs = durationMs; ; waitMs = POLL_MS) {
+  for (let waitMs = quick ? 2_000 : 20_000; ; waitMs = POLL_MS) {
     await sleep(waitMs, undefined, { signal })
-    const settled = (await countSettled(place)) - before
-    if (settled > 0) return stop(settled)
+    const after = await readTotal(system, servers)
+    const settled = after.settled - before.settled
+    if (settled === 0) continue
+    const costs = COSTS.map(({ metric }) => [metric, (after[metric] - before[metric]) / settled])
+    return { ...stop(settled), ...Object.fromEntries(costs) }
   }
 }
 
-interface BacklogGate {
-  /** Resolves when one more payment may be created. */
-  pass(): Promise<void>
-  /** Stops watching. @throws the error that has ended the watch */
-  close(): Promise<void>
+/**
+ * The commits include those of the benchmark's own looks at the backlog, ten a second. A busy session reports its
+ * commits once a second.
+ */
+async function readTotal({ place, processes }: System, { postgres, rabbitmq }: Servers): Promise<Total> {
+  const [row] = await place.query<Pick<Total, 'settled' | 'wal' | 'commits'>>(`
+    select (select count(*)::float8 from payments where status <> 'PENDING') as settled,
+      pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 as wal,
+      (select xact_commit::float8 from pg_stat_database where datname = current_database()) as commits`)
+  return {
+    ...defined(row, 'row'),
+    services: processes.reduce((sum, { pid }) => sum + cpuMs(pid), 0),
+    postgres: treeCpuMs(postgres.pid),
+    rabbitmq: treeCpuMs(rabbitmq.pid),
+  }
+}
+
+/** Counts the payments that are PENDING. */
+export async function countPending(place: Place): Promise<number> {
+  const text = `select count(*)::int as count from payments where status = 'PENDING'`
+  const [row] = await place.query<{ count: number }>(text)
+  return defined(row, 'row').count
 }
 
 /** Lets payments pass while fewer than `pendingMax` are pending. */
-function backlogGate(place: Place, pendingMax: number, signal: AbortSignal): BacklogGate {
+function backlogGate(place: Place, pendingMax: number, signal: AbortSignal) {
   const closing = new AbortController()
   let opened = Promise.withResolvers<void>()
   opened.resolve()
@@ -103,7 +132,9 @@ function backlogGate(place: Place, pendingMax: number, signal: AbortSignal): Bac
   const watching = watch()
   watching.catch(() => {}) // `close` throws it.
   return {
+    /** Resolves when one more payment may be created. */
     pass: () => opened.promise,
+    /** Stops watching. @throws the error that has ended the watch */
     async close() {
       closing.abort()
       await watching

@@ -1,52 +1,71 @@
+import { uuidv7 } from '@cashflow/runtime'
 import type { Benchmark, Context } from '../benchmark.ts'
-import type { Relay } from '../drain/drain.ts'
-import { drain } from '../drain/drain.ts'
-import { barePublisher, peerRelay } from '../drain/other-relays.ts'
-import { productRelay, textbookRelay } from '../drain/own-relays.ts'
-import { graphileWorker } from '../peers/graphile-worker/graphile-worker.ts'
-import { pgBoss } from '../peers/pg-boss/pg-boss.ts'
-import { pgTransactionalOutbox } from '../peers/pg-transactional-outbox/pg-transactional-outbox.ts'
-import { createdMessages } from '../queue/messages.ts'
-import { alternate, compare } from '../rounds.ts'
+import { drain, type Relay } from '../drain/drain.ts'
+import { createOrderCheck, takeMessages } from '../drain/order.ts'
+import { barePublisher, peerRelay, productRelay, textbookRelay } from '../drain/relays.ts'
+import { graphileWorker } from '../peers/graphile-worker.ts'
+import { pgBoss } from '../peers/pg-boss.ts'
+import { pgTransactionalOutbox } from '../peers/pg-transactional-outbox.ts'
+import { createdMessages, orderedMessages } from '../queue/messages.ts'
+import type { Pace } from '../resources.ts'
 
 const COUNT = 200_000
 const LIMIT_MS = 20_000
+const PER_KEY = 5
 
 export const relay: Benchmark = {
   name: 'relay',
-  title: `draining ${COUNT.toLocaleString('en-US')} messages, with one process of each relay, for at most ${LIMIT_MS / 1_000} s`,
-  async run(context) {
+  title: `draining ${COUNT.toLocaleString('en-US')} messages with one process of each relay, for at most ${LIMIT_MS / 1_000} s; 2 relays against 1, with ${PER_KEY} messages of each key in order`,
+  figures: [{ metric: 'rate', what: 'messages', unit: '/s' }],
+  ratios: [
+    ['product', 'bare confirm publisher'],
+    ['product', 'textbook'],
+    ['product', 'pg-transactional-outbox'],
+    ['product', 'pg-boss'],
+    ['product', 'graphile-worker'],
+    ['2 relays, in order', '1 relay, in order'],
+  ],
+  compared: 'product',
+  variants(context) {
     const { warmUp, count } = sizes(context)
     const measure = (which: Relay, size?: number) => () => measureRelay(context, which, size)
-    const rounds = await alternate(
-      {
-        product: measure(productRelay(context.product)),
-        'bare confirm publisher': measure(barePublisher([warmUp, count])),
-        textbook: measure(textbookRelay),
-        // Its warm-up alone takes seconds.
-        'pg-transactional-outbox': measure(peerRelay(pgTransactionalOutbox), warmUp / 10),
-        'pg-boss': measure(peerRelay(pgBoss)),
-        'graphile-worker': measure(peerRelay(graphileWorker)),
-      },
-      context,
-    )
-    const ratios = [
-      ['product', 'bare confirm publisher'],
-      ['product', 'textbook'],
-      ['product', 'pg-transactional-outbox'],
-      ['product', 'pg-boss'],
-      ['product', 'graphile-worker'],
-    ] as const
-    return compare(rounds, { metric: 'rate', what: 'messages', unit: '/s', ratios })
+    return {
+      product: measure(productRelay(context.product)),
+      'bare confirm publisher': measure(barePublisher([warmUp, count])),
+      textbook: measure(textbookRelay),
+      // Its warm-up alone takes seconds.
+      'pg-transactional-outbox': measure(peerRelay(pgTransactionalOutbox), warmUp / 10),
+      'pg-boss': measure(peerRelay(pgBoss)),
+      'graphile-worker': measure(peerRelay(graphileWorker)),
+      '1 relay, in order': () => drainInOrder(context, 1),
+      '2 relays, in order': () => drainInOrder(context, 2),
+    }
   },
-  alone: { items: 'messages', measure: (context) => measureRelay(context, productRelay(context.product)) },
 }
 
 function sizes({ quick }: Context) {
   return quick ? { warmUp: 100, count: 300, limitMs: 2_000 } : { warmUp: 20_000, count: COUNT, limitMs: LIMIT_MS }
 }
 
-function measureRelay(context: Context, which: Relay, warmUp = sizes(context).warmUp) {
+function measureRelay(context: Context, which: Relay, warmUp = sizes(context).warmUp): Promise<Pace> {
   const { count, limitMs } = sizes(context)
   return drain(context, which, { warmUp, messages: createdMessages(count), count, limitMs })
+}
+
+/** Drains messages with their order checked. @throws Error when a message came before an earlier one of its key */
+function drainInOrder(context: Context, instances: number): Promise<Pace> {
+  const { warmUp, count } = sizes(context)
+  const keys = Array.from({ length: count / PER_KEY }, () => uuidv7())
+  return drain(context, productRelay(context.product), {
+    warmUp,
+    messages: orderedMessages(keys, PER_KEY),
+    count,
+    instances,
+    async check({ brokerUrl }) {
+      const order = createOrderCheck()
+      await takeMessages(brokerUrl, warmUp + count, order.see)
+      if (order.reordered > 0) throw new Error(`${order.reordered} messages came before an earlier one of their key`)
+      if (order.complete(PER_KEY) !== keys.length) throw new Error('some messages are missing')
+    },
+  })
 }

@@ -1,70 +1,58 @@
 import { defined, pause } from '@cashflow/async'
 import { median } from '@cashflow/testing'
-import type { Benchmark, Row } from '../benchmark.ts'
+import type { Benchmark, Context, Measured } from '../benchmark.ts'
 import { createClient, newPayments } from '../client.ts'
 import { openLoop } from '../load.ts'
-import { countPending } from '../payment-counts.ts'
-import type { Running } from '../process.ts'
-import { onSystem } from '../system.ts'
+import { residentBytes } from '../resources.ts'
+import { startSystem } from '../system.ts'
+import { countPending } from './pipeline.ts'
 
 const CONNECTIONS = 64
 const MEGABYTE = 2 ** 20
+const ROLES = ['api', 'relay', 'worker'] as const
 
 export const soak: Benchmark = {
   name: 'soak',
   title:
     'resident memory of each service under 500 payments/s for 10 minutes: the first minute after the warm-up, and the last',
-  run: (context) =>
-    onSystem(context.servers, context.product, ['api', 'relay', 'worker'], async ({ url, place, processes }) => {
-      const sizes = context.quick
-        ? { perSecond: 50, warmUpMs: 500, durationMs: 2_000, sampleMs: 100 }
-        : { perSecond: 500, warmUpMs: 60_000, durationMs: 600_000, sampleMs: 1_000 }
-      const { perSecond, warmUpMs, durationMs, sampleMs } = sizes
-      const { signal } = context
-      const client = createClient(url, CONNECTIONS)
-      const next = newPayments()
-      const create = async () => void (await client.send(next()))
-      try {
-        await openLoop({ perSecond, durationMs: warmUpMs, signal }, create)
-        const samples = watch(processes, sampleMs)
-        await openLoop({ perSecond, durationMs, signal }, create)
-        const rows = rowsOf(await samples.stop(), processes)
-        // A backlog would show that the load was another one than the title says.
-        return [...rows, { what: 'pending at the end', value: await countPending(place), unit: 'payments' }]
-      } finally {
-        await client.close()
-      }
-    }),
+  figures: [
+    ...ROLES.flatMap((role) => [
+      { metric: `${role} first`, what: `${role}: first tenth`, unit: 'MB' },
+      { metric: `${role} last`, what: `${role}: last tenth`, unit: 'MB' },
+      { metric: `${role} growth`, what: `${role}: last tenth / first tenth`, unit: '' },
+    ]),
+    // A backlog would show that the load was another one than the title says.
+    { metric: 'pending', what: 'pending at the end', unit: 'payments' },
+  ],
+  roundsMax: 1,
+  variants: (context) => ({ product: () => measure(context) }),
 }
 
-/** Samples the resident bytes of each process. */
-function watch(processes: readonly Running[], everyMs: number) {
-  const stopping = new AbortController()
+async function measure({ servers, product, quick, signal }: Context): Promise<Measured> {
+  const { perSecond, warmUpMs, durationMs, sampleMs } = quick
+    ? { perSecond: 50, warmUpMs: 500, durationMs: 2_000, sampleMs: 100 }
+    : { perSecond: 500, warmUpMs: 60_000, durationMs: 600_000, sampleMs: 1_000 }
+  await using system = await startSystem(servers, product, ROLES)
+  await using cleanup = new AsyncDisposableStack()
+  const client = cleanup.adopt(createClient(system.url, CONNECTIONS), ({ close }) => close())
+  const next = newPayments()
+  const create = async () => void (await client.send(next()))
+  await openLoop({ perSecond, durationMs: warmUpMs, signal }, create)
+  const ended = new AbortController()
   const samples: number[][] = []
   async function sample(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      samples.push(processes.map((service) => service.residentBytes()))
-      await pause(everyMs, stopping.signal)
+    while (!ended.signal.aborted) {
+      samples.push(system.processes.map(({ pid }) => residentBytes(pid) / MEGABYTE))
+      await pause(sampleMs, ended.signal)
     }
   }
-  const sampling = sample()
-  return {
-    async stop() {
-      stopping.abort()
-      await sampling
-      return samples
-    },
-  }
-}
-
-function rowsOf(samples: readonly number[][], processes: readonly Running[]): Row[] {
-  const minute = Math.max(1, Math.round(samples.length / 10))
-  return processes.flatMap(({ name }, index): Row[] => {
-    const megabytes = samples.map((sample) => defined(sample[index], 'sample') / MEGABYTE)
-    const first = median(megabytes.slice(0, minute))
-    const last = median(megabytes.slice(-minute))
-    const before = { what: `${name}: first tenth`, value: first, unit: 'MB' }
-    const after = { what: `${name}: last tenth`, value: last, unit: 'MB' }
-    return [before, { ...after, ratio_to: before.what, ratio: last / first }]
+  const load = openLoop({ perSecond, durationMs, signal }, create).finally(() => ended.abort())
+  await Promise.all([load, sample()])
+  const tenth = Math.max(1, Math.round(samples.length / 10))
+  const sizes = ROLES.flatMap((role, index) => {
+    const own = samples.map((sizesOfAll) => defined(sizesOfAll[index], 'sample'))
+    const [first, last] = [median(own.slice(0, tenth)), median(own.slice(-tenth))]
+    return Object.entries({ [`${role} first`]: first, [`${role} last`]: last, [`${role} growth`]: last / first })
   })
+  return { ...Object.fromEntries(sizes), pending: await countPending(system.place) }
 }

@@ -1,8 +1,7 @@
-import type { Benchmark, Context } from '../benchmark.ts'
+import type { Benchmark, Context, Measured } from '../benchmark.ts'
 import { newPayments, type Request } from '../client.ts'
 import { closedLoop } from '../load.ts'
 import { createPlace, type Place } from '../place.ts'
-import { alternate, compare } from '../rounds.ts'
 import { startSystem } from '../system.ts'
 
 const CONNECTIONS = 32
@@ -13,45 +12,32 @@ const READ_COUNT = 20_000
 export const stored: Benchmark = {
   name: 'stored',
   title: 'POST and GET with 5,000,000 payments stored, and with none',
-  async run(context) {
-    const full = await createPlace(context.servers, context.product.template)
-    try {
-      await store(full, context.quick ? 20_000 : 5_000_000, context)
-      const rounds = await alternate(
-        { full: () => measure(full, context), empty: () => measureEmpty(context) },
-        context,
-      )
-      const ratios = [['full', 'empty']] as const
-      return [
-        ...compare(rounds, { metric: 'posted', what: 'POST', unit: '/s', ratios }),
-        ...compare(rounds, { metric: 'found', what: 'GET', unit: '/s', ratios }),
-      ]
-    } finally {
-      await full.drop()
+  figures: [
+    { metric: 'posted', what: 'POST', unit: '/s' },
+    { metric: 'found', what: 'GET', unit: '/s' },
+  ],
+  ratios: [['full', 'empty']],
+  async variants(context, cleanup) {
+    const create = () => createPlace(context.servers, context.product.template)
+    const full = cleanup.use(await create())
+    await store(full, context.quick ? 20_000 : 5_000_000, context)
+    return {
+      full: () => measure(full, context),
+      async empty() {
+        await using place = await create()
+        return await measure(place, context)
+      },
     }
   },
 }
 
-async function measureEmpty(context: Context) {
-  const place = await createPlace(context.servers, context.product.template)
-  try {
-    return await measure(place, context)
-  } finally {
-    await place.drop()
-  }
-}
-
-async function measure(place: Place, { servers, product, quick, signal }: Context) {
-  const api = await startSystem(servers, product, ['api'], { place })
-  try {
-    const times = quick ? { warmUpMs: 100, durationMs: 300 } : { warmUpMs: 10_000, durationMs: 10_000 }
-    const load = { ...times, url: api.url, connections: CONNECTIONS, signal }
-    const posted = await closedLoop({ ...load, next: newPayments() })
-    const found = await closedLoop({ ...load, next: await findPayments(place) })
-    return { posted: posted.rate, found: found.rate }
-  } finally {
-    await api.stop()
-  }
+async function measure(place: Place, { servers, product, quick, signal }: Context): Promise<Measured> {
+  await using api = await startSystem(servers, product, ['api'], { place })
+  const times = quick ? { warmUpMs: 100, durationMs: 300 } : { warmUpMs: 10_000, durationMs: 10_000 }
+  const load = { ...times, url: api.url, connections: CONNECTIONS, signal }
+  const posted = await closedLoop({ ...load, next: newPayments() })
+  const found = await closedLoop({ ...load, next: await findPayments(place) })
+  return { posted: posted.rate, found: found.rate }
 }
 
 /** Returns requests for payments from the whole table. A large table is not completely in memory. */

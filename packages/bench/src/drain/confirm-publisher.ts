@@ -5,10 +5,9 @@
 import { on } from 'node:events'
 import { defined } from '@cashflow/async'
 import { connect } from 'amqplib'
-import { log } from '../queue/log.ts'
 import { createdMessages } from '../queue/messages.ts'
 import { bodyOf, propertiesOf } from '../queue/publisher.ts'
-import { TOPOLOGY } from '../queue/queue.ts'
+import { log, TOPOLOGY } from '../queue/queue.ts'
 
 // Maximum number of messages sent and not yet confirmed. The fastest of 256, 512, 1,024, 2,048 and 4,096.
 const WINDOW = 2_048

@@ -10,18 +10,16 @@ import type { Servers } from '../servers.ts'
 
 export type Chunks = Iterable<readonly NewMessage[]>
 
-/** A program that publishes messages to the work queue. */
-export interface Relay {
-  /** Starts `instances` processes at a new place, with nothing to publish. */
-  start(servers: Servers, instances: number): Promise<StartedRelay>
-}
+/**
+ * Starts `instances` processes of a program that publishes messages to the work queue, at a new place with nothing to
+ * publish. `cleanup` stops them, and drops the place.
+ */
+export type Relay = (servers: Servers, cleanup: AsyncDisposableStack, instances: number) => Promise<StartedRelay>
 
 export interface StartedRelay {
   readonly place: Place
   /** Gives it messages to publish, committed in one transaction. */
   give(messages: Chunks): Promise<void>
-  /** Stops it, and drops the place. */
-  stop(): Promise<void>
 }
 
 export interface Drain {
@@ -40,7 +38,7 @@ export interface Drain {
   /** Number of processes. Default: 1. */
   readonly instances?: number
   /** Checks the place after the measurement. */
-  readonly check?: (started: StartedRelay) => Promise<void>
+  readonly check?: (place: Place) => Promise<void>
 }
 
 /** Lets a relay drain a backlog. @returns the pace from the first message to the last one in the queue */
@@ -50,12 +48,14 @@ export async function drain(
   { warmUp, messages, count, skip = 0, limitMs, snapshot = false, instances = 1, check }: Drain,
 ): Promise<Pace> {
   await using cleanup = new AsyncDisposableStack()
-  const started = cleanup.adopt(await relay.start(servers, instances), ({ stop }) => stop())
+  const started = await relay(servers, cleanup, instances)
   const queue = cleanup.adopt(await openQueue(started.place.brokerUrl), ({ close }) => close())
   const measure = async (given: Chunks, rise: Omit<Rise, 'signal'>) => {
+    // Before `give`: a fast relay could publish everything before the first look, and the rate would be 0.
+    const measuring = measureRise(queue, { ...rise, signal })
     const giving = started.give(untilAborted(given, signal))
     try {
-      const [pace] = await Promise.all([measureRise(queue, { ...rise, signal }), giving])
+      const [pace] = await Promise.all([measuring, giving])
       return pace
     } finally {
       await giving.catch(() => {}) // Thrown above.
@@ -63,9 +63,8 @@ export async function drain(
   }
   await measure(createdMessages(warmUp), { from: 0, to: warmUp })
   if (snapshot) await holdSnapshot(started.place.databaseUrl, cleanup)
-  const limit = limitMs === undefined ? {} : { limitMs }
-  const pace = await measure(messages, { from: warmUp + skip, to: warmUp + count, ...limit })
-  await check?.(started)
+  const pace = await measure(messages, { from: warmUp + skip, to: warmUp + count, limitMs })
+  await check?.(started.place)
   return pace
 }
 

@@ -1,5 +1,8 @@
+import type { ConsumeMessage } from 'amqplib'
+import { openChannel, TOPOLOGY } from '../queue/queue.ts'
+
 /** The body of a message of `orderedMessages`. */
-export interface Placed {
+interface Placed {
   readonly payment_id: string
   readonly place: number
 }
@@ -23,4 +26,25 @@ export function createOrderCheck() {
     /** Returns the number of keys whose last message has come. */
     complete: (perKey: number) => [...nextPlaces.values()].filter((next) => next === perKey).length,
   }
+}
+
+const PREFETCH = 1_000
+
+/** Consumes the next `count` messages of the work queue, in their order. */
+export async function takeMessages(url: string, count: number, see: (body: Partial<Placed>) => void): Promise<void> {
+  const { connection, channel } = await openChannel(url)
+  await channel.prefetch(PREFETCH)
+  await new Promise<void>((resolve, reject) => {
+    channel.once('close', () => reject(new Error('the channel is closed')))
+    let taken = 0
+    const take = (message: ConsumeMessage | null) => {
+      if (!message) return reject(new Error('the queue is gone'))
+      taken += 1
+      see(JSON.parse(message.content.toString()))
+      if (taken % (PREFETCH / 2) === 0 || taken === count) channel.ack(message, true)
+      if (taken === count) resolve()
+    }
+    channel.consume(TOPOLOGY.queue, take).catch(reject)
+  })
+  await connection.close()
 }

@@ -11,8 +11,8 @@ const STALLED_MS = 60_000
 interface Bounds {
   /** The depth at which the measurement begins. */
   readonly from: number
-  /** Maximum duration of the measurement, in milliseconds. */
-  readonly limitMs?: number
+  /** Maximum duration of the measurement, in milliseconds. Default: unlimited. */
+  readonly limitMs?: number | undefined
   readonly signal: AbortSignal
 }
 
@@ -31,9 +31,9 @@ export interface Fall extends Bounds {
  *
  * @throws Error when no message arrives for too long, or when more messages arrive than expected
  */
-export async function measureRise(queue: Queue, { to, ...bounds }: Rise): Promise<Pace> {
-  return await measure(queue, bounds, {
-    hasBegun: ({ depth }) => depth > bounds.from,
+export function measureRise(queue: Queue, { from, to, ...limits }: Rise): Promise<Pace> {
+  return measure(queue, limits, {
+    hasBegun: ({ depth }) => depth > from,
     async hasEnded({ depth }) {
       if (depth > to) throw new Error(`${depth - to} messages were published more than once`)
       return depth === to
@@ -42,17 +42,12 @@ export async function measureRise(queue: Queue, { to, ...bounds }: Rise): Promis
 }
 
 /** Measures the pace at which messages are taken from a queue and processed, while no new message arrives. */
-export async function measureFall(queue: Queue, { isDone, ...bounds }: Fall): Promise<Pace> {
-  return await measure(queue, bounds, {
-    hasBegun: ({ depth }) => depth < bounds.from,
+export function measureFall(queue: Queue, { from, isDone, ...limits }: Fall): Promise<Pace> {
+  return measure(queue, limits, {
+    hasBegun: ({ depth }) => depth < from,
     // The last messages may be taken and not yet processed.
     hasEnded: async (state) => state.depth === 0 && (await isDone(state)),
   })
-}
-
-interface Ends {
-  readonly hasBegun: (state: QueueState) => boolean
-  readonly hasEnded: (state: QueueState) => Promise<boolean>
 }
 
 interface Look {
@@ -62,8 +57,8 @@ interface Look {
 
 async function measure(
   queue: Queue,
-  { limitMs = Number.POSITIVE_INFINITY, signal }: Bounds,
-  { hasBegun, hasEnded }: Ends,
+  { limitMs = Number.POSITIVE_INFINITY, signal }: Omit<Bounds, 'from'>,
+  { hasBegun, hasEnded }: { hasBegun(state: QueueState): boolean; hasEnded(state: QueueState): Promise<boolean> },
 ): Promise<Pace> {
   const before = await look(queue)
   const stopAll = startMeter()

@@ -1,20 +1,16 @@
 import type { NewMessage } from '@cashflow/outbox'
 import type { Options } from 'amqplib'
-import { openConnection, withErrorListener } from './connection.ts'
-import { TOPOLOGY } from './queue.ts'
-
-/** Publishes a batch, and waits for its confirms. Concurrent calls share the channel. */
-export type PublishConfirmed = (messages: readonly NewMessage[]) => Promise<void>
+import { openChannel, TOPOLOGY } from './queue.ts'
 
 /**
  * Opens a publisher for peers and for prepared payments. Its messages are as persistent as the product's, and
  * confirmed.
  */
-export async function openPublisher(url: string): Promise<{ publish: PublishConfirmed; close(): Promise<void> }> {
-  const connection = await openConnection(url)
-  const channel = withErrorListener(await connection.createConfirmChannel())
+export async function openPublisher(url: string) {
+  const { connection, channel } = await openChannel(url)
   return {
-    publish(messages) {
+    /** Publishes a batch, and waits for its confirms. Concurrent calls share the channel. */
+    publish(messages: readonly NewMessage[]): Promise<void> {
       return new Promise((resolve, reject) => {
         let left = messages.length
         if (left === 0) return resolve()

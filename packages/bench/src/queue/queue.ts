@@ -1,16 +1,10 @@
 import { WORK_TOPICS } from '@cashflow/domain'
 import { type Topology, workQueue } from '@cashflow/messaging'
-import type { Channel } from 'amqplib'
-import { openConnection, withErrorListener } from './connection.ts'
+import { type ChannelModel, connect } from 'amqplib'
 
 export const TOPOLOGY: Topology = workQueue({ queue: 'payments', topics: WORK_TOPICS })
 
-/** The work queue, observed on a separate connection. */
-export interface Queue {
-  /** Reads the present state from the queue's leader. RabbitMQ's management API is seconds behind. */
-  state(): Promise<QueueState>
-  close(): Promise<void>
-}
+export type Queue = Awaited<ReturnType<typeof openQueue>>
 
 export interface QueueState {
   /** Number of messages that wait for a consumer. */
@@ -18,12 +12,12 @@ export interface QueueState {
   readonly consumers: number
 }
 
-/** Opens the work queue, which must exist. */
-export async function openQueue(url: string): Promise<Queue> {
-  const connection = await openConnection(url)
-  const channel = withErrorListener(await connection.createChannel())
+/** Observes the work queue, which must exist, on a separate connection. */
+export async function openQueue(url: string) {
+  const { connection, channel } = await openChannel(url)
   return {
-    async state() {
+    /** Reads the present state from the queue's leader. RabbitMQ's management API is seconds behind. */
+    async state(): Promise<QueueState> {
       const { messageCount, consumerCount } = await channel.checkQueue(TOPOLOGY.queue)
       return { depth: messageCount, consumers: consumerCount }
     },
@@ -33,15 +27,28 @@ export async function openQueue(url: string): Promise<Queue> {
 
 /** Declares the exchange and the queues of the product. */
 export async function declareProductQueue(url: string): Promise<void> {
-  const connection = await openConnection(url)
-  await declare(withErrorListener(await connection.createChannel()))
-  await connection.close()
-}
-
-async function declare(channel: Channel): Promise<void> {
+  const { connection, channel } = await openChannel(url)
   for (const { name, type } of TOPOLOGY.exchanges) await channel.assertExchange(name, type, { durable: true })
   for (const queue of TOPOLOGY.queues) {
     await channel.assertQueue(queue.name, { durable: true, arguments: queue.arguments })
     for (const topic of queue.boundTo.topics) await channel.bindQueue(queue.name, queue.boundTo.exchange, topic)
   }
+  await connection.close()
+}
+
+/**
+ * Opens a channel, with publisher confirms, on its own connection to RabbitMQ. The end of either rejects every pending
+ * and every later request. The error events add nothing, and would end the process without a listener.
+ */
+export async function openChannel(url: string) {
+  const connection: ChannelModel = await connect(url, { noDelay: true })
+  connection.on('error', () => {})
+  const channel = await connection.createConfirmChannel()
+  channel.on('error', () => {})
+  return { connection, channel }
+}
+
+/** Writes a log line as the services do. The benchmark waits for `ready`. */
+export function log(message: string): void {
+  process.stdout.write(`${JSON.stringify({ message })}\n`)
 }

@@ -1,24 +1,37 @@
-import type { ConfirmChannel } from 'amqplib'
-import type { Kysely } from 'kysely'
-import { EXCHANGE } from './broker.ts'
-import type { Tables } from './database.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connect, EXCHANGE } from './broker.ts'
+import { createDatabase } from './database.ts'
+import { createLogger, loadSettings } from './settings.ts'
 
-export interface RelayOptions {
-  db: Kysely<Tables>
-  channel: ConfirmChannel
-  /** Number of rows that are claimed, published and marked in one transaction. */
-  batchSize: number
+const settings = loadSettings()
+const logger = createLogger('relay')
+const db = createDatabase(settings.DATABASE_URL, 1)
+const connection = await connect(settings.RABBITMQ_URL)
+const channel = await connection.createConfirmChannel()
+
+let stopping = false
+process.once('SIGTERM', () => {
+  stopping = true
+})
+
+logger.info('ready')
+while (!stopping) {
+  const published = await relayOnce()
+  if (published > 0) logger.info('published', { count: published })
+  else await sleep(settings.TEXTBOOK_POLL_MS)
 }
+await connection.close()
+await db.destroy()
 
 /** Claims unpublished rows, publishes them, and marks them as published. @returns their number */
-export async function relayOnce({ db, channel, batchSize }: RelayOptions): Promise<number> {
+async function relayOnce(): Promise<number> {
   return await db.transaction().execute(async (tx) => {
     const messages = await tx
       .selectFrom('outbox')
       .select(['id', 'topic', 'payload'])
       .where('published_at', 'is', null)
       .orderBy('id')
-      .limit(batchSize)
+      .limit(settings.TEXTBOOK_BATCH)
       .forUpdate()
       .skipLocked()
       .execute()

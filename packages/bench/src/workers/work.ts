@@ -1,15 +1,21 @@
 import type { Context } from '../benchmark.ts'
-import type { Place } from '../place.ts'
+import { createPlace, type Place } from '../place.ts'
+import { createdMessages } from '../queue/messages.ts'
 import { measureFall } from '../queue/pace.ts'
+import { openPublisher } from '../queue/publisher.ts'
 import { openQueue, type QueueState } from '../queue/queue.ts'
 import type { Pace } from '../resources.ts'
 import type { Servers } from '../servers.ts'
 
 /** A program that processes the messages of the work queue. */
 export interface Worker {
-  /** Creates a place with `count` PENDING payments, whose messages are in its queue. */
-  prepare(servers: Servers, count: number, signal: AbortSignal): Promise<Place>
-  start(servers: Servers, place: Place, count: number, instances: number): Promise<{ stop(): Promise<void> }>
+  /** The template of its database. */
+  readonly template: string
+  /** Declares the queue at this broker. */
+  declare(brokerUrl: string): Promise<void>
+  /** Stores payments with these ids. */
+  store(place: Place, ids: readonly string[]): Promise<unknown>
+  start(servers: Servers, place: Place, count: number, instances: number): Promise<AsyncDisposable>
   /** Returns whether every message that was taken from the queue is processed. */
   isDone(place: Place, state: QueueState): Promise<boolean>
 }
@@ -18,32 +24,48 @@ export interface Work {
   /** Number of messages in the queue before the worker starts. */
   readonly count: number
   /** Maximum duration of the measurement, in milliseconds. */
-  readonly limitMs?: number
+  readonly limitMs: number
   /** Number of processes. Default: 1. */
-  readonly instances?: number
+  readonly instances?: number | undefined
 }
+
+type Owner = Pick<Context, 'servers' | 'signal'>
 
 /** Share of the messages that warm up the processes before the measurement. */
 const WARM_UP_SHARE = 0.2
 
 /** Lets a worker process the queue. @returns the pace until the last payment is settled */
-export async function work(
-  { servers, signal }: Pick<Context, 'servers' | 'signal'>,
-  worker: Worker,
-  { count, limitMs, instances = 1 }: Work,
-): Promise<Pace> {
+export async function work(owner: Owner, worker: Worker, { count, limitMs, instances = 1 }: Work): Promise<Pace> {
+  const { servers, signal } = owner
   await using cleanup = new AsyncDisposableStack()
-  const place = cleanup.adopt(await worker.prepare(servers, count, signal), ({ drop }) => drop())
+  const place = cleanup.use(await createPlace(servers, worker.template))
+  await prepare(worker, place, count, signal)
   const queue = cleanup.adopt(await openQueue(place.brokerUrl), ({ close }) => close())
   // The worker processes messages before it has logged `ready`.
   const starting = worker.start(servers, place, count, instances)
-  cleanup.defer(async () => (await starting.catch(() => undefined))?.stop()) // An error of the start is thrown below.
+  // An error of the start is thrown below.
+  cleanup.defer(async () => (await starting.catch(() => undefined))?.[Symbol.asyncDispose]())
   const fall = {
     from: Math.round(count * (1 - WARM_UP_SHARE)),
     isDone: (state: QueueState) => worker.isDone(place, state),
     signal,
-    ...(limitMs !== undefined && { limitMs }),
+    limitMs,
   }
   const [pace] = await Promise.all([measureFall(queue, fall), starting])
   return pace
+}
+
+/** Stores payments, and publishes their messages. */
+async function prepare(worker: Worker, place: Place, count: number, signal: AbortSignal): Promise<void> {
+  await worker.declare(place.brokerUrl)
+  await using published = new AsyncDisposableStack()
+  const { publish } = published.adopt(await openPublisher(place.brokerUrl), ({ close }) => close())
+  for (const messages of createdMessages(count)) {
+    signal.throwIfAborted()
+    const ids = messages.map(({ key }) => key)
+    await worker.store(place, ids)
+    await publish(messages)
+  }
+  // As after autovacuum. Otherwise the first reader would clean up.
+  await place.query('vacuum analyze')
 }

@@ -1,26 +1,17 @@
 import { join } from 'node:path'
 import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { type Contender, type Product, TEXTBOOK } from '../contender.ts'
-import { createPlace, type Place } from '../place.ts'
 import { startProcess } from '../process.ts'
-import { createdMessages } from '../queue/messages.ts'
-import { openPublisher } from '../queue/publisher.ts'
 import { declareProductQueue } from '../queue/queue.ts'
-import type { Servers } from '../servers.ts'
 import { startSystem } from '../system.ts'
 import { connect } from '../textbook/broker.ts'
 import type { Worker } from './work.ts'
 
-interface Preparation {
-  readonly template: string
-  /** Declares the queue at this broker. */
-  readonly declare: (brokerUrl: string) => Promise<void>
-  /** Stores payments with these ids. */
-  readonly store: (place: Place, ids: readonly string[]) => Promise<unknown>
-}
+type Env = Readonly<Record<string, string>>
+type Preparation = Pick<Worker, 'declare' | 'store'>
 
 // Only columns that every tree has, because the product may be one of another commit.
-const PRODUCT_PAYMENTS: Omit<Preparation, 'template'> = {
+const PRODUCT_PAYMENTS: Preparation = {
   declare: declareProductQueue,
   async store(place, ids) {
     await place.query(
@@ -37,30 +28,22 @@ const PRODUCT_PAYMENTS: Omit<Preparation, 'template'> = {
   },
 }
 
-const TEXTBOOK_PAYMENTS: Omit<Preparation, 'template'> = {
+export const productWorker = (product: Product, env: Env = {}) => settlingWorker(product, PRODUCT_PAYMENTS, env)
+
+export const textbookWorker = settlingWorker(TEXTBOOK, {
   declare: async (url) => (await connect(url)).close(),
   store: (place, ids) =>
     place.query(
       `insert into payments (id, reference, amount, currency) select id, id, 100, 'USD' from unnest($1::uuid[]) as id`,
       [ids],
     ),
-}
-
-const WIDE = 1_000
-
-export const productWorker = (product: Product) => settlingWorker(product, PRODUCT_PAYMENTS)
-/** A prefetch of 1,000 instead of 100, as the sizing guide advises for many payments a second. */
-export const wideProductWorker = (product: Product) =>
-  settlingWorker(product, PRODUCT_PAYMENTS, {
-    WORKER_PREFETCH: String(WIDE),
-    PROVIDER_CONCURRENCY: String(WIDE),
-  })
-export const textbookWorker = settlingWorker(TEXTBOOK, TEXTBOOK_PAYMENTS)
+})
 
 /** The limit of both: it consumes messages, and does nothing else. */
 export const bareConsumer: Worker = {
-  prepare: (servers, count, signal) =>
-    preparePlace(servers, count, signal, { ...PRODUCT_PAYMENTS, template: 'template1', store: async () => {} }),
+  template: 'template1',
+  declare: declareProductQueue,
+  store: async () => {},
   start: (servers, place, count) =>
     startProcess({
       name: 'bare-consumer',
@@ -73,50 +56,17 @@ export const bareConsumer: Worker = {
   isDone: async (_place, { consumers }) => consumers === 0,
 }
 
-function settlingWorker(
-  contender: Contender,
-  preparation: Omit<Preparation, 'template'>,
-  more: Readonly<Record<string, string>> = {},
-): Worker {
-  const { template } = contender
+function settlingWorker(contender: Contender, preparation: Preparation, more: Env = {}): Worker {
   return {
-    prepare: (servers, count, signal) => preparePlace(servers, count, signal, { ...preparation, template }),
-    async start(servers, place, _count, instances) {
+    ...preparation,
+    template: contender.template,
+    start(servers, place, _count, instances) {
       const env = { PROVIDER_SUCCESS_RATE: '1', ...more }
-      const system = await startSystem(servers, contender, Array<'worker'>(instances).fill('worker'), { place, env })
-      return { stop: system.halt }
+      return startSystem(servers, contender, Array<'worker'>(instances).fill('worker'), { place, env })
     },
-    isDone: allSettled,
+    async isDone(place) {
+      const pending = await place.query(`select from payments where status = 'PENDING' limit 1`)
+      return pending.length === 0
+    },
   }
-}
-
-async function allSettled(place: Place): Promise<boolean> {
-  const pending = await place.query(`select from payments where status = 'PENDING' limit 1`)
-  return pending.length === 0
-}
-
-/** Stores payments, and publishes their messages. */
-async function preparePlace(
-  servers: Servers,
-  count: number,
-  signal: AbortSignal,
-  { template, declare, store }: Preparation,
-): Promise<Place> {
-  await using unfinished = new AsyncDisposableStack()
-  const place = unfinished.adopt(await createPlace(servers, template), ({ drop }) => drop())
-  await declare(place.brokerUrl)
-  await using published = new AsyncDisposableStack()
-  const { publish } = published.adopt(await openPublisher(place.brokerUrl), ({ close }) => close())
-  for (const messages of createdMessages(count)) {
-    signal.throwIfAborted()
-    await store(
-      place,
-      messages.map(({ key }) => key),
-    )
-    await publish(messages)
-  }
-  // As after autovacuum. Otherwise the first reader would clean up.
-  await place.query('vacuum analyze')
-  unfinished.move()
-  return place
 }

@@ -43,7 +43,7 @@ describe('textbook pipeline', () => {
   function start(name: string, settings: Record<string, string> = {}): Promise<Running> {
     const place = { databaseUrl: database.url, brokerUrl: vhost.url }
     const env = { PROVIDER_SUCCESS_RATE: '1', ...settings }
-    return startProcess({ name, file: join(SOURCES, `${name}-main.ts`), place, env, dir })
+    return startProcess({ name, file: join(SOURCES, `${name}.ts`), place, env, dir })
   }
 
   async function create(reference: string): Promise<{ status: number; id: string }> {

@@ -1,7 +1,8 @@
 import type { RabbitmqClusterNode } from '@cashflow/testing'
 import { eventually, management } from '@cashflow/testing'
-import type { Fault } from '../fault.ts'
+import type { Fault, FaultContext } from '../fault.ts'
 import { WORK_QUEUE } from '../queues.ts'
+import type { System } from '../system.ts'
 import { findQueue } from './queue.ts'
 
 /** A node shuts down in about 6 seconds. */
@@ -69,33 +70,28 @@ export const BROKER_FAULTS: readonly Fault[] = [
       return queue?.messages ? undefined : 'no effect'
     },
   },
-  {
-    name: 'node-kill',
+  nodeKill('node-kill', async ({ broker }, { random }) => random.pick(broker.nodes)),
+  nodeKill('leader-kill', ({ broker }) => eventually(() => broker.queueLeader('/', WORK_QUEUE))),
+]
+
+function nodeKill(
+  name: string,
+  choose: (system: System, context: FaultContext) => Promise<RabbitmqClusterNode>,
+): Fault {
+  return {
+    name,
     disturbs: ['broker'],
     lastsMs: [2_000, 8_000],
     recoveryMs: 20_000,
     needs: 'cluster',
-    async run({ broker }, { random, untilEnd }) {
-      const node = random.pick(broker.nodes)
+    async run(system, context) {
+      const node = await choose(system, context)
       await node.kill()
-      await untilEnd()
+      await context.untilEnd()
       await node.start()
     },
-  },
-  {
-    name: 'leader-kill',
-    disturbs: ['broker'],
-    lastsMs: [2_000, 8_000],
-    recoveryMs: 20_000,
-    needs: 'cluster',
-    async run({ broker }, { untilEnd }) {
-      const leader = await eventually(() => broker.queueLeader('/', WORK_QUEUE))
-      await leader.kill()
-      await untilEnd()
-      await leader.start()
-    },
-  },
-]
+  }
+}
 
 async function hasAlarm({ managementUrl }: RabbitmqClusterNode, expected: boolean): Promise<void> {
   const check = management(managementUrl).request('GET', '/health/checks/local-alarms')

@@ -39,23 +39,10 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
       await postgres.attachStandby()
     },
   },
-  {
-    // Rows that are deleted while the snapshot is held cannot be vacuumed.
-    name: 'postgres-snapshot',
-    disturbs: ['postgres'],
-    lastsMs: [5_000, 20_000],
-    recoveryMs: 500,
-    run: (system, { untilEnd }) =>
-      holding(system, ['begin isolation level repeatable read', 'select count(*) from payments'], untilEnd),
-  },
-  {
-    // No floor moves while this transaction is open, because it has a transaction id.
-    name: 'postgres-writer',
-    disturbs: ['postgres'],
-    lastsMs: [5_000, 20_000],
-    recoveryMs: 500,
-    run: (system, { untilEnd }) => holding(system, ['begin', 'select pg_current_xact_id()'], untilEnd),
-  },
+  // Rows that are deleted while the snapshot is held cannot be vacuumed.
+  holding('postgres-snapshot', ['begin isolation level repeatable read', 'select count(*) from payments']),
+  // No floor moves while this transaction is open, because it has a transaction id.
+  holding('postgres-writer', ['begin', 'select pg_current_xact_id()']),
   {
     name: 'postgres-connections',
     disturbs: ['postgres'],
@@ -103,16 +90,22 @@ async function terminateSessions({ query }: System): Promise<Effect> {
   return ended.length === 0 ? 'no effect' : undefined
 }
 
-async function holding(
-  system: System,
-  statements: readonly string[],
-  untilEnd: () => Promise<void>,
-): Promise<undefined> {
-  const client = await openClient(system.postgres.url)
-  try {
-    for (const statement of statements) await client.query(statement)
-    await untilEnd()
-  } finally {
-    await client.end()
+/** A session holds the transaction of these statements open. */
+function holding(name: string, statements: readonly string[]): Fault {
+  return {
+    name,
+    disturbs: ['postgres'],
+    lastsMs: [5_000, 20_000],
+    recoveryMs: 500,
+    async run({ postgres }, { untilEnd }) {
+      const client = await openClient(postgres.url)
+      try {
+        for (const statement of statements) await client.query(statement)
+        await untilEnd()
+      } finally {
+        await client.end()
+      }
+      return undefined
+    },
   }
 }

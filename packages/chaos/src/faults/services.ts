@@ -1,5 +1,5 @@
 import type { Fault } from '../fault.ts'
-import type { Role, Service } from '../service.ts'
+import type { Role } from '../service.ts'
 
 const ROLES = ['api', 'relay', 'worker'] as const
 
@@ -21,42 +21,30 @@ export const SERVICE_FAULTS: readonly Fault[] = [
 ]
 
 function faultsOf(role: Role): Fault[] {
-  const disturbs = [role]
-  const frozen: Fault['run'] = async ({ services }, { random, untilEnd }) => {
-    const victim: Service = random.pick(services[role])
-    await victim.freeze()
-    await untilEnd()
-    await victim.thaw()
-  }
+  const fault = (
+    name: string,
+    lastsMs: Fault['lastsMs'],
+    recoveryMs: number,
+    [cause, undo]: readonly ['kill' | 'stop' | 'freeze', 'start' | 'thaw'],
+  ): Fault => ({
+    name: `${role}-${name}`,
+    disturbs: [role],
+    lastsMs,
+    recoveryMs,
+    async run({ services }, { random, untilEnd }) {
+      const victim = random.pick(services[role])
+      await victim[cause]()
+      await untilEnd()
+      await victim[undo]()
+    },
+  })
   return [
-    {
-      name: `${role}-kill`,
-      disturbs,
-      lastsMs: [0, 3_000],
-      recoveryMs: 2_000,
-      async run({ services }, { random, untilEnd }) {
-        const victim = random.pick(services[role])
-        await victim.kill()
-        await untilEnd()
-        await victim.start()
-      },
-    },
-    {
-      name: `${role}-stop`,
-      disturbs,
-      lastsMs: [0, 2_000],
-      recoveryMs: 8_000,
-      async run({ services }, { random, untilEnd }) {
-        const victim = random.pick(services[role])
-        await victim.stop()
-        await untilEnd()
-        await victim.start()
-      },
-    },
+    fault('kill', [0, 3_000], 2_000, ['kill', 'start']),
+    fault('stop', [0, 2_000], 8_000, ['stop', 'start']),
     // Shorter than a lease, a heartbeat and the relay's idle_in_transaction_session_timeout.
-    { name: `${role}-freeze`, disturbs, lastsMs: [500, 5_000], recoveryMs: 500, run: frozen },
+    fault('freeze', [500, 5_000], 500, ['freeze', 'thaw']),
     // Longer than the lease (13 s) and than RabbitMQ waits for a heartbeat (two to three times 10 s).
-    { name: `${role}-freeze-long`, disturbs, lastsMs: [32_000, 36_000], recoveryMs: 2_000, run: frozen },
+    fault('freeze-long', [32_000, 36_000], 2_000, ['freeze', 'thaw']),
   ]
 }
 

@@ -1,6 +1,6 @@
 import { type ServiceProcess, startService } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type BrokenBuild, nodeArgumentsOf } from '../../src/broken/broken-builds.ts'
+import { type BrokenBuild, nodeArgumentsOf } from './broken-builds.ts'
 
 const SAME = 'data:text/javascript,export const same = (value) => value'
 const BUILD: BrokenBuild = {

@@ -12,11 +12,11 @@ import {
   type TestVhost,
 } from '@cashflow/testing'
 import { expect } from 'chai'
-import { type BrokenBuild, nodeArgumentsOf } from '../../src/broken/broken-builds.ts'
 import { readStored } from '../../src/facts.ts'
 import { checkInvariants } from '../../src/invariants.ts'
 import type { Answer, PaymentRequest } from '../../src/payment-request.ts'
 import { COMMIT_TIMES_KNOWN } from '../../src/rules/services.ts'
+import { type BrokenBuild, nodeArgumentsOf } from './broken-builds.ts'
 import { createScriptedProvider, type ScriptedProvider } from './scripted-provider.ts'
 
 export const PATIENT = { timeoutMs: 90_000 }
