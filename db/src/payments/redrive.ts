@@ -116,7 +116,7 @@ export async function redriveNow(
   tx: Transaction<Tables>,
   id: string,
   { skipLocked = false } = {},
-): Promise<'hastened' | 'waiting' | 'locked' | 'parked' | 'settled' | 'unknown'> {
+): Promise<'advanced' | 'waiting' | 'locked' | 'parked' | 'settled' | 'unknown'> {
   // All columns, as a claim reads them: damage in one of them must fail this statement too.
   const locking = tx.selectFrom('payments').selectAll().where('id', '=', id).forUpdate()
   const row = await (skipLocked ? locking.skipLocked() : locking).executeTakeFirst()
@@ -127,7 +127,7 @@ export async function redriveNow(
   // The row and its index are written in any case: what makes a claim's write fail must fail this one too.
   const redriveAt = waits ? sql<Date>`redrive_at + interval '1 microsecond'` : sql<Date>`now()`
   await tx.updateTable('payments').set({ redrive_at: redriveAt }).where('id', '=', id).execute()
-  return waits ? 'waiting' : 'hastened'
+  return waits ? 'waiting' : 'advanced'
 }
 
 async function exists(tx: Transaction<Tables>, id: string): Promise<boolean> {

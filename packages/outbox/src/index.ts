@@ -19,7 +19,6 @@ export { createNotifier, NOTIFY_FAILS, type Notifier, OUTBOX_CHANNEL } from './n
 export { type PassLimits, type PassOptions, type PassResult, runPass } from './pass.ts'
 export { PROMOTED_MAX, promoteDue } from './promote.ts'
 export type { Publisher, PublishOutcome } from './publisher.ts'
-export { retryDelayMs } from './settle.ts'
 export {
   createSpanSearch,
   nowMicros,

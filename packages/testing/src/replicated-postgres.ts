@@ -44,7 +44,7 @@ export async function startReplicatedPostgres(options: ReplicatedPostgresOptions
     get url() {
       return withDatabase(primary.server.url, 'payments')
     },
-    /** Whether the data of each server is on a small disk of its own. */
+    /** True if the data of each server is on a small disk of its own. */
     get hasSmallDisk() {
       return primary.server.smallDisk !== undefined
     },

@@ -78,7 +78,7 @@ describe('lost message', () => {
     )
     const worker = await pipeline.start('worker')
     expect(await worker.logged('message reached the dead letter queue, its payment is redriven if needed')).to.include({
-      redrive: 'hastened',
+      redrive: 'advanced',
     })
     await expectAllSettledOnce(1)
     await eventually(async () => expect(await pipeline.queueDepth('payments.dead')).to.equal(0))

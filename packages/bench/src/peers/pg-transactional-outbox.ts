@@ -14,7 +14,7 @@ const SETTINGS = {
   nextMessagesPollingIntervalInMs: 20,
   // Long enough for a whole batch. For its last messages it includes the wait for a session.
   messageProcessingTimeoutInMs: 60_000,
-  // As its documentation advises for an outbox: fewer statements for each message.
+  // Its documentation advises this for an outbox: fewer statements for each message.
   enableMaxAttemptsProtection: false,
   enablePoisonousMessageProtection: false,
 }

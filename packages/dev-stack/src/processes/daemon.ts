@@ -65,7 +65,7 @@ export async function untilReady(
   return false
 }
 
-/** As `startDaemon`, but returns at once. `spawned` rejects when the program cannot be started. */
+/** Starts a daemon as `startDaemon` does, but returns at once. `spawned` rejects when the program cannot be started. */
 export function spawnDaemon(command: DaemonCommand): { daemon: Daemon; spawned: Promise<void> } {
   const { file, args, env, cwd, output, user, onSpawn, outlive } = command
   const sink = 'file' in output ? openLog(output.file) : 'pipe'

@@ -59,7 +59,7 @@ export interface LaunchOptions extends RabbitmqOptions {
 }
 
 const START_DEADLINE_MS = 120_000
-/** How much of the log a failed `Launch` has, from its end. */
+/** Maximum length of the log's end that a failed `Launch` has. */
 const OUTPUT_BYTES_MAX = 4_000
 
 /** Runs the command, and waits until the broker is ready. The process has ended if it does not become ready. */

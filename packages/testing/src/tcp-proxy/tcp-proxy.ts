@@ -62,7 +62,7 @@ export async function startTcpProxy(serverUrl: string, { random = Math.random } 
      * missing.
      */
     freeze: () => network.afflict(BOTH, 'swallow', swallow),
-    /** As `freeze`, but only for the server's bytes: the clients' bytes arrive. */
+    /** Freezes as `freeze` does, but only for the server's bytes: the clients' bytes arrive. */
     mute: () => network.afflict(['toClient'], 'swallow', swallow),
     /** Delays all bytes by `latencyMs` in each direction, and each piece by up to `jitterMs` more. */
     delay: (latencyMs: number, jitterMs?: number) => network.afflict(BOTH, 'delay', delay(latencyMs, jitterMs)),
