@@ -15,6 +15,7 @@ const SOCKET = /^import \{[^}]*\bconnect\b[^}]*\} from 'node:net'/m
 
 /** The only files with such code. Each adds the listeners itself. */
 const WITH_LISTENERS = [
+  'db/test/postgres/one-trip-cuts.long.test.ts',
   'db/test/postgres/silent-servers.ts',
   'packages/bench/src/textbook/database.ts', // Written like a tutorial, so it uses no function of ours.
   'packages/chaos/test/faults/links.test.ts',
