@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -31,8 +32,11 @@ export async function createTestDatabase({ template, postgresUrl }: Server = add
  */
 export async function createMigrated(postgresUrl: string, database: string, root = REPOSITORY): Promise<void> {
   await query(postgresUrl, `create database ${database}`)
-  // In a process of its own: the tests use the migrations as they are run, and this package does not depend on db.
-  await promisify(execFile)(process.execPath, [join(root, 'db/src/migrate-main.ts')], {
+  // In a process of its own: the tests use the migrations as they are run, and this package does not depend on db. The
+  // script names the program, which has another name in older checkouts.
+  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  const program = scripts.migrate.replace(/^exec node /, '')
+  await promisify(execFile)(process.execPath, [join(root, program)], {
     cwd: tmpdir(),
     env: { ...process.env, DATABASE_URL: withDatabase(postgresUrl, database) },
   })

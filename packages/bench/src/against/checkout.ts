@@ -31,7 +31,6 @@ export interface CheckoutOptions {
 /** The files of a tree that a comparison runs. A tree that lacks one of them is too old. */
 const NEEDED = [
   'pnpm-lock.yaml',
-  'db/src/migrate-main.ts',
   'packages/outbox/src/index.ts',
   ...['api', 'relay', 'worker'].map((role) => `services/${role}/src/main.ts`),
 ]

@@ -104,13 +104,12 @@ describe('npm run bench -- --against', () => {
   it('refuses a name that is no commit, and a commit that lacks a file that it runs', async () => {
     const tree = await git(repository, 'rev-parse', 'HEAD:db')
     for (const name of ['nonsense', '', '--all', tree]) expect(await failureOf(name)).to.be.an.instanceOf(UsageError)
-    const migrate = join(repository, 'db/src/migrate-main.ts')
-    await rm(migrate)
-    await commitAll('without migrations')
+    await rm(join(repository, 'services/relay/src/main.ts'))
+    await commitAll('without a relay')
     const failure = await failureOf('HEAD')
     await git(repository, 'reset', '--quiet', '--hard', 'HEAD~1')
     expect(failure).to.be.an.instanceOf(UsageError)
-    expect(failure).to.have.property('message').that.includes('it has no db/src/migrate-main.ts')
+    expect(failure).to.have.property('message').that.includes('it has no services/relay/src/main.ts')
   })
 
   it('shows the end of the output of pnpm when the packages of a commit cannot be installed', async () => {
