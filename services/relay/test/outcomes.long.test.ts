@@ -1,8 +1,8 @@
-import { eventually, type ServiceProcess, startTcpProxy, type TcpProxy } from '@cashflow/testing'
+import { WORK_TOPICS } from '@cashflow/domain'
+import { createConnection, createConsumer, workQueue } from '@cashflow/messaging'
+import { eventually, nullLogger, type ServiceProcess, startTcpProxy, type TcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
-
-type Got = { properties: { message_id: string } }
 
 describe('relay: outcome of a publish', () => {
   let rig: RelayRig
@@ -16,6 +16,7 @@ describe('relay: outcome of a publish', () => {
     await eventually(async () => expect(await rig.backlog()).to.equal(0), PATIENTLY)
   })
   afterEach(async () => {
+    await stopReceiving()
     await rig.stop()
     await proxy.stop()
   })
@@ -24,6 +25,31 @@ describe('relay: outcome of a publish', () => {
   const rows = (table: 'outbox_messages' | 'outbox_scheduled' | 'dead_letters') =>
     rig.db.selectFrom(table).select(['message_id', 'attempts']).orderBy('id').execute()
   const logged = (message: string) => relay.logs.filter((line) => line.message === message).length
+  let stopReceiving = async () => {}
+
+  /** Consumes the queue until the test ends. Returns the ids of its messages, as they come. */
+  async function receiveAll(): Promise<Set<string | undefined>> {
+    const received = new Set<string | undefined>()
+    const connection = createConnection({ urls: [rig.vhost.url], name: 'test', logger: nullLogger })
+    const consumer = createConsumer({
+      connection,
+      topology: workQueue({ queue: 'payments', topics: WORK_TOPICS }),
+      queue: 'payments',
+      prefetch: 5,
+      async handle({ messageId }) {
+        received.add(messageId)
+        return 'ack'
+      },
+      logger: nullLogger,
+    })
+    stopReceiving = async () => {
+      await consumer.stop()
+      await connection.stop()
+    }
+    await connection.start()
+    await consumer.start()
+    return received
+  }
 
   it('nacked: a message stays without counting the attempt while the queue is full, and is published when there is room', async () => {
     const limit = { pattern: '^payments$', 'apply-to': 'queues', definition: { 'max-length': 5 } }
@@ -43,15 +69,12 @@ describe('relay: outcome of a publish', () => {
     expect(left).to.have.length.above(0)
     expect(left.map(({ attempts }) => attempts)).to.deep.equal(left.map(() => 0))
     expect([...(await rows('outbox_scheduled')), ...(await rows('dead_letters'))]).to.deep.equal([])
-    // Each message that is taken from the queue makes room.
-    const published = new Set<string>()
-    await eventually(async () => {
-      const taken = { count: 100, ackmode: 'ack_requeue_false', encoding: 'auto' }
-      const got = (await manage('POST', `/queues/${rig.vhost.name}/payments/get`, taken)) as Got[]
-      for (const { properties } of got) published.add(properties.message_id)
-      expect(got.length + (await rig.backlog())).to.equal(0)
+    // Each message that is acknowledged makes room.
+    const received = await receiveAll()
+    await eventually(() => {
+      expect(messages.filter(({ messageId }) => !received.has(messageId))).to.deep.equal([])
     }, PATIENTLY)
-    for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
+    expect(await rig.backlog()).to.equal(0)
   }).timeout(180_000)
 
   it('returned: a message is published at once, without counting the attempt, when declaring the topology restores the binding', async () => {
