@@ -27,7 +27,6 @@ describe('payments whose queue is full while outcomes are confirmed', () => {
       definition: { 'max-length': 2 },
     })
     pipeline = await startPipeline({ api: 1, relay: 1, worker: 0 }, SETTINGS, { vhost })
-    await Promise.all(Array.from({ length: PAYMENTS }, (_, number) => pipeline.post(`ref-${number}`)))
     let outcomes = true
     const newsOfOthers = (async () => {
       while (outcomes) {
@@ -51,6 +50,12 @@ describe('payments whose queue is full while outcomes are confirmed', () => {
             (select count(*)::int from payments where status <> 'PENDING') as settled`)
         return rows[0]
       }
+      // A quorum queue accepts more than its limit in one burst. So it is filled first, one payment after the other.
+      await eventually(async () => {
+        await pipeline.post(randomUUID())
+        expect((await look()).moved).to.be.above(0)
+      })
+      await Promise.all(Array.from({ length: PAYMENTS }, (_, number) => pipeline.post(`ref-${number}`)))
       // Most messages have been moved out of their lanes, and all payments are overdue.
       await eventually(async () => {
         const { rows } = await pipeline.db.query('select from payments where redrive_at > now()')
