@@ -1,5 +1,5 @@
 import { defined } from '@cashflow/async'
-import { type Kysely, sql } from 'kysely'
+import { type Expression, type Kysely, sql } from 'kysely'
 import { type DamageHandler, FAIL_ON_DAMAGE, skipDamage } from './damage.ts'
 import { LANES } from './message.ts'
 import { type OutboxTables, outboxOf } from './tables.ts'
@@ -132,4 +132,22 @@ async function hasMessageBelow(db: Kysely<OutboxTables>, lane: number, floor: bi
     .limit(sql.lit(1))
     .executeTakeFirst()
   return row !== undefined
+}
+
+/** Lanes, and the floor above which each is read. */
+export interface LaneFloors {
+  lanes: readonly number[]
+  floors: readonly string[]
+}
+
+export function floorsOf(lanes: readonly number[], view: FloorsView): LaneFloors {
+  return { lanes, floors: lanes.map((lane) => defined(view[lane], `floor of lane ${lane}`).floor.toString()) }
+}
+
+/** Lanes with their floors as rows of a statement: `looked (lane, floor)`. */
+export function looked(lanes: Expression<readonly number[]>, floors: Expression<readonly string[]>) {
+  // Two array parameters for any number of lanes: statements are prepared by their text, which stays the same.
+  return sql<{ lane: number; floor: string }>`unnest(${lanes}::smallint[], ${floors}::bigint[])`.as<'looked'>(
+    sql`looked (lane, floor)`,
+  )
 }

@@ -1,7 +1,6 @@
 import { type Kysely, type QueryCreator, type RawBuilder, sql } from 'kysely'
 import { type DamageHandler, skipDamage } from './damage.ts'
-import type { Floors } from './floors.ts'
-import { floorsOf, looked } from './lanes.ts'
+import { type Floors, floorsOf, looked } from './floors.ts'
 import { LANES } from './message.ts'
 import { type OutboxTables, outboxOf } from './tables.ts'
 import type { OldestOfTopic } from './topics.ts'

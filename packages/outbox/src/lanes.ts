@@ -1,18 +1,9 @@
-import { defined } from '@cashflow/async'
-import { type Expression, type Kysely, type QueryCreator, sql } from 'kysely'
+import { type Kysely, type QueryCreator, sql } from 'kysely'
 import { compiledOnce, type ParameterOf } from './compiled-once.ts'
-import type { FloorsView } from './floors.ts'
-import { BODY_BYTES_MAX, LANES, type OutboxMessage } from './message.ts'
+import { type FloorsView, floorsOf, type LaneFloors, looked } from './floors.ts'
+import { BODY_BYTES_MAX, LANES, type ReadMessage } from './message.ts'
 import type { OutboxTables } from './tables.ts'
 import type { TopicQuota } from './topics.ts'
-
-export interface ReadMessage extends OutboxMessage {
-  readonly lane: number
-  /** A bigint, as text. */
-  readonly id: string
-  /** Size of the body. The body is empty if this is more than BODY_BYTES_MAX. */
-  readonly bytes: number
-}
 
 export interface LaneRead {
   messages: ReadMessage[]
@@ -20,24 +11,6 @@ export interface LaneRead {
   xmin: bigint
   /** True if messages of any of the lanes may have been left unread because of the size limit. */
   cutBySize: boolean
-}
-
-/** Lanes, and the floor above which each is read. */
-interface LaneFloors {
-  lanes: readonly number[]
-  floors: readonly string[]
-}
-
-export function floorsOf(lanes: readonly number[], view: FloorsView): LaneFloors {
-  return { lanes, floors: lanes.map((lane) => defined(view[lane], `floor of lane ${lane}`).floor.toString()) }
-}
-
-/** Lanes with their floors as rows of a statement: `looked (lane, floor)`. */
-export function looked(lanes: Expression<readonly number[]>, floors: Expression<readonly string[]>) {
-  // Two array parameters for any number of lanes: statements are prepared by their text, which stays the same.
-  return sql<{ lane: number; floor: string }>`unnest(${lanes}::smallint[], ${floors}::bigint[])`.as<'looked'>(
-    sql`looked (lane, floor)`,
-  )
 }
 
 /**

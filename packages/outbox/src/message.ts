@@ -29,6 +29,15 @@ export interface OutboxMessage {
   readonly createdAt: Date
 }
 
+/** An outbox message as a pass reads it from its lane. */
+export interface ReadMessage extends OutboxMessage {
+  readonly lane: number
+  /** A bigint, as text. */
+  readonly id: string
+  /** Size of the body. The body is empty if this is more than BODY_BYTES_MAX. */
+  readonly bytes: number
+}
+
 /**
  * Maximum size of a payload, in bytes of JSON, so that a relay never reads much at once. A message refers to larger data
  * instead of carrying it.

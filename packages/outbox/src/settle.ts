@@ -1,8 +1,7 @@
 import { fullJitterMs } from '@cashflow/async'
 import { type Expression, type Kysely, type QueryCreator, type RawBuilder, sql } from 'kysely'
 import { compiledOnce, type ParameterOf } from './compiled-once.ts'
-import type { ReadMessage } from './lanes.ts'
-import type { OutboxMessage } from './message.ts'
+import type { OutboxMessage, ReadMessage } from './message.ts'
 import type { PublishOutcome } from './publisher.ts'
 import { MESSAGE_COLUMNS, type OutboxTables } from './tables.ts'
 
