@@ -65,10 +65,7 @@ describe('relay', () => {
       ? wake
       : { ...wake, wait: ({ signal }) => wake.wait({ atMostMs: 3_600_000, signal }) }
     await run(connection, publisher, createRelay({ db, publisher, floors, wake: waits, logger, passes: 2 }))
-    if (listen) {
-      const onLost = floors.forget
-      await run(createListener({ db, onNotify: wake.wake, onLost, logger }))
-    }
+    if (listen) await run(createListener({ db, onNotify: wake.wake, onLost: floors.forget, logger }))
   }
 
   async function startConsumer(): Promise<void> {

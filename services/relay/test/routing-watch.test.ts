@@ -67,22 +67,28 @@ describe('routing watch of a relay', () => {
     expect(linesOf(UNREAD)).to.have.length(1)
   })
 
-  it('does not log that a worker consumes the queue when only its messages are gone', async () => {
-    let looks = 0
+  /** A connection that counts the looks of the watch. */
+  async function connectCounted() {
     const connection = await connect()
     const counted = {
       ...connection,
+      looks: 0,
       broker: (signal?: AbortSignal) => {
-        looks += 1
+        counted.looks += 1
         return connection.broker(signal)
       },
     }
+    return counted
+  }
+
+  it('does not log that a worker consumes the queue when only its messages are gone', async () => {
+    const connection = await connectCounted()
     const looked = async () => {
-      const before = looks
-      await eventually(() => expect(looks).to.be.above(before + 3))
+      const before = connection.looks
+      await eventually(() => expect(connection.looks).to.be.above(before + 3))
     }
     await publish()
-    await run(createRoutingWatch({ connection: counted, queue: 'orders', exchange: 'orders', logger, lookMs: 50 }))
+    await run(createRoutingWatch({ connection, queue: 'orders', exchange: 'orders', logger, lookMs: 50 }))
     await eventually(() => expect(linesOf(UNREAD)).to.have.length(1))
     await vhost.management.request('DELETE', `/queues/${vhost.name}/orders/contents`)
     await looked()
@@ -94,20 +100,12 @@ describe('routing watch of a relay', () => {
   })
 
   it('logs no warning about an empty or missing queue', async () => {
-    let looks = 0
-    const connection = await connect()
-    const counted = {
-      ...connection,
-      broker: (signal?: AbortSignal) => {
-        looks += 1
-        return connection.broker(signal)
-      },
-    }
-    await run(createRoutingWatch({ connection: counted, queue: 'orders', exchange: 'orders', logger, lookMs: 10 }))
-    await eventually(() => expect(looks).to.be.above(3))
+    const connection = await connectCounted()
+    await run(createRoutingWatch({ connection, queue: 'orders', exchange: 'orders', logger, lookMs: 10 }))
+    await eventually(() => expect(connection.looks).to.be.above(3))
     await consume('orders')
-    const before = looks
-    await eventually(() => expect(looks).to.be.above(before + 3))
+    const before = connection.looks
+    await eventually(() => expect(connection.looks).to.be.above(before + 3))
     expect(lines.filter(({ level }) => level === 'warn')).to.deep.equal([])
   })
 })
