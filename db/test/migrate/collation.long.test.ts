@@ -66,6 +66,7 @@ describe('migrate', () => {
     db = open(former.url) // Open sessions keep the former order.
   }
 
+  // Promise 49
   it('keeps references unique when the collation of a migrated database changes', async () => {
     await migrateAll(db)
     await insert(REFERENCES)
@@ -76,6 +77,7 @@ describe('migrate', () => {
     expect(holders.map(({ paymentId }) => paymentId)).to.have.members(stored.map(({ id }) => id))
   })
 
+  // Promise 49
   it('lets look-ups by topic or key find each refused message and dead letter after the collation changes', async () => {
     await migrateAll(db)
     await sql`
@@ -95,6 +97,7 @@ describe('migrate', () => {
     expect((await sql`select 1 from dead_letters where resolved_at is null`.execute(db)).rows).to.deep.equal([])
   })
 
+  // Promise 51
   it('lists payments that a changed collation let in twice by their ids, and changes nothing', async () => {
     await insertFormerly([...REFERENCES, LONG])
     await changeOrder()
@@ -121,6 +124,7 @@ describe('migrate', () => {
         select relname, relfilenode from pg_class where relnamespace = 'public'::regnamespace order by 1`.execute(db)
     ).rows
 
+  // Promise 51
   it('sets duplicate payments aside: each keeps status and money, and its history has the former reference', async () => {
     await insertFormerly(REFERENCES)
     await changeOrder()

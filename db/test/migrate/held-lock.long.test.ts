@@ -21,6 +21,7 @@ async function retryTransient(work: () => Promise<unknown>): Promise<void> {
 }
 
 describe('migrate', () => {
+  // Promise 62
   it('logs that it waits, and retries, while a report holds a lock that it needs, and fails no payment', async () => {
     const database = await createFormerDatabase()
     const open = (applicationName: string, poolMax: number) =>

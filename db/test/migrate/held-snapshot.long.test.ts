@@ -12,6 +12,7 @@ describe('migrate', () => {
     ['another table', 'select 1 from merchants'],
     ['payments', 'select 1 from payments'],
   ] as const)
+    // Promise 62
     it(`waits while a report holds a snapshot of ${what} for 30 s, and ends neither the report nor a payment`, async () => {
       const database = await createFormerDatabase()
       // The api below uses the insert of this version, which reads pruned_references.

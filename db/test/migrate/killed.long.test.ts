@@ -52,6 +52,7 @@ describe('migrate', () => {
     expect(applied.rows).to.deep.equal([])
   }
 
+  // Promise 62
   it('resumes a run that was killed while it created an index, once PostgreSQL has ended its statement', async () => {
     const { child, release } = await startHeld()
     child.kill('SIGKILL')

@@ -28,12 +28,14 @@ describe('the dead letter of a payment whose row is on a damaged page', function
   const letterId = async () => defined((await letters())[0], 'dead letter').id
   const row = () => store.db.selectFrom('payments').selectAll().where('id', '=', paymentId).executeTakeFirstOrThrow()
 
+  // Promise 46
   it('is listed and discarded without reading the row', async () => {
     expect((await letters()).map(({ key }) => key)).to.deep.equal([paymentId])
     expect(await discard(store.db, await letterId(), 'lost, and paid by hand')).to.deep.equal({ done: true })
     expect(await letters()).to.deep.equal([])
   })
 
+  // Promise 46
   it('is refused with the error of PostgreSQL before the page is repaired, and requeued after that', async () => {
     const id = await letterId()
     const refused = await requeue(store.db, id)

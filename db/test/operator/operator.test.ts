@@ -54,6 +54,7 @@ describe("the operator's commands", () => {
   })
 
   describe('dead requeue', () => {
+    // Promise 18
     it('unparks a payment with attempts = 1, and resolves its dead letter', async () => {
       const id = await parked()
       expect(await requeue(store.db, await letterIdOf(id))).to.deep.equal({ done: true })
@@ -65,6 +66,7 @@ describe("the operator's commands", () => {
       expect(await claimPayment(store.db, id, claimOf())).to.include({ verdict: 'claimed', attempts: 1 })
     })
 
+    // Promise 18
     it('keeps provider_pending_since of a parked payment, and resets its refusals', async () => {
       const id = await parked()
       await sql`update payments set refusals = 3, provider_pending_since = now() - interval '3 days' where id = ${id}`.execute(
@@ -78,6 +80,7 @@ describe("the operator's commands", () => {
       expect(await claimPayment(store.db, id, claimOf())).to.include({ verdict: 'claimed', pending: true })
     })
 
+    // Promise 30
     it('unparks a payment once, however many operators requeue it at the same time', async () => {
       const id = await parked()
       const letterId = await letterIdOf(id)
@@ -127,6 +130,7 @@ describe("the operator's commands", () => {
       expect(await discard(store.db, id, 'again')).to.deep.equal(NO_SUCH_LETTER)
     })
 
+    // Promise 31
     it('refuses the dead letter of a parked payment, which no list would show without it', async () => {
       const id = await parked()
       expect(await discard(store.db, await letterIdOf(id), 'x')).to.include({ done: false })
@@ -168,6 +172,7 @@ describe("the operator's commands", () => {
       expect((await outbox(id))[0]?.payload).to.deep.equal({ payment_id: id, status: 'FAILED', failure_code: 'fraud' })
     })
 
+    // Promise 29
     it('settles a payment once, however many operators settle it at the same time', async () => {
       const id = await parked()
       const results = await Promise.all(Array.from({ length: 8 }, () => settle(id)))
@@ -176,6 +181,7 @@ describe("the operator's commands", () => {
       expect(await settle(id)).to.deep.equal({ done: false, why: 'The payment is SUCCESS already.' })
     })
 
+    // Promise 29
     it('refuses a payment that a worker holds, and replaces the claim after its lease has ended', async () => {
       const { id } = await store.insert()
       const claim = claimOf()

@@ -54,6 +54,7 @@ describe('claimPayments', () => {
     expect(redrives).to.equal(0)
   })
 
+  // Promise 15
   it('gives a payment to one of 16 concurrent claims', async () => {
     for (let round = 0; round < 10; round += 1) {
       const { id } = await store.insert()

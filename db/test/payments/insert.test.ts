@@ -87,6 +87,7 @@ describe('insertPayments and findHolders', () => {
     expect(await findPayment(store.db, stored[0] as string)).to.include({ reference })
   })
 
+  // Promise 32
   it('tells in what each payment differs from the payment that has its reference', async () => {
     const reference = randomUUID()
     const like = (amountMinor: bigint, currency: Currency): PaymentInsert => {

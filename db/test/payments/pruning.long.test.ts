@@ -12,6 +12,7 @@ describe('deleting a pruned payment', () => {
   })
   after(() => store.drop())
 
+  // Promise 50
   it('fails after 10 seconds while a transaction reads pruned_references, and succeeds after its end', async () => {
     const { id } = await store.insert()
     await sql`update payments set status = 'SUCCESS', settled_at = now(), redrive_at = null`.execute(store.db)

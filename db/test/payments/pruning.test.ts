@@ -114,6 +114,7 @@ describe('pruning by the statements of docs/operations.md', () => {
     expect(await count()).to.equal(0)
   })
 
+  // Promise 50
   it('lets the api store no payment with a pruned reference, and name the payment that had it', async () => {
     const { id, reference } = await stored()
     await prune()
@@ -138,6 +139,7 @@ describe('pruning by the statements of docs/operations.md', () => {
     expect(await events(pruned.payment.id)).to.equal(0)
   })
 
+  // Promise 50
   it('waits for an insert that began before the reference was pruned, and would store it a second time', async () => {
     const { id, reference } = await stored({ reference: 'pruned while it is inserted' })
     const blocker = await store.db.startTransaction().execute()
@@ -173,6 +175,7 @@ describe('pruning by the statements of docs/operations.md', () => {
     })
   }
 
+  // Promise 50
   it('is refused by PostgreSQL unless an earlier transaction stored the reference as pruned', async () => {
     const { id } = await stored()
     const keep = sql`
@@ -189,6 +192,7 @@ describe('pruning by the statements of docs/operations.md', () => {
     expect(await codeOf(remove.execute(store.db))).to.equal('done')
   })
 
+  // Promise 50
   it('is refused by PostgreSQL while a service of an earlier version is connected, which would store the reference again', async () => {
     const { reference } = await stored()
     await run(recipe[0] ?? '')
@@ -200,6 +204,7 @@ describe('pruning by the statements of docs/operations.md', () => {
     expect(await payments(reference)).to.eql([])
   })
 
+  // Promise 50
   it('is refused by PostgreSQL for a PENDING payment', async () => {
     const { id } = await stored({ status: 'PENDING' })
     await sql`

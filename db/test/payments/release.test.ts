@@ -79,6 +79,7 @@ describe('saveRetry, findReleased and parkPayment', () => {
     expect(await park()).to.equal(false)
   })
 
+  // Promise 30
   it('parks no payment for attempts that an operator has reset since', async () => {
     id = (await store.insert()).id
     const park = (attempts: number) => store.db.transaction().execute((tx) => parkPayment(tx, id, attempts))

@@ -79,6 +79,7 @@ describe('settlePayments', () => {
     expect(messages).to.deep.equal([{ topic: 'payment.succeeded' }])
   })
 
+  // Promise 16
   it('stores nothing for a claim that another claim has replaced', async () => {
     const payment = await store.insert()
     const { id } = payment
@@ -91,6 +92,7 @@ describe('settlePayments', () => {
     expect(await row(id)).to.include({ status: 'PENDING' })
   })
 
+  // Promise 2
   it('cannot store a second transition, as the sequence of an event is unique in PostgreSQL', async () => {
     const { id } = await store.insert()
     const insert = () =>

@@ -61,6 +61,7 @@ describe('COMMIT without a synchronous standby', () => {
     expect(rows).to.have.length(1)
   }
 
+  // Promise 6
   it('db: counts an insert as in doubt after its wait for the standby was canceled, also when the repetition finds its own row', async () => {
     const { payment, event } = newPayment()
     const attempt = () =>
@@ -81,6 +82,7 @@ describe('COMMIT without a synchronous standby', () => {
     expect(await attempt()).to.deep.equal([{ paymentId: payment.id, mismatch: [] }])
   }).timeout(180_000)
 
+  // Promise 6
   it('db: counts a claim and a settlement as in doubt after their wait for the standby was canceled, until they find themselves', async () => {
     const { payment, event } = newPayment()
     await storePayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
@@ -111,6 +113,7 @@ describe('COMMIT without a synchronous standby', () => {
     expect(await settle()).to.deep.equal(['SUCCESS'])
   }).timeout(180_000)
 
+  // Promise 6
   it('db: counts a dead letter as in doubt after the wait for the standby was canceled, also when another one is found', async () => {
     const letter = { messageId: randomUUID(), key: 'k', topic: 't', payload: {}, source: 's', reason: 'r', attempts: 1 }
     const bury = () => db.transaction().execute((tx) => buryMessage(tx, letter))
@@ -139,6 +142,7 @@ describe('COMMIT without a synchronous standby', () => {
     await write()
   }).timeout(180_000)
 
+  // Promise 6
   it('db: ends a COMMIT on the server that still waits for the standby after the client has given up', async () => {
     await waitForStandbys('ANY 1 (absent)')
     const impatient = open(server.url, 2_000)

@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import { ask, hostOf, startHostRig } from './host-rig.ts'
 
 describe('pool of several hosts', () => {
+  // Promise 56
   it('db: leaves a host that stops answering, although more callers wait for a session than the pool may have', async () => {
     const rig = await startHostRig()
     const first = await rig.proxy()

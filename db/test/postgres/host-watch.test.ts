@@ -6,6 +6,7 @@ import { expect } from 'chai'
 import { errorOf, NOWHERE, startHostRig } from './host-rig.ts'
 
 describe('watch of several hosts', () => {
+  // Promise 56
   it('db: goes on watching the hosts while the file of a certificate is missing, and logs it', async () => {
     const rig = await startHostRig()
     const folder = await mkdtemp(join(tmpdir(), 'cashflow-test-'))

@@ -42,6 +42,7 @@ describe('pool of a primary and two standbys', () => {
   const port = async (db: Kysely<Tables>) =>
     (await sql<{ port: string }>`select current_setting('port') as port`.execute(db)).rows[0]?.port
 
+  // Promise 55
   it('db: uses the primary at any place in the list, and leaves it when a standby is promoted, although it still runs', async () => {
     const [first, second, third] = trio.urls
     const writer = open([second, third, first])
@@ -85,6 +86,7 @@ describe('pool of a primary and two standbys', () => {
     await other.end()
   }).timeout(180_000)
 
+  // Promise 56
   it('db: tries a host last after a COMMIT there was not answered because its standby is unavailable', async () => {
     const proxies = [await startTcpProxy(trio.urls[0]), await startTcpProxy(trio.urls[0])] as const
     for (const proxy of proxies) cleanUps.push(() => proxy.stop())

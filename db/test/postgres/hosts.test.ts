@@ -32,11 +32,13 @@ describe('pool of several hosts', () => {
     return shortest
   }
 
+  // Promise 56
   it('db: dials the next host while the first one accepts a connection and does not answer', async () => {
     const silent = await rig.silent()
     expect(await shortestStart([silent.host, rig.host])).to.be.within(...DIALLED_WITHIN_MS)
   })
 
+  // Promise 56
   it('db: dials the next host while packets to the first one are dropped', async () => {
     const dropping = await startDroppingServer()
     rig.onStop(() => dropping.stop())

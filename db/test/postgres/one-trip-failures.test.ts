@@ -12,6 +12,7 @@ describe('one-trip driver', () => {
   afterEach(() => rig.stop())
 
   describe('when a statement fails', () => {
+    // Promise 4
     it('throws the error of a marked statement, stores nothing and leaves a clean session', async () => {
       const pid = await rig.pid()
       await rig.insert(rig.db, 2)
@@ -120,6 +121,7 @@ describe('one-trip driver', () => {
       await rig.expectClean(pid)
     })
 
+    // Promise 4
     it('sends no other statement, and no COMMIT', async () => {
       const codes: unknown[] = []
       const error = await errorOf(

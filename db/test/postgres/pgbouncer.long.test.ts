@@ -43,6 +43,7 @@ describe('database behind PgBouncer', function () {
     await database.drop()
   })
 
+  // Promise 58
   it('db: has all limits in force through PgBouncer in session mode, which accepts no start-up parameters', async () => {
     pgbouncer = await startPgbouncer(database.url, { poolMode: 'session' })
     db = open(pgbouncer.url)
@@ -53,6 +54,7 @@ describe('database behind PgBouncer', function () {
     expect(await findPayment(db, payment.id)).to.include({ id: payment.id, status: 'PENDING' })
   })
 
+  // Promise 58
   it('db: sets its limits on each session through PgBouncer, which resets them for the next client', async () => {
     pgbouncer = await startPgbouncer(database.url, { poolMode: 'session', settings: { default_pool_size: '2' } })
     for (let client = 0; client < 3; client++) {

@@ -18,6 +18,7 @@ const processId = async (db: Kysely<Tables>) =>
   (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db)).rows[0]?.pid
 
 describe('session whose server turns read-only', () => {
+  // Promise 25
   it('db: closes a session whose write was refused as read-only (25006), and opens another one', async () => {
     const database = await createTestDatabase()
     const db = open(database.url)
@@ -66,6 +67,7 @@ describe('session whose server turns read-only', () => {
     const sessions = async () =>
       (await admin.query("select pid from pg_stat_activity where application_name = 'reader'")).rows
 
+    // Promise 6
     it('db: reads nothing from a server that was set to default_transaction_read_only, and keeps no session with it', async () => {
       await sql`select 1`.execute(db)
       await setReadOnly('on')
@@ -80,6 +82,7 @@ describe('session whose server turns read-only', () => {
       expect((await sql`select 1 as one`.execute(db)).rows).to.deep.equal([{ one: 1 }])
     }).timeout(180_000)
 
+    // Promise 6
     it('db: reports no COMMIT as successful that a server answered while it turned read-only', async () => {
       const turning = db.transaction().execute(async (tx) => {
         await sql`insert into outbox_lanes values (31) on conflict do nothing`.execute(tx)

@@ -19,6 +19,7 @@ describe('session that a pooler ends with an internal error', () => {
     ['at its start', [refusal]],
     ['at its first statement', [ready, refusal]],
   ] as const)
+    // Promise 41
     it(`db: counts an internal error of a pooler ${when} as an unavailable database, not as a damaged row`, async () => {
       const pooler = createServer((socket) => {
         const left = [...answers]

@@ -35,6 +35,7 @@ describe('session settings on a private server', () => {
 
   const open = (url: string, logger: Logger) => createDatabase({ url, applicationName: 'test', poolMax: 1, logger })
 
+  // Promise 57
   it('db: accepts synchronous_commit = local without standbys, and refuses it if a COMMIT has to wait for one', async () => {
     await admin.query('alter database payments set synchronous_commit = local')
     const alone = open(server.url, nullLogger)
@@ -52,6 +53,7 @@ describe('session settings on a private server', () => {
     await admin.query('alter database payments reset synchronous_commit')
   }).timeout(180_000)
 
+  // Promise 11
   it('db: works over a Unix socket, and warns once that a frozen relay keeps its lanes there (promise 11)', async () => {
     const { port, pathname, username, password } = new URL(server.url)
     const { logger, lines } = recordingLogger()

@@ -44,6 +44,7 @@ describe('session settings', () => {
     return Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))
   }
 
+  // Promise 57
   it('db: sets every setting that it relies on, also where the database has other defaults', async () => {
     await setDefault(
       'statement_timeout = 0',
@@ -81,6 +82,7 @@ describe('session settings', () => {
       expect((await findPayment(db, payment.id))?.createdAt).to.deep.equal(payment.createdAt)
     })
 
+  // Promise 57
   it('db: keeps its limits and the search_path when parameters of DATABASE_URL differ, and warns about them', async () => {
     await administer('create schema app')
     const options = '-c search_path=app,public -c statement_timeout=0 --enable-seqscan=on -cplan_cache_mode=auto'
@@ -116,6 +118,7 @@ describe('session settings', () => {
     ])
   })
 
+  // Promise 57
   it('db: refuses to start if synchronous_commit is off, and says what to do', async () => {
     await setDefault('synchronous_commit = off')
     const { logger, lines } = recordingLogger()
@@ -127,6 +130,7 @@ describe('session settings', () => {
     expect(lines).to.deep.equal([])
   })
 
+  // Promise 57
   it('db: refuses to start if the encoding of the database is not UTF8', async () => {
     const name = `${database.name}_latin`
     await administer(`create database ${name} encoding 'LATIN1' locale 'C' template template0`)
@@ -137,6 +141,7 @@ describe('session settings', () => {
     await administer(`drop database ${name} with (force)`)
   })
 
+  // Promise 57
   it('db: refuses a session whose settings are not in force right after it has set them', async () => {
     await administer('create schema pooler')
     await administer(`create function pooler.current_setting(name text) returns text language sql return

@@ -78,6 +78,7 @@ describe('session', () => {
     await database.drop()
   })
 
+  // Promise 20
   it('db: throws an error that is not permanent when a session cannot be opened', async () => {
     const database = await createTestDatabase()
     const db = open(`${database.url}?sslmode=verify-full`)
@@ -109,6 +110,7 @@ describe('session with a standby', () => {
 
   const query = (text: string) => queryOn(server.url, text)
 
+  // Promise 6
   it('db: refuses a standby with a transient error, leaves no session open, and uses the server once it is promoted', async () => {
     const db = open(server.url)
     const ask = () => sql`select 1 as one`.execute(db)

@@ -10,6 +10,7 @@ describe('shared look-up of host names', () => {
     dns.lookup = lookup
   })
 
+  // Promise 56
   it('db: looks a silent name up once at a time, so that the names of other hosts are found', async () => {
     let asked = 0
     // Takes the place of a name server that does not answer.

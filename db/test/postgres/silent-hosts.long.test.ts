@@ -11,6 +11,7 @@ describe('pool of silent hosts', () => {
   })
   afterEach(() => rig.stop())
 
+  // Promise 56
   it('db: waits one second for each silent host, and throws an error with the reason for each host', async () => {
     const [mute, other] = [await rig.silent(), await rig.silent()]
     const from = performance.now()

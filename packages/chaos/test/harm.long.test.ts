@@ -40,6 +40,7 @@ describe('chaos under load', () => {
     expect(lost, text).not.to.be.empty
   }).timeout(1_200_000)
 
+  // Promise 47
   it('reports no violation of the real build when RabbitMQ forgets consumers', async () => {
     const { run, text } = await runOne('consumers-forgotten')
     expect(run.violations, text).to.deep.equal([])

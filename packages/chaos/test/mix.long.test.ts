@@ -28,6 +28,7 @@ describe('chaos with a fixed mix of faults', () => {
   })
   after(() => rm(dir, { recursive: true, force: true }))
 
+  // Promises 1, 2
   it('loses no payment, and doubles none', async () => {
     const run = await runChaos({
       ...PLAN,

@@ -111,6 +111,7 @@ describe('money', () => {
   const currency = fc.constantFrom(...(Object.keys(CURRENCIES) as Currency[]))
   const amountMinor = fc.bigInt({ min: 1n, max: AMOUNT_MINOR_MAX })
 
+  // Promise 5
   it('is equal after it was written as decimal text and read again, as a string and as a JSON number', () => {
     fc.assert(
       fc.property(currency, amountMinor, (currency, amountMinor) => {

@@ -20,6 +20,7 @@ describe('broker connection that receives a frame in one TCP segment with an ans
   for (const [what, end] of Object.entries(ends)) {
     const steps = end === ends['the end of the channel (404)'] ? declaring : [...handshake, ...declaring]
 
+    // Promise 20
     it(`publishes again when the frame is ${what}`, async () => {
       for (const after of [...steps, 'confirm.select']) {
         const broker = await createFakeBroker(after, end)
@@ -29,6 +30,7 @@ describe('broker connection that receives a frame in one TCP segment with an ans
       }
     })
 
+    // Promise 20
     it(`consumes again when the frame is ${what}`, async () => {
       for (const after of [...steps, 'qos', 'consume']) {
         const broker = await createFakeBroker(after, end)
@@ -46,6 +48,7 @@ describe('broker connection that receives a frame in one TCP segment with an ans
     await eventually(() => expect(broker.heardCloseOk).to.equal(true))
   })
 
+  // Promise 22
   it('is blocked when the frame is an alarm', async () => {
     const broker = await createFakeBroker('open', connectionBlocked('low on memory'))
     const rig = createRig([broker.url])

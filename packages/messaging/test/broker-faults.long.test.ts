@@ -27,6 +27,7 @@ describe('publisher and consumer of a failing broker', function () {
 
   const startAgain = () => startRabbitmq({ dir, ports: { amqp: broker.port, management: broker.managementPort } })
 
+  // Promise 22
   it('keep their connection during a memory alarm, and publish when the alarm ends', async () => {
     const rig = createRig([broker.url])
     const publisher = rig.publisher({ windowMax: 100 })
@@ -115,6 +116,7 @@ describe('publisher and consumer of a failing broker', function () {
     ['stops gracefully', () => broker.stop()],
     ['is killed', () => process.kill(broker.pid, 'SIGKILL')],
   ] as const) {
+    // Promise 21
     it(`publish and consume again after the broker ${how} and starts again`, async () => {
       const rig = createRig([broker.url])
       const publisher = rig.publisher()

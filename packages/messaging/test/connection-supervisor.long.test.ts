@@ -39,6 +39,7 @@ describe('connection supervisor', () => {
     expect(away.logger.lines[0]?.fields).to.not.have.property('settings')
   })
 
+  // Promise 21
   it('connects again after a cut at any point of its setup', async function () {
     this.timeout(180_000)
     const proxy = await createProxy(vhost.url)
@@ -67,6 +68,7 @@ describe('connection supervisor', () => {
     }
   })
 
+  // Promise 21
   it('tries the next broker when one does not answer', async () => {
     const hole = await createProxy(vhost.url)
     hole.freeze()
@@ -78,6 +80,7 @@ describe('connection supervisor', () => {
     })
   })
 
+  // Promise 21
   it('detects a silent broker by its heartbeats, and connects again when the broker answers', async () => {
     const proxy = await createProxy(vhost.url)
     const rig = createRig([proxy.url], { heartbeatSeconds: 1, connectTimeoutMs: 2_000, random: now })

@@ -11,6 +11,7 @@ const watchTimes = { quietMs: 100, quietMaxMs: 400, secondLookMs: 50, lookDeadli
 describe('consumer watch', () => {
   afterEach(cleanUp)
 
+  // Promise 47
   it('subscribes again at growing intervals while nothing is delivered, and logs each attempt', async () => {
     const broker = await createFakeBroker(undefined, undefined, { 'queue.look': queueDeclared(7) })
     const rig = createRig([broker.url])

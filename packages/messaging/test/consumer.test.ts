@@ -77,6 +77,7 @@ describe('consumer', () => {
     expect(again[0]?.redelivered).to.equal(true)
   })
 
+  // Promise 23
   it('handles at most its prefetch at the same time', async () => {
     const three = Promise.withResolvers<void>()
     let running = 0
@@ -196,6 +197,7 @@ describe('consumer', () => {
     await eventually(async () => expect(await depth(vhost.url, 'payments')).to.equal(0))
   })
 
+  // Promise 22
   it('declares its queue again and consumes after the queue is deleted', async () => {
     const handled: (string | undefined)[] = []
     rig.consumer(async ({ messageId }) => {

@@ -73,6 +73,7 @@ describe('publisher of a message over which RabbitMQ closes the channel', () => 
     expect(await publishAll(publisher, [alone])).to.deep.equal(['rejected'])
   })
 
+  // Promise 33
   it('sends messages of other keys before a suspect, and keeps the order of its key', async () => {
     const [before, bad, after] = [message({ key: 'k' }), culprit({ key: 'k' }), message({ key: 'k' })]
     const others = several(20)
@@ -149,6 +150,7 @@ describe('publisher that loses its channel or its connection with messages in fl
 
   const codes = { 501: 'FRAME_ERROR', 502: 'SYNTAX_ERROR', 505: 'UNEXPECTED_FRAME', 540: 'NOT_IMPLEMENTED' }
   for (const [code, text] of Object.entries(codes)) {
+    // Promise 33
     it(`publishes one by one after ${code} of the connection, and rejects the culprit`, async () => {
       const { arrivals, publisher } = await against((topic) =>
         topic === 'bad' ? connectionClose(Number(code), text) : 'ack',
@@ -174,6 +176,7 @@ describe('publisher that loses its channel or its connection with messages in fl
     'a cut': 'cut',
   }
   for (const [what, end] of Object.entries(innocent)) {
+    // Promise 34
     it(`rejects no message after ${what}, alone in flight or with others`, async () => {
       let ends = true
       const { rig, publisher } = await against((topic) => (topic === 'bad' && ends ? end : 'ack'))
@@ -186,6 +189,7 @@ describe('publisher that loses its channel or its connection with messages in fl
       expect(await publishAll(publisher, [bad])).to.deep.equal(['confirmed'])
     }).timeout(120_000)
 
+    // Promise 34
     it(`rejects no suspect that is alone in flight after ${what}, also when others were confirmed`, async () => {
       let answer: Method | 'ack' | 'cut' = publishRefused(406, 'PRECONDITION_FAILED')
       const { arrivals, rig, publisher } = await against((topic) => (topic === 'bad' ? answer : 'ack'))
@@ -201,6 +205,7 @@ describe('publisher that loses its channel or its connection with messages in fl
     }).timeout(120_000)
   }
 
+  // Promise 34
   it('rejects no message while the broker refuses all of them, and confirms all when it accepts them again', async () => {
     let refuses = true
     const { rig, publisher } = await against(() => (refuses ? publishRefused(406, 'PRECONDITION_FAILED') : 'ack'))

@@ -67,6 +67,7 @@ describe('consumer that RabbitMQ has forgotten', function () {
       ).to.include({ consumerCount: 1 }),
     )
 
+  // Promise 47
   it('subscribes again, and receives the ready messages', async () => {
     const handled: (string | undefined)[] = []
     rig.consumer(
@@ -89,6 +90,7 @@ describe('consumer that RabbitMQ has forgotten', function () {
     await eventually(async () => expect(await depth(broker.url, 'payments')).to.equal(0))
   })
 
+  // Promise 47
   it('declares its queue again when the queue is missing too', async () => {
     const handled: (string | undefined)[] = []
     rig.consumer(
@@ -107,6 +109,7 @@ describe('consumer that RabbitMQ has forgotten', function () {
     await eventually(() => expect(handled).to.deep.equal(['after']))
   })
 
+  // Promise 47
   it('subscribes again to the dead letter queue', async () => {
     const dead: (string | undefined)[] = []
     rig.consumer(
@@ -122,6 +125,7 @@ describe('consumer that RabbitMQ has forgotten', function () {
     await eventually(() => expect(dead).to.deep.equal(['rejected']))
   })
 
+  // Promise 23
   it('settles running deliveries on its old channel, and handles at most its prefetch over both channels', async () => {
     const open: (() => void)[] = []
     const handled: (string | undefined)[] = []
@@ -174,6 +178,7 @@ describe('consumer that RabbitMQ has forgotten', function () {
     expect(await depth(broker.url, 'payments')).to.equal(0)
   })
 
+  // Promise 47
   it('is detected after its queue is deleted and declared again under load', async () => {
     const handled = new Set<string | undefined>()
     rig.consumer(

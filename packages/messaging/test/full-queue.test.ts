@@ -63,6 +63,7 @@ describe('publisher to a full queue', () => {
     expect(rig.logger.logged('lost a RabbitMQ channel')).to.have.length(0)
   })
 
+  // Promise 22
   it("publishes in order after the queue's limit is lifted", async () => {
     // RabbitMQ 3.10 does not tell a channel that has refused messages about the new limit.
     await vhost.management.request('DELETE', `/policies/${vhost.name}/short`)

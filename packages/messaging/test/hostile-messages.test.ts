@@ -9,6 +9,7 @@ const SOON = { deadlineMs: 60_000 }
 describe('client that receives hostile properties', () => {
   afterEach(cleanUp)
 
+  // Promise 48
   it('receives each message that RabbitMQ accepts once, and keeps its connection and its channel', async () => {
     const vhost: TestVhost = await createTestVhost()
     try {
@@ -37,6 +38,7 @@ describe('client that receives hostile properties', () => {
   })
 
   for (const [what, properties] of Object.entries(HOSTILE_PROPERTIES)) {
+    // Promise 48
     it(`settles a delivery with hostile properties: ${what}`, async () => {
       const broker = await createFakeBroker('consume', delivered(properties, 'body'))
       const rig = createRig([broker.url])
@@ -50,6 +52,7 @@ describe('client that receives hostile properties', () => {
       expect(rig.logger.logged('lost the connection to RabbitMQ')).to.deep.equal([])
     })
 
+    // Promise 48
     it(`keeps its connection when a message with hostile properties is returned: ${what}`, async () => {
       const broker = await createFakeBroker('confirm.select', returned(properties, 'body'))
       const rig = createRig([broker.url])

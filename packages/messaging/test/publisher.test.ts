@@ -141,6 +141,7 @@ describe('publisher', () => {
     expect(outcomes.map(({ status }) => status)).to.deep.equal(['confirmed', 'oversized', 'oversized', 'confirmed'])
   })
 
+  // Promise 22
   it('reports a message to a deleted exchange as unknown, and declares the exchange again', async () => {
     const publisher = rig.publisher()
     await publisher.whenReady()
@@ -158,6 +159,7 @@ describe('publisher', () => {
     expect(performance.now() - startedAt).to.be.at.least(100)
   })
 
+  // Promise 23
   it('sends at most its window, and reports messages in flight as unknown after a cut', async () => {
     const proxy = await createProxy(vhost.url)
     const muted = createRig([proxy.url])
@@ -179,6 +181,7 @@ describe('publisher', () => {
     expect(await depth(vhost.url, 'payments')).to.equal(101)
   })
 
+  // Promise 21
   it('connects to the next broker when a confirm is overdue', async () => {
     const silent = await createProxy(vhost.url)
     const other = await createProxy(vhost.url)

@@ -13,6 +13,7 @@ describe('topology', () => {
     await vhost.drop()
   })
 
+  // Promise 22
   it('is logged as an error and declared again after at least 5 s when RabbitMQ refuses it', async () => {
     await onChannel(vhost.url, (channel) =>
       ask((done) => channel.assertQueue('payments', { durable: true, arguments: { 'x-queue-type': 'quorum' } }, done)),

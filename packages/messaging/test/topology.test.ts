@@ -45,6 +45,7 @@ describe('topology', () => {
     ])
   })
 
+  // Promise 37
   it('shares nothing with the topology of another queue on the same vhost', async () => {
     const [orders, invoices] = [
       createRig([vhost.url], { queue: 'orders' }),

@@ -23,6 +23,7 @@ describe('append to the outbox', () => {
   })
   after(() => outbox.drop())
 
+  // Promise 4
   it('leaves no message when its transaction rolls back', async () => {
     const tx = await outbox.db.startTransaction().execute()
     await appendMessages(tx, [message('rolled-back')])

@@ -46,6 +46,7 @@ describe('outbox with rows that PostgreSQL cannot read', () => {
     return sum
   }
 
+  // Promise 53
   it('moves all other scheduled messages, and the unreadable ones once they are repaired', async () => {
     await schedule(700)
     await damage('outbox_scheduled', 'id in (3, 350, 351)')
@@ -59,6 +60,7 @@ describe('outbox with rows that PostgreSQL cannot read', () => {
     expect(await outbox.backlog()).to.equal(700)
   })
 
+  // Promise 53
   it('moves scheduled messages and other refused topics past an unreadable message of a refused topic', async () => {
     await schedule(9)
     await sql`update outbox_scheduled set topic = 'refused ' || id % 3, refused = id % 3 > 0`.execute(outbox.db)

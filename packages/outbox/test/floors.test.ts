@@ -13,6 +13,7 @@ describe('floors', () => {
   })
   after(() => outbox.drop())
 
+  // Promise 8
   it('leave no message behind and keep each key in order, however late producers commit', async () => {
     await fc.assert(floorsHold(outbox), { numRuns: 15 })
   })

@@ -28,6 +28,7 @@ describe('outbox pass', () => {
     }
   }
 
+  // Promise 7
   it('publishes each message once and deletes it when it is confirmed', async () => {
     const news = messages(200)
     await append(news)
@@ -118,6 +119,7 @@ describe('outbox pass', () => {
     expect(sizes).to.deep.equal([3, 3, 3, 2, 0])
   })
 
+  // Promise 9
   it('makes an oversized message a dead letter, and publishes the next one of its key', async () => {
     const [huge, next] = messages(2, { key: 'k' })
     await append([huge as NewMessage, next as NewMessage])
@@ -219,6 +221,7 @@ describe('outbox pass', () => {
     expect(await ids('dead_letters')).to.have.length(1)
   })
 
+  // Promise 7
   it('leaves its messages in the outbox when its session dies before COMMIT', async () => {
     await append(messages(5))
     const publisher = scriptedPublisher(async () => {

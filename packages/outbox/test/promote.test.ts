@@ -19,6 +19,7 @@ describe('promotion of scheduled messages', () => {
   const schedule = (news: readonly NewMessage[], delayMs: number) =>
     outbox.db.transaction().execute((tx) => scheduleMessages(tx, news, delayMs))
 
+  // Promise 10
   it('moves each due message once when several relays promote', async () => {
     const news = messages(1_200)
     await schedule(news.slice(0, 1_190), 0)
@@ -72,6 +73,7 @@ describe('promotion of scheduled messages', () => {
       return found
     }
 
+    // Promise 35
     it('moves the oldest messages of each refused topic, at most 128, and keeps their age and attempts', async () => {
       const all = (await rows('outbox_scheduled', 'a')).map(({ age }) => age).sort((x, y) => x - y)
       expect(await promoteDue(outbox.db, createRelay())).to.equal(128 + REFUSED / 3)

@@ -35,6 +35,7 @@ describe('outbox pass while a topic is refused', () => {
     outbox.db.selectFrom('outbox_scheduled').selectAll().orderBy('created_at').orderBy('id').execute()
 
   for (const mandatory of [true, false]) {
+    // Promise 9
     it(`reads past refused messages, and moves them unchanged once other topics are confirmed, mandatory ${mandatory}`, async () => {
       await append(refused(200, { mandatory }))
       await sql`update outbox_messages set attempts = 7, created_at = now() - interval '1 hour'`.execute(outbox.db)

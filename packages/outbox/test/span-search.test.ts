@@ -32,6 +32,7 @@ describe('search for due rows', () => {
 
   const times = (maxLength: number) => fc.uniqueArray(fc.integer({ min: 0, max: 10_000 }), { maxLength })
 
+  // Promise 42
   it('takes all readable rows, wherever damaged ones lie, and the damaged ones once they are repaired', async () => {
     await fc.assert(
       fc.asyncProperty(times(60), times(20), fc.integer({ min: 1, max: 50 }), async (sound, damaged, batchMax) => {

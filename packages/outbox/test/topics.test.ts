@@ -63,6 +63,7 @@ describe('knowledge of refused topics', () => {
     expect(pass({ a: NACKED }).moveMs('a')).to.equal(undefined)
   })
 
+  // Promise 35
   it('leaves all messages in their lanes when all topics are refused, even if one was confirmed just before', () => {
     pass({ a: CONFIRMED, b: CONFIRMED })
     const { moveMs } = pass({ a: NACKED, b: NACKED })

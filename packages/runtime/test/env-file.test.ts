@@ -23,6 +23,7 @@ describe('.env file', () => {
     expect({ ...readEnvFile(join(dir, 'missing')) }).to.deep.equal({})
   })
 
+  // Promise 64
   it('may begin with a byte order mark', () => {
     expect(read('\ufeffDB_PORT=5433\nPORT=1\n')).to.deep.equal({ DB_PORT: '5433', PORT: '1' })
   })
@@ -44,6 +45,7 @@ describe('.env file', () => {
     ['a quote that ends in a later line', 'A="hunter2\nB="c"\nD=1', /line 1 is not NAME=value$/],
     ['line ends of one CR', 'A=1\rB=hunter2', /line 1 is not NAME=value$/],
   ] as const) {
+    // Promise 64
     it(`is rejected by name for ${what}`, () => {
       expect(() => read(content))
         .to.throw(ConfigError, reason)

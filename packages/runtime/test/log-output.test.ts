@@ -122,6 +122,7 @@ describe('log that cannot be written', () => {
     expect(reason).to.match(/^EFBIG/)
   })
 
+  // Promise 59
   it('uses bounded memory when its reader does not keep up, and shows the number of lost lines', async () => {
     const program = await start('NODE')
     program.child.stdout?.pause()

@@ -59,6 +59,7 @@ describe('address of PostgreSQL', () => {
   }
 
   for (const [form, settings] of Object.entries({ ...forms, ...(hasIpv6 ? ipv6Forms : {}) })) {
+    // Promise 64
     it(`is accepted as ${form}, with any characters in user, password and database name`, async () => {
       const { stdout } = await promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts')], {
         env: { APP_ENV: 'production', ...settings(postgres.port, dir) },
@@ -77,6 +78,7 @@ describe('service with an invalid address', () => {
     ['worker', { MQ_HOST: 'mq:hunter2' }, /^ {2}MQ_HOST: must have hosts such as/],
     ['worker', { PROVIDER: '' }, /^ {2}PROVIDER: must be http or simulated, and has no default/],
   ] as const) {
+    // Promise 64
     it(`does not start as ${role}, and names ${Object.keys(env)} in one line without a stack trace`, async () => {
       const service = startService(role, env)
       expect(await service.exited).to.equal(1)

@@ -17,6 +17,7 @@ describe('network that drops all packets to PostgreSQL', () => {
     return rows[0].count as number
   }
 
+  // Promise 20
   it('ends no service, and each service recovers by itself when the network does', async () => {
     const database = await createTestDatabase()
     const proxy = await startTcpProxy(database.url)

@@ -108,6 +108,7 @@ describe('api, relay and worker with a primary and two standbys as PostgreSQL ho
           and wait_event is distinct from 'SyncRep'`,
     )
 
+  // Promise 55
   it('answer POSTs with 201 within 3 s after a switchover that makes the primary read-only', async () => {
     const pipeline = await start(trio.url)
     await expectShortOutage(pipeline, async () => {
@@ -123,6 +124,7 @@ describe('api, relay and worker with a primary and two standbys as PostgreSQL ho
     ).to.have.length(1)
   }).timeout(240_000)
 
+  // Promise 55
   it('answer POSTs with 201 within 3 s after the first host drops all packets and a standby is promoted', async () => {
     const proxy = await startTcpProxy(trio.urls[0])
     cleanUps.push(() => proxy.stop())
@@ -133,6 +135,7 @@ describe('api, relay and worker with a primary and two standbys as PostgreSQL ho
     })
   }).timeout(240_000)
 
+  // Promise 56
   it('start, and answer POSTs with 201 within 3 s, while the first host drops all packets', async () => {
     const proxy = await startTcpProxy(trio.urls[0])
     cleanUps.push(() => proxy.stop())
@@ -143,6 +146,7 @@ describe('api, relay and worker with a primary and two standbys as PostgreSQL ho
     expect(performance.now() - from).to.be.below(GOOD_WITHIN_MS)
   }).timeout(240_000)
 
+  // Promise 55
   it('leave a former primary that runs on after the promotion of its standby, also an api that only reads', async () => {
     const pipeline = await start(trio.url, 2)
     const reader = await urlOf(pipeline, 1)

@@ -58,6 +58,7 @@ describe('primary that is lost, with WAL that its synchronous standby did not ge
     })
   }
 
+  // Promises 1, 6
   it('loses no payment that was answered with 201: no payment is read from a standby, and all settle once', async () => {
     const pipeline = await start({ PROVIDER_DEADLINE_MS: '1000', REDRIVE_AFTER_MS: '2000' })
     const [id] = await postAll(pipeline, () => {}, { payments: 1 })
@@ -97,6 +98,7 @@ describe('primary that is lost, with WAL that its synchronous standby did not ge
     }
   }).timeout(180_000)
 
+  // Promise 6
   it('leaves a dead letter and no charge for a payment that was published before it was replicated', async () => {
     const provider = await startScriptedServer()
     cleanUps.push(() => provider.close())

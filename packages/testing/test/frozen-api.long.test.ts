@@ -42,6 +42,7 @@ describe('api process that was frozen while it waited for the database', () => {
     await eventually(() => expect(proxy.held).to.equal(held + 1))
   }
 
+  // Promises 1, 3
   it('answers only stored payments with 201, and recovers by itself', async () => {
     const holder = await pipeline.db.connect()
     await holder.query('begin')

@@ -72,6 +72,7 @@ describe('worker process that was frozen past its lease', () => {
     expect(frozen.logs.map(({ message }) => message)).not.to.include('payment settled')
   }
 
+  // Promise 16
   it('changes nothing when it wakes while another worker has claimed the payment', async () => {
     await takeOver()
     const before = await payment()
@@ -84,6 +85,7 @@ describe('worker process that was frozen past its lease', () => {
     await expectTheOthersResult()
   }).timeout(180_000)
 
+  // Promise 16
   it('changes nothing when it wakes after another worker has settled the payment', async () => {
     await takeOver()
     respond(1, { status: 'approved' })

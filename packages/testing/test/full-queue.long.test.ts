@@ -19,6 +19,7 @@ describe('payments whose queue is full while outcomes are confirmed', () => {
   let pipeline: Pipeline
   afterEach(() => pipeline.stop())
 
+  // Promise 13
   it('are not redriven while their own messages are in the outbox, and all settle', async () => {
     const vhost = await createTestVhost()
     await vhost.management.request('PUT', `/policies/${vhost.name}/short`, {

@@ -104,6 +104,7 @@ describe('process that is killed', () => {
     }
 
     for (const [what, text, fact, script = APPROVED] of waitsFor) {
+      // Promises 1, 2
       it(`${what} leaves a payment that another worker settles once`, async () => {
         server.script = script
         const isHeld = hold(text)
@@ -126,6 +127,7 @@ describe('process that is killed', () => {
       ['a settled payment', APPROVED, "status = 'SUCCESS'"],
       ['a retry', UNKNOWN, 'attempts > 0'],
     ] as const) {
+      // Promises 1, 2
       it(`its ack of ${what} to arrive leaves a payment that is settled once`, async () => {
         server.script = (...exchange) => {
           broker.freeze()
@@ -141,6 +143,7 @@ describe('process that is killed', () => {
   describe('as an api that waits for the database', () => {
     before(() => pipeline.start('worker'))
 
+    // Promises 1, 3
     it('leaves a payment that is settled once, and answers the client’s repeated request with it', async () => {
       victim = await startVictim('api')
       const { url } = await victim.logged('listening')

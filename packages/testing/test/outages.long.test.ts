@@ -35,6 +35,7 @@ describe('pipeline recovers by itself, and settles all payments, each once,', ()
       expect(service.logs.some(({ message }) => noticed.test(message))).to.equal(true)
   }
 
+  // Promises 1, 20
   it('when PostgreSQL crashes under load and is started again', async () => {
     const server = await startPrivatePostgres()
     cleanUps.push(() => server.stop())
@@ -48,6 +49,7 @@ describe('pipeline recovers by itself, and settles all payments, each once,', ()
     await expectAllSurvived(pipeline, /^database connection lost$/, ['api', 'relay', 'worker'])
   }).timeout(240_000)
 
+  // Promises 1, 20
   it('when RabbitMQ is killed under load and started again', async () => {
     const broker = await startPrivateRabbitmq()
     const pipeline = await startPipeline(SIZES, SETTINGS, broker)
@@ -59,6 +61,7 @@ describe('pipeline recovers by itself, and settles all payments, each once,', ()
     await expectAllSurvived(pipeline, /^lost the connection to RabbitMQ$/, ['relay', 'worker'])
   }).timeout(300_000)
 
+  // Promises 1, 13
   it('when RabbitMQ is killed and its disk wiped, with 100 confirmed messages', async () => {
     const broker = await startPrivateRabbitmq()
     const fast = { REDRIVE_AFTER_MS: '1500', RECONCILE_INTERVAL_MS: '200', WORKER_PREFETCH: '5' }

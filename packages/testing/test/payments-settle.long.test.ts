@@ -13,6 +13,7 @@ describe('pipeline', () => {
   })
   afterEach(() => pipeline.stop())
 
+  // Promises 1, 2
   it('settles 1,000 payments over 20 connections, each once', async () => {
     const ids = await postAll(pipeline)
     expect(ids.size).to.equal(PAYMENTS)
@@ -20,6 +21,7 @@ describe('pipeline', () => {
   }).timeout(180_000)
 
   for (const role of ['api', 'relay', 'worker'] as Role[]) {
+    // Promises 1, 2
     it(`settles 1,000 payments, each once, when the ${role} is killed under load and started again`, async () => {
       let killed: Promise<unknown> | undefined
       const ids = await postAll(pipeline, (count) => {
@@ -49,6 +51,7 @@ describe('pipeline with a slow provider', () => {
     return messages.slice(messages.indexOf('stopping')).filter((message) => message === 'payment settled').length
   }
 
+  // Promise 24
   it('stops every service with exit code 0 on SIGTERM under load, and continues after a restart', async () => {
     const ids = await postAll(pipeline)
     const { api, relay, worker } = pipeline.processes

@@ -31,6 +31,7 @@ describe('services behind PgBouncer', () => {
     await database.drop()
   })
 
+  // Promise 58
   it('settle payments through PgBouncer in session mode', async () => {
     pgbouncer = await startPgbouncer(database.url, { poolMode: 'session', settings: { default_pool_size: '60' } })
     const kept = { url: database.url, drop: async () => {} }
@@ -52,6 +53,7 @@ describe('services behind PgBouncer', () => {
   }).timeout(300_000)
 
   for (const role of ['api', 'relay', 'worker'] as const)
+    // Promise 58
     it(`${role}: refuses to start through PgBouncer in transaction mode, with one line that names the remedy`, async () => {
       pgbouncer = await startPgbouncer(database.url, { poolMode: 'transaction' })
       const service: ServiceProcess = startService(role, {

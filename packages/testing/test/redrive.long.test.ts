@@ -31,6 +31,7 @@ describe('lost message', () => {
       .flatMap(({ logs }) => logs.filter(({ message }) => message === 'overdue payments redriven'))
       .reduce((sum, line) => sum + Number(line.redriven), 0)
 
+  // Promise 13
   it('is published again for each payment when the whole queue is lost', async () => {
     pipeline = await startPipeline({ api: 1, relay: 1, worker: 0 }, FAST)
     await Promise.all(Array.from({ length: 50 }, (_, number) => pipeline.post(`ref-${number}`)))
@@ -41,6 +42,7 @@ describe('lost message', () => {
     expect(redriven()).to.be.at.least(50)
   }).timeout(180_000)
 
+  // Promise 13
   it('is published again under load, and every payment settles once', async () => {
     pipeline = await startPipeline({ api: 1, relay: 2, worker: 2 }, { ...FAST, WORKER_PREFETCH: '5' })
     let next = 0
@@ -65,6 +67,7 @@ describe('lost message', () => {
     expect(redriven()).to.be.at.least(90)
   }).timeout(180_000)
 
+  // Promise 14
   it('causes no dead letter when it exceeded the delivery limit: its payment is redriven immediately', async () => {
     pipeline = await startPipeline({ api: 1, relay: 1, worker: 0 }, { RECONCILE_INTERVAL_MS: '200' })
     await pipeline.start('worker').then((worker) => worker.stop()) // Declares the queues.

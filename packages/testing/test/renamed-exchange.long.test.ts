@@ -55,6 +55,7 @@ describe('upgrade from the exchange `payments` to one with the name of MQ_QUEUE'
     }
   }
 
+  // Promise 37
   it('loses no message, and leaves a former exchange that can be deleted', async () => {
     const waiting = await post('waiting-1', 'waiting-2', 'waiting-3')
     await publishFormerly(waiting)

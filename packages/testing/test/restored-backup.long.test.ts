@@ -79,18 +79,21 @@ describe('restored backup with the steps of docs/operations.md', function () {
     await vhost?.drop()
   })
 
+  // Promise 52
   it('settles a payment that the backup has as PENDING, with the same key and no second charge', async () => {
     await settled(ids.before)
     expect(requests(ids.before)).to.eql([`GET /charges/${ids.before}`])
     expect(charged.filter((key) => key === ids.before)).to.have.length(1)
   })
 
+  // Promise 52
   it('settles a lost payment that was stored again, with the same key and no second charge', async () => {
     await settled(ids.charged)
     expect(requests(ids.charged)).to.eql([`GET /charges/${ids.charged}`])
     expect(charged.filter((key) => key === ids.charged)).to.have.length(1)
   })
 
+  // Promise 52
   it('makes the message of a lost payment a dead letter that names it, and charges nothing', async () => {
     await eventually(
       async () =>
@@ -108,6 +111,7 @@ describe('restored backup with the steps of docs/operations.md', function () {
     expect(JSON.parse(stdout)).to.include({ key: ids.queued })
   })
 
+  // Promise 52
   it('answers a client’s repeated POST with 409 if the payment was stored again, else with 201 and a second charge', async () => {
     const url = await start('api')
     const gone = await fetch(`${url}/api/v1/payments/${ids.sentAgain}`)

@@ -72,6 +72,7 @@ describe('database role with the grants of docs/operations.md', function () {
         (error: pg.DatabaseError) => error.code,
       )
 
+  // Promise 65
   it('lets api, relay and worker settle payments, and reject a reference that exists', async () => {
     await settled(await Promise.all(['REF-1', 'REF-2', 'REF-3'].map(post)))
     expect((await started().post('REF-1')).status).to.equal(409)
@@ -129,6 +130,7 @@ describe('database role with the grants of docs/operations.md', function () {
     await settled([parked])
   })
 
+  // Promise 65
   it('may not change events, delete payments, create tables or run programs', async () => {
     for (const statement of [
       "update payment_events set actor = 'another'",

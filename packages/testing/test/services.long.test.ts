@@ -45,6 +45,7 @@ describe('running pipeline', () => {
     })
   })
 
+  // Promise 2
   it('changes no settled payment when its message is delivered again, from any source', async () => {
     const { id } = await pipeline.post('again')
     await settled(id)
@@ -63,6 +64,7 @@ describe('running pipeline', () => {
     expect(await history()).to.have.length(2)
   })
 
+  // Promise 2
   it('settles a payment once when its message is published a hundred times', async () => {
     const { id } = await pipeline.post('a hundred times')
     await Promise.all(Array.from({ length: 100 }, () => pipeline.publish(id)))
@@ -74,6 +76,7 @@ describe('running pipeline', () => {
     expect(rows).to.deep.equal([{ type: 'payment.succeeded' }])
   })
 
+  // Promise 14
   it('makes an unparseable message a dead letter, and continues', async () => {
     await pipeline.publish('not a payment')
     await eventually(async () => {
@@ -96,6 +99,7 @@ describe('service', () => {
   afterEach(() => Promise.all([database.drop(), vhost.drop()]))
 
   for (const role of ['api', 'relay', 'worker'] as const) {
+    // Promise 20
     it(`waits for PostgreSQL as ${role}, logs that it waits, and stops on SIGTERM during the wait`, async () => {
       const service = startService(role, {
         DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/payments',
@@ -128,6 +132,7 @@ describe('service', () => {
   }
 
   for (const role of ['relay', 'worker'] as const) {
+    // Promise 20
     it(`waits for RabbitMQ as ${role}, and logs that it waits, without the password`, async () => {
       const service = startService(role, {
         DATABASE_URL: database.url,

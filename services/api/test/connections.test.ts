@@ -114,6 +114,7 @@ describe('HTTP server at its connection limit', () => {
     return items
   }
 
+  // Promise 28
   it('closes the connection that has been idle for the longest time when a new one arrives', async () => {
     const [first, second, third] = (await times(CONNECTIONS_MAX, openIdle)) as [Client, Client, Client]
     first.socket.write(GET)
@@ -126,6 +127,7 @@ describe('HTTP server at its connection limit', () => {
     expect(first.closed).to.equal(false)
   })
 
+  // Promise 28
   it('closes idle connections before connections with an incomplete request, or without any request yet', async () => {
     const slow = [await open(), await openSlow(), await open('GET / HTTP/1.1\r\nHost')]
     const idle = await times(CONNECTIONS_MAX - slow.length, openIdle)
@@ -136,6 +138,7 @@ describe('HTTP server at its connection limit', () => {
     expect(total()).to.deep.equal({ closed_idle: idle.length, closed_slow: 0, refused: 0 })
   })
 
+  // Promise 28
   it('closes the connections that have been longest without a complete request if none is idle', async () => {
     const slow = [await open(), await openSlow(), await open('GET / HTTP/1.1\r\nHost')]
     const later = await times(CONNECTIONS_MAX - slow.length, openSlow)
@@ -150,6 +153,7 @@ describe('HTTP server at its connection limit', () => {
     expect(total()).to.deep.equal({ closed_idle: 0, closed_slow: slow.length, refused: 0 })
   })
 
+  // Promise 28
   it('never closes a connection whose complete request has no answer yet', async () => {
     const waiting = await times(2, openHeld)
     for (const make of [openIdle, openSlow, open]) {
@@ -172,6 +176,7 @@ describe('HTTP server at its connection limit', () => {
     await eventually(() => expect(followed.received).to.match(/at last$/))
   })
 
+  // Promise 28
   it('refuses a new connection only while every other one has an unanswered request', async () => {
     const waiting = await times(CONNECTIONS_MAX, openHeld)
     expect(await exchange()).to.equal('')
@@ -183,6 +188,7 @@ describe('HTTP server at its connection limit', () => {
     expect(total()).to.deep.equal({ closed_idle: 1, closed_slow: 0, refused: 1 })
   })
 
+  // Promise 28
   it('closes a connection whose client does not read its answer', async () => {
     const unread = await times(CONNECTIONS_MAX, async () => {
       const client = await open()
@@ -199,6 +205,7 @@ describe('HTTP server at its connection limit', () => {
     expect(total()).to.deep.equal({ closed_idle: 0, closed_slow: 1, refused: 0 })
   })
 
+  // Promise 28
   it('loses no byte of the answers on the connections that it closes', async () => {
     const waiting = await times(CONNECTIONS_MAX, openHeld)
     const large = 'x'.repeat(100_000)
@@ -209,6 +216,7 @@ describe('HTTP server at its connection limit', () => {
     expect(newer.map(({ closed }) => closed)).not.to.include(true)
   })
 
+  // Promise 28
   it('logs a flood of connections in one line every 10 s, and counts each connection', async () => {
     const startedAt = performance.now()
     await times(300, open)

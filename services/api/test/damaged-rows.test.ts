@@ -25,6 +25,7 @@ describe('api: a payment whose row is on a damaged page', function () {
   })
   after(() => api.stop())
 
+  // Promise 45
   it('is answered with 500, and PostgreSQL’s error is logged', async () => {
     api.logs.length = 0
     const response = await api.agent.get(`/payments/${damaged.id}`)
@@ -36,6 +37,7 @@ describe('api: a payment whose row is on a damaged page', function () {
     expect((await api.agent.get('/health')).status).to.equal(200)
   })
 
+  // Promise 45
   it('fails no other payment in the transaction of a POST with its reference', async () => {
     const references = Array.from({ length: 20 }, newReference)
     references[7] = damaged.reference

@@ -24,6 +24,7 @@ describe('api without PostgreSQL', () => {
     })
   }
 
+  // Promise 25
   it('answers 503 in bounded time while the network drops every packet, and recovers', async () => {
     expect((await post(api, bodyWith())).status).to.equal(201)
     api.proxy.freeze()

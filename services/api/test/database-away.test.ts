@@ -32,6 +32,7 @@ describe('api without PostgreSQL', () => {
     })
   }
 
+  // Promise 25
   it('answers 503 while connections are refused, and recovers', async () => {
     expect((await post(api, bodyWith())).status).to.equal(201)
     api.proxy.cut()
@@ -47,6 +48,7 @@ describe('api without PostgreSQL', () => {
     expect((await post(api, body)).status).to.equal(201)
   })
 
+  // Promise 25
   it('answers 503 while the database accepts no connections, and recovers', async () => {
     const url = new URL(api.proxy.url)
     const name = sql.id(url.pathname.slice(1))
@@ -66,6 +68,7 @@ describe('api without PostgreSQL', () => {
     expect((await post(api, bodyWith())).status).to.equal(201)
   })
 
+  // Promise 3
   it('answers 201 and stores the payment once when PostgreSQL’s answer is lost', async () => {
     const reference = newReference()
     api.proxy.loseAnswerTo('with "inserted"')
@@ -91,6 +94,7 @@ describe('api without PostgreSQL', () => {
     ['that a reference is taken', 'with "inserted"'],
     ['with the payment that has the reference', 'with "logged"'],
   ] as const) {
+    // Promise 3
     it(`answers 409 naming the other payment when PostgreSQL's answer ${what} is lost`, async () => {
       const reference = newReference()
       const first = await post(api, bodyWith({ reference }))
@@ -101,6 +105,7 @@ describe('api without PostgreSQL', () => {
       expect(response.body.payment_id).to.equal(first.body.id)
     })
 
+    // Promise 32
     it(`answers 409 naming the differing members when PostgreSQL's answer ${what} is lost`, async () => {
       const reference = newReference()
       const first = await post(api, bodyWith({ reference }))

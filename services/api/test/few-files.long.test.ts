@@ -10,6 +10,7 @@ const FILES_MAX = 200
 const MAIN = new URL('../src/main.ts', import.meta.url).pathname
 
 describe('api that may open few files', () => {
+  // Promise 28
   it('serves clients and reaches PostgreSQL when clients open more connections than it may open files', async () => {
     const database = await createTestDatabase()
     const env = { PATH: process.env.PATH, APP_ENV: 'production', DATABASE_URL: database.url, PORT: '0' }

@@ -10,6 +10,7 @@ import { bodyWith } from './requests.ts'
 const LOG_BYTES_MAX = 16_384
 
 describe('api whose log cannot be written', () => {
+  // Promise 59
   it('stores payments while the disk of its log is full, and logs again when there is room', async () => {
     const database = await createTestDatabase()
     const dir = await mkdtemp(join(tmpdir(), 'cashflow-full-log-'))

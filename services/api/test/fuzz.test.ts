@@ -18,6 +18,7 @@ describe('api under fuzzed requests', () => {
   })
   after(() => api.stop())
 
+  // Promise 27
   it('answers every request as documented, and stores accepted payments only', async () => {
     const counts = new Map<string, number>()
     const accepted = new Map<string, Answer>()

@@ -32,6 +32,7 @@ describe('GET /health', () => {
     return (await text(socket)).split('HTTP/1.1 200 ').length - 1
   }
 
+  // Promise 44
   it('delays no payment under a flood of requests, which share one query at a time', async () => {
     const flood = Array.from({ length: 150 }, () => pipeline(30))
     const payments = await Promise.all(Array.from({ length: 55 }, () => post(api, bodyWith())))
@@ -42,6 +43,7 @@ describe('GET /health', () => {
     expect(api.logs.filter(({ level }) => level !== 'info')).to.deep.equal([])
   })
 
+  // Promise 44
   it('answers every request with 503 within 2 s while PostgreSQL is silent, and sends one query', async () => {
     expect((await api.agent.get('/health')).status).to.equal(200)
     api.proxy.freeze()

@@ -65,6 +65,7 @@ describe('api with all connections held by one client', () => {
   const closed = (kind: string) =>
     api.logs.filter(({ message }) => message === LOGGED).reduce((sum, line) => sum + Number(line[kind]), 0)
 
+  // Promise 28
   it('answers other clients while the client idles after one request on each connection', async () => {
     await openUntilClosed('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
     await expectAnswers()
@@ -72,6 +73,7 @@ describe('api with all connections held by one client', () => {
     expect(closed('refused')).to.equal(0)
   })
 
+  // Promise 28
   it('answers other clients while the client sends a request on each connection, one byte a second', async () => {
     const drip = setInterval(() => {
       for (const socket of sockets) if (socket.writable) socket.write('x')
@@ -86,6 +88,7 @@ describe('api with all connections held by one client', () => {
     expect(closed('refused')).to.equal(0)
   })
 
+  // Promise 28
   it('answers other clients while the client sends nothing', async () => {
     await openUntilClosed('')
     await expectAnswers()

@@ -79,6 +79,7 @@ describe('HTTP server', () => {
     expect((await post(api, bodyWith())).status).to.equal(201)
   })
 
+  // Promise 24
   it('answers the requests in flight on stop, accepts no new ones, and may be stopped twice', async () => {
     const reference = newReference()
     const agent = new Agent({ keepAlive: true })

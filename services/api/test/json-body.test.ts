@@ -142,6 +142,7 @@ describe('readBody', () => {
     await once(body, 'end')
   })
 
+  // Promise 28
   it('rejects a body that does not arrive in time, and closes its connection', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')

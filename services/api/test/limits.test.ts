@@ -36,6 +36,7 @@ describe('HTTP server: limits', () => {
     return await text(client).catch(() => '')
   }
 
+  // Promise 28
   it('answers headers that do not arrive in time with 408, and closes the connection', async () => {
     await serve({ headersMs: 100 })
     const [head = '', body = ''] = (await exchange('GET / HTTP/1.1\r\nHost:')).split('\r\n\r\n')

@@ -69,12 +69,14 @@ describe('api: memory', () => {
     expect(growth).to.be.below(GROWTH_MB_MAX)
   }
 
+  // Promise 28
   it('is bounded when clients pipeline requests and read no answers', async () => {
     await flood(Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2_300)))
     await allCut()
     await expectLittleGrowth()
   })
 
+  // Promise 28
   it('is bounded when bodies arrive byte by byte and never end', async () => {
     const head =
       'POST /payments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'

@@ -61,6 +61,7 @@ describe('api under overload', () => {
   /** Posts a payment. Resolves with true if it is stored. */
   const isStored = async (reference: string) => (await post(api, bodyWith({ reference }))).status === 201
 
+  // Promise 26
   it('answers 503 immediately while its write queue is full, still reads, stays healthy, and stores the payments that waited', () =>
     inTime(async () => {
       const references = Array.from({ length: WAITING_MAX }, newReference)

@@ -69,6 +69,7 @@ describe('request queue', () => {
     expect(begun).not.to.include('e')
   })
 
+  // Promise 26
   it('rejects a request that waited too long, and never starts its work', async () => {
     const queue = create({ waitMaxMs: 20 })
     const running = ['a', 'b'].map((name) => queue.run(client(), work(name)))

@@ -20,6 +20,7 @@ describe('HTTP server: client that does not read its answers', () => {
     client = openSocket(http.url).pause()
   }
 
+  // Promise 28
   it('is disconnected when no more bytes move', async () => {
     let ended: boolean | undefined
     const answer: RequestListener = (_req, res) => {
@@ -33,6 +34,7 @@ describe('HTTP server: client that does not read its answers', () => {
     await eventually(() => expect(ended).to.equal(false))
   })
 
+  // Promise 28
   it('is disconnected when it goes on sending requests', async () => {
     let [begun, cut] = [0, false]
     await serve((req) => {

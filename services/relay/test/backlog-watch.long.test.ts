@@ -66,6 +66,7 @@ describe('backlog watch', () => {
     return rows[0]?.lane
   }
 
+  // Promise 63
   it('warns once a minute of a message that has waited over 10 seconds, and logs when none does', async () => {
     await append(news(2), 9)
     await start({ ready: false })
@@ -94,6 +95,7 @@ describe('backlog watch', () => {
     expect((await logged(WAIT)).fields).to.include({ lane: 7, topic: 'kept', place: 'refused' })
   })
 
+  // Promise 63
   it('names the session that has locked lanes for long, and the lanes', async () => {
     await append(news(1), 3_600)
     const lane = await laneOf('outbox_messages')
@@ -155,6 +157,7 @@ describe('backlog watch', () => {
     await operator.query('rollback')
   })
 
+  // Promise 63
   it('checks all lanes but the one that cannot be read, and names that one', async () => {
     await append([...news(40, { key: 'k' }), ...news(40, { topic: 'other' })], 3_600)
     const { rows } = await sql<{ lane: number }>`select lane from outbox_messages where key = 'k' limit 1`.execute(

@@ -28,6 +28,7 @@ describe('message for which RabbitMQ closes the relay’s channel', () => {
     })
 
   for (const relays of [1, 2]) {
+    // Promises 9, 33
     it(`becomes one dead letter with RabbitMQ’s reason, and delays payments by seconds, with ${relays} relays`, async () => {
       const running = Array.from({ length: relays }, () => rig.start())
       await rig.append(news(1))
@@ -56,6 +57,7 @@ describe('message for which RabbitMQ closes the relay’s channel', () => {
     }).timeout(180_000)
   }
 
+  // Promise 33
   it('stays in the outbox while it is alone there, and becomes a dead letter when another message is confirmed', async () => {
     const relay = rig.start()
     const bad = culprit()
@@ -76,6 +78,7 @@ describe('message for which RabbitMQ closes the relay’s channel', () => {
   const timesLost = ({ logs }: ServiceProcess) =>
     logs.filter(({ message }) => message === 'lost a RabbitMQ channel').length
 
+  // Promise 33
   it('is the only dead letter among others of its kind and of its key, whose order is kept', async () => {
     const heads = Array.from({ length: 20 }, (_, index) => culprit({ key: `key ${index}` }))
     const behind = news(500)
@@ -141,6 +144,7 @@ describe('relay whose channel closes for a reason that no message caused', () =>
     expect(await deadLetters()).to.deep.equal([])
   }
 
+  // Promise 34
   it('buries no message and publishes all when the exchange is deleted while 500 messages wait', async () => {
     const relay = rig.start()
     await rig.append(news(1))
@@ -159,6 +163,7 @@ describe('relay whose channel closes for a reason that no message caused', () =>
     await allArrive(messages)
   }).timeout(180_000)
 
+  // Promise 34
   it('buries no message and publishes all when RabbitMQ rights are revoked while 500 messages wait, and granted again', async () => {
     const relay = rig.start()
     await rig.append(news(1))

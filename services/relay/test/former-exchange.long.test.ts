@@ -23,6 +23,7 @@ describe('relay whose queue is not `payments`', function () {
   const count = (lines: readonly { message: string }[]) =>
     lines.filter(({ message }) => message === ANOTHER_EXCHANGE).length
 
+  // Promise 37
   it('warns at its start when an exchange `payments` exists', async () => {
     await declareFormer()
     const relay = rig.start({ MQ_QUEUE: 'orders' })

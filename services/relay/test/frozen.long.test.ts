@@ -84,6 +84,7 @@ describe('relay process that freezes', () => {
     for (const { messageId } of [...messages, ...later]) expect(published.has(messageId)).to.equal(true)
   }
 
+  // Promise 11
   it('relay: loses its lanes when it freezes before it has published', async () => {
     const messages = news(40)
     await rig.append(messages)
@@ -98,6 +99,7 @@ describe('relay process that freezes', () => {
     await takeOver(messages, relay)
   }).timeout(180_000)
 
+  // Promise 11
   it('relay: loses its lanes when it freezes while it waits for confirms', async () => {
     const broker = await proxied(rig.vhost.url)
     const relay = rig.start({ RABBITMQ_URL: broker.url })
@@ -132,6 +134,7 @@ describe('relay process that freezes', () => {
     await takeOver(messages, relay)
   }
 
+  // Promise 11
   it('relay: loses its lanes when it freezes while it receives a large result', async () => {
     await freezeWhileReceiving(rig.database.url)
   }).timeout(180_000)
@@ -139,12 +142,14 @@ describe('relay process that freezes', () => {
   // So that PgBouncer's own buffers do not hold the whole result.
   const SMALL_BUFFERS = { tcp_socket_buffer: '65536' }
 
+  // Promise 11
   it('relay: loses its lanes when it freezes while it receives a large result through PgBouncer', async () => {
     const pgbouncer = await startPgbouncer(rig.database.url, { poolMode: 'session', settings: SMALL_BUFFERS })
     await freezeWhileReceiving(pgbouncer.url)
     await pgbouncer.stop()
   }).timeout(180_000)
 
+  // Promise 11
   it("relay: loses its lanes when it freezes while it receives through PgBouncer on PostgreSQL's Unix socket, with a query_timeout", async () => {
     const socketFolder = await mkdtemp(join(tmpdir(), 'cashflow-socket-'))
     await chmod(socketFolder, 0o777) // As root, other users run the servers.

@@ -64,6 +64,7 @@ describe('relay process that is killed in the middle of its passes', () => {
     return confirmedMs
   }
 
+  // Promise 11
   it('relay: all messages of a killed relay are confirmed by another one within 5 seconds', async () => {
     // The best round counts: a stalling machine makes one round long, a waiting relay makes all rounds long.
     let bestMs = Number.POSITIVE_INFINITY

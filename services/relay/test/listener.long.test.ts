@@ -45,6 +45,7 @@ describe('listener of a relay', () => {
     (await query(server.url, "select pid from pg_stat_activity where application_name like 'cashflow-relay-listen%'"))
       .length
 
+  // Promise 25
   it('relay: does not listen to a server that turned read-only, and listens again once it takes writes', async () => {
     const heard = listenTo(server.url, nullLogger)
     await heard.listener.start(new AbortController().signal)

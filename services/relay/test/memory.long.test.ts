@@ -34,6 +34,7 @@ describe('memory of a relay', () => {
     return growth
   }
 
+  // Promise 12
   it('does not grow with the number of messages in the backlog', async () => {
     const fill = () =>
       sql`insert into outbox_messages (lane, message_id, key, topic, payload, mandatory)
@@ -42,6 +43,7 @@ describe('memory of a relay', () => {
     expect(await growthMb(fill)).to.be.below(GROWTH_MB_MAX)
   }).timeout(300_000)
 
+  // Promise 12
   it('does not grow with the size of messages in the backlog', async () => {
     const payload = randomBytes(675_000).toString('base64')
     const fill = async () => {

@@ -51,6 +51,7 @@ describe('relay: outcome of a publish', () => {
     return received
   }
 
+  // Promise 9
   it('nacked: a message stays without counting the attempt while the queue is full, and is published when there is room', async () => {
     const limit = { pattern: '^payments$', 'apply-to': 'queues', definition: { 'max-length': 5 } }
     await manage('PUT', `/policies/${rig.vhost.name}/full`, limit)
@@ -77,6 +78,7 @@ describe('relay: outcome of a publish', () => {
     expect(await rig.backlog()).to.equal(0)
   }).timeout(180_000)
 
+  // Promise 9
   it('returned: a message is published at once, without counting the attempt, when declaring the topology restores the binding', async () => {
     const binding = `/bindings/${rig.vhost.name}/e/payments/q/payments/payment.created`
     await manage('DELETE', binding)
@@ -90,6 +92,7 @@ describe('relay: outcome of a publish', () => {
     expect(await rows('outbox_scheduled')).to.deep.equal([])
   }).timeout(180_000)
 
+  // Promise 9
   it('returned: a message stays without counting the attempt while the declaration is refused, and is then published', async () => {
     await manage('DELETE', `/queues/${rig.vhost.name}/payments`)
     await manage('PUT', `/queues/${rig.vhost.name}/payments`, { durable: true })
@@ -104,6 +107,7 @@ describe('relay: outcome of a publish', () => {
     for (const { messageId } of messages) expect(published.has(messageId)).to.equal(true)
   }).timeout(180_000)
 
+  // Promise 9
   it('returned: a message without a queue is delayed, each attempt counts, and it becomes a dead letter', async () => {
     const [first, last] = news(2, { topic: 'without.queue' })
     await rig.append([first as typeof first & object, { ...(last as typeof last & object), key: 'another' }])
@@ -125,6 +129,7 @@ describe('relay: outcome of a publish', () => {
     )
   }).timeout(180_000)
 
+  // Promises 7, 9
   it('unknown: a message stays without counting the attempt after a connection is cut, and is delivered, perhaps twice', async () => {
     proxy.holdAnswers()
     const messages = news(40)

@@ -24,6 +24,7 @@ describe('relay before a broker that takes smaller messages than the outbox', ()
     await rm(dir, { recursive: true, force: true })
   })
 
+  // Promise 9
   it('publishes the messages that the broker takes, and makes larger ones dead letters', async () => {
     const large = news(3).map((message, index) => ({ ...message, key: `large ${index}`, payload: 'x'.repeat(2_000) }))
     const small = news(40)

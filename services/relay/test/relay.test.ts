@@ -108,6 +108,7 @@ describe('relay', () => {
     await eventually(async () => expect(await backlog()).to.equal(0))
   })
 
+  // Promise 8
   it('shares the work with other relays: each message once, each key in order', async () => {
     const messages = news(3_000)
     for (let at = 0; at < messages.length; at += 500) await append(messages.slice(at, at + 500))
@@ -192,6 +193,7 @@ describe('relay', () => {
     expect(calls.length).to.be.at.most(1 + (performance.now() - startedAt) / 45)
   })
 
+  // Promise 10
   it('publishes scheduled messages when they are due', async () => {
     await Promise.all([startConsumer(), startRelay()])
     const [now, later] = news(2)
@@ -237,6 +239,7 @@ describe('relay', () => {
     expect(logged()).to.not.include('message unroutable, tried again later')
   })
 
+  // Promise 20
   it('publishes again after the database has ended all its sessions', async () => {
     await Promise.all([startConsumer(), startRelay({ listen: true })])
     await append(news(5))

@@ -50,6 +50,7 @@ describe('routing watch of a relay', () => {
       }),
     )
 
+  // Promise 63
   it('warns while the queue has messages and all workers consume another queue, and logs the end of it', async () => {
     await publish()
     await consume('payments')

@@ -15,6 +15,7 @@ describe('relay process that cannot publish', function () {
     await rig.stop()
   })
 
+  // Promise 63
   it('logs the session that keeps all lanes locked and the age of the oldest message, and the end of both', async () => {
     const relays = [rig.start(), rig.start()]
     for (const relay of relays) await relay.logged('ready', PATIENTLY)
@@ -38,6 +39,7 @@ describe('relay process that cannot publish', function () {
     }
   })
 
+  // Promise 63
   it('logs the age of the oldest message while the broker is away', async () => {
     const relay = rig.start()
     await relay.logged('ready', PATIENTLY)
@@ -50,6 +52,7 @@ describe('relay process that cannot publish', function () {
     await relay.logged('messages no longer wait in the outbox', PATIENTLY)
   })
 
+  // Promise 60
   it('is not ready before RabbitMQ accepts its declarations, and logs which one is refused', async () => {
     const { name, management } = rig.vhost
     const other = { durable: true, arguments: { 'x-queue-type': 'quorum' } }

@@ -41,6 +41,7 @@ describe('relay with a slow or unreadable lane', () => {
     await relay.start(new AbortController().signal)
   }
 
+  // Promise 36
   it('reads a lane that takes too long in smaller steps, until it moves', async () => {
     // 980,001 bytes when appended, some 20 kB when stored, and 10.4 MB when PostgreSQL renders them.
     const payload = [...Array.from({ length: 32_000 }, () => 1e300), 'x'.repeat(755_997)]
@@ -65,6 +66,7 @@ describe('relay with a slow or unreadable lane', () => {
 
   // In this order: a damaged page, a page that the disk cannot read, a message that cannot be rendered.
   for (const code of ['XX001', '58030', '22P02'])
+    // Promise 36
     it(`publishes from all other lanes when PostgreSQL cannot read a message of one lane (${code}), and names it in the log`, () =>
       isPassedBy(code)).timeout(180_000)
 
@@ -105,6 +107,7 @@ describe('relay with a slow or unreadable lane', () => {
     }
   }
 
+  // Promise 53
   it('moves scheduled messages in smaller steps when moving takes too long, until all are moved', async () => {
     const { db } = rig
     await db.transaction().execute((tx) => scheduleMessages(tx, news(300), 0))
@@ -120,6 +123,7 @@ describe('relay with a slow or unreadable lane', () => {
     await eventually(async () => expect(await left()).to.equal(0), PATIENTLY)
   }).timeout(120_000)
 
+  // Promise 53
   it('moves scheduled messages past one that PostgreSQL cannot read, and logs it until it is repaired', async () => {
     const { db } = rig
     const scheduled = news(20)

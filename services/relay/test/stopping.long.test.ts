@@ -17,6 +17,7 @@ describe('relay process that gets a stop signal', () => {
 
   // The time of the signal decides which query waits for an answer: of a pass, the backlog watch or the listener.
   for (const silentMs of [200, 3_000, 6_000])
+    // Promise 24
     it(`relay: ends cleanly when PostgreSQL has been silent for ${silentMs} ms`, async () => {
       const relay = rig.start({ DATABASE_URL: proxy.url })
       await relay.logged('ready', PATIENTLY)

@@ -161,6 +161,7 @@ describe('a topic that was added as docs/extending.md says', () => {
   }
 
   for (const relays of [1, 2]) {
+    // Promise 35
     it(`delays no payment while its queue is full: 154 behind 6,000 refused receipts, ${relays} relays`, async () => {
       await consume(PAYMENTS)
       const payments = news(154)
@@ -176,6 +177,7 @@ describe('a topic that was added as docs/extending.md says', () => {
     }).timeout(180_000)
   }
 
+  // Promise 35
   it('delays no payment that comes when nothing but refused receipts was tried for a while', async () => {
     await consume(PAYMENTS)
     const all = receipts(6_000)
@@ -192,6 +194,7 @@ describe('a topic that was added as docs/extending.md says', () => {
     }
   }).timeout(180_000)
 
+  // Promise 35
   it('is published, all of it, soon after its queue has room, and was tried seldom until then', async () => {
     await consume(PAYMENTS)
     const all = receipts(2_000)

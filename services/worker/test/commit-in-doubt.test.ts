@@ -58,6 +58,7 @@ describe('worker after a COMMIT without an answer', () => {
     [PENDING, 'pending', 0, 'provider has not decided yet, it is asked again'],
     [REFUSED, 'refused', 0, 'provider refused the request, the payment waits'],
   ] as const) {
+    // Promise 17
     it(`stores once that a payment is ${processed} after the answer ${answer.outcome}`, async () => {
       const id = await payments.pending()
       expect(await process(id, answer)).to.equal(processed)
@@ -75,6 +76,7 @@ describe('worker after a COMMIT without an answer', () => {
     [REFUSED, 'refusals = 2'],
     [PENDING, "attempts = 3, provider_pending_since = now() - interval '100 hours'"],
   ] as const) {
+    // Promise 38
     it(`parks a payment once after a last answer that is ${answer.outcome}, and logs that`, async () => {
       const id = await payments.pending()
       await payments.set(id, assignments)
@@ -90,6 +92,7 @@ describe('worker after a COMMIT without an answer', () => {
     ['by its last attempt', 'attempts = 2'],
     ['by its last lease', `attempts = 2, claim_token = '${randomUUID()}', lease_until = now()`],
   ] as const) {
+    // Promise 17
     it(`parks a payment once ${when}, and logs that`, async () => {
       const id = await payments.pending()
       await payments.set(id, assignments)

@@ -55,6 +55,7 @@ describe('worker with payments on damaged pages', function () {
   const letters = () => payments.db.selectFrom('dead_letters').selectAll().orderBy('id').execute()
   const logged = (text: string) => payments.lines.filter(({ message }) => message === text)
 
+  // Promise 41
   it('rejects payments on a damaged page with the error of PostgreSQL, and settles the others of the batch', async () => {
     const { damaged, sound } = await damage()
     const { handle } = createTestHandler(payments, { charge: async () => ({ outcome: 'approved' }) })
@@ -69,6 +70,7 @@ describe('worker with payments on damaged pages', function () {
       .and.not.include('database away, trying again')
   })
 
+  // Promise 41
   it('makes a dead letter of a payment whose page was damaged after its charge, and settles it after the repair', async () => {
     const id = await payments.pending()
     let repair = async () => {}
@@ -97,6 +99,7 @@ describe('worker with payments on damaged pages', function () {
     expect(charged, 'both charges have the same key').to.deep.equal([id, id])
   })
 
+  // Promise 41
   it('makes one dead letter of a payment on a damaged page, however often its message is rejected', async () => {
     const { damaged } = await damage()
     const id = defined(damaged[0], 'damaged payment')
@@ -115,6 +118,7 @@ describe('worker with payments on damaged pages', function () {
     expect(logged('payment has an unusable row, it is now a dead letter')[0]?.fields).to.include({ payment_id: id })
   })
 
+  // Promises 14, 41
   it('handles payments and an unreadable message behind 50 payments on damaged pages', async () => {
     const { damaged, sound } = await damage({ count: 150, pages: 2 })
     const [vhost, provider] = await Promise.all([createTestVhost(), startScriptedServer()])
@@ -159,6 +163,7 @@ describe('worker with payments on damaged pages', function () {
     }
   }
 
+  // Promise 42
   it('redrives all payments except those on damaged pages, and those after the repair', async () => {
     const { damaged, sound, repair } = await damage({ count: 300, pages: 2 })
     expect(damaged).to.have.length.above(80)

@@ -53,6 +53,7 @@ describe('handler of deliveries while the database fails', () => {
     return createTestHandler({ db, logger: payments.logger }, provider, { clocks })
   }
 
+  // Promise 20
   it('keeps deliveries while the database accepts no connections, and settles their payments afterwards', async () => {
     const ids = await Promise.all(Array.from({ length: 10 }, () => payments.pending()))
     const worker = createWorker()
@@ -80,6 +81,7 @@ describe('handler of deliveries while the database fails', () => {
     await worker.stopAdmission()
   })
 
+  // Promise 20
   it('settles payments although the database ends the sessions again and again', async () => {
     const ids = await Promise.all(Array.from({ length: 20 }, () => payments.pending()))
     let calls = 0
@@ -97,6 +99,7 @@ describe('handler of deliveries while the database fails', () => {
     await worker.stopAdmission()
   })
 
+  // Promise 23
   it('leaves a delivery whose channel is gone, as long as its payment is not claimed', async () => {
     const nowhere = unreachable()
     const worker = createWorker({ db: nowhere })
@@ -109,6 +112,7 @@ describe('handler of deliveries while the database fails', () => {
     await nowhere.destroy()
   })
 
+  // Promise 15
   it('claims again when the answer to a claim came too late to charge within the lease', async () => {
     const proxy = await startTcpProxy(payments.database.url)
     const { logger } = payments

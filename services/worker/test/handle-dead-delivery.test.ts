@@ -27,6 +27,7 @@ describe('handler of dead deliveries', () => {
     ['text', 'no payment'],
     ['bytes', Buffer.from([0, 0xff, 0])],
   ] as const) {
+    // Promise 14
     it(`makes one dead letter of unreadable ${what}, however often it is delivered`, async () => {
       const id = randomUUID()
       for (let delivery = 0; delivery < 3; delivery += 1)
@@ -73,6 +74,7 @@ describe('handler of dead deliveries', () => {
     }
   })
 
+  // Promise 43
   it('does not wait for a payment that another session has locked, and keeps its redrive time', async () => {
     const id = await payments.pending()
     const before = await payments.row(id)
@@ -121,6 +123,7 @@ describe('handler of dead deliveries', () => {
       expect(rows[0]?.reason).to.equal('the message is not readable, and PostgreSQL did not take it as text')
     })
 
+    // Promise 61
     it('handles other dead messages while PostgreSQL refuses thirty, and stores the thirty when PostgreSQL accepts them', async () => {
       await refuse('true')
       payments.lines.length = 0

@@ -24,6 +24,7 @@ describe('handler of deliveries with an HTTP provider', () => {
     return createTestHandler(payments, createHttpProvider({ url: server.url }), options)
   }
 
+  // Promise 18
   it('settles by the charge that a look-up finds, when the answer to the first attempt was lost', async () => {
     const worker = createWorker()
     const id = await payments.pending()
@@ -46,6 +47,7 @@ describe('handler of deliveries with an HTTP provider', () => {
     expect(server.seen[0]?.headers['idempotency-key']).to.equal(id)
   })
 
+  // Promise 19
   it('spends no attempts on a dead provider except those that open or probe the breaker, and settles all when it returns', async () => {
     const worker = createWorker()
     const ids = await Promise.all(Array.from({ length: 20 }, () => payments.pending()))
@@ -70,6 +72,7 @@ describe('handler of deliveries with an HTTP provider', () => {
     expect(payments.logged()).to.include('provider is back')
   })
 
+  // Promise 19
   it('claims nothing while the provider rejects all requests, and counts no attempt', async () => {
     const worker = createWorker({ openMs: 60_000 })
     const [refused, waiting] = [await payments.pending(), await payments.pending()]

@@ -36,6 +36,7 @@ describe('worker that gets hostile messages', function () {
   const settled = (id: string) => eventually(async () => expect((await payments.row(id)).status).to.equal('SUCCESS'))
 
   for (const queue of ['payments', 'payments.dead']) {
+    // Promise 48
     it(`makes one dead letter of each hostile message in ${queue}, keeps its connections, and settles payments`, async () => {
       const taken: string[] = []
       for (const [what, properties] of Object.entries(HOSTILE_PROPERTIES)) {
@@ -56,6 +57,7 @@ describe('worker that gets hostile messages', function () {
     })
   }
 
+  // Promise 48
   it('settles or redrives a payment that a message with hostile headers names', async () => {
     const [first, second] = await Promise.all([payments.pending(), payments.pending()])
     const deep = HOSTILE_PROPERTIES['arrays, 6,000 deep'] as Buffer
@@ -69,6 +71,7 @@ describe('worker that gets hostile messages', function () {
     expect(await letters()).to.deep.equal([])
   })
 
+  // Promise 23
   it('stores only the beginning of large bodies, with their sizes', async () => {
     const none = Buffer.from([0, 0])
     const sizes = [20_000_000, 20_000_001, 20_000_002]
@@ -79,6 +82,7 @@ describe('worker that gets hostile messages', function () {
     })
   })
 
+  // Promise 48
   it('consumes the dead letter queue on a separate connection', async () => {
     await eventually(async () => {
       const at = encodeURIComponent(vhost.name)

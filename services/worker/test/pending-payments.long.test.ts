@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { createTestWorker, publish, startHttpWorker } from './test-worker.ts'
 
 describe('worker process with a pending payment', () => {
+  // Promise 40
   it('parks a payment that is pending for longer than PROVIDER_PENDING_MAX_MS', async () => {
     const [payments, vhost, server] = await Promise.all([createTestWorker(2), createTestVhost(), startScriptedServer()])
     server.script = answer(202, { status: 'pending' })

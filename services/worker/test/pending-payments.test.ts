@@ -59,6 +59,7 @@ describe('worker with pending payments', () => {
     })()
   }
 
+  // Promise 40
   it('settles other payments at once while twelve are pending, and those when the provider decides', async () => {
     const over = new AbortController()
     // Fewer slots than pending payments: these must hold no slot.
@@ -126,6 +127,7 @@ describe('worker with pending payments', () => {
     expect(server.seen.map(({ method }) => method)).to.deep.equal(['POST', 'GET', 'GET', 'GET'])
   })
 
+  // Promise 40
   it('parks a payment by a pending answer after the limit, and looks it up after a requeue before it parks it again', async () => {
     const handle = createWorker({ pendingMaxMs: 60_000 })
     const id = await payments.pending()
@@ -162,6 +164,7 @@ describe('worker with pending payments', () => {
     expect(asked.get(id)?.map(({ method }) => method)).to.deep.equal(['GET', 'GET'])
   })
 
+  // Promise 40
   it('does not park a pending payment when ten of twenty look-ups got no answer', async () => {
     const handle = createWorker({ failuresMax: 1_000 })
     const id = await payments.pending()

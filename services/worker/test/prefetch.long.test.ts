@@ -6,6 +6,7 @@ import { createTestWorker, publish, startHttpWorker } from './test-worker.ts'
 const APPROVED = answer(200, { status: 'approved' })
 
 describe('worker with WORKER_PREFETCH=1', () => {
+  // Promise 23
   it('charges one payment at a time, in the order of the deliveries', async () => {
     const [payments, vhost, server] = await Promise.all([createTestWorker(2), createTestVhost(), startScriptedServer()])
     const published = Promise.withResolvers<void>()

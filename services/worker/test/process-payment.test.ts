@@ -100,6 +100,7 @@ describe('processPayment', () => {
     expect(payments.lines.at(-1)?.message).to.equal(`Skipping payment ${id} (already SUCCESS)`)
   })
 
+  // Promise 15
   it('charges once for twenty deliveries at the same time, and reschedules the other nineteen', async () => {
     const id = await payments.pending()
     const answer = Promise.withResolvers<ProviderAnswer>()
@@ -117,6 +118,7 @@ describe('processPayment', () => {
     expect((await outbox('outbox_scheduled', id))[0]).to.include({ topic: 'payment.retry', mandatory: true })
   })
 
+  // Promise 17
   it('schedules a retry after an unknown answer, and parks the payment after the last attempt', async () => {
     const id = await payments.pending()
     const unknown = async (): Promise<ProviderAnswer> => ({ outcome: 'unknown', reason: 'HTTP 503' })
@@ -178,6 +180,7 @@ describe('processPayment', () => {
     })
   }
 
+  // Promise 17
   it('parks a payment whose last claim expired without an answer', async () => {
     const id = await payments.pending()
     await payments.db
@@ -191,6 +194,7 @@ describe('processPayment', () => {
     expect(letters).to.deep.equal([{ attempts: 3 }])
   })
 
+  // Promise 17
   it('parks an exhausted payment once, and logs that once, when ten deliveries of it are processed at the same time', async () => {
     const id = await payments.pending()
     await payments.set(id, `claim_token = '${randomUUID()}', lease_until = now(), attempts = 2`)
@@ -212,6 +216,7 @@ describe('processPayment', () => {
     expect(await outbox('dead_letters', id)).to.have.length(1)
   })
 
+  // Promise 16
   it('does not overwrite the settlement of another worker after its own lease has ended', async () => {
     const id = await payments.pending()
     const slow = Promise.withResolvers<ProviderAnswer>()

@@ -19,6 +19,7 @@ describe('worker process', function () {
     await payments.drop()
   })
 
+  // Promise 60
   it('is not ready before RabbitMQ accepts its queues, and logs what RabbitMQ refuses', async () => {
     const other = { durable: true, arguments: { 'x-queue-type': 'quorum' } }
     await vhost.management.request('PUT', `/queues/${vhost.name}/payments`, other)

@@ -76,6 +76,7 @@ describe('reconciler', () => {
     expect(await dueInMs(id)).to.be.closeTo(60_000, 10_000)
   })
 
+  // Promise 13
   it('does not redrive parked or settled payments', async () => {
     const [parked = '', settled = ''] = await overdue(2)
     await payments.db.transaction().execute((tx) => parkPayment(tx, parked, 0))
@@ -93,6 +94,7 @@ describe('reconciler', () => {
     expect(await outbox()).to.deep.equal([])
   })
 
+  // Promise 13
   it('appends one message per due redrive when several workers reconcile at the same time', async () => {
     const ids = await overdue(250)
     for (let round = 0; round < 5; round += 1) {
@@ -133,6 +135,7 @@ describe('reconciler', () => {
     })
   }
 
+  // Promise 13
   it('stops redriving while a message of a payment waits for a full queue, but not for messages of other topics', async () => {
     await overdue(1)
     await reconcile()
@@ -150,6 +153,7 @@ describe('reconciler', () => {
     expect(await reconcile()).to.deep.equal({ ...NOTHING, redriven: 2 })
   })
 
+  // Promise 13
   it('stops redriving while deliveries wait for the provider, logs that once, and continues when none waits', async () => {
     const ids = await overdue(2)
     waiting = 7

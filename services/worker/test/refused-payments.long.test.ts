@@ -92,6 +92,7 @@ describe('worker with payments that the provider refuses', () => {
   const p99 = (durations: readonly number[]) =>
     defined(durations.toSorted((a, b) => a - b)[Math.floor(durations.length * 0.99)], 'duration')
 
+  // Promise 38
   it('parks twenty payments after three refusals each, and does not slow good payments down', async () => {
     const alone = createStream()
     await eventually(() => expect(alone.handled.length).to.be.at.least(150))
@@ -120,6 +121,7 @@ describe('worker with payments that the provider refuses', () => {
     expect(together, 'p99 in ms').to.be.below(before + OPEN_MS / 5)
   }).timeout(180_000)
 
+  // Promise 39
   it('parks no payment while the provider refuses all: it stops claiming, and settles all when the provider accepts again', async () => {
     handle = createWorker({ openMs: 500 })
     const ids = await createMany(10)

@@ -33,6 +33,7 @@ describe('retryWhileUnavailable', () => {
       expect(await attempt(times(10, code), { tookMs: 5_000 })).to.deep.equal({ attempts: 11, outcome: 'done' })
   })
 
+  // Promise 41
   it('gives up at the third error that the row itself may have caused', async () => {
     expect(await attempt(times(2, 'XX000'))).to.deep.equal({ attempts: 3, outcome: 'done' })
     expect(await attempt(times(9, 'XX001'))).to.deep.equal({ attempts: 3, outcome: 'error XX001' })
@@ -44,6 +45,7 @@ describe('retryWhileUnavailable', () => {
     expect(await attempt(times(9, '23514'))).to.deep.equal({ attempts: 1, outcome: 'error 23514' })
   })
 
+  // Promise 43
   it('gives up when another session has locked the row for more than a minute', async () => {
     expect(await attempt(times(20, '55P03'), { tookMs: 2_000 })).to.deep.equal({ attempts: 21, outcome: 'done' })
     expect(await attempt(times(99, '55P03'), { tookMs: 2_000 })).to.deep.equal({ attempts: 32, outcome: 'error 55P03' })

@@ -41,6 +41,7 @@ describe('settings of the worker', () => {
     expect(() => workerConfig({ PROVIDER: 'http', PROVIDER_PENDING_MAX_MS: '5' })).to.throw('PROVIDER_URL: is needed')
   })
 
+  // Promise 54
   it('have no default provider with APP_ENV=production, so that chance settles no real payment', () => {
     const line = (env: Record<string, string>) => {
       try {
@@ -65,6 +66,7 @@ describe('settings of the worker', () => {
     expect(line({ PROVIDER: 'http', PROVIDER_URL: 'https://pay.internal/' })).to.deep.equal([])
   })
 
+  // Promise 54
   it('refuse the simulated provider in production if PROVIDER_URL is set', () => {
     const chance = { APP_ENV: 'production', PROVIDER: 'simulated', SANDBOX: 'yes' }
     const url = { PROVIDER_URL: 'https://pay.internal/' }
@@ -72,6 +74,7 @@ describe('settings of the worker', () => {
     expect(workerConfig({ ...chance, ...url, APP_ENV: 'staging' }).provider.kind).to.equal('simulated')
   })
 
+  // Promise 54
   it('refuse another spelling of APP_ENV=production', () => {
     for (const APP_ENV of ['prod', 'Production', ' production', '"production"', 'production '])
       expect(() => workerConfig({ APP_ENV }), APP_ENV).to.throw('APP_ENV: must be spelt production')

@@ -34,6 +34,7 @@ describe('handler of several deliveries of one payment at the same time', () => 
   const charged = (times: number) => eventually(() => expect(charges).to.have.length(times))
   const scheduled = () => payments.db.selectFrom('outbox_scheduled').select('id').where('key', '=', id).execute()
 
+  // Promise 15
   it('claims and charges once, and acknowledges all deliveries', async () => {
     const handled = handleMany(20)
     await charged(1)

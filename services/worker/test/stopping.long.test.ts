@@ -16,6 +16,7 @@ describe('worker process that gets SIGTERM during a charge', () => {
     await payments.drop()
   })
 
+  // Promise 24
   it('waits for the answer to a charge, settles the payment, and exits with 0 after SIGTERM', async () => {
     const server = await startScriptedServer()
     cleanUps.push(server.close)

@@ -20,6 +20,7 @@ describe('time limit', () => {
     })
   }
 
+  // Promise 15
   it('uses both clocks of the process', () => {
     expect(createTimeLimit(60_000).passed()).to.equal(false)
     for (const clock of [performance, Date]) {

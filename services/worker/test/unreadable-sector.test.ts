@@ -26,6 +26,7 @@ describe('worker with a payment whose page the disk cannot read (58030)', () => 
   })
   afterEach(() => payments.drop())
 
+  // Promise 41
   it('rejects a payment that the disk cannot read, and settles the others of its batch', async () => {
     const handler = createWorker()
     const settlements = [bad, ...sound].map((id) => handler.handle(delivery(id)))
@@ -44,6 +45,7 @@ describe('worker with a payment whose page the disk cannot read (58030)', () => 
     expect(await redriven()).to.deep.equal(sound.toSorted())
   })
 
+  // Promise 42
   it('finds the payment that the disk cannot read among payments that were claimed in the same statement', async () => {
     const { db, logger } = payments
     const claims = [bad, ...sound].map((id) => ({ id, token: randomUUID() }))
@@ -58,6 +60,7 @@ describe('worker with a payment whose page the disk cannot read (58030)', () => 
     })
   })
 
+  // Promise 41
   it('makes a dead letter of a redriven payment whose row can be read but not written', async () => {
     await whileReadable(() => payments.set(bad, 'redrives = 1'))
     expect(await createDeadDeliveryHandler(payments).handle(delivery(bad))).to.equal('ack')

@@ -29,6 +29,7 @@ describe('POST /payments', () => {
     })
   }
 
+  // Promise 50
   it('answers 409 to the reference of a pruned payment, naming the payment that GET does not find', async () => {
     const reference = newReference()
     const { id } = (await post(api, bodyWith({ reference }))).body
@@ -48,6 +49,7 @@ describe('POST /payments', () => {
     expect(other.body).to.deep.include({ payment_id: id, mismatch: ['amount'] })
   })
 
+  // Promise 4
   it('stores the payment, its event and its message, with the id of the request', async () => {
     const reference = newReference()
     const response = await api.agent
@@ -79,6 +81,7 @@ describe('POST /payments', () => {
 
   const SAME = ['100.50', '100.5', '"100.500"', '1005e-1']
   for (const amount of SAME) {
+    // Promise 32
     it(`answers 409 duplicate-reference with the id of the stored payment to ${amount} if 100.50 is stored`, async () => {
       const reference = newReference()
       const first = await post(api, bodyWith({ reference }))
@@ -97,6 +100,7 @@ describe('POST /payments', () => {
     ['another amount and currency', { amount: '999.99', currency: 'ETB' }, ['amount', 'currency']],
   ]
   for (const [name, other, mismatch] of DIFFERENT) {
+    // Promise 32
     it(`answers 409 reference-mismatch, without stored values, to a stored reference with ${name}`, async () => {
       const reference = newReference()
       const first = await post(api, bodyWith({ reference, amount: '8765.43' }))
@@ -109,6 +113,7 @@ describe('POST /payments', () => {
     })
   }
 
+  // Promise 32
   it('stores one of 50 concurrent payments with one reference and 25 amounts, and compares the others with it', async () => {
     const reference = newReference()
     const bodies = Array.from({ length: 25 }, (_, i) => bodyWith({ reference, amount: `${i + 1}` }))
@@ -138,6 +143,7 @@ describe('POST /payments', () => {
     expect((await waiting).status).to.be.oneOf([201, 503])
   })
 
+  // Promise 3
   it('stores a payment that 50 requests send at the same time once: one gets 201, 49 get 409 naming it', async () => {
     const body = bodyWith()
     const before = await stored(api)
@@ -165,6 +171,7 @@ describe('POST /payments', () => {
     ['"9999999999999.99"', '999999999999999', '9999999999999.99'],
   ]
   for (const [amount, minor, shown] of ACCEPTED) {
+    // Promise 5
     it(`stores the amount ${amount} as ${minor} minor units, and shows ${shown}`, async () => {
       const response = await post(api, bodyWith({ amount }))
       expect(response.status, response.text).to.equal(201)

@@ -125,6 +125,7 @@ describe('circuit breaker of a provider that refuses payments', () => {
     expect(lines.at(-1)?.fields.wait_ms).to.equal(OPEN_MS / 50)
   })
 
+  // Promise 38
   it('admits a good payment as soon as the hundred bad payments before it have probed', async () => {
     for (let refusals = 0; refusals < 3; refusals += 1) await attempt(REFUSED)
     const good = newPayment()

@@ -115,6 +115,7 @@ describe('circuit breaker', () => {
     for (const permit of admitted().slice(1)) expect(await use(permit)).to.deep.equal(DECLINED)
   })
 
+  // Promise 19
   it('lets another payment probe when the first one does not reach the provider', async () => {
     breaker = create({ charge: () => charge() }, { probeClaimMs: 50 })
     await open()

@@ -32,6 +32,7 @@ describe('HTTP provider', () => {
   }
   const methods = () => server.seen.map(({ method }) => method)
 
+  // Promise 18
   it('sends one POST with the payment, and with its id as idempotency key', async () => {
     expect(await charge(answer(200, APPROVED))).to.deep.equal({ outcome: 'approved' })
     expect(server.seen).to.have.length(1)
@@ -67,6 +68,7 @@ describe('HTTP provider', () => {
       expect(methods()).to.deep.equal([...before, 'POST'])
     }
 
+    // Promise 15
     it('sends no charge after a freeze between connecting and writing', async () => {
       const charging = charge(answer(200, APPROVED), { leaseEnd: leaseEnd() })
       freezer.freezeNext()
@@ -74,6 +76,7 @@ describe('HTTP provider', () => {
       await expectSent()
     })
 
+    // Promise 15
     it('sends no charge after a freeze that followed the answer to a look-up', async () => {
       const script: Script = (request, response) => {
         freezer.freezeNext()
@@ -85,6 +88,7 @@ describe('HTTP provider', () => {
   })
 
   describe('after an attempt without an answer', () => {
+    // Promise 18
     it('looks the charge up after an attempt without an answer, and takes the result that it finds', async () => {
       const declined = { status: 'declined', failure_code: 'expired_card' }
       expect(await charge(answer(200, declined), { attempts: 1 })).to.deep.equal({
@@ -122,11 +126,13 @@ describe('HTTP provider', () => {
   })
 
   describe('after a pending answer, with no counted attempts', () => {
+    // Promise 18
     it('looks the charge up after a pending answer, and may find it still pending', async () => {
       expect(await charge(answer(202), { pending: true })).to.deep.equal({ outcome: 'pending' })
       expect(methods()).to.deep.equal(['GET'])
     })
 
+    // Promise 18
     it('charges again under the same key when the provider has lost a pending charge', async () => {
       const script: Script = (request, response) =>
         request.method === 'GET' ? answer(404)(request, response) : answer(201, APPROVED)(request, response)
@@ -146,6 +152,7 @@ describe('HTTP provider', () => {
     for (const status of [
       304, 301, 302, 303, 307, 308, 405, 407, 408, 409, 410, 418, 421, 425, 429, 451, 500, 501, 502, 503, 504, 599,
     ]) {
+      // Promise 17
       it(`reads ${status} as unknown, after one request`, async () => {
         const location = { location: `${server.url}/elsewhere` }
         expect(await charge(answer(status, APPROVED, location))).to.include({ outcome: 'unknown' })

@@ -67,6 +67,7 @@ describe('worker with a provider behind HTTPS', () => {
     expect(all()).not.to.include(TOKEN)
   }).timeout(180_000)
 
+  // Promise 17
   it('sends nothing to a provider with an untrusted certificate, schedules a retry, and logs the reason', async () => {
     const id = await createAndPublish({})
     const line = await worker.logged('provider gave no answer, the payment is tried again', PATIENTLY)

@@ -43,6 +43,7 @@ describe('worker whose provider is away', () => {
       (row) => row.attempts > 0 || row.claim_token,
     )
 
+  // Promise 19
   it('claims no further payments, stops within 5 s of SIGTERM, and leaves them to the next worker', async () => {
     server.script = answer(503)
     await startWorker()

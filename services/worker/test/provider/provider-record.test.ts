@@ -48,6 +48,7 @@ describe('provider record', () => {
     expect(record.note(REJECTED, 'a')).to.equal('refusing')
   })
 
+  // Promise 39
   it('reports for 30 s that another payment was answered, and never counts the payment itself', () => {
     expect(record.othersAnswered('bad')).to.equal(false)
     record.note(APPROVED, 'good')

@@ -58,6 +58,7 @@ describe('attempt to charge', () => {
     })
   })
 
+  // Promise 15
   it('gives the provider a deadline that has passed once the lease has ended', async () => {
     const passed: boolean[] = []
     const looking: Provider = {
@@ -84,6 +85,7 @@ describe('attempt to charge', () => {
     expect(seen).to.deep.equal([earlier])
   })
 
+  // Promise 17
   it('answers unknown when the provider throws synchronously', async () => {
     const throwing = {
       charge() {

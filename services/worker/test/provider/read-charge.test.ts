@@ -27,6 +27,7 @@ describe('readCharge', () => {
     ['422 with the status approved', 422, { status: 'approved' }],
     ['422 with the status pending', 422, { status: 'pending' }],
   ] as const) {
+    // Promise 17
     it(`reads ${what} as a refusal of this payment`, () => {
       expect(read(status, body)).to.deep.equal({ outcome: 'refused', reason: `HTTP ${status}` })
     })
