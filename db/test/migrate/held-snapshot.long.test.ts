@@ -8,11 +8,11 @@ import { createFormerDatabase, logger, migrateAll, migrateUpTo } from './former-
 const HELD_MS = 30_000
 
 describe('migrate', () => {
+  // Promise 62
   for (const [what, statement] of [
     ['another table', 'select 1 from merchants'],
     ['payments', 'select 1 from payments'],
   ] as const)
-    // Promise 62
     it(`waits while a report holds a snapshot of ${what} for 30 s, and ends neither the report nor a payment`, async () => {
       const database = await createFormerDatabase()
       // The api below uses the insert of this version, which reads pruned_references.

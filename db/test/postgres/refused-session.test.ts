@@ -15,11 +15,11 @@ const refusal = message('E', Buffer.from('SFATAL\0CXX000\0Mno such tenant\0\0'))
 const ready = Buffer.concat([message('R', Buffer.alloc(4)), message('Z', Buffer.from('I'))])
 
 describe('session that a pooler ends with an internal error', () => {
+  // Promise 41
   for (const [when, answers] of [
     ['at its start', [refusal]],
     ['at its first statement', [ready, refusal]],
   ] as const)
-    // Promise 41
     it(`db: counts an internal error of a pooler ${when} as an unavailable database, not as a damaged row`, async () => {
       const pooler = createServer((socket) => {
         const left = [...answers]

@@ -21,7 +21,10 @@ describe('docs/guarantees.md', () => {
     const comments = tests.map(({ file }) => file)
     for (const file of new Set(comments)) {
       const written = readFileSync(join(REPOSITORY, file), 'utf8').match(/\/\/ Promises? \d/g) ?? []
-      expect(comments.filter((other) => other === file), file).to.have.length(written.length)
+      expect(
+        comments.filter((other) => other === file),
+        file,
+      ).to.have.length(written.length)
     }
   })
 

@@ -52,8 +52,8 @@ describe('services behind PgBouncer', () => {
     await pipeline.stop()
   }).timeout(300_000)
 
+  // Promise 58
   for (const role of ['api', 'relay', 'worker'] as const)
-    // Promise 58
     it(`${role}: refuses to start through PgBouncer in transaction mode, with one line that names the remedy`, async () => {
       pgbouncer = await startPgbouncer(database.url, { poolMode: 'transaction' })
       const service: ServiceProcess = startService(role, {

@@ -65,8 +65,8 @@ describe('relay with a slow or unreadable lane', () => {
   }).timeout(240_000)
 
   // In this order: a damaged page, a page that the disk cannot read, a message that cannot be rendered.
+  // Promise 36
   for (const code of ['XX001', '58030', '22P02'])
-    // Promise 36
     it(`publishes from all other lanes when PostgreSQL cannot read a message of one lane (${code}), and names it in the log`, () =>
       isPassedBy(code)).timeout(180_000)
 

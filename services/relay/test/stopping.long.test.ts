@@ -16,8 +16,8 @@ describe('relay process that gets a stop signal', () => {
   })
 
   // The time of the signal decides which query waits for an answer: of a pass, the backlog watch or the listener.
+  // Promise 24
   for (const silentMs of [200, 3_000, 6_000])
-    // Promise 24
     it(`relay: ends cleanly when PostgreSQL has been silent for ${silentMs} ms`, async () => {
       const relay = rig.start({ DATABASE_URL: proxy.url })
       await relay.logged('ready', PATIENTLY)

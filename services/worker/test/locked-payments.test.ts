@@ -12,8 +12,8 @@ describe('worker with payments that another session has locked', () => {
   })
   afterEach(() => payments.drop())
 
+  // Promise 43
   for (const when of ['claim', 'settlement'] as const)
-    // Promise 43
     it(`does not delay other payments of a batch when some are locked before their ${when}`, async () => {
       const locked = await Promise.all(Array.from({ length: LOCKED }, () => payments.pending()))
       const others = await Promise.all(Array.from({ length: LOCKED }, () => payments.pending()))
