@@ -86,8 +86,8 @@ describe('one-trip driver on a connection that ends', () => {
       }),
   }
 
+  // Promise 4
   for (const [kind, transaction] of Object.entries(transactions))
-    // Promise 4
     for (const direction of ['toServer', 'toClient'] as const)
       it(`stores all of a transaction ${kind}, or nothing, after a cut (${direction})`, async () => {
         const count = () => query(database.url, `select count(*)::int as count from things where run = ${run}`)

@@ -13,7 +13,8 @@ export interface PromiseTest {
   readonly title: string
 }
 
-const COMMENT = /^ *\/\/ Promises? (\d+(?:, \d+)*)\n *(?:describe|it)\(\s*(['"`])((?:\\.|(?!\2)[\s\S])*)\2/gm
+const COMMENT =
+  /^ *\/\/ Promises? (\d+(?:, \d+)*)\n(?: *for \([\s\S]*?\)(?: \{)?\n)* *(?:describe|it)\(\s*(['"`])((?:\\.|(?!\2)[\s\S])*)\2/gm
 
 /** The tests of all promises, by file. */
 export function promiseTests(): PromiseTest[] {

@@ -90,11 +90,9 @@ describe('HTTP provider', () => {
   describe('after an attempt without an answer', () => {
     // Promise 18
     it('looks the charge up after an attempt without an answer, and takes the result that it finds', async () => {
-      const declined = { status: 'declined', failure_code: 'expired_card' }
-      expect(await charge(answer(200, declined), { attempts: 1 })).to.deep.equal({
-        outcome: 'declined',
-        failureCode: 'expired_card',
-      })
+      const declined = answer(200, { status: 'declined', failure_code: 'expired_card' })
+      const result = { outcome: 'declined', failureCode: 'expired_card' }
+      expect(await charge(declined, { attempts: 1 })).to.deep.equal(result)
       expect(server.seen.map(({ method, path }) => `${method} ${path}`)).to.deep.equal([`GET /charges/${ID}`])
     })
 
@@ -237,10 +235,8 @@ describe('HTTP provider', () => {
     expect(await charge(answer(200), { url: 'http://127.0.0.1:1/charges' })).to.have.property('outcome', 'unknown')
     const url = server.url
     await server.close()
-    const gone = await charge(answer(200), { url })
-    expect(gone)
-      .to.have.property('reason')
-      .that.matches(/ECONNREFUSED/)
+    const gone = (await charge(answer(200), { url })) as { reason?: string }
+    expect(gone.reason).to.match(/ECONNREFUSED/)
     server = await startScriptedServer()
   })
 })
