@@ -7,30 +7,28 @@ export interface Running {
   stop(): Promise<unknown>
 }
 
-export interface KeptRunning<Process extends Running> {
+export interface KeptRunning {
   /** Undefined between a death and the next start. */
-  current(): Process | undefined
+  pid(): number | undefined
   stop(): Promise<void>
 }
 
-interface KeepOptions<Process extends Running> {
+interface KeepOptions {
   /** Resolves when the process works. Rejects, and leaves no process, when it dies before that or the signal aborts. */
-  start(signal: AbortSignal): Promise<Process>
+  start(signal: AbortSignal): Promise<Running>
   /** Ends the first attempt to start. */
   signal: AbortSignal
   restartAfterMs: number
   onDied(exit: Exit): void
   onRestartFailed(error: unknown): void
-  onRestarted(process: Process): void
+  onRestarted(process: Running): void
 }
 
 /** Starts a process, and restarts it after each death. Rejects only if the first start fails. */
-export async function keepRunning<Process extends Running>(
-  options: KeepOptions<Process>,
-): Promise<KeptRunning<Process>> {
+export async function keepRunning(options: KeepOptions): Promise<KeptRunning> {
   const { start, signal, restartAfterMs, onDied, onRestartFailed, onRestarted } = options
   const stopping = new AbortController()
-  let current: Process | undefined = await start(signal)
+  let current: Running | undefined = await start(signal)
   const loop = keep()
 
   async function keep(): Promise<void> {
@@ -57,7 +55,7 @@ export async function keepRunning<Process extends Running>(
   }
 
   return {
-    current: () => current,
+    pid: () => current?.pid,
     async stop() {
       stopping.abort()
       await current?.stop()

@@ -34,11 +34,7 @@ export function createSupervisor(printer: LogPrinter, register: Register, onChan
   return {
     onSpawn: (pid: number, role: string) => register.add(role, pid),
     /** Starts a process, and restarts it one second after each death. */
-    supervise: <Process extends Running>(
-      label: string,
-      start: (signal: AbortSignal) => Promise<Process>,
-      signal: AbortSignal,
-    ) =>
+    supervise: (label: string, start: (signal: AbortSignal) => Promise<Running>, signal: AbortSignal) =>
       keepRunning({
         start,
         signal,
@@ -59,21 +55,19 @@ export function createSupervisor(printer: LogPrinter, register: Register, onChan
 }
 
 /**
- * Runs the tasks at the same time. When one fails or the signal aborts, the signal of the others aborts. Rejects with
- * the first error only when all tasks have ended, so that no task is still starting something.
+ * Starts the parts at the same time. When one fails or the signal aborts, the signal of the others aborts. Rejects with
+ * the first error only when no part is still starting and all started ones are stopped.
  */
-export async function allOrNone(tasks: ((signal: AbortSignal) => Promise<void>)[], signal: AbortSignal): Promise<void> {
+export async function startTogether<Parts extends { stop(): Promise<void> }[]>(
+  starts: { [Index in keyof Parts]: (signal: AbortSignal) => Promise<Parts[Index]> },
+  signal: AbortSignal,
+): Promise<Parts> {
   const failed = new AbortController()
   const either = AbortSignal.any([signal, failed.signal])
-  await Promise.allSettled(
-    tasks.map(async (task) => {
-      try {
-        await task(either)
-      } catch (error) {
-        failed.abort(error)
-      }
-    }),
-  )
-  failed.signal.throwIfAborted()
-  signal.throwIfAborted()
+  const starting = starts.map((start) => start(either))
+  for (const part of starting) part.catch((error) => failed.abort(error))
+  const results = await Promise.allSettled(starting)
+  if (!either.aborted) return (await Promise.all(starting)) as Parts
+  await Promise.all(results.map((result) => result.status === 'fulfilled' && result.value.stop()))
+  throw either.reason
 }

@@ -4,72 +4,57 @@ import { defined } from '@cashflow/async'
 import { hostUrls } from '@cashflow/runtime'
 import { choosePort, onPorts } from '../ports.ts'
 import { describeExit, startDaemon } from '../processes/daemon.ts'
+import type { KeptRunning } from '../processes/keep-running.ts'
 import { removePostgresData, startPostgres } from '../servers/postgres.ts'
 import { openClient } from '../servers/postgres-client.ts'
 import { startRabbitmq } from '../servers/rabbitmq.ts'
 import { localUrls } from '../servers/rabbitmq-server.ts'
 import { StartError } from '../start-error.ts'
-import { allOrNone, type StackContext } from './context.ts'
+import { type StackContext, startTogether } from './context.ts'
 
 export type Servers = Awaited<ReturnType<typeof startServers>>
 
-interface Database {
+interface Database extends KeptRunning {
   url: string
-  /** Undefined between a death and the next start, and for a server that was given. */
-  pid(): number | undefined
-  stop(): Promise<void>
 }
 
 interface Broker extends Database {
   managementUrl: string
 }
 
+/** A server that the settings name: this stack neither starts nor stops it. */
+const GIVEN: KeptRunning = { pid: () => undefined, stop: async () => {} }
 const MIGRATION_STOP_PATIENCE_MS = 10_000
 const MANAGEMENT_PORT = 15672
 
 /** Starts the database, migrated, and the broker. Either may be one that the settings name instead. */
 export async function startServers(context: StackContext) {
-  const started: { database?: Database; broker?: Broker } = {}
-  const stop = async () => {
-    await started.broker?.stop()
-    await started.database?.stop()
-  }
-  try {
-    await allOrNone(
-      [
-        async (signal) => {
-          started.database = await startDatabase(context, signal)
-          await migrate(context, started.database.url, signal)
-        },
-        async (signal) => {
-          started.broker = await startBroker(context, signal)
-        },
-      ],
-      context.signal,
-    )
-    const database = defined(started.database, 'database')
-    const broker = defined(started.broker, 'broker')
-    return {
-      urls: { database_url: database.url, rabbitmq_url: broker.url, rabbitmq_management_url: broker.managementUrl },
-      /** The running servers that this stack has started. */
-      pids: () => {
-        const [postgres, rabbitmq] = [database.pid(), broker.pid()]
-        return { ...(postgres && { postgres }), ...(rabbitmq && { rabbitmq }) }
-      },
-      stop,
-    }
-  } catch (error) {
-    await stop()
-    throw error
+  const [database, broker] = await startTogether(
+    [(signal) => startDatabase(context, signal), (signal) => startBroker(context, signal)],
+    context.signal,
+  )
+  return {
+    urls: { database_url: database.url, rabbitmq_url: broker.url, rabbitmq_management_url: broker.managementUrl },
+    /** The running servers that this stack has started. */
+    pids: () => {
+      const [postgres, rabbitmq] = [database.pid(), broker.pid()]
+      return { ...(postgres && { postgres }), ...(rabbitmq && { rabbitmq }) }
+    },
+    async stop() {
+      await broker.stop()
+      await database.stop()
+    },
   }
 }
 
 async function startDatabase(context: StackContext, signal: AbortSignal): Promise<Database> {
   const { stateDir, settings, serverPorts, fresh, say, supervise, onSpawn } = context
-  if (settings.given.databaseUrl) {
-    const hosts = hostUrls(settings.given.databaseUrl).map((url) => decodeURIComponent(new URL(url).host))
+  const { databaseUrl } = settings.given
+  if (databaseUrl) {
+    const hosts = hostUrls(databaseUrl).map((url) => decodeURIComponent(new URL(url).host))
     say(`using the PostgreSQL at ${hosts.join(', ')}, named by DATABASE_URL or DB_HOST`)
-    return { url: settings.given.databaseUrl, pid: () => undefined, stop: async () => {} }
+    await migrate(context, databaseUrl, signal)
+    return { ...GIVEN, url: databaseUrl }
   }
   if (fresh) removePostgresData(stateDir)
   say('starting PostgreSQL')
@@ -81,11 +66,9 @@ async function startDatabase(context: StackContext, signal: AbortSignal): Promis
   try {
     const base = `postgres://postgres:postgres@127.0.0.1:${port}`
     await createDatabase(`${base}/postgres`, settings.databaseName)
-    return {
-      url: `${base}/${encodeURIComponent(settings.databaseName)}`,
-      pid: () => server.current()?.pid,
-      stop: server.stop,
-    }
+    const url = `${base}/${encodeURIComponent(settings.databaseName)}`
+    await migrate(context, url, signal)
+    return { ...server, url }
   } catch (error) {
     await server.stop()
     throw error
@@ -138,17 +121,13 @@ async function startBroker(context: StackContext, signal: AbortSignal): Promise<
     const options = { dir, ports, outlive: true, log: say, onSpawn }
     return supervise('RabbitMQ', (aborted) => startRabbitmq({ ...options, signal: aborted }), signal)
   })
-  return { ...localUrls(ports), pid: () => server.current()?.pid, stop: server.stop }
+  return { ...server, ...localUrls(ports) }
 }
 
 /** Assumes the management API on RabbitMQ's default port, since no setting names it. */
 function givenBroker(url: string, say: (line: string) => void): Broker {
   const { username, password, hostname, host } = new URL(defined(url.split(',')[0], 'URL of the broker'))
   say(`using the RabbitMQ at ${host}, named by RABBITMQ_URL or MQ_HOST`)
-  return {
-    url,
-    managementUrl: `http://${username || 'guest'}:${password || 'guest'}@${hostname}:${MANAGEMENT_PORT}`,
-    pid: () => undefined,
-    stop: async () => {},
-  }
+  const managementUrl = `http://${username || 'guest'}:${password || 'guest'}@${hostname}:${MANAGEMENT_PORT}`
+  return { ...GIVEN, url, managementUrl }
 }

@@ -1,10 +1,10 @@
 import { defined, pause } from '@cashflow/async'
 import { choosePort, freePorts } from '../ports.ts'
 import { describeExit } from '../processes/daemon.ts'
-import type { KeptRunning, Running } from '../processes/keep-running.ts'
+import type { Running } from '../processes/keep-running.ts'
 import { type ServiceCommand, startServiceProcess } from '../processes/service-process.ts'
 import { StartError } from '../start-error.ts'
-import { allOrNone, type ServiceName, type StackContext } from './context.ts'
+import { type ServiceName, type StackContext, startTogether } from './context.ts'
 import type { Servers } from './servers.ts'
 
 interface Planned {
@@ -25,32 +25,24 @@ export async function startServices(context: StackContext, servers: Servers) {
   const { settings, say, printer, supervise, onSpawn, signal } = context
   const ports = await apiPorts(context)
   const planned = plan(context, servers, ports)
-  const kept = new Map<Planned, KeptRunning<Running>>()
-  const stop = async () => {
-    await Promise.all([...kept.values()].map((process) => process.stop()))
-  }
   say(`starting ${planned.map(({ label }) => label).join(', ')}`)
-  try {
-    await allOrNone(
-      planned.map((service) => async (failed) => {
-        const { name, label, command, healthUrl } = service
-        const output = { onLine: (line: string) => printer.print(label, line) }
-        const start = (aborted: AbortSignal) =>
-          startReady({ ...command, name: label, output, onSpawn: (pid) => onSpawn(pid, name) }, healthUrl, aborted)
-        kept.set(service, await supervise(label, start, failed))
-      }),
-      signal,
-    )
-  } catch (error) {
-    await stop()
-    throw error
-  }
+  const kept = await startTogether(
+    planned.map(({ name, label, command, healthUrl }) => (failed: AbortSignal) => {
+      const output = { onLine: (line: string) => printer.print(label, line) }
+      const start = (aborted: AbortSignal) =>
+        startReady({ ...command, name: label, output, onSpawn: (pid) => onSpawn(pid, name) }, healthUrl, aborted)
+      return supervise(label, start, failed)
+    }),
+    signal,
+  )
   const pidsOf = (wanted: ServiceName) =>
-    planned.filter(({ name }) => name === wanted).flatMap((service) => kept.get(service)?.current()?.pid ?? [])
+    kept.flatMap((process, index) => (planned[index]?.name === wanted ? (process.pid() ?? []) : []))
   return {
     apiUrls: ports.map((port) => apiUrl(settings.host, port)),
     pids: () => ({ api: pidsOf('api'), relay: pidsOf('relay'), worker: pidsOf('worker') }),
-    stop,
+    async stop() {
+      await Promise.all(kept.map((process) => process.stop()))
+    },
   }
 }
 

@@ -17,37 +17,31 @@ export async function startStack(options: StackOptions) {
       '--fresh empties the servers that npm start runs, but DATABASE_URL or RABBITMQ_URL names another',
     )
   }
+  await using unfinished = new AsyncDisposableStack()
   const folder = await claimStateFolder(options.stateDir, options.say)
-  const stops = [async () => folder.release()]
-  /** Stops the services first, then the broker, then the database. */
-  const stop = async () => {
-    for (let next = stops.pop(); next; next = stops.pop()) await next()
-  }
-  try {
-    if (portIsGiven && port !== 0 && !(await isPortFree(port)))
-      throw new StartError(`port ${port}, which PORT asks for, is taken, or forbidden for this user`)
-    let onChange = () => {}
-    const supervisor = createSupervisor(options.printer, folder.register, () => onChange())
-    const context = { ...options, ...supervisor }
-    const servers = await startServers(context)
-    stops.push(servers.stop)
-    const services = await startServices(context, servers)
-    stops.push(services.stop)
+  unfinished.defer(folder.release)
+  if (portIsGiven && port !== 0 && !(await isPortFree(port)))
+    throw new StartError(`port ${port}, which PORT asks for, is taken, or forbidden for this user`)
+  let onChange = () => {}
+  const supervisor = createSupervisor(options.printer, folder.register, () => onChange())
+  const context = { ...options, ...supervisor }
+  const servers = await startServers(context)
+  unfinished.defer(servers.stop)
+  const services = await startServices(context, servers)
+  unfinished.defer(services.stop)
 
-    /** The content of stack.json. */
-    const file = (): StackFile => ({
-      api: services.apiUrls,
-      ...servers.urls,
-      processes: { ...servers.pids(), ...services.pids() },
-    })
-    onChange = () => folder.writeStackFile(file())
-    onChange()
-    stops.push(async () => {
-      onChange = () => {}
-    })
-    return { file, stop }
-  } catch (error) {
-    await stop()
-    throw error
-  }
+  /** The content of stack.json. */
+  const file = (): StackFile => ({
+    api: services.apiUrls,
+    ...servers.urls,
+    processes: { ...servers.pids(), ...services.pids() },
+  })
+  onChange = () => folder.writeStackFile(file())
+  onChange()
+  unfinished.defer(() => {
+    onChange = () => {}
+  })
+  const stack = unfinished.move()
+  /** Stops the services first, then the broker, then the database. */
+  return { file, stop: () => stack.disposeAsync() }
 }

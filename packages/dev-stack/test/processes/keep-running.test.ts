@@ -29,17 +29,18 @@ describe('keepRunning', () => {
   }
 
   it('restarts the process after each death, also after failed restarts', async () => {
-    const processes = [fakeProcess(1), 'too early', 'still too early', fakeProcess(2), fakeProcess(3)]
+    const [first, second, third] = [fakeProcess(1), fakeProcess(2), fakeProcess(3)]
+    const starts = [first, 'too early', 'still too early', second, third]
     const { kept, events } = keep(async () => {
-      const next = processes.shift()
+      const next = starts.shift()
       if (typeof next !== 'object') throw new Error(next ?? 'none left')
       return next
     })
     const process = await kept
-    process.current()?.die('SIGKILL')
-    await eventually(() => expect(process.current()?.pid).to.equal(2))
-    process.current()?.die('SIGSEGV')
-    await eventually(() => expect(process.current()?.pid).to.equal(3))
+    first.die('SIGKILL')
+    await eventually(() => expect(process.pid()).to.equal(2))
+    second.die('SIGSEGV')
+    await eventually(() => expect(process.pid()).to.equal(3))
     await process.stop()
     expect(events).to.deep.equal([
       'died SIGKILL',
@@ -58,11 +59,12 @@ describe('keepRunning', () => {
 
   it('starts no process after stop, and stops one that becomes ready during stop', async () => {
     const late = Promise.withResolvers<ReturnType<typeof fakeProcess>>()
-    const starts = [Promise.resolve(fakeProcess(1)), late.promise]
+    const first = fakeProcess(1)
+    const starts = [Promise.resolve(first), late.promise]
     let started = 0
     const { kept } = keep(() => starts[started++] ?? Promise.reject(new Error('a third start')))
     const process = await kept
-    process.current()?.die('SIGKILL')
+    first.die('SIGKILL')
     await eventually(() => expect(started).to.equal(2))
     const stopped = process.stop()
     const second = fakeProcess(2)
