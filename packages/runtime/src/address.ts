@@ -55,7 +55,6 @@ export function parseAddress(text: string, schemes: readonly string[]): Address 
   }
 }
 
-/** @throws AddressError */
 function decode(text: string): string {
   try {
     return decodeURIComponent(text)
@@ -114,7 +113,6 @@ function hostName(text: string): string {
   return name
 }
 
-/** @throws AddressError */
 function portNumber(text: string): string {
   if (!isPort(text)) throw new AddressError(PORTS)
   return text

@@ -1,13 +1,6 @@
 import type { LogFields, Logger } from './logger.ts'
 
-export interface Condition {
-  /** Logs that the condition holds: the first time, then at most once in `everyMs`. */
-  holds(fields?: LogFields): void
-  /** Logs that the condition has ended, if the log shows that it held. */
-  isOver(fields?: LogFields): void
-}
-
-export interface ConditionOptions {
+interface ConditionOptions {
   /** The line while the condition holds. */
   message: string
   /** The line when the condition has ended, at level info, with `lasted_ms`. */
@@ -23,13 +16,14 @@ export interface ConditionOptions {
 export function createCondition(
   logger: Logger,
   { message, over, level = 'warn', everyMs = 60_000, now = () => performance.now() }: ConditionOptions,
-): Condition {
+) {
   let since: number | undefined
   let isLogged = false
   // Kept after the end: a condition that begins and ends often is not logged more often.
   let loggedAt = Number.NEGATIVE_INFINITY
   return {
-    holds(fields = {}) {
+    /** Logs that the condition holds: the first time, then at most once in `everyMs`. */
+    holds(fields: LogFields = {}): void {
       const at = now()
       since ??= at
       if (at - loggedAt < everyMs) return
@@ -37,7 +31,8 @@ export function createCondition(
       isLogged = true
       logger[level](message, fields)
     },
-    isOver(fields = {}) {
+    /** Logs that the condition has ended, if the log shows that it held. */
+    isOver(fields: LogFields = {}): void {
       if (since !== undefined && isLogged) logger.info(over, { ...fields, lasted_ms: Math.round(now() - since) })
       since = undefined
       isLogged = false

@@ -98,23 +98,14 @@ export function readEnvFile(file: string): NodeJS.Dict<string> {
 }
 
 function readText(file: string): string {
-  const bytes = readBytes(file)
   try {
     // TextDecoder drops a byte order mark.
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-    if (!text.includes('\0')) return text
-  } catch {
-    // The same error as for a NUL, which is half of a UTF-16 character.
-  }
-  throw new ConfigError([`${file}: must be a text in UTF-8`])
-}
-
-function readBytes(file: string): Uint8Array {
-  try {
-    return readFileSync(file)
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file))
+    if (!text.includes('\0')) return text // A NUL is half of a UTF-16 character.
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') return new Uint8Array()
-    throw new ConfigError([`${file}: cannot be read: ${code}`])
+    if (code === 'ENOENT') return ''
+    if (code !== 'ERR_ENCODING_INVALID_ENCODED_DATA') throw new ConfigError([`${file}: cannot be read: ${code}`])
   }
+  throw new ConfigError([`${file}: must be a text in UTF-8`])
 }

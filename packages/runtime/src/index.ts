@@ -1,5 +1,5 @@
 export { randomUUIDv7 as uuidv7 } from 'node:crypto'
-export { type Condition, createCondition } from './condition.ts'
+export { createCondition } from './condition.ts'
 export { hostUrls } from './database-url.ts'
 export { ConfigError, type Env, integer, isProduction, loadConfig, parseEnv } from './env.ts'
 export { backgroundComponent, type Component, failureFields, runUntilSignal } from './lifecycle.ts'
