@@ -1,7 +1,7 @@
 import { discard, requeue, settleByHand } from '@cashflow/db'
 import { isUuid, type Outcome } from '@cashflow/domain'
 import { listDeadLetters } from '@cashflow/outbox'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Act, print } from './run-command.ts'
 
 const LIST_MAX = 1_000
@@ -15,12 +15,12 @@ Give exactly one of --success and --failed. A payment that is settled, or that a
 In a checkout: npm run settle -- <payment id> … With Compose: docker compose run --rm migrate settle <payment id> …`
 
 /**
- * Creates the parser of the command line `cashflow`.
+ * Adds the commands of `cashflow` to a parser. They inherit its settings.
  *
  * @param choose called with the act that the arguments name
  */
-export function createProgram(choose: (act: Act) => void): Command {
-  const program = new Command('cashflow').description("Cashflow's command for operators").showHelpAfterError()
+export function addCommands(program: Command, choose: (act: Act) => void): void {
+  program.name('cashflow').description("Cashflow's command for operators").showHelpAfterError()
   const dead = program.command('dead').description('dead letters: payments and messages that need an operator')
   dead.addHelpText('afterAll', DEAD_HELP)
   dead
@@ -55,7 +55,6 @@ export function createProgram(choose: (act: Act) => void): Command {
       if (!options.success && !options.failed) command.error('error: give --success or --failed')
       choose((db) => settleByHand(db, { paymentId: id, outcome: outcomeOf(options), reason: options.reason }))
     })
-  return program
 }
 
 const list: Act = async (db) => {

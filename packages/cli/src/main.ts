@@ -1,5 +1,5 @@
 #!/usr/bin/env -S node --enable-source-maps
-import { createProgram } from './commands.ts'
+import { addCommands } from './commands.ts'
 import { runCommand } from './run-command.ts'
 
-await runCommand(createProgram)
+await runCommand(addCommands)

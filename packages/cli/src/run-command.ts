@@ -16,7 +16,7 @@ import {
   parseEnv,
   redactedErrorMessage,
 } from '@cashflow/runtime'
-import { type Command, CommanderError } from 'commander'
+import { Command, CommanderError } from 'commander'
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
 
@@ -40,15 +40,17 @@ export function print(line: string): Promise<void> {
   })
 }
 
+type AddCommands = (program: Command, choose: (act: Act) => void) => void
+
 /**
  * Runs the command of the process's arguments. Exit codes: 0 done; 1 refused or failed; 2 wrong arguments.
  *
- * @param createProgram calls `choose` with the act that the arguments name
+ * @param addCommands calls `choose` with the act that the arguments name
  */
-export async function runCommand(createProgram: (choose: (act: Act) => void) => Command): Promise<void> {
+export async function runCommand(addCommands: AddCommands): Promise<void> {
   outliveOutput()
   try {
-    const act = await readArguments(createProgram)
+    const act = await readArguments(addCommands)
     if (act) await runAct(act)
   } catch (error) {
     if (!(error instanceof ReaderGoneError)) fail(1, explainFailure(error))
@@ -56,14 +58,13 @@ export async function runCommand(createProgram: (choose: (act: Act) => void) => 
 }
 
 /** Returns undefined if there is nothing to do: help was printed, or the arguments are wrong. */
-async function readArguments(createProgram: (choose: (act: Act) => void) => Command): Promise<Act | undefined> {
+async function readArguments(addCommands: AddCommands): Promise<Act | undefined> {
   let chosen: Act | undefined
   const help: string[] = []
-  const program = createProgram((act) => {
+  const program = new Command().exitOverride().configureOutput({ writeOut: (text) => help.push(text) })
+  addCommands(program, (act) => {
     chosen = act
   })
-  for (const command of [program, ...allCommandsOf(program)])
-    command.exitOverride().configureOutput({ writeOut: (text) => help.push(text) })
   try {
     program.parse()
   } catch (error) {
@@ -72,10 +73,6 @@ async function readArguments(createProgram: (choose: (act: Act) => void) => Comm
     else process.exitCode = 2
   }
   return chosen
-}
-
-function allCommandsOf(command: Command): Command[] {
-  return command.commands.flatMap((child) => [child, ...allCommandsOf(child)])
 }
 
 async function runAct(act: Act): Promise<void> {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import type { CommanderError } from 'commander'
-import { createProgram } from '../src/commands.ts'
+import { Command, type CommanderError } from 'commander'
+import { addCommands } from '../src/commands.ts'
 import type { Act } from '../src/run-command.ts'
 
 const ID = '0197f3c0-0000-7000-8000-0123456789ab'
@@ -8,14 +8,10 @@ const ID = '0197f3c0-0000-7000-8000-0123456789ab'
 /** Returns the act that the arguments name. Wrong arguments throw a CommanderError. */
 function parse(args: readonly string[]): Act | undefined {
   let chosen: Act | undefined
-  const program = createProgram((act) => {
+  const program = new Command().exitOverride().configureOutput({ writeErr: () => {} })
+  addCommands(program, (act) => {
     chosen = act
   })
-  const quieten = (command: typeof program) => {
-    command.exitOverride().configureOutput({ writeErr: () => {} })
-    for (const child of command.commands) quieten(child)
-  }
-  quieten(program)
   program.parse(args, { from: 'user' })
   return chosen
 }
