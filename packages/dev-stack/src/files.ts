@@ -8,6 +8,16 @@ export function writeFileAtomically(file: string, content: string): void {
   renameSync(partial, file)
 }
 
+/** Returns undefined if there is no such file. */
+export function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return undefined
+  }
+}
+
 /** Returns a function that reads what is appended to a log file from now on. The file may hold an earlier process's log. */
 export function appendedTo(file: string): () => string {
   const from = statSync(file, { throwIfNoEntry: false })?.size ?? 0
@@ -24,12 +34,13 @@ export function privateFolder(folder: string): string {
   return folder
 }
 
-export function findOnPath(program: string): string | undefined {
+/** Finds a program on the PATH, or else in the other folders. */
+export function findOnPath(program: string, otherFolders: readonly string[] = []): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
-  return folders.map((folder) => join(folder, program)).find(isExecutable)
+  return [...folders, ...otherFolders].map((folder) => join(folder, program)).find(isExecutable)
 }
 
-export function isExecutable(file: string): boolean {
+function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK)
     return true

@@ -1,7 +1,7 @@
 export { parseCommandLine, parseNumber, UsageError } from './command-line.ts'
 export { findOnPath } from './files.ts'
 export { freePorts, onPorts } from './ports.ts'
-export { type Daemon, describeExit, type Exit, startDaemon } from './processes/daemon.ts'
+export { type Daemon, describeExit, type Exit, startDaemon, untilReady } from './processes/daemon.ts'
 export { descendantsOf, everyProcess, identify, isRunning, killTree } from './processes/process-table.ts'
 export { type LogLine, type ServiceProcess, startServiceProcess } from './processes/service-process.ts'
 export { canDownloadFromDebian, fetchDebianPackage } from './servers/debian-packages.ts'

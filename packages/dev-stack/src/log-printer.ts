@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
 import { type LogLine, parseLogLine } from './processes/service-process.ts'
 
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
+type LogLevel = 'error' | 'warn' | 'info' | 'debug'
 
 export type LogPrinter = ReturnType<typeof createLogPrinter>
 

@@ -1,4 +1,4 @@
-import { loadConfig, redactedErrorMessage } from '@cashflow/runtime'
+import { loadConfig, outliveOutput, redactedErrorMessage } from '@cashflow/runtime'
 import { HELP, readArguments } from './arguments.ts'
 import { cashflowStack } from './cashflow.ts'
 import { runStack } from './run-stack.ts'
@@ -6,7 +6,7 @@ import { stackSettings } from './settings.ts'
 import { StartError } from './start-error.ts'
 
 // Closing the terminal must not end this process before everything is stopped.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+outliveOutput()
 
 try {
   const args = readArguments(process.argv.slice(2))

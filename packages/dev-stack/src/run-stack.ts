@@ -7,9 +7,7 @@ import { startStack } from './stack/stack.ts'
 import type { StackFile } from './stack/state-folder.ts'
 import { onStopSignals } from './stack/stop-signals.ts'
 
-export interface RunOptions extends Omit<StackOptions, 'signal'> {
-  show: (text: string) => void
-}
+export type RunOptions = Omit<StackOptions, 'signal'> & { show: (text: string) => void }
 
 /** Runs a stack until a signal stops it. A second signal, over a second later, kills all that still runs. */
 export async function runStack(options: RunOptions): Promise<void> {

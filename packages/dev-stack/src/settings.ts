@@ -10,7 +10,6 @@ import {
   parseEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
-import type { LogLevel } from './log-printer.ts'
 
 const schema = z.object({
   ...databaseEnv,
@@ -20,29 +19,22 @@ const schema = z.object({
   PORT: integer({ min: 0, max: 65_535, default: 8080 }),
 })
 
-export interface StackSettings {
-  /** Servers that the environment names. The stack starts the others. */
-  given: { databaseUrl?: string; rabbitmqUrl?: string }
-  databaseName: string
-  host: string
-  /** Preferred port of the first API. With 0 each API gets a free one. */
-  port: number
-  /** True if PORT is set. The start fails if that port is taken; the default port is replaced by another. */
-  portIsGiven: boolean
-  logLevel: LogLevel
-}
+export type StackSettings = ReturnType<typeof stackSettings>
 
 /** @throws ConfigError that names every invalid variable */
-export function stackSettings(env: Env): StackSettings {
+export function stackSettings(env: Env) {
   const settings = parseEnv(schema, env)
   return {
+    /** Servers that the environment names. The stack starts the others. */
     given: {
       ...((env.DATABASE_URL || env.DB_HOST) && { databaseUrl: databaseUrl(settings) }),
       ...((env.RABBITMQ_URL || env.MQ_HOST) && { rabbitmqUrl: brokerUrls(settings).join(',') }),
     },
     databaseName: settings.DB_NAME,
     host: settings.HOST,
+    /** Preferred port of the first API. With 0 each API gets a free one. */
     port: settings.PORT,
+    /** True if PORT is set. The start fails if that port is taken; the default port is replaced by another. */
     portIsGiven: Boolean(env.PORT),
     logLevel: settings.LOG_LEVEL,
   }

@@ -8,6 +8,6 @@ export class PortTakenError extends StartError {
   override readonly code = 'port_taken'
 
   constructor(server: string, ports: readonly number[]) {
-    super(`${server} did not start: port ${ports.join(' and ')} taken`)
+    super(`${server} did not start: port ${ports.join(' or ')} taken`)
   }
 }

@@ -1,19 +1,24 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { defined, eventually } from '@cashflow/async'
 import {
   askManagement,
+  type BrokerIdentity,
   type Daemon,
   findPrograms,
   freePorts,
+  killTree,
+  launchBroker,
+  localUrls,
   onPorts,
   PortTakenError,
+  type RabbitmqPorts,
   type RabbitmqPrograms,
+  type RabbitmqServer,
   StartError,
   startEpmd,
 } from '@cashflow/dev-stack'
-import { createClusterNode, type RabbitmqClusterNode } from './rabbitmq-cluster-node.ts'
 
 interface RabbitmqClusterOptions {
   /** Folder for data, configuration and logs. */
@@ -23,7 +28,10 @@ interface RabbitmqClusterOptions {
 }
 
 export type RabbitmqCluster = ReturnType<typeof toCluster>
+export type RabbitmqClusterNode = ReturnType<typeof createClusterNode>
 
+/** Nodes that start together share the machine, and wait for each other. */
+const START_DEADLINE_MS = 240_000
 const JOIN_DEADLINE_MS = 60_000
 
 /**
@@ -48,21 +56,17 @@ async function form(programs: RabbitmqPrograms, { size, ...options }: RabbitmqCl
   const nextPort = () => defined(ports.pop(), 'free port')
   const epmdPort = nextPort()
   makeCookie(dir)
+  await using unfinished = new AsyncDisposableStack()
   const epmd = await startEpmd(programs, epmdPort, { dir })
-  const nodes = createNodes(programs, { dir, size }, epmdPort, nextPort)
-  const cluster = toCluster(nodes, epmd)
-  try {
-    await cluster.start()
-    if (epmd.isRunning()) return cluster
-  } catch (error) {
-    if (epmd.isRunning()) {
-      await cluster.stop()
-      throw error
-    }
-  }
+  const cluster = toCluster(createNodes(programs, { dir, size }, epmdPort, nextPort), epmd)
+  unfinished.defer(cluster.stop)
+  await cluster.start().catch((error) => {
+    if (epmd.isRunning()) throw error
+  })
   // epmd ended by itself: another process took its port first, and answers there.
-  await cluster.stop()
-  throw new PortTakenError('epmd', [epmdPort])
+  if (!epmd.isRunning()) throw new PortTakenError('epmd', [epmdPort])
+  unfinished.move()
+  return cluster
 }
 
 /** Creates the cookie before the nodes start, since each node would create its own. */
@@ -91,6 +95,74 @@ function createNodes(
     const ports = { amqp: nextPort(), management: nextPort(), distribution: nextPort(), epmd }
     return createClusterNode(programs, identity, ports, join(dir, `node-${index + 1}`))
   })
+}
+
+function createClusterNode(programs: RabbitmqPrograms, identity: BrokerIdentity, ports: RabbitmqPorts, dir: string) {
+  let server: RabbitmqServer | undefined
+  let starting: { ended: Promise<void>; giveUp: AbortController } | undefined
+
+  async function launch(signal: AbortSignal): Promise<void> {
+    server = await launchBroker(programs, identity, ports, { dir, signal, deadlineMs: START_DEADLINE_MS })
+    void server.exited.then(() => {
+      server = undefined
+    })
+  }
+
+  function running(): RabbitmqServer {
+    if (!server) throw new Error(`${identity.nodeName} does not run`)
+    return server
+  }
+
+  /** Ends the node. If it is starting, the start is aborted first. */
+  async function end(how: (server: RabbitmqServer) => Promise<unknown>): Promise<void> {
+    starting?.giveUp.abort(new StartError(`${identity.nodeName} was ended while it started`))
+    await starting?.ended.catch(() => {})
+    if (server) await how(server)
+  }
+
+  return {
+    name: identity.nodeName,
+    ...localUrls(ports),
+    /** @throws Error when it does not run */
+    get pid() {
+      return running().pid
+    },
+    get isRunning() {
+      return server !== undefined
+    },
+    /** Sends SIGKILL to all its processes, and resolves when they have ended. */
+    kill: () =>
+      end(({ pid, exited }) => {
+        killTree(pid)
+        return exited
+      }),
+    /**
+     * Sends SIGTERM, and SIGKILL `patienceMs` milliseconds later. By default that is when every confirmed message is on
+     * disk.
+     */
+    shutDown: (options?: { patienceMs?: number }) => end((server) => server.stop(options)),
+    /**
+     * Starts it with its data, and resolves when it answers.
+     *
+     * @throws StartError also when other nodes that it waits for do not start: after all were down, start all at once
+     */
+    async start() {
+      if (server) return
+      const giveUp = new AbortController()
+      const ended = launch(giveUp.signal).finally(() => {
+        starting = undefined
+      })
+      starting = { ended, giveUp }
+      await ended
+    },
+    /** Removes the data of a node that does not run. Wipe all nodes before the cluster's `start()` makes a new cluster. */
+    async wipe() {
+      if (server || starting) throw new Error(`${identity.nodeName} runs, and only a stopped node can be wiped`)
+      rmSync(join(dir, 'data'), { recursive: true, force: true })
+    },
+    hasData: () => existsSync(join(dir, 'data')),
+    ctl: (...args: string[]) => running().ctl(...args),
+  }
 }
 
 function toCluster(nodes: readonly RabbitmqClusterNode[], epmd: Daemon) {

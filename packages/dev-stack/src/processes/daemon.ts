@@ -15,15 +15,7 @@ export function describeExit({ code, signal }: Exit): string {
 }
 
 /** A process that this one started. */
-export interface Daemon {
-  readonly pid: number
-  /** Resolves once it has ended and all its output has been read. */
-  readonly exited: Promise<Exit>
-  isRunning(): boolean
-  kill(signal: NodeJS.Signals): void
-  /** Sends the signals one after the other, each with its patience. What still runs then gets SIGKILL. */
-  stop(signals: { signal: NodeJS.Signals; patienceMs: number }[]): Promise<Exit>
-}
+export type Daemon = ReturnType<typeof toDaemon>
 
 export interface DaemonCommand {
   file: string
@@ -55,7 +47,7 @@ export async function startDaemon(command: DaemonCommand): Promise<Daemon> {
 export async function untilReady(
   daemon: Daemon,
   isReady: () => Promise<boolean>,
-  { deadlineMs, intervalMs, signal }: { deadlineMs: number; intervalMs: number; signal: AbortSignal | undefined },
+  { deadlineMs, intervalMs, signal }: { deadlineMs: number; intervalMs: number; signal?: AbortSignal | undefined },
 ): Promise<boolean> {
   const deadline = Date.now() + deadlineMs
   while (daemon.isRunning() && Date.now() < deadline && !signal?.aborted) {
@@ -103,7 +95,7 @@ function killWithThisProcess(child: ChildProcess, group: number): void {
   child.once('exit', () => guard.kill('SIGKILL'))
 }
 
-function toDaemon(child: ChildProcess): Daemon {
+function toDaemon(child: ChildProcess) {
   const isRunning = () => child.exitCode === null && child.signalCode === null
   const exited = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }))
@@ -112,10 +104,12 @@ function toDaemon(child: ChildProcess): Daemon {
     get pid() {
       return defined(child.pid, `pid of ${child.spawnfile}, which could not be started`)
     },
+    /** Resolves once it has ended and all its output has been read. */
     exited,
     isRunning,
-    kill: (signal) => void child.kill(signal),
-    async stop(signals) {
+    kill: (signal: NodeJS.Signals) => void child.kill(signal),
+    /** Sends the signals one after the other, each with its patience. What still runs then gets SIGKILL. */
+    async stop(signals: { signal: NodeJS.Signals; patienceMs: number }[]) {
       for (const { signal, patienceMs } of signals) {
         if (!isRunning()) break
         child.kill(signal)

@@ -1,5 +1,7 @@
 import { pause } from '@cashflow/async'
-import type { Exit } from './daemon.ts'
+import { redact } from '@cashflow/runtime'
+import type { LogPrinter } from '../log-printer.ts'
+import { describeExit, type Exit } from './daemon.ts'
 
 export interface Running {
   pid: number
@@ -7,26 +9,24 @@ export interface Running {
   stop(): Promise<unknown>
 }
 
-export interface KeptRunning {
-  /** Undefined between a death and the next start. */
-  pid(): number | undefined
-  stop(): Promise<void>
-}
+export type KeptRunning = Awaited<ReturnType<typeof keepRunning>>
 
 interface KeepOptions {
+  /** Names the process in the log. */
+  label: string
   /** Resolves when the process works. Rejects, and leaves no process, when it dies before that or the signal aborts. */
   start(signal: AbortSignal): Promise<Running>
   /** Ends the first attempt to start. */
   signal: AbortSignal
   restartAfterMs: number
-  onDied(exit: Exit): void
-  onRestartFailed(error: unknown): void
-  onRestarted(process: Running): void
+  log: LogPrinter['log']
+  /** Called after each death and each restart. */
+  onChange(): void
 }
 
 /** Starts a process, and restarts it after each death. Rejects only if the first start fails. */
-export async function keepRunning(options: KeepOptions): Promise<KeptRunning> {
-  const { start, signal, restartAfterMs, onDied, onRestartFailed, onRestarted } = options
+export async function keepRunning(options: KeepOptions) {
+  const { label, start, signal, restartAfterMs, log, onChange } = options
   const stopping = new AbortController()
   let current: Running | undefined = await start(signal)
   const loop = keep()
@@ -37,7 +37,8 @@ export async function keepRunning(options: KeepOptions): Promise<KeptRunning> {
         const exit = await current.exited
         current = undefined
         if (stopping.signal.aborted) return
-        onDied(exit)
+        log('error', `${label} died, and is restarted`, { exit: describeExit(exit) })
+        onChange()
       }
       await pause(restartAfterMs, stopping.signal)
       if (stopping.signal.aborted) return
@@ -46,15 +47,17 @@ export async function keepRunning(options: KeepOptions): Promise<KeptRunning> {
         // `stop()` was called during the start, and does not know this process.
         if (stopping.signal.aborted) return void (await restarted.stop())
         current = restarted
-        onRestarted(restarted)
+        log('warn', `${label} runs again`, { pid: restarted.pid })
+        onChange()
       } catch (error) {
         if (stopping.signal.aborted) return
-        onRestartFailed(error)
+        log('error', `${label} could not be restarted; trying again`, { error: redact(error) })
       }
     }
   }
 
   return {
+    /** Undefined between a death and the next start. */
     pid: () => current?.pid,
     async stop() {
       stopping.abort()

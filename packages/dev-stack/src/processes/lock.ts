@@ -19,7 +19,8 @@ export function tryLock(file: string) {
   const database = new DatabaseSync(file, { timeout: 0 })
   try {
     database.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE')
-    return { release: () => database.close() }
+    const release = () => database.close()
+    return { release, [Symbol.dispose]: release }
   } catch (error) {
     database.close()
     if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return undefined

@@ -1,7 +1,7 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { pause } from '@cashflow/async'
 import * as z from 'zod'
-import { writeFileAtomically } from '../files.ts'
+import { readIfThere, writeFileAtomically } from '../files.ts'
 import { descendantsOf, identify, isRunning, sendSignal, untilGone } from './process-table.ts'
 
 const registered = z.object({ role: z.string(), pid: z.int().positive(), startedAt: z.string() })
@@ -22,7 +22,7 @@ const PATIENCE_MS = 5_000
 
 /** The processes of one stack, in a file that survives this process: the next run stops those that still run. */
 export function openRegister(file: string) {
-  let known = read(file)
+  let known = z.array(registered).parse(JSON.parse(readIfThere(file) ?? '[]'))
   return {
     add(role: string, pid: number) {
       const identity = identify(pid)
@@ -35,15 +35,6 @@ export function openRegister(file: string) {
       known = []
       rmSync(file, { force: true })
     },
-  }
-}
-
-function read(file: string): RegisteredProcess[] {
-  try {
-    return z.array(registered).parse(JSON.parse(readFileSync(file, 'utf8')))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
   }
 }
 

@@ -71,14 +71,8 @@ export function startServiceProcess({ name, output, ...command }: ServiceCommand
   }
 }
 
-interface Log {
-  output: DaemonCommand['output']
-  find(message: string): LogLine | undefined
-  tail(): string
-}
-
 /** Keeps only the first line of each message, since a process may run for days. */
-function followLines(onLine: (line: string, parsed: LogLine | undefined) => void): Log {
+function followLines(onLine: (line: string, parsed: LogLine | undefined) => void) {
   const first = new Map<string, LogLine>()
   const last: string[] = []
   const take = (line: string) => {
@@ -88,15 +82,15 @@ function followLines(onLine: (line: string, parsed: LogLine | undefined) => void
     if (parsed && !first.has(parsed.message)) first.set(parsed.message, parsed)
     onLine(line, parsed)
   }
-  return { output: { onLine: take }, find: (message) => first.get(message), tail: () => last.join('\n') }
+  return { output: { onLine: take }, find: (message: string) => first.get(message), tail: () => last.join('\n') }
 }
 
-function followFile(file: string): Log {
+function followFile(file: string) {
   const read = appendedTo(file)
   const lines = () => read().split('\n')
   return {
     output: { file },
-    find: (message) =>
+    find: (message: string) =>
       lines()
         .filter((line) => line.includes(`"message":${JSON.stringify(message)}`))
         .map(parseLogLine)

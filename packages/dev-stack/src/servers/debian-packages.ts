@@ -19,7 +19,7 @@ const APT_DEADLINE_MS = 10 * 60_000
 const APT_OUTPUT_BYTES_MAX = 16 * 1024 * 1024
 
 export function canDownloadFromDebian(): boolean {
-  return existsSync(OS_RELEASE) && ['apt-get', 'apt-cache', 'dpkg'].every(findOnPath)
+  return existsSync(OS_RELEASE) && ['apt-get', 'apt-cache', 'dpkg'].every((program) => findOnPath(program))
 }
 
 /**
@@ -76,19 +76,16 @@ export async function fillOnce(
   download: (work: string) => Promise<void>,
 ): Promise<void> {
   if (existsSync(folder)) return
-  const held = await lock(`${folder}.lock`, () => log(`another process is downloading ${folder}; waiting`), signal)
+  using _held = await lock(`${folder}.lock`, () => log(`another process is downloading ${folder}; waiting`), signal)
+  if (existsSync(folder)) return
+  const work = `${folder}.partial`
+  const remove = () => rmSync(work, { recursive: true, force: true })
+  remove() // A download that was killed leaves this folder.
   try {
-    if (existsSync(folder)) return
-    const work = `${folder}.partial`
-    rmSync(work, { recursive: true, force: true }) // A download that was killed leaves this folder.
-    try {
-      await download(work)
-      renameSync(join(work, 'root'), folder)
-    } finally {
-      rmSync(work, { recursive: true, force: true })
-    }
+    await download(work)
+    renameSync(join(work, 'root'), folder)
   } finally {
-    held.release()
+    remove()
   }
 }
 

@@ -27,8 +27,7 @@ export async function query<Row extends object = Record<string, unknown>>(
 ): Promise<Row[]> {
   const client = await openClient(url, options)
   try {
-    const { rows } = values.length > 0 ? await client.query<Row>(text, values) : await client.query<Row>(text)
-    return rows
+    return (await client.query<Row>(text, values)).rows
   } finally {
     await client.end()
   }

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
-import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempDisposableSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { readIfThere } from '../files.ts'
 import { dataFolder, type PostgresHome } from './postgres-home.ts'
 
 export const POSTGRES_LOGIN = { user: 'postgres', password: 'postgres' }
@@ -20,26 +20,22 @@ export async function createCluster(
 ): Promise<void> {
   if (existsSync(dataFolder(home))) return
   log?.('creating a PostgreSQL data directory')
-  const work = join(home.files, `new-${randomUUID()}`)
+  using folder = mkdtempDisposableSync(join(home.files, 'new-'))
+  const { path: work } = folder
   const passwordFile = join(work, 'password')
-  mkdirSync(work, { mode: 0o700 })
   writeFileSync(passwordFile, POSTGRES_LOGIN.password, { mode: 0o600 })
   if (home.user) for (const path of [passwordFile, work]) chownSync(path, home.user.uid, home.user.gid)
-  try {
-    await promisify(execFile)(
-      join(home.programs, 'bin/initdb'),
-      [
-        ...['--pgdata', join(work, 'data'), '--username', POSTGRES_LOGIN.user, '--pwfile', passwordFile],
-        ...['--auth', 'scram-sha-256', '--encoding', 'UTF8'],
-        // This locale sorts and compares alike on every machine, regardless of its installed locales.
-        ...['--locale', 'C', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8'],
-      ],
-      { env: POSTGRES_ENV, cwd: work, ...home.user, ...(signal && { signal }) },
-    )
-    renameSync(join(work, 'data'), dataFolder(home))
-  } finally {
-    rmSync(work, { recursive: true, force: true })
-  }
+  await promisify(execFile)(
+    join(home.programs, 'bin/initdb'),
+    [
+      ...['--pgdata', join(work, 'data'), '--username', POSTGRES_LOGIN.user, '--pwfile', passwordFile],
+      ...['--auth', 'scram-sha-256', '--encoding', 'UTF8'],
+      // This locale sorts and compares alike on every machine, regardless of its installed locales.
+      ...['--locale', 'C', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8'],
+    ],
+    { env: POSTGRES_ENV, cwd: work, ...home.user, ...(signal && { signal }) },
+  )
+  renameSync(join(work, 'data'), dataFolder(home))
 }
 
 /**
@@ -49,8 +45,7 @@ export async function createCluster(
  */
 export function removeForeignPidFile(home: PostgresHome): void {
   const file = join(dataFolder(home), 'postmaster.pid')
-  if (!existsSync(file)) return
-  const command = commandOf(Number(readFileSync(file, 'utf8').split('\n')[0]))
+  const command = commandOf(Number(readIfThere(file)?.split('\n')[0]))
   if (command !== undefined && !command.includes(dataFolder(home))) rmSync(file, { force: true })
 }
 

@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, resolve } from 'node:path'
-import { privateFolder, writeFileAtomically } from '../files.ts'
+import { privateFolder, readIfThere, writeFileAtomically } from '../files.ts'
 import { identify, isRunning, type ProcessIdentity } from '../processes/process-table.ts'
 
 /** The places of one PostgreSQL server's programs and files, and the user that runs it. */
@@ -70,18 +70,8 @@ export function removeFiles(home: PostgresHome): void {
 export function removeOrphans(home: PostgresHome): void {
   if (home.user === undefined) return
   for (const file of globSync(join(dirname(home.files), '*', OWNER))) {
-    const owner = readOwner(file)
-    if (owner && !isRunning(owner)) removeFiles({ ...home, files: dirname(file) })
-  }
-}
-
-/** Returns undefined if another run has just removed the file. */
-function readOwner(file: string): ProcessIdentity | undefined {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as ProcessIdentity
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
+    const owner = readIfThere(file) // Another run may have just removed it.
+    if (owner && !isRunning(JSON.parse(owner) as ProcessIdentity)) removeFiles({ ...home, files: dirname(file) })
   }
 }
 

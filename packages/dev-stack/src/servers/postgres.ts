@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pause } from '@cashflow/async'
-import { appendedTo } from '../files.ts'
+import { appendedTo, readIfThere } from '../files.ts'
 import { freePort } from '../ports.ts'
 import { type Daemon, type Exit, startDaemon, untilReady } from '../processes/daemon.ts'
 import { PortTakenError, StartError } from '../start-error.ts'
-import { openClient } from './postgres-client.ts'
+import { query } from './postgres-client.ts'
 import { createCluster, POSTGRES_ENV, POSTGRES_LOGIN, removeForeignPidFile } from './postgres-cluster.ts'
 import {
   claimFiles,
@@ -52,15 +51,14 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     const port = options.port ?? (await freePort())
     const start = await launch(home, port, options, deadline)
     // Returned even if the signal has aborted: the server runs, so the caller has to stop it.
-    if (start.outcome === 'ready') return toServer(home, port, start.daemon, keep)
+    if ('daemon' in start) return toServer(home, port, start.daemon, keep)
     signal?.throwIfAborted()
-    if (start.outcome === 'port_taken' && options.port !== undefined) throw new PortTakenError('PostgreSQL', [port])
-    const passing = start.outcome === 'memory_in_use' || start.outcome === 'port_taken'
-    if (!passing || Date.now() > deadline) {
-      throw new StartError(
-        `PostgreSQL did not start on port ${port} (${start.outcome}); from ${logFile(home)}:\n${start.output}`,
-      )
-    }
+    const portTaken = start.output.includes('Address already in use')
+    if (portTaken && options.port !== undefined) throw new PortTakenError('PostgreSQL', [port])
+    // Either another process took the port first, or the last processes of a killed server still hold its shared memory.
+    const passing = portTaken || start.output.includes('shared memory block')
+    if (!passing || Date.now() > deadline)
+      throw new StartError(`PostgreSQL did not start on port ${port}; from ${logFile(home)}:\n${start.output}`)
     await pause(100, signal)
   }
 }
@@ -69,16 +67,13 @@ export function removePostgresData(dir: string): void {
   removeFiles(postgresHome(dir))
 }
 
-type Launch =
-  | { outcome: 'ready'; daemon: Daemon }
-  | { outcome: 'port_taken' | 'memory_in_use' | 'failed'; output: string }
-
+/** Returns the ready server, or the output of one that has not become ready and has ended. */
 async function launch(
   home: PostgresHome,
   port: number,
   { settings, onSpawn, outlive, signal }: PostgresOptions,
   deadline: number,
-): Promise<Launch> {
+): Promise<{ daemon: Daemon } | { output: string }> {
   const readOutput = appendedTo(logFile(home))
   const daemon = await startDaemon({
     file: join(home.programs, 'bin/postgres'),
@@ -97,34 +92,22 @@ async function launch(
   })
   const works = async () => isReady(home, daemon.pid) && (await answers(port))
   const waiting = { deadlineMs: deadline - Date.now(), intervalMs: 20, signal }
-  if (await untilReady(daemon, works, waiting)) return { outcome: 'ready', daemon }
+  if (await untilReady(daemon, works, waiting)) return { daemon }
   await stopDaemon(daemon)
-  const output = readOutput()
-  // Either another process took the port first, or the last processes of a killed server still hold its shared memory.
-  if (output.includes('Address already in use')) return { outcome: 'port_taken', output }
-  if (output.includes('shared memory block')) return { outcome: 'memory_in_use', output }
-  return { outcome: 'failed', output }
+  return { output: readOutput() }
 }
 
 /** Line 1 of postmaster.pid is the server's pid, line 8 its state. A foreign server may answer on the same port. */
 function isReady(home: PostgresHome, pid: number): boolean {
-  try {
-    const lines = readFileSync(join(dataFolder(home), 'postmaster.pid'), 'utf8').split('\n')
-    return lines[0] === String(pid) && lines[7]?.trim() === 'ready'
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    throw error
-  }
+  const lines = readIfThere(join(dataFolder(home), 'postmaster.pid'))?.split('\n')
+  return lines?.[0] === String(pid) && lines[7]?.trim() === 'ready'
 }
 
-async function answers(port: number): Promise<boolean> {
-  try {
-    const client = await openClient(urlOf(port), { connectionTimeoutMillis: 2000 })
-    await client.end()
-    return true
-  } catch {
-    return false
-  }
+function answers(port: number): Promise<boolean> {
+  return query(urlOf(port), 'select 1', { connectionTimeoutMillis: 2000 }).then(
+    () => true,
+    () => false,
+  )
 }
 
 function toServer(home: PostgresHome, port: number, daemon: Daemon, keep: boolean) {

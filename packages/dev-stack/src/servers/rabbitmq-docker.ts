@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { findOnPath } from '../files.ts'
 import { startDaemon } from '../processes/daemon.ts'
 import { StartError } from '../start-error.ts'
-import { type Launch, launchCommand, type RabbitmqOptions, type RabbitmqPorts } from './rabbitmq-server.ts'
+import { launchCommand, type RabbitmqOptions, type RabbitmqPorts, type RabbitmqServer } from './rabbitmq-server.ts'
 
 const IMAGE = 'rabbitmq:4-management'
 const STOP_PATIENCE_MS = 15_000
@@ -29,7 +29,7 @@ function succeeds(args: string[], timeout = 0): Promise<boolean> {
  * Starts a container. The broker's process is then Docker's client, which passes signals on. The container is removed
  * when the client ends.
  */
-export async function launchInDocker(ports: RabbitmqPorts, options: RabbitmqOptions): Promise<Launch> {
+export async function launchInDocker(ports: RabbitmqPorts, options: RabbitmqOptions): Promise<RabbitmqServer> {
   const dir = resolve(options.dir)
   const name = `cashflow-${createHash('sha256').update(dir).digest('hex').slice(0, 12)}`
   mkdirSync(join(dir, 'docker'), { recursive: true })

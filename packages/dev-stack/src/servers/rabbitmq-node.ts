@@ -5,13 +5,13 @@ import { promisify } from 'node:util'
 import { type Daemon, startDaemon } from '../processes/daemon.ts'
 import type { RabbitmqPrograms } from './rabbitmq-programs.ts'
 import {
-  type Launch,
   type Launcher,
   type LaunchOptions,
   launchCommand,
   logFileIn,
   type RabbitmqOptions,
   type RabbitmqPorts,
+  type RabbitmqServer,
 } from './rabbitmq-server.ts'
 
 /**
@@ -71,7 +71,7 @@ export function launchBroker(
   identity: BrokerIdentity,
   ports: RabbitmqPorts,
   options: LaunchOptions,
-): Promise<Launch> {
+): Promise<RabbitmqServer> {
   const dir = resolve(options.dir)
   const env = configure(programs, identity, dir, ports)
   const ctl = async (...args: string[]) =>

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
 import { chmodSync, existsSync, globSync, mkdirSync, readdirSync, realpathSync, statSync, writeFileSync } from 'node:fs'
-import { basename, delimiter, dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { redactedErrorMessage } from '@cashflow/runtime'
-import { findOnPath, isExecutable } from '../files.ts'
+import { findOnPath } from '../files.ts'
 import {
   type Apt,
   aptIn,
@@ -46,10 +46,9 @@ export async function findPrograms(
 }
 
 async function installedPrograms(): Promise<RabbitmqPrograms | undefined> {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), ...USUAL_FOLDERS]
-  const found = folders.find((folder) => isExecutable(join(folder, 'rabbitmq-server')))
+  const found = findOnPath('rabbitmq-server', USUAL_FOLDERS)
   if (found === undefined || findOnPath('erl') === undefined) return undefined
-  let server = realpathSync(join(found, 'rabbitmq-server'))
+  let server = realpathSync(found)
   // Debian's /usr/sbin/rabbitmq-server is a wrapper that changes the user, and refuses all callers but root.
   if (basename(server) === 'rabbitmq-script-wrapper') server = realpathSync(join(server, '../rabbitmq-server'))
   return { scripts: dirname(server), path: process.env.PATH ?? '', epmd: await findEpmd() }

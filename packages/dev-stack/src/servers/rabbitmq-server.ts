@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path'
 import { appendedTo } from '../files.ts'
-import { type Exit, startDaemon, untilReady } from '../processes/daemon.ts'
+import { startDaemon, untilReady } from '../processes/daemon.ts'
 import { descendantsOf, type ProcessIdentity, untilGone } from '../processes/process-table.ts'
+import { PortTakenError, StartError } from '../start-error.ts'
 import { isRabbitmqReady } from './rabbitmq-management.ts'
 import type { ServerOptions } from './server-options.ts'
 
@@ -10,23 +11,7 @@ export interface RabbitmqOptions extends ServerOptions {
   ports?: { amqp?: number; management?: number }
 }
 
-export interface RabbitmqServer {
-  url: string
-  managementUrl: string
-  port: number
-  managementPort: number
-  /** The broker's process: SIGKILL to it is a sudden death of the broker. */
-  pid: number
-  logFile: string
-  exited: Promise<Exit>
-  /** Runs rabbitmqctl against this broker and returns its output. */
-  ctl(...args: string[]): Promise<string>
-  /**
-   * Sends SIGTERM, and SIGKILL `patienceMs` milliseconds later. By default that is when every confirmed message is on
-   * disk.
-   */
-  stop(options?: { patienceMs?: number }): Promise<void>
-}
+export type RabbitmqServer = Awaited<ReturnType<typeof launchCommand>>
 
 export interface RabbitmqPorts {
   amqp: number
@@ -35,12 +20,8 @@ export interface RabbitmqPorts {
   epmd: number
 }
 
-export type Launch =
-  | { outcome: 'ready'; server: RabbitmqServer }
-  | { outcome: 'port_taken' | 'failed'; logFile: string; output: string }
-
 /** One attempt to start a broker. */
-export type Launcher = (ports: RabbitmqPorts, options: RabbitmqOptions) => Promise<Launch>
+export type Launcher = (ports: RabbitmqPorts, options: RabbitmqOptions) => Promise<RabbitmqServer>
 
 /** A command that runs a broker until it is stopped. */
 interface BrokerCommand {
@@ -49,7 +30,8 @@ interface BrokerCommand {
   env: NodeJS.ProcessEnv
   /** The broker's name in the management API. Without one, any broker that answers on the ports is accepted. */
   clusterName?: string
-  ctl: RabbitmqServer['ctl']
+  /** Runs rabbitmqctl against the broker and returns its output. */
+  ctl(...args: string[]): Promise<string>
   stopPatienceMs: number
 }
 
@@ -59,15 +41,19 @@ export interface LaunchOptions extends RabbitmqOptions {
 }
 
 const START_DEADLINE_MS = 120_000
-/** Maximum length of the log's end that a failed `Launch` has. */
+/** Maximum length of the log's end that the error of a failed start shows. */
 const OUTPUT_BYTES_MAX = 4_000
 
-/** Runs the command, and waits until the broker is ready. The process has ended if it does not become ready. */
+/**
+ * Runs the command, and waits until the broker is ready. The process has ended if it does not become ready.
+ *
+ * @throws PortTakenError, StartError, or the signal's reason
+ */
 export async function launchCommand(
   { file, args, env, clusterName, ctl, stopPatienceMs }: BrokerCommand,
   ports: RabbitmqPorts,
   { onSpawn, outlive, signal, cleanUp, deadlineMs = START_DEADLINE_MS, ...options }: LaunchOptions,
-): Promise<Launch> {
+) {
   const dir = resolve(options.dir)
   const logFile = logFileIn(dir)
   const readOutput = appendedTo(logFile)
@@ -93,18 +79,29 @@ export async function launchCommand(
     return isRabbitmqReady({ managementUrl: urls.managementUrl, amqpPort: ports.amqp }, clusterName)
   }
   if (await untilReady(broker, isReady, { deadlineMs, intervalMs: 250, signal })) {
-    const { amqp: port, management: managementPort } = ports
-    const stop: RabbitmqServer['stop'] = async ({ patienceMs = stopPatienceMs } = {}) => {
-      await broker.stop([{ signal: 'SIGTERM', patienceMs }])
-      await exited
+    return {
+      ...urls,
+      port: ports.amqp,
+      managementPort: ports.management,
+      /** The broker's process: SIGKILL to it is a sudden death of the broker. */
+      pid: broker.pid,
+      logFile,
+      exited,
+      ctl,
+      /** Sends SIGTERM, and SIGKILL `patienceMs` later. By default that is when every confirmed message is on disk. */
+      async stop({ patienceMs = stopPatienceMs } = {}) {
+        await broker.stop([{ signal: 'SIGTERM', patienceMs }])
+        await exited
+      },
     }
-    return { outcome: 'ready', server: { ...urls, port, managementPort, pid: broker.pid, logFile, exited, ctl, stop } }
   }
   await broker.stop([])
   await exited
+  signal?.throwIfAborted()
   const output = readOutput()
-  const outcome = /eaddrinuse|already in use|port is already allocated/i.test(output) ? 'port_taken' : 'failed'
-  return { outcome, logFile, output: output.slice(-OUTPUT_BYTES_MAX) }
+  if (/eaddrinuse|already in use|port is already allocated/i.test(output))
+    throw new PortTakenError('RabbitMQ', [ports.amqp, ports.management, ports.distribution])
+  throw new StartError(`RabbitMQ did not start; the end of ${logFile}:\n${output.slice(-OUTPUT_BYTES_MAX)}`)
 }
 
 export function logFileIn(dir: string): string {

@@ -1,11 +1,9 @@
-import { freePorts, isPortFree } from '../ports.ts'
+import { freePorts, isPortFree, onPorts } from '../ports.ts'
 import { PortTakenError, StartError } from '../start-error.ts'
 import { isDockerReachable, launchInDocker } from './rabbitmq-docker.ts'
 import { launchNode } from './rabbitmq-node.ts'
 import { findPrograms } from './rabbitmq-programs.ts'
-import type { Launcher, RabbitmqOptions, RabbitmqServer } from './rabbitmq-server.ts'
-
-const START_TRIES = 3
+import type { Launcher, RabbitmqOptions, RabbitmqPorts, RabbitmqServer } from './rabbitmq-server.ts'
 
 const NO_WAY = `RabbitMQ is not installed and cannot be fetched. Any one of these helps:
   1. install it, so that rabbitmq-server and erl are on the PATH;
@@ -20,20 +18,14 @@ Or set RABBITMQ_URL to a broker that runs elsewhere.`
  */
 export async function startRabbitmq(options: RabbitmqOptions): Promise<RabbitmqServer> {
   const launch = await findLauncher(options)
-  for (let attempt = 1; ; attempt++) {
+  for (const port of Object.values(options.ports ?? {}))
+    if (!(await isPortFree(port))) throw new PortTakenError('RabbitMQ', [port])
+  const choose = async (): Promise<RabbitmqPorts> => {
     const [amqp, management, distribution, epmd] = await freePorts(4)
-    const ports = { amqp, management, distribution, epmd, ...options.ports }
-    const start = await launch(ports, options)
-    if (start.outcome === 'ready') return start.server
-    options.signal?.throwIfAborted()
-    if (start.outcome === 'port_taken') {
-      const taken = await portsTaken(Object.values(options.ports ?? {}))
-      if (taken.length > 0) throw new PortTakenError('RabbitMQ', taken)
-      // Another program took one of the free ports first.
-      if (attempt < START_TRIES) continue
-    }
-    throw new StartError(`RabbitMQ did not start (${start.outcome}); the end of ${start.logFile}:\n${start.output}`)
+    return { amqp, management, distribution, epmd, ...options.ports }
   }
+  const { server } = await onPorts(choose, (ports) => launch(ports, options))
+  return server
 }
 
 /** Prefers an installed broker to one that apt-get can download, and both to a container. */
@@ -42,9 +34,4 @@ async function findLauncher(options: RabbitmqOptions): Promise<Launcher> {
   if (found.programs) return launchNode(found.programs)
   if (await isDockerReachable()) return launchInDocker
   throw new StartError(NO_WAY, { cause: found.failure })
-}
-
-async function portsTaken(ports: readonly number[]): Promise<number[]> {
-  const free = await Promise.all(ports.map(isPortFree))
-  return ports.filter((_, index) => !free[index])
 }

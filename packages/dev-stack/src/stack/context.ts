@@ -1,6 +1,5 @@
-import { redact } from '@cashflow/runtime'
 import type { LogPrinter } from '../log-printer.ts'
-import { type DaemonCommand, describeExit } from '../processes/daemon.ts'
+import type { DaemonCommand } from '../processes/daemon.ts'
 import { keepRunning, type Running } from '../processes/keep-running.ts'
 import type { Register } from '../processes/register.ts'
 import type { StackSettings } from '../settings.ts'
@@ -35,22 +34,7 @@ export function createSupervisor(printer: LogPrinter, register: Register, onChan
     onSpawn: (pid: number, role: string) => register.add(role, pid),
     /** Starts a process, and restarts it one second after each death. */
     supervise: (label: string, start: (signal: AbortSignal) => Promise<Running>, signal: AbortSignal) =>
-      keepRunning({
-        start,
-        signal,
-        restartAfterMs: RESTART_AFTER_MS,
-        onDied(exit) {
-          printer.log('error', `${label} died; restarting it in a second`, { exit: describeExit(exit) })
-          onChange()
-        },
-        onRestartFailed(error) {
-          printer.log('error', `${label} could not be restarted; trying again in a second`, { error: redact(error) })
-        },
-        onRestarted({ pid }) {
-          printer.log('warn', `${label} runs again`, { pid })
-          onChange()
-        },
-      }),
+      keepRunning({ label, start, signal, restartAfterMs: RESTART_AFTER_MS, log: printer.log, onChange }),
   }
 }
 

@@ -2,25 +2,18 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { defined } from '@cashflow/async'
 import { hostUrls } from '@cashflow/runtime'
+import pg from 'pg'
 import { choosePort, onPorts } from '../ports.ts'
 import { describeExit, startDaemon } from '../processes/daemon.ts'
 import type { KeptRunning } from '../processes/keep-running.ts'
 import { removePostgresData, startPostgres } from '../servers/postgres.ts'
-import { openClient } from '../servers/postgres-client.ts'
+import { query } from '../servers/postgres-client.ts'
 import { startRabbitmq } from '../servers/rabbitmq.ts'
 import { localUrls } from '../servers/rabbitmq-server.ts'
 import { StartError } from '../start-error.ts'
 import { type StackContext, startTogether } from './context.ts'
 
 export type Servers = Awaited<ReturnType<typeof startServers>>
-
-interface Database extends KeptRunning {
-  url: string
-}
-
-interface Broker extends Database {
-  managementUrl: string
-}
 
 /** A server that the settings name: this stack neither starts nor stops it. */
 const GIVEN: KeptRunning = { pid: () => undefined, stop: async () => {} }
@@ -47,7 +40,7 @@ export async function startServers(context: StackContext) {
   }
 }
 
-async function startDatabase(context: StackContext, signal: AbortSignal): Promise<Database> {
+async function startDatabase(context: StackContext, signal: AbortSignal) {
   const { stateDir, settings, serverPorts, fresh, say, supervise, onSpawn } = context
   const { databaseUrl } = settings.given
   if (databaseUrl) {
@@ -76,13 +69,8 @@ async function startDatabase(context: StackContext, signal: AbortSignal): Promis
 }
 
 async function createDatabase(url: string, name: string): Promise<void> {
-  const client = await openClient(url)
-  try {
-    const { rowCount } = await client.query('select from pg_database where datname = $1', [name])
-    if (rowCount === 0) await client.query(`create database ${client.escapeIdentifier(name)}`)
-  } finally {
-    await client.end()
-  }
+  const found = await query(url, 'select from pg_database where datname = $1', { values: [name] })
+  if (found.length === 0) await query(url, `create database ${pg.escapeIdentifier(name)}`)
 }
 
 /** Migrates in a process of its own, as in production: services and migrations share only the schema. */
@@ -106,7 +94,7 @@ async function migrate(context: StackContext, databaseUrl: string, signal: Abort
   if (exit.code !== 0) throw new StartError(`the database could not be migrated (${describeExit(exit)})`)
 }
 
-async function startBroker(context: StackContext, signal: AbortSignal): Promise<Broker> {
+async function startBroker(context: StackContext, signal: AbortSignal) {
   const { stateDir, settings, serverPorts, fresh, say, supervise, onSpawn } = context
   if (settings.given.rabbitmqUrl) return givenBroker(settings.given.rabbitmqUrl, say)
 
@@ -125,7 +113,7 @@ async function startBroker(context: StackContext, signal: AbortSignal): Promise<
 }
 
 /** Assumes the management API on RabbitMQ's default port, since no setting names it. */
-function givenBroker(url: string, say: (line: string) => void): Broker {
+function givenBroker(url: string, say: (line: string) => void) {
   const { username, password, hostname, host } = new URL(defined(url.split(',')[0], 'URL of the broker'))
   say(`using the RabbitMQ at ${host}, named by RABBITMQ_URL or MQ_HOST`)
   const managementUrl = `http://${username || 'guest'}:${password || 'guest'}@${hostname}:${MANAGEMENT_PORT}`

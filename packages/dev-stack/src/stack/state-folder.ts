@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { writeFileAtomically } from '../files.ts'
+import { readIfThere, writeFileAtomically } from '../files.ts'
 import { tryLock } from '../processes/lock.ts'
 import { sendSignal } from '../processes/process-table.ts'
 import { openRegister, stopLeftovers } from '../processes/register.ts'
@@ -29,40 +29,34 @@ export async function claimStateFolder(stateDir: string, say: (line: string) => 
     const [api] = readStackFile(stackFile)?.api ?? []
     throw new StartError(`Cashflow is already running in this checkout${api ? `: ${api}` : ' (it is still starting)'}`)
   }
-  try {
-    const register = openRegister(join(stateDir, 'processes.json'))
-    // Removed until this stack is ready: the file that a killed stack left names processes that have ended.
+  using unfinished = new DisposableStack()
+  unfinished.use(lock)
+  const register = openRegister(join(stateDir, 'processes.json'))
+  // Removed until this stack is ready: the file that a killed stack left names processes that have ended.
+  removeStackFile()
+  await stopLeftovers(register.running(), say)
+  register.clear()
+  // Runs also when this process ends by an error or by `process.exit`. Only SIGKILL leaves processes and the file.
+  const onExit = () => {
     removeStackFile()
-    await stopLeftovers(register.running(), say)
-    register.clear()
-    // Runs also when this process ends by an error or by `process.exit`. Only SIGKILL leaves processes and the file.
-    const onExit = () => {
+    for (const { pid } of register.running()) sendSignal(-pid, 'SIGKILL')
+  }
+  process.on('exit', onExit)
+  unfinished.move()
+  return {
+    register,
+    writeStackFile: (content: StackFile) => writeFileAtomically(stackFile, `${JSON.stringify(content, null, 2)}\n`),
+    release() {
+      process.off('exit', onExit)
       removeStackFile()
-      for (const { pid } of register.running()) sendSignal(-pid, 'SIGKILL')
-    }
-    process.on('exit', onExit)
-    return {
-      register,
-      writeStackFile: (content: StackFile) => writeFileAtomically(stackFile, `${JSON.stringify(content, null, 2)}\n`),
-      release() {
-        process.off('exit', onExit)
-        removeStackFile()
-        register.clear()
-        lock.release()
-      },
-    }
-  } catch (error) {
-    lock.release()
-    throw error
+      register.clear()
+      lock.release()
+    },
   }
 }
 
 /** Returns undefined if no stack is ready. */
 export function readStackFile(file: string): StackFile | undefined {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as StackFile
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+  const content = readIfThere(file)
+  return content === undefined ? undefined : (JSON.parse(content) as StackFile)
 }

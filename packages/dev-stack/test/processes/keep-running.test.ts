@@ -14,16 +14,20 @@ function fakeProcess(pid: number) {
   }
 }
 
+function factOf({ exit, pid, error }: Record<string, unknown> = {}) {
+  return exit ?? pid ?? (error as Error).message
+}
+
 describe('keepRunning', () => {
   function keep(start: (signal: AbortSignal) => Promise<ReturnType<typeof fakeProcess>>) {
     const events: string[] = []
     const kept = keepRunning({
+      label: 'worker 1',
       start,
       signal: new AbortController().signal,
       restartAfterMs: 5,
-      onDied: ({ signal }) => events.push(`died ${signal}`),
-      onRestartFailed: (error) => events.push(`failed ${(error as Error).message}`),
-      onRestarted: ({ pid }) => events.push(`back ${pid}`),
+      log: (_level, message, fields) => events.push(`${message}: ${factOf(fields)}`),
+      onChange: () => events.push('changed'),
     })
     return { kept, events }
   }
@@ -43,12 +47,16 @@ describe('keepRunning', () => {
     await eventually(() => expect(process.pid()).to.equal(3))
     await process.stop()
     expect(events).to.deep.equal([
-      'died SIGKILL',
-      'failed too early',
-      'failed still too early',
-      'back 2',
-      'died SIGSEGV',
-      'back 3',
+      'worker 1 died, and is restarted: SIGKILL',
+      'changed',
+      'worker 1 could not be restarted; trying again: too early',
+      'worker 1 could not be restarted; trying again: still too early',
+      'worker 1 runs again: 2',
+      'changed',
+      'worker 1 died, and is restarted: SIGSEGV',
+      'changed',
+      'worker 1 runs again: 3',
+      'changed',
     ])
   })
 
