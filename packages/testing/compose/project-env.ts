@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { freePorts } from '@cashflow/dev-stack'
 import { REPOSITORY } from '../src/repository.ts'
-import type { Command } from './engine.ts'
+
+export type Command = readonly [program: string, ...args: string[]]
 
 /** The environment of Compose and of the tests: a project name, which names images and volumes too, and free ports. */
 export async function projectEnv(compose: Command): Promise<NodeJS.ProcessEnv> {

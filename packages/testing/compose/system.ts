@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 import { defined } from '@cashflow/async'
 import { management, query as queryOn } from '@cashflow/dev-stack'
 import { REPOSITORY } from '../src/repository.ts'
-import type { Command } from './engine.ts'
+import type { Command } from './project-env.ts'
 
 const execute = promisify(execFile)
 const { env } = process

@@ -1,21 +1,16 @@
-import { type StdioOptions, spawn } from 'node:child_process'
+import { execFile, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
 import { eventually } from '@cashflow/async'
-import { StartError } from '@cashflow/dev-stack'
 import { REPOSITORY } from '../src/repository.ts'
-import { type Command, findCompose } from './engine.ts'
-import { projectEnv } from './project-env.ts'
+import { type Command, projectEnv } from './project-env.ts'
 
 /**
  * Runs `npm run test:compose`: tests the system that docker-compose.yml builds and starts, then removes all of it.
  * The tests run in a child process group, so that neither Ctrl-C nor a crash of the tests prevents the removal.
  */
-const compose = await findCompose().catch((error) => {
-  if (!(error instanceof StartError)) throw error
-  console.error(error.message)
-  process.exit(1)
-})
+const compose = await findCompose()
 const env = await projectEnv(compose)
 const tests = start(
   ['packages/testing/node_modules/.bin/mocha', '--config', 'packages/testing/compose/.mocharc.json'],
@@ -32,6 +27,27 @@ if (code) console.error((await run(...compose, 'logs', '--no-color', '--tail=50'
 const removal = await run(...compose, 'down', '--volumes', '--rmi=local', '--remove-orphans')
 if (!removal.succeeded) console.error(`${env.COMPOSE_PROJECT_NAME} is not wholly removed:\n${removal.output}`)
 process.exitCode = code === 0 && removal.succeeded ? 0 : 1
+
+/** Finds Compose: Docker's plug-in, or else the separate program. */
+async function findCompose(): Promise<Command> {
+  if (!(await succeeds('docker', 'info')))
+    exit('No Docker engine answers. Check with "docker info" that one is running and that this user may reach it.')
+  if (await succeeds('docker', 'compose', 'version')) return ['docker', 'compose']
+  if (await succeeds('docker-compose', 'version')) return ['docker-compose']
+  return exit('Docker Compose is missing: neither "docker compose" nor "docker-compose" runs.')
+}
+
+function succeeds(program: string, ...args: string[]): Promise<boolean> {
+  return promisify(execFile)(program, args).then(
+    () => true,
+    () => false,
+  )
+}
+
+function exit(reason: string): never {
+  console.error(reason)
+  process.exit(1)
+}
 
 function start([program, ...args]: Command, stdio: StdioOptions) {
   return spawn(program, args, { cwd: REPOSITORY, env, stdio, detached: true })

@@ -1,30 +1,19 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { type CreatePaymentInput, createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 
-interface LoggedLine {
-  level: 'debug' | 'info' | 'warn' | 'error'
-  message: string
-  fields: Readonly<Record<string, unknown>>
-}
-
-type Log = (message: string, fields?: Readonly<Record<string, unknown>>) => void
-
-interface TestLogger {
-  debug: Log
-  info: Log
-  warn: Log
-  error: Log
-}
+type Level = 'debug' | 'info' | 'warn' | 'error'
+type Fields = Readonly<Record<string, unknown>>
+type TestLogger = Record<Level, (message: string, fields?: Fields) => void>
 
 /** A logger that discards all lines. */
 export const nullLogger: Readonly<TestLogger> = { debug() {}, info() {}, warn() {}, error() {} }
 
 /** A logger that keeps all lines. `logged()` returns their messages, `linesOf(message)` the lines with this message. */
 export function recordingLogger() {
-  const lines: LoggedLine[] = []
+  const lines: { level: Level; message: string; fields: Fields }[] = []
   const log =
-    (level: LoggedLine['level']): Log =>
-    (message, fields = {}) =>
+    (level: Level) =>
+    (message: string, fields: Fields = {}) =>
       void lines.push({ level, message, fields })
   const logger: TestLogger = { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
   return {

@@ -8,17 +8,14 @@ import { fetchDebianPackage } from '@cashflow/dev-stack'
  *
  * @returns undefined where there is neither
  */
-export async function fetchLibfaketime(
-  options: Parameters<typeof fetchDebianPackage>[1] = {},
-): Promise<string | undefined> {
+export async function fetchLibfaketime({ log }: { log?: (line: string) => void } = {}): Promise<string | undefined> {
   const installed = find('/usr')
   if (installed) return installed
   try {
-    const folder = await fetchDebianPackage('libfaketime', options)
+    const folder = await fetchDebianPackage('libfaketime', { ...(log && { log }) })
     return folder && find(`${folder}/usr`)
   } catch (error) {
-    options.signal?.throwIfAborted()
-    options.log?.(`apt-get could not download libfaketime: ${errorMessage(error)}`)
+    log?.(`apt-get could not download libfaketime: ${errorMessage(error)}`)
     return undefined
   }
 }

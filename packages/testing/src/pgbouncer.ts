@@ -1,10 +1,9 @@
-import { existsSync, globSync } from 'node:fs'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { globSync } from 'node:fs'
+import { chmod, mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { defined, eventually } from '@cashflow/async'
+import { defined } from '@cashflow/async'
 import {
-  type Daemon,
   describeExit,
   fetchDebianPackage,
   findOnPath,
@@ -12,6 +11,7 @@ import {
   onPorts,
   PortTakenError,
   startDaemon,
+  untilReady,
 } from '@cashflow/dev-stack'
 
 export type Pgbouncer = Awaited<ReturnType<typeof startPgbouncer>>
@@ -29,8 +29,8 @@ interface PgbouncerOptions {
  */
 export async function startPgbouncer(databaseUrl: string, options: PgbouncerOptions) {
   const program = await fetchPgbouncer()
-  const folder = await mkdtemp(join(tmpdir(), 'cashflow-pgbouncer-'))
-  const removeFolder = () => rm(folder, { recursive: true, force: true })
+  await using unfinished = new AsyncDisposableStack()
+  const { path: folder } = unfinished.use(await mkdtempDisposable(join(tmpdir(), 'cashflow-pgbouncer-')))
   const start = async ([port]: number[]) => {
     const lines: string[] = []
     const configFile = await configure(folder, databaseUrl, defined(port, 'free port'), options)
@@ -42,28 +42,20 @@ export async function startPgbouncer(databaseUrl: string, options: PgbouncerOpti
       cwd: folder,
       output: { onLine: (line) => lines.push(line) },
     })
-    if (await isUp(daemon, lines)) return daemon
+    const isUp = async () => lines.some((line) => line.includes('process up'))
+    if (await untilReady(daemon, isUp, { deadlineMs: 60_000, intervalMs: 20 })) return daemon
     const exit = await daemon.stop([])
     if (lines.join().includes('Address already in use')) throw new PortTakenError('PgBouncer', [Number(port)])
     throw new Error(`PgBouncer did not start (${describeExit(exit)}):\n${lines.join('\n')}`)
   }
-  try {
-    const { ports, server } = await onPorts(() => freePorts(1), start)
-    const url = new URL(databaseUrl)
-    url.host = `127.0.0.1:${ports[0]}`
-    url.search = ''
-    return {
-      /** The URL of the same database, through PgBouncer. */
-      url: url.href,
-      async stop() {
-        await server.stop([{ signal: 'SIGTERM', patienceMs: 5_000 }])
-        await removeFolder()
-      },
-    }
-  } catch (error) {
-    await removeFolder()
-    throw error
-  }
+  const { ports, server } = await onPorts(() => freePorts(1), start)
+  unfinished.defer(async () => void (await server.stop([{ signal: 'SIGTERM', patienceMs: 5_000 }])))
+  const url = new URL(databaseUrl)
+  url.host = `127.0.0.1:${ports[0]}`
+  url.search = ''
+  const running = unfinished.move()
+  /** `url` is the URL of the same database, through PgBouncer. */
+  return { url: url.href, stop: () => running.disposeAsync() }
 }
 
 /**
@@ -72,7 +64,7 @@ export async function startPgbouncer(databaseUrl: string, options: PgbouncerOpti
  * @throws Error where there is neither
  */
 async function fetchPgbouncer(): Promise<{ file: string; env: NodeJS.ProcessEnv }> {
-  const installed = findOnPath('pgbouncer') ?? ['/usr/sbin/pgbouncer'].find(existsSync)
+  const installed = findOnPath('pgbouncer', ['/usr/sbin'])
   if (installed) return { file: installed, env: {} }
   const folder = await fetchDebianPackage('pgbouncer', { log: (line) => process.stderr.write(`${line}\n`) })
   if (!folder) throw new Error('PgBouncer is not installed: put pgbouncer on the PATH')
@@ -99,13 +91,4 @@ async function configure(folder: string, databaseUrl: string, port: number, opti
   await writeFile(users, `"${username}" "${password}"\n`)
   await chmod(folder, 0o755) // Started by root, PgBouncer reads the files as another user.
   return file
-}
-
-/** Resolves with true when the log says that PgBouncer listens, and with false when PgBouncer has ended. */
-async function isUp(daemon: Daemon, lines: readonly string[]): Promise<boolean> {
-  return eventually(() => {
-    if (!daemon.isRunning()) return false
-    if (lines.some((line) => line.includes('process up'))) return true
-    throw new Error(`PgBouncer does not say that it is up:\n${lines.join('\n')}`)
-  })
 }

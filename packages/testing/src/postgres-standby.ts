@@ -1,10 +1,10 @@
-import { chownSync, writeFileSync } from 'node:fs'
-import { copyFile, mkdir, readdir } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { eventually } from '@cashflow/async'
-import { claimFiles, dataFolder, openClient, type PostgresHome, postgresHome, query } from '@cashflow/dev-stack'
+import { claimFiles, dataFolder, openClient, postgresHome, query } from '@cashflow/dev-stack'
 import { mountSmallDisk, startPostgresOnDisk } from './postgres-disk.ts'
-import { startTcpProxy, type TcpProxy } from './tcp-proxy/tcp-proxy.ts'
+import { startTcpProxy } from './tcp-proxy/tcp-proxy.ts'
 
 /** Files that are not copied: a running server has its own (PostgreSQL's manual, 25.3.4). */
 const FILES_LEFT = new Set(['postmaster.pid', 'postmaster.opts', 'postgresql.auto.conf'])
@@ -31,16 +31,12 @@ interface StandbyOptions {
   diskMb?: number | undefined
 }
 
-export interface Standby {
-  dir: string
-  server: Awaited<ReturnType<typeof startPostgresOnDisk>>
-  replication: TcpProxy
-}
+export type Standby = Awaited<ReturnType<typeof startStandby>>
 
 /** Copies the data of a primary, which may be under writes, and starts a standby on the copy. */
-export async function startStandby({ primary, dir, name, settings, diskMb }: StandbyOptions): Promise<Standby> {
-  const disk = diskMb === undefined ? {} : { diskMb }
-  await copyData(primary, dir, name, disk)
+export async function startStandby({ primary, dir, name, settings, diskMb }: StandbyOptions) {
+  if (diskMb !== undefined) mountSmallDisk(dir, diskMb)
+  await copyData(primary, dir, name)
   const replication = await startTcpProxy(primary.url)
   const { hostname, port, username, password } = new URL(replication.url)
   const own = {
@@ -49,13 +45,11 @@ export async function startStandby({ primary, dir, name, settings, diskMb }: Sta
     // The pause between attempts to reach the primary.
     wal_retrieve_retry_interval: '200ms',
   }
-  try {
-    const server = await startPostgresOnDisk({ ...disk, dir, settings: { ...settings, ...own } })
-    return { dir, server, replication }
-  } catch (error) {
-    await replication.stop()
-    throw error
-  }
+  await using unfinished = new AsyncDisposableStack()
+  unfinished.defer(replication.stop)
+  const server = await startPostgresOnDisk({ dir, diskMb, settings: { ...settings, ...own } })
+  unfinished.move()
+  return { dir, server, replication }
 }
 
 /** Resolves when each later commit of the primary waits for one of these standbys. */
@@ -85,60 +79,39 @@ export async function standbysHave(
 }
 
 /** Settings that were made with ALTER SYSTEM are not copied. */
-async function copyData(
-  primary: StandbyOptions['primary'],
-  dir: string,
-  slot: string,
-  { diskMb }: { diskMb?: number },
-): Promise<void> {
+async function copyData(primary: StandbyOptions['primary'], dir: string, slot: string): Promise<void> {
   const [source, copy] = [postgresHome(primary.dir), postgresHome(dir)]
   const data = dataFolder(copy)
-  if (diskMb !== undefined) mountSmallDisk(dir, diskMb)
   claimFiles(copy, false)
   const client = await openClient(primary.url)
   try {
     await client.query('select pg_create_physical_replication_slot($1, true)', [slot])
     await client.query("select pg_backup_start('standby', true)")
-    await copyFolder(dataFolder(source), data, copy)
+    await copyFolder(dataFolder(source), data)
     const { rows } = await client.query('select labelfile from pg_backup_stop(false)')
-    writeOwned(join(data, 'backup_label'), rows[0].labelfile, copy)
-    writeOwned(join(data, 'standby.signal'), '', copy)
+    await writeFile(join(data, 'backup_label'), rows[0].labelfile, { mode: 0o600 })
+    await writeFile(join(data, 'standby.signal'), '', { mode: 0o600 })
   } finally {
     await client.end()
   }
+  if (copy.user) execFileSync('chown', ['-R', `${copy.user.uid}:${copy.user.gid}`, data])
 }
 
-async function copyFolder(from: string, to: string, home: PostgresHome): Promise<void> {
+async function copyFolder(from: string, to: string): Promise<void> {
   await mkdir(to, { mode: 0o700 })
-  own(to, home)
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const [source, copy] = [join(from, entry.name), join(to, entry.name)]
-    if (FOLDERS_EMPTIED.has(entry.name)) {
-      await mkdir(copy, { mode: 0o700 })
-      own(copy, home)
-    } else if (entry.isDirectory()) {
-      await copyFolder(source, copy, home)
-    } else if (!FILES_LEFT.has(entry.name)) {
-      await copyIfThere(source, copy, home)
-    }
+    if (FOLDERS_EMPTIED.has(entry.name)) await mkdir(copy, { mode: 0o700 })
+    else if (entry.isDirectory()) await copyFolder(source, copy)
+    else if (!FILES_LEFT.has(entry.name)) await copyIfThere(source, copy)
   }
 }
 
 /** A file that is removed during the copy, such as a dropped table's, is removed on the standby too, by the WAL. */
-async function copyIfThere(from: string, to: string, home: PostgresHome): Promise<void> {
+async function copyIfThere(from: string, to: string): Promise<void> {
   try {
     await copyFile(from, to)
-    own(to, home)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
-}
-
-function writeOwned(file: string, content: string, home: PostgresHome): void {
-  writeFileSync(file, content, { mode: 0o600 })
-  own(file, home)
-}
-
-function own(path: string, { user }: PostgresHome): void {
-  if (user) chownSync(path, user.uid, user.gid)
 }

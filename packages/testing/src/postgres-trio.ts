@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defined, eventually } from '@cashflow/async'
@@ -11,31 +11,22 @@ export type PostgresTrio = Awaited<ReturnType<typeof startPostgresTrio>>
 
 /** Starts a primary and its two standbys. Each has a migrated database, and each COMMIT waits for one standby. */
 export async function startPostgresTrio() {
-  const root = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
-  const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })]
-  const stop = async () => {
-    for (const end of stops.splice(0).toReversed()) await end()
+  await using unfinished = new AsyncDisposableStack()
+  const { path: root } = unfinished.use(await mkdtempDisposable(join(tmpdir(), 'cashflow-test-')))
+  const dir = join(root, 'server-1')
+  const primary = await startPostgres({ dir })
+  unfinished.defer(() => primary.stop())
+  await createMigrated(primary.url, 'payments')
+  const addStandby = async (name: string) => {
+    const standby = await startStandby({ primary: { url: primary.url, dir }, dir: join(root, name), name })
+    unfinished.defer(() => standby.replication.stop())
+    unfinished.defer(() => standby.server.stop())
+    return standby
   }
-  try {
-    const dir = join(root, 'server-1')
-    const primary = await startPostgres({ dir })
-    stops.push(() => primary.stop())
-    await createMigrated(primary.url, 'payments')
-    const addStandby = async (name: string) => {
-      const standby = await startStandby({ primary: { url: primary.url, dir }, dir: join(root, name), name })
-      stops.push(
-        () => standby.replication.stop(),
-        () => standby.server.stop(),
-      )
-      return standby
-    }
-    const standbys = [await addStandby('second'), await addStandby('third')] as const
-    await makeSynchronous(primary.url, ['second', 'third'])
-    return { ...trioOf(primary, standbys), stop }
-  } catch (error) {
-    await stop()
-    throw error
-  }
+  const standbys = [await addStandby('second'), await addStandby('third')] as const
+  await makeSynchronous(primary.url, ['second', 'third'])
+  const trio = unfinished.move()
+  return { ...trioOf(primary, standbys), stop: () => trio.disposeAsync() }
 }
 
 function trioOf(primary: PostgresServer, standbys: readonly [Standby, Standby]) {

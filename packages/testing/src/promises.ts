@@ -3,27 +3,19 @@ import { join } from 'node:path'
 import { defined } from '@cashflow/async'
 import { REPOSITORY } from './repository.ts'
 
-/** A test that holds promises of docs/guarantees.md. A comment above it has their numbers: `// Promises 1, 2`. */
-export interface PromiseTest {
-  readonly promises: readonly number[]
-  /** The script of the root that runs it. */
-  readonly command: 'test' | 'test:long'
-  readonly file: string
-  /** As the source has it: of `${…}` there is a test for each of several values. */
-  readonly title: string
-}
-
 const COMMENT =
   /^ *\/\/ Promises? (\d+(?:, \d+)*)\n(?: *for \([\s\S]*?\)(?: \{)?\n)* *(?:describe|it)\(\s*(['"`])((?:\\.|(?!\2)[\s\S])*)\2/gm
 
-/** The tests of all promises, by file. */
-export function promiseTests(): PromiseTest[] {
+/** The tests that hold promises of docs/guarantees.md, by file. A comment above each has their numbers: `// Promises 1, 2`. */
+export function promiseTests() {
   const files = globSync('{db,packages/*,services/*}/test/**/*.test.ts', { cwd: REPOSITORY })
   return files.toSorted().flatMap((file) =>
     [...readFileSync(join(REPOSITORY, file), 'utf8').matchAll(COMMENT)].map(([, numbers, , title]) => ({
       promises: defined(numbers, 'numbers of promises').split(', ').map(Number),
+      /** The script of the root that runs it. */
       command: file.endsWith('.long.test.ts') ? ('test:long' as const) : ('test' as const),
       file,
+      /** As the source has it: of `${…}` there is a test for each of several values. */
       title: defined(title, 'title of a test'),
     })),
   )

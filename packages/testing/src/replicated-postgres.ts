@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { defined, eventually } from '@cashflow/async'
 import { killTree, type PostgresServer, query } from '@cashflow/dev-stack'
 import { withDatabase } from './addresses.ts'
-import { type SmallDisk, startPostgresOnDisk } from './postgres-disk.ts'
+import { startPostgresOnDisk } from './postgres-disk.ts'
 import { makeSynchronous, type Standby, standbysHave, startStandby } from './postgres-standby.ts'
 import { createMigrated } from './test-database.ts'
 
@@ -16,10 +16,7 @@ interface ReplicatedPostgresOptions {
   diskMb?: number
 }
 
-interface Member {
-  dir: string
-  server: PostgresServer & { smallDisk?: SmallDisk }
-}
+type Member = Pick<Standby, 'dir' | 'server'>
 
 const STANDBY = 'standby'
 const RECOVERY_MS = 60_000
@@ -103,16 +100,14 @@ export async function startReplicatedPostgres(options: ReplicatedPostgresOptions
       await rm(root, { recursive: true, force: true })
     },
   }
-  try {
-    await replicated.attachStandby()
-  } catch (error) {
-    await replicated.stop()
-    throw error
-  }
+  await using unfinished = new AsyncDisposableStack()
+  unfinished.defer(replicated.stop)
+  await replicated.attachStandby()
+  unfinished.move()
   return replicated
 }
 
-function smallDiskOf({ server }: Member): SmallDisk {
+function smallDiskOf({ server }: Member) {
   if (!server.smallDisk) throw new Error('the primary has no small disk')
   return server.smallDisk
 }

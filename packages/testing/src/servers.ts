@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startPostgres, startRabbitmq } from '@cashflow/dev-stack'
@@ -11,7 +11,8 @@ type Servers = Awaited<ReturnType<typeof startServers>>
 
 /** Starts a PostgreSQL and a RabbitMQ for one test run, on free ports, and creates the template of its databases. */
 export async function startServers() {
-  const dir = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
+  await using unfinished = new AsyncDisposableStack()
+  const { path: dir } = unfinished.use(await mkdtempDisposable(join(tmpdir(), 'cashflow-test-')))
   const log = (line: string) => process.stderr.write(`${line}\n`)
   // No test loses the machine, so nothing has to reach its disk. Killed servers recover all the same.
   const settings = { fsync: 'off', max_connections: '300' }
@@ -19,21 +20,16 @@ export async function startServers() {
     startPostgres({ dir: join(dir, 'postgres'), settings, log }),
     startRabbitmq({ dir: join(dir, 'rabbitmq'), log }),
   ] as const
-  const stop = async () => {
+  // A server that runs on would keep this process alive.
+  unfinished.defer(async () => {
     const started = (await Promise.allSettled(starting)).filter((result) => result.status === 'fulfilled')
     await Promise.all(started.map(({ value }) => value.stop()))
-    await rm(dir, { recursive: true, force: true })
-  }
-  try {
-    const [postgres, rabbitmq] = await Promise.all(starting)
-    await createMigrated(postgres.url, TEMPLATE)
-    const { url: amqpUrl, managementUrl } = rabbitmq
-    const addresses: Addresses = { postgresUrl: postgres.url, template: TEMPLATE, amqpUrl, managementUrl }
-    return { addresses, stop }
-  } catch (error) {
-    await stop() // A server that runs on would keep this process alive.
-    throw error
-  }
+  })
+  const [postgres, { url: amqpUrl, managementUrl }] = await Promise.all(starting)
+  await createMigrated(postgres.url, TEMPLATE)
+  const addresses: Addresses = { postgresUrl: postgres.url, template: TEMPLATE, amqpUrl, managementUrl }
+  const running = unfinished.move()
+  return { addresses, stop: () => running.disposeAsync() }
 }
 
 /** Mocha shares `this` between the two functions below. */

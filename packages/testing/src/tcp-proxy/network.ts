@@ -14,7 +14,6 @@ interface NetworkOptions {
   onRequest(link: Link, bytes: Buffer): void
   /** Called after a toxic has cut the stream from the server. */
   onCut(link: Link): void
-  random(): number
 }
 
 type Direction = 'toServer' | 'toClient'
@@ -22,7 +21,7 @@ type Direction = 'toServer' | 'toClient'
 export const BOTH: readonly Direction[] = ['toServer', 'toClient']
 
 /** The open links, and the toxics that they share with future links. */
-export function createNetwork({ onRequest, onCut, random }: NetworkOptions) {
+export function createNetwork({ onRequest, onCut }: NetworkOptions) {
   const links = new Set<Link>()
   const toxics = { toServer: new Map<string, Toxic>(), toClient: new Map<string, Toxic>() }
   const forEachSocket = (act: (socket: Socket) => void) => {
@@ -37,8 +36,8 @@ export function createNetwork({ onRequest, onCut, random }: NetworkOptions) {
       const sockets = [client, server] as const
       const link: Link = {
         sockets,
-        toServer: createPipe(client, server, { random, onPass: (bytes) => onRequest(link, bytes) }),
-        toClient: createPipe(server, client, { random, onCut: () => onCut(link) }),
+        toServer: createPipe(client, server, { onPass: (bytes) => onRequest(link, bytes) }),
+        toClient: createPipe(server, client, { onCut: () => onCut(link) }),
       }
       links.add(link)
       for (const socket of sockets) {

@@ -7,8 +7,6 @@ export type Pipe = ReturnType<typeof createPipe>
 interface PipeOptions {
   onPass?(bytes: Buffer): void
   onCut?(): void
-  /** Returns a number from 0 to 1 for each piece. */
-  random(): number
 }
 
 interface Piece {
@@ -21,7 +19,7 @@ interface Piece {
 const HELD_BYTES_MAX = 256 * 1024
 
 /** One direction of a connection: passes one socket's bytes and end to the other, in order, as fast as it accepts them. */
-export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: PipeOptions) {
+export function createPipe(from: Socket, to: Socket, { onPass, onCut }: PipeOptions) {
   const toxics = new Map<string, Toxic>()
   const held = createQueue(from)
   let passedBytes = 0
@@ -29,7 +27,7 @@ export function createPipe(from: Socket, to: Socket, { onPass, onCut, random }: 
   let timer: NodeJS.Timeout | undefined
 
   function arrive(content: Piece['content']): void {
-    held.add({ content, arrivedAt: performance.now(), chance: random() })
+    held.add({ content, arrivedAt: performance.now(), chance: Math.random() })
     flow()
   }
 

@@ -11,12 +11,12 @@ export type TcpProxy = Awaited<ReturnType<typeof startTcpProxy>>
  * connections too, until `restore`. Bytes keep their order. A side that has ended its half may go on receiving, and a
  * reset arrives as a reset.
  */
-export async function startTcpProxy(serverUrl: string, { random = Math.random } = {}) {
+export async function startTcpProxy(serverUrl: string) {
   let target = new URL(serverUrl)
   let refuses = false
   let taken = 0
   const answers = createAnswers()
-  const network = createNetwork({ onRequest: answers.onRequest, onCut: answers.onCut, random })
+  const network = createNetwork({ onRequest: answers.onRequest, onCut: answers.onCut })
   const allowHalfOpen = true
   const listener = createServer({ allowHalfOpen }, (client) => {
     if (refuses) return client.destroy()
