@@ -165,10 +165,11 @@ describe('api, relay and worker with a primary and two standbys as PostgreSQL ho
         return answer
       })
       const inTime = { timeoutMs: GOOD_WITHIN_MS }
-      await eventually(async () => expect((await read(id)).payment).to.be.oneOf(['SUCCESS', 'FAILED']), inTime)
+      await eventually(async () => expect((await read(id)).status).to.equal(200), inTime)
       expect(await trio.query(0, `select id from payments where id = '${id}'`)).to.deep.equal([])
       await eventually(async () => expect(await sessionsOnFormer()).to.deep.equal([]), inTime)
       expect(await trio.query(0, 'show transaction_read_only')).to.deep.equal([{ transaction_read_only: 'off' }])
+      await eventually(async () => expect((await read(id)).payment).to.be.oneOf(['SUCCESS', 'FAILED']))
     })
     expect(await sessionsOnFormer()).to.deep.equal([])
     const change = await pipeline.processes.api[1]?.logged('database host changed')
