@@ -2,19 +2,18 @@ import { parseCommandLine, parseNumber, UsageError } from '@cashflow/dev-stack'
 import type { Fault } from './fault.ts'
 import { FAULTS } from './faults/index.ts'
 
-export interface Arguments {
-  seed: number
-  minutes: number
-  faults: readonly Fault[]
-  atOnce: number
-  restMs: readonly [min: number, max: number]
-  clients: number
-  perSecond: number
-  help: boolean
-}
-
 /** The arguments that decide a run. */
-export type Plan = Omit<Arguments, 'help'>
+export interface Plan {
+  readonly seed: number
+  readonly minutes: number
+  readonly faults: readonly Fault[]
+  /** Maximum number of faults at the same time. */
+  readonly atOnce: number
+  /** Bounds of the time between the end of a fault and the next one in its slot, in milliseconds. */
+  readonly restMs: readonly [min: number, max: number]
+  readonly clients: number
+  readonly perSecond: number
+}
 
 export const HELP = `npm run chaos -- [options]      causes faults in a running Cashflow, and checks that no payment is lost or doubled
 
@@ -33,7 +32,7 @@ It uses its own servers, services, ports and data, and disturbs nothing else on 
 `
 
 /** Reads the command line. @throws UsageError that names the wrong argument */
-export function readArguments(args: readonly string[]): Arguments & { list: boolean } {
+export function readArguments(args: readonly string[]): Plan & { list: boolean; help: boolean } {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean' } as const
   const options = {

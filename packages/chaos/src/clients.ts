@@ -1,19 +1,9 @@
 import { pause } from '@cashflow/async'
 import { get, post, showsState } from './payment-api.ts'
-import { idOf, type MutablePaymentRequest, type PaymentRequest } from './payment-request.ts'
+import { idOf, type PaymentRequest } from './payment-request.ts'
 import { createRandom, type Random } from './random.ts'
 
-export interface Clients {
-  readonly paymentRequests: readonly PaymentRequest[]
-  /** Starts the load. */
-  start(): void
-  /** Stops the load. Resolves when each client has received, or given up, its last answer. */
-  stop(): Promise<void>
-  /** Creates one more payment. @throws Error unless this API answers with 201 */
-  create(apiUrl: string): Promise<void>
-  /** Reads each payment through each API, after the system has settled. */
-  readAll(): Promise<void>
-}
+export type Clients = ReturnType<typeof createClients>
 
 export interface ClientsOptions {
   /** Each request goes to one of them, chosen at random. */
@@ -39,16 +29,16 @@ const FINAL_READERS = 16
 const FINAL_RETRY_MS = 500
 
 /** Creates clients that create payments, retry as the documentation advises, and read what they created. */
-export function createClients(options: ClientsOptions): Clients {
+export function createClients(options: ClientsOptions) {
   const { apiUrls, count, perSecond, seed, finalReadMs = FINAL_READ_MS } = options
-  const paymentRequests: MutablePaymentRequest[] = []
+  const paymentRequests: PaymentRequest[] = []
   const stopping = new AbortController()
   let running: Promise<unknown> = Promise.resolve()
 
   /** Creates payments by the clock. Slow ones are waited for in parallel with the next ones. */
   async function run(client: number): Promise<void> {
     const random = createRandom(seed * 1_000 + client)
-    const own: MutablePaymentRequest[] = []
+    const own: PaymentRequest[] = []
     const open = new Set<Promise<void>>()
     const everyMs = (count * 1_000) / perSecond
     let dueAt = performance.now() + random.int(0, everyMs)
@@ -70,13 +60,13 @@ export function createClients(options: ClientsOptions): Clients {
   }
 
   /** Creates the payment, and reads it and another one of the client. */
-  async function follow(request: MutablePaymentRequest, other: MutablePaymentRequest, random: Random): Promise<void> {
+  async function follow(request: PaymentRequest, other: PaymentRequest, random: Random): Promise<void> {
     await create(request, random)
     for (const one of [request, other]) if (!stopping.signal.aborted) await read(one, random.pick(apiUrls))
   }
 
   /** Sends the payment until it exists, or until the client gives up. */
-  async function create(request: MutablePaymentRequest, random: Random): Promise<void> {
+  async function create(request: PaymentRequest, random: Random): Promise<void> {
     const impatient = random.chance(IMPATIENT_SHARE)
     const repeated = random.chance(REPEATED_SHARE)
     for (let retryMs = RETRY_MS; ; retryMs = Math.min(2 * retryMs, RETRY_MAX_MS)) {
@@ -91,35 +81,35 @@ export function createClients(options: ClientsOptions): Clients {
 
   const wait = (ms: number) => pause(Math.max(0, ms), stopping.signal)
   return {
-    paymentRequests,
+    paymentRequests: paymentRequests as readonly PaymentRequest[],
     start() {
       running = Promise.all(Array.from({ length: count }, (_, client) => run(client)))
     },
+    /** Stops the load. Resolves when each client has received, or given up, its last answer. */
     async stop() {
       stopping.abort()
       await running
     },
-    create: (apiUrl) => createFinal(paymentRequests, apiUrl, createRandom(seed)),
+    /** Creates one more payment. @throws Error unless this API answers with 201 */
+    async create(apiUrl: string) {
+      const request = drawRequest(`last-${paymentRequests.length}`, createRandom(seed))
+      paymentRequests.push(request)
+      const answer = await post(apiUrl, request)
+      request.answers.push(answer)
+      if (answer.status !== 201) throw new Error(`answered with ${answer.status}`)
+    },
     readAll: () => readAll(paymentRequests, apiUrls, finalReadMs),
   }
 }
 
-async function read(request: MutablePaymentRequest, apiUrl: string): Promise<void> {
+async function read(request: PaymentRequest, apiUrl: string): Promise<void> {
   const id = idOf(request)
   if (id === undefined) return
   const view = await get(apiUrl, id, { isFinal: false })
   if (showsState(view)) request.views.push(view)
 }
 
-async function createFinal(paymentRequests: MutablePaymentRequest[], apiUrl: string, random: Random): Promise<void> {
-  const request = drawRequest(`last-${paymentRequests.length}`, random)
-  paymentRequests.push(request)
-  const answer = await post(apiUrl, request)
-  request.answers.push(answer)
-  if (answer.status !== 201) throw new Error(`answered with ${answer.status}`)
-}
-
-function drawRequest(reference: string, random: Random): MutablePaymentRequest {
+function drawRequest(reference: string, random: Random): PaymentRequest {
   const [amountMinor, currency] = [random.int(1, 10_000_000), random.pick(['USD', 'ETB'])]
   return { reference, amountMinor, currency, answers: [], views: [] }
 }
@@ -129,13 +119,13 @@ function drawRequest(reference: string, random: Random): MutablePaymentRequest {
  * `finalReadMs` milliseconds, and is then recorded as the answer.
  */
 async function readAll(
-  paymentRequests: readonly MutablePaymentRequest[],
+  paymentRequests: readonly PaymentRequest[],
   apiUrls: readonly string[],
   finalReadMs: number,
 ): Promise<void> {
   const unresponsive = new Set<string>()
 
-  async function read(request: MutablePaymentRequest, id: string, apiUrl: string): Promise<void> {
+  async function read(request: PaymentRequest, id: string, apiUrl: string): Promise<void> {
     const giveUpAt = performance.now() + finalReadMs
     // An API that does not answer costs `finalReadMs` once, not once for each payment.
     while (!unresponsive.has(apiUrl)) {

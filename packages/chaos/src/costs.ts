@@ -1,7 +1,6 @@
 import { defined } from '@cashflow/async'
 import type { Facts } from './facts.ts'
 import type { Run } from './run.ts'
-import type { FaultRun } from './run-schedule.ts'
 
 /** The cost of a fault that had an effect. All times are in milliseconds. */
 export interface Cost {
@@ -25,11 +24,11 @@ export function costsOf({ faultRuns, ...run }: Times & Pick<Run, 'faultRuns'>): 
   const lives = livesOf(run.facts)
   return faultRuns
     .filter(({ noEffect }) => !noEffect)
-    .map((faultRun) => ({
-      fault: faultRun.fault,
-      lastedMs: faultRun.recoveredAt - faultRun.from,
-      outageMs: longest(gaps.filter((gap) => gap.from < faultRun.recoveredAt && gap.to > faultRun.from)),
-      drainMs: drainAfter(faultRun, lives),
+    .map(({ fault, from, recoveredAt }) => ({
+      fault,
+      lastedMs: recoveredAt - from,
+      outageMs: longest(gaps.filter((gap) => gap.from < recoveredAt && gap.to > from)),
+      drainMs: longest(lives.filter((life) => life.from <= recoveredAt).map(({ to }) => ({ from: recoveredAt, to }))),
     }))
 }
 
@@ -56,11 +55,4 @@ function livesOf({ events }: Facts): Span[] {
   return [...byPayment.values()].flatMap(([created, ended]) =>
     created?.committedAt && ended?.committedAt ? [{ from: created.committedAt, to: ended.committedAt }] : [],
   )
-}
-
-function drainAfter({ recoveredAt }: FaultRun, lives: readonly Span[]): number {
-  const last = lives
-    .filter(({ from }) => from <= recoveredAt)
-    .reduce((latest, { to }) => Math.max(latest, to), recoveredAt)
-  return last - recoveredAt
 }

@@ -5,8 +5,6 @@ import { nullLogger } from '@cashflow/testing'
 import type { Sighting } from './observer.ts'
 import { WORK_QUEUE } from './queues.ts'
 
-export type Duplicator = Awaited<ReturnType<typeof createDuplicator>>
-
 const EXCHANGE: Topology = {
   exchange: 'payments',
   queue: '',

@@ -34,11 +34,6 @@ export interface LetterRow {
 /** Rows that are not finished: payments that are neither settled nor parked, and messages in the outbox. */
 export type RowCounts = Readonly<Record<'pending' | 'outbox' | 'scheduled', number>>
 
-export interface Backlog extends RowCounts {
-  /** Messages that wait or are being handled, by queue. */
-  readonly queues: Readonly<Record<string, number>>
-}
-
 /** The time in which a primary was lost and its standby was promoted, in milliseconds since 1970. */
 export interface Failover {
   readonly from: number
@@ -50,7 +45,8 @@ export interface Facts {
   readonly payments: readonly PaymentRow[]
   readonly events: readonly EventRow[]
   readonly letters: readonly LetterRow[]
-  readonly backlog: Backlog
+  /** What is left, with the messages that wait or are being handled, by queue. */
+  readonly backlog: RowCounts & { readonly queues: Readonly<Record<string, number>> }
   readonly paymentRequests: readonly PaymentRequest[]
   /** Number of APIs through which each payment was read at the end. */
   readonly apis: number

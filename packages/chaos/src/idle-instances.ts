@@ -16,27 +16,27 @@ export async function findIdle(system: System, clients: Clients): Promise<string
   const expect = async (what: string, attempt: () => Promise<void>) => {
     await eventually(attempt, PATIENT).catch((error: Error) => idle.push(`${what}: ${error.message}`))
   }
-  const create = async () => clients.create(defined(apiUrls[0], 'API'))
-  const settled = async () => {
-    const { pending } = await countRows()
-    if (pending > 0) throw new Error(`${pending} payments are PENDING`)
+  const expectPayment = async (what: string) => {
+    await expect(what, () => clients.create(defined(apiUrls[0], 'API')))
+    await expect(what, async () => {
+      const { pending } = await countRows()
+      if (pending > 0) throw new Error(`${pending} payments are PENDING`)
+    })
   }
 
   for (const [index, url] of apiUrls.entries())
-    await expect(`${services.api[index]?.name} takes payments`, async () => clients.create(url))
+    await expect(`${services.api[index]?.name} takes payments`, () => clients.create(url))
   for (const relay of services.relay) {
     const others = services.relay.filter((other) => other !== relay)
-    await Promise.all(others.map((other) => other.freeze()))
-    await expect(`${relay.name} publishes by itself`, create)
-    await expect(`${relay.name} publishes by itself`, settled)
-    await Promise.all(others.map((other) => other.thaw()))
+    for (const other of others) other.freeze()
+    await expectPayment(`${relay.name} publishes by itself`)
+    for (const other of others) other.thaw()
   }
   for (const worker of services.worker) {
     // Stopped, not frozen: a frozen worker keeps its deliveries.
     const others = services.worker.filter((other) => other !== worker)
     await Promise.all(others.map((other) => other.stop()))
-    await expect(`${worker.name} settles by itself`, create)
-    await expect(`${worker.name} settles by itself`, settled)
+    await expectPayment(`${worker.name} settles by itself`)
     await Promise.all(others.map((other) => other.start()))
   }
   const { length: count } = services.worker

@@ -1,5 +1,4 @@
-import { startTcpProxy } from '@cashflow/testing'
-import type { Role } from './service.ts'
+import { type Role, startTcpProxy } from '@cashflow/testing'
 
 export type Links = Awaited<ReturnType<typeof startLinks>>
 

@@ -31,7 +31,6 @@ async function main(): Promise<number> {
   const run = await runChaos({
     ...args,
     dir,
-    durationMs: args.minutes * 60_000,
     sizes: { api: 2, relay: 2, worker: 2 },
     signal: stopping.signal,
     say,

@@ -1,6 +1,5 @@
 import { createConnection, createConsumer, type Delivery, type Topology } from '@cashflow/messaging'
-import type { RabbitmqCluster } from '@cashflow/testing'
-import { eventually, nullLogger } from '@cashflow/testing'
+import { eventually, nullLogger, type RabbitmqCluster } from '@cashflow/testing'
 import { listQueues, OBSERVING_QUEUE } from './queues.ts'
 
 export interface Sighting {
@@ -22,16 +21,7 @@ export interface Unobserved {
   readonly waiting: ReadonlySet<string>
 }
 
-/** A queue next to the worker's queue, bound to every topic. Each of its messages is recorded. */
-export interface Observer {
-  /** The first sighting of each message, by message id. */
-  readonly sightings: ReadonlyMap<string, Sighting>
-  readonly unobserved: Unobserved[]
-  /** Resolves when it has read every message that the broker has for it. */
-  caughtUp(): Promise<void>
-  start(): Promise<void>
-  stop(): Promise<void>
-}
+export type Observer = ReturnType<typeof createObserver>
 
 const TOPICS = ['payment.created', 'payment.retry', 'payment.succeeded', 'payment.failed'] as const
 
@@ -51,8 +41,11 @@ const TOPOLOGY: Topology = {
   ],
 }
 
-/** Connects to the brokers directly, so that no fault of a link affects it. */
-export function createObserver(cluster: RabbitmqCluster): Observer {
+/**
+ * Records each message of a queue next to the worker's queue, which is bound to every topic. It connects to the brokers
+ * directly, so that no fault of a link affects it.
+ */
+export function createObserver(cluster: RabbitmqCluster) {
   const urls = cluster.nodes.map(({ url }) => url)
   const sightings = new Map<string, Sighting>()
   const unobserved: Unobserved[] = []
@@ -72,16 +65,16 @@ export function createObserver(cluster: RabbitmqCluster): Observer {
   })
 
   return {
-    sightings,
+    /** The first sighting of each message, by message id. */
+    sightings: sightings as ReadonlyMap<string, Sighting>,
     unobserved,
+    /** Resolves when it has read every message that the broker has for it. */
     async caughtUp() {
-      await eventually(
-        async () => {
-          const own = (await listQueues(cluster)).find(({ name }) => name === OBSERVING_QUEUE)
-          if (own?.messages !== 0 || own.consumers === 0) throw new Error('the observer has not caught up')
-        },
-        { timeoutMs: CATCH_UP_MS },
-      )
+      const expectEmpty = async () => {
+        const own = (await listQueues(cluster)).find(({ name }) => name === OBSERVING_QUEUE)
+        if (own?.messages !== 0 || own.consumers === 0) throw new Error('the observer has not caught up')
+      }
+      await eventually(expectEmpty, { timeoutMs: CATCH_UP_MS })
     },
     async start() {
       await connection.start()

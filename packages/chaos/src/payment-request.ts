@@ -7,9 +7,9 @@ export interface PaymentRequest {
   readonly amountMinor: number
   readonly currency: string
   /** The answer to each POST, in order. `at` is in milliseconds since 1970. */
-  readonly answers: readonly Answer[]
+  readonly answers: Answer[]
   /** The answer to each GET. A GET without an answer, or with 503, is recorded only if it is a final one. */
-  readonly views: readonly View[]
+  readonly views: View[]
 }
 
 export interface View {
@@ -25,12 +25,6 @@ export interface View {
 
 /** The members of a GET's answer, of any type. */
 export type ShownPayment = Readonly<Record<'id' | 'status' | 'amount' | 'currency' | 'reference', unknown>>
-
-/** A payment request that the client still adds answers to. */
-export interface MutablePaymentRequest extends PaymentRequest {
-  readonly answers: Answer[]
-  readonly views: View[]
-}
 
 /** The id that the API answered with. Undefined when no answer had one. */
 export function idOf(request: PaymentRequest): string | undefined {

@@ -46,22 +46,15 @@ export interface ProviderResponse {
   readonly verdict: Verdict
 }
 
-/**
- * The provider that moves the money. It never deduplicates: each request to charge is another charge, with its own
- * decision. A GET reports the charge of one half of all keys, and answers 404 for the others.
- */
-export interface Provider {
-  readonly url: string
-  mode: ProviderMode
-  readonly requests: readonly ProviderRequest[]
-  readonly charges: readonly Charge[]
-  readonly responses: readonly ProviderResponse[]
-  stop(): Promise<void>
-}
+export type Provider = Awaited<ReturnType<typeof startProvider>>
 
 const UNREADABLE = [Buffer.from([0xff, 0xfe, 0x00]), '{"status":"appro', '{"status":"perhaps"}', '', '[]', '"approved"']
 
-export async function startProvider(random: Random): Promise<Provider> {
+/**
+ * Starts the provider that moves the money. It never deduplicates: each request to charge is another charge, with its
+ * own decision. A GET reports the charge of one half of all keys, and answers 404 for the others.
+ */
+export async function startProvider(random: Random) {
   const requests: ProviderRequest[] = []
   const charges: Charge[] = []
   const responses: ProviderResponse[] = []
@@ -73,7 +66,7 @@ export async function startProvider(random: Random): Promise<Provider> {
     const body = (await json(request)) as { payment_id: string; amount_minor: number; currency: string }
     const hasMoved = ['normal', 'slow', 'undecided'].includes(mode) || random.chance(0.5)
     const verdict = random.chance(0.7) ? 'approved' : 'declined'
-    const known = isKnown(key)
+    const known = Number.parseInt(key.slice(-1), 16) < 8 // The last digit of a UUID is random.
     if (hasMoved && known) found.set(key, verdict)
     const { payment_id: paymentId, amount_minor: amountMinor, currency } = body
     charges.push({ key, paymentId, amountMinor, currency, beganAt, moved: hasMoved, known })
@@ -115,16 +108,13 @@ export async function startProvider(random: Random): Promise<Provider> {
   await once(server, 'listening')
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/charges`,
-    get mode() {
-      return mode
-    },
-    set mode(next) {
+    setMode(next: ProviderMode) {
       mode = next
       for (const response of held) response.destroy()
     },
-    requests,
-    charges,
-    responses,
+    requests: requests as readonly ProviderRequest[],
+    charges: charges as readonly Charge[],
+    responses: responses as readonly ProviderResponse[],
     async stop() {
       server.closeAllConnections()
       server.close()
@@ -136,11 +126,6 @@ export async function startProvider(random: Random): Promise<Provider> {
 function arrival({ method = '', url = '', headers }: IncomingMessage): ProviderRequest {
   const key = method === 'GET' ? url.split('/').at(-1) : headers['idempotency-key']
   return { method, key: String(key), beganAt: Date.now() }
-}
-
-/** Decides by the last digit of the UUID, which is random. */
-function isKnown(key: string): boolean {
-  return Number.parseInt(key.slice(-1), 16) < 8
 }
 
 function say(response: ServerResponse, status: number, body: string | Buffer, headers = {}): void {

@@ -2,26 +2,20 @@ import { defined } from '@cashflow/async'
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 
-/** Random choices that a seed decides. The same seed gives the same choices in the same order. */
-export interface Random {
-  /** Returns an integer. Both bounds are included. */
-  int(min: number, max: number): number
-  pick<Item>(items: readonly Item[]): Item
-  shuffled<Item>(items: readonly Item[]): Item[]
-  /** Returns true with this probability, from 0 to 1. */
-  chance(share: number): boolean
-}
+export type Random = ReturnType<typeof createRandom>
 
-export function createRandom(seed: number): Random {
+/** Random choices that a seed decides. The same seed gives the same choices in the same order. */
+export function createRandom(seed: number) {
   const generator = xoroshiro128plus(seed)
   const int = (min: number, max: number) => uniformInt(generator, min, max)
   return {
+    /** Returns an integer. Both bounds are included. */
     int,
-    pick(items) {
+    pick<Item>(items: readonly Item[]): Item {
       if (items.length === 0) throw new RangeError('an empty list has no item to pick')
       return defined(items[int(0, items.length - 1)], 'item of a list')
     },
-    shuffled(items) {
+    shuffled<Item>(items: readonly Item[]): Item[] {
       const deck = [...items]
       for (let last = deck.length - 1; last > 0; last--) {
         const other = int(0, last)
@@ -29,6 +23,7 @@ export function createRandom(seed: number): Random {
       }
       return deck
     },
-    chance: (share) => int(0, 999_999) < share * 1_000_000,
+    /** Returns true with this probability, from 0 to 1. */
+    chance: (share: number) => int(0, 999_999) < share * 1_000_000,
   }
 }

@@ -106,31 +106,23 @@ function historyOf(facts: Facts, paymentId: string): string {
   const own = <Item extends { paymentId: string }>(items: readonly Item[]) =>
     items.filter((item) => item.paymentId === paymentId)
   const ofKey = <Item extends { key: string }>(items: readonly Item[]) => items.filter(({ key }) => key === paymentId)
-  const lines = [
-    ...(request?.answers ?? []).map(({ at, status }) => ({ at, what: `its client was answered with ${status}` })),
-    ...(request?.views ?? []).map(({ at, status, payment }) => ({
-      at,
-      what: `its client saw ${payment?.status ?? status}`,
-    })),
-    ...own(facts.events).map(({ committedAt, sequence, type }) => ({
-      at: committedAt ?? 0,
-      what: `event ${sequence}, ${type}`,
-    })),
+  const moment = (at: number, what: string) => ({ at, what })
+  const moments = [
+    ...(request?.answers ?? []).map(({ at, status }) => moment(at, `its client was answered with ${status}`)),
+    ...(request?.views ?? []).map(({ at, status, payment }) =>
+      moment(at, `its client saw ${payment?.status ?? status}`),
+    ),
+    ...own(facts.events).map((event) => moment(event.committedAt ?? 0, `event ${event.sequence}, ${event.type}`)),
     ...ofKey(facts.requests)
       .filter(({ method }) => method === 'GET')
-      .map(({ beganAt: at }) => ({ at, what: 'the provider was asked for its charge' })),
-    ...ofKey(facts.letters).map(({ diedAt: at, topic, source, reason, resolved }) => ({
-      at,
-      what: `dead letter of the ${source}, ${topic}: ${reason}${resolved ? ' (resolved)' : ''}`,
-    })),
-    ...ofKey(facts.charges).map(({ beganAt: at, amountMinor, currency, moved }) => ({
-      at,
-      what: `asked to charge ${amountMinor} ${currency}, ${moved ? 'charged' : 'not charged'}`,
-    })),
-    ...own(facts.sightings).map(({ at, topic, messageId }) => ({
-      at,
-      what: `observed ${topic}, message ${messageId}`,
-    })),
+      .map(({ beganAt }) => moment(beganAt, 'the provider was asked for its charge')),
+    ...ofKey(facts.letters).map(({ diedAt, topic, source, reason, resolved }) =>
+      moment(diedAt, `dead letter of the ${source}, ${topic}: ${reason}${resolved ? ' (resolved)' : ''}`),
+    ),
+    ...ofKey(facts.charges).map(({ beganAt, amountMinor, currency, moved }) =>
+      moment(beganAt, `asked to charge ${amountMinor} ${currency}, ${moved ? 'charged' : 'not charged'}`),
+    ),
+    ...own(facts.sightings).map(({ at, topic, messageId }) => moment(at, `observed ${topic}, message ${messageId}`)),
   ]
   const state = row
     ? `${row.status}${row.parked ? ', parked' : ''}, ${row.attempts} attempts, reference ${row.reference}`
@@ -138,7 +130,7 @@ function historyOf(facts: Facts, paymentId: string): string {
   const responses = ofKey(facts.responses).map(({ verdict }) => verdict)
   return [
     `  final state: ${state}; the provider answered: ${responses.join(', ') || 'nothing'}`,
-    ...lines
+    ...moments
       .toSorted((one, other) => one.at - other.at)
       .map(({ at, what }) => `  ${new Date(at).toISOString()}  ${what}`),
   ].join('\n')

@@ -1,5 +1,6 @@
 import { describeExit } from '@cashflow/dev-stack'
 import { eventually } from '@cashflow/testing'
+import type { Plan } from './arguments.ts'
 import { type Clients, createClients } from './clients.ts'
 import { type Facts, readStored } from './facts.ts'
 import type { Fault } from './fault.ts'
@@ -11,13 +12,7 @@ import { planSchedule, type ScheduledFault } from './schedule.ts'
 import type { Service } from './service.ts'
 import { type System, type SystemOptions, startSystem } from './system.ts'
 
-export interface RunOptions extends Omit<SystemOptions, 'needs'> {
-  readonly durationMs: number
-  readonly faults: readonly Fault[]
-  readonly atOnce: number
-  readonly restMs: readonly [min: number, max: number]
-  readonly clients: number
-  readonly perSecond: number
+export interface RunOptions extends Omit<SystemOptions, 'needs' | 'seed'>, Plan {
   /** Maximum time until the backlog is empty, in milliseconds. */
   readonly drainMaxMs?: number
   /** Ends the faults early. What has happened is checked all the same. */
@@ -46,18 +41,20 @@ const DRAIN_POLL_MS = 500
 /** Runs a system under load and faults, lets it settle, and checks from outside what it did. */
 export async function runChaos(options: RunOptions): Promise<Run> {
   const { faults, say } = options
+  const durationMs = options.minutes * 60_000
   const needs = new Set(faults.flatMap((fault) => fault.needs ?? []))
   const system = await startSystem({ ...options, needs })
   const clients = createClients({ ...options, apiUrls: system.apiUrls, count: options.clients })
   try {
     const leftOut = faults.flatMap((fault) => missingFor(fault, system) ?? [])
     // Planned with all faults, so that a missing one does not change when the others run.
-    const schedule = planSchedule(options).filter(({ fault }) => missingFor(fault, system) === undefined)
+    const planned = planSchedule({ ...options, durationMs })
+    const schedule = planned.filter(({ fault }) => missingFor(fault, system) === undefined)
     const signal = options.signal ?? new AbortController().signal
     const from = Date.now()
     clients.start()
     const faultRuns = await runSchedule(schedule, system, { say, signal })
-    if (faultRuns.every(({ failure }) => failure === undefined)) await pauseUntil(from + options.durationMs, signal)
+    if (faultRuns.every(({ failure }) => failure === undefined)) await pauseUntil(from + durationMs, signal)
     await clients.stop()
     const to = Date.now()
     say('faults and load have ended, waiting until the backlog is empty')

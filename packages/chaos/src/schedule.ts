@@ -1,4 +1,5 @@
 import { defined } from '@cashflow/async'
+import type { Plan } from './arguments.ts'
 import type { Fault } from './fault.ts'
 import { createRandom } from './random.ts'
 
@@ -12,15 +13,7 @@ export interface ScheduledFault {
   readonly seed: number
 }
 
-export interface ScheduleOptions {
-  readonly seed: number
-  readonly durationMs: number
-  readonly faults: readonly Fault[]
-  /** Maximum number of faults at the same time. */
-  readonly atOnce: number
-  /** Bounds of the time between the end of a fault and the next one in its slot, in milliseconds. */
-  readonly restMs: readonly [min: number, max: number]
-}
+type ScheduleOptions = Pick<Plan, 'seed' | 'faults' | 'atOnce' | 'restMs'> & { readonly durationMs: number }
 
 const STEP_MS = 500
 

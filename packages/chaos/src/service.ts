@@ -3,9 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pause } from '@cashflow/async'
 import { describeExit, type Exit, type LogLine, type ServiceProcess, startServiceProcess } from '@cashflow/dev-stack'
-import { REPOSITORY } from '@cashflow/testing'
-
-export type Role = 'api' | 'relay' | 'worker'
+import { REPOSITORY, type Role } from '@cashflow/testing'
 
 export interface ServiceOptions {
   role: Role
@@ -18,29 +16,7 @@ export interface ServiceOptions {
   logFile: string
 }
 
-/** A real service as a process that is started again whenever it ends. */
-export interface Service {
-  readonly role: Role
-  readonly name: string
-  /** How it ended without a signal, or ended unexpectedly after SIGTERM. */
-  readonly exits: readonly string[]
-  /** Number of times that each error was logged. */
-  readonly errors: ReadonlyMap<string, number>
-  /** When it logged that RabbitMQ had refused messages, in milliseconds since 1970. */
-  readonly refusals: readonly number[]
-  /** Starts it. Idempotent. Does not wait for `ready`, which may not come before a server is reachable again. */
-  start(env?: Readonly<Record<string, string>>): Promise<void>
-  /** Ends it with SIGKILL. */
-  kill(): Promise<void>
-  /**
-   * Ends it with SIGTERM, and after a deadline with SIGKILL. Resolves with how it ended, or undefined if it did not
-   * run.
-   */
-  stop(): Promise<Exit | undefined>
-  /** Stops it with SIGSTOP, until `thaw`. */
-  freeze(): Promise<void>
-  thaw(): Promise<void>
-}
+export type Service = ReturnType<typeof createService>
 
 /** Longer than the stop deadline of any service. The longest is the worker's: PROVIDER_DEADLINE_MS and 15 seconds. */
 const STOP_PATIENCE_MS = 60_000
@@ -50,7 +26,8 @@ const REFUSED = ['messages refused, tried again later', 'topic refused', 'topic 
 /** Exit codes after SIGTERM. Code 1 means that the stop deadline has passed, which a fault may cause. */
 const STOPPED_CODES: readonly (number | null)[] = [0, 1]
 
-export function createService({ role, name, env, nodeArguments, logFile }: ServiceOptions): Service {
+/** Creates a real service as a process that is started again whenever it ends. */
+export function createService({ role, name, env, nodeArguments, logFile }: ServiceOptions) {
   const log = createWriteStream(logFile)
   const exits: string[] = []
   const errors = new Map<string, number>()
@@ -100,16 +77,20 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
   return {
     role,
     name,
-    exits,
-    errors,
-    refusals,
-    async start(extra = {}) {
+    /** How it ended without a signal, or ended unexpectedly after SIGTERM. */
+    exits: exits as readonly string[],
+    /** Number of times that each error was logged. */
+    errors: errors as ReadonlyMap<string, number>,
+    /** When it logged that RabbitMQ had refused messages, in milliseconds since 1970. */
+    refusals: refusals as readonly number[],
+    /** Starts it. Idempotent. Does not wait for `ready`, which may not come before a server is reachable again. */
+    async start(extra: Readonly<Record<string, string>> = {}) {
       wanted = true
       running ??= launch(extra)
     },
-    async kill() {
-      await end(0)
-    },
+    /** Ends it with SIGKILL. */
+    kill: () => end(0),
+    /** Ends it with SIGTERM, and after a deadline with SIGKILL. Resolves with undefined if it did not run. */
     async stop() {
       running?.kill('SIGCONT')
       const exit = await end(STOP_PATIENCE_MS)
@@ -118,11 +99,8 @@ export function createService({ role, name, env, nodeArguments, logFile }: Servi
         exits.push(`${name} ended by ${describeExit(exit)} after SIGTERM`)
       return exit
     },
-    async freeze() {
-      running?.kill('SIGSTOP')
-    },
-    async thaw() {
-      running?.kill('SIGCONT')
-    },
+    /** Stops it with SIGSTOP, until `thaw`. */
+    freeze: () => running?.kill('SIGSTOP'),
+    thaw: () => running?.kill('SIGCONT'),
   }
 }

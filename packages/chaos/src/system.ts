@@ -6,36 +6,20 @@ import {
   eventually,
   fetchLibfaketime,
   query as queryOnce,
-  type RabbitmqCluster,
-  type ReplicatedPostgres,
+  type Role,
   startRabbitmqCluster,
   startReplicatedPostgres,
 } from '@cashflow/testing'
-import { createDuplicator, type Duplicator } from './duplicator.ts'
+import { createDuplicator } from './duplicator.ts'
 import type { RowCounts } from './facts.ts'
 import { type Links, startLinks } from './links.ts'
-import { createObserver, type Observer } from './observer.ts'
-import { type Provider, startProvider } from './provider.ts'
+import { createObserver } from './observer.ts'
+import { startProvider } from './provider.ts'
 import { createRandom } from './random.ts'
-import { createService, type Role, type Service } from './service.ts'
+import { createService } from './service.ts'
 
 /** The running system, as faults and checks use it. */
-export interface System {
-  readonly apiUrls: readonly string[]
-  readonly services: Readonly<Record<Role, readonly Service[]>>
-  readonly postgres: ReplicatedPostgres
-  readonly broker: RabbitmqCluster
-  readonly links: Links
-  readonly provider: Provider
-  readonly observer: Observer
-  readonly duplicator: Duplicator
-  /** Path of the library. Undefined on a machine that cannot have it. */
-  readonly libfaketime: string | undefined
-  /** Runs one statement on the primary, as soon as the primary accepts it. It may run twice. */
-  query<Row extends object>(text: string): Promise<Row[]>
-  countRows(): Promise<RowCounts>
-  stop(): Promise<void>
-}
+export type System = Awaited<ReturnType<typeof startSystem>>
 
 /** Equipment that only some faults need. A machine may lack it. */
 export type Need = 'cluster' | 'small disk' | 'libfaketime'
@@ -69,7 +53,7 @@ const SETTINGS = {
 }
 
 /** Starts servers, provider and services, each on its own ports. Resolves when the APIs answer. */
-export async function startSystem(options: SystemOptions): Promise<System> {
+export async function startSystem(options: SystemOptions) {
   const { dir, seed, sizes, needs, say } = options
   const brokerNodes = needs.has('cluster') ? 3 : 1
   await using unfinished = new AsyncDisposableStack()
@@ -103,7 +87,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const apiUrls = ports.map((port) => `http://127.0.0.1:${port}`)
   await eventually(() => Promise.all(apiUrls.map(expectHealthy)), { timeoutMs: 60_000 })
 
-  const query: System['query'] = (text) =>
+  /** Runs one statement on the primary, as soon as the primary accepts it. It may run twice. */
+  const query = <Row extends object>(text: string): Promise<Row[]> =>
     eventually(() => queryOnce(postgres.url, text, { connectionTimeoutMillis: 5_000 }), { timeoutMs: QUERY_MS })
   const libfaketime = needs.has('libfaketime') ? await fetchLibfaketime() : undefined
   const started = unfinished.move()
@@ -116,6 +101,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     provider,
     observer,
     duplicator,
+    /** Path of the library. Undefined on a machine that cannot have it. */
     libfaketime,
     query,
     countRows: () => countRows(query),
@@ -128,7 +114,7 @@ function createServices(
   links: Links,
   env: Readonly<Record<string, string>>,
   apiPorts: readonly number[],
-): System['services'] {
+) {
   const create = (role: Role) =>
     Array.from({ length: sizes[role] }, (_, index) => {
       const name = `${role}-${index + 1}`
@@ -154,8 +140,8 @@ async function expectHealthy(apiUrl: string): Promise<void> {
   if (status !== 200) throw new Error(`${apiUrl} answers ${status}`)
 }
 
-async function countRows(query: System['query']): Promise<RowCounts> {
-  const [rows] = await query<RowCounts>(`
+async function countRows(query: (text: string) => Promise<RowCounts[]>): Promise<RowCounts> {
+  const [rows] = await query(`
     select (select count(*)::int from payments where status = 'PENDING' and parked_at is null) as pending,
       (select count(*)::int from outbox_messages) as outbox, (select count(*)::int from outbox_scheduled) as scheduled`)
   return defined(rows, 'row of counts')

@@ -2,7 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { FAULTS, report, runChaos } from '../src/index.ts'
+import { FAULTS } from '../src/faults/index.ts'
+import { report } from '../src/report.ts'
+import { runChaos } from '../src/run.ts'
 import { type BrokenBuild, NO_CONSUMER_WATCH, NO_RECONCILER, nodeArgumentsOf } from './broken/broken-builds.ts'
 
 describe('chaos under load', () => {
@@ -18,7 +20,6 @@ describe('chaos under load', () => {
     const run = await runChaos({
       ...plan,
       dir: join(dir, `${faultName} ${build?.name}`),
-      durationMs: plan.minutes * 60_000,
       sizes: { api: 1, relay: 1, worker: 1 },
       ...(build && { nodeArguments: { worker: nodeArgumentsOf(build) } }),
       ...(drainMaxMs && { drainMaxMs }),

@@ -2,8 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import type { Plan } from '../src/arguments.ts'
 import type { Fault } from '../src/fault.ts'
-import { FAULTS, type Plan, report, runChaos } from '../src/index.ts'
+import { FAULTS } from '../src/faults/index.ts'
+import { report } from '../src/report.ts'
+import { runChaos } from '../src/run.ts'
 
 /**
  * Faults that need one RabbitMQ node only, and run on every machine. The others, which need three nodes, root or
@@ -33,7 +36,6 @@ describe('chaos with a fixed mix of faults', () => {
     const run = await runChaos({
       ...PLAN,
       dir,
-      durationMs: PLAN.minutes * 60_000,
       sizes: { api: 2, relay: 2, worker: 2 },
       say: () => {},
     })

@@ -44,7 +44,7 @@ describe('provider of chaos', () => {
   it('answers with 202 while a charge is undecided, and with its decision afterwards', async () => {
     const body = JSON.stringify({ payment_id: KEY, amount_minor: 100, currency: 'USD' })
     const look = () => fetch(`${provider.url}/${KEY}`)
-    provider.mode = 'undecided'
+    provider.setMode('undecided')
     expect((await look()).status).to.equal(404)
     const posted = await fetch(provider.url, { method: 'POST', headers: { 'idempotency-key': KEY }, body })
     for (const response of [posted, await look()]) {
@@ -52,7 +52,7 @@ describe('provider of chaos', () => {
       expect(response.headers.get('retry-after')).to.equal('1')
     }
     expect(provider.responses).to.deep.equal([])
-    provider.mode = 'normal'
+    provider.setMode('normal')
     const decided = (await (await look()).json()) as { status: string }
     expect(provider.responses).to.deep.equal([{ key: KEY, verdict: decided.status }])
     expect(provider.charges).to.have.length(1)

@@ -1,12 +1,8 @@
-import type { RabbitmqClusterNode } from '@cashflow/testing'
-import { eventually, management } from '@cashflow/testing'
+import { eventually, management, type RabbitmqClusterNode } from '@cashflow/testing'
 import type { Fault, FaultContext } from '../fault.ts'
 import { WORK_QUEUE } from '../queues.ts'
 import type { System } from '../system.ts'
-import { findQueue } from './queue.ts'
-
-/** A node shuts down in about 6 seconds. */
-const SHUT_DOWN_MS = 30_000
+import { findQueue, restartNodes } from './queue.ts'
 
 /** RabbitMQ is killed, restarted, full, wiped, and loses single nodes. */
 export const BROKER_FAULTS: readonly Fault[] = [
@@ -27,13 +23,7 @@ export const BROKER_FAULTS: readonly Fault[] = [
     disturbs: ['broker'],
     lastsMs: [0, 1_000],
     recoveryMs: 45_000,
-    async run({ broker }, { untilEnd }) {
-      for (const node of broker.nodes) {
-        await node.shutDown({ patienceMs: SHUT_DOWN_MS })
-        await untilEnd()
-        await broker.start()
-      }
-    },
+    run: ({ broker }, { untilEnd }) => restartNodes(broker, untilEnd),
   },
   {
     name: 'broker-alarm',
@@ -109,18 +99,16 @@ const COPIES = 100
 const MESSAGES = 5
 
 /** Published messages are published again. */
-export const MESSAGE_FAULTS: readonly Fault[] = [
-  {
-    name: 'duplicates',
-    disturbs: ['messages'],
-    lastsMs: [0, 0],
-    recoveryMs: 3_000,
-    async run({ duplicator, observer }, { random }) {
-      const recent = [...observer.sightings.values()]
-        .filter(({ topic }) => topic === 'payment.created' || topic === 'payment.retry')
-        .slice(-50)
-      const confirmed = await duplicator.publish(random.shuffled(recent).slice(0, MESSAGES), COPIES)
-      return confirmed === 0 ? 'no effect' : undefined
-    },
+export const DUPLICATES: Fault = {
+  name: 'duplicates',
+  disturbs: ['messages'],
+  lastsMs: [0, 0],
+  recoveryMs: 3_000,
+  async run({ duplicator, observer }, { random }) {
+    const recent = [...observer.sightings.values()]
+      .filter(({ topic }) => topic === 'payment.created' || topic === 'payment.retry')
+      .slice(-50)
+    const confirmed = await duplicator.publish(random.shuffled(recent).slice(0, MESSAGES), COPIES)
+    return confirmed === 0 ? 'no effect' : undefined
   },
-]
+}

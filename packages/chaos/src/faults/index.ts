@@ -1,10 +1,10 @@
 import type { Fault } from '../fault.ts'
-import { BROKER_FAULTS, MESSAGE_FAULTS } from './broker.ts'
+import { BROKER_FAULTS, DUPLICATES } from './broker.ts'
 import { LINK_FAULTS } from './links.ts'
 import { POSTGRES_FAULTS } from './postgres.ts'
 import { PROVIDER_FAULTS } from './provider.ts'
 import { QUEUE_FAULTS } from './queue.ts'
-import { CLOCK_FAULTS, SERVICE_FAULTS } from './services.ts'
+import { CLOCK_SKEW, SERVICE_FAULTS } from './services.ts'
 
 /** The order decides what a seed chooses. */
 export const FAULTS: readonly Fault[] = [
@@ -13,7 +13,7 @@ export const FAULTS: readonly Fault[] = [
   ...QUEUE_FAULTS,
   ...POSTGRES_FAULTS,
   ...LINK_FAULTS,
-  ...MESSAGE_FAULTS,
+  DUPLICATES,
   ...PROVIDER_FAULTS,
-  ...CLOCK_FAULTS,
+  CLOCK_SKEW,
 ]

@@ -1,6 +1,5 @@
-import type { TcpProxy } from '@cashflow/testing'
+import type { Role, TcpProxy } from '@cashflow/testing'
 import type { Fault } from '../fault.ts'
-import type { Role } from '../service.ts'
 
 /** A way to disturb a link. */
 type Toxic = { name: string; lastsMs: Fault['lastsMs']; apply(link: TcpProxy): void }
@@ -18,15 +17,6 @@ type Kind = 'database' | 'broker'
 /** A text that the role sends in this request, and in no other. */
 type Request = { role: Role; text: string }
 
-/** A message of PostgreSQL ends its text with a NUL, which distinguishes COMMIT from `read committed`. */
-const COMMIT = 'commit\0'
-/** The api's insert and the worker's settlement, each sent together with its COMMIT, and the worker's claim. */
-const INSERT = 'with "inserted"'
-const SETTLE = 'with "settling"'
-const CLAIM = 'with "locked"'
-/** A member of a message's body. */
-const PUBLISH = '"payment_id"'
-
 /** Maximum number of lost answers on each link. */
 const LOST_MAX = 5
 
@@ -34,13 +24,17 @@ const LOST_MAX = 5
 export const LINK_FAULTS: readonly Fault[] = [
   ...TOXICS.map((toxic) => linkFault('database', toxic)),
   inDoubt('database', [
-    { role: 'api', text: INSERT },
-    { role: 'relay', text: COMMIT },
-    { role: 'worker', text: SETTLE },
-    { role: 'worker', text: CLAIM },
+    // The insert, sent together with its COMMIT.
+    { role: 'api', text: 'with "inserted"' },
+    // A message of PostgreSQL ends its text with a NUL, which distinguishes COMMIT from `read committed`.
+    { role: 'relay', text: 'commit\0' },
+    // The settlement, sent together with its COMMIT, and the claim.
+    { role: 'worker', text: 'with "settling"' },
+    { role: 'worker', text: 'with "locked"' },
   ]),
   ...TOXICS.map((toxic) => linkFault('broker', toxic)),
-  inDoubt('broker', [{ role: 'relay', text: PUBLISH }]),
+  // A member of a message's body.
+  inDoubt('broker', [{ role: 'relay', text: '"payment_id"' }]),
 ]
 
 function linkFault(kind: Kind, { name, lastsMs, apply }: Toxic): Fault {

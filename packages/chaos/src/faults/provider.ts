@@ -10,9 +10,9 @@ export const PROVIDER_FAULTS: readonly Fault[] = MODES.map((mode) => ({
   recoveryMs: 3_000,
   async run({ provider }, { untilEnd }) {
     const before = provider.charges.length
-    provider.mode = mode
+    provider.setMode(mode)
     await untilEnd()
-    provider.mode = 'normal'
+    provider.setMode('normal')
     return provider.charges.length === before ? 'no effect' : undefined
   },
 }))

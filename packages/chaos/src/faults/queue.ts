@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defined } from '@cashflow/async'
-import type { RabbitmqCluster } from '@cashflow/testing'
-import { eventually, management } from '@cashflow/testing'
+import { eventually, management, type RabbitmqCluster } from '@cashflow/testing'
 import { republishInLoop } from '../duplicator.ts'
 import type { Fault, SystemPart } from '../fault.ts'
 import { listQueues, OBSERVING_QUEUE, type QueueState, WORK_QUEUE } from '../queues.ts'
@@ -21,6 +20,7 @@ const BETWEEN_DELETIONS_MS = 400
 const MESSAGES = 50
 /** A queue that is not declared by then cannot be declared before RabbitMQ restarts. */
 const DECLARED_MS = 20_000
+/** A node shuts down in about 6 seconds. */
 const SHUT_DOWN_MS = 30_000
 
 // Sends the `cancel` that a channel sends for its consumer. The channel itself, and so the service, does not learn of
@@ -65,11 +65,10 @@ export const QUEUE_FAULTS: readonly Fault[] = [
       await sleep(BETWEEN_DELETIONS_MS)
       ending.abort()
       await pounding
-      const declared = () => eventually(() => isDeclared(system), { ...PATIENT, timeoutMs: DECLARED_MS })
-      await declared().catch(async (error: Error) => {
+      await declared(system, DECLARED_MS).catch(async (error: Error) => {
         say(`RabbitMQ refuses the name ${WORK_QUEUE}, restarting its nodes: ${error.message}`)
-        await restartNodes(system)
-        await eventually(() => isDeclared(system), PATIENT)
+        await restartNodes(system.broker) // As RabbitMQ's maintainers advise.
+        await declared(system)
       })
       return undefined
     },
@@ -132,14 +131,16 @@ async function deleteQueue(system: System): Promise<void> {
   })
 }
 
-async function isDeclared({ broker }: System): Promise<void> {
-  if (!(await findQueue(broker))) throw new Error(`there is no queue ${WORK_QUEUE}`)
+async function declared({ broker }: System, timeoutMs = PATIENT.timeoutMs): Promise<void> {
+  const expectQueue = async () => defined(await findQueue(broker), `queue ${WORK_QUEUE}`)
+  await eventually(expectQueue, { ...PATIENT, timeoutMs })
 }
 
-/** Restarts the nodes, as RabbitMQ's maintainers advise where a name cannot be used. */
-async function restartNodes({ broker }: System): Promise<void> {
+/** Restarts one node after the other, each when all nodes run. */
+export async function restartNodes(broker: RabbitmqCluster, whileDown = async () => {}): Promise<undefined> {
   for (const node of broker.nodes) {
     await node.shutDown({ patienceMs: SHUT_DOWN_MS })
+    await whileDown()
     await broker.start()
   }
 }
@@ -151,8 +152,7 @@ async function readWaiting({ query }: System): Promise<{ snapshot: string; waiti
       select key from outbox_messages where topic = '${TOPIC}'
       union select key from outbox_scheduled where topic = '${TOPIC}'
     ) as waiting`)
-  if (!row) throw new Error('PostgreSQL has answered with no row')
-  return row
+  return defined(row, 'row')
 }
 
 /**

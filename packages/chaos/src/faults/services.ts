@@ -1,5 +1,6 @@
+import { defined } from '@cashflow/async'
+import type { Role } from '@cashflow/testing'
 import type { Fault } from '../fault.ts'
-import type { Role } from '../service.ts'
 
 const ROLES = ['api', 'relay', 'worker'] as const
 
@@ -49,23 +50,21 @@ function faultsOf(role: Role): Fault[] {
 }
 
 /** One service whose clock is an hour wrong. */
-export const CLOCK_FAULTS: readonly Fault[] = [
-  {
-    name: 'clock-skew',
-    disturbs: ['api', 'relay', 'worker'],
-    lastsMs: [8_000, 15_000],
-    recoveryMs: 10_000,
-    needs: 'libfaketime',
-    async run({ services, libfaketime }, { random, untilEnd }) {
-      if (!libfaketime) throw new Error('libfaketime is missing')
-      const victim = random.pick(Object.values(services).flat())
-      const offset = random.pick(['+1h', '-1h'])
-      await victim.kill()
-      // Timers run as before. Only the time of day is wrong.
-      await victim.start({ LD_PRELOAD: libfaketime, FAKETIME: offset, FAKETIME_DONT_FAKE_MONOTONIC: '1' })
-      await untilEnd()
-      await victim.kill()
-      await victim.start()
-    },
+export const CLOCK_SKEW: Fault = {
+  name: 'clock-skew',
+  disturbs: ROLES,
+  lastsMs: [8_000, 15_000],
+  recoveryMs: 10_000,
+  needs: 'libfaketime',
+  async run({ services, libfaketime }, { random, untilEnd }) {
+    const victim = random.pick(Object.values(services).flat())
+    const offset = random.pick(['+1h', '-1h'])
+    await victim.kill()
+    // Timers run as before. Only the time of day is wrong.
+    const preload = defined(libfaketime, 'libfaketime')
+    await victim.start({ LD_PRELOAD: preload, FAKETIME: offset, FAKETIME_DONT_FAKE_MONOTONIC: '1' })
+    await untilEnd()
+    await victim.kill()
+    await victim.start()
   },
-]
+}

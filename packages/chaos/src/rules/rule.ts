@@ -1,7 +1,4 @@
-import type { EventRow, Facts, PaymentRow } from '../facts.ts'
-import type { Sighting } from '../observer.ts'
-import type { PaymentRequest } from '../payment-request.ts'
-import type { Charge, ProviderRequest } from '../provider.ts'
+import type { Facts } from '../facts.ts'
 
 /** `lost` and `doubled`: a payment was lost or doubled. `other`: another promise is broken. */
 export type Harm = 'lost' | 'doubled' | 'other'
@@ -9,16 +6,20 @@ export type Harm = 'lost' | 'doubled' | 'other'
 export interface Rule {
   readonly name: string
   readonly harm: Harm
-  check(view: IndexedFacts): Generator<string | [paymentId: string, what: string]>
+  check(facts: IndexedFacts): Iterable<string | [paymentId: string, what: string]>
 }
 
-/** The facts, with indexes by payment. */
-export interface IndexedFacts extends Facts {
-  readonly byId: ReadonlyMap<string, PaymentRow>
-  readonly paymentRequestOf: ReadonlyMap<string, PaymentRequest>
-  readonly byReference: ReadonlyMap<string, readonly PaymentRow[]>
-  readonly eventsOf: ReadonlyMap<string, readonly EventRow[]>
-  readonly requestsOf: ReadonlyMap<string, readonly ProviderRequest[]>
-  readonly chargesOf: ReadonlyMap<string, readonly Charge[]>
-  readonly sightingsOf: ReadonlyMap<string, readonly Sighting[]>
+export type IndexedFacts = ReturnType<typeof indexFacts>
+
+export function indexFacts(facts: Facts) {
+  return {
+    ...facts,
+    byId: new Map(facts.payments.map((payment) => [payment.id, payment])),
+    paymentRequestOf: new Map(facts.paymentRequests.map((request) => [request.reference, request])),
+    byReference: Map.groupBy(facts.payments, ({ reference }) => reference),
+    eventsOf: Map.groupBy(facts.events, ({ paymentId }) => paymentId),
+    requestsOf: Map.groupBy(facts.requests, ({ key }) => key),
+    chargesOf: Map.groupBy(facts.charges, ({ key }) => key),
+    sightingsOf: Map.groupBy(facts.sightings, ({ paymentId }) => paymentId),
+  }
 }

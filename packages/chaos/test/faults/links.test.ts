@@ -1,11 +1,10 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { eventually } from '@cashflow/testing'
+import { eventually, type Role } from '@cashflow/testing'
 import { expect } from 'chai'
 import { LINK_FAULTS } from '../../src/faults/links.ts'
 import { type Links, startLinks } from '../../src/links.ts'
 import { createRandom } from '../../src/random.ts'
-import type { Role } from '../../src/service.ts'
 import type { System } from '../../src/system.ts'
 
 describe('faults of the links', () => {
