@@ -2,17 +2,6 @@ import { parseCommandLine, parseNumber, UsageError } from '@cashflow/dev-stack'
 import type { Benchmark } from './benchmark.ts'
 import { BENCHMARKS } from './benchmarks/index.ts'
 
-export interface Arguments {
-  /** In the order of the list, not in the order of the arguments. */
-  benchmarks: readonly Benchmark[]
-  quick: boolean
-  rounds: number
-  /** The commit that is compared with this tree, as it was typed. */
-  against: string | undefined
-  list: boolean
-  help: boolean
-}
-
 export const HELP = `npm run bench -- [name …] [options]      measures Cashflow next to other implementations
 
   name              only these benchmarks (all)
@@ -31,7 +20,7 @@ RabbitMQ.
 const ROUNDS_MAX = 100
 
 /** Reads the command line. @throws UsageError that names the wrong argument */
-export function readArguments(args: readonly string[]): Arguments {
+export function readArguments(args: readonly string[]) {
   const flag = { type: 'boolean' } as const
   const text = { type: 'string' } as const
   const options = { quick: flag, list: flag, help: { ...flag, short: 'h' }, rounds: text, against: text } as const
@@ -39,12 +28,14 @@ export function readArguments(args: readonly string[]): Arguments {
   const { quick = false, against } = values
   const roundsByDefault = quick ? 1 : against === undefined ? 5 : 7
   return {
+    /** In the order of the list, not in the order of the arguments. */
     benchmarks: against === undefined ? chosen(positionals) : comparable(positionals),
     quick,
     rounds:
       values.rounds === undefined
         ? roundsByDefault
         : parseNumber('--rounds', values.rounds, { min: 1, max: ROUNDS_MAX }),
+    /** The commit that is compared with this tree, as it was typed. */
     against,
     list: values.list ?? false,
     help: values.help ?? false,

@@ -2,7 +2,7 @@ import type { Product } from './contender.ts'
 import type { Servers } from './servers.ts'
 
 /** Figures of one run of a variant, by metric: `{ rate: 1850, p99Ms: 31 }`. */
-export type Measured<Metric extends string = string> = Readonly<Record<Metric, number>>
+export type Measured = Readonly<Record<string, number>>
 
 /** One line of a benchmark's table. */
 export interface Row {
@@ -31,8 +31,8 @@ export interface Context {
 }
 
 /** The name of a metric in a table. */
-export interface Figure<Metric extends string = string> {
-  readonly metric: Metric
+export interface Figure {
+  readonly metric: string
   /** The items that are counted, such as `answers`. */
   readonly what: string
   readonly unit: string

@@ -38,7 +38,7 @@ export function createClient(url: string, connections: number) {
         await sleep(RETRY_AFTER_MS)
       }
     },
-    close: () => pool.destroy(),
+    [Symbol.asyncDispose]: () => pool.destroy(),
   }
 }
 

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import { REPOSITORY, type Role } from '@cashflow/testing'
+import { declareProductQueue } from './queue/queue.ts'
+import { connect } from './textbook/broker.ts'
 
 /** A pipeline that can be started: its code, and the database that it needs. */
 export interface Contender {
@@ -10,6 +12,7 @@ export interface Contender {
   readonly node: string
   /** Returns the main module of one of its processes. */
   fileOf(role: Role): string
+  declareQueue(brokerUrl: string): Promise<void>
 }
 
 /** Cashflow in one tree of files. */
@@ -24,6 +27,7 @@ export const TEXTBOOK: Contender = {
   template: 'bench_textbook',
   node: process.execPath,
   fileOf: (role) => join(import.meta.dirname, 'textbook', `${role}.ts`),
+  declareQueue: async (brokerUrl) => (await connect(brokerUrl)).close(),
 }
 
 /** The checkout that this file is in, with uncommitted changes. */
@@ -36,5 +40,6 @@ export function productIn(root: string, template: string): Product {
     template,
     node: join(root, 'node_modules/node/bin/node'), // The root's package.json pins it.
     fileOf: (role) => join(root, 'services', role, 'src/main.ts'),
+    declareQueue: declareProductQueue,
   }
 }

@@ -10,15 +10,12 @@ export interface LoadOptions {
   readonly signal: AbortSignal
 }
 
-/** The pace of the answers after the warm-up, and their latency. */
-export type LoadMeasured = Pace & { readonly p50Ms: number; readonly p99Ms: number }
-
 /** Repeats `act` on each connection until it returns `enough`. @throws the first error of any connection */
 export async function repeat(
   { url, connections, signal }: LoadOptions,
   act: (client: Client) => Promise<'again' | 'enough'>,
 ): Promise<void> {
-  const client = createClient(url, connections)
+  await using client = createClient(url, connections)
   let hasFailed = false
   async function loop(): Promise<void> {
     try {
@@ -28,20 +25,16 @@ export async function repeat(
       throw error
     }
   }
-  try {
-    // Waits for all loops, because a loop that runs on would use a server that is being stopped.
-    const loops = await Promise.allSettled(Array.from({ length: connections }, loop))
-    const failed = loops.find((result) => result.status === 'rejected')
-    if (failed) throw failed.reason
-  } finally {
-    await client.close()
-  }
+  // Waits for all loops, because a loop that runs on would use a server that is being stopped.
+  const loops = await Promise.allSettled(Array.from({ length: connections }, loop))
+  const failed = loops.find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
 }
 
-/** Sends as many requests as the server answers. */
+/** Sends as many requests as the server answers. @returns the pace after the warm-up, and the latency */
 export async function closedLoop(
   options: LoadOptions & { readonly next: () => Request; readonly warmUpMs: number; readonly durationMs: number },
-): Promise<LoadMeasured> {
+) {
   const { next, warmUpMs, durationMs } = options
   const warmAt = performance.now() + warmUpMs
   const tookMs: number[] = []

@@ -1,10 +1,10 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { onStopSignals, UsageError } from '@cashflow/dev-stack'
 import { REPOSITORY } from '@cashflow/testing'
 import { compareTrees, report } from './against/against.ts'
-import { checkOut } from './against/checkout.ts'
+import { checkOut, type Opponent } from './against/checkout.ts'
 import { HELP, list, readArguments } from './arguments.ts'
 import type { Benchmark, Context } from './benchmark.ts'
 import { THIS_TREE } from './contender.ts'
@@ -41,53 +41,42 @@ async function main(): Promise<number> {
   const dir = join(RESULTS, `run-${process.pid}`)
   const products = [THIS_TREE, ...(opponent ? [opponent.product] : [])]
   const servers = await startServers({ dir, products, say, signal })
-  const slower: string[] = []
-  let failed: string[] = []
+  const context = { servers, product: THIS_TREE, quick, rounds, signal }
+  const failed: string[] = []
+  let isSlower = false
   try {
-    const context = { servers, product: THIS_TREE, quick, rounds, say, signal }
-    failed = await runEach(args.benchmarks, context, async (benchmark, own) => {
-      const { name, title } = benchmark
-      if (opponent) {
-        const comparison = await compareTrees(benchmark, own, opponent)
-        writeResults(RESULTS, `${name}-against`, comparison)
-        print(`\n${name}: ${title}\n\n${report(comparison, opponent)}\n`)
-        if (comparison.keepsSpeed === false) slower.push(name)
-      } else {
-        const rows = await measureRows(benchmark, own)
-        writeResults(RESULTS, name, { name, rows })
-        print(`\n${name}: ${title}\n\n${table(rows)}\n`)
+    for (const benchmark of args.benchmarks) {
+      const { name } = benchmark
+      try {
+        const keepsSpeed = await run(benchmark, { ...context, say: (line) => say(`${name}: ${line}`) }, opponent)
+        if (keepsSpeed === false) isSlower = true
+      } catch (error) {
+        if (signal.aborted) throw signal.reason
+        failed.push(name) // The others run all the same.
+        say(`${name} has failed: ${inspect(error)}\n`)
       }
-    })
+    }
   } finally {
     await servers.stop()
     if (failed.length === 0) rmSync(dir, { recursive: true, force: true })
   }
   if (failed.length > 0) print(`${failed.join(', ')} failed; the logs are in ${dir}`)
-  return failed.length + slower.length === 0 ? 0 : 1
+  return failed.length > 0 || isSlower ? 1 : 0
 }
 
-/** Runs the benchmarks one after the other, also after one has failed. @returns the names of those that failed */
-async function runEach(
-  benchmarks: readonly Benchmark[],
-  context: Context,
-  run: (benchmark: Benchmark, context: Context) => Promise<void>,
-): Promise<string[]> {
-  const failed: string[] = []
-  for (const benchmark of benchmarks) {
-    const { name } = benchmark
-    try {
-      await run(benchmark, { ...context, say: (line) => context.say(`${name}: ${line}`) })
-    } catch (error) {
-      if (context.signal.aborted) throw context.signal.reason
-      failed.push(name)
-      context.say(`${name} has failed: ${inspect(error)}\n`)
-    }
+/** Runs a benchmark, then prints and writes its results. @returns whether this tree keeps its speed, if that is known */
+async function run(benchmark: Benchmark, context: Context, opponent: Opponent | undefined) {
+  const { name, title } = benchmark
+  const show = (file: string, results: object, text: string) => {
+    writeFileSync(join(RESULTS, `${file}.json`), `${JSON.stringify(results, null, 2)}\n`)
+    print(`\n${name}: ${title}\n\n${text}\n`)
   }
-  return failed
-}
-
-/** Writes `<dir>/<file>.json`, and replaces the file of an earlier run. */
-function writeResults(dir: string, file: string, results: object): void {
-  mkdirSync(dir, { recursive: true })
-  writeFileSync(join(dir, `${file}.json`), `${JSON.stringify(results, null, 2)}\n`)
+  if (!opponent) {
+    const rows = await measureRows(benchmark, context)
+    show(name, { name, rows }, table(rows))
+    return undefined
+  }
+  const comparison = await compareTrees(benchmark, context, opponent)
+  show(`${name}-against`, comparison, report(comparison, opponent))
+  return comparison.keepsSpeed
 }

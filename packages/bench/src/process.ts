@@ -4,14 +4,7 @@ import { join } from 'node:path'
 import { describeExit, startServiceProcess } from '@cashflow/dev-stack'
 import type { Place } from './place.ts'
 
-export interface Running extends AsyncDisposable {
-  readonly name: string
-  readonly pid: number
-  /** The address of its HTTP server. Empty for a process without one. */
-  readonly url: string
-  /** Stops it with SIGTERM. @throws Error when its exit code is not 0 */
-  stop(): Promise<void>
-}
+export type Running = Awaited<ReturnType<typeof startProcess>>
 
 export interface ProcessOptions {
   /** A unique name, such as `textbook-worker`. */
@@ -44,7 +37,7 @@ const SETTINGS = {
 }
 
 /** Starts a process. Resolves when it has logged `ready`. */
-export async function startProcess(options: ProcessOptions): Promise<Running> {
+export async function startProcess(options: ProcessOptions) {
   const { name, node = process.execPath, file, place, env = {}, dir } = options
   const logFile = join(dir, 'logs', `${new Date().toISOString().replaceAll(':', '')}-${name}.log`)
   const service = startServiceProcess({
@@ -61,6 +54,7 @@ export async function startProcess(options: ProcessOptions): Promise<Running> {
     },
     output: { file: logFile },
   })
+  /** Stops it with SIGTERM. @throws Error when its exit code is not 0 */
   async function stop(): Promise<void> {
     const exit = await service.stop(STOP_MS)
     if (exit.code !== 0)
@@ -72,9 +66,13 @@ export async function startProcess(options: ProcessOptions): Promise<Running> {
     await service.stop(0)
     throw error
   }
-  const { pid } = service
-  const url = String(service.find('listening')?.url ?? '')
-  return { name, pid, url, stop, [Symbol.asyncDispose]: stop }
+  return {
+    pid: service.pid,
+    /** The address of its HTTP server. Empty for a process without one. */
+    url: String(service.find('listening')?.url ?? ''),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
 }
 
 /** Returns the last lines of a log. */

@@ -11,12 +11,6 @@ interface Times {
   readonly waitedFor: number
 }
 
-/** Returns the CPU time of a process and of the children that it has waited for, in milliseconds. Linux only. */
-export function cpuMs(pid: number): number {
-  const { own, waitedFor } = timesOf(pid)
-  return own + waitedFor
-}
-
 /** Returns the CPU time of a process and of all its descendants, in milliseconds, such as those of a server. */
 export function treeCpuMs(root: number): number {
   return timesOf(root).own + startedCpuMs(root)
@@ -37,9 +31,12 @@ export function startedCpuMs(root = process.pid): number {
         const times = timesOf(child.pid)
         return sum + times.own + started(child.pid, times)
       }, waitedFor)
-    const read = unlessGone(() => started(root, timesOf(root)))
-    if (read !== undefined) return read
-    timesOf(root) // Throws if the root itself has ended.
+    const rootTimes = timesOf(root)
+    try {
+      return started(root, rootTimes)
+    } catch (error) {
+      if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    }
   }
 }
 
@@ -59,15 +56,6 @@ function timesOf(pid: number): Times {
 export function residentBytes(pid: number): number {
   const kilobytes = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
   return Number(kilobytes) * 1_024
-}
-
-function unlessGone<Value>(look: () => Value): Value | undefined {
-  try {
-    return look()
-  } catch (error) {
-    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw error
-  }
 }
 
 /** A rate, and the CPU time that it cost. */

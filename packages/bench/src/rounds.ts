@@ -1,8 +1,9 @@
+import { defined } from '@cashflow/async'
 import { median } from '@cashflow/testing'
-import type { Benchmark, Context, Figure, Measured, Row } from './benchmark.ts'
+import type { Benchmark, Context, Figure, Measured, Row, Variants } from './benchmark.ts'
 
 /** The figures of each variant, one for each round. */
-export type Rounds<Variant extends string, Metric extends string> = Readonly<Record<Variant, Measured<Metric>[]>>
+export type Rounds = Readonly<Record<string, readonly Measured[]>>
 
 /**
  * Runs all variants one after the other, and repeats that for each round: A B C, A B C. Changes of the machine, and
@@ -11,19 +12,18 @@ export type Rounds<Variant extends string, Metric extends string> = Readonly<Rec
  * @param options.mirrored whether every second round runs backwards: A B, B A. A machine that becomes slower and slower
  * then favours neither variant
  */
-export async function alternate<Variant extends string, Metric extends string>(
-  variants: Readonly<Record<Variant, () => Promise<Measured<Metric>>>>,
+export async function alternate(
+  variants: Variants,
   { rounds, say, signal, mirrored = false }: Pick<Context, 'rounds' | 'say' | 'signal'> & { mirrored?: boolean },
-): Promise<Rounds<Variant, Metric>> {
-  const names = Object.keys(variants) as Variant[]
-  const results = Object.fromEntries(names.map((name) => [name, []])) as unknown as Rounds<Variant, Metric>
+): Promise<Rounds> {
+  const all = Object.entries(variants).map(([name, run]) => ({ name, run, results: [] as Measured[] }))
   for (let round = 1; round <= rounds; round++)
-    for (const name of mirrored && round % 2 === 0 ? names.toReversed() : names) {
+    for (const { name, run, results } of mirrored && round % 2 === 0 ? all.toReversed() : all) {
       signal.throwIfAborted()
       say(`round ${round} of ${rounds}: ${name}`)
-      results[name].push(await variants[name]())
+      results.push(await run())
     }
-  return results
+  return Object.fromEntries(all.map(({ name, results }) => [name, results]))
 }
 
 /** Runs a benchmark. @returns the rows of all its figures */
@@ -32,26 +32,20 @@ export async function measureRows(
   context: Context,
 ): Promise<Row[]> {
   await using cleanup = new AsyncDisposableStack()
-  const rounds = await alternate<string, string>(await variants(context, cleanup), {
-    ...context,
-    rounds: Math.min(context.rounds, roundsMax),
-  })
-  return figures.flatMap((figure) => compare(rounds, { ...figure, ratios }))
-}
-
-export interface Comparison<Variant extends string, Metric extends string> extends Figure<Metric> {
-  /** Pairs of variants whose medians are divided: the first by the second. */
-  readonly ratios?: readonly (readonly [of: Variant, to: Variant])[]
+  const rounds = Math.min(context.rounds, roundsMax)
+  const results = await alternate(await variants(context, cleanup), { ...context, rounds })
+  return figures.flatMap((figure) => compare(results, { ...figure, ratios }))
 }
 
 /** Returns one row for each variant, or one for each of its ratios: medians over the rounds, with their spread. */
-export function compare<Variant extends string, Metric extends string>(
-  rounds: Rounds<Variant, Metric>,
-  { metric, what, unit, ratios = [] }: Comparison<NoInfer<Variant>, NoInfer<Metric>>,
+export function compare(
+  rounds: Rounds,
+  { metric, what, unit, ratios = [] }: Figure & Pick<Benchmark, 'ratios'>,
 ): Row[] {
-  const named = (variant: Variant) => `${variant}: ${what}`
-  const valuesOf = (variant: Variant) => rounds[variant].map((measured) => measured[metric])
-  return (Object.keys(rounds) as Variant[]).flatMap((variant): Row[] => {
+  const named = (variant: string) => `${variant}: ${what}`
+  const valuesOf = (variant: string) =>
+    defined(rounds[variant], variant).map((measured) => defined(measured[metric], metric))
+  return Object.keys(rounds).flatMap((variant): Row[] => {
     const values = valuesOf(variant)
     const value = median(values)
     const row: Row = { what: named(variant), value, unit, spread: [Math.min(...values), Math.max(...values)] }

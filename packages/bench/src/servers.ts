@@ -1,17 +1,10 @@
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type PostgresServer, type RabbitmqServer, startPostgres, startRabbitmq } from '@cashflow/dev-stack'
+import { startPostgres, startRabbitmq } from '@cashflow/dev-stack'
 import { createMigrated, query, withDatabase } from '@cashflow/testing'
 import { type Product, TEXTBOOK } from './contender.ts'
 
-/** The PostgreSQL and the RabbitMQ that all variants of a run share. Each variant has its own databases and vhosts. */
-export interface Servers {
-  readonly postgres: PostgresServer
-  readonly rabbitmq: RabbitmqServer
-  /** The folder of all logs. */
-  readonly dir: string
-  stop(): Promise<void>
-}
+export type Servers = Awaited<ReturnType<typeof startServers>>
 
 /**
  * Settings for payments on a small machine, the same for every variant. Every commit reaches the disk: fsync,
@@ -30,7 +23,7 @@ const POSTGRES_SETTINGS = {
 }
 
 export interface ServersOptions {
-  /** A folder that is created. The data are deleted when the servers stop, and the logs stay. */
+  /** A folder that is created, for all logs. The data are deleted when the servers stop, and the logs stay. */
   readonly dir: string
   /** The products whose template databases are created, each by its own migrations. */
   readonly products: readonly Product[]
@@ -38,7 +31,10 @@ export interface ServersOptions {
   readonly signal: AbortSignal
 }
 
-export async function startServers({ dir, products, say, signal }: ServersOptions): Promise<Servers> {
+/**
+ * Starts the PostgreSQL and the RabbitMQ that all variants of a run share. Each variant has its own databases and vhosts.
+ */
+export async function startServers({ dir, products, say, signal }: ServersOptions) {
   await mkdir(dir, { recursive: true })
   const brokerDir = join(dir, 'rabbitmq')
   const starting = [

@@ -20,7 +20,7 @@ describe('client of bench', () => {
     client = createClient(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, 1)
   })
   afterEach(async () => {
-    await client.close()
+    await client[Symbol.asyncDispose]()
     server.close()
   })
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { createOrderCheck } from '../src/drain/order.ts'
+import { createOrderCheck } from '../src/benchmarks/relay.ts'
 
 describe('check of the order', () => {
   function seen(...places: number[]) {

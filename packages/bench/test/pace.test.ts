@@ -11,7 +11,7 @@ function queueOf(...depths: number[]): Queue & { looks: number } {
     async state() {
       return { depth: depths[Math.min(this.looks++, depths.length - 1)] ?? 0, consumers: 0 }
     },
-    close: async () => {},
+    async [Symbol.asyncDispose]() {},
   }
 }
 

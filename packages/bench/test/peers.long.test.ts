@@ -37,7 +37,7 @@ describe('peers of the relay', () => {
 
   afterEach(async () => {
     await running.stop()
-    await queue.close()
+    await queue[Symbol.asyncDispose]()
     await client.end()
     await vhost.drop()
     await database.drop()
@@ -46,13 +46,14 @@ describe('peers of the relay', () => {
 
   for (const { name, program, install } of [pgTransactionalOutbox, pgBoss, graphileWorker])
     it(`${name} publishes the messages of a committed transaction, and none of one that was rolled back`, async () => {
-      const producer = await install(database.url)
+      const cleanup = new AsyncDisposableStack()
+      const enqueue = await install(database.url, cleanup)
       for (const end of ['rollback', 'commit']) {
         await client.query('begin')
-        for (const messages of createdMessages(20)) await producer.enqueue(client, messages)
+        for (const messages of createdMessages(20)) await enqueue(client, messages)
         await client.query(end)
       }
-      await producer.close()
+      await cleanup.disposeAsync()
       const place = { databaseUrl: database.url, brokerUrl: vhost.url }
       running = await startProcess({ name, file: program, place, dir })
       await eventually(async () => expect((await queue.state()).depth).to.be.at.least(20))

@@ -1,21 +1,12 @@
 import { defined } from '@cashflow/async'
-import type { Benchmark, Context, Figure, Measured, Row } from '../benchmark.ts'
+import type { Benchmark, Context, Figure } from '../benchmark.ts'
 import { alternate, compare } from '../rounds.ts'
 import { table } from '../table.ts'
 import type { Opponent } from './checkout.ts'
-import { judge, type Ratio, ratioOf, type Verdict } from './ratio.ts'
+import { judge, ratioOf } from './ratio.ts'
 
 /** The results of one benchmark, as they are written. */
-export interface Comparison extends Verdict {
-  readonly name: string
-  /** The full hash of the other commit. */
-  readonly commit: string
-  /** The figures of each round, of this tree and of the commit. */
-  readonly ours: readonly Measured[]
-  readonly theirs: readonly Measured[]
-  readonly rows: readonly Row[]
-  readonly ratios: readonly Ratio[]
-}
+export type Comparison = Awaited<ReturnType<typeof compareTrees>>
 
 const OURS = 'this tree'
 
@@ -24,11 +15,11 @@ export async function compareTrees(
   { name, figures: [rate, ...more], compared, variants }: Benchmark,
   context: Context,
   { product, commit, label }: Opponent,
-): Promise<Comparison> {
+) {
   await using cleanup = new AsyncDisposableStack()
   const measureIn = async (own: Context) =>
     defined((await variants(own, cleanup))[defined(compared, 'compared variant')], 'variant')
-  const rounds = await alternate<string, string>(
+  const rounds = await alternate(
     { [OURS]: await measureIn(context), [label]: await measureIn({ ...context, product }) },
     { ...context, mirrored: true },
   )

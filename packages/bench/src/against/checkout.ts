@@ -1,21 +1,16 @@
 import { execFile } from 'node:child_process'
-import { realpathSync, rmSync } from 'node:fs'
+import { existsSync, realpathSync, rmSync } from 'node:fs'
 import { devNull } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { aborted } from '@cashflow/async'
 import { describeExit, startDaemon, UsageError } from '@cashflow/dev-stack'
 import { REPOSITORY } from '@cashflow/testing'
-import { type Product, productIn } from '../contender.ts'
+import { productIn } from '../contender.ts'
 import { endOf } from '../process.ts'
 
 /** Cashflow in another commit. */
-export interface Opponent {
-  readonly product: Product
-  /** The full hash. */
-  readonly commit: string
-  /** The commit as it was typed, with the beginning of its hash. */
-  readonly label: string
-}
+export type Opponent = Awaited<ReturnType<typeof checkOut>>
 
 export interface CheckoutOptions {
   /** The repository that has the commit. Its own checkout is not changed. */
@@ -41,12 +36,13 @@ const STOP_MS = 5_000
  *
  * @throws UsageError when there is no such commit, or when it cannot be compared
  */
-export async function checkOut(options: CheckoutOptions): Promise<Opponent> {
+export async function checkOut(options: CheckoutOptions) {
   const { repository, dir, say, signal } = options
   const commit = await resolve(repository, options.commit)
+  /** The commit as it was typed, with the beginning of its hash. */
   const label = `${options.commit} (${commit.slice(0, 7)})`
   for (const file of NEEDED)
-    if (!(await gitAgrees(repository, 'cat-file', '-e', `${commit}:${file}`)))
+    if ((await tryGit(repository, 'cat-file', '-e', `${commit}:${file}`)) === undefined)
       throw new UsageError(`${label} cannot be compared: it has no ${file}`)
   const root = join(dir, commit)
   if (!(await isClean(root, commit))) {
@@ -70,19 +66,15 @@ async function resolve(repository: string, commit: string): Promise<string> {
 
 /** Returns whether the folder is a complete, unchanged checkout of the commit. */
 async function isClean(root: string, commit: string): Promise<boolean> {
-  try {
-    // In a folder without its own checkout, git answers for the checkout around it.
-    if ((await git(root, 'rev-parse', '--show-toplevel')) !== realpathSync(root)) return false
-    return (await git(root, 'rev-parse', 'HEAD')) === commit && (await git(root, 'status', '--porcelain')) === ''
-  } catch (error) {
-    if (error instanceof GitError) return false
-    throw error
-  }
+  // In a folder without its own checkout, git answers for the checkout around it.
+  const isOwn = existsSync(root) && (await tryGit(root, 'rev-parse', '--show-toplevel')) === realpathSync(root)
+  if (!isOwn || (await tryGit(root, 'rev-parse', 'HEAD')) !== commit) return false
+  return (await tryGit(root, 'status', '--porcelain')) === ''
 }
 
 async function addWorktree(repository: string, root: string, commit: string): Promise<void> {
   // Twice --force, because a worktree whose creation was killed is locked.
-  await gitAgrees(repository, 'worktree', 'remove', '--force', '--force', root)
+  await tryGit(repository, 'worktree', 'remove', '--force', '--force', root)
   rmSync(root, { recursive: true, force: true })
   await git(repository, 'worktree', 'add', '--force', '--force', '--detach', root, commit)
 }
@@ -96,11 +88,8 @@ async function install(root: string, logFile: string, signal: AbortSignal): Prom
     env: { ...process.env, CI: 'true' }, // Without it, pnpm may ask a question.
     output: { file: logFile },
   })
-  const stop = () => void daemon.stop([{ signal: 'SIGTERM', patienceMs: STOP_MS }])
-  signal.addEventListener('abort', stop)
-  if (signal.aborted) stop()
+  void aborted(signal).then(() => daemon.stop([{ signal: 'SIGTERM', patienceMs: STOP_MS }]))
   const exit = await daemon.exited
-  signal.removeEventListener('abort', stop)
   signal.throwIfAborted()
   if (exit.code !== 0)
     throw new Error(`pnpm install ended by ${describeExit(exit)} in ${root}; the end of ${logFile}:\n${endOf(logFile)}`)
@@ -123,13 +112,12 @@ export async function git(folder: string, ...args: readonly string[]): Promise<s
 /** Git has exited with another code than 0. */
 class GitError extends Error {}
 
-/** Returns whether git exits with 0. */
-async function gitAgrees(folder: string, ...args: readonly string[]): Promise<boolean> {
+/** Runs git. Resolves with undefined when its exit code is not 0. */
+async function tryGit(folder: string, ...args: readonly string[]): Promise<string | undefined> {
   try {
-    await git(folder, ...args)
-    return true
+    return await git(folder, ...args)
   } catch (error) {
-    if (error instanceof GitError) return false
+    if (error instanceof GitError) return undefined
     throw error
   }
 }

@@ -8,15 +8,10 @@ export interface Ratio extends Figure, Interval {
   readonly median: number
 }
 
-export interface Pairs {
-  readonly ours: readonly Measured[]
-  readonly theirs: readonly Measured[]
-}
-
 /**
  * Returns the median of the pairs' ratios, and its interval. A slow minute of the machine affects both runs of a pair.
  */
-export function ratioOf({ ours, theirs }: Pairs, figure: Figure): Ratio {
+export function ratioOf({ ours, theirs }: Record<'ours' | 'theirs', readonly Measured[]>, figure: Figure): Ratio {
   const ratios = ours.map(
     (own, round) => defined(own[figure.metric], figure.what) / defined(theirs[round]?.[figure.metric], figure.what),
   )

@@ -1,6 +1,6 @@
-import { within } from '@cashflow/async'
+import { defined, within } from '@cashflow/async'
 import type amqp from 'amqplib'
-import type { Benchmark, Context, Figure, Measured } from '../benchmark.ts'
+import type { Benchmark, Context, Measured } from '../benchmark.ts'
 import { createClient, newPayments } from '../client.ts'
 import { type Contender, TEXTBOOK } from '../contender.ts'
 import { openLoop } from '../load.ts'
@@ -18,12 +18,7 @@ const SETTLED = ['payment.succeeded', 'payment.failed']
 const LAST_MS = 120_000
 
 /** Times of one payment in milliseconds. `answered` counts from the request, the others from the payment's creation. */
-interface Life {
-  readonly answered: number
-  readonly queued: number
-  readonly settled: number
-  readonly published: number
-}
+type Life = Readonly<Record<'answered' | 'queued' | 'settled' | 'published', number>>
 
 const STATIONS: readonly [keyof Life, what: string][] = [
   ['answered', 'sent → 201'],
@@ -32,19 +27,18 @@ const STATIONS: readonly [keyof Life, what: string][] = [
   ['published', 'created → its outcome in a queue'],
 ]
 const PERCENTS = [50, 99]
-const FIGURES: readonly Figure[] = [
-  { metric: 'rate', what: 'payments', unit: '/s' },
-  ...STATIONS.flatMap(([station, what]) =>
-    PERCENTS.map((percent) => ({ metric: `${station} p${percent}`, what: `${what}, p${percent}`, unit: 'ms' })),
-  ),
-]
 /** The column with the time shortly before the settlement committed. */
 const SETTLED_AT: Record<Contender['kind'], string> = { product: 'settled_at', textbook: 'updated_at' }
 
 export const latency: Benchmark = {
   name: 'latency',
   title: `${PER_SECOND} payments/s, evenly spaced, the provider answering at once`,
-  figures: FIGURES,
+  figures: [
+    { metric: 'rate', what: 'payments', unit: '/s' },
+    ...STATIONS.flatMap(([station, what]) =>
+      PERCENTS.map((percent) => ({ metric: `${station} p${percent}`, what: `${what}, p${percent}`, unit: 'ms' })),
+    ),
+  ],
   ratios: [['product', 'textbook']],
   compared: 'product',
   variants: (context) => ({
@@ -74,46 +68,35 @@ async function follow(
   { signal }: Context,
   durationMs: number,
 ): Promise<Life[]> {
-  const listener = await createListener(place, [...CREATED, ...SETTLED])
-  const client = createClient(url, CONNECTIONS)
+  await using listener = await createListener(place, [...CREATED, ...SETTLED])
+  await using client = createClient(url, CONNECTIONS)
   const next = newPayments()
-  const found: { id: string; sentAt: number; answeredAt: number; queuedAt: number; publishedAt: number }[] = []
-  try {
-    const load = openLoop({ perSecond: PER_SECOND, durationMs, signal }, async () => {
-      const sentAt = performance.now()
-      const answer = JSON.parse(await client.send(next())) as { id: string } | { payment_id: string }
-      const id = 'id' in answer ? answer.id : answer.payment_id
-      const answeredAt = performance.now()
-      const queuedAt = await listener.arrived(CREATED, id)
-      const publishedAt = await listener.arrived(SETTLED, id)
-      found.push({ id, sentAt, answeredAt, queuedAt, publishedAt })
-    })
-    await within(load, { deadlineMs: durationMs + LAST_MS, what: 'the arrival of all messages', signal })
-    const rows = await place.query<{ id: string; created: number; settled: number }>(
-      `select id, extract(epoch from created_at)::float8 * 1000 as created,
-        extract(epoch from ${SETTLED_AT[kind]})::float8 * 1000 as settled from payments where id = any($1)`,
-      [found.map(({ id }) => id)],
-    )
-    const stored = new Map(rows.map((row) => [row.id, row]))
-    return found.map(({ id, sentAt, answeredAt, queuedAt, publishedAt }) => {
-      const { created, settled } = stored.get(id) ?? { created: Number.NaN, settled: Number.NaN }
-      const createdAt = created - performance.timeOrigin
-      return {
-        answered: answeredAt - sentAt,
-        queued: queuedAt - createdAt,
-        settled: settled - created,
-        published: publishedAt - createdAt,
-      }
-    })
-  } finally {
-    await client.close()
-    await listener.close()
-  }
+  const found = new Map<string, { answered: number; queuedAt: number; publishedAt: number }>()
+  const load = openLoop({ perSecond: PER_SECOND, durationMs, signal }, async () => {
+    const sentAt = performance.now()
+    const answer = JSON.parse(await client.send(next())) as { id: string } | { payment_id: string }
+    const id = 'id' in answer ? answer.id : answer.payment_id
+    const answered = performance.now() - sentAt
+    const queuedAt = await listener.arrived(CREATED, id)
+    const publishedAt = await listener.arrived(SETTLED, id)
+    found.set(id, { answered, queuedAt, publishedAt })
+  })
+  await within(load, { deadlineMs: durationMs + LAST_MS, what: 'the arrival of all messages', signal })
+  const rows = await place.query<{ id: string; created: number; settled: number }>(
+    `select id, extract(epoch from created_at)::float8 * 1000 as created,
+      extract(epoch from ${SETTLED_AT[kind]})::float8 * 1000 as settled from payments where id = any($1)`,
+    [[...found.keys()]],
+  )
+  return rows.map(({ id, created, settled }) => {
+    const { answered, queuedAt, publishedAt } = defined(found.get(id), 'payment')
+    const createdAt = created - performance.timeOrigin
+    return { answered, queued: queuedAt - createdAt, settled: settled - created, published: publishedAt - createdAt }
+  })
 }
 
 /** Receives the messages about payments from its own queue, which is bound next to the worker's queue. */
 async function createListener({ brokerUrl }: Place, topics: string[]) {
-  const { connection, channel } = await openChannel(brokerUrl)
+  const { channel, ...closing } = await openChannel(brokerUrl)
   await channel.assertExchange(TOPOLOGY.exchange, 'topic', { durable: true })
   const { queue } = await channel.assertQueue('', { exclusive: true })
   for (const topic of topics) await channel.bindQueue(queue, TOPOLOGY.exchange, topic)
@@ -136,6 +119,6 @@ async function createListener({ brokerUrl }: Place, topics: string[]) {
     /** Resolves with the time of the first message about the payment on one of these topics, as of performance.now(). */
     arrived: (own: readonly string[], paymentId: string) =>
       Promise.race(own.map((topic) => arrival(topic, paymentId).promise)),
-    close: () => connection.close(),
+    ...closing,
   }
 }

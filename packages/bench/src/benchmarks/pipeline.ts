@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { defined } from '@cashflow/async'
-import type { Benchmark, Context, Figure, Measured } from '../benchmark.ts'
+import { defined, pause } from '@cashflow/async'
+import type { Benchmark, Context, Measured } from '../benchmark.ts'
 import { newPayments } from '../client.ts'
 import { type Contender, TEXTBOOK } from '../contender.ts'
 import { repeat } from '../load.ts'
 import type { Place } from '../place.ts'
-import { cpuMs, type Pace, startMeter, treeCpuMs } from '../resources.ts'
+import { type Pace, startMeter, treeCpuMs } from '../resources.ts'
 import type { Servers } from '../servers.ts'
 import { type System, startSystem } from '../system.ts'
 
@@ -21,13 +21,13 @@ const GATE_POLL_MS = 100
 /** What a pipeline has done and used so far. */
 type Total = Readonly<Record<'settled' | 'wal' | 'commits' | 'services' | 'postgres' | 'rabbitmq', number>>
 
-const COSTS: readonly Figure<Exclude<keyof Total, 'settled'>>[] = [
+const COSTS = [
   { metric: 'wal', what: 'WAL of a payment', unit: 'bytes' },
   { metric: 'commits', what: 'commits of a payment', unit: '' },
   { metric: 'services', what: 'CPU of the services for a payment', unit: 'ms' },
   { metric: 'postgres', what: 'CPU of PostgreSQL for a payment', unit: 'ms' },
   { metric: 'rabbitmq', what: 'CPU of RabbitMQ for a payment', unit: 'ms' },
-]
+] as const
 
 export const pipeline: Benchmark = {
   name: 'pipeline',
@@ -48,7 +48,7 @@ async function measure(contender: Contender, context: Context): Promise<Pace & M
   const { url, place } = system
   // After a checkpoint, the first change of each page logs the whole page. So all variants begin with a checkpoint.
   await place.query('checkpoint')
-  const gate = backlogGate(place, PENDING_MAX, signal)
+  const gate = backlogGate(place, signal)
   const next = newPayments()
   let isOver = false
   const load = repeat({ url, connections: CONNECTIONS, signal }, async (client) => {
@@ -92,7 +92,7 @@ async function readTotal({ place, processes }: System, { postgres, rabbitmq }: S
       (select xact_commit::float8 from pg_stat_database where datname = current_database()) as commits`)
   return {
     ...defined(row, 'row'),
-    services: processes.reduce((sum, { pid }) => sum + cpuMs(pid), 0),
+    services: processes.reduce((sum, { pid }) => sum + treeCpuMs(pid), 0),
     postgres: treeCpuMs(postgres.pid),
     rabbitmq: treeCpuMs(rabbitmq.pid),
   }
@@ -105,27 +105,22 @@ export async function countPending(place: Place): Promise<number> {
   return defined(row, 'row').count
 }
 
-/** Lets payments pass while fewer than `pendingMax` are pending. */
-function backlogGate(place: Place, pendingMax: number, signal: AbortSignal) {
+/** Lets payments pass while fewer than PENDING_MAX are pending. */
+function backlogGate(place: Place, signal: AbortSignal) {
   const closing = new AbortController()
-  let opened = Promise.withResolvers<void>()
-  opened.resolve()
-  let isOpen = true
+  const ending = AbortSignal.any([closing.signal, signal])
+  const isFull = async () => !ending.aborted && (await countPending(place)) >= PENDING_MAX
+  let opened: Promise<void> = Promise.resolve()
 
-  function turn(open: boolean): void {
-    if (open) opened.resolve()
-    else if (isOpen) opened = Promise.withResolvers()
-    isOpen = open
+  async function drained(): Promise<void> {
+    do await pause(GATE_POLL_MS, ending)
+    while (await isFull())
   }
 
   async function watch(): Promise<void> {
-    try {
-      while (!closing.signal.aborted && !signal.aborted) {
-        turn((await countPending(place)) < pendingMax)
-        await sleep(GATE_POLL_MS)
-      }
-    } finally {
-      turn(true)
+    while (!ending.aborted) {
+      if (await isFull()) opened = drained()
+      await Promise.all([opened, pause(GATE_POLL_MS, ending)])
     }
   }
 
@@ -133,7 +128,7 @@ function backlogGate(place: Place, pendingMax: number, signal: AbortSignal) {
   watching.catch(() => {}) // `close` throws it.
   return {
     /** Resolves when one more payment may be created. */
-    pass: () => opened.promise,
+    pass: () => opened,
     /** Stops watching. @throws the error that has ended the watch */
     async close() {
       closing.abort()

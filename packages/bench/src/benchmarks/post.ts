@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Benchmark, Context } from '../benchmark.ts'
 import { newPayments } from '../client.ts'
 import { type Contender, TEXTBOOK } from '../contender.ts'
-import { closedLoop, type LoadMeasured } from '../load.ts'
+import { closedLoop } from '../load.ts'
 import { startProcess } from '../process.ts'
 import { startSystem } from '../system.ts'
 
@@ -30,20 +30,20 @@ export const post: Benchmark = {
   }),
 }
 
-async function measureApi(contender: Contender, context: Context): Promise<LoadMeasured> {
+async function measureApi(contender: Contender, context: Context) {
   await using system = await startSystem(context.servers, contender, ['api'])
   return await measure(system.url, context)
 }
 
 /** Measures a server without a database. */
-async function measureAlone(name: 'empty' | 'bare-express', context: Context): Promise<LoadMeasured> {
+async function measureAlone(name: 'empty' | 'bare-express', context: Context) {
   const file = join(import.meta.dirname, `${name}-main.ts`)
   const place = { databaseUrl: 'postgres://127.0.0.1:1/none', brokerUrl: 'amqp://127.0.0.1:1' }
   await using server = await startProcess({ name, file, place, dir: context.servers.dir })
   return await measure(server.url, context)
 }
 
-function measure(url: string, { quick, signal }: Context): Promise<LoadMeasured> {
+function measure(url: string, { quick, signal }: Context) {
   // V8 compiles on the other core for more than three seconds. During that time an API answers a third less.
   const times = quick ? { warmUpMs: 200, durationMs: 500 } : { warmUpMs: 10_000, durationMs: 10_000 }
   return closedLoop({ ...times, url, connections: CONNECTIONS, next: newPayments(), signal })

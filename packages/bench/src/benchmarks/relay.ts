@@ -1,12 +1,12 @@
 import { uuidv7 } from '@cashflow/runtime'
 import type { Benchmark, Context } from '../benchmark.ts'
 import { drain, type Relay } from '../drain/drain.ts'
-import { createOrderCheck, takeMessages } from '../drain/order.ts'
 import { barePublisher, peerRelay, productRelay, textbookRelay } from '../drain/relays.ts'
 import { graphileWorker } from '../peers/graphile-worker.ts'
 import { pgBoss } from '../peers/pg-boss.ts'
 import { pgTransactionalOutbox } from '../peers/pg-transactional-outbox.ts'
 import { createdMessages, orderedMessages } from '../queue/messages.ts'
+import { takeMessages } from '../queue/queue.ts'
 import type { Pace } from '../resources.ts'
 
 const COUNT = 200_000
@@ -63,9 +63,30 @@ function drainInOrder(context: Context, instances: number): Promise<Pace> {
     instances,
     async check({ brokerUrl }) {
       const order = createOrderCheck()
-      await takeMessages(brokerUrl, warmUp + count, order.see)
+      await takeMessages(brokerUrl, warmUp + count, (body) => order.see(JSON.parse(body.toString())))
       if (order.reordered > 0) throw new Error(`${order.reordered} messages came before an earlier one of their key`)
       if (order.complete(PER_KEY) !== keys.length) throw new Error('some messages are missing')
     },
   })
+}
+
+/** Checks the order of deliveries. A duplicate may come late, but no message before an earlier one of its key. */
+export function createOrderCheck() {
+  const nextPlaces = new Map<string, number>()
+  let reordered = 0
+  return {
+    /** Takes the body of the next delivery. A message without the place of `orderedMessages` is not checked. */
+    see({ payment_id: key, place }: { readonly payment_id?: string; readonly place?: number }): void {
+      if (key === undefined || place === undefined) return
+      const next = nextPlaces.get(key) ?? 0
+      if (place > next) reordered += 1
+      nextPlaces.set(key, Math.max(next, place + 1))
+    },
+    /** Number of messages that came before an earlier one of their key. */
+    get reordered() {
+      return reordered
+    },
+    /** Returns the number of keys whose last message has come. */
+    complete: (perKey: number) => [...nextPlaces.values()].filter((next) => next === perKey).length,
+  }
 }

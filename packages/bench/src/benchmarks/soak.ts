@@ -33,8 +33,7 @@ async function measure({ servers, product, quick, signal }: Context): Promise<Me
     ? { perSecond: 50, warmUpMs: 500, durationMs: 2_000, sampleMs: 100 }
     : { perSecond: 500, warmUpMs: 60_000, durationMs: 600_000, sampleMs: 1_000 }
   await using system = await startSystem(servers, product, ROLES)
-  await using cleanup = new AsyncDisposableStack()
-  const client = cleanup.adopt(createClient(system.url, CONNECTIONS), ({ close }) => close())
+  await using client = createClient(system.url, CONNECTIONS)
   const next = newPayments()
   const create = async () => void (await client.send(next()))
   await openLoop({ perSecond, durationMs: warmUpMs, signal }, create)

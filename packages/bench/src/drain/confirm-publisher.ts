@@ -6,8 +6,7 @@ import { on } from 'node:events'
 import { defined } from '@cashflow/async'
 import { connect } from 'amqplib'
 import { createdMessages } from '../queue/messages.ts'
-import { bodyOf, propertiesOf } from '../queue/publisher.ts'
-import { log, TOPOLOGY } from '../queue/queue.ts'
+import { bodyOf, log, propertiesOf, TOPOLOGY } from '../queue/queue.ts'
 
 // Maximum number of messages sent and not yet confirmed. The fastest of 256, 512, 1,024, 2,048 and 4,096.
 const WINDOW = 2_048

@@ -18,7 +18,7 @@ export type Relay = (servers: Servers, cleanup: AsyncDisposableStack, instances:
 
 export interface StartedRelay {
   readonly place: Place
-  /** Gives it messages to publish, committed in one transaction. */
+  /** Gives it messages to publish, committed in one transaction, after which the planner knows the tables' sizes. */
   give(messages: Chunks): Promise<void>
 }
 
@@ -33,7 +33,7 @@ export interface Drain {
   readonly skip?: number
   /** Maximum duration of the measurement, in milliseconds. */
   readonly limitMs?: number
-  /** True if an old reader's snapshot is held during the measurement. */
+  /** True if a snapshot is held during the measurement, as a long report or a dump does. */
   readonly snapshot?: boolean
   /** Number of processes. Default: 1. */
   readonly instances?: number
@@ -49,7 +49,7 @@ export async function drain(
 ): Promise<Pace> {
   await using cleanup = new AsyncDisposableStack()
   const started = await relay(servers, cleanup, instances)
-  const queue = cleanup.adopt(await openQueue(started.place.brokerUrl), ({ close }) => close())
+  const queue = cleanup.use(await openQueue(started.place.brokerUrl))
   const measure = async (given: Chunks, rise: Omit<Rise, 'signal'>) => {
     // Before `give`: a fast relay could publish everything before the first look, and the rate would be 0.
     const measuring = measureRise(queue, { ...rise, signal })
@@ -62,17 +62,14 @@ export async function drain(
     }
   }
   await measure(createdMessages(warmUp), { from: 0, to: warmUp })
-  if (snapshot) await holdSnapshot(started.place.databaseUrl, cleanup)
+  if (snapshot) {
+    const reader = cleanup.adopt(await openClient(started.place.databaseUrl), (own) => own.end())
+    await reader.query('begin isolation level repeatable read')
+    await reader.query('select count(*) from pg_class')
+  }
   const pace = await measure(messages, { from: warmUp + skip, to: warmUp + count, limitMs })
   await check?.(started.place)
   return pace
-}
-
-/** Holds a snapshot, as a long report or a dump does. */
-async function holdSnapshot(databaseUrl: string, cleanup: AsyncDisposableStack): Promise<void> {
-  const reader = cleanup.adopt(await openClient(databaseUrl), (own) => own.end())
-  await reader.query('begin isolation level repeatable read')
-  await reader.query('select count(*) from pg_class')
 }
 
 function* untilAborted(chunks: Chunks, signal: AbortSignal): Generator<readonly NewMessage[]> {

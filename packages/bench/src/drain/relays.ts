@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { appendMessages, NewMessage, OutboxTables } from '@cashflow/outbox'
+import type { NewMessage, OutboxTables } from '@cashflow/outbox'
 import { openClient, openPool } from '@cashflow/testing'
 import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
 import { type Contender, type Product, TEXTBOOK } from '../contender.ts'
@@ -8,63 +8,56 @@ import { createPlace } from '../place.ts'
 import { startProcess } from '../process.ts'
 import { declareProductQueue } from '../queue/queue.ts'
 import { startSystem } from '../system.ts'
-import { connect } from '../textbook/broker.ts'
-import type { Chunks, Relay } from './drain.ts'
+import type { Relay } from './drain.ts'
 
 type Append = (tx: Transaction<OutboxTables>, messages: readonly NewMessage[]) => Promise<void>
 
 const PUBLISHER = join(import.meta.dirname, 'confirm-publisher.ts')
 
 export function productRelay(product: Product): Relay {
-  return ownRelay(product, declareProductQueue, async (tx, messages) => {
+  return ownRelay(product, async (tx, messages) => {
     // The outbox of the product's tree, which knows the tables of that tree. Importing it again costs nothing.
-    const outbox: { appendMessages: typeof appendMessages } = await import(
-      join(product.root, 'packages/outbox/src/index.ts')
-    )
+    const outbox: { appendMessages: Append } = await import(join(product.root, 'packages/outbox/src/index.ts'))
     await outbox.appendMessages(tx, messages)
   })
 }
 
-export const textbookRelay = ownRelay(
-  TEXTBOOK,
-  async (url) => (await connect(url)).close(),
-  async (tx, messages) => {
-    await sql`insert into outbox (topic, payload) select topic, payload
-      from jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as message (topic text, payload jsonb)`.execute(tx)
-  },
-)
+export const textbookRelay = ownRelay(TEXTBOOK, async (tx, messages) => {
+  await sql`insert into outbox (topic, payload) select topic, payload
+    from jsonb_to_recordset(${JSON.stringify(messages)}::jsonb) as message (topic text, payload jsonb)`.execute(tx)
+})
 
-function ownRelay(contender: Contender, declare: (brokerUrl: string) => Promise<void>, append: Append): Relay {
+function ownRelay(contender: Contender, append: Append): Relay {
   return async (servers, cleanup, instances) => {
     const place = cleanup.use(await createPlace(servers, contender.template))
-    await declare(place.brokerUrl)
+    await contender.declareQueue(place.brokerUrl)
     cleanup.use(await startSystem(servers, contender, Array<'relay'>(instances).fill('relay'), { place }))
-    return { place, give: (messages) => appendAll(place.databaseUrl, messages, append) }
+    return {
+      place,
+      async give(messages) {
+        const pool = openPool(place.databaseUrl, { max: 1 })
+        await using db = new Kysely<OutboxTables>({ dialect: new PostgresDialect({ pool }) })
+        await db.transaction().execute(async (tx) => {
+          for (const chunk of messages) await append(tx, chunk)
+          await sql`analyze`.execute(tx)
+        })
+      },
+    }
   }
-}
-
-/** Appends all messages in one transaction, and updates the planner's statistics in it. */
-async function appendAll(databaseUrl: string, messages: Chunks, append: Append): Promise<void> {
-  const pool = openPool(databaseUrl, { max: 1 })
-  await using db = new Kysely<OutboxTables>({ dialect: new PostgresDialect({ pool }) })
-  await db.transaction().execute(async (tx) => {
-    for (const chunk of messages) await append(tx, chunk)
-    await sql`analyze`.execute(tx)
-  })
 }
 
 export function peerRelay({ name, program, install }: Peer): Relay {
   return async (servers, cleanup) => {
     const place = cleanup.use(await createPlace(servers, 'template1'))
     await declareProductQueue(place.brokerUrl)
-    const producer = cleanup.adopt(await install(place.databaseUrl), ({ close }) => close())
+    const enqueue = await install(place.databaseUrl, cleanup)
     const client = cleanup.adopt(await openClient(place.databaseUrl), (own) => own.end())
     cleanup.use(await startProcess({ name, file: program, place, dir: servers.dir }))
     return {
       place,
       async give(messages) {
         await client.query('begin')
-        for (const chunk of messages) await producer.enqueue(client, chunk)
+        for (const chunk of messages) await enqueue(client, chunk)
         await client.query('analyze')
         await client.query('commit')
       },

@@ -1,8 +1,7 @@
 import { defined } from '@cashflow/async'
 import type { NewMessage } from '@cashflow/outbox'
 import { Logger, run, runMigrations } from 'graphile-worker'
-import { openPublisher } from '../queue/publisher.ts'
-import { log } from '../queue/queue.ts'
+import { log, openPublisher } from '../queue/queue.ts'
 import type { Peer } from './peer.ts'
 
 const TASK = 'publish'
@@ -21,16 +20,13 @@ export const graphileWorker: Peer = {
   program: import.meta.filename,
   async install(databaseUrl) {
     await runMigrations({ connectionString: databaseUrl })
-    return {
-      async enqueue(client, messages) {
-        const specs = messages.map((payload) => ({ identifier: TASK, payload }))
-        await client.query(
-          `select from graphile_worker.add_jobs(array(
-             select spec from json_populate_recordset(null::graphile_worker.job_spec, $1::json) as spec))`,
-          [JSON.stringify(specs)],
-        )
-      },
-      close: async () => {},
+    return async (client, messages) => {
+      const specs = messages.map((payload) => ({ identifier: TASK, payload }))
+      await client.query(
+        `select from graphile_worker.add_jobs(array(
+           select spec from json_populate_recordset(null::graphile_worker.job_spec, $1::json) as spec))`,
+        [JSON.stringify(specs)],
+      )
     }
   },
 }

@@ -8,12 +8,11 @@ export interface Peer {
    * The main module of the process that publishes, with the fastest settings. It gets DATABASE_URL and RABBITMQ_URL.
    */
   readonly program: string
-  /** Creates its tables in an empty database. */
-  install(databaseUrl: string): Promise<Producer>
+  /**
+   * Creates its tables in an empty database. Resolves with a function that enqueues messages in the open transaction of a
+   * client. `cleanup` disposes of what the function uses.
+   */
+  install(databaseUrl: string, cleanup: AsyncDisposableStack): Promise<Enqueue>
 }
 
-export interface Producer {
-  /** Enqueues messages in the open transaction of this client. */
-  enqueue(client: pg.ClientBase, messages: readonly NewMessage[]): Promise<void>
-  close(): Promise<void>
-}
+type Enqueue = (client: pg.ClientBase, messages: readonly NewMessage[]) => Promise<void>

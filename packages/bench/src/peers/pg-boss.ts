@@ -1,8 +1,7 @@
 import { defined } from '@cashflow/async'
 import type { NewMessage } from '@cashflow/outbox'
 import { PgBoss } from 'pg-boss'
-import { openPublisher } from '../queue/publisher.ts'
-import { log } from '../queue/queue.ts'
+import { log, openPublisher } from '../queue/queue.ts'
 import type { Peer } from './peer.ts'
 
 const QUEUE = 'messages'
@@ -20,16 +19,14 @@ const SETTINGS = {
 export const pgBoss: Peer = {
   name: 'pg-boss',
   program: import.meta.filename,
-  async install(databaseUrl) {
+  async install(databaseUrl, cleanup) {
     const boss = new PgBoss({ connectionString: databaseUrl, supervise: false, schedule: false })
     await boss.start()
+    cleanup.defer(() => boss.stop())
     await boss.createQueue(QUEUE)
-    return {
-      async enqueue(client, messages) {
-        const jobs = messages.map((message) => ({ id: message.messageId, data: message }))
-        await boss.insert(QUEUE, jobs, { db: { executeSql: (text, values) => client.query(text, values) } })
-      },
-      close: () => boss.stop(),
+    return async (client, messages) => {
+      const jobs = messages.map((message) => ({ id: message.messageId, data: message }))
+      await boss.insert(QUEUE, jobs, { db: { executeSql: (text, values) => client.query(text, values) } })
     }
   },
 }

@@ -2,8 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { defined } from '@cashflow/async'
 import { query } from '@cashflow/testing'
 import { DatabaseSetupExporter, getDisabledLogger, initializePollingMessageListener } from 'pg-transactional-outbox'
-import { openPublisher } from '../queue/publisher.ts'
-import { log } from '../queue/queue.ts'
+import { log, openPublisher } from '../queue/queue.ts'
 import type { Peer } from './peer.ts'
 
 const TABLES = { dbSchema: 'public', dbTable: 'outbox', nextMessagesFunctionName: 'next_outbox_messages' }
@@ -25,32 +24,24 @@ export const pgTransactionalOutbox: Peer = {
   name: 'pg-transactional-outbox',
   program: import.meta.filename,
   async install(databaseUrl) {
-    await query(
-      databaseUrl,
-      DatabaseSetupExporter.createPollingScript(
-        {
-          outboxOrInbox: 'outbox',
-          database: new URL(databaseUrl).pathname.slice(1),
-          schema: TABLES.dbSchema,
-          table: TABLES.dbTable,
-          listenerRole: 'current_user',
-          nextMessagesName: TABLES.nextMessagesFunctionName,
-        },
-        true,
-      ),
-    )
-    return {
-      async enqueue(writer, messages) {
-        // Writes what its own function writes one row at a time. `parallel`, because with `sequential` it takes one
-        // message of a segment at a time.
-        await writer.query(
-          `insert into outbox (id, aggregate_type, aggregate_id, message_type, payload, metadata, concurrency)
-           select "messageId", 'payment', key, topic, payload, headers, 'parallel'
-           from jsonb_to_recordset($1::jsonb) as m ("messageId" uuid, key text, topic text, payload jsonb, headers jsonb)`,
-          [JSON.stringify(messages)],
-        )
-      },
-      close: async () => {},
+    const setup = {
+      outboxOrInbox: 'outbox',
+      database: new URL(databaseUrl).pathname.slice(1),
+      schema: TABLES.dbSchema,
+      table: TABLES.dbTable,
+      listenerRole: 'current_user',
+      nextMessagesName: TABLES.nextMessagesFunctionName,
+    } as const
+    await query(databaseUrl, DatabaseSetupExporter.createPollingScript(setup, true))
+    return async (writer, messages) => {
+      // Writes what its own function writes one row at a time. `parallel`, because with `sequential` it takes one
+      // message of a segment at a time.
+      await writer.query(
+        `insert into outbox (id, aggregate_type, aggregate_id, message_type, payload, metadata, concurrency)
+         select "messageId", 'payment', key, topic, payload, headers, 'parallel'
+         from jsonb_to_recordset($1::jsonb) as m ("messageId" uuid, key text, topic text, payload jsonb, headers jsonb)`,
+        [JSON.stringify(messages)],
+      )
     }
   },
 }
@@ -68,16 +59,8 @@ if (import.meta.main) {
       settings: { ...TABLES, ...SETTINGS },
     },
     {
-      handle: ({ id, aggregateId, messageType, payload, metadata }) =>
-        publish([
-          {
-            messageId: id,
-            key: aggregateId,
-            topic: messageType,
-            payload,
-            headers: metadata as Record<string, string>,
-          },
-        ]),
+      handle: ({ id: messageId, aggregateId: key, messageType: topic, payload, metadata }) =>
+        publish([{ messageId, key, topic, payload, headers: metadata as Record<string, string> }]),
     },
     { ...getDisabledLogger(), warn: complain, error: complain, fatal: complain },
     {

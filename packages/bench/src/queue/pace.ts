@@ -50,41 +50,29 @@ export function measureFall(queue: Queue, { from, isDone, ...limits }: Fall): Pr
   })
 }
 
-interface Look {
-  readonly at: number
-  readonly state: QueueState
-}
-
 async function measure(
   queue: Queue,
   { limitMs = Number.POSITIVE_INFINITY, signal }: Omit<Bounds, 'from'>,
   { hasBegun, hasEnded }: { hasBegun(state: QueueState): boolean; hasEnded(state: QueueState): Promise<boolean> },
 ): Promise<Pace> {
-  const before = await look(queue)
-  const stopAll = startMeter()
-  let first: { readonly look: Look; readonly stop: (count: number) => Pace } | undefined
-  let moved = before
+  const startAt = ({ depth }: QueueState) => ({ depth, at: performance.now(), stop: startMeter() })
+  const before = startAt(await queue.state())
+  let first: typeof before | undefined
+  let moved: Omit<typeof before, 'stop'> = before
   for (;;) {
     signal.throwIfAborted()
-    const now = await look(queue)
-    if (now.state.depth !== moved.state.depth) moved = now
-    if (hasBegun(now.state)) first ??= { look: now, stop: startMeter() }
-    if (first && ((await hasEnded(now.state)) || now.at - first.look.at >= limitMs)) {
-      const count = distance(first.look, now)
+    const state = await queue.state()
+    const { depth } = state
+    const at = performance.now()
+    if (depth !== moved.depth) moved = { depth, at }
+    if (hasBegun(state)) first ??= startAt(state)
+    if (first && ((await hasEnded(state)) || at - first.at >= limitMs)) {
       // All messages may arrive between two looks. The time before the first look is then measured as well.
-      return count > 0 ? first.stop(count) : stopAll(distance(before, now))
+      const from = depth === first.depth ? before : first
+      return from.stop(Math.abs(depth - from.depth))
     }
-    if (now.at - moved.at > (first ? STALLED_MS : COME_MS))
-      throw new Error(`the queue does not change, with ${now.state.depth} messages in it`)
+    if (at - moved.at > (first ? STALLED_MS : COME_MS))
+      throw new Error(`the queue does not change, with ${depth} messages in it`)
     await sleep(LOOK_MS)
   }
-}
-
-async function look(queue: Queue): Promise<Look> {
-  const state = await queue.state()
-  return { at: performance.now(), state }
-}
-
-function distance(from: Look, to: Look): number {
-  return Math.abs(to.state.depth - from.state.depth)
 }

@@ -1,4 +1,4 @@
-import amqp, { type Channel, type ChannelModel } from 'amqplib'
+import amqp, { type ChannelModel } from 'amqplib'
 
 export const EXCHANGE = 'payments'
 export const QUEUE = 'payments'
@@ -7,13 +7,9 @@ export const QUEUE = 'payments'
 export async function connect(url: string): Promise<ChannelModel> {
   const connection = await amqp.connect(url)
   const channel = await connection.createChannel()
-  await declare(channel)
-  await channel.close()
-  return connection
-}
-
-async function declare(channel: Channel): Promise<void> {
   await channel.assertExchange(EXCHANGE, 'topic', { durable: true })
   await channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
   await channel.bindQueue(QUEUE, EXCHANGE, 'payment.created')
+  await channel.close()
+  return connection
 }

@@ -1,18 +1,14 @@
 import type { Context } from '../benchmark.ts'
+import type { Contender } from '../contender.ts'
 import { createPlace, type Place } from '../place.ts'
 import { createdMessages } from '../queue/messages.ts'
 import { measureFall } from '../queue/pace.ts'
-import { openPublisher } from '../queue/publisher.ts'
-import { openQueue, type QueueState } from '../queue/queue.ts'
+import { openPublisher, openQueue, type QueueState } from '../queue/queue.ts'
 import type { Pace } from '../resources.ts'
 import type { Servers } from '../servers.ts'
 
 /** A program that processes the messages of the work queue. */
-export interface Worker {
-  /** The template of its database. */
-  readonly template: string
-  /** Declares the queue at this broker. */
-  declare(brokerUrl: string): Promise<void>
+export interface Worker extends Pick<Contender, 'template' | 'declareQueue'> {
   /** Stores payments with these ids. */
   store(place: Place, ids: readonly string[]): Promise<unknown>
   start(servers: Servers, place: Place, count: number, instances: number): Promise<AsyncDisposable>
@@ -29,42 +25,38 @@ export interface Work {
   readonly instances?: number | undefined
 }
 
-type Owner = Pick<Context, 'servers' | 'signal'>
-
 /** Share of the messages that warm up the processes before the measurement. */
 const WARM_UP_SHARE = 0.2
 
 /** Lets a worker process the queue. @returns the pace until the last payment is settled */
-export async function work(owner: Owner, worker: Worker, { count, limitMs, instances = 1 }: Work): Promise<Pace> {
-  const { servers, signal } = owner
+export async function work(
+  { servers, signal }: Pick<Context, 'servers' | 'signal'>,
+  worker: Worker,
+  { count, limitMs, instances = 1 }: Work,
+): Promise<Pace> {
   await using cleanup = new AsyncDisposableStack()
   const place = cleanup.use(await createPlace(servers, worker.template))
   await prepare(worker, place, count, signal)
-  const queue = cleanup.adopt(await openQueue(place.brokerUrl), ({ close }) => close())
+  const queue = cleanup.use(await openQueue(place.brokerUrl))
   // The worker processes messages before it has logged `ready`.
   const starting = worker.start(servers, place, count, instances)
   // An error of the start is thrown below.
   cleanup.defer(async () => (await starting.catch(() => undefined))?.[Symbol.asyncDispose]())
-  const fall = {
-    from: Math.round(count * (1 - WARM_UP_SHARE)),
-    isDone: (state: QueueState) => worker.isDone(place, state),
-    signal,
-    limitMs,
-  }
-  const [pace] = await Promise.all([measureFall(queue, fall), starting])
+  const from = Math.round(count * (1 - WARM_UP_SHARE))
+  const isDone = (state: QueueState) => worker.isDone(place, state)
+  const [pace] = await Promise.all([measureFall(queue, { from, isDone, signal, limitMs }), starting])
   return pace
 }
 
 /** Stores payments, and publishes their messages. */
 async function prepare(worker: Worker, place: Place, count: number, signal: AbortSignal): Promise<void> {
-  await worker.declare(place.brokerUrl)
-  await using published = new AsyncDisposableStack()
-  const { publish } = published.adopt(await openPublisher(place.brokerUrl), ({ close }) => close())
+  await worker.declareQueue(place.brokerUrl)
+  await using publisher = await openPublisher(place.brokerUrl)
   for (const messages of createdMessages(count)) {
     signal.throwIfAborted()
     const ids = messages.map(({ key }) => key)
     await worker.store(place, ids)
-    await publish(messages)
+    await publisher.publish(messages)
   }
   // As after autovacuum. Otherwise the first reader would clean up.
   await place.query('vacuum analyze')
