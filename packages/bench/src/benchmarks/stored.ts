@@ -44,10 +44,7 @@ async function measure(place: Place, { servers, product, quick, signal }: Contex
 async function findPayments(place: Place): Promise<() => Request> {
   const rows = await place.query<{ id: string }>('select id from payments order by random() limit $1', [READ_COUNT])
   let turn = 0
-  return () => {
-    turn += 1
-    return { method: 'GET', path: `/payments/${rows[turn % rows.length]?.id}`, status: 200 }
-  }
+  return () => ({ method: 'GET', path: `/payments/${rows[turn++ % rows.length]?.id}`, status: 200 })
 }
 
 /** Stores settled payments with their events, one a second until now, as after weeks of operation. */
