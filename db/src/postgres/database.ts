@@ -32,7 +32,7 @@ export class Database extends Kysely<Tables> {
   readonly openSession: (applicationName: string) => Promise<Session>
 
   constructor(pool: () => Promise<PostgresPool>, openSession: Database['openSession']) {
-    super({ dialect: new OneTripDialect({ pool }) })
+    super({ dialect: new OneTripDialect(pool) })
     this.openSession = openSession
   }
 }

@@ -33,7 +33,7 @@ export function createHostPool({ hosts, configOf, poolMax, onFirst, logger }: Ho
       ...config,
       Client: class extends HostSession {
         constructor() {
-          super({ ...config, pipeline: true })
+          super(config)
         }
       },
       max: poolMax,

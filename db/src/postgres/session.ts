@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { AbortedTransactionError } from 'kysely'
 import pg from 'pg'
 import {
   CommitInDoubtError,
@@ -11,6 +12,7 @@ import {
 } from './errors.ts'
 import { CONNECT_MS, type SessionConfig } from './session-config.ts'
 import { type FoundSettings, refusal, type SessionLimits, settingStatements } from './session-settings.ts'
+import { type TransactionBounds, TransactionQuery } from './transaction-query.ts'
 
 /** Maximum number of prepared statements of a session. */
 const STATEMENTS_MAX = 200
@@ -106,22 +108,32 @@ export class Session extends pg.Client {
 
   // biome-ignore lint/suspicious/noExplicitAny: pg declares eight signatures, and this keeps all of them.
   override query(...parameters: any[]): any {
-    const { stream } = this.connection
-    // The queries of one tick are sent in one write.
-    stream.cork()
-    process.nextTick(() => stream.uncork())
     if (parameters.some(isCallbackOrQuery)) return Reflect.apply(super.query, this, parameters)
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const [text, values, ...more] = parameters
+    const isPlain = typeof text === 'string' && Array.isArray(values) && more.length === 0
+    const given = isPlain ? [this.#named(text, values)] : parameters
+    return this.#send((onAnswer) => Reflect.apply(super.query, this, [...given, onAnswer]))
+  }
+
+  /** Sends a statement together with its transaction's BEGIN, COMMIT or both. */
+  async transact(text: string, values: readonly unknown[], bounds: TransactionBounds): Promise<pg.QueryResult> {
+    const query = new TransactionQuery(this.#named(text, values), bounds)
+    const result = await this.#send<pg.QueryResult>((onAnswer) => Reflect.apply(super.query, this, [query, onAnswer]))
+    if (bounds.commit && query.commitAnswer !== 'COMMIT') throw new AbortedTransactionError()
+    return result
+  }
+
+  #send<Result>(send: (onAnswer: (error: Error | null, result: Result) => void) => void): Promise<Result> {
+    const { promise, resolve, reject } = Promise.withResolvers<Result>()
     let isSent = false
-    const onAnswer = (error: Error | null, result: unknown) => {
+    send((error, result) => {
       const isInDoubt = this.#isUnreplicated
       this.#isUnreplicated = false
       if (error) reject(this.#failed(error, isSent))
       else if (this.#unusable) reject(this.#close(this.#unusable))
       else if (isInDoubt) reject(new CommitInDoubtError())
       else resolve(result)
-    }
-    Reflect.apply(super.query, this, [...this.#named(parameters), onAnswer])
+    })
     isSent = true
     return promise
   }
@@ -150,13 +162,13 @@ export class Session extends pg.Client {
    * Gives a statement with parameters a name, so that PostgreSQL parses and plans it once for this session. Texts that
    * differ each time would fill PostgreSQL's memory, so only the first `STATEMENTS_MAX` texts get a name.
    */
-  #named(parameters: unknown[]): unknown[] {
-    const [text, values, ...more] = parameters
-    if (typeof text !== 'string' || !Array.isArray(values) || values.length === 0 || more.length > 0) return parameters
+  #named(text: string, values: readonly unknown[]): pg.QueryConfig {
+    const statement = { text, values: [...values] }
+    if (values.length === 0) return statement
     if (!this.#names.has(text) && this.#names.size < STATEMENTS_MAX)
       this.#names.set(text, `${this.#names.size} ${text.trim().slice(0, NAME_CHARACTERS)}`)
     const name = this.#names.get(text)
-    return name === undefined ? parameters : [{ name, text, values }]
+    return name === undefined ? statement : { ...statement, name }
   }
 }
 

@@ -3,8 +3,8 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { createTestDatabase, query, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import { isTransient, lastStatement, type Tables } from '../../src/index.ts'
-import { errorOf, open } from './one-trip-rig.ts'
+import { createDatabase, isTransient, lastStatement, type Tables } from '../../src/index.ts'
+import { createOneTripRig, errorOf, open, optionsOf } from './one-trip-rig.ts'
 
 type Direction = 'toServer' | 'toClient'
 
@@ -108,4 +108,20 @@ describe('one-trip driver on a connection that ends', () => {
           )
         }
       }).timeout(180_000)
+})
+
+describe('one-trip driver on a connection that is silent', () => {
+  it('throws a transient error when no answer arrives in time, and uses the session no more', async () => {
+    const rig = await createOneTripRig()
+    const impatient = createDatabase({ ...optionsOf(rig.proxy.url, 'impatient'), statementMs: 100 })
+    await sql`select 'the session is open'`.execute(impatient)
+    rig.proxy.holdAnswers()
+    const transaction = errorOf(impatient.transaction().execute((tx) => rig.insertLast(tx, 1)))
+    expect(isTransient(await transaction)).to.equal(true)
+    rig.proxy.restore()
+    await impatient.transaction().execute((tx) => rig.insertLast(tx, 2))
+    expect(await rig.stored()).to.deep.equal([1, 2])
+    await impatient.destroy()
+    await rig.stop()
+  })
 })

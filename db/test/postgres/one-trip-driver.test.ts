@@ -19,19 +19,27 @@ describe('one-trip driver', () => {
     expect((await transaction).numAffectedRows).to.equal(1n)
   })
 
-  it('sends BEGIN together with a first statement that only reads and locks', async () => {
+  it('sends BEGIN together with a first statement that writes', async () => {
     rig.proxy.holdAnswers()
     const transaction = rig.db.transaction().execute(async (tx) => {
-      await tx.selectFrom('outbox_lanes').select('lane').where('lane', '=', 7).forUpdate().execute()
-      await rig.insertLast(tx, 1)
+      await rig.insert(tx, 1)
+      await rig.insertLast(tx, 2)
     })
     await eventually(async () => {
       const [session] = await rig.sessions()
-      expect(session).to.include({ state: 'idle in transaction' }).and.have.property('query').that.includes('lane')
+      expect(session).to.include({ state: 'idle in transaction' }).and.have.property('query').that.includes('insert')
     })
     rig.proxy.restore()
     await transaction
-    expect(await rig.stored()).to.deep.equal([1])
+    expect(await rig.stored()).to.deep.equal([1, 2])
+  })
+
+  it('executes a first statement of several commands, and a last one', async () => {
+    await rig.db.transaction().execute(async (tx) => {
+      await sql.raw('insert into things values (1); insert into things values (2)').execute(tx)
+      await sql.raw('insert into things values (3); insert into things values (4)').execute(lastStatement(tx))
+    })
+    expect(await rig.stored()).to.deep.equal([1, 2, 3, 4])
   })
 
   it('keeps read committed where the database has another default', async () => {

@@ -21,8 +21,12 @@ export interface OneTripRig {
   stop(): Promise<void>
 }
 
-export const open = (url: string, applicationName: string) =>
-  createDatabase({ url, applicationName, poolMax: 1, logger: createLogger({ service: 'test', level: 'error' }) })
+export const optionsOf = (url: string, applicationName: string) => {
+  const logger = createLogger({ service: 'test', level: 'error' })
+  return { url, applicationName, poolMax: 1, logger }
+}
+
+export const open = (url: string, applicationName: string) => createDatabase(optionsOf(url, applicationName))
 
 export const errorOf = (work: Promise<unknown>) =>
   work.then(
