@@ -11,7 +11,7 @@ interface ColumnTypes {
   timestamptz: Date
 }
 
-type RowOf<Types extends Readonly<Record<string, keyof ColumnTypes>>> = {
+export type RowOf<Types extends Readonly<Record<string, keyof ColumnTypes>>> = {
   [Column in keyof Types]: ColumnTypes[Types[Column]]
 }
 

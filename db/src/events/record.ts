@@ -1,6 +1,6 @@
 import type { PaymentEvent } from '@cashflow/domain'
-import type { Expression, ExpressionBuilder, SqlBool, Transaction } from 'kysely'
-import { recordSet } from '../statement.ts'
+import { type Expression, type ExpressionBuilder, type SqlBool, sql, type Transaction } from 'kysely'
+import type { RowOf } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 
 /** An event of a payment, with who caused it. */
@@ -11,49 +11,57 @@ export interface EventInsert {
   readonly requestId: string | undefined
 }
 
-const EVENTS = recordSet('event', {
-  payment_id: 'uuid',
-  merchant_id: 'uuid',
+/** The columns of a record set whose rows have an event each. */
+export const EVENT = {
   sequence: 'int',
   type: 'text',
   data: 'jsonb',
   actor: 'text',
   request_id: 'text',
-  created_at: 'timestamptz',
-  place: 'int',
-})
-const COLUMNS = EVENTS.columns.filter((column) => column !== 'place')
+  occurred_at: 'timestamptz',
+} as const
 
-/** The value of the parameter of `recordStep`. */
-export function eventsJson(events: readonly EventInsert[]): string {
-  return EVENTS.json(
-    events.map(({ event, actor, requestId }, place) => ({
-      payment_id: event.paymentId,
-      merchant_id: event.merchantId,
-      sequence: event.sequence,
-      type: event.type,
-      data: event.data,
-      actor,
-      request_id: requestId,
-      created_at: event.at,
-      place,
-    })),
-  )
+export const EVENT_COLUMNS = Object.keys(EVENT) as (keyof typeof EVENT)[]
+
+/** The values of these columns. */
+export function eventOf({ event, actor, requestId }: EventInsert) {
+  const { sequence, type, data, at } = event
+  return { sequence, type, data, actor, request_id: requestId, occurred_at: at }
 }
+
+type Row = RowOf<typeof EVENT> & { id: string; merchant_id: string }
+
+/** The columns of the table, each with the one that its value comes from. */
+const COLUMNS = {
+  payment_id: 'id',
+  merchant_id: 'merchant_id',
+  sequence: 'sequence',
+  type: 'type',
+  data: 'data',
+  actor: 'actor',
+  request_id: 'request_id',
+  created_at: 'occurred_at',
+} as const satisfies Partial<Record<keyof Tables['payment_events'], keyof Row>>
 
 /**
  * Inserts events, as a `with` of a statement of the same `tx`.
  *
- * @param events a parameter, whose value `eventsJson` makes
- * @param where on an event's `payment_id`, or on its `place` among the events: only those that it holds for are inserted
+ * @param source an earlier `with` of that statement: its rows have the columns of `EVENT`, and the payment's `id` and
+ * `merchant_id`
+ * @param where condition on the payment's id, for the rows whose events are inserted
  */
 export function recordStep(
   tx: Transaction<Tables>,
-  events: Expression<string>,
-  where: (eb: ExpressionBuilder<{ event: { payment_id: string; place: number } }, 'event'>) => Expression<SqlBool>,
+  source: string,
+  where: (eb: ExpressionBuilder<{ event: Row }, 'event'>) => Expression<SqlBool> = (eb) => eb.lit(true),
 ) {
   return tx
     .insertInto('payment_events')
-    .columns(COLUMNS)
-    .expression(tx.selectFrom(EVENTS.from(events)).select(COLUMNS).where(where))
+    .columns(Object.keys(COLUMNS) as (keyof typeof COLUMNS)[])
+    .expression(
+      tx
+        .selectFrom(sql.table<Row>(source).as('event'))
+        .select(Object.values(COLUMNS))
+        .where((eb) => where(eb)),
+    )
 }

@@ -1,7 +1,7 @@
 import type { Payment, PaymentEvent } from '@cashflow/domain'
 import { appendStep, compiledOnce, messagesJson, type NewMessage, type ParameterOf } from '@cashflow/outbox'
 import { type ExpressionBuilder, sql, type Transaction } from 'kysely'
-import { eventsJson, recordStep } from '../events/record.ts'
+import { EVENT, eventOf, recordStep } from '../events/record.ts'
 import { isAmong, recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 import { fromNow } from './row.ts'
@@ -14,7 +14,7 @@ export interface PaymentInsert {
   readonly messages: readonly NewMessage[]
 }
 
-const GIVEN = recordSet('given', {
+const PAYMENT = {
   id: 'uuid',
   merchant_id: 'uuid',
   reference: 'text',
@@ -22,7 +22,10 @@ const GIVEN = recordSet('given', {
   currency: 'text',
   status: 'text',
   created_at: 'timestamptz',
-})
+} as const
+const COLUMNS = Object.keys(PAYMENT) as (keyof typeof PAYMENT)[]
+
+const GIVEN = recordSet('given', { ...PAYMENT, ...EVENT })
 
 /**
  * Stores new payments, their events and their outbox messages: `inserted`, `recorded` and `appended` below. A payment whose
@@ -38,7 +41,6 @@ export async function insertPayments(
 ): Promise<ReadonlySet<string>> {
   const rows = await INSERT(tx, {
     payments: GIVEN.json(payments.map(toRow)),
-    events: eventsJson(payments.map(({ event, requestId }) => ({ event, actor: 'api', requestId }))),
     messages: messagesJson(payments.flatMap(({ messages }) => messages)),
     redriveAfterMs,
   })
@@ -47,21 +49,24 @@ export async function insertPayments(
 
 interface Values {
   payments: string
-  events: string
   messages: string
   redriveAfterMs: number
 }
 
 const INSERT = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<Values>) =>
   tx
+    .with(
+      (cte) => cte('given').materialized(),
+      (qb) => qb.selectFrom(GIVEN.from(parameter('payments'))).selectAll(),
+    )
     .with('inserted', (qb) =>
       qb
         .insertInto('payments')
-        .columns([...GIVEN.columns, 'redrive_at'])
+        .columns([...COLUMNS, 'redrive_at'])
         .expression(
           qb
-            .selectFrom(GIVEN.from(parameter('payments')))
-            .select([...GIVEN.columns, fromNow(parameter('redriveAfterMs')).as('redrive_at')])
+            .selectFrom('given')
+            .select([...COLUMNS, fromNow(parameter('redriveAfterMs')).as('redrive_at')])
             .where(isUnpruned)
             // Two transactions with the same references in different orders would deadlock. So they are sorted.
             .orderBy('merchant_id')
@@ -71,9 +76,7 @@ const INSERT = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<Val
         .returning('id'),
     )
     .with('recorded', (qb) =>
-      recordStep(tx, parameter('events'), (event) =>
-        isAmong(event.ref('payment_id'), qb.selectFrom('inserted').select('id')),
-      ),
+      recordStep(tx, 'given', (event) => isAmong(event.ref('id'), qb.selectFrom('inserted').select('id'))),
     )
     .with('appended', (qb) =>
       appendStep(tx, parameter('messages'), (message) =>
@@ -87,7 +90,7 @@ const INSERT = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<Val
     .select('id'),
 )
 
-function toRow({ payment }: PaymentInsert) {
+function toRow({ payment, event, requestId }: PaymentInsert) {
   return {
     id: payment.id,
     merchant_id: payment.merchantId,
@@ -96,6 +99,7 @@ function toRow({ payment }: PaymentInsert) {
     currency: payment.currency,
     status: payment.status,
     created_at: payment.createdAt,
+    ...eventOf({ event, actor: 'api', requestId }),
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Payment, PaymentStatus } from '@cashflow/domain'
 import { appendStep, compiledOnce, messagesJson, type NewMessage, type ParameterOf } from '@cashflow/outbox'
 import { sql, type Transaction } from 'kysely'
-import { type EventInsert, eventsJson, recordStep } from '../events/record.ts'
+import { EVENT, EVENT_COLUMNS, type EventInsert, eventOf, recordStep } from '../events/record.ts'
 import { ALONE } from '../postgres/group-commit.ts'
 import { isAmong, recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
@@ -23,6 +23,7 @@ const GIVEN = recordSet('given', {
   failure_code: 'text',
   settled_at: 'timestamptz',
   message_ids: 'uuid[]',
+  ...EVENT,
 })
 
 /**
@@ -41,7 +42,6 @@ export async function settlePayments(
 ): Promise<(PaymentStatus | typeof ALONE | undefined)[]> {
   const rows = await (waits ? WAITING : SKIPPING_LOCKED)(tx, {
     settlements: GIVEN.json(settlements.map(toRow)),
-    events: eventsJson(settlements),
     messages: messagesJson(settlements.flatMap(({ messages }) => messages)),
   })
   const found = new Map(rows.map((row) => [row.place, row]))
@@ -56,7 +56,6 @@ export async function settlePayments(
 
 interface Values {
   settlements: string
-  events: string
   messages: string
 }
 
@@ -78,7 +77,7 @@ const statement = (waits: boolean) =>
             .crossJoinLateral((eb) =>
               eb
                 .selectFrom('payments as p')
-                .select(['p.status', 'p.claim_token'])
+                .select(['p.merchant_id', 'p.status', 'p.claim_token'])
                 .whereRef('p.id', '=', 'given.id')
                 .forUpdate()
                 .$if(!waits, (locking) => locking.skipLocked())
@@ -100,13 +99,10 @@ const statement = (waits: boolean) =>
           .whereRef('p.id', '=', 's.id')
           .whereRef('s.claim_token', '=', 's.token')
           .where('s.status', '=', sql.lit('PENDING'))
-          .returning(['s.place', 's.message_ids']),
+          .returning(['s.id', 's.merchant_id', 's.place', 's.message_ids'])
+          .returning(EVENT_COLUMNS.map((column) => `s.${column}` as const)),
       )
-      .with('recorded', (qb) =>
-        recordStep(tx, parameter('events'), (event) =>
-          isAmong(event.ref('place'), qb.selectFrom('settled').select('place')),
-        ),
-      )
+      .with('recorded', () => recordStep(tx, 'settled'))
       .with('appended', (qb) =>
         appendStep(tx, parameter('messages'), (message) =>
           isAmong(
@@ -127,7 +123,8 @@ const statement = (waits: boolean) =>
 const WAITING = statement(true)
 const SKIPPING_LOCKED = statement(false)
 
-function toRow({ payment, token, messages }: SettlementWrite, place: number) {
+function toRow(settlement: SettlementWrite, place: number) {
+  const { payment, token, messages } = settlement
   return {
     place,
     id: payment.id,
@@ -136,5 +133,6 @@ function toRow({ payment, token, messages }: SettlementWrite, place: number) {
     failure_code: payment.failureCode,
     settled_at: payment.settledAt,
     message_ids: messages.map(({ messageId }) => messageId),
+    ...eventOf(settlement),
   }
 }

@@ -140,7 +140,7 @@ describe('insertPayments and findHolders', () => {
   })
 
   it('stores each column of a payment, an event and a message as it was given', async () => {
-    const [id, merchantId, eventMerchantId, messageId] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()]
+    const [id, merchantId, messageId] = [randomUUID(), randomUUID(), randomUUID()]
     const payment = {
       id,
       merchantId,
@@ -155,7 +155,7 @@ describe('insertPayments and findHolders', () => {
     const event = {
       type: 'payment.created',
       paymentId: id,
-      merchantId: eventMerchantId,
+      merchantId,
       sequence: 7,
       data: { some: 'data' },
       at: new Date('2026-02-03T04:05:06.007Z'),
@@ -184,7 +184,7 @@ describe('insertPayments and findHolders', () => {
     const [recorded] = await history(id)
     expect(recorded).to.deep.include({
       payment_id: id,
-      merchant_id: eventMerchantId,
+      merchant_id: merchantId,
       sequence: 7,
       type: 'payment.created',
       data: { some: 'data' },

@@ -113,7 +113,8 @@ describe('settlePayments', () => {
     await claimPayment(store.db, id, claim)
     const settledAt = new Date('2026-01-02T03:04:05.006Z')
     const payment = { ...created, status: 'FAILED', failureCode: 'a_code', settledAt } as const
-    const [merchantId, messageId] = [randomUUID(), randomUUID()]
+    const messageId = randomUUID()
+    const { merchantId } = created
     const event = {
       type: 'payment.failed',
       paymentId: id,

@@ -52,7 +52,7 @@ describe('api process that was frozen while it waited for the database', () => {
     )
     answers.push(post('waits'))
     await eventually(async () => expect(await transactions()).to.equal(1))
-    await postUpTo('with "inserted"', 'stored')
+    await postUpTo('with "given"', 'stored')
     api.kill('SIGSTOP')
     await eventually(async () => expect(await isStopped()).to.equal(true))
     proxy.restore()

@@ -147,7 +147,7 @@ describe('process that is killed', () => {
     it('leaves a payment that is settled once, and answers the client’s repeated request with it', async () => {
       victim = await startVictim('api')
       const { url } = await victim.logged('listening')
-      const isHeld = hold('with "inserted"')
+      const isHeld = hold('with "given"')
       const first = postTo(String(url), `ref-${number}`).catch(() => 'no answer')
       await eventually(isHeld)
       const [stored] = await eventually(async () => {

@@ -71,7 +71,7 @@ describe('api without PostgreSQL', () => {
   // Promise 3
   it('answers 201 and stores the payment once when PostgreSQL’s answer is lost', async () => {
     const reference = newReference()
-    api.proxy.loseAnswerTo('with "inserted"')
+    api.proxy.loseAnswerTo('with "given"')
     const response = await post(api, bodyWith({ reference }))
     expect(response.status, response.text).to.equal(201)
     expect(api.proxy.lost).to.equal(1)
@@ -82,7 +82,7 @@ describe('api without PostgreSQL', () => {
 
   it('answers 201 to every payment of a transaction whose answer is lost, and stores each once', async () => {
     const references = Array.from({ length: 30 }, newReference)
-    api.proxy.loseAnswerTo('with "inserted"')
+    api.proxy.loseAnswerTo('with "given"')
     const responses = await Promise.all(references.map((reference) => post(api, bodyWith({ reference }))))
     for (const { status, text } of responses) expect(status, text).to.equal(201)
     expect(new Set(responses.map(({ body }) => body.id))).to.have.property('size', 30)
@@ -91,7 +91,7 @@ describe('api without PostgreSQL', () => {
   })
 
   for (const [what, text] of [
-    ['that a reference is taken', 'with "inserted"'],
+    ['that a reference is taken', 'with "given"'],
     ['with the payment that has the reference', 'with "logged"'],
   ] as const) {
     // Promise 3

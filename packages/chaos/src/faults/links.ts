@@ -25,7 +25,7 @@ export const LINK_FAULTS: readonly Fault[] = [
   ...TOXICS.map((toxic) => linkFault('database', toxic)),
   inDoubt('database', [
     // The insert, sent together with its COMMIT.
-    { role: 'api', text: 'with "inserted"' },
+    { role: 'api', text: 'with "given"' },
     // A message of PostgreSQL ends its text with a NUL, which distinguishes COMMIT from `read committed`.
     { role: 'relay', text: 'commit\0' },
     // The settlement, sent together with its COMMIT, and the claim.

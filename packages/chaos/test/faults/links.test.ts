@@ -66,7 +66,7 @@ describe('faults of the links', () => {
   })
 
   for (const [what, role, place, text] of [
-    ['an insert', 'api', API_STORES, '0 with "inserted" as (\0'],
+    ['an insert', 'api', API_STORES, '0 with "given" as materialized (\0'],
     ['a claim', 'worker', WORKER_CLAIMS, '0 with "locked" as materialized (\0'],
   ] as const) {
     it(`lose the answer to ${what}, which commits by itself`, async () => {
