@@ -17,31 +17,14 @@ export class LimitError extends Error {
   }
 }
 
-/** A FIFO concurrency limit. Each acquired slot must be released once. */
-export interface Limiter {
-  readonly running: number
-  readonly waiting: number
-  /** Takes a slot if one is free. Returns whether it did. */
-  tryAcquire(): boolean
-  /**
-   * Resolves when the caller has a slot. Waiting callers get slots in the order of their calls.
-   *
-   * @throws LimitError immediately when `waitingMax` callers wait, or after `waitMaxMs`
-   * @throws the signal's reason when it aborts
-   */
-  acquire(signal?: AbortSignal): Promise<void>
-  /** Releases slots. The callers that have waited longest get them. */
-  release(slots?: number): void
-}
+export type Limiter = ReturnType<typeof createLimiter>
 
-export function createLimiter({
-  runningMax,
-  waitingMax = Number.POSITIVE_INFINITY,
-  waitMaxMs,
-}: LimiterOptions): Limiter {
+/** Creates a FIFO concurrency limit. Each acquired slot must be released once. */
+export function createLimiter({ runningMax, waitingMax = Number.POSITIVE_INFINITY, waitMaxMs }: LimiterOptions) {
   const waiting = new Set<() => void>()
   let running = 0
 
+  /** Takes a slot if one is free. Returns whether it did. */
   function tryAcquire(): boolean {
     if (running >= runningMax) return false
     running += 1
@@ -70,18 +53,25 @@ export function createLimiter({
   }
 
   return {
-    get running() {
+    get running(): number {
       return running
     },
-    get waiting() {
+    get waiting(): number {
       return waiting.size
     },
     tryAcquire,
-    async acquire(signal) {
+    /**
+     * Resolves when the caller has a slot. Waiting callers get slots in the order of their calls.
+     *
+     * @throws LimitError immediately when `waitingMax` callers wait, or after `waitMaxMs`
+     * @throws the signal's reason when it aborts
+     */
+    async acquire(signal?: AbortSignal): Promise<void> {
       signal?.throwIfAborted()
       if (!tryAcquire()) await wait(signal)
     },
-    release(slots = 1) {
+    /** Releases slots. The callers that have waited longest get them. */
+    release(slots = 1): void {
       running -= slots
       for (const begin of waiting) {
         if (!tryAcquire()) return

@@ -13,7 +13,7 @@ export interface Notifier {
 /** Called when a notification fails, and when one succeeds. */
 export interface NotifyCondition {
   holds(fields: { error: unknown }): void
-  isOver(): void
+  ended(): void
 }
 
 /**
@@ -22,7 +22,7 @@ export interface NotifyCondition {
  */
 export const NOTIFY_FAILS = {
   message: 'relays could not be notified of new messages, they find them 200 ms later',
-  over: 'relays are notified of new messages again',
+  ended: 'relays are notified of new messages again',
 }
 
 /**
@@ -38,7 +38,7 @@ export function createNotifier<Tables>(db: Kysely<Tables>, fails?: NotifyConditi
     again = false
     const cooled = new Promise<void>((resolve) => setTimeout(resolve, INTERVAL_MS).unref())
     await sql`select pg_notify(${OUTBOX_CHANNEL}, '')`.execute(db).then(
-      () => fails?.isOver(),
+      () => fails?.ended(),
       (error) => fails?.holds({ error }), // Polling finds the messages all the same.
     )
     await cooled

@@ -33,7 +33,7 @@ describe('notifier', () => {
     const reported: string[] = []
     const fails = {
       holds: ({ error }: { error: unknown }) => void reported.push(String(error)),
-      isOver: () => void reported.push('sent'),
+      ended: () => void reported.push('sent'),
     }
     const db = new Kysely({ dialect: new PostgresDialect({ pool: openPool(outbox.url, { max: 1 }) }) })
     await sql`create schema hidden; create function hidden.pg_notify(text, text) returns void

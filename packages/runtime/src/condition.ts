@@ -4,7 +4,7 @@ interface ConditionOptions {
   /** The line while the condition holds. */
   message: string
   /** The line when the condition has ended, at level info, with `lasted_ms`. */
-  over: string
+  ended: string
   /** Level of `message`. Default: warn. */
   level?: 'warn' | 'error'
   /** Time between two lines of `message`, in milliseconds. Default: 60,000. */
@@ -15,7 +15,7 @@ interface ConditionOptions {
 /** Logs a condition that may last for hours: one line a minute, and one line at its end. */
 export function createCondition(
   logger: Logger,
-  { message, over, level = 'warn', everyMs = 60_000, now = () => performance.now() }: ConditionOptions,
+  { message, ended, level = 'warn', everyMs = 60_000, now = () => performance.now() }: ConditionOptions,
 ) {
   let since: number | undefined
   let isLogged = false
@@ -32,8 +32,8 @@ export function createCondition(
       logger[level](message, fields)
     },
     /** Logs that the condition has ended, if the log shows that it held. */
-    isOver(fields: LogFields = {}): void {
-      if (since !== undefined && isLogged) logger.info(over, { ...fields, lasted_ms: Math.round(now() - since) })
+    ended(fields: LogFields = {}): void {
+      if (since !== undefined && isLogged) logger.info(ended, { ...fields, lasted_ms: Math.round(now() - since) })
       since = undefined
       isLogged = false
     },

@@ -8,7 +8,7 @@ describe('condition in the log', () => {
     void lines.push(`${level} ${message} ${JSON.stringify(fields)}`)
   const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
   const create = (level?: 'error') =>
-    createCondition(logger, { message: 'it rains', over: 'it is dry', ...(level && { level }), now: () => at })
+    createCondition(logger, { message: 'it rains', ended: 'it is dry', ...(level && { level }), now: () => at })
   beforeEach(() => {
     lines = []
     at = 1_000
@@ -17,8 +17,8 @@ describe('condition in the log', () => {
   it('is logged when it begins, once a minute while it lasts, and once when it has ended', () => {
     const rain = create()
     for (; at <= 121_000; at += 1_000) rain.holds({ mm: at / 1_000 })
-    rain.isOver({ mm: 0 })
-    rain.isOver()
+    rain.ended({ mm: 0 })
+    rain.ended()
     expect(lines).to.deep.equal([
       'warn it rains {"mm":1}',
       'warn it rains {"mm":61}',
@@ -31,7 +31,7 @@ describe('condition in the log', () => {
     const rain = create('error')
     for (; at <= 61_000; at += 2_000) {
       rain.holds()
-      rain.isOver()
+      rain.ended()
     }
     expect(lines).to.deep.equal([
       'error it rains {}',

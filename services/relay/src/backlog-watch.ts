@@ -34,11 +34,11 @@ export function createBacklogWatch(options: BacklogWatchOptions): Component {
   const lookAtLocks = createLockLook(db, logger, longMs)
   const waiting = createCondition(logger, {
     message: 'messages wait in the outbox',
-    over: 'messages no longer wait in the outbox',
+    ended: 'messages no longer wait in the outbox',
   })
   const unseen = createCondition(logger, {
     message: 'could not check the outbox for waiting messages',
-    over: 'the outbox can be checked again',
+    ended: 'the outbox can be checked again',
   })
 
   async function look(): Promise<void> {
@@ -57,10 +57,10 @@ export function createBacklogWatch(options: BacklogWatchOptions): Component {
     if (oldest && oldest.waitsMs >= longMs) {
       const { lane, topic, place } = oldest
       waiting.holds({ lag_ms: Math.round(oldest.waitsMs), lane, topic, place, broker_ready: publisher.ready })
-    } else if (failure === undefined) waiting.isOver()
+    } else if (failure === undefined) waiting.ended()
     const lanes = unreadable.filter((lane) => lane !== undefined)
     if (failure !== undefined) unseen.holds({ ...(lanes.length > 0 && { lanes }), error: failure })
-    else unseen.isOver()
+    else unseen.ended()
   }
 
   async function run(): Promise<void> {
@@ -80,7 +80,7 @@ export function createBacklogWatch(options: BacklogWatchOptions): Component {
 function createLockLook(db: Kysely<Tables>, logger: Logger, longMs: number): () => Promise<void> {
   const locked = createCondition(logger, {
     message: 'another session has locked lanes, their messages wait',
-    over: 'no other session has locked lanes any more',
+    ended: 'no other session has locked lanes any more',
   })
   /** When each transaction was first seen: its age is hidden from roles that may not read it. */
   let seenAt = new Map<string, number>()
@@ -97,7 +97,7 @@ function createLockLook(db: Kysely<Tables>, logger: Logger, longMs: number): () 
       .filter(({ heldMs }) => heldMs >= longMs)
       .sort((one, other) => other.heldMs - one.heldMs)
     const [longest] = long
-    if (!longest) return locked.isOver()
+    if (!longest) return locked.ended()
     const lanes = longest.wholeTable ? 'all' : await lanesLockedBy(db, longest.xids)
     locked.holds({
       pid: longest.pid,

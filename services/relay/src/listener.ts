@@ -22,7 +22,7 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
   const stopping = new AbortController()
   const deaf = createCondition(logger, {
     message: 'cannot listen to the database, new messages are found 200 ms later',
-    over: 'listening to the database again',
+    ended: 'listening to the database again',
   })
 
   async function listen(): Promise<void> {
@@ -37,7 +37,7 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
       })
       session.on('notification', onNotify)
       await session.query(`listen ${OUTBOX_CHANNEL}`)
-      deaf.isOver()
+      deaf.ended()
       onNotify() // For messages that were committed before LISTEN took effect.
       const error = await Promise.race([lost, keepChecking(session)])
       if (error) throw error

@@ -85,7 +85,7 @@ function createPromotionLoop({ db, topics, wake, reopened, logger, signal }: Loo
   const damaged = createCondition(logger, {
     level: 'error',
     message: 'PostgreSQL cannot use some scheduled messages, the others are published when they are due',
-    over: 'PostgreSQL can use all scheduled messages again',
+    ended: 'PostgreSQL can use all scheduled messages again',
   })
   let promotedMax = PROMOTED_MAX
 
@@ -104,7 +104,7 @@ function createPromotionLoop({ db, topics, wake, reopened, logger, signal }: Loo
     })
     if (promoted < promotedMax) promotedMax = PROMOTED_MAX
     if (failure !== undefined) damaged.holds({ spots: search.blindSpots, error: failure })
-    else if (search.blindSpots === 0) damaged.isOver()
+    else if (search.blindSpots === 0) damaged.ended()
     return { promoted, isDamaged: failure !== undefined }
   }
 
@@ -125,7 +125,7 @@ function createPromotionLoop({ db, topics, wake, reopened, logger, signal }: Loo
 async function watchFloors({ db, floors, logger, signal }: LoopOptions): Promise<void> {
   const unseen = createCondition(logger, {
     message: 'could not check for messages below the floors',
-    over: 'messages below the floors can be checked for again',
+    ended: 'messages below the floors can be checked for again',
   })
   let tookMs = 0
   for (;;) {
@@ -142,7 +142,7 @@ async function watchFloors({ db, floors, logger, signal }: LoopOptions): Promise
     const wrong = await verifyFloors(db, floors, signal, damage).catch((error) => void onUnreadable(error))
     if (wrong) logger.error('message found below its floor, floors reset', wrong)
     if (failure !== undefined) unseen.holds({ ...(lanes.length > 0 && { lanes }), error: failure })
-    else unseen.isOver()
+    else unseen.ended()
     tookMs = performance.now() - startedAt
   }
 }

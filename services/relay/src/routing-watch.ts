@@ -39,11 +39,11 @@ export function createRoutingWatch(options: RoutingWatchOptions): Component {
   const { signal } = stopping
   const unread = createCondition(logger, {
     message: 'no worker consumes the queue that this relay publishes to, its messages wait',
-    over: 'a worker consumes the queue that this relay publishes to',
+    ended: 'a worker consumes the queue that this relay publishes to',
   })
   const unseen = createCondition(logger, {
     message: 'could not check whether a worker consumes the queue',
-    over: 'the queue can be checked again',
+    ended: 'the queue can be checked again',
   })
 
   async function watchQueue(): Promise<void> {
@@ -55,8 +55,8 @@ export function createRoutingWatch(options: RoutingWatchOptions): Component {
         looks = isUnread ? looks + 1 : 0
         if (isUnread && looks > 1) unread.holds({ queue, ready_messages: state.ready, settings: 'MQ_QUEUE' })
         // An empty or missing queue does not show that a worker consumes it.
-        else if (state !== 'missing' && state.consumers > 0) unread.isOver({ queue })
-        unseen.isOver()
+        else if (state !== 'missing' && state.consumers > 0) unread.ended({ queue })
+        unseen.ended()
       } catch (error) {
         if (!signal.aborted) unseen.holds({ queue, reason: redactedErrorMessage(error) })
       }

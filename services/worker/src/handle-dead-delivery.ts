@@ -36,7 +36,7 @@ export function createDeadDeliveryHandler({
   const unstorable = createCondition(logger, {
     level: 'error',
     message: 'dead message could not be stored, trying again',
-    over: 'all dead messages could be stored',
+    ended: 'all dead messages could be stored',
   })
 
   async function storeInTurn(delivery: Delivery, signal: AbortSignal): Promise<void> {
@@ -72,7 +72,7 @@ export function createDeadDeliveryHandler({
           }
         }
       } finally {
-        if (waiting.delete(delivery) && waiting.size === 0 && !signal.aborted) unstorable.isOver()
+        if (waiting.delete(delivery) && waiting.size === 0 && !signal.aborted) unstorable.ended()
       }
     },
   }

@@ -99,23 +99,23 @@ function createConditions(logger: Logger, everyMs: number) {
   return {
     lagging: createCondition(logger, {
       message: 'payments are overdue because messages wait in the outbox, none is redriven',
-      over: 'payments are redriven again, their messages have left the outbox',
+      ended: 'payments are redriven again, their messages have left the outbox',
       everyMs,
     }),
     held: createCondition(logger, {
       message: 'payments are overdue because the provider is away, none is redriven',
-      over: 'payments are redriven again, none waits for the provider here',
+      ended: 'payments are redriven again, none waits for the provider here',
       everyMs,
     }),
     unreadable: createCondition(logger, {
       level: 'error',
       message: 'PostgreSQL cannot use some rows, the other overdue payments are redriven',
-      over: 'PostgreSQL can use the rows of all overdue payments again',
+      ended: 'PostgreSQL can use the rows of all overdue payments again',
       everyMs,
     }),
     failing: createCondition(logger, {
       message: 'could not look for overdue payments, trying again',
-      over: 'overdue payments are looked for again',
+      ended: 'overdue payments are looked for again',
       everyMs,
     }),
   }
@@ -140,11 +140,11 @@ export function createReconciler(options: ReconcileOptions & { intervalMs: numbe
       damage = error
     })
     if (damage !== undefined) unreadable.holds({ spots: search.blindSpots, error: damage })
-    else if (search.blindSpots === 0) unreadable.isOver()
+    else if (search.blindSpots === 0) unreadable.ended()
     if (lagMs > 0) lagging.holds({ lag_ms: lagMs })
-    else lagging.isOver()
+    else lagging.ended()
     if (waiting > 0) held.holds({ waiting })
-    else held.isOver()
+    else held.ended()
     if (redriven + leased > 0) logger.warn('overdue payments redriven', { redriven, leased })
     return redriven + leased === BATCH_MAX
   }
@@ -153,7 +153,7 @@ export function createReconciler(options: ReconcileOptions & { intervalMs: numbe
     while (!signal.aborted) {
       const more = await reconcile().then(
         (more) => {
-          failing.isOver()
+          failing.ended()
           return more
         },
         (error: unknown) => {

@@ -50,18 +50,18 @@ async function measure(contender: Contender, context: Context): Promise<Pace & M
   await place.query('checkpoint')
   const gate = backlogGate(place, signal)
   const next = newPayments()
-  let isOver = false
+  let ended = false
   const load = repeat({ url, connections: CONNECTIONS, signal }, async (client) => {
     await gate.pass()
     await client.send(next())
-    return isOver ? 'enough' : 'again'
+    return ended ? 'enough' : 'again'
   })
   try {
     const steady = sleep(warmUpMs, undefined, { signal }).then(() => measureSteady(system, context))
     // The load ends by itself only when it fails.
     return await Promise.race([steady, load.then(() => steady)])
   } finally {
-    isOver = true
+    ended = true
     await gate.close()
     await load.catch(() => {}) // Thrown above.
   }
