@@ -27,7 +27,7 @@ export {
   mayBeItemsOwn,
   refusedSettings,
 } from './postgres/errors.ts'
-export { ALONE, createGroupCommit, type GroupCommit, type GroupCommitOptions } from './postgres/group-commit.ts'
+export { ALONE, createGroupCommit, type GroupCommitOptions } from './postgres/group-commit.ts'
 export { lastStatement } from './postgres/one-trip-driver.ts'
 export { waitForStandby } from './postgres/standby.ts'
 export type { Tables } from './tables.ts'

@@ -18,16 +18,6 @@ export interface GroupCommitOptions<Item extends object, Result> {
   aloneMax: number
 }
 
-export interface GroupCommit<Item extends object, Result> {
-  /**
-   * Commits an item, together with the other items in the queue. After a transient error the caller may repeat the call
-   * with the same item. The work has to be idempotent, as in any transaction whose COMMIT may be in doubt.
-   *
-   * @throws what `commit` of the options throws, or the signal's reason if it aborts before the transaction begins
-   */
-  commit(item: Item, signal?: AbortSignal): Promise<Result>
-}
-
 // One batch in flight is cheapest: while it commits, the callers of the previous one submit the next. A second concurrent
 // batch makes both smaller and costs PostgreSQL more per item. So it starts only when the queue is this many times as long
 // as the batches in flight.
@@ -55,7 +45,7 @@ export function createGroupCommit<Item extends object, Result>({
   batchMax,
   writersMax,
   aloneMax,
-}: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
+}: GroupCommitOptions<Item, Result>) {
   type Entry = Waiting<Item, Result>
   const aloneItems = new WeakSet<Item>()
   const batchWriters = createWriters<Entry>(batchMax, writersMax, (entries) => write(entries, false))
@@ -96,7 +86,13 @@ export function createGroupCommit<Item extends object, Result>({
   }
 
   return {
-    commit(item, signal) {
+    /**
+     * Commits an item, together with the other items in the queue. After a transient error the caller may repeat the call
+     * with the same item. The work has to be idempotent, as in any transaction whose COMMIT may be in doubt.
+     *
+     * @throws what `commit` of the options throws, or the signal's reason if it aborts before the transaction begins
+     */
+    commit(item: Item, signal?: AbortSignal): Promise<Result> {
       return new Promise((resolve, reject) => {
         const writers = aloneItems.has(item) ? aloneWriters : batchWriters
         writers.add({ item, signal, resolve, reject })

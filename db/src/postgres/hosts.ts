@@ -8,30 +8,17 @@ export interface Host {
   readonly url: string
 }
 
-/** The hosts of a URL, one of which is the primary, in the order in which they are tried. */
-export interface Hosts {
-  readonly all: readonly [Host, ...Host[]]
-  /** The host that is tried first. It is the one that last worked. */
-  readonly first: Host
-  /**
-   * Tries the hosts in their order until one attempt succeeds. The next attempt begins when the previous one has failed,
-   * or after 250 ms without an answer. Each attempt needs a limit of its own.
-   *
-   * @param discard called with the results of attempts that succeed after the first one
-   * @throws the error of the host if there is only one; otherwise a host's DatabaseSettingError, or NoHostError
-   */
-  reach<Got>(attempt: (host: Host) => Promise<Got>, discard: (late: Got) => void): Promise<Got>
-  /** Moves a host to the end of the order. */
-  demote(host: Host): void
-}
+export type Hosts = ReturnType<typeof createHosts>
 
 const NEXT_AFTER_MS = 250
 
 /**
+ * Keeps the hosts of a URL, one of which is the primary, in the order in which they are tried.
+ *
  * @param url a PostgreSQL URL, in libpq's form where it has several hosts
  * @throws DatabaseSettingError when the URL cannot be read
  */
-export function createHosts(url: string, logger: Logger): Hosts {
+export function createHosts(url: string, logger: Logger) {
   const [first, ...others] = readUrl(url)
   const all = [toHost(first), ...others.map(toHost)] as const
   let order: readonly Host[] = all
@@ -47,11 +34,22 @@ export function createHosts(url: string, logger: Logger): Hosts {
 
   return {
     all,
-    get first() {
+    /** The host that is tried first. It is the one that last worked. */
+    get first(): Host {
       return order[0] ?? all[0]
     },
-    reach: (attempt, discard) => race(order, attempt, { onWon: use, discard }),
-    demote(host) {
+    /**
+     * Tries the hosts in their order until one attempt succeeds. The next attempt begins when the previous one has failed,
+     * or after 250 ms without an answer. Each attempt needs a limit of its own.
+     *
+     * @param discard called with the results of attempts that succeed after the first one
+     * @throws the error of the host if there is only one; otherwise a host's DatabaseSettingError, or NoHostError
+     */
+    reach<Got>(attempt: (host: Host) => Promise<Got>, discard: (late: Got) => void): Promise<Got> {
+      return race(order, attempt, { onWon: use, discard })
+    },
+    /** Moves a host to the end of the order. */
+    demote(host: Host): void {
       order = [...order.filter((other) => other !== host), host]
     },
   }

@@ -10,24 +10,7 @@ export interface LogPlace {
   readonly timeline: number | undefined
 }
 
-/** The highest timelines that a process has seen, and its sessions on them. */
-export interface Timelines {
-  /** Records a timeline. If it is the highest of its cluster, the sessions on lower ones are closed. */
-  see(place: LogPlace): void
-  /**
-   * Asks a server for its place, and records it.
-   *
-   * @returns undefined if the role has no right to read it
-   */
-  look(client: pg.Client): Promise<LogPlace | undefined>
-  /**
-   * Registers a session. `close` is called once, when a higher timeline is seen.
-   *
-   * @returns a function that removes the session, to be called when it has ended
-   * @throws OldTimelineError if a higher timeline of the same system was seen
-   */
-  admit(place: LogPlace, close: (error: OldTimelineError) => void): () => void
-}
+export type Timelines = ReturnType<typeof createTimelines>
 
 // The limit of the session's start applies, instead of the limit of a statement.
 const SELECT_PLACE = `
@@ -36,7 +19,8 @@ const SELECT_PLACE = `
     case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_lsn()), 8) end as timeline
   from pg_control_system()`
 
-export function createTimelines(logger: Logger): Timelines {
+/** Remembers the highest timelines that a process has seen, and its sessions on them. */
+export function createTimelines(logger: Logger) {
   const highest = new Map<string, number>()
   const sessions = new Set<{ place: LogPlace; close: (error: OldTimelineError) => void }>()
   let isUnreadable = false
@@ -46,6 +30,7 @@ export function createTimelines(logger: Logger): Timelines {
     return timeline < seen ? new OldTimelineError(timeline, seen) : undefined
   }
 
+  /** Records a timeline. If it is the highest of its cluster, the sessions on lower ones are closed. */
   function see({ system, timeline = 0 }: LogPlace): void {
     const before = highest.get(system) ?? 0
     if (before >= timeline) return
@@ -74,7 +59,12 @@ export function createTimelines(logger: Logger): Timelines {
 
   return {
     see,
-    async look(client) {
+    /**
+     * Asks a server for its place, and records it.
+     *
+     * @returns undefined if the role has no right to read it
+     */
+    async look(client: pg.Client): Promise<LogPlace | undefined> {
       try {
         const results = (await client.query(SELECT_PLACE)) as unknown as pg.QueryResult<PlaceRow>[]
         const place = toLogPlace(results.at(-1)?.rows[0])
@@ -86,7 +76,13 @@ export function createTimelines(logger: Logger): Timelines {
         return undefined
       }
     },
-    admit(place, close) {
+    /**
+     * Registers a session. `close` is called once, when a higher timeline is seen.
+     *
+     * @returns a function that removes the session, to be called when it has ended
+     * @throws OldTimelineError if a higher timeline of the same system was seen
+     */
+    admit(place: LogPlace, close: (error: OldTimelineError) => void): () => void {
       const refusal = refusalOf(place)
       if (refusal) throw refusal
       const session = { place, close }

@@ -6,18 +6,7 @@ import type { Endpoint } from './endpoint.ts'
 const CLOSE_DEADLINE_MS = 2_000
 
 /** One live connection to one broker. It ends once, and the supervisor replaces it with a new one. */
-export interface BrokerConnection {
-  readonly endpoint: Endpoint
-  readonly amqp: AmqpConnection
-  /** True while the broker has a memory or disk alarm: it reads nothing from publishers then. */
-  readonly blocked: boolean
-  /** Aborted, with the cause, as soon as the connection is unusable. */
-  readonly closed: AbortSignal
-  /** Ends the connection immediately, without asking the broker, which may be the one that does not answer. */
-  drop(reason: string): void
-  /** Closes the connection as AMQP specifies. Ends it after two seconds without an answer. */
-  close(): Promise<void>
-}
+export type BrokerConnection = ReturnType<typeof toBrokerConnection>
 
 export interface DialOptions {
   /** Connection name in RabbitMQ's management UI. */
@@ -61,7 +50,7 @@ export async function connectToBroker(
   }
 }
 
-function toBrokerConnection(endpoint: Endpoint, amqp: AmqpConnection, socket: AbortController): BrokerConnection {
+function toBrokerConnection(endpoint: Endpoint, amqp: AmqpConnection, socket: AbortController) {
   let blocked = false
   const stream = writeTogether(amqp)
   const closed = new AbortController()
@@ -83,12 +72,16 @@ function toBrokerConnection(endpoint: Endpoint, amqp: AmqpConnection, socket: Ab
   return {
     endpoint,
     amqp,
+    /** Aborted, with the cause, as soon as the connection is unusable. */
     closed: closed.signal,
-    get blocked() {
+    /** True while the broker has a memory or disk alarm: it reads nothing from publishers then. */
+    get blocked(): boolean {
       return blocked
     },
-    drop: (reason) => end(new Error(reason)),
-    async close() {
+    /** Ends the connection immediately, without asking the broker, which may be the one that does not answer. */
+    drop: (reason: string): void => end(new Error(reason)),
+    /** Closes the connection as AMQP specifies. Ends it after two seconds without an answer. */
+    async close(): Promise<void> {
       if (closed.signal.aborted) return
       try {
         amqp.close()

@@ -24,22 +24,10 @@ export interface ConnectionOptions {
   random?: () => number
 }
 
-/** Keeps one connection to RabbitMQ up until it is stopped. Publishing and consuming need one each. */
-export interface ConnectionSupervisor {
-  readonly name: string
-  /** Begins to connect and resolves at once. `whenReady` waits for the broker. */
-  start(): Promise<void>
-  stop(): Promise<void>
-  readonly ready: boolean
-  /** True while the broker blocks publishers because of an alarm. */
-  readonly blocked: boolean
-  /** @throws the signal's reason, or an error when the connection is stopped */
-  whenReady(signal?: AbortSignal): Promise<void>
-  /** Resolves with the live connection, and waits until there is one. */
-  broker(signal?: AbortSignal): Promise<BrokerConnection>
-}
+export type ConnectionSupervisor = ReturnType<typeof createConnection>
 
-export function createConnection(options: ConnectionOptions): ConnectionSupervisor {
+/** Keeps one connection to RabbitMQ up until it is stopped. Publishing and consuming need one each. */
+export function createConnection(options: ConnectionOptions) {
   const { name, logger, connectTimeoutMs = 5_000, random = Math.random } = options
   const endpoints = parseEndpoints(options.urls, options.heartbeatSeconds ?? 10)
   const stopping = new AbortController()
@@ -83,23 +71,27 @@ export function createConnection(options: ConnectionOptions): ConnectionSupervis
 
   return {
     name: `connection ${name}`,
-    async start() {
+    /** Begins to connect and resolves at once. `whenReady` waits for the broker. */
+    async start(): Promise<void> {
       running ??= keepConnected()
     },
-    async stop() {
+    async stop(): Promise<void> {
       if (!stopping.signal.aborted) stopping.abort(new Error('the connection to RabbitMQ was stopped'))
       await running
     },
-    get ready() {
+    get ready(): boolean {
       return live.value !== undefined && !stopping.signal.aborted
     },
-    get blocked() {
+    /** True while the broker blocks publishers because of an alarm. */
+    get blocked(): boolean {
       return live.value?.blocked ?? false
     },
-    async whenReady(signal) {
+    /** @throws the signal's reason, or an error when the connection is stopped */
+    async whenReady(signal?: AbortSignal): Promise<void> {
       await live.wait(signal)
     },
-    broker: (signal) => live.wait(signal),
+    /** Resolves with the live connection, and waits until there is one. */
+    broker: (signal?: AbortSignal): Promise<BrokerConnection> => live.wait(signal),
   }
 }
 

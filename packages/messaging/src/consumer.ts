@@ -18,17 +18,9 @@ export interface ConsumerOptions extends DeliveryOptions {
   watchTimes?: WatchTimes
 }
 
-export interface Consumer {
-  readonly name: string
-  /** Resolves at once. Deliveries begin when a broker is connected. */
-  start(): Promise<void>
-  /** Resolves when the broker has accepted topology and consumer for the first time. Rejects on `signal` and `stop`. */
-  whenAccepted(signal?: AbortSignal): Promise<void>
-  /** Starts no more handlers, and waits at most `deadlineMs` (10,000) for those that run. Others return to the queue. */
-  stop(limits?: { deadlineMs?: number }): Promise<void>
-}
+export type Consumer = ReturnType<typeof createConsumer>
 
-export function createConsumer(options: ConsumerOptions): Consumer {
+export function createConsumer(options: ConsumerOptions) {
   const { connection, topology, queue, prefetch, bodyBytesMax, logger, watchTimes } = options
   const stopping = new AbortController()
   const name = `consumer of ${queue}`
@@ -72,11 +64,14 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 
   return {
     name,
-    async start() {
+    /** Resolves at once. Deliveries begin when a broker is connected. */
+    async start(): Promise<void> {
       running ??= superviseChannel({ connection, logger, name, runChannel }, stopping.signal)
     },
-    whenAccepted: async (signal) => void (await accepted.wait(signal)),
-    async stop(limits = {}) {
+    /** Resolves when the broker has accepted topology and consumer for the first time. Rejects on `signal` and `stop`. */
+    whenAccepted: async (signal?: AbortSignal): Promise<void> => void (await accepted.wait(signal)),
+    /** Starts no more handlers, and waits at most `deadlineMs` (10,000) for those that run. Others return to the queue. */
+    async stop(limits: { deadlineMs?: number } = {}): Promise<void> {
       deadlineMs = limits.deadlineMs ?? deadlineMs
       if (!stopping.signal.aborted) stopping.abort(new Error('the consumer was stopped'))
       await running

@@ -26,30 +26,9 @@ export interface PublisherOptions {
   refusedMaxMs?: number
 }
 
-export interface ConfirmPublisher {
-  readonly name: string
-  /** Resolves at once. `whenReady` waits until it can publish. */
-  start(): Promise<void>
-  /** Accepts no more calls, and waits for those accepted, each until its own deadline. */
-  stop(): Promise<void>
-  /** True while it is connected, the topology is declared, the channel is open, and no alarm blocks it. */
-  readonly ready: boolean
-  /** @throws the signal's reason, or an error when the publisher is stopped */
-  whenReady(signal?: AbortSignal): Promise<void>
-  /** Resolves when the broker has accepted the topology for the first time, also while it blocks publishing. */
-  whenAccepted(signal?: AbortSignal): Promise<void>
-  /**
-   * Publishes messages. Resolves with one outcome for each, at its index, no later than the deadline. Never rejects.
-   *
-   * When the channel is lost, a call with messages in flight sends no more. Otherwise a message could overtake an earlier
-   * one whose outcome is unknown.
-   */
-  publish(messages: readonly OutboundMessage[], options: { deadlineMs: number }): Promise<PublishOutcome[]>
-  /** Declares the topology again, after a return. Resolves with false, and logs why, if it failed. Never rejects. */
-  redeclare(): Promise<boolean>
-}
+export type ConfirmPublisher = ReturnType<typeof createPublisher>
 
-export function createPublisher(options: PublisherOptions): ConfirmPublisher {
+export function createPublisher(options: PublisherOptions) {
   const { connection, topology, logger, windowMax = 1024 } = options
   const stopping = new AbortController()
   const { signal } = stopping
@@ -82,21 +61,36 @@ export function createPublisher(options: PublisherOptions): ConfirmPublisher {
 
   return {
     name: 'publisher',
-    async start() {
+    /** Resolves at once. `whenReady` waits until it can publish. */
+    async start(): Promise<void> {
       running ??= superviseChannel({ connection, logger, name: 'publisher', runChannel }, signal)
     },
-    async stop() {
+    /** Accepts no more calls, and waits for those accepted, each until its own deadline. */
+    async stop(): Promise<void> {
       await window.drain()
       if (!signal.aborted) stopping.abort(new Error('the publisher was stopped'))
       await running
     },
-    get ready() {
+    /** True while it is connected, the topology is declared, the channel is open, and no alarm blocks it. */
+    get ready(): boolean {
       return window.ready
     },
-    whenReady: (signal) => window.whenReady(signal),
-    whenAccepted: async (signal) => void (await accepted.wait(signal)),
-    publish: (messages, { deadlineMs }) => window.publish(messages, deadlineMs),
-    redeclare: async () => current !== undefined && redeclareTopology(current, topology, logger, signal),
+    /** @throws the signal's reason, or an error when the publisher is stopped */
+    whenReady: (signal?: AbortSignal): Promise<void> => window.whenReady(signal),
+    /** Resolves when the broker has accepted the topology for the first time, also while it blocks publishing. */
+    whenAccepted: async (signal?: AbortSignal): Promise<void> => void (await accepted.wait(signal)),
+    /**
+     * Publishes messages. Resolves with one outcome for each, at its index, no later than the deadline. Never rejects.
+     *
+     * When the channel is lost, a call with messages in flight sends no more. Otherwise a message could overtake an earlier
+     * one whose outcome is unknown.
+     */
+    publish(messages: readonly OutboundMessage[], { deadlineMs }: { deadlineMs: number }): Promise<PublishOutcome[]> {
+      return window.publish(messages, deadlineMs)
+    },
+    /** Declares the topology again, after a return. Resolves with false, and logs why, if it failed. Never rejects. */
+    redeclare: async (): Promise<boolean> =>
+      current !== undefined && redeclareTopology(current, topology, logger, signal),
   }
 }
 

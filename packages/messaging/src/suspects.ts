@@ -8,6 +8,8 @@ const REMEMBERED_MS = 60_000
 /** Culprits per neighbour. A broker that begins to refuse every message must not empty the outbox into dead letters. */
 const CULPRITS_PER_NEIGHBOUR = 100
 
+export type Suspects = ReturnType<typeof createSuspects>
+
 /**
  * Suspects are the messages that were in flight when the broker closed a channel or a connection over one of them. Each is
  * published alone until the broker has answered for it. A neighbour is a message that was published alone and confirmed. It
@@ -16,27 +18,7 @@ const CULPRITS_PER_NEIGHBOUR = 100
  * A culprit is a message over which the broker closed the channel or the connection while it was alone in flight, after a
  * neighbour was confirmed.
  */
-export interface Suspects {
-  /** Number of suspects. Usually 0: the publisher then asks for nothing else. */
-  readonly size: number
-  /**
-   * Has to be called when the broker closed the channel or the connection over one of `messages`, which were in flight.
-   * Returns true if the message was `alone` and is a culprit.
-   */
-  blame(messages: readonly OutboundMessage[], how: { alone: boolean; reason: string }): boolean
-  /** Returns whether the message has to be alone in flight. Every message has to be until a neighbour is confirmed. */
-  mustBeAlone(message: OutboundMessage): boolean
-  /** The broker answered for a message that was alone: it is not a culprit, and it is a neighbour if `confirmed`. */
-  clear(message: OutboundMessage, answer: { confirmed: boolean }): void
-  /**
-   * Returns the order in which a call's messages are sent, as indexes. Messages that are not suspects are first. Suspects
-   * follow, the last one first: the broker had not looked at it yet, so it is more likely to become a neighbour. Messages
-   * over which a channel was closed while they were alone are last. Messages with the same key keep their order.
-   */
-  order(messages: readonly OutboundMessage[]): number[]
-}
-
-export function createSuspects(logger: Logger, now = () => performance.now()): Suspects {
+export function createSuspects(logger: Logger, now = () => performance.now()) {
   /** Suspects by message id: true if a channel was closed over the message while it was alone. */
   const suspects = new Map<string, boolean>()
   /** Number of further culprits there may be before another neighbour is needed. */
@@ -71,10 +53,15 @@ export function createSuspects(logger: Logger, now = () => performance.now()): S
   }
 
   return {
-    get size() {
+    /** Number of suspects. Usually 0: the publisher then asks for nothing else. */
+    get size(): number {
       return suspects.size
     },
-    blame(messages, { alone, reason }) {
+    /**
+     * Has to be called when the broker closed the channel or the connection over one of `messages`, which were in flight.
+     * Returns true if the message was `alone` and is a culprit.
+     */
+    blame(messages: readonly OutboundMessage[], { alone, reason }: { alone: boolean; reason: string }): boolean {
       const [first] = messages
       if (!first) return false
       lostAt = now()
@@ -82,12 +69,19 @@ export function createSuspects(logger: Logger, now = () => performance.now()): S
       suspect(messages, reason)
       return false
     },
-    mustBeAlone: ({ messageId }) => culpritsLeft === 0 || suspects.has(messageId),
-    clear({ messageId }, { confirmed }) {
+    /** Returns whether the message has to be alone in flight. Every message has to be until a neighbour is confirmed. */
+    mustBeAlone: ({ messageId }: OutboundMessage): boolean => culpritsLeft === 0 || suspects.has(messageId),
+    /** The broker answered for a message that was alone: it is not a culprit, and it is a neighbour if `confirmed`. */
+    clear({ messageId }: OutboundMessage, { confirmed }: { confirmed: boolean }): void {
       if (confirmed) culpritsLeft = CULPRITS_PER_NEIGHBOUR
       forget(messageId)
     },
-    order(messages) {
+    /**
+     * Returns the order in which a call's messages are sent, as indexes. Messages that are not suspects are first. Suspects
+     * follow, the last one first: the broker had not looked at it yet, so it is more likely to become a neighbour. Messages
+     * over which a channel was closed while they were alone are last. Messages with the same key keep their order.
+     */
+    order(messages: readonly OutboundMessage[]): number[] {
       if (now() - lostAt > REMEMBERED_MS) {
         suspects.clear()
         culpritsLeft = 0

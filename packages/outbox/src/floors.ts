@@ -32,14 +32,7 @@ export interface LaneObservation {
 
 export type FloorsView = readonly LaneState[]
 
-export interface Floors {
-  /** The floors as they are. A pass takes them before it begins. */
-  view(): FloorsView
-  /** Records what a pass saw. Called after the pass's COMMIT, with the view that the pass began with. */
-  observe(view: FloorsView, lane: number, observation: LaneObservation): void
-  /** Sets all floors to 0. Always correct: the relay reads lanes from the start again, which is slower. */
-  forget(): void
-}
+export type Floors = ReturnType<typeof createFloors>
 
 /**
  * Remembers per lane the id below which no message can be left, so that reads skip the dead tuples of deleted messages.
@@ -50,18 +43,21 @@ export interface Floors {
  * 3. A statement for which every xid up to `fenceXid` has ended reads the lane. Its pass moves the floor up to
  *    `maxIdRead`, or to just below what it left or did not reach.
  */
-export function createFloors(): Floors {
+export function createFloors() {
   let states = unknownFloors(0)
   return {
-    view: () => states,
-    observe(view, lane, observation) {
+    /** The floors as they are. A pass takes them before it begins. */
+    view: (): FloorsView => states,
+    /** Records what a pass saw. Called after the pass's COMMIT, with the view that the pass began with. */
+    observe(view: FloorsView, lane: number, observation: LaneObservation): void {
       if (view[lane]?.generation !== states[lane]?.generation) return
       states = states.map((state, index) => {
         const fenced = recordFence(state, view[index], observation.xid)
         return index === lane ? moveFloor(fenced, observation) : fenced
       })
     },
-    forget() {
+    /** Sets all floors to 0. Always correct: the relay reads lanes from the start again, which is slower. */
+    forget(): void {
       states = unknownFloors(defined(states[0], 'state of lane 0').generation + 1)
     },
   }

@@ -5,10 +5,7 @@ export const OUTBOX_CHANNEL = 'outbox'
 
 const INTERVAL_MS = 10
 
-export interface Notifier {
-  /** Notifies relays of a commit. A hint: it never fails, and a lost notification costs one poll interval. */
-  notify(): void
-}
+export type Notifier = ReturnType<typeof createNotifier>
 
 /** Called when a notification fails, and when one succeeds. */
 export interface NotifyCondition {
@@ -29,7 +26,7 @@ export const NOTIFY_FAILS = {
  * Notifies relays at once, then at most once in 10 ms (leading edge, coalesced). Call it after COMMIT, never within the
  * transaction: there, NOTIFY serialises the commits of the whole server.
  */
-export function createNotifier<Tables>(db: Kysely<Tables>, fails?: NotifyCondition): Notifier {
+export function createNotifier<Tables>(db: Kysely<Tables>, fails?: NotifyCondition) {
   let cooling = false
   let again = false
 
@@ -47,7 +44,8 @@ export function createNotifier<Tables>(db: Kysely<Tables>, fails?: NotifyConditi
   }
 
   return {
-    notify() {
+    /** Notifies relays of a commit. A hint: it never fails, and a lost notification costs one poll interval. */
+    notify(): void {
       if (cooling) again = true
       else void send()
     },

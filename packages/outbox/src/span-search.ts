@@ -37,12 +37,7 @@ export interface SpanSearchOptions {
   batchMax: number
 }
 
-export interface SpanSearch {
-  /** Number of time spans that are left out because a row in them cannot be read. */
-  readonly blindSpots: number
-  /** Takes the rows that can be read, starting with those that have been due longest. */
-  run(options: SpanSearchOptions): Promise<void>
-}
+export type SpanSearch = ReturnType<typeof createSpanSearch>
 
 /**
  * Searches past rows that PostgreSQL cannot read. One damaged page among a hundred rows fails the statement for all of
@@ -54,17 +49,19 @@ export interface SpanSearch {
  *    It waits at least `againMs` milliseconds between two such tries.
  * 3. A search makes a limited number of statements. The next search continues.
  */
-export function createSpanSearch({ againMs = 0, clock = () => performance.now() } = {}): SpanSearch {
+export function createSpanSearch({ againMs = 0, clock = () => performance.now() } = {}) {
   /** Ordered by time. */
   let blind: TimeSpan[] = []
   let next = 0
   let triedAt = Number.NEGATIVE_INFINITY
 
   return {
-    get blindSpots() {
+    /** Number of time spans that are left out because a row in them cannot be read. */
+    get blindSpots(): number {
       return blind.length
     },
-    async run({ take, now, batchMax }) {
+    /** Takes the rows that can be read, starting with those that have been due longest. */
+    async run({ take, now, batchMax }: SpanSearchOptions): Promise<void> {
       let statements = 0
       let taken = 0
       const isDone = () => statements >= STATEMENTS_MAX || taken >= batchMax

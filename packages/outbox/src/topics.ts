@@ -42,19 +42,7 @@ export interface OldestOfTopic {
   readonly due: boolean
 }
 
-/**
- * The knowledge of one relay about topics that the broker refuses. Its passes and its promotion share it. It is a hint:
- * a relay that has forgotten it learns it again from the next pass.
- */
-export interface Topics {
-  quota(): TopicQuota
-  /** Records the answers to all messages of a pass, each outcome at its message's index. Called once for each pass. */
-  judge(messages: readonly OutboxMessage[], outcomes: readonly PublishOutcome[]): Verdict
-  /** Returns the topics whose refused messages are tried now. Each of them counts as tried. */
-  dueForTry(oldest: readonly OldestOfTopic[]): string[]
-  /** True if the broker has accepted a topic with refused messages since they were last looked at. */
-  readonly reopened: boolean
-}
+export type Topics = ReturnType<typeof createTopics>
 
 interface TopicState {
   answeredAt: number
@@ -70,11 +58,11 @@ interface TopicState {
   tryAt: number
 }
 
-export function createTopics({
-  now = () => performance.now(),
-  random = Math.random,
-  perLaneMax = PER_LANE_MAX,
-} = {}): Topics {
+/**
+ * Keeps the knowledge of one relay about topics that the broker refuses. Its passes and its promotion share it. It is a
+ * hint: a relay that has forgotten it learns it again from the next pass.
+ */
+export function createTopics({ now = () => performance.now(), random = Math.random, perLaneMax = PER_LANE_MAX } = {}) {
   const states = new Map<string, TopicState>()
   /** Topics with refused messages that have left their lanes, as far as known. */
   let refusedTopics = new Set<string>()
@@ -102,13 +90,14 @@ export function createTopics({
   }
 
   return {
-    quota() {
+    quota(): TopicQuota {
       const at = now()
       forgetOld(at)
       const topics = [...states].filter(([, { isLimited }]) => isLimited).map(([topic]) => topic)
       return { topics, perLaneMax: at < backOffUntil ? 0 : perLaneMax }
     },
-    judge(messages, outcomes) {
+    /** Records the answers to all messages of a pass, each outcome at its message's index. Called once for each pass. */
+    judge(messages: readonly OutboxMessage[], outcomes: readonly PublishOutcome[]): Verdict {
       const at = now()
       const answers = countAnswers(messages, outcomes)
       const changes: TopicChange[] = []
@@ -129,12 +118,14 @@ export function createTopics({
       }
       return { changes, moveMs: (topic) => moveMs.get(topic) }
     },
-    dueForTry(oldest) {
+    /** Returns the topics whose refused messages are tried now. Each of them counts as tried. */
+    dueForTry(oldest: readonly OldestOfTopic[]): string[] {
       const at = now()
       refusedTopics = new Set(oldest.map(({ topic }) => topic))
       return oldest.flatMap(({ topic, due }) => (startTry(stateOf(topic), due, at) ? [topic] : []))
     },
-    get reopened() {
+    /** True if the broker has accepted a topic with refused messages since they were last looked at. */
+    get reopened(): boolean {
       for (const topic of refusedTopics) if (states.get(topic)?.isOpen) return true
       return false
     },

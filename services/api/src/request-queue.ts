@@ -30,23 +30,10 @@ export interface RequestQueueOptions {
   logger: Logger
 }
 
-export interface RequestQueue {
-  readonly running: number
-  readonly waiting: number
-  /**
-   * Runs idempotent work for the request that `res` answers. Each attempt needs a slot. A transient error of PostgreSQL
-   * starts another attempt while there is time. An attempt that still waits when the client goes, or at the deadline,
-   * never starts. One that is running at the deadline may still take effect.
-   *
-   * @throws Problem `overloaded`, immediately when too many requests wait, or after `waitMaxMs`
-   * @throws ClientGoneError when the client goes before the work starts
-   * @throws DeadlineError after `deadlineMs`
-   */
-  run<Result>(res: Response, work: (signal: AbortSignal) => Promise<Result>): Promise<Result>
-}
+export type RequestQueue = ReturnType<typeof createRequestQueue>
 
 /** Limits how many requests use PostgreSQL, how many wait for it, and for how long. First come, first served. */
-export function createRequestQueue(options: RequestQueueOptions): RequestQueue {
+export function createRequestQueue(options: RequestQueueOptions) {
   const { name, runningMax, waitingMax, waitMaxMs = WAIT_MAX_MS, deadlineMs = DEADLINE_MS, logger } = options
   const retry = { deadlineMs, what: `a request in the queue ${name}`, random: options.random }
   const limiter = createLimiter({ runningMax, waitingMax, waitMaxMs })
@@ -82,13 +69,22 @@ export function createRequestQueue(options: RequestQueueOptions): RequestQueue {
   }
 
   return {
-    get running() {
+    get running(): number {
       return limiter.running
     },
-    get waiting() {
+    get waiting(): number {
       return limiter.waiting
     },
-    async run(res, work) {
+    /**
+     * Runs idempotent work for the request that `res` answers. Each attempt needs a slot. A transient error of PostgreSQL
+     * starts another attempt while there is time. An attempt that still waits when the client goes, or at the deadline,
+     * never starts. One that is running at the deadline may still take effect.
+     *
+     * @throws Problem `overloaded`, immediately when too many requests wait, or after `waitMaxMs`
+     * @throws ClientGoneError when the client goes before the work starts
+     * @throws DeadlineError after `deadlineMs`
+     */
+    async run<Result>(res: Response, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
       const leaving = new AbortController()
       const leave = () => leaving.abort(new ClientGoneError())
       res.once('close', leave)

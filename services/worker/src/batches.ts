@@ -3,7 +3,6 @@ import {
   type Claim,
   claimPayments,
   createGroupCommit,
-  type GroupCommit,
   lastStatement,
   type NewClaim,
   type SettlementWrite,
@@ -27,14 +26,7 @@ export interface TimedClaim {
   readonly startBy: TimeLimit
 }
 
-/**
- * Shared transactions of payments that are processed at the same time. After a transient error, commit the same item again.
- */
-export interface Batches {
-  readonly claims: GroupCommit<NewClaim, TimedClaim>
-  /** Resolves with undefined when the claim does not hold the payment any more. */
-  readonly settlements: GroupCommit<SettlementWrite, PaymentStatus | undefined>
-}
+export type Batches = ReturnType<typeof createBatches>
 
 export interface BatchOptions {
   db: Kysely<Tables>
@@ -44,10 +36,18 @@ export interface BatchOptions {
   clocks?: readonly Clock[] | undefined
 }
 
-export function createBatches(options: BatchOptions): Batches {
+/**
+ * Creates the shared transactions of payments that are processed at the same time. After a transient error, commit the same
+ * item again.
+ */
+export function createBatches(options: BatchOptions) {
   return {
-    claims: createGroupCommit({ ...LIMITS, commit: (claims, alone) => claim(claims, alone, options) }),
-    settlements: createGroupCommit({
+    claims: createGroupCommit<NewClaim, TimedClaim>({
+      ...LIMITS,
+      commit: (claims, alone) => claim(claims, alone, options),
+    }),
+    /** Resolves with undefined when the claim does not hold the payment any more. */
+    settlements: createGroupCommit<SettlementWrite, PaymentStatus | undefined>({
       ...LIMITS,
       commit: (settlings, alone) =>
         options.db.transaction().execute((tx) => settlePayments(lastStatement(tx), settlings, alone)),

@@ -58,15 +58,7 @@ function takenProblem({ paymentId, mismatch }: ReferenceHolder): Problem {
   return new Problem('reference-mismatch', detail, { members: { payment_id: paymentId, mismatch } })
 }
 
-export interface PaymentWriter {
-  /**
-   * Stores a payment, its event and its message, or none of them if the reference is taken. Resolves after COMMIT with
-   * the payment that has the reference. A repeated call with the same payment finds the payment that the first one stored.
-   *
-   * @throws the signal's reason, if it aborts before the payment is part of a batch
-   */
-  write(created: PaymentInsert, signal: AbortSignal): Promise<ReferenceHolder>
-}
+export type PaymentWriter = ReturnType<typeof createPaymentWriter>
 
 export interface PaymentWriterOptions {
   db: Kysely<Tables>
@@ -76,7 +68,7 @@ export interface PaymentWriterOptions {
 }
 
 /** Writes the payments of concurrent requests in one transaction. */
-export function createPaymentWriter({ db, notifier, redriveAfterMs }: PaymentWriterOptions): PaymentWriter {
+export function createPaymentWriter({ db, notifier, redriveAfterMs }: PaymentWriterOptions) {
   const group = createGroupCommit({
     async commit(batch: readonly PaymentInsert[]): Promise<ReferenceHolder[]> {
       // Payments, their events and their outbox messages are stored together, or not at all.
@@ -90,7 +82,13 @@ export function createPaymentWriter({ db, notifier, redriveAfterMs }: PaymentWri
     aloneMax: WRITERS_ALONE_MAX,
   })
   return {
-    async write(created, signal) {
+    /**
+     * Stores a payment, its event and its message, or none of them if the reference is taken. Resolves after COMMIT with
+     * the payment that has the reference. A repeated call with the same payment finds the payment that the first one stored.
+     *
+     * @throws the signal's reason, if it aborts before the payment is part of a batch
+     */
+    async write(created: PaymentInsert, signal: AbortSignal): Promise<ReferenceHolder> {
       const holder = await group.commit(created, signal)
       if (holder.paymentId === created.payment.id) notifier.notify()
       return holder
