@@ -14,6 +14,7 @@ import {
 import type pg from 'pg'
 import type { Tables } from '../tables.ts'
 import type { Session } from './session.ts'
+import type { TransactionBounds } from './transaction-query.ts'
 
 /**
  * The same transaction, for its last statement: COMMIT is sent in the same write, before the statement is answered. If
@@ -67,8 +68,10 @@ class OneTripDriver extends PostgresDriver {
   }
 
   override async acquireConnection(): Promise<OneTripConnection> {
-    if (!this.#pool) throw new Error('the database is closed')
-    return new OneTripConnection((await this.#pool.connect()) as unknown as PooledSession)
+    const session = (await this.#pool?.connect()) as unknown as PooledSession | undefined
+    if (session && this.#pool) return new OneTripConnection(session)
+    session?.release(false)
+    throw new Error('the database is closed')
   }
 
   override async beginTransaction(connection: OneTripConnection, settings: TransactionSettings): Promise<void> {
@@ -94,18 +97,24 @@ class OneTripDriver extends PostgresDriver {
   }
 }
 
-interface OpenTransaction {
+interface TransactionState {
   /** BEGIN, until the first statement. */
-  heldBegin?: string | undefined
-  /** The error of the trip with BEGIN. PostgreSQL may be in no transaction, so nothing else of this one may be sent. */
-  beginError?: unknown
-  isCommitted?: boolean
+  readonly heldBegin?: string
+  /**
+   * Why no statement may be sent. After the error of a trip with BEGIN or COMMIT, PostgreSQL may be in no transaction: it
+   * would execute a statement on its own.
+   */
+  readonly refusal?: unknown
+  readonly isCommitted?: boolean
 }
+
+const ENDED: TransactionState = { refusal: 'a statement after the end of its transaction' }
+const COMMITTED: TransactionState = { ...ENDED, isCommitted: true }
 
 /** A session for as long as it is taken from the pool. */
 class OneTripConnection implements DatabaseConnection {
   readonly #session: PooledSession
-  #transaction: OpenTransaction = {}
+  #transaction: TransactionState = {}
   #isBroken = false
 
   constructor(session: PooledSession) {
@@ -118,59 +127,61 @@ class OneTripConnection implements DatabaseConnection {
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    const transaction = this.#transaction
-    if (transaction.beginError) throw transaction.beginError
-    if (transaction.isCommitted) throw new Error('bug: a statement after the last one of its transaction')
-    const begin = transaction.heldBegin
-    transaction.heldBegin = undefined
+    const { heldBegin: begin, refusal } = this.#transaction
+    if (refusal) throw asError(refusal)
+    const commit = isLast(query)
+    if (begin) this.#transaction = {}
     try {
-      return resultOf(await this.#send(query, begin))
+      const result = await this.#send(query, { begin, commit })
+      if (commit) this.#transaction = COMMITTED
+      return resultOf(result)
     } catch (error) {
-      if (begin) transaction.beginError = error
-      // The stack of an answer leads to the socket. This one leads to the caller.
-      if (error instanceof Error) Error.captureStackTrace(error)
+      if (begin || commit) this.#transaction = { refusal: error }
       throw error
     }
   }
 
-  async #send(query: CompiledQuery, begin: string | undefined): Promise<pg.QueryResult> {
+  async #send(query: CompiledQuery, bounds: TransactionBounds): Promise<pg.QueryResult> {
+    const { begin, commit } = bounds
     const { sql, parameters } = query
-    const commit = isLast(query)
-    if ((begin || commit) && isOneStatement(query)) {
-      const result = await this.#session.transact(sql, parameters, { begin, commit })
-      this.#transaction.isCommitted = commit
-      return result
-    }
+    if (!begin && !commit) return await this.#session.query(sql, parameters)
+    if (isOneStatement(query)) return await this.#session.transact(sql, parameters, bounds)
     if (begin) await this.#session.query(begin)
-    return await this.#session.query(sql, parameters)
+    const result = await this.#session.query(sql, parameters)
+    if (commit) await this.#commit()
+    return result
   }
 
   /** @throws AbortedTransactionError if an earlier statement failed: PostgreSQL then answers COMMIT with a rollback */
-  async commit(): Promise<void> {
-    const { heldBegin, beginError, isCommitted } = this.#end()
-    if (heldBegin || isCommitted) return
-    if (beginError) throw beginError
+  async #commit(): Promise<void> {
     const { command } = await this.#session.query('commit')
     if (command === 'ROLLBACK') throw new AbortedTransactionError()
   }
 
-  async rollBack(): Promise<void> {
-    const { heldBegin, isCommitted } = this.#end()
-    if (heldBegin) return
-    if (isCommitted) throw new Error('bug: an error after the last statement of a transaction, which has committed')
-    // If ROLLBACK fails, the session is closed, and PostgreSQL rolls back. The caller gets the error that led to ROLLBACK.
-    await this.#session.query('rollback').catch(() => {
-      this.#isBroken = true
-    })
+  async commit(): Promise<void> {
+    const { heldBegin, refusal, isCommitted } = this.#transaction
+    if (!heldBegin && !isCommitted) {
+      if (refusal) throw asError(refusal)
+      this.#transaction = ENDED
+      await this.#commit()
+    }
+    this.#transaction = {}
   }
 
-  #end(): OpenTransaction {
-    const ended = this.#transaction
+  async rollBack(): Promise<void> {
+    const { heldBegin, isCommitted } = this.#transaction
+    this.#transaction = ENDED
+    // If ROLLBACK fails, the session is closed, and PostgreSQL rolls back. The caller gets the error that led to ROLLBACK.
+    if (!heldBegin && !isCommitted)
+      await this.#session.query('rollback').catch(() => {
+        this.#isBroken = true
+      })
     this.#transaction = {}
-    return ended
+    if (isCommitted) throw new Error('bug: an error after the last statement of a transaction, which has committed')
   }
 
   release(): void {
+    this.#transaction = ENDED
     this.#session.release(this.#isBroken)
   }
 
@@ -178,6 +189,10 @@ class OneTripConnection implements DatabaseConnection {
   async *streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
     throw new Error('bug: queries are not streamed')
   }
+}
+
+function asError(refusal: unknown): unknown {
+  return typeof refusal === 'string' ? new Error(`bug: ${refusal}`) : refusal
 }
 
 function isLast({ query }: { query: RootOperationNode & { [LAST]?: true } }): boolean {

@@ -123,31 +123,38 @@ export class Session extends pg.Client {
     return result
   }
 
-  #send<Result>(send: (onAnswer: (error: Error | null, result: Result) => void) => void): Promise<Result> {
+  async #send<Result>(send: (onAnswer: (error: Error | null, result: Result) => void) => void): Promise<Result> {
     const { promise, resolve, reject } = Promise.withResolvers<Result>()
-    let isSent = false
     send((error, result) => {
       const isInDoubt = this.#isUnreplicated
       this.#isUnreplicated = false
-      if (error) reject(this.#failed(error, isSent))
+      if (error) reject(this.#failed(error))
       else if (this.#unusable) reject(this.#close(this.#unusable))
       else if (isInDoubt) reject(new CommitInDoubtError())
       else resolve(result)
     })
-    isSent = true
-    return promise
+    try {
+      return await promise
+    } catch (error) {
+      // The stack of an answer leads to the socket. This one leads to the caller.
+      Error.captureStackTrace(error as Error)
+      throw error
+    }
   }
 
   /** The error to report for a query that failed. Closes the session if it cannot be used again. */
-  #failed(error: Error, isSent: boolean): Error {
+  #failed(error: Error): Error {
     const isOverdue = error.message === 'Query read timeout'
     if (isOverdue && !this.#unusable) {
       this.#onOverdue?.()
       cancelStatement(this)
     }
-    // After an overdue answer, the next query would be answered later still, or never. After a statement that pg could not
-    // send, because of a parameter, COMMIT must not follow.
-    if (isOverdue || !isSent || isStalePlan(error) || isReadOnly(error)) this.#close(error)
+    // After an overdue answer, the next query would be answered later still, or never. After an error of pg itself, such
+    // as a parameter that it cannot write, it may be wrong about the statements that are prepared.
+    const isOfServer = error instanceof pg.DatabaseError
+    if (!isOfServer || isStalePlan(error) || isReadOnly(error)) this.#close(error)
+    // The server may be silent for good, so its end of the connection is not awaited.
+    if (isOverdue) this.connection.stream.destroy()
     // The reason why the session was closed says more than the error of a closed session.
     return this.#unusable ?? error
   }

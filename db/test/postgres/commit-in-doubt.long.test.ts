@@ -129,15 +129,13 @@ describe('COMMIT without a synchronous standby', () => {
 
   it('db: counts a transaction in one trip as in doubt after its wait for the standby was canceled, but not the next one', async () => {
     await waitForStandbys('ANY 1 (absent)')
-    let answered: unknown
     const write = () =>
-      db.transaction().execute(async (tx) => {
-        answered = await sql`select pg_logical_emit_message(true, 'a test', '')`.execute(lastStatement(tx))
-      })
+      db
+        .transaction()
+        .execute((tx) => sql`select pg_logical_emit_message(true, ${'a test'}, '')`.execute(lastStatement(tx)))
     const first = reasonOf(write())
     await waitCancelled()
     expect(await first).to.be.instanceOf(CommitInDoubtError)
-    expect(answered).to.be.an('object')
     await waitForStandbys('')
     await write()
   }).timeout(180_000)

@@ -110,7 +110,57 @@ describe('one-trip driver on a connection that ends', () => {
       }).timeout(180_000)
 })
 
+/** Passes messages, and no byte in either direction after the next error of the server. */
+async function startSilencer(serverUrl: string) {
+  const target = new URL(serverUrl)
+  let isArmed = false
+  const listener = createServer((client) => {
+    const server = connect({ port: Number(target.port), host: target.hostname })
+    let isSilent = false
+    for (const socket of [client, server]) socket.on('error', () => {})
+    client.on('close', () => server.destroy())
+    client.on('data', (bytes) => void (isSilent || server.write(bytes)))
+    let rest = Buffer.alloc(0)
+    server.on('data', (bytes) => {
+      rest = Buffer.concat([rest, bytes])
+      while (!isSilent && rest.length > 4 && rest.length > rest.readInt32BE(1)) {
+        const message = rest.subarray(0, 1 + rest.readInt32BE(1))
+        rest = rest.subarray(message.length)
+        client.write(message)
+        isSilent = isArmed && message[0] === 'E'.charCodeAt(0)
+        isArmed &&= !isSilent
+      }
+    })
+  })
+  await once(listener.listen(0, '127.0.0.1'), 'listening')
+  const url = new URL(serverUrl)
+  url.host = `127.0.0.1:${(listener.address() as AddressInfo).port}`
+  const arm = () => {
+    isArmed = true
+  }
+  return { url: url.href, arm, stop: () => void listener.close() }
+}
+
 describe('one-trip driver on a connection that is silent', () => {
+  it('gives the next transaction another session when no answer to ROLLBACK arrives in time', async () => {
+    const rig = await createOneTripRig()
+    await rig.insert(rig.db, 1)
+    const silencer = await startSilencer(rig.databaseUrl)
+    const impatient = createDatabase({ ...optionsOf(silencer.url, 'impatient'), statementMs: 100 })
+    await sql`select 'the session is open'`.execute(impatient)
+    silencer.arm()
+    const from = performance.now()
+    const failing = errorOf(impatient.transaction().execute((tx) => rig.insertLast(tx, 1)))
+    await impatient.transaction().execute((tx) => rig.insertLast(tx, 2))
+    // Without another session, the pool would give up after five seconds.
+    expect(performance.now() - from).to.be.below(4_900)
+    expect((await failing)?.code).to.equal('23505')
+    expect(await rig.stored()).to.deep.equal([1, 2])
+    await impatient.destroy()
+    silencer.stop()
+    await rig.stop()
+  })
+
   it('throws a transient error when no answer arrives in time, and uses the session no more', async () => {
     const rig = await createOneTripRig()
     const impatient = createDatabase({ ...optionsOf(rig.proxy.url, 'impatient'), statementMs: 100 })

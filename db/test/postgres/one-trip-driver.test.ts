@@ -101,11 +101,36 @@ describe('one-trip driver', () => {
     const pid = await rig.pid()
     const failing = rig.db.transaction().execute(async (tx) => {
       await rig.insertLast(tx, 1)
-      await errorOf(rig.insert(tx, 2)).then((error) => expect(error?.message).to.include('after the last one'))
+      await errorOf(rig.insert(tx, 2)).then((error) =>
+        expect(error?.message).to.include('after the end of its transaction'),
+      )
     })
     expect(await errorOf(failing)).to.equal(undefined)
     await rig.expectClean(pid)
     expect(await rig.stored()).to.deep.equal([1])
+  })
+
+  it('executes no statement that was sent while its transaction is rolled back', async () => {
+    const pid = await rig.pid()
+    await rig.insert(rig.db, 1)
+    let late: Promise<unknown>[] = []
+    const failing = rig.db.transaction().execute(async (tx) => {
+      const first = rig.insert(tx, 1)
+      late = [rig.insert(tx, 2), rig.insert(tx, 3), rig.insertLast(tx, 4)].map(errorOf)
+      await first
+    })
+    expect((await errorOf(failing))?.code).to.equal('23505')
+    for (const error of await Promise.all(late)) expect(error).to.be.instanceOf(Error)
+    expect(await rig.stored()).to.deep.equal([1])
+    await rig.expectClean(pid)
+  })
+
+  it('begins no transaction after it was closed, also if it was closed while a session was opened', async () => {
+    const closing = open(rig.databaseUrl, 'closing')
+    const transaction = errorOf(closing.transaction().execute((tx) => rig.insertLast(tx, 1)))
+    await closing.destroy()
+    expect((await transaction)?.message).to.include('closed')
+    expect(await rig.stored()).to.deep.equal([])
   })
 
   it('begins a transaction with a savepoint, and rolls back to it', async () => {

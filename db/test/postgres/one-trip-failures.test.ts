@@ -1,8 +1,8 @@
 import { eventually, query } from '@cashflow/testing'
 import { expect } from 'chai'
-import { AbortedTransactionError, sql } from 'kysely'
-import { isTransient, lastStatement } from '../../src/index.ts'
-import { createOneTripRig, errorOf, type OneTripRig, open } from './one-trip-rig.ts'
+import { AbortedTransactionError, sql, type Transaction } from 'kysely'
+import { createDatabase, isTransient, lastStatement, type Tables } from '../../src/index.ts'
+import { createOneTripRig, errorOf, type OneTripRig, open, optionsOf } from './one-trip-rig.ts'
 
 describe('one-trip driver', () => {
   let rig: OneTripRig
@@ -44,16 +44,49 @@ describe('one-trip driver', () => {
 
     it('does not commit for a caller that goes on after the error', async () => {
       await rig.insert(rig.db, 1)
-      for (const write of [rig.insert, rig.insertLast]) {
+      for (const [write, code] of [
+        [rig.insert, undefined],
+        [rig.insertLast, '23505'],
+      ] as const) {
         const error = await errorOf(
           rig.db.transaction().execute(async (tx) => {
             await rig.insert(tx, 2)
             await errorOf(write(tx, 1))
           }),
         )
-        expect(error).to.be.instanceOf(AbortedTransactionError)
+        if (code) expect(error?.code).to.equal(code)
+        else expect(error).to.be.instanceOf(AbortedTransactionError)
         expect(await rig.stored()).to.deep.equal([1])
       }
+    })
+
+    it('reports the error of COMMIT, and executes nothing of a caller that goes on', async () => {
+      const pid = await rig.pid()
+      await query(rig.databaseUrl, 'create table deferred (id int unique deferrable initially deferred)')
+      await query(rig.databaseUrl, 'insert into deferred values (1)')
+      for (const goOn of [async () => {}, (tx: Transaction<Tables>) => rig.insert(tx, 2)]) {
+        const transaction = rig.db.transaction().execute(async (tx) => {
+          await rig.insert(tx, 1)
+          await errorOf(sql`insert into deferred values (${1})`.execute(lastStatement(tx)))
+          await goOn(tx)
+        })
+        expect((await errorOf(transaction))?.code).to.equal('23505')
+        expect(await rig.stored()).to.deep.equal([])
+        await rig.expectClean(pid)
+      }
+    })
+
+    it('closes the session after an error of pg itself, also if the statement had to wait for its turn', async () => {
+      const circular: Record<string, unknown> = {}
+      circular.self = circular
+      const database = createDatabase(optionsOf(rig.databaseUrl, 'queued'))
+      const session = await database.openSession('queued')
+      const slow = session.query('select pg_sleep(0.1)')
+      const queued = errorOf(session.query('insert into things (id) values ($1)', [circular]))
+      await slow
+      expect((await queued)?.message).to.include('circular')
+      expect((await errorOf(session.query('select 1')))?.message).to.include('circular')
+      await database.destroy()
     })
 
     it('does not commit a transaction whose last statement has a parameter that pg cannot write', async () => {
