@@ -18,17 +18,17 @@ export interface PaymentsTable {
   /** Made by the worker for each claim. A settlement is stored only if the payment still has its claim's token. */
   claim_token: string | null
   lease_until: Date | null
-  /** When a payment that is still PENDING is sent through the pipeline again. */
+  /** Time at which a payment that is still PENDING is sent through the pipeline again. */
   redrive_at: Date | null
   /** Number of redrives since the last claim. */
   redrives: Generated<number>
-  /** When it was parked for an operator. */
+  /** Time at which the payment was parked for an operator. */
   parked_at: Date | null
   created_at: Generated<Date>
   settled_at: Date | null
   /** Number of times that the provider refused the payment's form since its last answer, while it answered others. */
   refusals: Generated<number>
-  /** When the provider first answered that it has not decided yet. From then on it is asked for the charge first. */
+  /** Time of the provider's first answer that it has not decided yet. From then on the worker asks for the charge first. */
   provider_pending_since: Date | null
 }
 

@@ -56,9 +56,13 @@ export async function clearDuplicates({ session, logger }: Run, setAside: boolea
   // One transaction for each row, after which it is no duplicate: the run after a kill continues with the others.
   for (const { table, first, later } of found) {
     for (const id of later) {
-      if (table === 'payments') await renameReference(session, id, first)
-      else await resolveLetter(session, id, first)
-      logger.warn('duplicate set aside', { table, id, first_id: first })
+      if (table === 'payments') {
+        await renameReference(session, id, first)
+        logger.warn('duplicate payment got another reference', { id, first_id: first })
+      } else {
+        await resolveLetter(session, id, first)
+        logger.warn('duplicate dead letter resolved', { id, first_id: first })
+      }
     }
   }
   return true

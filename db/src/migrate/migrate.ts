@@ -72,7 +72,7 @@ async function withMigrationLock<Result>(
   let remindAt = performance.now() + LOCK_REMIND_MS
   while (!(await tryMigrationLock(session))) {
     if (performance.now() >= remindAt) {
-      logger.info('waiting for another migration', { pid: await lockHolder(session) })
+      logger.info('waiting for another run of migrate to end', { pid: await lockHolder(session) })
       remindAt = performance.now() + LOCK_REMIND_MS
     }
     await pause(LOCK_RETRY_MS, signal)

@@ -106,8 +106,10 @@ function toRow({ payment, event, requestId }: PaymentInsert) {
 type Given = Tables & { given: { merchant_id: string; reference: string } }
 
 /**
- * True if no pruned payment had the reference. PostgreSQL would make a join of this, and one that was planned while few
- * references were pruned may read all of them. `offset` prevents the join: each row stays a look-up by the primary key.
+ * True if no pruned payment had the reference. Without `offset`, PostgreSQL would make a join of this look-up. A join that
+ * was planned while few references were pruned may later read all pruned references. With `offset` each row is looked up
+ * by the primary key.
+ *
  * An insert that began before a reference was pruned does not see it here. The trigger waits_for_older_inserts makes the
  * pruning wait for that insert.
  */

@@ -3,8 +3,8 @@ import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
 import { toPayment } from './row.ts'
 
-// In these statements the status is a parameter. Of a literal the planner would know that the partial index of PENDING
-// payments has the row, and might read that whole index instead of the primary key.
+// In these statements the status is a parameter. With a literal, the planner would know that the partial index of PENDING
+// payments has the row. It might then read that whole index instead of the primary key.
 
 /** Returns whether a payment waits for an operator. */
 export async function isParked(db: Kysely<Tables>, id: string): Promise<boolean> {

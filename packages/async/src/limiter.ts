@@ -34,7 +34,7 @@ export function createLimiter({ runningMax, waitingMax = Number.POSITIVE_INFINIT
   async function wait(signal: AbortSignal | undefined): Promise<void> {
     if (waiting.size >= waitingMax) throw new LimitError('queue_full', `${waitingMax} callers wait already`)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    // Removed in the same tick: a release must never hand a slot to a caller that does not wait any more.
+    // The caller leaves the queue in the same tick. A release must never hand a slot to a caller that no longer waits.
     const leave = (reason: unknown) => {
       waiting.delete(resolve)
       reject(reason)

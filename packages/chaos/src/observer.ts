@@ -8,7 +8,7 @@ export interface Sighting {
   readonly paymentId: string
   /** The message's place in the order of first sightings. */
   readonly place: number
-  /** In milliseconds since 1970. */
+  /** Time of the first sighting, in milliseconds since 1970. */
   readonly at: number
 }
 

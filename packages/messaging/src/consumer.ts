@@ -194,7 +194,7 @@ class Subscription implements WatchedConsumer {
  * @param failed receives what the channel throws
  */
 export function createAcknowledgements(channel: Pick<Channel, 'ack' | 'reject'>, failed: (error: unknown) => void) {
-  const unsettled = new Set<ConsumeMessage>() // In the order of arrival.
+  const unsettled = new Set<ConsumeMessage>() // A set keeps the order of arrival.
   const due = new Set<ConsumeMessage>()
 
   /** Sends the acknowledgements that are due. */

@@ -148,7 +148,7 @@ interface BatchOptions {
 
 /** The messages of one call of `publish`, and their outcomes. */
 export class Batch {
-  /** In the order in which they are sent. */
+  /** The messages in the order in which they are sent. */
   readonly messages: readonly OutboundMessage[]
   /** Latest time at which a message that has to be alone in flight may be sent, by `performance.now()`. */
   readonly aloneUntil: number

@@ -13,7 +13,7 @@ const FORGET_MS = 2 * WAIT_MAX_MS
 
 /** Number of messages that a pass reads of topics that the broker refuses, so that it reads past them. */
 export interface TopicQuota {
-  /** The limited topics: some of their messages were nacked in the last pass that had any. */
+  /** The limited topics. In the last pass that published messages of such a topic, the broker nacked some of them. */
   readonly topics: readonly string[]
   /** Messages of all these topics together that a pass reads of each lane. */
   readonly perLaneMax: number

@@ -132,7 +132,8 @@ function parseInSlices(server: Server): void {
  */
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket, exchanges: readonly ServerResponse[]): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  // Earlier requests get their answers, and then the connection ends. A client would take this answer for theirs.
+  // A client would take this answer for that of an earlier request. So earlier requests get their own answers, and then
+  // the connection ends.
   const earlier = exchanges.filter((res) => res.req.complete)
   for (const res of earlier) if (!res.headersSent) res.setHeader('Connection', 'close')
   if (earlier.length > 0) return

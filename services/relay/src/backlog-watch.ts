@@ -6,7 +6,8 @@ import type { Kysely } from 'kysely'
 import { concernsLane } from './lane-errors.ts'
 
 const LOOK_MS = 5_000
-// A relay spends at most a tenth of its time on looking, unless a look takes longer than a minute.
+// A relay rests nine times as long as the look took, at most a minute. So looks take at most a tenth of its time, unless
+// one takes longer than 7 seconds.
 const LOOK_REST = 9
 const LOOK_REST_MAX_MS = 60_000
 /** Longer than a pass holds its lanes, and than a message waits in a system that keeps up. */

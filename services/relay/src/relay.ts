@@ -140,7 +140,8 @@ async function watchFloors({ db, floors, logger, signal }: LoopOptions): Promise
     }
     const damage = { isRowsOwn: concernsLane, onUnreadable }
     const wrong = await verifyFloors(db, floors, signal, damage).catch((error) => void onUnreadable(error))
-    if (wrong) logger.error('message found below its floor, floors reset', wrong)
+    if (wrong)
+      logger.error('message found below the floor of its lane, all lanes are read from their start again', wrong)
     if (failure !== undefined) unseen.holds({ ...(lanes.length > 0 && { lanes }), error: failure })
     else unseen.ended()
     tookMs = performance.now() - startedAt

@@ -67,10 +67,10 @@ export function createRoutingWatch(options: RoutingWatchOptions): Component {
   async function checkFormerExchange(former: string): Promise<void> {
     try {
       if (!(await hasExchange(connection, former, signal))) return
-      logger.warn('consumers bound to a former exchange get nothing: this relay publishes to another one', {
+      logger.warn('an exchange of other settings exists, consumers bound to it get nothing from this relay', {
         exchange: former,
         published_to: exchange,
-        setting: 'MQ_EXCHANGE',
+        settings: 'MQ_QUEUE, MQ_EXCHANGE',
       })
     } catch (error) {
       if (!signal.aborted)

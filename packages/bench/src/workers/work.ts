@@ -58,6 +58,6 @@ async function prepare(worker: Worker, place: Place, count: number, signal: Abor
     await worker.store(place, ids)
     await publisher.publish(messages)
   }
-  // As after autovacuum. Otherwise the first reader would clean up.
+  // This leaves the tables as autovacuum does. Otherwise the first reader would clean up.
   await place.query('vacuum analyze')
 }

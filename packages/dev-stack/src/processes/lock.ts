@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pause } from '@cashflow/async'
 
-/** Ends with `release()`, or with the process: the kernel releases it then. */
+/** A lock that is held. `release()` ends it. If the process ends first, the kernel releases it. */
 export type Lock = NonNullable<ReturnType<typeof tryLock>>
 
 const SQLITE_BUSY = 5

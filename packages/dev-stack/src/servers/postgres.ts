@@ -33,7 +33,7 @@ const START_DEADLINE_MS = 60_000
 const SETTINGS = { max_connections: '200', log_min_messages: 'warning' }
 
 /**
- * Resolves when the server answers. The data survives `stop()` with `keep: true`, and SIGKILL in any case.
+ * Resolves when the server answers. With the option `keep`, the data stays after `stop()`. SIGKILL never deletes it.
  *
  * @throws PortTakenError if the requested port is in use
  */

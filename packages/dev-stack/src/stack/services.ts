@@ -15,7 +15,7 @@ interface Planned {
   healthUrl?: string
 }
 
-/** Longer than the services' own deadlines: the worker's is PROVIDER_DEADLINE_MS, at most a minute, and 15 seconds. */
+/** Longer than a worker, the slowest service, takes to stop: `PROVIDER_DEADLINE_MS`, a minute at most, and 15 seconds. */
 const STOP_PATIENCE_MS = 80_000
 const HEALTH_RETRY_MS = 100
 const HEALTH_ANSWER_MS = 5_000

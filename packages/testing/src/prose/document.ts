@@ -20,7 +20,8 @@ export function paragraphsOf(page: string): Paragraph[] {
   const found: Paragraph[] = []
   const tree = markdown.parse(page)
   visit(tree, 'inlineCode', (node) => {
-    node.value = 'Code' // A capital, because it may begin a sentence.
+    // Code may begin a sentence. The segmenter ends no sentence before a lower-case letter.
+    node.value = 'Code'
   })
   visit(tree, (node) => {
     if (node.type !== 'paragraph' && node.type !== 'tableCell') return

@@ -38,7 +38,7 @@ export function createCircuit({ provider, logger, failuresMax, openMs }: Circuit
   const record = createProviderRecord(failuresMax)
   const waits = createWaits(openMs)
   const probes = createTimer(onChange)
-  /** For payments that were not refused since the last answer. */
+  /** Ends the wait of payments that were not refused since the provider's last answer: one of them may probe. */
   const firstProbes = createTimer(onChange)
   let state: 'closed' | 'open' | 'half_open' = 'closed'
   let isRefusing = false
