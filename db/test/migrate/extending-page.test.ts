@@ -9,7 +9,7 @@ import { createTestStore } from '../test-store.ts'
 import { FOLDER, migrateAll } from './former-database.ts'
 
 describe('the migration in docs/extending.md', () => {
-  it('has the next free number, runs on a migrated database, and allows the new status', async () => {
+  it('migration of docs/extending.md has the next free number, runs on a migrated database, and allows the new status', async () => {
     const page = await readFile(join(REPOSITORY, 'docs/extending.md'), 'utf8')
     const found = /`db\/migrations\/(\w+)\.sql`.*?```sql\n(.+?)```/s.exec(page)
     const [name, text] = [defined(found?.[1], 'name of a migration'), defined(found?.[2], 'text of a migration')]

@@ -5,12 +5,12 @@ import { FOLDER } from './former-database.ts'
 const INDEX = 'create unique index concurrently if not exists i\n  on t (a)'
 
 describe('a migration file', () => {
-  it('is one transaction if its first line is not "-- steps"', () => {
+  it('a migration file is one transaction if its first line is not "-- steps"', () => {
     const text = 'create table t (a int);\ninsert into t values (1);\n'
     expect(toMigration('0001_t', text)).to.deep.equal({ kind: 'whole', name: '0001_t', text })
   })
 
-  it('is split into statements if its first line is "-- steps"', () => {
+  it('a migration file is split into statements if its first line is "-- steps"', () => {
     const text = `-- steps\n-- Why; and how.\n${INDEX};\nalter table t drop column b;\n\ndrop index concurrently if exists j;`
     expect(toMigration('0001_t', text)).to.deep.equal({
       kind: 'steps',
@@ -24,7 +24,7 @@ describe('a migration file', () => {
     })
   })
 
-  it('may name the migration that all connected services must know first', () => {
+  it('a migration file may name the migration that all connected services must know first', () => {
     expect(toMigration('0002_t', '-- steps after 0001\ndrop table t;\n')).to.include({ after: '0001' })
   })
 
@@ -36,11 +36,11 @@ describe('a migration file', () => {
     ['the body of a function', '-- steps\ndo $$ begin\nperform 1;\nend $$;'],
     ['a comment after code', '-- steps\ndrop table t -- gone;\n;'],
   ] as const)
-    it(`is refused with ${what}`, () => {
+    it(`refuses a migration file with ${what}`, () => {
       expect(() => toMigration('0001_t', text)).to.throw(MigrationFileError, '0001_t.sql')
     })
 
-  it('has the next number in our folder: no gap, no duplicate', async () => {
+  it('our migration files are numbered without a gap or a duplicate', async () => {
     const numbers = (await readMigrations(FOLDER)).map(({ name }) => Number(name.slice(0, 4)))
     expect(numbers).to.have.length.of.at.least(8)
     expect(numbers).to.deep.equal(Array.from(numbers.keys(), (index) => index + 1))

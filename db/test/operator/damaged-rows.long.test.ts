@@ -5,7 +5,7 @@ import { expect } from 'chai'
 import { discard, requeue, settleByHand } from '../../src/index.ts'
 import { createTestStore, newPayment, type TestStore } from '../test-store.ts'
 
-describe('the dead letter of a payment whose row is on a damaged page', function () {
+describe('operator: dead letter of a payment on a damaged page', function () {
   this.timeout(180_000)
   let server: PrivatePostgres
   let store: TestStore
@@ -29,14 +29,14 @@ describe('the dead letter of a payment whose row is on a damaged page', function
   const row = () => store.db.selectFrom('payments').selectAll().where('id', '=', paymentId).executeTakeFirstOrThrow()
 
   // Promise 46
-  it('is listed and discarded without reading the row', async () => {
+  it('lists and discards the dead letter of a payment on a damaged page without reading the row', async () => {
     expect((await letters()).map(({ key }) => key)).to.deep.equal([paymentId])
     expect(await discard(store.db, await letterId(), 'lost, and paid by hand')).to.deep.equal({ done: true })
     expect(await letters()).to.deep.equal([])
   })
 
   // Promise 46
-  it('is refused with the error of PostgreSQL before the page is repaired, and requeued after that', async () => {
+  it('refuses to requeue a dead letter while its payment’s page is damaged, with PostgreSQL’s error, and requeues it after the repair', async () => {
     const id = await letterId()
     const refused = await requeue(store.db, id)
     expect(refused).to.include({ done: false })
@@ -52,7 +52,7 @@ describe('the dead letter of a payment whose row is on a damaged page', function
     expect(requeued.attempts, 'so that the provider is asked for a charge first').to.equal(1)
   })
 
-  it('is resolved when the operator settles the payment after the repair', async () => {
+  it('resolves the dead letter of a payment on a damaged page when the operator settles the payment after the repair', async () => {
     const settle = () =>
       settleByHand(store.db, { paymentId, outcome: { outcome: 'approved' }, reason: 'the bank says so' })
     expect(await settle().catch((error: Error) => error.message)).to.match(/block 0/)
@@ -62,7 +62,7 @@ describe('the dead letter of a payment whose row is on a damaged page', function
     expect(await row()).to.include({ status: 'SUCCESS' })
   })
 
-  it('is not requeued after the repair if its payment is settled', async () => {
+  it('requeues no dead letter after the repair of a damaged page if its payment is settled', async () => {
     const id = await letterId()
     await repair()
     await store.db.updateTable('payments').set({ status: 'SUCCESS', settled_at: new Date() }).execute()

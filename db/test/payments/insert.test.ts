@@ -130,7 +130,7 @@ describe('insertPayments and findHolders', () => {
     expect(await history(payment.payment.id)).to.have.length(1)
   })
 
-  it('does not deadlock with a batch that has the same references in another order', async () => {
+  it('stores a batch without a deadlock while another batch has the same references in another order', async () => {
     for (let round = 0; round < 10; round++) {
       const references = Array.from({ length: 40 }, () => randomUUID())
       const batches = [references, references.toReversed(), references.toSorted()]

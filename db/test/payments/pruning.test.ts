@@ -176,7 +176,7 @@ describe('pruning by the statements of docs/operations.md', () => {
   }
 
   // Promise 50
-  it('is refused by PostgreSQL unless an earlier transaction stored the reference as pruned', async () => {
+  it('PostgreSQL refuses to prune a payment unless an earlier transaction stored its reference as pruned', async () => {
     const { id } = await stored()
     const keep = sql`
       insert into pruned_references (merchant_id, reference, id, amount_minor, currency)
@@ -193,7 +193,7 @@ describe('pruning by the statements of docs/operations.md', () => {
   })
 
   // Promise 50
-  it('is refused by PostgreSQL while a service of an earlier version is connected, which would store the reference again', async () => {
+  it('PostgreSQL refuses to prune while a service of an earlier version is connected, which would store the reference again', async () => {
     const { reference } = await stored()
     await run(recipe[0] ?? '')
     const former = await openClient(store.database.url, { application_name: 'cashflow-api' })
@@ -205,7 +205,7 @@ describe('pruning by the statements of docs/operations.md', () => {
   })
 
   // Promise 50
-  it('is refused by PostgreSQL for a PENDING payment', async () => {
+  it('PostgreSQL refuses to prune a PENDING payment', async () => {
     const { id } = await stored({ status: 'PENDING' })
     await sql`
       insert into pruned_references (merchant_id, reference, id, amount_minor, currency)

@@ -7,7 +7,7 @@ const errorWith = (code: string) => Object.assign(new Error('x'), { code })
 
 describe('errors of PostgreSQL', () => {
   describe('isTransient', () => {
-    it('is true for a deadlock, a lock timeout and a serialisation failure', async () => {
+    it('isTransient is true for a deadlock, a lock timeout and a serialisation failure', async () => {
       const store = await createTestStore(3)
       for (const code of ['40P01', '55P03', '40001', '57P01', '57P02', '57P03', '53300', '25006', '08006']) {
         const error = await sql
@@ -23,7 +23,7 @@ describe('errors of PostgreSQL', () => {
       await store.drop()
     })
 
-    it('is false for a constraint, a syntax error, a statement timeout and a bug', async () => {
+    it('isTransient is false for a constraint, a syntax error, a statement timeout and a bug', async () => {
       for (const code of ['23505', '42601', '57014', '22P02', '42P01']) {
         expect(isTransient(errorWith(code)), code).to.equal(false)
       }
@@ -31,7 +31,7 @@ describe('errors of PostgreSQL', () => {
       expect(isTransient('text')).to.equal(false)
     })
 
-    it('is true for every error of Node about a server that cannot be reached', () => {
+    it('isTransient is true for every error of Node about a server that cannot be reached', () => {
       const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
       expect(isTransient(refused)).to.equal(true)
       expect(isTransient(new AggregateError([refused, refused]))).to.equal(true)
@@ -39,7 +39,7 @@ describe('errors of PostgreSQL', () => {
   })
 
   describe('isPermanent', () => {
-    it('is true for statements that PostgreSQL will always refuse, and for bugs', () => {
+    it('isPermanent is true for statements that PostgreSQL will always refuse, and for bugs', () => {
       for (const code of ['22P02', '23505', '42P01', '42601', '0A000', 'P0001', 'ERR_INVALID_ARG_TYPE']) {
         expect(isPermanent(errorWith(code)), code).to.equal(true)
       }
@@ -47,7 +47,7 @@ describe('errors of PostgreSQL', () => {
       expect(isPermanent('text')).to.equal(true)
     })
 
-    it('is false for errors that end by themselves, and for those that an operator has to fix', () => {
+    it('isPermanent is false for errors that end by themselves, and for those that an operator has to fix', () => {
       // Also a full disk, a changed password, a missing database, one without connections, a slow statement, too many files.
       for (const code of [
         '40P01',
@@ -68,7 +68,7 @@ describe('errors of PostgreSQL', () => {
   })
 
   describe('mayBeItemsOwn', () => {
-    it('is true for damaged data, internal errors, limits, triggers and constraints', () => {
+    it('mayBeItemsOwn is true for damaged data, internal errors, limits, triggers and constraints', () => {
       for (const code of [
         'XX001',
         'XX000',
@@ -85,7 +85,7 @@ describe('errors of PostgreSQL', () => {
         expect(mayBeItemsOwn(errorWith(code)), code).to.equal(true)
     })
 
-    it('is false for the server, the session, the load, the disk, the statement and a bug', () => {
+    it('mayBeItemsOwn is false for the server, the session, the load, the disk, the statement and a bug', () => {
       const states = [
         '08006',
         '25006',

@@ -42,7 +42,7 @@ describe('one-trip driver', () => {
       for (let time = 0; time < 2; time++) expect((await errorOf(broken()))?.code).to.equal('42P01')
     })
 
-    it('does not commit for a caller that goes on after the error', async () => {
+    it('commits nothing for a caller that goes on after the error of a statement', async () => {
       await rig.insert(rig.db, 1)
       for (const [write, code] of [
         [rig.insert, undefined],
@@ -89,7 +89,7 @@ describe('one-trip driver', () => {
       await database.destroy()
     })
 
-    it('does not commit a transaction whose last statement has a parameter that pg cannot write', async () => {
+    it('commits no transaction whose last statement has a parameter that pg cannot write', async () => {
       const circular: Record<string, unknown> = {}
       circular.self = circular
       const error = await errorOf(

@@ -8,7 +8,7 @@ describe('errorMessage', () => {
     expect(errorMessage(new AggregateError(refused))).to.equal(message)
   })
 
-  it('is never empty, and returns a thrown text unchanged', () => {
+  it('errorMessage is never empty, and returns a thrown text unchanged', () => {
     expect(errorMessage(new TypeError(''))).to.equal('TypeError')
     expect(errorMessage(new AggregateError([]))).to.equal('AggregateError')
     expect(errorMessage('text')).to.equal('text')

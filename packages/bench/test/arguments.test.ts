@@ -17,7 +17,7 @@ describe('arguments of bench', () => {
     expect(readArguments(['post']).benchmarks.map(({ name }) => name)).to.deep.equal(['post'])
   })
 
-  it('are refused when they are wrong, with a list of correct ones', () => {
+  it('refuses wrong arguments of bench, with a list of correct ones', () => {
     expect(() => readArguments(['pots'])).to.throw(UsageError, `no benchmark "pots". There are:\n${list()}`)
     expect(() => readArguments(['--fast'])).to.throw(UsageError, HELP)
     for (const rounds of ['0', '101', '1.5', '-1', 'x', ''])

@@ -13,7 +13,7 @@ describe('check of the order', () => {
     expect(seen(1, 0).reordered).to.equal(1)
   })
 
-  it('does not count a late duplicate', () => {
+  it('counts no late duplicate as out of order', () => {
     expect(seen(0, 1, 0, 1, 2).reordered).to.equal(0)
   })
 

@@ -23,7 +23,7 @@ async function failureOf(promise: Promise<unknown>): Promise<string> {
 }
 
 describe('pace of a queue', () => {
-  it('is measured until the last message has arrived', async () => {
+  it('measures the pace of a queue until the last message has arrived', async () => {
     const queue = queueOf(0, 0, 10, 40, 100, 100)
     const { rate, cpuUs } = await measureRise(queue, { from: 0, to: 100, signal })
     expect(rate).to.be.greaterThan(0)
@@ -31,31 +31,31 @@ describe('pace of a queue', () => {
     expect(queue.looks).to.equal(5)
   })
 
-  it('is measured even if all messages arrive between two looks', async () => {
+  it('measures the pace of a queue even if all messages arrive between two looks', async () => {
     const { rate } = await measureRise(queueOf(20, 20, 100), { from: 20, to: 100, signal })
     expect(rate).to.be.greaterThan(0).and.finite
   })
 
-  it('is measured for a limited time', async () => {
+  it('measures the pace of a queue for a limited time', async () => {
     const rising = queueOf(...Array.from({ length: 100_000 }, (_, depth) => depth))
     const { rate } = await measureRise(rising, { from: 0, to: 100_000, limitMs: 50, signal })
     expect(rate).to.be.greaterThan(0)
   })
 
-  it('is an error when messages were published twice', async () => {
+  it('reports an error instead of a pace when messages were published twice', async () => {
     expect(await failureOf(measureRise(queueOf(0, 50, 101), { from: 0, to: 100, signal }))).to.equal(
       '1 messages were published more than once',
     )
   })
 
-  it('is measured until the last message is processed, not only taken', async () => {
+  it('measures the pace of a queue until the last message is processed, not only taken', async () => {
     const queue = queueOf(100, 80, 10, 0, 0, 0)
     const isDone = async () => queue.looks === 6
     expect((await measureFall(queue, { from: 90, isDone, signal })).rate).to.be.greaterThan(0)
     expect(queue.looks).to.equal(6)
   })
 
-  it('is not measured any further when the user stops the run', async () => {
+  it('stops measuring the pace of a queue when the user stops the run', async () => {
     const stopped = AbortSignal.abort(new Error('stopped'))
     expect(await failureOf(measureRise(queueOf(0), { from: 0, to: 1, signal: stopped }))).to.equal('stopped')
   })

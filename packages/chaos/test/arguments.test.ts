@@ -4,7 +4,7 @@ import { commandLine, readArguments } from '../src/arguments.ts'
 import { FAULTS } from '../src/faults/index.ts'
 
 describe('arguments of chaos', () => {
-  it('have defaults, and a random seed', () => {
+  it('arguments of chaos have defaults, and a random seed', () => {
     expect(readArguments([])).to.include({ minutes: 5, faults: FAULTS, atOnce: 2, clients: 24, perSecond: 40 })
     expect(readArguments([]).restMs).to.deep.equal([500, 4_000])
     expect(readArguments(['--rest', '15']).restMs).to.deep.equal([15_000, 15_000])
@@ -33,7 +33,7 @@ describe('arguments of chaos', () => {
     '--seed 7 --minutes 5 --at-once 2 --clients 24 --per-second 40',
     '--seed 7 --minutes 0.5 --faults api-kill,worker-freeze --at-once 1 --rest 15 --clients 8 --per-second 10',
   ]) {
-    it(`are printed again as they were given: ${line}`, () => {
+    it(`prints the arguments of chaos as they were given: ${line}`, () => {
       expect(commandLine(readArguments(line.split(' ')))).to.equal(`npm run chaos -- ${line}`)
     })
   }
@@ -48,7 +48,7 @@ describe('arguments of chaos', () => {
     [['--what'], 'Unknown option'],
     [['surplus'], 'Unexpected argument'],
   ] as const) {
-    it(`are refused: ${wrong.join(' ')}`, () => {
+    it(`refuses wrong arguments of chaos: ${wrong.join(' ')}`, () => {
       expect(() => readArguments(wrong)).to.throw(UsageError, says)
     })
   }

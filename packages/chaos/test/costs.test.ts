@@ -50,18 +50,18 @@ describe('costs of a fault', () => {
     expect(costOf(lives, { from: 4_000, recoveredAt: 5_000 })[0]?.drainMs).to.equal(3_000)
   })
 
-  it('are empty for a fault without effect', () => {
+  it('costs of a fault without effect are empty', () => {
     expect(costOf({}, { from: 4_000, recoveredAt: 5_000, noEffect: true })).to.deep.equal([])
   })
 })
 
 describe('longest outage of a run', () => {
-  it('is the longest time between two 201s, in any order of the answers', () => {
+  it('longest outage of a run is the longest time between two 201s, in any order of the answers', () => {
     const facts = { ...GOOD, ...acceptedAt(9_000, 2_000, 2_500) }
     expect(longestOutageMs({ ...RUN, facts })).to.equal(6_500)
   })
 
-  it('does not count times after the end of the load', () => {
+  it('longest outage of a run does not count times after the end of the load', () => {
     const facts = { ...GOOD, ...acceptedAt(3_000, 6_000, 8_000, 60_000) }
     expect(longestOutageMs({ ...RUN, facts })).to.equal(3_000)
   })

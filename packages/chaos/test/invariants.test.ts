@@ -231,7 +231,7 @@ describe('invariants of a run', () => {
     ['a fault that is not undone', 'every fault is undone', { faultsLeft: ['broker-kill'] }],
   ]
   for (const [title, rule, change] of cases) {
-    it(`are broken by ${title}`, () => {
+    it(`invariants of a run are broken by ${title}`, () => {
       expect(broken(change)).to.include(rule)
     })
   }

@@ -12,7 +12,7 @@ describe('random choices', () => {
     ]
   }
 
-  it('are the same for the same seed, and differ for another one', () => {
+  it('random choices are the same for the same seed, and differ for another one', () => {
     expect(draws(7)).to.deep.equal(draws(7))
     expect(draws(7)).not.to.deep.equal(draws(8))
   })

@@ -6,12 +6,12 @@ const PLAN = { seed: 7, durationMs: 30 * 60_000, faults: FAULTS, atOnce: 3, rest
 const endOf = ({ fault, atMs, lastsMs }: ReturnType<typeof planSchedule>[number]) => atMs + lastsMs + fault.recoveryMs
 
 describe('schedule of faults', () => {
-  it('is the same for the same seed, and differs for another one', () => {
+  it('schedule of faults is the same for the same seed, and differs for another one', () => {
     expect(planSchedule(PLAN)).to.deep.equal(planSchedule(PLAN))
     expect(planSchedule(PLAN)).not.to.deep.equal(planSchedule({ ...PLAN, seed: 8 }))
   })
 
-  it('has every fault, each about equally often', () => {
+  it('schedule of faults has every fault, each about equally often', () => {
     const times = Map.groupBy(planSchedule(PLAN), ({ fault }) => fault)
     expect(times.size).to.equal(FAULTS.length)
     const counts = [...times.values()].map(({ length }) => length)

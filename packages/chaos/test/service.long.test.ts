@@ -64,7 +64,7 @@ describe('service of chaos', () => {
     expect(service.exits).to.deep.equal([])
   })
 
-  it('can be frozen and thawed after its end', async () => {
+  it('accepts a freeze and a thaw of a service that has ended', async () => {
     const service = await start('process.exit(0)')
     await service.freeze()
     await service.stop()

@@ -6,12 +6,12 @@ import { removePostgresData, startPostgres } from '../src/servers/postgres.ts'
 import { temporaryFolder } from './support/temporary-folder.ts'
 
 describe('free ports', () => {
-  it('are all different', async () => {
+  it('gives free ports that are all different', async () => {
     const ports = await freePorts(20)
     expect(new Set(ports).size).to.equal(20)
   })
 
-  it('are outside the ranges of outgoing connections', async () => {
+  it('gives free ports outside the ranges of outgoing connections', async () => {
     for (const port of await freePorts(20)) expect(port).to.be.within(10_000, 32_767)
   })
 
@@ -26,7 +26,7 @@ describe('free ports', () => {
     })
   }
 
-  it('are chosen again when another process takes the chosen port before the server does', async () => {
+  it('chooses a port again when another process takes the chosen one before the server does', async () => {
     const folder = temporaryFolder()
     const usual = await freePort()
     const other = createServer()

@@ -23,7 +23,7 @@ describe('the settings of npm start', () => {
     expect(given.rabbitmqUrl).to.equal('amqp://guest:guest@mq:5673/')
   })
 
-  it('may name one server without the other', () => {
+  it('settings of npm start may name one server without the other', () => {
     expect(stackSettings({ MQ_HOST: 'mq' }).given).to.have.all.keys('rabbitmqUrl')
   })
 
@@ -31,7 +31,7 @@ describe('the settings of npm start', () => {
     expect(stackSettings({ PORT: '0' })).to.include({ port: 0, portIsGiven: true })
   })
 
-  it('are rejected with the names of all invalid variables', () => {
+  it('rejects settings of npm start with the names of all invalid variables', () => {
     expect(() => stackSettings({ PORT: 'http', LOG_LEVEL: 'loud' })).to.throw(
       ConfigError,
       /PORT.*LOG_LEVEL|LOG_LEVEL.*PORT/s,

@@ -29,7 +29,7 @@ function settle(outcome: Outcome) {
 }
 
 describe('topics', () => {
-  it('are those of work, which the work queue is bound to, and those of outcomes', () => {
+  it('topics are those of work, which the work queue is bound to, and those of outcomes', () => {
     expect(WORK_TOPICS).to.deep.equal(['payment.created', 'payment.retry'])
     expect(OUTCOME_TOPICS).to.deep.equal(['payment.succeeded', 'payment.failed'])
   })
@@ -51,7 +51,7 @@ describe('messages of a payment', () => {
     expect(retryMessage(PAYMENT_ID, IDS)).to.deep.equal({ ...createdMessage(event, IDS), topic: 'payment.retry' })
   })
 
-  it('have no header without the id of a request', () => {
+  it('gives a message of a payment no header without the id of a request', () => {
     expect(retryMessage(PAYMENT_ID, { ...IDS, requestId: undefined }).headers).to.deep.equal({})
   })
 

@@ -98,7 +98,7 @@ describe('amount', () => {
     expect(refusal('1e21')).to.equal('must be at most 9999999999999.99')
   })
 
-  it('is read in linear time with any number of zeros', () => {
+  it('reads an amount in linear time with any number of zeros', () => {
     const zeros = '0'.repeat(200_000)
     expect(minorOf(readPlainNumber, `${zeros}7.1${zeros}`)).to.equal(710n)
     expect(minorOf(readPlainNumber, `1${zeros}1`)).to.equal('amount_too_large')
@@ -112,7 +112,7 @@ describe('money', () => {
   const amountMinor = fc.bigInt({ min: 1n, max: AMOUNT_MINOR_MAX })
 
   // Promise 5
-  it('is equal after it was written as decimal text and read again, as a string and as a JSON number', () => {
+  it('money is equal after it was written as decimal text and read again, as a string and as a JSON number', () => {
     fc.assert(
       fc.property(currency, amountMinor, (currency, amountMinor) => {
         const money = { currency, amountMinor }
@@ -124,7 +124,7 @@ describe('money', () => {
     )
   })
 
-  it('is the same for every position of the point and the matching exponent', () => {
+  it('reads the same money for every position of the point and the matching exponent', () => {
     fc.assert(
       fc.property(amountMinor, fc.integer({ min: -40, max: 40 }), (amountMinor, shift) => {
         const digits = amountMinor.toString()
@@ -162,7 +162,7 @@ describe('money', () => {
     )
   })
 
-  it('is written with all decimals of its currency', () => {
+  it('writes money with all decimals of its currency', () => {
     expect(formatMoney({ amountMinor: 10000n, currency: 'USD' })).to.equal('100.00')
     expect(formatMoney({ amountMinor: 7n, currency: 'ETB' })).to.equal('0.07')
   })

@@ -36,7 +36,7 @@ const REFERENCES: [name: string, text: string, expected: 'accepted' | string][] 
 
 describe('reference', () => {
   for (const [name, text, expected] of REFERENCES) {
-    it(`with ${name} is ${expected === 'accepted' ? 'accepted' : `rejected as ${expected}`}`, () => {
+    it(`reference with ${name} is ${expected === 'accepted' ? 'accepted' : `rejected as ${expected}`}`, () => {
       const result = readReference(text)
       expect(result.ok ? 'accepted' : result.refusal.code).to.equal(expected)
       if (result.ok) expect(result.value).to.equal(text)

@@ -6,7 +6,7 @@ import { cleanUp, createRig } from './rig.ts'
 const now = () => 0
 
 /** A fake broker, because a real one cannot be made to send a second frame with an answer. */
-describe('broker connection that receives a frame in one TCP segment with an answer', () => {
+describe('broker connection', () => {
   afterEach(cleanUp)
 
   const handshake = ['protocol', 'start-ok', 'open']
@@ -21,7 +21,7 @@ describe('broker connection that receives a frame in one TCP segment with an ans
     const steps = end === ends['the end of the channel (404)'] ? declaring : [...handshake, ...declaring]
 
     // Promise 20
-    it(`publishes again when the frame is ${what}`, async () => {
+    it(`publishes again when ${what} arrives in one TCP segment with an answer`, async () => {
       for (const after of [...steps, 'confirm.select']) {
         const broker = await createFakeBroker(after, end)
         await createRig([broker.url], { random: now }).publisher().whenReady()
@@ -31,7 +31,7 @@ describe('broker connection that receives a frame in one TCP segment with an ans
     })
 
     // Promise 20
-    it(`consumes again when the frame is ${what}`, async () => {
+    it(`consumes again when ${what} arrives in one TCP segment with an answer`, async () => {
       for (const after of [...steps, 'qos', 'consume']) {
         const broker = await createFakeBroker(after, end)
         createRig([broker.url], { random: now }).consumer(async () => 'ack')
@@ -42,14 +42,14 @@ describe('broker connection that receives a frame in one TCP segment with an ans
     })
   }
 
-  it('confirms the end of the connection when the frame is connection.close', async () => {
+  it('confirms connection.close when it arrives in one TCP segment with an answer', async () => {
     const broker = await createFakeBroker('confirm.select', ends['an internal error (541)'])
     await createRig([broker.url], { random: now }).publisher().whenReady()
     await eventually(() => expect(broker.heardCloseOk).to.equal(true))
   })
 
   // Promise 22
-  it('is blocked when the frame is an alarm', async () => {
+  it('broker connection is blocked when an alarm arrives in one TCP segment with an answer', async () => {
     const broker = await createFakeBroker('open', connectionBlocked('low on memory'))
     const rig = createRig([broker.url])
     await rig.connection.whenReady()

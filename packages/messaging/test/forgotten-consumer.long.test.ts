@@ -179,7 +179,7 @@ describe('consumer that RabbitMQ has forgotten', function () {
   })
 
   // Promise 47
-  it('is detected after its queue is deleted and declared again under load', async () => {
+  it('detects that RabbitMQ has forgotten a consumer after its queue is deleted and declared again under load', async () => {
     const handled = new Set<string | undefined>()
     rig.consumer(
       async ({ messageId }) => {

@@ -7,7 +7,7 @@ import { createTestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 
 describe('README of messaging', () => {
-  it('has an example that publishes a message and consumes it', async () => {
+  it('README of messaging has an example that publishes a message and consumes it', async () => {
     const page = await readFile(new URL('../README.md', import.meta.url), 'utf8')
     const [, example = ''] = /```ts\n([\s\S]*?)```/.exec(page) ?? []
     const vhost = await createTestVhost()

@@ -17,7 +17,7 @@ describe('suspects', () => {
     return { suspects, messages }
   }
 
-  it('are sent once each, and in the order of their keys, in every combination with other messages', () => {
+  it('sends suspects once each, and in the order of their keys, in every combination with other messages', () => {
     for (let combination = 0; combination < GUILTS.length ** 6; combination++) {
       const guilts = Array.from({ length: 6 }, (_, at) => GUILTS[Math.floor(combination / 3 ** at) % 3] as Guilt)
       const { suspects, messages } = suspecting(guilts)
@@ -30,7 +30,7 @@ describe('suspects', () => {
     }
   })
 
-  it('are sent after other messages, the last one first, and after them the messages that closed a channel alone', () => {
+  it('sends suspects after other messages, the last one first, and after them the messages that closed a channel alone', () => {
     const { suspects, messages } = suspecting([
       'cost a channel alone',
       'suspected',
@@ -71,7 +71,7 @@ describe('suspects', () => {
     expect(suspects.blame(all.slice(149), { alone: true, reason: '406' })).to.equal(true)
   })
 
-  it('are forgotten a minute after the last loss, as another relay may have published them', () => {
+  it('forgets suspects a minute after the last loss, as another relay may have published them', () => {
     let now = 0
     const suspects = createSuspects(nullLogger, () => now)
     suspects.blame([message()], { alone: false, reason: '406' })
@@ -83,7 +83,7 @@ describe('suspects', () => {
     expect(suspects.size).to.equal(0)
   })
 
-  it('are remembered up to a maximum number', () => {
+  it('remembers suspects up to a maximum number', () => {
     const suspects = createSuspects(nullLogger)
     for (let round = 0; round < 30; round++)
       suspects.blame(

@@ -14,7 +14,7 @@ describe('topology', () => {
   })
 
   // Promise 22
-  it('is logged as an error and declared again after at least 5 s when RabbitMQ refuses it', async () => {
+  it('logs an error and declares the topology again after at least 5 s when RabbitMQ refuses it', async () => {
     await onChannel(vhost.url, (channel) =>
       ask((done) => channel.assertQueue('payments', { durable: true, arguments: { 'x-queue-type': 'quorum' } }, done)),
     )

@@ -15,7 +15,7 @@ describe('topology', () => {
     await vhost.drop()
   })
 
-  it('is the same for each connection that declares it', async () => {
+  it('declares the same topology on each connection', async () => {
     const [first, second] = [createRig([vhost.url]), createRig([vhost.url])]
     await first.publisher().whenReady()
     await second.publisher().whenReady()

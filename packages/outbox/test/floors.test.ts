@@ -40,7 +40,7 @@ describe('floors', () => {
     )
   })
 
-  it('are forgotten when a message is found below one of them, and kept otherwise', async () => {
+  it('forgets the floors when a message is found below one of them, and keeps them otherwise', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const lost = aMessage({ key: 'a', payload: 'lost' })
@@ -70,7 +70,7 @@ describe('floors', () => {
     expect(floors.view()).to.equal(view)
   })
 
-  it('do not move while a producer that may hold a lower id is still open', async () => {
+  it('moves no floor while a producer that may hold a lower id is still open', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const late = await outbox.db.startTransaction().execute()
@@ -88,7 +88,7 @@ describe('floors', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
-  it('do not move past a message that was left in its lane', async () => {
+  it('moves no floor past a message that was left in its lane', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const append = (payload: unknown) => {
@@ -106,7 +106,7 @@ describe('floors', () => {
     expect(await outbox.backlog()).to.equal(0)
   })
 
-  it('do not move past messages that the size limit kept back', async () => {
+  it('moves no floor past messages that the size limit kept back', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const news = Array.from({ length: 40 }, () => aMessage({ key: 'a', payload: 'x'.repeat(300) }))
@@ -150,7 +150,7 @@ describe('observation of a lane', () => {
     expect(floors.view()[0]?.floor).to.equal(10n)
   })
 
-  it('of another lane sets the fence, and a pass that began earlier moves the floor if its snapshot is younger', () => {
+  it('an observation of another lane sets the fence, and a pass that began earlier moves the floor if its snapshot is younger', () => {
     const floors = createFloors()
     floors.observe(floors.view(), 0, { ...seen, xid: 100n, xmin: 100n, lastRead: 10n })
     const view = floors.view()
@@ -161,7 +161,7 @@ describe('observation of a lane', () => {
     expect(floors.view()[0]).to.deep.equal({ generation: 0, floor: 10n, maxIdRead: 20n })
   })
 
-  it('does not count after the floors were forgotten', () => {
+  it('ignores an observation of a lane after the floors were forgotten', () => {
     const floors = createFloors()
     const view = floors.view()
     floors.forget()

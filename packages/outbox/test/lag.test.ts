@@ -17,13 +17,13 @@ describe('outbox lag', () => {
   const schedule = (delayMs: number) =>
     outbox.db.transaction().execute((tx) => scheduleMessages(tx, messages(3), delayMs))
 
-  it('is 0 while no message waits, even if messages are scheduled for later', async () => {
+  it('outbox lag is 0 while no message waits, even if messages are scheduled for later', async () => {
     expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.equal(0)
     await schedule(60 * MINUTE_MS)
     expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.equal(0)
   })
 
-  it('is the age of the oldest message in any lane', async () => {
+  it('outbox lag is the age of the oldest message in any lane', async () => {
     const news = messages(50)
     await outbox.db.transaction().execute((tx) => appendMessages(tx, news))
     await sql`update outbox_messages set created_at = created_at - interval '5 minutes'
@@ -52,7 +52,7 @@ describe('outbox lag', () => {
     expect(await outboxLagMs(outbox.db, ['thing.happened'])).to.be.within(5 * MINUTE_MS, 60 * MINUTE_MS)
   })
 
-  it('is 0 for topics without messages', async () => {
+  it('outbox lag is 0 for topics without messages', async () => {
     await outbox.db.transaction().execute((tx) => appendMessages(tx, messages(3)))
     await schedule(0)
     await sql`update outbox_scheduled set refused = true`.execute(outbox.db)

@@ -31,7 +31,7 @@ async function typeErrors(dir: string): Promise<string> {
 }
 
 describe('README of the outbox', () => {
-  it('has an example that type-checks, and that prints what its comments say', async () => {
+  it('README of the outbox has an example that type-checks, and that prints what its comments say', async () => {
     const readme = await readFile(join(PACKAGE, 'README.md'), 'utf8')
     const [, example = ''] = /```ts\n([\s\S]*?)```/.exec(readme) ?? []
     const dir = await createUserFolder()

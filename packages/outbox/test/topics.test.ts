@@ -49,7 +49,7 @@ describe('knowledge of refused topics', () => {
     expect(moveMs('a')).to.equal(1_000)
   })
 
-  it('does not report a topic as refused while a message of it had no answer', () => {
+  it('reports no topic as refused while a message of it had no answer', () => {
     expect(pass({ a: [NACKED, UNKNOWN], b: CONFIRMED }).changes).to.deep.equal([])
     expect(pass({ a: UNKNOWN }).changes).to.deep.equal([])
   })

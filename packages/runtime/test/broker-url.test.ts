@@ -21,7 +21,7 @@ describe('address of RabbitMQ', () => {
     ['[::1]:5673', '[::1]:5673'],
     ['a, b:5673', 'a:5672', 'b:5673'],
   ] as const) {
-    it(`is read from MQ_HOST=${JSON.stringify(MQ_HOST)}`, () => {
+    it(`reads the address of RabbitMQ from MQ_HOST=${JSON.stringify(MQ_HOST)}`, () => {
       expect(urls({ MQ_HOST })).to.deep.equal(places.map((place) => `amqp://guest:guest@${place}/`))
     })
   }
@@ -39,7 +39,7 @@ describe('address of RabbitMQ', () => {
     ['amqp://u:p,q:r@h/', 'amqp://u:p%2Cq%3Ar@h/'],
     ['amqp://u:a%25b%2F%3F%23@h/?heartbeat=20', 'amqp://u:a%25b%2F%3F%23@h/?heartbeat=20'],
   ] as const) {
-    it(`is read from RABBITMQ_URL=${JSON.stringify(given)}`, () => {
+    it(`reads the address of RabbitMQ from RABBITMQ_URL=${JSON.stringify(given)}`, () => {
       expect(urls({ RABBITMQ_URL: given })).to.deep.equal(own)
       expect(urls({ RABBITMQ_URL: own.join(',') })).to.deep.equal(own)
     })
@@ -65,7 +65,7 @@ describe('address of RabbitMQ', () => {
     [{ RABBITMQ_URL: 'amqp://h/?heartbeat=none' }, /RABBITMQ_URL: must have a heartbeat/],
     [{ RABBITMQ_URL: 'amqp://h/?frameMax=big' }, /RABBITMQ_URL: must have a whole number as frameMax/],
   ] as const) {
-    it(`is rejected in one line, by name and without its value: ${JSON.stringify(env)}`, () => {
+    it(`rejects an address of RabbitMQ in one line, by name and without its value: ${JSON.stringify(env)}`, () => {
       const message = refusal(env as Record<string, string>)
       expect(message)
         .to.match(reason)
@@ -74,7 +74,7 @@ describe('address of RabbitMQ', () => {
     })
   }
 
-  it('may have any character in the password', () => {
+  it('address of RabbitMQ may have any character in the password', () => {
     const MQ_PASSWORD = `%41@:/#?&=+ ,'"ß日😀\\;!()*[]{}|^~\`<>$`
     const [only = ''] = urls({ MQ_HOST: 'h', MQ_PASSWORD })
     expect(decodeURIComponent(new URL(only).password)).to.equal(MQ_PASSWORD)

@@ -14,7 +14,7 @@ describe('condition in the log', () => {
     at = 1_000
   })
 
-  it('is logged when it begins, once a minute while it lasts, and once when it has ended', () => {
+  it('logs a condition when it begins, once a minute while it lasts, and once when it has ended', () => {
     const rain = create()
     for (; at <= 121_000; at += 1_000) rain.holds({ mm: at / 1_000 })
     rain.ended({ mm: 0 })
@@ -27,7 +27,7 @@ describe('condition in the log', () => {
     ])
   })
 
-  it('is logged at most once a minute when it begins and ends often', () => {
+  it('logs a condition at most once a minute when it begins and ends often', () => {
     const rain = create('error')
     for (; at <= 61_000; at += 2_000) {
       rain.holds()

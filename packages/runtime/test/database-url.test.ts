@@ -25,7 +25,7 @@ describe('address of PostgreSQL', () => {
     ['a, b:5433,::1,[::1]:5434', 'a:5432', 'b:5433', '[::1]:5432', '[::1]:5434'],
     [' my_db.example\n', 'my_db.example:5432'],
   ] as const) {
-    it(`is read from DB_HOST=${JSON.stringify(DB_HOST)}`, () => {
+    it(`reads the address of PostgreSQL from DB_HOST=${JSON.stringify(DB_HOST)}`, () => {
       const urls = places.map((place) => `postgres://postgres:postgres@${place}/payments`)
       expect(url({ DB_HOST })).to.equal(`postgres://postgres:postgres@${places.join(',')}/payments`)
       expect(hostUrls(url({ DB_HOST }))).to.deep.equal(urls)
@@ -51,7 +51,7 @@ describe('address of PostgreSQL', () => {
     ['postgres://u:p@h/db?ssl=false', 'h/db?sslmode=disable'],
     ['postgres://u:p@h/db?target_session_attrs=read-write', 'h/db'],
   ] as const) {
-    it(`is read from DATABASE_URL=${JSON.stringify(given)}`, () => {
+    it(`reads the address of PostgreSQL from DATABASE_URL=${JSON.stringify(given)}`, () => {
       const own = hostUrls(url({ DATABASE_URL: given }))
       expect(own).to.deep.equal(urls.map((rest) => `postgres://u:p@${rest}`))
       // A second reading of the result gives the same.
@@ -90,7 +90,7 @@ describe('address of PostgreSQL', () => {
     [{ DATABASE_URL: 'postgres://h/db?sslrootcert=/missing.pem' }, /DATABASE_URL: .* sslrootcert: ENOENT/],
     [{ DATABASE_URL: 'postgres://h/db?target_session_attrs=standby' }, /DATABASE_URL: must not have a target_/],
   ] as const) {
-    it(`is rejected in one line, by name and without its value: ${JSON.stringify(env)}`, () => {
+    it(`rejects an address of PostgreSQL in one line, by name and without its value: ${JSON.stringify(env)}`, () => {
       const message = refusal(env as Record<string, string>)
       expect(message)
         .to.match(reason)
@@ -99,7 +99,7 @@ describe('address of PostgreSQL', () => {
     })
   }
 
-  it('may have any character in the password', () => {
+  it('address of PostgreSQL may have any character in the password', () => {
     const DB_PASSWORD = `%41@:/#?&=+ ,'"ß日😀\\;!()*[]{}|^~\`<>$`
     const [only] = hostUrls(url({ DB_HOST: 'h', DB_USER: 'me@server', DB_PASSWORD }))
     expect(decodeURIComponent(new URL(only).password)).to.equal(DB_PASSWORD)

@@ -19,16 +19,16 @@ describe('.env file', () => {
     return { ...readEnvFile(file) }
   }
 
-  it('may be missing', () => {
+  it('.env file may be missing', () => {
     expect({ ...readEnvFile(join(dir, 'missing')) }).to.deep.equal({})
   })
 
   // Promise 64
-  it('may begin with a byte order mark', () => {
+  it('.env file may begin with a byte order mark', () => {
     expect(read('\ufeffDB_PORT=5433\nPORT=1\n')).to.deep.equal({ DB_PORT: '5433', PORT: '1' })
   })
 
-  it('may have Windows line ends, comments, export, blanks, and quotes over several lines', () => {
+  it('.env file may have Windows line ends, comments, export, blanks, and quotes over several lines', () => {
     const text = `# it's "mine"\r\nexport A=1\r\n  B = 'x # y' # z\r\n\r\nC=\r\nD="two\r\nlines" # of it\r\nE=it's\r\nF="open\r\nG=b#c`
     expect(read(text)).to.deep.equal({ A: '1', B: 'x # y', C: '', D: 'two\nlines', E: "it's", F: '"open', G: 'b' })
   })
@@ -46,7 +46,7 @@ describe('.env file', () => {
     ['line ends of one CR', 'A=1\rB=hunter2', /line 1 is not NAME=value$/],
   ] as const) {
     // Promise 64
-    it(`is rejected by name for ${what}`, () => {
+    it(`rejects an .env file by name for ${what}`, () => {
       expect(() => read(content))
         .to.throw(ConfigError, reason)
         .with.property('message')
@@ -54,7 +54,7 @@ describe('.env file', () => {
     })
   }
 
-  it('is read by a process outside production, and set variables win', async () => {
+  it('a process outside production reads the .env file, and set variables win', async () => {
     writeFileSync(join(dir, '.env'), '\ufeffPORT=1\nDB_PORT=2\nMQ_PORT=3\n')
     const runtime = join(import.meta.dirname, '../src/index.ts')
     const program = `
@@ -69,7 +69,7 @@ describe('.env file', () => {
     expect(await read({ APP_ENV: 'production', DB_PORT: '5' })).to.deep.equal([null, '5', null])
   })
 
-  it('is rejected by name if it cannot be read', () => {
+  it('rejects an .env file by name if it cannot be read', () => {
     expect(() => readEnvFile(dir)).to.throw(ConfigError, /cannot be read: EISDIR/)
   })
 })

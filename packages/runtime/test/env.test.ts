@@ -39,7 +39,7 @@ describe('settings', () => {
     expect(load(join(import.meta.dirname, '../../../deploy/extra-ca.pem'))).to.include({ status: 0, stderr: '' })
   })
 
-  it('have defaults that reach a local PostgreSQL and RabbitMQ', () => {
+  it('settings have defaults that reach a local PostgreSQL and RabbitMQ', () => {
     const settings = parseEnv(schema, {})
     expect(databaseUrl(settings)).to.equal('postgres://postgres:postgres@localhost:5432/payments')
     expect(brokerUrls(settings)).to.deep.equal(['amqp://guest:guest@localhost:5672/'])
@@ -59,7 +59,7 @@ describe('settings', () => {
     }
   })
 
-  it('are frozen', () => {
+  it('freezes the settings', () => {
     expect(parseEnv(schema, {})).to.be.frozen
   })
 
@@ -88,7 +88,7 @@ describe('settings', () => {
     expect(settings).to.include({ DB_PASSWORD: ' secret ', PORT: 80 })
   })
 
-  it('are rejected by name if a value is not UTF-8, for which Node has U+FFFD', () => {
+  it('rejects settings by name if a value is not UTF-8, for which Node has U+FFFD', () => {
     expect(refused({ DB_PASSWORD: 'hunter2\ufffd', MQ_USER: '\ufffd' })).to.equal(
       'These settings are not usable:\n  DB_PASSWORD: must be a text in UTF-8\n  MQ_USER: must be a text in UTF-8',
     )
@@ -98,7 +98,7 @@ describe('settings', () => {
     expect(parseEnv(schema, { PORT: '', DATABASE_URL: '' }).PORT).to.equal(8080)
   })
 
-  it('are rejected with one message that names every invalid one and shows no value', () => {
+  it('rejects settings with one message that names every invalid one and shows no value', () => {
     const message = refused({
       PORT: 'http',
       DATABASE_URL: 'mysql://u:hunter2@h/d',

@@ -93,13 +93,13 @@ describe('log that cannot be written', () => {
     expect(await program.stop()).to.equal(0)
   })
 
-  it('has one listener for its errors with any number of loggers, so that Node warns of no leak', () => {
+  it('log output has one listener for its errors with any number of loggers, so that Node warns of no leak', () => {
     const stream = new PassThrough()
     for (let logger = 0; logger < 20; logger++) createLogOutput(stream, { onBroken() {}, onRecovered() {} })
     expect(stream.listenerCount('error')).to.equal(1)
   })
 
-  it('is written again when there is room, with the number of lost lines', async () => {
+  it('writes the log again when there is room, with the number of lost lines', async () => {
     // A file that cannot grow beyond 8 kB acts as a full disk.
     const program = await start('ulimit -f 8; NODE >> log')
     const file = join(dir, 'log')

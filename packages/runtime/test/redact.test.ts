@@ -54,7 +54,7 @@ describe('redact', () => {
 })
 
 describe('redactedErrorMessage', () => {
-  it('is not empty for Node’s error of several addresses', () => {
+  it('redactedErrorMessage is not empty for Node’s error of several addresses', () => {
     const error = new AggregateError([
       new Error('connect ECONNREFUSED ::1:5432'),
       new Error('connect ECONNREFUSED 127.0.0.1:5432'),
@@ -62,7 +62,7 @@ describe('redactedErrorMessage', () => {
     expect(redactedErrorMessage(error)).to.equal('connect ECONNREFUSED ::1:5432; connect ECONNREFUSED 127.0.0.1:5432')
   })
 
-  it('is not empty for any thrown value', () => {
+  it('redactedErrorMessage is not empty for any thrown value', () => {
     expect(redactedErrorMessage('text')).to.equal('text')
     expect(redactedErrorMessage(undefined)).to.equal('undefined')
     expect(redactedErrorMessage(new TypeError())).to.equal('TypeError')

@@ -60,7 +60,7 @@ describe('address of PostgreSQL', () => {
 
   for (const [form, settings] of Object.entries({ ...forms, ...(hasIpv6 ? ipv6Forms : {}) })) {
     // Promise 64
-    it(`is accepted as ${form}, with any characters in user, password and database name`, async () => {
+    it(`accepts the address of PostgreSQL as ${form}, with any characters in user, password and database name`, async () => {
       const { stdout } = await promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts')], {
         env: { APP_ENV: 'production', ...settings(postgres.port, dir) },
       })
@@ -79,7 +79,7 @@ describe('service with an invalid address', () => {
     ['worker', { PROVIDER: '' }, /^ {2}PROVIDER: must be http or simulated, and has no default/],
   ] as const) {
     // Promise 64
-    it(`does not start as ${role}, and names ${Object.keys(env)} in one line without a stack trace`, async () => {
+    it(`${role} does not start with an invalid address, and names ${Object.keys(env)} in one line without a stack trace`, async () => {
       const service = startService(role, env)
       expect(await service.exited).to.equal(1)
       expect(service.output).to.have.length(2)

@@ -15,12 +15,12 @@ interface Waiting {
   settled: number
 }
 
-describe('payments whose queue is full while outcomes are confirmed', () => {
+describe('pipeline with a full queue', () => {
   let pipeline: Pipeline
   afterEach(() => pipeline.stop())
 
   // Promise 13
-  it('are not redriven while their own messages are in the outbox, and all settle', async () => {
+  it('redrives no payment while its queue is full and its message is in the outbox, and settles all afterwards', async () => {
     const vhost = await createTestVhost()
     await vhost.management.request('PUT', `/policies/${vhost.name}/short`, {
       pattern: '^payments$',

@@ -11,13 +11,13 @@ describe('docs/guarantees.md', () => {
   const page = readFileSync(PAGE, 'utf8')
   const tests = promiseTests()
 
-  it('has a test for each promise, and a promise for each test', () => {
+  it('docs/guarantees.md has a test for each promise, and a promise for each test', () => {
     const promises = new Set([...page.matchAll(/^\| (\d+) *\|/gm)].map(([, number]) => Number(number)))
     expect(promises.size).to.be.at.least(65)
     expect(new Set(tests.flatMap((test) => test.promises))).to.deep.equal(promises)
   })
 
-  it('is held by each test above which a comment names a promise', () => {
+  it('finds each test above which a comment names a promise of docs/guarantees.md', () => {
     const comments = tests.map(({ file }) => file)
     for (const file of new Set(comments)) {
       const written = readFileSync(join(REPOSITORY, file), 'utf8').match(/\/\/ Promises? \d/g) ?? []

@@ -9,7 +9,7 @@ import { expectAllSettledOnce, expectEachSettledOnce, PAYMENTS, postAll } from '
 const SIZES = { api: 2, relay: 2, worker: 3 }
 const SETTINGS = { PROVIDER_DEADLINE_MS: '1000' }
 
-describe('pipeline recovers by itself, and settles all payments, each once,', () => {
+describe('pipeline under an outage', () => {
   const cleanUps: (() => Promise<unknown>)[] = []
   afterEach(async () => {
     for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp()
@@ -36,7 +36,7 @@ describe('pipeline recovers by itself, and settles all payments, each once,', ()
   }
 
   // Promises 1, 20
-  it('when PostgreSQL crashes under load and is started again', async () => {
+  it('pipeline recovers and settles each payment once when PostgreSQL crashes under load and is started again', async () => {
     const server = await startPrivatePostgres()
     cleanUps.push(() => server.stop())
     const database = { url: server.url, drop: async () => {} }
@@ -50,7 +50,7 @@ describe('pipeline recovers by itself, and settles all payments, each once,', ()
   }).timeout(240_000)
 
   // Promises 1, 20
-  it('when RabbitMQ is killed under load and started again', async () => {
+  it('pipeline recovers and settles each payment once when RabbitMQ is killed under load and started again', async () => {
     const broker = await startPrivateRabbitmq()
     const pipeline = await startPipeline(SIZES, SETTINGS, broker)
     cleanUps.push(() => pipeline.stop())
@@ -62,7 +62,7 @@ describe('pipeline recovers by itself, and settles all payments, each once,', ()
   }).timeout(300_000)
 
   // Promises 1, 13
-  it('when RabbitMQ is killed and its disk wiped, with 100 confirmed messages', async () => {
+  it('pipeline recovers and settles each payment once when RabbitMQ is killed and its disk wiped, with 100 confirmed messages', async () => {
     const broker = await startPrivateRabbitmq()
     const fast = { REDRIVE_AFTER_MS: '1500', RECONCILE_INTERVAL_MS: '200', WORKER_PREFETCH: '5' }
     const pipeline = await startPipeline({ api: 1, relay: 1, worker: 2 }, { ...SETTINGS, ...fast }, broker)

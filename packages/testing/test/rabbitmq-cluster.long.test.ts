@@ -67,7 +67,7 @@ describe('RabbitMQ cluster of three nodes', function () {
     expect(await payloads(next)).to.deep.equal(['kept'])
   })
 
-  it('is new and empty after all nodes have lost their data', async () => {
+  it('RabbitMQ cluster is new and empty after all nodes have lost their data', async () => {
     await Promise.all(cluster.nodes.map((node) => node.kill()))
     await Promise.all(cluster.nodes.map((node) => node.wipe()))
     await cluster.start()

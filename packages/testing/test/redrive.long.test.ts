@@ -5,7 +5,7 @@ import { type Pipeline, startPipeline } from '../src/pipeline.ts'
 const PAYMENTS = 300
 const FAST = { REDRIVE_AFTER_MS: '1500', RECONCILE_INTERVAL_MS: '200' }
 
-describe('lost message', () => {
+describe('redrive', () => {
   let pipeline: Pipeline
   afterEach(() => pipeline.stop())
 
@@ -32,7 +32,7 @@ describe('lost message', () => {
       .reduce((sum, line) => sum + Number(line.redriven), 0)
 
   // Promise 13
-  it('is published again for each payment when the whole queue is lost', async () => {
+  it('publishes the message of each payment again when the whole queue is lost', async () => {
     pipeline = await startPipeline({ api: 1, relay: 1, worker: 0 }, FAST)
     await Promise.all(Array.from({ length: 50 }, (_, number) => pipeline.post(`ref-${number}`)))
     await published()
@@ -43,7 +43,7 @@ describe('lost message', () => {
   }).timeout(180_000)
 
   // Promise 13
-  it('is published again under load, and every payment settles once', async () => {
+  it('publishes lost messages again under load, and settles every payment once', async () => {
     pipeline = await startPipeline({ api: 1, relay: 2, worker: 2 }, { ...FAST, WORKER_PREFETCH: '5' })
     let next = 0
     const postUntil = (count: number) => {
@@ -68,7 +68,7 @@ describe('lost message', () => {
   }).timeout(180_000)
 
   // Promise 14
-  it('causes no dead letter when it exceeded the delivery limit: its payment is redriven immediately', async () => {
+  it('redrives the payment of a message that exceeded the delivery limit immediately, without a dead letter', async () => {
     pipeline = await startPipeline({ api: 1, relay: 1, worker: 0 }, { RECONCILE_INTERVAL_MS: '200' })
     await pipeline.start('worker').then((worker) => worker.stop()) // Declares the queues.
     await pipeline.post('limit-exceeded')

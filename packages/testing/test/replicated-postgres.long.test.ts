@@ -116,7 +116,7 @@ describe('replicated PostgreSQL', () => {
     await expectAllKept(writer.answered)
   }).timeout(180_000)
 
-  it('has replicated all visible commits to its standby when its primary is lost', async () => {
+  it('standby has all visible commits of its primary when the primary is lost', async () => {
     await start()
     const [sender] = await query('select pid from pg_stat_replication')
     process.kill(sender?.pid as number, 'SIGSTOP')

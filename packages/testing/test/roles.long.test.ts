@@ -131,7 +131,7 @@ describe('database role with the grants of docs/operations.md', function () {
   })
 
   // Promise 65
-  it('may not change events, delete payments, create tables or run programs', async () => {
+  it('database role may not change events, delete payments, create tables or run programs', async () => {
     for (const statement of [
       "update payment_events set actor = 'another'",
       'delete from payment_events',

@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { REPOSITORY } from '../src/index.ts'
 
 describe('package.json', () => {
-  it('has no script that npm skips with ignore-scripts', async () => {
+  it('package.json has no script that npm skips with ignore-scripts', async () => {
     const { scripts } = JSON.parse(await readFile(join(REPOSITORY, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>
     }

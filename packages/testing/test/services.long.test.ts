@@ -111,7 +111,7 @@ describe('service', () => {
       expect(JSON.stringify(service.logs)).to.not.include('hunter2')
     })
 
-    it(`does not start as ${role} on an older schema`, async () => {
+    it(`${role} does not start on an older schema`, async () => {
       const service = startService(role, {
         DATABASE_URL: new URL('/postgres', database.url).href,
         RABBITMQ_URL: vhost.url,

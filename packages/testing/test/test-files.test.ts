@@ -56,7 +56,7 @@ function startsService(text: string, known: ReadonlySet<string>): boolean {
 }
 
 describe('test files', () => {
-  it('are named *.long.test.ts if they start services as processes', () => {
+  it('test files are named *.long.test.ts if they start services as processes', () => {
     expect([...starters('services/relay')]).to.include.members(['startService', 'startPipeline', 'createRelayRig'])
     const misnamed = [...Map.groupBy(tests, packageOf)].flatMap(([name, own]) => {
       const known = starters(name)
@@ -65,7 +65,7 @@ describe('test files', () => {
     expect(misnamed).to.deep.equal([])
   })
 
-  it('have a script in their package that runs them, and no script without files', () => {
+  it('test files have a script in their package that runs them, and no script has no files', () => {
     for (const [name, own] of Map.groupBy(tests, packageOf)) {
       const { scripts } = JSON.parse(read(`${name}/package.json`)) as { scripts: Record<string, string> }
       expect('test' in scripts, `${name}: test`).to.equal(own.some((file) => !isLong(file)))

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { apiConfig, apiEnv } from '../src/config.ts'
 
 describe('api settings', () => {
-  it('have defaults for a developer’s machine', () => {
+  it('api settings have defaults for a developer’s machine', () => {
     expect(apiConfig({})).to.deep.equal({
       databaseUrl: 'postgres://postgres:postgres@localhost:5432/payments',
       logLevel: 'info',
@@ -20,7 +20,7 @@ describe('api settings', () => {
     expect(await documentedSettings('api')).to.deep.equal(Object.fromEntries(own))
   })
 
-  it('are rejected together, by name and without their values', () => {
+  it('rejects all invalid api settings together, by name and without their values', () => {
     const env = { PORT: '80a', LOG_LEVEL: 'loud', DATABASE_URL: 'mysql://root:secret@localhost' }
     expect(() => apiConfig(env)).to.throw(/LOG_LEVEL/)
     expect(() => apiConfig(env)).to.throw(/DATABASE_URL/)

@@ -233,7 +233,7 @@ describe('the default limit of connections', () => {
 Max processes             9                    9                    processes 
 Max open files            ${files.padEnd(21)}${files.padEnd(21)}files     `
 
-  it('is 4,096, and lower if the process may open fewer files', () => {
+  it('limits connections to 4,096 by default, and to fewer if the process may open fewer files', () => {
     expect(defaultConnectionsMax(limits('1048576'))).to.equal(4_096)
     expect(defaultConnectionsMax(limits('unlimited'))).to.equal(4_096)
     expect(defaultConnectionsMax('')).to.equal(4_096)

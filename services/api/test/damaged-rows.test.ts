@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { bodyWith, expectProblem, newReference, post } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
 
-describe('api: a payment whose row is on a damaged page', function () {
+describe('api: damaged page', function () {
   this.timeout(180_000)
   let server: PrivatePostgres
   let api: ApiUnderTest
@@ -26,7 +26,7 @@ describe('api: a payment whose row is on a damaged page', function () {
   after(() => api.stop())
 
   // Promise 45
-  it('is answered with 500, and PostgreSQL’s error is logged', async () => {
+  it('answers 500 for a payment whose row is on a damaged page, and logs PostgreSQL’s error', async () => {
     api.logs.length = 0
     const response = await api.agent.get(`/payments/${damaged.id}`)
     expectProblem(response, 500, 'internal')
@@ -38,7 +38,7 @@ describe('api: a payment whose row is on a damaged page', function () {
   })
 
   // Promise 45
-  it('fails no other payment in the transaction of a POST with its reference', async () => {
+  it('fails no other payment in the transaction of a POST with the reference of a payment on a damaged page', async () => {
     const references = Array.from({ length: 20 }, newReference)
     references[7] = damaged.reference
     const responses = await Promise.all(references.map((reference) => post(api, bodyWith({ reference }))))

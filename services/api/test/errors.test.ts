@@ -76,14 +76,14 @@ describe('api', () => {
 
   describe('api: Request-Id of an answer', () => {
     for (const given of ['x', 'order-7_a.B', 'a'.repeat(128)]) {
-      it(`is the client’s ${given.slice(0, 20)}`, async () => {
+      it(`answers with the client’s Request-Id ${given.slice(0, 20)}`, async () => {
         const response = await api.agent.get('/nowhere').set('Request-Id', given)
         expect(response.headers['request-id']).to.equal(given)
         expect(response.body.request_id).to.equal(given)
       })
     }
     for (const given of ['', 'a b', 'a,b', 'a"b', 'é', '{}', 'a'.repeat(129)]) {
-      it(`is a new one instead of the malformed ${JSON.stringify(given).slice(0, 20)}`, async () => {
+      it(`answers with a new Request-Id instead of the malformed ${JSON.stringify(given).slice(0, 20)}`, async () => {
         const response = await api.agent.get('/health').set('Request-Id', given)
         expect(response.headers['request-id']).to.match(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}$/)
       })

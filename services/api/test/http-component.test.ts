@@ -106,7 +106,7 @@ describe('HTTP server', () => {
     expect(refused).to.equal('ECONNREFUSED')
   })
 
-  it('does not wait on stop for a client that has not sent its whole request', async () => {
+  it('stops without waiting for a client that has not sent its whole request', async () => {
     const sockets = ['', 'GET /health HTTP/1.1\r\nHost'].map((bytes) => {
       const socket = openSocket(api.http.url)
       socket.write(bytes)

@@ -42,7 +42,7 @@ describe('api: JSON body', () => {
     api.agent.post('/payments').set('Content-Type', contentType).send(body)
 
   for (const [name, body] of MALFORMED) {
-    it(`is rejected with 400, and nothing is stored, if it is ${name}`, async () => {
+    it(`rejects ${name} as a JSON body with 400, and stores nothing`, async () => {
       expect(pointers(await post(api, body)))
         .to.be.an('array')
         .that.has.length(1)
@@ -50,13 +50,13 @@ describe('api: JSON body', () => {
     })
   }
 
-  it('is rejected if a member occurs twice, also with one of the names escaped', async () => {
+  it('rejects a JSON body in which a member occurs twice, also with one of the names escaped', async () => {
     const twice = '{"amount":1,"amount":2,"currency":"USD","reference":"\\"amount\\":","reference" : "r"}'
     expect(pointers(await post(api, twice))).to.deep.equal(['#/amount', '#/reference'])
     expect(pointers(await post(api, '{"amount":1,"\\u0061mount":2}'))).to.deep.equal(['#/amount'])
   })
 
-  it('may have the same name at different depths, and names inside strings', async () => {
+  it('counts the same name at another depth of a JSON body, or inside a string, as no duplicate', async () => {
     const nested = '{"amount":{"amount":1,"x":[{"amount":2}]},"currency":"USD","reference":"\\"amount\\": \\\\"}'
     expect(pointers(await post(api, nested))).to.deep.equal(['#/amount'])
   })
@@ -66,12 +66,12 @@ describe('api: JSON body', () => {
     'Application/JSON; Charset="UTF-8"',
     'application/json;charset=utf-8',
   ]) {
-    it(`is accepted with the content type ${contentType}`, async () => {
+    it(`accepts a JSON body with the content type ${contentType}`, async () => {
       expect((await send(contentType, bodyWith())).status).to.equal(201)
     })
   }
 
-  it('may begin with a byte order mark', async () => {
+  it('accepts a JSON body that begins with a byte order mark', async () => {
     expect((await post(api, `\ufeff${bodyWith()}`)).status).to.equal(201)
   })
 
@@ -84,23 +84,23 @@ describe('api: JSON body', () => {
     ],
     ...['application/json; charset=utf-16', 'application/json; charset=latin1', 'json', 'application/jsonp', '*/*'],
   ]) {
-    it(`is rejected with 415 with the content type ${contentType}`, async () => {
+    it(`rejects a JSON body with the content type ${contentType} with 415`, async () => {
       const before = await stored(api)
       expectProblem(await send(contentType, bodyWith()), 415, 'unsupported-media-type')
       expect(await stored(api)).to.deep.equal(before)
     })
   }
 
-  it('is rejected with 415 with a content type of thousands of characters', async () => {
+  it('rejects a JSON body with 415 if its content type has thousands of characters', async () => {
     const long = `application/json;${' '.repeat(14_000)}charset=utf-8`
     expectProblem(await send(long, bodyWith()), 415, 'unsupported-media-type')
   })
 
-  it('is rejected with 415 without a content type', async () => {
+  it('rejects a JSON body without a content type with 415', async () => {
     expectProblem(await api.agent.post('/payments').unset('Content-Type'), 415, 'unsupported-media-type')
   })
 
-  it('is rejected with 415 if it is compressed, and never decompressed', async () => {
+  it('rejects a compressed JSON body with 415, and never decompresses it', async () => {
     const bomb = gzipSync(Buffer.alloc(10_000_000, ' '))
     const response = await api.agent
       .post('/payments')
@@ -110,12 +110,12 @@ describe('api: JSON body', () => {
     expect(response.headers['accept-encoding']).to.equal('identity')
   })
 
-  it('is accepted with exactly 16 kB', async () => {
+  it('accepts a JSON body of exactly 16 kB', async () => {
     expect((await post(api, bodyWith().padEnd(16_384))).status).to.equal(201)
   })
 
   for (const sizeBytes of [16_385, 1_000_000]) {
-    it(`of ${sizeBytes} bytes is rejected with 413, with and without a Content-Length`, async () => {
+    it(`rejects a JSON body of ${sizeBytes} bytes with 413, with and without a Content-Length`, async () => {
       const before = await stored(api)
       expectProblem(await post(api, bodyWith().padEnd(sizeBytes)), 413, 'payload-too-large')
       const chunked = await fetch(`${api.http.url}/payments`, {

@@ -70,14 +70,14 @@ describe('api: memory', () => {
   }
 
   // Promise 28
-  it('is bounded when clients pipeline requests and read no answers', async () => {
+  it('api uses bounded memory when clients pipeline requests and read no answers', async () => {
     await flood(Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2_300)))
     await allCut()
     await expectLittleGrowth()
   })
 
   // Promise 28
-  it('is bounded when bodies arrive byte by byte and never end', async () => {
+  it('api uses bounded memory when bodies arrive byte by byte and never end', async () => {
     const head =
       'POST /payments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
     await flood(Buffer.from(head + '1\r\nx\r\n'.repeat(16_000)))

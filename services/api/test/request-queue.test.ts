@@ -101,7 +101,7 @@ describe('request queue', () => {
     expect(begun).not.to.include('late')
   })
 
-  it('does not start a waiting attempt after the deadline of its request', async () => {
+  it('starts no waiting attempt after the deadline of its request', async () => {
     const queue = create({ deadlineMs: 20 })
     const late = ['a', 'b', 'c'].map((name) => reasonOf(queue.run(client(), work(name))))
     for (const reason of await Promise.all(late)) expect(reason).to.have.property('code', 'deadline_passed')
@@ -120,7 +120,7 @@ describe('request queue: work for PostgreSQL', () => {
     return createRequestQueue({ ...limits, random: () => 0, logger }).run(client(), work)
   }
 
-  it('is tried again after a transient error', async () => {
+  it('tries work for PostgreSQL again after a transient error', async () => {
     const failures = [failure('40001'), failure('ECONNREFUSED')]
     const work = async () => {
       const next = failures.shift()
@@ -135,7 +135,7 @@ describe('request queue: work for PostgreSQL', () => {
     ['42P01', 1],
     ['23505', 1],
   ] as const) {
-    it(`that always fails with ${code} is tried ${expected === 1 ? 'once' : `${expected} times`}`, async () => {
+    it(`tries work that always fails with ${code} ${expected === 1 ? 'once' : `${expected} times`}`, async () => {
       let attempts = 0
       const work = async () => {
         attempts += 1
@@ -146,7 +146,7 @@ describe('request queue: work for PostgreSQL', () => {
     })
   }
 
-  it('is not started again by a process that was frozen until the deadline', async () => {
+  it('starts no work again in a process that was frozen until the deadline', async () => {
     let attempts = 0
     const work = async () => {
       attempts += 1

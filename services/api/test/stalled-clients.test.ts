@@ -6,7 +6,7 @@ import { type HttpComponent, httpComponent } from '../src/http-component.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
 
-describe('HTTP server: client that does not read its answers', () => {
+describe('HTTP server', () => {
   let http: HttpComponent
   let client: Socket
   afterEach(async () => {
@@ -21,7 +21,7 @@ describe('HTTP server: client that does not read its answers', () => {
   }
 
   // Promise 28
-  it('is disconnected when no more bytes move', async () => {
+  it('disconnects a client that does not read its answers when no more bytes move', async () => {
     let ended: boolean | undefined
     const answer: RequestListener = (_req, res) => {
       res.once('close', () => {
@@ -35,7 +35,7 @@ describe('HTTP server: client that does not read its answers', () => {
   })
 
   // Promise 28
-  it('is disconnected when it goes on sending requests', async () => {
+  it('disconnects a client that does not read its answers when it goes on sending requests', async () => {
     let [begun, cut] = [0, false]
     await serve((req) => {
       begun += 1

@@ -7,7 +7,7 @@ import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 const DELAY_MS_MAX = 30_000
 const BURIED = 'message not publishable, now a dead letter'
 
-describe('message for which RabbitMQ closes the relay’s channel', () => {
+describe('relay with a message that closes its channel', () => {
   let rig: RelayRig
   beforeEach(async () => {
     rig = await createRelayRig()
@@ -29,7 +29,7 @@ describe('message for which RabbitMQ closes the relay’s channel', () => {
 
   for (const relays of [1, 2]) {
     // Promises 9, 33
-    it(`becomes one dead letter with RabbitMQ’s reason, and delays payments by seconds, with ${relays} relays`, async () => {
+    it(`makes a message that closes the channel one dead letter with RabbitMQ’s reason, and delays payments by seconds, with ${relays} relays`, async () => {
       const running = Array.from({ length: relays }, () => rig.start())
       await rig.append(news(1))
       await drained()
@@ -58,7 +58,7 @@ describe('message for which RabbitMQ closes the relay’s channel', () => {
   }
 
   // Promise 33
-  it('stays in the outbox while it is alone there, and becomes a dead letter when another message is confirmed', async () => {
+  it('keeps a message that closes the channel while it is alone in the outbox, and buries it when another message is confirmed', async () => {
     const relay = rig.start()
     const bad = culprit()
     await rig.append([bad])
@@ -79,7 +79,7 @@ describe('message for which RabbitMQ closes the relay’s channel', () => {
     logs.filter(({ message }) => message === 'lost a RabbitMQ channel').length
 
   // Promise 33
-  it('is the only dead letter among others of its kind and of its key, whose order is kept', async () => {
+  it('buries only the messages that close the channel, among others of their kind and key, whose order is kept', async () => {
     const heads = Array.from({ length: 20 }, (_, index) => culprit({ key: `key ${index}` }))
     const behind = news(500)
     const twice = [
@@ -110,7 +110,7 @@ describe('message for which RabbitMQ closes the relay’s channel', () => {
     }
   }).timeout(180_000)
 
-  it('is scheduled again while a dead letter of its key and topic is unresolved, and later messages are published', async () => {
+  it('reschedules a message that closes the channel while a dead letter of its key and topic is unresolved, and publishes later messages', async () => {
     const [first, second] = [culprit({ key: 'k' }), culprit({ key: 'k' })]
     const behind = news(20, { key: 'k' })
     await rig.append([first, second, ...behind, ...news(5)])

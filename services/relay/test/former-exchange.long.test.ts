@@ -36,7 +36,7 @@ describe('relay whose queue is not `payments`', function () {
     expect(count(relay.logs)).to.equal(1)
   })
 
-  it('does not warn when there is none, or when MQ_EXCHANGE is set', async () => {
+  it('logs no warning when no exchange `payments` exists, or when MQ_EXCHANGE is set', async () => {
     const first = rig.start({ MQ_QUEUE: 'orders' })
     await first.logged('ready', PATIENTLY)
     expect(await first.stop()).to.equal(0)

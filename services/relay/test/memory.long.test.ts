@@ -35,7 +35,7 @@ describe('memory of a relay', () => {
   }
 
   // Promise 12
-  it('does not grow with the number of messages in the backlog', async () => {
+  it('memory of a relay does not grow with the number of messages in the backlog', async () => {
     const fill = () =>
       sql`insert into outbox_messages (lane, message_id, key, topic, payload, mandatory)
       select n % 32, gen_random_uuid(), n::text, 'payment.succeeded', jsonb_build_object('n', n), false
@@ -44,7 +44,7 @@ describe('memory of a relay', () => {
   }).timeout(300_000)
 
   // Promise 12
-  it('does not grow with the size of messages in the backlog', async () => {
+  it('memory of a relay does not grow with the size of messages in the backlog', async () => {
     const payload = randomBytes(675_000).toString('base64')
     const fill = async () => {
       for (let at = 0; at < 200; at += 20)

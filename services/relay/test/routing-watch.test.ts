@@ -82,7 +82,7 @@ describe('routing watch of a relay', () => {
     return counted
   }
 
-  it('does not log that a worker consumes the queue when only its messages are gone', async () => {
+  it('routing watch does not log that a worker consumes the queue when only its messages are gone', async () => {
     const connection = await connectCounted()
     const looked = async () => {
       const before = connection.looks

@@ -127,7 +127,7 @@ describe('scan window of a relay', () => {
     })
   })
 
-  it('does not widen when an earlier, wider pass ends late', () => {
+  it('scan window does not widen when an earlier, wider pass ends late', () => {
     const wide = nextPass(FIRST_WINDOW, 0) as PassWindow
     expect(afterFailure({ ...FIRST_WINDOW, startLane: 3, laneCount: 2 }, wide, 0)).to.deep.include({
       startLane: 0,

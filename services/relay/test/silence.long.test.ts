@@ -53,7 +53,7 @@ describe('relay process that cannot publish', function () {
   })
 
   // Promise 60
-  it('is not ready before RabbitMQ accepts its declarations, and logs which one is refused', async () => {
+  it('relay is not ready before RabbitMQ accepts its declarations, and logs which one is refused', async () => {
     const { name, management } = rig.vhost
     const other = { durable: true, arguments: { 'x-queue-type': 'quorum' } }
     await management.request('PUT', `/queues/${name}/payments`, other)

@@ -29,7 +29,7 @@ import { news, PATIENTLY } from './relay-rig.ts'
 const REFUSED_MAX_MS = 500
 const PAYMENTS = workQueue({ queue: 'payments', topics: ['payment.created', 'payment.retry'] })
 
-describe('a topic that was added as docs/extending.md says', () => {
+describe('relay with a topic that was added as docs/extending.md says', () => {
   let recipe: Recipe
   let database: TestDatabase
   let vhost: TestVhost
@@ -162,7 +162,7 @@ describe('a topic that was added as docs/extending.md says', () => {
 
   for (const relays of [1, 2]) {
     // Promise 35
-    it(`delays no payment while its queue is full: 154 behind 6,000 refused receipts, ${relays} relays`, async () => {
+    it(`delays no payment while the queue of an added topic is full: 154 behind 6,000 refused receipts, ${relays} relays`, async () => {
       await consume(PAYMENTS)
       const payments = news(154)
       await append(receipts(6_000))
@@ -178,7 +178,7 @@ describe('a topic that was added as docs/extending.md says', () => {
   }
 
   // Promise 35
-  it('delays no payment that comes when nothing but refused receipts was tried for a while', async () => {
+  it('delays no payment that comes when nothing but refused receipts of an added topic was tried for a while', async () => {
     await consume(PAYMENTS)
     const all = receipts(6_000)
     await append(all)
@@ -195,7 +195,7 @@ describe('a topic that was added as docs/extending.md says', () => {
   }).timeout(180_000)
 
   // Promise 35
-  it('is published, all of it, soon after its queue has room, and was tried seldom until then', async () => {
+  it('publishes all messages of an added topic soon after its queue has room, and tries them seldom until then', async () => {
     await consume(PAYMENTS)
     const all = receipts(2_000)
     await append(all)

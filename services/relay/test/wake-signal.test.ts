@@ -35,7 +35,7 @@ describe('wake signal', () => {
     await second
   })
 
-  it('is not used up by a wait that has ended', async () => {
+  it('wake signal is not used up by a wait that has ended', async () => {
     const wake = createWakeSignal()
     await wake.wait({ atMostMs: 1, signal })
     await wake.wait({ atMostMs: LONG_MS, signal: AbortSignal.timeout(1) })

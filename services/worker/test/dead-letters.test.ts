@@ -34,14 +34,14 @@ describe('dead letter of an unreadable delivery', () => {
     expect(payload).to.deep.equal({ body: `x${'ö'.repeat(8_191)}`, encoding: 'utf8', bytes: 20_001 })
   })
 
-  it('has the same key for the same message, and another key for each other message', () => {
+  it('gives a dead letter the same key for the same message, and another key for each other message', () => {
     expect(letterOf('a', 'm-1').key).to.match(/^m-1 [0-9a-f]{16}$/)
     expect(letterOf('a', 'm-1').key).to.equal(letterOf('a', 'm-1').key)
     expect(letterOf('a', 'm-1').key).to.not.equal(letterOf('a', 'm-2').key)
     expect(letterOf('a', 'm-1').key).to.not.equal(letterOf('b', 'm-1').key)
   })
 
-  it('has the same key for the same body if the message has no id', () => {
+  it('gives a dead letter the same key for the same body if the message has no id', () => {
     expect(letterOf('a').key).to.match(/^[0-9a-f]{64}$/)
     expect(letterOf('a').key).to.equal(letterOf('a').key)
     expect(letterOf('a').key).to.not.equal(letterOf('b').key)
@@ -49,7 +49,7 @@ describe('dead letter of an unreadable delivery', () => {
     expect(letterOf('a', '').key).to.equal(letterOf('a').key)
   })
 
-  it('has different keys for two bodies with the same kept beginning, and holds their sizes', () => {
+  it('gives dead letters of two bodies with the same kept beginning different keys, and holds their sizes', () => {
     const [whole, cut, larger] = [
       letterOf('a'),
       letterOf('a', undefined, 100_000_000),

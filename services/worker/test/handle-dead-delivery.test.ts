@@ -63,7 +63,7 @@ describe('handler of dead deliveries', () => {
     expect(await payments.row(id)).to.deep.equal(before)
   })
 
-  it('does not change a payment that is parked or settled', async () => {
+  it('changes no parked or settled payment for a dead delivery', async () => {
     const [parked, settled] = [await payments.pending(), await payments.pending()]
     await payments.db.transaction().execute((tx) => parkPayment(tx, parked, 0))
     await payments.set(settled, "status = 'SUCCESS', settled_at = now(), redrive_at = null")
@@ -75,7 +75,7 @@ describe('handler of dead deliveries', () => {
   })
 
   // Promise 43
-  it('does not wait for a payment that another session has locked, and keeps its redrive time', async () => {
+  it('keeps the redrive time of a payment that another session has locked, without waiting for the lock', async () => {
     const id = await payments.pending()
     const before = await payments.row(id)
     const other = await payments.db.startTransaction().execute()

@@ -14,7 +14,7 @@ describe('worker with payments that another session has locked', () => {
 
   // Promise 43
   for (const when of ['claim', 'settlement'] as const)
-    it(`does not delay other payments of a batch when some are locked before their ${when}`, async () => {
+    it(`delays no other payments of a batch when some are locked before their ${when}`, async () => {
       const locked = await Promise.all(Array.from({ length: LOCKED }, () => payments.pending()))
       const others = await Promise.all(Array.from({ length: LOCKED }, () => payments.pending()))
       const session = await payments.db.startTransaction().execute()

@@ -165,7 +165,7 @@ describe('worker with pending payments', () => {
   })
 
   // Promise 40
-  it('does not park a pending payment when ten of twenty look-ups got no answer', async () => {
+  it('parks no pending payment when ten of twenty look-ups got no answer', async () => {
     const handle = createWorker({ failuresMax: 1_000 })
     const id = await payments.pending()
     server.script = answer(202, {})

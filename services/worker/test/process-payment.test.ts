@@ -137,7 +137,7 @@ describe('processPayment', () => {
     expect(await process(id, async () => APPROVED)).to.equal('skipped')
   })
 
-  it('does not retry before the time that the provider asked for', async () => {
+  it('schedules no retry before the time that the provider asked for', async () => {
     const id = await payments.pending()
     const asks = async (): Promise<ProviderAnswer> => ({ outcome: 'unknown', reason: 'HTTP 429', retryAfterMs: 90_000 })
     expect(await process(id, asks)).to.equal('retry_scheduled')
@@ -217,7 +217,7 @@ describe('processPayment', () => {
   })
 
   // Promise 16
-  it('does not overwrite the settlement of another worker after its own lease has ended', async () => {
+  it('keeps the settlement of another worker after its own lease has ended', async () => {
     const id = await payments.pending()
     const slow = Promise.withResolvers<ProviderAnswer>()
     const asked = Promise.withResolvers<void>()

@@ -20,7 +20,7 @@ describe('worker process', function () {
   })
 
   // Promise 60
-  it('is not ready before RabbitMQ accepts its queues, and logs what RabbitMQ refuses', async () => {
+  it('worker is not ready before RabbitMQ accepts its queues, and logs what RabbitMQ refuses', async () => {
     const other = { durable: true, arguments: { 'x-queue-type': 'quorum' } }
     await vhost.management.request('PUT', `/queues/${vhost.name}/payments`, other)
     worker = startService('worker', { DATABASE_URL: payments.database.url, RABBITMQ_URL: vhost.url })

@@ -77,7 +77,7 @@ describe('reconciler', () => {
   })
 
   // Promise 13
-  it('does not redrive parked or settled payments', async () => {
+  it('redrives no parked or settled payments', async () => {
     const [parked = '', settled = ''] = await overdue(2)
     await payments.db.transaction().execute((tx) => parkPayment(tx, parked, 0))
     await payments.set(parked, 'redrive_at = now()')

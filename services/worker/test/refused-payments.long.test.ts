@@ -142,7 +142,7 @@ describe('worker with payments that the provider refuses', () => {
     expect(payments.logged()).to.deep.equal(Array.from({ length: 5 }, () => WAITS))
   })
 
-  it('does not probe the provider with refused payments while a good payment waits, although they are delivered first', async () => {
+  it('probes the provider with no refused payment while a good payment waits, although refused ones are delivered first', async () => {
     // Long, so that all payments are delivered before the first probe, which is due after a fiftieth of it.
     handle = createWorker({ openMs: 150_000 })
     const good = await payments.pending()

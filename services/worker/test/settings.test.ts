@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { workerConfig, workerEnv } from '../src/config.ts'
 
 describe('settings of the worker', () => {
-  it('are those of the tables in docs/settings.md', async () => {
+  it('settings of the worker are those of the tables in docs/settings.md', async () => {
     const defaults: Record<string, unknown> = workerEnv.parse({})
     const own = Object.keys(workerEnv.shape).map((name) => [name, String(defaults[name] ?? '')])
     expect(await documentedSettings('worker')).to.deep.equal(Object.fromEntries(own))
@@ -31,7 +31,7 @@ describe('settings of the worker', () => {
     expect(workerConfig({ PROVIDER_DEADLINE_MS: '60000' }).drainMs).to.equal(65_000)
   })
 
-  it('are compared with each other even if another setting is wrong', () => {
+  it('compares settings of the worker with each other even if another setting is wrong', () => {
     const refused = () => workerConfig({ LOG_LEVEL: 'loud', PROVIDER_DELAY_MS: '20000' })
     expect(refused).to.throw(/LOG_LEVEL: must be error, warn, info or debug\n {2}PROVIDER_DELAY_MS: must be less than/)
   })
@@ -42,7 +42,7 @@ describe('settings of the worker', () => {
   })
 
   // Promise 54
-  it('have no default provider with APP_ENV=production, so that chance settles no real payment', () => {
+  it('worker has no default provider with APP_ENV=production, so that chance settles no real payment', () => {
     const line = (env: Record<string, string>) => {
       try {
         workerConfig({ APP_ENV: 'production', ...env })

@@ -8,7 +8,7 @@ describe('time limit', () => {
     [1, 100, true, 'when the machine was suspended, which stops the one clock'],
     [100, -5_000, true, 'when the wall clock was set back'],
   ] as const) {
-    it(`has ${passed ? '' : 'not '}passed ${what}`, () => {
+    it(`time limit has ${passed ? '' : 'not '}passed ${what}`, () => {
       const times = [7, 1_700_000_000_000]
       const limit = createTimeLimit(
         100,

@@ -5,7 +5,7 @@ const cpu = { metric: 'cpuUs', what: 'CPU per item', unit: 'µs' }
 const measured = (values: readonly number[]) => values.map((cpuUs) => ({ cpuUs }))
 
 describe('ratio of two trees', () => {
-  it('is the median of the ratios of all pairs, not the ratio of two medians', () => {
+  it('ratio of two trees is the median of the ratios of all pairs, not the ratio of two medians', () => {
     const ours = measured([110, 220, 330, 440, 550, 660, 700])
     const theirs = measured([100, 200, 300, 400, 500, 600, 1_000])
     const ratio = ratioOf({ ours, theirs }, cpu)
@@ -44,7 +44,7 @@ describe('verdict on a tree', () => {
     })
   })
 
-  it('is missing for fewer than 7 pairs, and for the figures of --quick', () => {
+  it('gives no verdict for fewer than 7 pairs, nor for the figures of --quick', () => {
     const slow = { median: 2, low: 1.9, high: 2.1 }
     expect(judge(slow, { pairs: 6, quick: false })).to.deep.equal({
       keepsSpeed: undefined,

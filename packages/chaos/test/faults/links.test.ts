@@ -93,7 +93,7 @@ describe('faults of the links', () => {
     expect(await during('broker-in-doubt', 0, publishes)).to.equal(undefined)
   })
 
-  it('have no effect without a connection', async () => {
+  it('faults of the links report no effect when there is no connection', async () => {
     await eventually(() => expect(links.broker.all.some(({ open }) => open > 0)).to.equal(false))
     expect(await during('broker-reset', 0, async () => {})).to.equal('no effect')
     const client = await connected('broker', 'worker')

@@ -71,7 +71,7 @@ describe('invariants about clients', () => {
     ['a payment that is created after it existed', taken, answered(UNANSWERED, TAKEN_ANSWER, CREATED_ANSWER)],
   ]
   for (const [title, rule, change] of cases) {
-    it(`are broken by ${title}`, () => {
+    it(`invariants about clients are broken by ${title}`, () => {
       expect(broken(change)).to.include(rule)
     })
   }

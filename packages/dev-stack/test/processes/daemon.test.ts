@@ -11,7 +11,7 @@ const DAEMON_MODULE = join(import.meta.dirname, '../../src/processes/daemon.ts')
 describe('daemon', () => {
   const command = { env: { PATH: process.env.PATH }, cwd: '/', output: { onLine: () => {} } }
 
-  it('is stopped by each signal in turn, then by SIGKILL', async () => {
+  it('stops a daemon by each signal in turn, then by SIGKILL', async () => {
     const lines: string[] = []
     const deaf = await startDaemon({
       ...command,
@@ -28,7 +28,7 @@ describe('daemon', () => {
     expect(lines).to.deep.equal(['listening', 'no', 'never'])
   })
 
-  it('is not started when its program does not exist', async () => {
+  it('starts no daemon when its program does not exist', async () => {
     const failure = await startDaemon({ ...command, file: '/no-such-program', args: [] }).catch((error) => error.code)
     expect(failure).to.equal('ENOENT')
   })

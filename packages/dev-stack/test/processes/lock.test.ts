@@ -12,7 +12,7 @@ describe('lock', () => {
   const folder = temporaryFolder()
   after(folder.remove)
 
-  it('has one holder until it is released', async () => {
+  it('lock has one holder until it is released', async () => {
     const file = join(folder.path, 'released')
     const first = tryLock(file)
     expect(first).not.to.equal(undefined)
@@ -26,7 +26,7 @@ describe('lock', () => {
     ;(await second).release()
   })
 
-  it('is free after its holder is killed', async () => {
+  it('lock is free after its holder is killed', async () => {
     const file = join(folder.path, 'killed')
     const script = `import { tryLock } from ${JSON.stringify(LOCK_MODULE)}
       globalThis.taken = tryLock(${JSON.stringify(file)}) // A lock that is not referenced may be collected, and closed.

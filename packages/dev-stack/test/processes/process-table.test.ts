@@ -15,7 +15,7 @@ describe('process identity', () => {
     expect(isRunning(identity)).to.equal(false)
   })
 
-  it('does not match a later process with the same pid', () => {
+  it('process identity does not match a later process with the same pid', () => {
     const own = identify(process.pid)
     if (!own) throw new Error('no identity')
     expect(isRunning(own)).to.equal(true)

@@ -7,7 +7,7 @@ import { identify, type ProcessIdentity } from '../../src/processes/process-tabl
 import { openRegister, stopLeftovers } from '../../src/processes/register.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
-describe('processes of a killed stack', () => {
+describe('register of processes', () => {
   const folder = temporaryFolder()
   const children: ChildProcess[] = []
   after(() => {
@@ -28,7 +28,7 @@ describe('processes of a killed stack', () => {
     return identity
   }
 
-  it('are in the register when the next run opens it', async () => {
+  it('finds processes of a killed stack in the register at the next run', async () => {
     const { child, pid } = await start('sleep', '60')
     const file = join(folder.path, 'found.json')
     openRegister(file).add('worker', pid)
@@ -39,7 +39,7 @@ describe('processes of a killed stack', () => {
     expect(next.running()).to.deep.equal([])
   })
 
-  it('are stopped by the next run: services first, the database last', async () => {
+  it('stops processes of a killed stack at the next run: services first, the database last', async () => {
     const diary = join(folder.path, 'diary')
     const left = await Promise.all(
       ['postgres', 'rabbitmq', 'worker'].map(async (role) => {
@@ -54,7 +54,7 @@ describe('processes of a killed stack', () => {
     expect(readFileSync(diary, 'utf8')).to.equal('worker\nrabbitmq\npostgres\n')
   })
 
-  it('are killed when they do not stop in time', async () => {
+  it('kills processes of a killed stack that do not stop in time', async () => {
     const child = spawn('sh', ['-c', 'trap "" TERM; echo deaf; exec sleep 60'], { detached: true })
     children.push(child)
     await once(child.stdout, 'data')
@@ -63,7 +63,7 @@ describe('processes of a killed stack', () => {
     expect(await ended).to.deep.equal([null, 'SIGKILL'])
   })
 
-  it('are not stopped if another process has the pid', async () => {
+  it('stops no other process that has the pid of a process of a killed stack', async () => {
     const { child, pid } = await start('sleep', '60')
     await stopLeftovers([{ role: 'postgres', pid, startedAt: 'another time' }], () => {})
     expect(child.exitCode ?? child.signalCode).to.equal(null)

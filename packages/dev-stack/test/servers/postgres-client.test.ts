@@ -25,7 +25,7 @@ describe('PostgreSQL client', () => {
   })
 
   // An error event without a listener fails the running test, as it ends any other process.
-  it('does not end this process when the server crashes: idle, during a statement, or taken from a pool', async () => {
+  it('PostgreSQL client does not end this process when the server crashes: idle, during a statement, or taken from a pool', async () => {
     const taken = await pool.connect()
     let ended = 0
     for (const each of [client, taken]) each.on('end', () => ended++)

@@ -71,7 +71,7 @@ describe('PostgreSQL of the stack', () => {
     await server.stop()
   })
 
-  it('does not start when its port is taken, and names the port', async () => {
+  it('PostgreSQL does not start when its port is taken, and names the port', async () => {
     const port = await freePort()
     const other = createServer().listen(port, '127.0.0.1')
     await once(other, 'listening')
@@ -83,7 +83,7 @@ describe('PostgreSQL of the stack', () => {
     other.close()
   })
 
-  it('does not start when the signal aborts during the start', async () => {
+  it('PostgreSQL does not start when the signal aborts during the start', async () => {
     const spawned: number[] = []
     const giveUp = new AbortController()
     const onSpawn = (pid: number) => {
@@ -95,7 +95,7 @@ describe('PostgreSQL of the stack', () => {
     expect(() => process.kill(spawned[0] as number, 0)).to.throw('ESRCH')
   })
 
-  it('is returned, so that it can be stopped, when the signal aborts at the moment in which it is ready', async () => {
+  it('returns PostgreSQL, so that it can be stopped, when the signal aborts at the moment in which it is ready', async () => {
     const late = new AbortController().signal
     late.throwIfAborted = () => {
       throw new Error('a moment too late')

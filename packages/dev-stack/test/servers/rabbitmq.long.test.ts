@@ -26,7 +26,7 @@ describe('RabbitMQ of the stack', function () {
 
   const request = (method: string, path: string) => management(server.managementUrl).request(method, path)
 
-  it('is a private broker with the management API', async () => {
+  it('RabbitMQ of the stack is a private broker with the management API', async () => {
     const overview = (await request('GET', '/overview')) as { node: string }
     expect(overview.node).to.equal('cashflow@localhost')
     expect(await server.ctl('list_users')).to.contain('guest')
@@ -47,7 +47,7 @@ describe('RabbitMQ of the stack', function () {
     expect(await request('GET', '/vhosts/kept')).to.include({ name: 'kept' })
   })
 
-  it('does not start when a requested port is taken, and names the port', async () => {
+  it('RabbitMQ does not start when a requested port is taken, and names the port', async () => {
     const other = temporaryFolder()
     const start = startRabbitmq({ dir: other.path, ports: { amqp: server.port } })
     const message = await start.then(

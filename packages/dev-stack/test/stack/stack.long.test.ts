@@ -101,7 +101,7 @@ describe('stack', function () {
     await eventually(() => expect(processes.filter(isRunning)).to.deep.equal([]))
   })
 
-  it('does not start twice in a checkout, and names the running API', async () => {
+  it('stack does not start twice in a checkout, and names the running API', async () => {
     await start({ ...BROKER, ...DATABASE }).ready()
     const second = start()
     expect(await second.exited).to.equal(1)
@@ -209,7 +209,7 @@ describe('stack', function () {
     for (const url of api) expect(Number(new URL(url).port)).to.be.above(0)
   })
 
-  it('does not start when PORT is taken', async () => {
+  it('stack does not start when PORT is taken', async () => {
     const other = createServer().listen(port, '127.0.0.1')
     await once(other, 'listening')
     const run = start({ ...BROKER, ...DATABASE })

@@ -38,7 +38,7 @@ describe('sender that floods a TCP proxy', () => {
     ['a slow link', 'client', () => rig.proxy.limit(1_000), () => rig.proxy.restore()],
     ['a long way', 'client', () => rig.proxy.delay(3_600_000), () => rig.proxy.restore()],
   ] as const) {
-    it(`has to wait for ${what}, and all its bytes arrive`, async () => {
+    it(`sender that floods a TCP proxy has to wait for ${what}, and all its bytes arrive`, async () => {
       const [client, server] = await rig.pair()
       const [to, from] = receiver === 'client' ? [client.socket, server.socket] : [server.socket, client.socket]
       let received = 0

@@ -60,7 +60,7 @@ describe('TCP proxy', () => {
     }
   })
 
-  it('can stop twice while it holds bytes, and leaves no timer behind', async () => {
+  it('TCP proxy can stop twice while it holds bytes, and leaves no timer behind', async () => {
     const timers = () => process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length
     const [idle] = await rig.pair()
     const before = timers()

@@ -31,7 +31,7 @@ describe('toxic', () => {
     expect(cutAfter(10)(moment({ passedBytes: 40 }))).to.deep.equal({ bytesLeft: 0 })
   })
 
-  it('is combined with others: the worst verdict counts', () => {
+  it('combines toxics: the worst verdict counts', () => {
     const none = {
       waitMs: 0,
       bytesMax: Number.POSITIVE_INFINITY,

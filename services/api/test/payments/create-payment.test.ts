@@ -129,7 +129,7 @@ describe('POST /payments', () => {
     }
   })
 
-  it('is not delayed by a payment whose reference another transaction has inserted', async () => {
+  it('stores payments without delay while another one waits for a transaction that has inserted its reference', async () => {
     const held = newReference()
     const others = Array.from({ length: 20 }, newReference)
     const holder = await api.db.startTransaction().execute()

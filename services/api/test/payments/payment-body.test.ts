@@ -43,7 +43,7 @@ describe('api: body of a payment', () => {
   after(() => api.stop())
 
   for (const [name, body, wrong] of BODIES) {
-    it(`with ${name} is rejected, naming ${wrong.join(', ')}`, async () => {
+    it(`rejects the body of a payment with ${name}, naming ${wrong.join(', ')}`, async () => {
       const response = await post(api, typeof body === 'string' ? body : JSON.stringify(body))
       expect(pointers(response)).to.have.members(wrong)
       expect(await stored(api)).to.deep.equal({ payments: 0, events: 0, messages: 0 })
@@ -74,7 +74,7 @@ describe('api: body of a payment', () => {
     ['a zero-width space', '\u200b'],
     ['a no-break space and a word joiner', '\u00a0\u2060'],
   ])
-    it(`is rejected with a reference that consists of ${what}`, async () => {
+    it(`rejects a payment whose reference consists of ${what}`, async () => {
       const response = await post(api, bodyWith({ reference }))
       expect(response.status).to.equal(400)
       expect(response.body.errors).to.deep.equal([
@@ -90,7 +90,7 @@ describe('api: body of a payment', () => {
     "'; drop table payments; --",
     '__proto__',
   ]) {
-    it(`may have the reference ${JSON.stringify(reference).slice(0, 40)}`, async () => {
+    it(`accepts a payment with the reference ${JSON.stringify(reference).slice(0, 40)}`, async () => {
       const response = await post(api, bodyWith({ reference }))
       expect(response.status, response.text).to.equal(201)
       const found = await api.agent.get(response.headers.location ?? '')

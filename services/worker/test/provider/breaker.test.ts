@@ -158,7 +158,7 @@ describe('circuit breaker', () => {
     expect(await use(defined(second.permit, 'permit'))).to.deep.equal(UNKNOWN)
   })
 
-  it('does not charge a payment that was admitted before the circuit opened', async () => {
+  it('charges no payment that was admitted before the circuit opened', async () => {
     const early = await admit()
     await open()
     let calls = 0
@@ -170,7 +170,7 @@ describe('circuit breaker', () => {
     expect(calls).to.equal(0)
   })
 
-  it('is not closed by a late answer to an attempt from before it opened', async () => {
+  it('stays open after a late answer to an attempt from before it opened', async () => {
     const late = Promise.withResolvers<ProviderAnswer>()
     charge = () => late.promise
     breaker = create({ charge: () => charge() }, { openMs: 3_600_000 })

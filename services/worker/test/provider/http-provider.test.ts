@@ -104,7 +104,7 @@ describe('HTTP provider', () => {
     })
 
     for (const status of [302, 405, 410, 429, 500, 503]) {
-      it(`does not charge after a look-up that is answered with ${status}`, async () => {
+      it(`sends no charge after a look-up that is answered with ${status}`, async () => {
         expect(await charge(answer(status, { status: 'pending' }), { attempts: 4 })).to.include({ outcome: 'unknown' })
         expect(methods()).to.deep.equal(['GET'])
       })
@@ -116,7 +116,7 @@ describe('HTTP provider', () => {
       [400, { outcome: 'refused', reason: 'HTTP 400 to the look-up' }],
       [422, { outcome: 'refused', reason: 'HTTP 422 to the look-up' }],
     ] as const) {
-      it(`does not charge after a look-up that is refused with ${status}`, async () => {
+      it(`sends no charge after a look-up that is refused with ${status}`, async () => {
         expect(await charge(answer(status), { attempts: 1 })).to.deep.equal(refused)
         expect(methods()).to.deep.equal(['GET'])
       })
