@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { defined } from '@cashflow/async'
 import { AMOUNT_MINOR_MAX, type Currency } from '@cashflow/domain'
 import { aMessage } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -84,7 +85,7 @@ describe('insertPayments and findHolders', () => {
     const stored = await insertedIds(...sameReference)
     expect(new Set(stored)).to.have.property('size', 1)
     expect(sameReference.map(({ payment }) => payment.id)).to.include(stored[0])
-    expect(await findPayment(store.db, stored[0] as string)).to.include({ reference })
+    expect(await findPayment(store.db, defined(stored[0], 'stored payment'))).to.include({ reference })
   })
 
   // Promise 32

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { defined } from '@cashflow/async'
 import { settlePayment, type TransitionResult } from '@cashflow/domain'
 import {
   appendMessages,
@@ -27,7 +28,6 @@ import {
   hasOverdue,
   isParked,
   lockClaimed,
-  type NewClaim,
   parkPayment,
   saveRetry,
 } from '../../src/index.ts'
@@ -83,7 +83,7 @@ describe('the statements about payments and messages', () => {
       .filter((_, index) => index !== 1 && index !== 2)
     expect(await storeSettlements(db, settlings, false)).to.deep.equal(settlings.map(() => 'SUCCESS'))
     await db.transaction().execute(async (tx) => {
-      expect(await lockClaimed(tx, claims[1] as NewClaim)).to.equal(true)
+      expect(await lockClaimed(tx, defined(claims[1], 'claim'))).to.equal(true)
       await saveRetry(tx, ids[1], { delayMsAfter: () => 1, redriveAfterMs: 60_000 })
       await parkPayment(tx, ids[1], 1)
       const later = aMessage({ key: ids[2], topic: 'payment.retry' })

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ALONE, createGroupCommit } from '../../src/index.ts'
@@ -123,7 +124,7 @@ describe('group commit', () => {
       running[4]?.succeed()
       expect(await results).to.deep.equal(['a!', code, 'c!'])
 
-      const again = outcomes([group.commit(items[1] as Item), ...all('z', group)])
+      const again = outcomes([group.commit(defined(items[1], 'item')), ...all('z', group)])
       await nextTurn()
       expect(begun().slice(5)).to.have.members(['b', 'z'])
       for (const { succeed } of running) succeed()

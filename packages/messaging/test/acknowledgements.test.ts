@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { defined } from '@cashflow/async'
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import type { Channel, ConsumeMessage } from 'amqplib/callback_api'
 import { expect } from 'chai'
@@ -32,9 +33,9 @@ describe('createAcknowledgements', () => {
       await ask((done) => channel.consume(QUEUE, take, {}, done))
       await eventually(() => expect(messages).to.have.length(5))
       const ack = (...places: number[]) => {
-        for (const place of places) acknowledgements.ack(messages[place - 1] as ConsumeMessage)
+        for (const place of places) acknowledgements.ack(defined(messages[place - 1], 'message'))
       }
-      const reject = (place: number) => acknowledgements.reject(messages[place - 1] as ConsumeMessage)
+      const reject = (place: number) => acknowledgements.reject(defined(messages[place - 1], 'message'))
       // The channel is closed before its connection: the end of the connection would discard what the channel has to send.
       const closed = once(channel, 'close')
       let isOpen = true

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { createTestVhost, type TestVhost } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { ConfirmPublisher, OutboundMessage, PublishOutcome } from '../src/index.ts'
@@ -21,7 +22,7 @@ async function publishAll(publisher: ConfirmPublisher, messages: readonly Outbou
     const left = messages.filter((one) => !final.has(one))
     const outcomes = await publisher.publish(left, SOON)
     for (const [index, one] of left.entries()) {
-      const outcome = outcomes[index] as PublishOutcome
+      const outcome = defined(outcomes[index], 'outcome of a message')
       if (outcome.status !== 'unknown') final.set(one, outcome)
     }
     if (final.size === messages.length) break
@@ -46,7 +47,7 @@ describe('publisher of a message over which RabbitMQ closes the channel', () => 
 
   it("rejects the message with the broker's reason, and confirms all others of the call", async () => {
     const messages = [...several(50), culprit(), ...several(50)]
-    const [first] = await publisher.publish([messages[50] as OutboundMessage, ...several(1)], SOON)
+    const [first] = await publisher.publish([defined(messages[50], 'culprit'), ...several(1)], SOON)
     expect(first, 'one of two messages').to.include({ status: 'unknown' })
     const outcomes = await publisher.publish(messages, SOON)
     expect(outcomes[50]).to.include({ status: 'rejected' })
@@ -226,7 +227,7 @@ describe('publisher that loses its channel or its connection with messages in fl
       const left = messages.filter((one) => !final.has(one))
       const outcomes = await publisher.publish(left, { deadlineMs: 2_000 })
       for (const [index, { status }] of outcomes.entries())
-        if (status !== 'unknown') final.set(left[index] as OutboundMessage, status)
+        if (status !== 'unknown') final.set(defined(left[index], 'message of an outcome'), status)
       calls.push(messages.length - final.size)
     }
     // 200 confirms take 4 s, and each call publishes suspects for one second.

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { nullLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createSuspects } from '../src/suspects.ts'
@@ -19,7 +20,9 @@ describe('suspects', () => {
 
   it('sends suspects once each, and in the order of their keys, in every combination with other messages', () => {
     for (let combination = 0; combination < GUILTS.length ** 6; combination++) {
-      const guilts = Array.from({ length: 6 }, (_, at) => GUILTS[Math.floor(combination / 3 ** at) % 3] as Guilt)
+      const guilts = Array.from({ length: 6 }, (_, at) =>
+        defined(GUILTS[Math.floor(combination / 3 ** at) % 3], 'guilt'),
+      )
       const { suspects, messages } = suspecting(guilts)
       const order = suspects.order(messages)
       for (const key of [0, 1, 2])

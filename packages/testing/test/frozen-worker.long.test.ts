@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
+import { defined } from '@cashflow/async'
 import { expect } from 'chai'
 import { answer, eventually, type ScriptedServer, type ServiceProcess, startScriptedServer } from '../src/index.ts'
 import { type Pipeline, startPipeline } from '../src/pipeline.ts'
@@ -27,7 +28,7 @@ describe('worker process that was frozen past its lease', () => {
       else charges.push(response)
     }
     pipeline = await startPipeline({ api: 1, relay: 1, worker: 1 }, { ...SETTINGS, PROVIDER_URL: server.url })
-    frozen = pipeline.processes.worker[0] as ServiceProcess
+    frozen = defined(pipeline.processes.worker[0], 'worker')
   })
   afterEach(async () => {
     frozen.kill('SIGCONT')

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { defined } from '@cashflow/async'
 import type { Logger } from '@cashflow/runtime'
 import { eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -183,7 +184,7 @@ describe('HTTP server at its connection limit', () => {
     held[0]?.end('at last')
     await eventually(() => expect(waiting[0]?.received).to.match(/at last$/))
     expect(await exchange()).to.match(/served$/)
-    await areClosed(waiting[0] as Client)
+    await areClosed(defined(waiting[0], 'client that waits'))
     await stop()
     expect(total()).to.deep.equal({ closed_idle: 1, closed_slow: 0, refused: 1 })
   })
@@ -200,7 +201,7 @@ describe('HTTP server at its connection limit', () => {
     })
     expect(await exchange()).to.match(/served$/)
     unread[0]?.socket.resume()
-    await areClosed(unread[0] as Client)
+    await areClosed(defined(unread[0], 'client that reads nothing'))
     await stop()
     expect(total()).to.deep.equal({ closed_idle: 0, closed_slow: 1, refused: 0 })
   })

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
@@ -18,7 +19,7 @@ describe('api: damaged page', function () {
     await Promise.all(references.map((reference) => post(api, bodyWith({ reference }))))
     const { rows } = await sql<typeof damaged>`
       select id, reference from payments where ctid < '(1,0)'::tid limit 1`.execute(api.db)
-    damaged = rows[0] as typeof damaged
+    damaged = defined(rows[0], 'payment on the first page')
     await server.damage('payments', [0])
     // The old sessions are gone.
     await api.agent.get('/health').retry(5)

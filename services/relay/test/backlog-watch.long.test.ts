@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { createDatabase, type Tables } from '@cashflow/db'
 import { appendMessages, createFloors, type NewMessage } from '@cashflow/outbox'
 import type { Component } from '@cashflow/runtime'
@@ -29,7 +30,7 @@ describe('backlog watch', () => {
     eventually(() => {
       const found = linesOf(message)
       expect(found, JSON.stringify(lines)).to.have.length.above(0)
-      return found[0] as (typeof lines)[0]
+      return defined(found[0], 'line of the log')
     })
   const count = (message: string) => linesOf(message).length
 

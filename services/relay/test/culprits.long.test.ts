@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import type { NewMessage } from '@cashflow/outbox'
 import { eventually, type ServiceProcess } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -15,7 +16,8 @@ describe('relay with a message that closes its channel', () => {
   afterEach(() => rig.stop())
 
   /** A message whose CC header is no array: RabbitMQ's sender-selected distribution refuses it. */
-  const culprit = (extra: Partial<NewMessage> = {}) => news(1, { headers: { CC: 'audit' }, ...extra })[0] as NewMessage
+  const culprit = (extra: Partial<NewMessage> = {}) =>
+    defined(news(1, { headers: { CC: 'audit' }, ...extra })[0], 'message')
   const idsOf = (messages: readonly NewMessage[]) => messages.map(({ messageId }) => messageId)
   const letters = () =>
     rig.db.selectFrom('dead_letters').select(['message_id', 'source', 'reason']).orderBy('id').execute()

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { defined } from '@cashflow/async'
 import { createDatabase, type Database } from '@cashflow/db'
 import { createConnection, createConsumer, createPublisher, type Delivery, workQueue } from '@cashflow/messaging'
 import {
@@ -101,7 +102,7 @@ describe('relay', () => {
     const [message] = news(1)
     await append([message as NewMessage])
     await eventually(() => expect(received).to.have.length(1))
-    const delivery = received[0] as Delivery
+    const delivery = defined(received[0], 'delivery')
     expect(delivery).to.include({ messageId: message?.messageId, topic: 'payment.created', redelivered: false })
     expect(delivery.headers).to.deep.include({ 'x-request-id': 'r-0' })
     expect(JSON.parse(delivery.body.toString())).to.deep.equal({ index: 0 })
@@ -134,13 +135,9 @@ describe('relay', () => {
     }
   })
 
-  type Answer = 'confirmed' | 'nacked'
+  type Answer = (topic: string) => 'confirmed' | 'nacked' | Promise<'confirmed' | 'nacked'>
   /** Starts a relay with a publisher that answers as the script says. */
-  async function startScripted(
-    answer: (topic: string) => Answer | Promise<Answer>,
-    passes: number,
-    wake = createWakeSignal(),
-  ) {
+  async function startScripted(answer: Answer, passes: number, wake = createWakeSignal()) {
     const calls: OutboxMessage[][] = []
     const publisher: RelayOptions['publisher'] = {
       whenReady: async () => {},
@@ -169,7 +166,7 @@ describe('relay', () => {
     }
     const calls = await startScripted(answer, 4, { ...woken, wait })
     await eventually(() => expect(waiting).to.equal(4))
-    await append(Array.from({ length: 32 }, (_, lane) => ({ ...(news(1)[0] as NewMessage), key: keyIn(lane) })))
+    await append(Array.from({ length: 32 }, (_, lane) => ({ ...defined(news(1)[0], 'message'), key: keyIn(lane) })))
     woken.wake()
     await eventually(async () => expect(await backlog()).to.equal(0))
   })
@@ -177,7 +174,7 @@ describe('relay', () => {
   it('visits all lanes, past those whose messages stay', async () => {
     // Refused messages fill as many lanes as a pass locks, and the rotation begins with these.
     const refused = news(8, { topic: 'refused' }).map((message, lane) => ({ ...message, key: keyIn(lane) }))
-    const further = { ...(news(1)[0] as NewMessage), key: keyIn(20) }
+    const further = { ...defined(news(1)[0], 'message'), key: keyIn(20) }
     await append([...refused, further])
     const calls = await startScripted((topic) => (topic === 'refused' ? 'nacked' : 'confirmed'), 1)
     await eventually(() => expect(calls.flat().map(({ messageId }) => messageId)).to.include(further.messageId))

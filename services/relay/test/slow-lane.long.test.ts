@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { crc32 } from 'node:zlib'
+import { defined } from '@cashflow/async'
 import { createDatabase, type Tables } from '@cashflow/db'
 import { createFloors, LANES, type OutboxMessage, scheduleMessages } from '@cashflow/outbox'
 import type { Component } from '@cashflow/runtime'
@@ -75,7 +76,7 @@ describe('relay with a slow or unreadable lane', () => {
     const ahead = news(3, { key: 'k' })
     const damaged = randomUUID()
     const behind = news(3, { key: 'k' })
-    await rig.append([...ahead, { ...(behind[0] as (typeof behind)[0]), messageId: damaged }, ...behind])
+    await rig.append([...ahead, { ...defined(behind[0], 'message'), messageId: damaged }, ...behind])
     const condition = `message_id = '${damaged}'`
     const unreadable = await createUnreadableRows(rig.database.url, { table: 'outbox_messages', condition, code })
     try {

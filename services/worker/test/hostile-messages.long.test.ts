@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import {
   createTestVhost,
   eventually,
@@ -60,7 +61,7 @@ describe('worker that gets hostile messages', function () {
   // Promise 48
   it('settles or redrives a payment that a message with hostile headers names', async () => {
     const [first, second] = await Promise.all([payments.pending(), payments.pending()])
-    const deep = HOSTILE_PROPERTIES['arrays, 6,000 deep'] as Buffer
+    const deep = defined(HOSTILE_PROPERTIES['arrays, 6,000 deep'], 'hostile properties')
     expect(await publishRaw(vhost.url, 'payments', deep, first)).to.equal('taken')
     await settled(first)
     expect(await publishRaw(vhost.url, 'payments.dead', deep, second)).to.equal('taken')

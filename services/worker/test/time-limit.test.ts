@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { expect } from 'chai'
 import { createTimeLimit } from '../src/time-limit.ts'
 
@@ -12,7 +13,7 @@ describe('time limit', () => {
       const times = [7, 1_700_000_000_000]
       const limit = createTimeLimit(
         100,
-        times.map((_, i) => () => times[i] as number),
+        times.map((_, i) => () => defined(times[i], 'time of a clock')),
       )
       times[0] = 7 + monotonicMs
       times[1] = 1_700_000_000_000 + wallMs

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
-import { eventually } from '@cashflow/async'
+import { defined, eventually } from '@cashflow/async'
 import { expect } from 'chai'
 import { freePort } from '../../src/ports.ts'
 import { identify } from '../../src/processes/process-table.ts'
@@ -92,7 +92,7 @@ describe('PostgreSQL of the stack', () => {
     }
     const message = await start({ onSpawn, signal: giveUp.signal }).catch((error: Error) => error.message)
     expect(message).to.equal('enough')
-    expect(() => process.kill(spawned[0] as number, 0)).to.throw('ESRCH')
+    expect(() => process.kill(defined(spawned[0], 'pid of PostgreSQL'), 0)).to.throw('ESRCH')
   })
 
   it('returns PostgreSQL, so that it can be stopped, when the signal aborts at the moment in which it is ready', async () => {
