@@ -16,5 +16,5 @@ create table outbox (
   published_at timestamptz
 );
 
--- Only what waits: without it each poll reads all that was ever published.
+-- Only unpublished messages: without the condition, each poll reads every message that was ever published.
 create index outbox_unpublished on outbox (id) where published_at is null;

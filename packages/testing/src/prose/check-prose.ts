@@ -14,7 +14,14 @@ const AVERAGE_WORDS_MAX = 17
  * `npm run check` runs it: holds the rules of CONTRIBUTING.md on English. Prints each place that breaks one, as
  * `file:line: …`, and exits with 1. With `--counts` it prints the counts of each page instead.
  */
-const files = execFileSync('git', ['ls-files', '*.md', '*.ts', '*.sql'], { cwd: REPOSITORY, encoding: 'utf8' })
+const files = execFileSync(
+  'git',
+  ['ls-files', '*.md', '*.ts', '*.sql', '*.yml', 'pnpm-workspace.yaml', 'Dockerfile', '.ci/run'],
+  {
+    cwd: REPOSITORY,
+    encoding: 'utf8',
+  },
+)
 const texts = files
   .trim()
   .split('\n')

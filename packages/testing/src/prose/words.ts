@@ -6,6 +6,8 @@ const WORDS: readonly (readonly [word: RegExp, instead: string])[] = [
   [/\b(anew|for ever|thrice|meanwhile|in earnest)\b/i, 'again, forever, three times, or leave it out'],
   [/\bmend(s|ed|ing)?\b/i, 'fix, repair'],
   [/\bso many\b/i, "the parameter's name"],
+  [/\b(?<!so )that long\b/i, 'the duration, or the name of its parameter'],
+  [/\bwhat waits\b/i, 'name it: backlog, unpublished messages'],
   [/\bput(s|ting)? off\b/i, 'reschedule'],
   [/\b(give|gives|gave|given|giving) back\b/i, 'release'],
   [/\bcomes? to nothing\b/i, 'fail'],
