@@ -4,13 +4,13 @@ import { HELP, list, readArguments } from '../src/arguments.ts'
 import { BENCHMARKS } from '../src/benchmarks/index.ts'
 
 describe('arguments of bench', () => {
-  it('select all benchmarks and five rounds by default', () => {
+  it('selects all benchmarks and five rounds by default', () => {
     expect(readArguments([])).to.include({ benchmarks: BENCHMARKS, quick: false, rounds: 5 })
     expect(readArguments(['--quick'])).to.include({ quick: true, rounds: 1 })
     expect(readArguments(['--quick', '--rounds', '3'])).to.include({ quick: true, rounds: 3 })
   })
 
-  it('select named benchmarks, each once and in the order of the list', () => {
+  it('selects named benchmarks, each once and in the order of the list', () => {
     const names = BENCHMARKS.map(({ name }) => name)
     const { benchmarks } = readArguments([...names.toReversed(), ...names])
     expect(benchmarks).to.deep.equal(BENCHMARKS)
@@ -24,7 +24,7 @@ describe('arguments of bench', () => {
       expect(() => readArguments([`--rounds=${rounds}`]), rounds).to.throw(UsageError, 'from 1 to 100')
   })
 
-  it('compare two commits in seven rounds, by named benchmarks that can compare', () => {
+  it('compares two commits in seven rounds, by named benchmarks that can compare', () => {
     expect(readArguments(['post', 'worker', '--against', 'HEAD~3'])).to.deep.include({ against: 'HEAD~3', rounds: 7 })
     expect(readArguments(['post', '--against=main', '--quick'])).to.include({ rounds: 1 })
     expect(readArguments(['post', '--against=main', '--rounds=9'])).to.include({ rounds: 9 })
@@ -40,7 +40,7 @@ describe('arguments of bench', () => {
     expect(() => readArguments(['post', '--against'])).to.throw(UsageError, HELP)
   })
 
-  it('accept names of benchmarks that are valid names of files', () => {
+  it('accepts names of benchmarks that are valid names of files', () => {
     const names = BENCHMARKS.map(({ name }) => name)
     expect(new Set(names).size).to.equal(names.length)
     for (const name of names) expect(name).to.match(/^[a-z0-9-]+$/)

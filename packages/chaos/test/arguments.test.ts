@@ -11,7 +11,7 @@ describe('arguments of chaos', () => {
     expect(readArguments([]).seed).to.be.within(0, 999_999)
   })
 
-  it('choose faults by the beginnings of their names', () => {
+  it('chooses faults by the beginnings of their names', () => {
     const { faults, seed, minutes } = readArguments([
       '--seed',
       '7',
@@ -25,7 +25,7 @@ describe('arguments of chaos', () => {
     expect(faults.map(({ name }) => name)).to.deep.equal(names)
   })
 
-  it('choose only one fault by its whole name', () => {
+  it('chooses only one fault by its whole name', () => {
     expect(readArguments(['--faults', 'worker-freeze']).faults.map(({ name }) => name)).to.deep.equal(['worker-freeze'])
   })
 

@@ -29,14 +29,14 @@ function costOf(change: Partial<Facts>, faultRun: { from: number; recoveredAt: n
 }
 
 describe('costs of a fault', () => {
-  it('include its duration, and the longest time without a 201 that overlaps with it', () => {
+  it('costs of a fault include the fault’s duration, and the longest time without a 201 that overlaps with it', () => {
     const times = acceptedAt(1_000, 3_000, 5_500, 6_000, 9_900)
     const [cost] = costOf({ ...times, ...lived() }, { from: 4_000, recoveredAt: 5_700 })
     // From 3,000 to 5,500, which began before the fault. The longer outage at the end does not overlap with it.
     expect(cost).to.deep.equal({ fault: 'a fault', lastedMs: 1_700, outageMs: 2_500, drainMs: 0 })
   })
 
-  it('include an outage that begins or ends with the run', () => {
+  it('costs of a fault include an outage that begins or ends with the run', () => {
     const times = acceptedAt(4_000, 4_100)
     expect(costOf(times, { from: 1_000, recoveredAt: 2_000 })[0]?.outageMs).to.equal(4_000)
     expect(costOf(times, { from: 5_000, recoveredAt: 6_000 })[0]?.outageMs).to.equal(5_900)
@@ -45,7 +45,7 @@ describe('costs of a fault', () => {
     expect(costOf(acceptedAt(), { from: 5_000, recoveredAt: 6_000 })[0]?.outageMs).to.equal(10_000)
   })
 
-  it('include the time until every payment that existed at its end was settled', () => {
+  it('costs of a fault include the time until every payment that existed at its end was settled', () => {
     const lives = lived([1_000, 1_500], [4_000, 8_000], [5_000, 7_000], [5_001, 9_500], [4_500, null])
     expect(costOf(lives, { from: 4_000, recoveredAt: 5_000 })[0]?.drainMs).to.equal(3_000)
   })

@@ -24,41 +24,41 @@ import {
 } from './good-facts.ts'
 
 describe('invariants of a run', () => {
-  it('hold for a payment that was created, charged and settled', () => {
+  it('invariants of a run hold for a payment that was created, charged and settled', () => {
     expect(broken({})).to.deep.equal([])
   })
 
-  it('hold for a parked payment with its dead letter', () => {
+  it('invariants of a run hold for a parked payment with its dead letter', () => {
     expect(brokenBeside(PARKED_WELL)).to.deep.equal([])
   })
 
-  it('hold for a stored payment whose client received no answer', () => {
+  it('invariants of a run hold for a stored payment whose client received no answer', () => {
     expect(brokenBeside({ paymentRequests: [{ ...PAYMENT_REQUEST, answers: [UNANSWERED], views: [] }] })).to.deep.equal(
       [],
     )
   })
 
-  it('hold for a payment that was charged again after a failed attempt', () => {
+  it('invariants of a run hold for a payment that was charged again after a failed attempt', () => {
     const requests = [POSTED, { ...POSTED, method: 'GET' }, POSTED]
     const charges = [CHARGE, { ...CHARGE, moved: false }]
     expect(broken({ payments: [{ ...PAYMENT, attempts: 1 }], requests, charges })).to.deep.equal([])
   })
 
-  it('hold for a charge within the tolerance of the clocks', () => {
+  it('invariants of a run hold for a charge within the tolerance of the clocks', () => {
     expect(broken({ requests: [{ ...POSTED, beganAt: 6 }] })).to.deep.equal([])
   })
 
-  it('hold for a message that was published while the observer was not bound', () => {
+  it('invariants of a run hold for a message that was published while the observer was not bound', () => {
     expect(broken({ sightings: [SEEN_ENDED], unobserved: [AWAY] })).to.deep.equal([])
   })
 
-  it('hold for a message that only a lost primary stored, and for its dead letter', () => {
+  it('invariants of a run hold for a message that only a lost primary stored, and for its dead letter', () => {
     const sightings = [...GOOD.sightings, { ...SEEN_CREATED, paymentId: OTHER, messageId: 'c', place: 2, at: 50 }]
     const letters = [{ ...LETTER, key: OTHER, reason: 'no such payment' }]
     expect(broken({ sightings, letters, failovers: [{ from: 50, to: 50 }] })).to.deep.equal([])
   })
 
-  it('hold for a later message that arrives first after RabbitMQ refused the earlier one', () => {
+  it('invariants of a run hold for a later message that arrives first after RabbitMQ refused the earlier one', () => {
     const sightings = [
       { ...SEEN_ENDED, place: 0 },
       { ...SEEN_CREATED, place: 1, at: 40 },

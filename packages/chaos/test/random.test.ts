@@ -17,7 +17,7 @@ describe('random choices', () => {
     expect(draws(7)).not.to.deep.equal(draws(8))
   })
 
-  it('shuffle without losing an item', () => {
+  it('shuffles without losing an item', () => {
     expect(createRandom(3).shuffled([1, 2, 3, 4]).toSorted()).to.deep.equal([1, 2, 3, 4])
   })
 })

@@ -16,7 +16,7 @@ describe('free ports', () => {
   })
 
   for (const host of ['127.0.0.1', '0.0.0.0']) {
-    it(`exclude a port with a listener on ${host}`, async () => {
+    it(`excludes a port with a listener on ${host}`, async () => {
       const port = await freePort()
       expect(await isPortFree(port)).to.equal(true)
       const server = createServer().listen(port, host)

@@ -3,13 +3,13 @@ import { expect } from 'chai'
 import { stackSettings } from '../src/settings.ts'
 
 describe('the settings of npm start', () => {
-  it('name no server by default', () => {
+  it('settings of npm start name no server by default', () => {
     const settings = stackSettings({})
     expect(settings.given).to.deep.equal({})
     expect(settings).to.include({ databaseName: 'payments', host: '127.0.0.1', port: 8080, portIsGiven: false })
   })
 
-  it('accept the servers’ URLs', () => {
+  it('accepts the servers’ URLs', () => {
     const given = { DATABASE_URL: 'postgres://u:p@db:1/x?sslmode=disable', RABBITMQ_URL: 'amqp://a, amqp://b' }
     expect(stackSettings(given).given).to.deep.equal({
       databaseUrl: given.DATABASE_URL,
@@ -17,7 +17,7 @@ describe('the settings of npm start', () => {
     })
   })
 
-  it('accept a server’s host, port, user and password', () => {
+  it('accepts a server’s host, port, user and password', () => {
     const { given } = stackSettings({ DB_HOST: 'db', DB_PASSWORD: 'p@ss', MQ_HOST: 'mq', MQ_PORT: '5673' })
     expect(given.databaseUrl).to.equal('postgres://postgres:p%40ss@db:5432/payments')
     expect(given.rabbitmqUrl).to.equal('amqp://guest:guest@mq:5673/')
@@ -27,7 +27,7 @@ describe('the settings of npm start', () => {
     expect(stackSettings({ MQ_HOST: 'mq' }).given).to.have.all.keys('rabbitmqUrl')
   })
 
-  it('accept PORT=0, which is any free port, as the api does', () => {
+  it('accepts PORT=0, which is any free port, as the api does', () => {
     expect(stackSettings({ PORT: '0' })).to.include({ port: 0, portIsGiven: true })
   })
 

@@ -36,7 +36,7 @@ describe('topics', () => {
 })
 
 describe('messages of a payment', () => {
-  it('send a new payment to a worker: mandatory, with its id as key and payload', () => {
+  it('sends a new payment to a worker: mandatory, with its id as key and payload', () => {
     expect(createdMessage(event, IDS)).to.deep.equal({
       messageId: IDS.messageId,
       key: PAYMENT_ID,
@@ -47,7 +47,7 @@ describe('messages of a payment', () => {
     })
   })
 
-  it('send a payment to a worker again: mandatory, with the same payload', () => {
+  it('sends a payment to a worker again: mandatory, with the same payload', () => {
     expect(retryMessage(PAYMENT_ID, IDS)).to.deep.equal({ ...createdMessage(event, IDS), topic: 'payment.retry' })
   })
 
@@ -55,7 +55,7 @@ describe('messages of a payment', () => {
     expect(retryMessage(PAYMENT_ID, { ...IDS, requestId: undefined }).headers).to.deep.equal({})
   })
 
-  it('notify consumers of a payment that succeeded: not mandatory, with its status', () => {
+  it('notifies consumers of a payment that succeeded: not mandatory, with its status', () => {
     expect(settle({ outcome: 'approved' })).to.deep.equal({
       messageId: IDS.messageId,
       key: PAYMENT_ID,
@@ -66,7 +66,7 @@ describe('messages of a payment', () => {
     })
   })
 
-  it('notify consumers of a payment that failed: not mandatory, with its status and failure code', () => {
+  it('notifies consumers of a payment that failed: not mandatory, with its status and failure code', () => {
     expect(settle({ outcome: 'declined', failureCode: 'insufficient_funds' })).to.deep.equal({
       messageId: IDS.messageId,
       key: PAYMENT_ID,

@@ -47,7 +47,7 @@ describe('suspects', () => {
     expect(suspects.order([...messages.slice(0, 3), ...others])).to.deep.equal([3, 4, 2, 1, 0])
   })
 
-  it('become culprits only after a neighbour was confirmed, until no suspect is left', () => {
+  it('makes suspects culprits only after a neighbour was confirmed, until no suspect is left', () => {
     const suspects = createSuspects(nullLogger)
     const [bad, good, late] = [message(), message(), message()]
     suspects.blame([bad, good], { alone: false, reason: '406' })
@@ -62,7 +62,7 @@ describe('suspects', () => {
     expect(suspects.blame([late], { alone: true, reason: '406' })).to.equal(false)
   })
 
-  it('become at most 100 culprits before another neighbour has to be confirmed', () => {
+  it('makes culprits of at most 100 suspects before another neighbour has to be confirmed', () => {
     const suspects = createSuspects(nullLogger)
     const all = Array.from({ length: 150 }, () => message())
     suspects.blame(all, { alone: false, reason: '406' })

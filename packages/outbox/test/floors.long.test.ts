@@ -12,7 +12,7 @@ describe('floors', () => {
   after(() => outbox.drop())
 
   // Promise 8
-  it('leave no message behind and keep each key in order in many runs, however late producers commit', async () => {
+  it('floors leave no message behind and keep each key in order in many runs, however late producers commit', async () => {
     await fc.assert(floorsHold(outbox), { numRuns: RUNS })
   }).timeout(60_000 + RUNS * 1_000)
 })

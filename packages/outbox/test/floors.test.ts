@@ -14,11 +14,11 @@ describe('floors', () => {
   after(() => outbox.drop())
 
   // Promise 8
-  it('leave no message behind and keep each key in order, however late producers commit', async () => {
+  it('floors leave no message behind and keep each key in order, however late producers commit', async () => {
     await fc.assert(floorsHold(outbox), { numRuns: 15 })
   })
 
-  it('move past deleted messages, so that their dead tuples are not read again', async () => {
+  it('floors move past deleted messages, so that their dead tuples are not read again', async () => {
     await sql`truncate outbox_messages`.execute(outbox.db)
     const floors = createFloors()
     const news = () => aMessage({ key: 'a', payload: null })

@@ -26,7 +26,7 @@ function refused(env: Record<string, string>): string {
 }
 
 describe('settings', () => {
-  it('reject certificates in production that cannot be read, such as the folder that Docker makes for a missing file', () => {
+  it('rejects certificates in production that cannot be read, such as the folder that Docker makes for a missing file', () => {
     const runtime = join(import.meta.dirname, '../src/index.ts')
     const program = `import { loadConfig } from ${JSON.stringify(runtime)}; loadConfig(() => ({}))`
     const load = (file: string) => {
@@ -46,13 +46,13 @@ describe('settings', () => {
     expect(settings.PORT).to.equal(8080)
   })
 
-  it('give the exchange the queue’s name by default', () => {
+  it('gives the exchange the queue’s name by default', () => {
     expect(exchangeName(parseEnv(schema, {}))).to.equal('payments')
     expect(exchangeName(parseEnv(schema, { MQ_QUEUE: 'orders', MQ_EXCHANGE: '' }))).to.equal('orders')
     expect(exchangeName(parseEnv(schema, { MQ_QUEUE: 'orders', MQ_EXCHANGE: 'events' }))).to.equal('events')
   })
 
-  it('reject names of queues and exchanges that RabbitMQ reserves, or that dead letters use', () => {
+  it('rejects names of queues and exchanges that RabbitMQ reserves, or that dead letters use', () => {
     for (const name of ['MQ_QUEUE', 'MQ_EXCHANGE']) {
       for (const value of ['amq.topic', 'amq.', 'payments.dead', ' ', 'x'.repeat(201)])
         expect(refused({ [name]: value }), value).to.include(`${name}: must `)
@@ -63,7 +63,7 @@ describe('settings', () => {
     expect(parseEnv(schema, {})).to.be.frozen
   })
 
-  it('accept addresses in parts, and encode them', () => {
+  it('accepts addresses in parts, and encodes them', () => {
     const settings = parseEnv(schema, {
       DB_HOST: 'db',
       DB_USER: 'me',
@@ -76,14 +76,14 @@ describe('settings', () => {
     expect(brokerUrls(settings)).to.deep.equal(['amqp://guest:a%3Ab@mq:5672/'])
   })
 
-  it('accept a URL without a change, and a list of URLs', () => {
+  it('accepts a URL without a change, and a list of URLs', () => {
     const url = 'postgres://postgres:postgres@localhost:5432/payments?sslmode=disable'
     const settings = parseEnv(schema, { DATABASE_URL: url, DB_HOST: 'ignored', RABBITMQ_URL: 'amqp://a/, amqps://b/v' })
     expect(databaseUrl(settings)).to.equal(url)
     expect(brokerUrls(settings)).to.deep.equal(['amqp://a/', 'amqps://b/v'])
   })
 
-  it('ignore line breaks at the end of a value, which a file with a secret often has', () => {
+  it('ignores line breaks at the end of a value, which a file with a secret often has', () => {
     const settings = parseEnv(schema, { DB_PASSWORD: ' secret \r\n', PORT: '80\n' })
     expect(settings).to.include({ DB_PASSWORD: ' secret ', PORT: 80 })
   })
@@ -94,7 +94,7 @@ describe('settings', () => {
     )
   })
 
-  it('count as unset if they are empty', () => {
+  it('counts empty settings as unset', () => {
     expect(parseEnv(schema, { PORT: '', DATABASE_URL: '' }).PORT).to.equal(8080)
   })
 
@@ -111,7 +111,7 @@ describe('settings', () => {
   })
 
   for (const bad of ['-1', '1.5', '1e3', '0x10', ' ', '65536', '٣', 'NaN']) {
-    it(`reject ${JSON.stringify(bad)} as a port`, () => {
+    it(`rejects ${JSON.stringify(bad)} as a port`, () => {
       expect(refused({ PORT: bad })).to.include('PORT')
     })
   }

@@ -73,7 +73,7 @@ describe('test files', () => {
     }
   })
 
-  it('connect to PostgreSQL and plain sockets only with an error listener, as do the development packages', () => {
+  it('test files connect to PostgreSQL and plain sockets only with an error listener, as do the development packages', () => {
     const withClients = files
       .filter((file) => DEVELOPMENT.test(file) || /\/(test|compose)\//.test(file))
       .filter((file) => CLIENT.test(read(file)) || SOCKET.test(read(file)))

@@ -14,7 +14,7 @@ describe('api settings', () => {
     })
   })
 
-  it('match the tables in docs/settings.md', async () => {
+  it('api settings match the tables in docs/settings.md', async () => {
     const defaults: Record<string, unknown> = apiEnv.parse({})
     const own = Object.keys(apiEnv.shape).map((name) => [name, String(defaults[name] ?? '')])
     expect(await documentedSettings('api')).to.deep.equal(Object.fromEntries(own))
@@ -34,19 +34,19 @@ describe('api settings', () => {
     ['0.0.0.0', '0.0.0.0'],
     ['localhost\n', 'localhost'],
   ] as const) {
-    it(`accept HOST=${JSON.stringify(HOST)} to listen on ${host}`, () => {
+    it(`accepts HOST=${JSON.stringify(HOST)} to listen on ${host}`, () => {
       expect(apiConfig({ HOST }).host).to.equal(host)
     })
   }
 
   for (const HOST of ['*', '127.0.0.1:8080', '[::1]:8080', 'http://localhost', '"::1"', '[localhost]:1']) {
-    it(`reject ${JSON.stringify(HOST)} as an address to listen on`, () => {
+    it(`rejects ${JSON.stringify(HOST)} as an address to listen on`, () => {
       expect(() => apiConfig({ HOST })).to.throw('HOST: must be an address of this machine')
     })
   }
 
   for (const PORT of ['65536', '-1', '1e3', '0x50', '80.5', ' 80']) {
-    it(`reject ${JSON.stringify(PORT)} as a port`, () => {
+    it(`rejects ${JSON.stringify(PORT)} as a port`, () => {
       expect(() => apiConfig({ PORT })).to.throw(/PORT/)
     })
   }

@@ -10,13 +10,13 @@ describe('settings of the worker', () => {
   })
 
   for (const rate of ['0', '1', '0.7', '.25', '1.0', '0.000001']) {
-    it(`accept PROVIDER_SUCCESS_RATE=${rate}`, () => {
+    it(`accepts PROVIDER_SUCCESS_RATE=${rate}`, () => {
       const { provider } = workerConfig({ PROVIDER_SUCCESS_RATE: rate })
       expect(provider).to.deep.equal({ kind: 'simulated', delayMs: 2_000, successRate: Number(rate) })
     })
   }
 
-  it('choose the HTTP provider, although PROVIDER_DELAY_MS exceeds PROVIDER_DEADLINE_MS', () => {
+  it('chooses the HTTP provider, although PROVIDER_DELAY_MS exceeds PROVIDER_DEADLINE_MS', () => {
     const env = { PROVIDER: 'http', PROVIDER_URL: 'https://pay.internal/charges', PROVIDER_DEADLINE_MS: '1000' }
     const provider = { kind: 'http', url: 'https://pay.internal/charges' }
     expect(workerConfig(env).provider).to.deep.equal({ ...provider, token: undefined })
@@ -26,7 +26,7 @@ describe('settings of the worker', () => {
     })
   })
 
-  it('give a stop enough time for the longest charge and its settlement', () => {
+  it('gives a stop enough time for the longest charge and its settlement', () => {
     expect(workerConfig({}).drainMs).to.equal(15_000)
     expect(workerConfig({ PROVIDER_DEADLINE_MS: '60000' }).drainMs).to.equal(65_000)
   })
@@ -36,7 +36,7 @@ describe('settings of the worker', () => {
     expect(refused).to.throw(/LOG_LEVEL: must be error, warn, info or debug\n {2}PROVIDER_DELAY_MS: must be less than/)
   })
 
-  it('require PROVIDER_URL with PROVIDER=http', () => {
+  it('requires PROVIDER_URL with PROVIDER=http', () => {
     expect(() => workerConfig({ PROVIDER: 'http' })).to.throw('PROVIDER_URL')
     expect(() => workerConfig({ PROVIDER: 'http', PROVIDER_PENDING_MAX_MS: '5' })).to.throw('PROVIDER_URL: is needed')
   })
@@ -67,7 +67,7 @@ describe('settings of the worker', () => {
   })
 
   // Promise 54
-  it('refuse the simulated provider in production if PROVIDER_URL is set', () => {
+  it('refuses the simulated provider in production if PROVIDER_URL is set', () => {
     const chance = { APP_ENV: 'production', PROVIDER: 'simulated', SANDBOX: 'yes' }
     const url = { PROVIDER_URL: 'https://pay.internal/' }
     expect(() => workerConfig({ ...chance, ...url })).to.throw('PROVIDER: must be http where PROVIDER_URL is set')
@@ -75,13 +75,13 @@ describe('settings of the worker', () => {
   })
 
   // Promise 54
-  it('refuse another spelling of APP_ENV=production', () => {
+  it('refuses another spelling of APP_ENV=production', () => {
     for (const APP_ENV of ['prod', 'Production', ' production', '"production"', 'production '])
       expect(() => workerConfig({ APP_ENV }), APP_ENV).to.throw('APP_ENV: must be spelt production')
     expect(workerConfig({ APP_ENV: 'staging' }).provider.kind).to.equal('simulated')
   })
 
-  it('refuse the simulated provider with SANDBOX=no, also in development', () => {
+  it('refuses the simulated provider with SANDBOX=no, also in development', () => {
     expect(() => workerConfig({ SANDBOX: 'no' })).to.throw('SANDBOX: must be yes with PROVIDER=simulated')
   })
 
@@ -108,7 +108,7 @@ describe('settings of the worker', () => {
     ['PROVIDER_DELAY_MS', '10000'],
     ['WORKER_PREFETCH', '0'],
   ] as const) {
-    it(`refuse ${name}=${JSON.stringify(value).slice(0, 60)}`, () => {
+    it(`refuses ${name}=${JSON.stringify(value).slice(0, 60)}`, () => {
       expect(() => workerConfig({ [name]: value })).to.throw(name)
     })
   }

@@ -51,7 +51,7 @@ describe('faults of the links', () => {
 
   const [API_STORES, RELAY_COMMITS, WORKER_CLAIMS] = [0, 1, 3]
 
-  it('lose the answer to a COMMIT, and not the answer to BEGIN', async () => {
+  it('faults of the links lose the answer to a COMMIT, and not the answer to BEGIN', async () => {
     const client = await connected('database', 'relay')
     const begins = async () => {
       client.write('start transaction isolation level read committed\0')
@@ -69,7 +69,7 @@ describe('faults of the links', () => {
     ['an insert', 'api', API_STORES, '0 with "given" as materialized (\0'],
     ['a claim', 'worker', WORKER_CLAIMS, '0 with "locked" as materialized (\0'],
   ] as const) {
-    it(`lose the answer to ${what}, which commits by itself`, async () => {
+    it(`faults of the links lose the answer to ${what}, which commits by itself`, async () => {
       const client = await connected('database', role)
       const sends = async () => {
         client.write(text)
@@ -79,7 +79,7 @@ describe('faults of the links', () => {
     })
   }
 
-  it('lose the confirm of a message, and not the answer to a binding', async () => {
+  it('faults of the links lose the confirm of a message, and not the answer to a binding', async () => {
     const client = await connected('broker', 'relay')
     const binds = async () => {
       client.write('payment.created')

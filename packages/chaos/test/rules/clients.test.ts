@@ -18,13 +18,13 @@ import {
 type Case = [title: string, rule: string, change: Partial<Facts>]
 
 describe('invariants about clients', () => {
-  it('hold for a payment that existed when its client retried', () => {
+  it('invariants about clients hold for a payment that existed when its client retried', () => {
     for (const status of ['none', 503] as const)
       expect(brokenBeside(answered({ at: 11, status }, TAKEN_ANSWER, TAKEN_ANSWER))).to.deep.equal([])
     expect(broken(answered(CREATED_ANSWER, TAKEN_ANSWER, UNANSWERED))).to.deep.equal([])
   })
 
-  it('hold for an older state in an answer that overlaps with the newer one', () => {
+  it('invariants about clients hold for an older state in an answer that overlaps with the newer one', () => {
     expect(broken(viewed({ ...viewOf('PENDING', 41), answeredAt: 60 }))).to.deep.equal([])
   })
 
