@@ -1,8 +1,9 @@
 import { defined } from '@cashflow/async'
 import type { Logger } from '@cashflow/runtime'
 import { type Kysely, sql, type Transaction } from 'kysely'
+import { recordSet } from '../statement.ts'
 import type { MigrationTables } from './ledger.ts'
-import type { Run } from './run-migration.ts'
+import { type Run, setConfig } from './run-migration.ts'
 
 /** The migration that creates the tables in which duplicates can be. */
 export const CREATES_TABLES = '0002_outbox'
@@ -71,31 +72,50 @@ export async function clearDuplicates({ session, logger }: Run, setAside: boolea
 async function findDuplicates(session: Kysely<MigrationTables>): Promise<Duplicates[]> {
   return session.transaction().execute(async (tx) => {
     // The settings of our sessions avoid reading whole tables. This search has to.
-    await sql`
-      select set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'on', true),
-        set_config('enable_hashjoin', 'on', true), set_config('work_mem', '64MB', true)`.execute(tx)
+    const limits = { statement_timeout: '0', work_mem: '64MB' }
+    await setConfig(tx, { ...limits, enable_seqscan: 'on', enable_hashjoin: 'on' }, 'transaction')
     return [...(await duplicatePayments(tx)), ...(await duplicateLetters(tx))]
   })
 }
 
-// SQL for COLLATE and record sets, which Kysely's builder does not have.
+const TWICE = recordSet('twice', { merchant_id: 'uuid', reference: 'text' })
+
+// `sql` below: the builder has COLLATE only for an ORDER BY.
 async function duplicatePayments(tx: Transaction<MigrationTables>): Promise<Duplicates[]> {
+  const reference = sql<string>`p.reference collate "C"`
   // Two queries: collecting the ids of some million references in the first one takes four times as long.
-  const { rows: twice } = await sql<{ merchant_id: string; reference: string }>`
-    select merchant_id, reference collate "C" as reference from payments group by 1, 2 having count(*) > 1`.execute(tx)
+  const twice = await tx
+    .selectFrom('payments as p')
+    .select(['p.merchant_id', reference.as('reference')])
+    .groupBy(['p.merchant_id', reference])
+    .having((eb) => eb(eb.fn.countAll(), '>', eb.lit(1)))
+    .execute()
   if (twice.length === 0) return []
-  const { rows } = await sql<{ ids: string[] }>`
-    select array_agg(p.id::text order by p.created_at, p.id) as ids
-    from json_to_recordset(${JSON.stringify(twice)}::json) as twice (merchant_id uuid, reference text)
-    join payments p on p.merchant_id = twice.merchant_id and p.reference = twice.reference collate "C"
-    group by p.merchant_id, p.reference collate "C"`.execute(tx)
+  const rows = await tx
+    .selectFrom(TWICE.from(sql.val(TWICE.json(twice))))
+    .innerJoin('payments as p', (on) =>
+      on.onRef('p.merchant_id', '=', 'twice.merchant_id').on('p.reference', '=', sql`twice.reference collate "C"`),
+    )
+    .select((eb) => {
+      const ids = eb.fn.agg<string[]>('array_agg', [eb.cast('p.id', 'text')])
+      return ids.orderBy('p.created_at').orderBy('p.id').as('ids')
+    })
+    .groupBy(['p.merchant_id', reference])
+    .execute()
   return rows.map(({ ids }) => toDuplicates('payments', ids))
 }
 
 async function duplicateLetters(tx: Transaction<MigrationTables>): Promise<Duplicates[]> {
-  const { rows } = await sql<{ ids: string[] }>`
-    select array_agg(id::text order by id) as ids from dead_letters where resolved_at is null
-    group by source collate "C", topic collate "C", key collate "C" having count(*) > 1`.execute(tx)
+  const rows = await tx
+    .selectFrom('dead_letters')
+    .select((eb) => {
+      const ids = eb.fn.agg<string[]>('array_agg', [eb.cast('id', 'text')])
+      return ids.orderBy('id').as('ids')
+    })
+    .where('resolved_at', 'is', null)
+    .groupBy(sql`source collate "C", topic collate "C", key collate "C"`)
+    .having((eb) => eb(eb.fn.countAll(), '>', eb.lit(1)))
+    .execute()
   return rows.map(({ ids }) => toDuplicates('dead_letters', ids))
 }
 

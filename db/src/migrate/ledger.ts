@@ -89,22 +89,21 @@ export async function completeLedger(
   if (exists && unrecorded.length === 0) return
   await db.transaction().execute(async (tx) => {
     if (!exists)
-      await sql`
-        create table cashflow_migration (
-          name text collate "C" primary key,
-          steps_done int not null default 0,
-          applied_at timestamptz
-        )`.execute(tx)
+      await tx.schema
+        .createTable('cashflow_migration')
+        .addColumn('name', sql`text collate "C"`, (column) => column.primaryKey()) // The builder has no COLLATE here.
+        .addColumn('steps_done', 'integer', (column) => column.notNull().defaultTo(0))
+        .addColumn('applied_at', 'timestamptz')
+        .execute()
     if (unrecorded.length > 0)
       await tx
         .insertInto('cashflow_migration')
-        .columns(['name', 'applied_at'])
-        .expression((eb) =>
-          eb
+        .values((eb) => {
+          const former = eb
             .selectFrom('kysely_migration')
-            .select((row) => ['name', row.cast<Date>('timestamp', 'timestamptz').as('applied_at')])
-            .where('name', 'in', unrecorded),
-        )
+            .select((row) => row.cast<Date>('timestamp', 'timestamptz').as('at'))
+          return unrecorded.map((name) => ({ name, applied_at: former.where('name', '=', name) }))
+        })
         .onConflict((conflict) => conflict.doNothing())
         .execute()
   })

@@ -40,7 +40,9 @@ export async function migrate(db: Kysely<Tables>, options: MigrateOptions): Prom
   const migrations = await readMigrations(folder)
   const pool = db.withTables<LedgerTables>()
   return pool.connection().execute(async (session) => {
-    const { pid } = await session.selectNoFrom(sql<number>`pg_backend_pid()`.as('pid')).executeTakeFirstOrThrow()
+    const { pid } = await session
+      .selectNoFrom((eb) => eb.fn<number>('pg_backend_pid').as('pid'))
+      .executeTakeFirstOrThrow()
     const run = { session, pid, pool, logger, signal }
     const stopCancelling = cancelOnAbort(run)
     try {
@@ -54,7 +56,8 @@ export async function migrate(db: Kysely<Tables>, options: MigrateOptions): Prom
 /** When the signal aborts, cancels the session's statement: creating an index may take an hour. */
 function cancelOnAbort({ pool, pid, signal }: Run): () => void {
   signal.throwIfAborted()
-  const cancel = () => void sql`select pg_cancel_backend(${pid})`.execute(pool).catch(() => {})
+  const cancelling = pool.selectNoFrom((eb) => eb.fn('pg_cancel_backend', [eb.val(pid)]).as('cancelled'))
+  const cancel = () => void cancelling.execute().catch(() => {})
   signal.addEventListener('abort', cancel, { once: true })
   return () => signal.removeEventListener('abort', cancel)
 }
@@ -82,7 +85,8 @@ async function withMigrationLock<Result>(
     return await work()
   } finally {
     // Fails only if the session is lost. PostgreSQL has released its lock then.
-    await sql`select pg_advisory_unlock(${LOCK})`.execute(session).catch(() => {})
+    const unlocking = session.selectNoFrom((eb) => eb.fn('pg_advisory_unlock', [LOCK]).as('unlocked'))
+    await unlocking.execute().catch(() => {})
   }
 }
 
@@ -91,13 +95,14 @@ const LOCK = sql`hashtextextended('cashflow_migration ' || coalesce(current_sche
 
 async function tryMigrationLock(session: Kysely<MigrationTables>): Promise<boolean> {
   const { taken } = await session
-    .selectNoFrom(sql<boolean>`pg_try_advisory_lock(${LOCK})`.as('taken'))
+    .selectNoFrom((eb) => eb.fn<boolean>('pg_try_advisory_lock', [LOCK]).as('taken'))
     .executeTakeFirstOrThrow()
   return taken
 }
 
 /** Returns the PostgreSQL process id of the run that holds the lock, or undefined if that run has ended. */
 async function lockHolder(session: Kysely<MigrationTables>): Promise<number | undefined> {
+  // As `sql`: the builder has no types for PostgreSQL's own views.
   const { rows } = await sql<{ pid: number }>`
     select pid from pg_locks
     where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())

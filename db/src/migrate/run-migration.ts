@@ -28,7 +28,7 @@ const BLOCKERS_LOG_MS = 10_000
 export async function runWhole(run: Run, { name, text }: WholeMigration): Promise<void> {
   await retryLocks(run, { migration: name }, () =>
     inTransaction(run.session, async (tx) => {
-      await sql.raw(text).execute(tx)
+      await sql.raw(text).execute(tx) // Text of a file.
       await recordApplied(tx, name)
     }),
   )
@@ -44,7 +44,7 @@ export async function runSteps(run: Run, { name, steps }: SteppedMigration): Pro
     await retryLocks(run, about, async () => {
       if (step.kind === 'plain')
         return inTransaction(run.session, async (tx) => {
-          await sql.raw(step.text).execute(tx)
+          await sql.raw(step.text).execute(tx) // Text of a file.
           await recordSteps(tx, name, index + 1)
         })
       await runConcurrently(run.session, step)
@@ -116,6 +116,7 @@ function watchBlockers({ pool, pid }: Run, report: (blockers: Blockers) => void)
 }
 
 async function blockersOf(db: Kysely<MigrationTables>, pid: number): Promise<Blockers> {
+  // As `sql`: the builder has no types for PostgreSQL's own views.
   const { rows } = await sql<Blockers[number]>`
     select a.pid, a.application_name as application, coalesce(a.state, '') as state,
       coalesce(round(extract(epoch from clock_timestamp() - a.xact_start)), 0)::int as transaction_s
@@ -128,8 +129,7 @@ async function inTransaction(
   work: (tx: Transaction<MigrationTables>) => Promise<void>,
 ): Promise<void> {
   await session.transaction().execute(async (tx) => {
-    const lock = String(LOCK_TIMEOUT_MS)
-    await sql`select set_config('lock_timeout', ${lock}, true), set_config('statement_timeout', '0', true)`.execute(tx)
+    await setConfig(tx, { lock_timeout: String(LOCK_TIMEOUT_MS), statement_timeout: '0' }, 'transaction')
     await work(tx)
   })
 }
@@ -144,34 +144,40 @@ async function runConcurrently(
   { text, index, creates }: Step & { kind: 'concurrently' },
 ): Promise<void> {
   const limits = await session
-    .selectNoFrom([
-      sql<string>`current_setting('lock_timeout')`.as('lock'),
-      sql<string>`current_setting('statement_timeout')`.as('statement'),
+    .selectNoFrom(({ fn, val }) => [
+      fn<string>('current_setting', [val('lock_timeout')]).as('lock_timeout'),
+      fn<string>('current_setting', [val('statement_timeout')]).as('statement_timeout'),
     ])
     .executeTakeFirstOrThrow()
-  await setLimits(session, { lock: '0', statement: '0' })
+  await setConfig(session, { lock_timeout: '0', statement_timeout: '0' }, 'session')
   try {
     if (creates) await dropInvalid(session, index)
-    await sql.raw(text).execute(session)
+    await sql.raw(text).execute(session) // Text of a file.
   } catch (error) {
     // Duplicates left an invalid index: until the next run, each insert would pay for it in vain.
     if (isUniqueViolation(error)) await dropInvalid(session, index)
     throw error
   } finally {
-    await setLimits(session, limits).catch(() => {}) // Fails only if the session is lost, and its limits with it.
+    await setConfig(session, limits, 'session').catch(() => {}) // Fails only if the session is lost, and its limits with it.
   }
 }
 
-async function setLimits(
-  session: Kysely<MigrationTables>,
-  { lock, statement }: { lock: string; statement: string },
+/** Sets settings of the session, or only of its transaction. */
+export async function setConfig(
+  db: Kysely<MigrationTables>,
+  settings: Readonly<Record<string, string>>,
+  scope: 'session' | 'transaction',
 ): Promise<void> {
-  await sql`select set_config('lock_timeout', ${lock}, false), set_config('statement_timeout', ${statement}, false)`.execute(
-    session,
-  )
+  const set = Object.entries(settings)
+  await db
+    .selectNoFrom(({ fn, val, lit }) =>
+      set.map(([name, value]) => fn('set_config', [val(name), val(value), lit(scope === 'transaction')]).as(name)),
+    )
+    .execute()
 }
 
 async function dropInvalid(session: Kysely<MigrationTables>, index: string): Promise<void> {
+  // As `sql`: the builder has no types for PostgreSQL's own tables, and no `drop index concurrently`.
   const { rows } = await sql`
     select 1 from pg_index where indexrelid = to_regclass(${index}) and not indisvalid`.execute(session)
   if (rows.length > 0) await sql`drop index concurrently if exists ${sql.id(index)}`.execute(session)

@@ -43,6 +43,7 @@ export function serviceSession(service: string): string {
 
 /** Returns the names of connected services that do not know a migration. A name without a schema counts as schema 0. */
 export async function servicesWithout(db: QueryExecutorProvider, migrationNumber: string): Promise<string[]> {
+  // As `sql`: the builder has no types for PostgreSQL's own views.
   const { rows } = await sql<{ name: string }>`
     select distinct application_name as name from pg_stat_activity
     where datname = current_database() and application_name ~ '^cashflow-(?!migrate|operator)'

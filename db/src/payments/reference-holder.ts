@@ -47,7 +47,7 @@ function findRows(db: Kysely<Tables>, payments: readonly Payment[]) {
       // The standby may not have the rows that this reads yet, so the answer waits for it.
       .with(
         (cte) => cte('logged').materialized(),
-        (qb) => qb.selectNoFrom(sql`${forceReplicationWait()}`.as('mark')),
+        (qb) => qb.selectNoFrom(forceReplicationWait().as('mark')),
       )
       .selectFrom(['logged', GIVEN.from(sql.val(GIVEN.json(given)))])
       // PostgreSQL would make a join of this, and one that was planned for few payments may read all of them. `limit` is a

@@ -1,4 +1,4 @@
-import { type Expression, sql, type Transaction } from 'kysely'
+import { expressionBuilder, sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
 
 /**
@@ -6,10 +6,11 @@ import type { Tables } from '../tables.ts'
  * nothing, although the rows that it read may not have reached the standby.
  */
 export async function waitForStandby(tx: Transaction<Tables>): Promise<void> {
-  await sql`select ${forceReplicationWait()}`.execute(tx)
+  await tx.selectNoFrom(forceReplicationWait().as('mark')).execute()
 }
 
 /** The same as an expression, for use in a larger statement. PostgreSQL waits for any record in its log. */
-export function forceReplicationWait(): Expression<unknown> {
-  return sql`pg_logical_emit_message(true, 'cashflow', '')`
+export function forceReplicationWait() {
+  const { fn, lit } = expressionBuilder<Tables>()
+  return fn<string>('pg_logical_emit_message', [lit(true), sql.lit('cashflow'), sql.lit('')])
 }

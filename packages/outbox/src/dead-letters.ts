@@ -37,7 +37,11 @@ export async function buryMessage<Tables extends OutboxTables>(
   if (numInsertedOrUpdatedRows === 1n) return true
   // The other dead letter may not have reached the synchronous standby, and a COMMIT that wrote nothing does not wait for
   // it. A message in the WAL makes it wait.
-  await sql`select pg_logical_emit_message(true, 'outbox', '')`.execute(tx)
+  await tx
+    .selectNoFrom(({ fn, lit }) =>
+      fn('pg_logical_emit_message', [lit(true), sql.lit('outbox'), sql.lit('')]).as('mark'),
+    )
+    .execute()
   return false
 }
 

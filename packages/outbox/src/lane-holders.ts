@@ -23,8 +23,8 @@ const LOCKS_ALL = ['ExclusiveLock', 'AccessExclusiveLock']
 
 /** Finds the sessions that have locked lanes. Only relays should. */
 export async function laneHolders<Tables extends OutboxTables>(db: Kysely<Tables>): Promise<LaneHolder[]> {
-  // Row locks are not in pg_locks. The lock of the table that comes with each of them is. PostgreSQL's own views are no
-  // tables of ours, so the builder has no types for them.
+  // Row locks are not in pg_locks. The lock of the table that comes with each of them is. As `sql`: the builder has no types
+  // for PostgreSQL's own views.
   const { rows } = await sql<{
     transaction: string
     pid: number | null

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely'
+import type { Kysely } from 'kysely'
 
 /** The channel that relays LISTEN to. */
 export const OUTBOX_CHANNEL = 'outbox'
@@ -29,12 +29,13 @@ export const NOTIFY_FAILS = {
 export function createNotifier<Tables>(db: Kysely<Tables>, fails?: NotifyCondition) {
   let cooling = false
   let again = false
+  const notification = db.selectNoFrom(({ fn, val }) => fn('pg_notify', [val(OUTBOX_CHANNEL), val('')]).as('sent'))
 
   async function send(): Promise<void> {
     cooling = true
     again = false
     const cooled = new Promise<void>((resolve) => setTimeout(resolve, INTERVAL_MS).unref())
-    await sql`select pg_notify(${OUTBOX_CHANNEL}, '')`.execute(db).then(
+    await notification.execute().then(
       () => fails?.ended(),
       (error) => fails?.holds({ error }), // Polling finds the messages all the same.
     )

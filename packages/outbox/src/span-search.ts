@@ -1,5 +1,6 @@
 import { defined } from '@cashflow/async'
 import { type Kysely, sql } from 'kysely'
+import { type OutboxTables, outboxOf } from './tables.ts'
 
 const STATEMENTS_MAX = 100
 const SPOTS_MAX = 500
@@ -19,9 +20,9 @@ export function timeSpans(spans: readonly TimeSpan[]) {
 }
 
 /** The database's time, in microseconds since 1970. */
-export async function nowMicros<Tables>(db: Kysely<Tables>): Promise<number> {
-  const { rows } = await sql<{ now: string }>`select (extract(epoch from now()) * 1000000)::bigint as now`.execute(db)
-  return Number(defined(rows[0], 'time of the database').now)
+export async function nowMicros<Tables extends OutboxTables>(db: Kysely<Tables>): Promise<number> {
+  const now = sql<string>`(extract(epoch from now()) * 1000000)::bigint`.as('now') // The builder has no EXTRACT.
+  return Number((await outboxOf(db).selectNoFrom(now).executeTakeFirstOrThrow()).now)
 }
 
 export interface SpanSearchOptions {

@@ -1,7 +1,7 @@
 import { within } from '@cashflow/async'
 import type { Tables } from '@cashflow/db'
 import { Router } from 'express'
-import { type Kysely, sql } from 'kysely'
+import type { Kysely } from 'kysely'
 import { methodNotAllowed } from './errors.ts'
 import { Problem } from './problem.ts'
 import { sendJson } from './send-json.ts'
@@ -17,8 +17,9 @@ const DEADLINE = { deadlineMs: 2_000, what: 'the health query' }
  */
 export function healthRoutes(db: Kysely<Tables>): Router {
   let query: Promise<unknown> | undefined
+  const asking = db.selectNoFrom((eb) => eb.lit(1).as('one'))
   const askPostgres = () => {
-    query ??= sql`select 1`.execute(db).finally(() => {
+    query ??= asking.execute().finally(() => {
       query = undefined
     })
     return query
