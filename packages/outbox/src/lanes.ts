@@ -99,9 +99,6 @@ interface ReadValues extends LaneFloors, TopicQuota {
 const read = (isLimited: boolean) =>
   compiledOnce((tx: Kysely<OutboxTables>, parameter: ParameterOf<ReadValues>) => selectOldest(tx, parameter, isLimited))
 
-const READ = read(false)
-const READ_WITHIN_QUOTA = read(true)
-
 function selectOldest(tx: Kysely<OutboxTables>, parameter: ParameterOf<ReadValues>, isLimited: boolean) {
   const bytesMax = parameter('bytesMax')
   const oldest = (isLimited ? oldestWithin : oldestOf)(tx, parameter)
@@ -234,3 +231,6 @@ function oldestWithin(db: QueryCreator<OutboxTables>, parameter: ParameterOf<Rea
         .as('rank'),
     ])
 }
+
+const READ = read(false)
+const READ_WITHIN_QUOTA = read(true)
