@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import {
   AbortedTransactionError,
   type CompiledQuery,
@@ -205,6 +206,7 @@ function isOneStatement({ query, parameters }: CompiledQuery): boolean {
 }
 
 function resultOf<Row>({ command, rowCount, rows }: pg.QueryResult): QueryResult<Row> {
-  const isWrite = ['INSERT', 'UPDATE', 'DELETE', 'MERGE'].includes(command)
-  return { rows: (rows ?? []) as Row[], ...(isWrite && { numAffectedRows: BigInt(rowCount ?? 0) }) }
+  const answer = { rows: (rows ?? []) as Row[] }
+  if (!['INSERT', 'UPDATE', 'DELETE', 'MERGE'].includes(command)) return answer
+  return { ...answer, numAffectedRows: BigInt(defined(rowCount ?? undefined, 'row count of a write')) }
 }
