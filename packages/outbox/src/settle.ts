@@ -1,5 +1,12 @@
 import { fullJitterMs } from '@cashflow/async'
-import { type Expression, type Kysely, type QueryCreator, type RawBuilder, sql } from 'kysely'
+import {
+  type AliasableExpression,
+  type Expression,
+  expressionBuilder,
+  type Kysely,
+  type QueryCreator,
+  sql,
+} from 'kysely'
 import { compiledOnce, type ParameterOf } from './compiled-once.ts'
 import type { OutboxMessage, ReadMessage } from './message.ts'
 import type { PublishOutcome } from './publisher.ts'
@@ -120,9 +127,19 @@ const DELETE = compiledOnce((tx: Kysely<OutboxTables>, parameter: ParameterOf<Re
   deletion(tx, parameter('lanes'), parameter('ids')),
 )
 
+const MESSAGE = expressionBuilder<OutboxTables, 'outbox_messages'>()
+const ATTEMPTS_COUNTED = MESSAGE('attempts', '+', MESSAGE.lit(1))
+
+/** Both lists of an insert that copies messages. Kysely checks names, but not that both lists have one order. */
+function copyWith<Name extends string>(values: Readonly<Record<Name, AliasableExpression<unknown>>>) {
+  const added = Object.keys(values) as Name[]
+  const copied = [...MESSAGE_COLUMNS, 'created_at'] as const
+  return { columns: [...copied, ...added], selection: [...copied, ...added.map((name) => values[name].as(name))] }
+}
+
 /** Delays a message, and counts the attempt. */
 async function delay(tx: Kysely<OutboxTables>, message: ReadMessage, delayMs: number) {
-  await schedule(tx, [message], { attempts: sql`attempts + 1`, refused: false, delayMs: sql`${delayMs}::float8` })
+  await schedule(tx, [message], { refused: false, delayMs: sql.val(delayMs) })
 }
 
 /** Moves messages of refused topics, by one statement: one for each message would take longer than a pass has. */
@@ -130,44 +147,40 @@ async function move(tx: Kysely<OutboxTables>, refused: readonly { message: ReadM
   const delays = new Map(refused.map(({ message, delayMs }) => [message.topic, delayMs]))
   const delayMs = sql`(${[...delays.values()]}::float8[])[array_position(${[...delays.keys()]}::text[], topic)]`
   const messages = refused.map(({ message }) => message)
-  await schedule(tx, messages, { attempts: sql`attempts`, refused: true, delayMs })
+  await schedule(tx, messages, { refused: true, delayMs })
 }
 
+/** @param refused true if the attempts of the messages are not counted */
 async function schedule(
   tx: Kysely<OutboxTables>,
   messages: readonly ReadMessage[],
-  { attempts, refused, delayMs }: { attempts: RawBuilder<unknown>; refused: boolean; delayMs: RawBuilder<unknown> },
+  { refused, delayMs }: { refused: boolean; delayMs: Expression<unknown> },
 ) {
   const { lanes, ids } = keysOf(messages)
+  const { columns, selection } = copyWith({
+    attempts: refused ? MESSAGE.ref('attempts') : ATTEMPTS_COUNTED,
+    refused: MESSAGE.lit(refused),
+    due_at: sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`, // The builder has no intervals.
+  })
   await tx
     .with('moved', (db) => deletion(db, sql.val(lanes), sql.val(ids)).returningAll())
     .insertInto('outbox_scheduled')
-    .columns([...MESSAGE_COLUMNS, 'created_at', 'attempts', 'refused', 'due_at'])
-    .expression((eb) =>
-      eb
-        .selectFrom('moved')
-        .select([...MESSAGE_COLUMNS, 'created_at', attempts.as('attempts'), sql.lit(refused).as('refused')])
-        .select(sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`.as('due_at'))
-        .orderBy('created_at')
-        .orderBy('id'),
-    )
+    .columns(columns)
+    .expression((eb) => eb.selectFrom('moved').select(selection).orderBy('created_at').orderBy('id'))
     .execute()
 }
 
 async function bury(tx: Kysely<OutboxTables>, message: ReadMessage, reason: string) {
   const { lane, id } = message
+  const values = { attempts: ATTEMPTS_COUNTED, source: sql.lit('outbox'), reason: MESSAGE.val(reason) }
+  const { columns, selection } = copyWith(values)
   const { numDeletedRows } = await tx
     .with('buried', (db) =>
       db
         .insertInto('dead_letters')
-        .columns([...MESSAGE_COLUMNS, 'created_at', 'attempts', 'source', 'reason'])
+        .columns(columns)
         .expression((eb) =>
-          eb
-            .selectFrom('outbox_messages')
-            .select([...MESSAGE_COLUMNS, 'created_at', sql<number>`attempts + 1`.as('attempts')])
-            .select([sql.lit('outbox').as('source'), sql<string>`${reason}`.as('reason')])
-            .where('lane', '=', lane)
-            .where('id', '=', id),
+          eb.selectFrom('outbox_messages').select(selection).where('lane', '=', lane).where('id', '=', id),
         )
         .onConflict((conflict) => conflict.doNothing())
         .returning('id'),
