@@ -28,6 +28,7 @@ export interface RecordSet<Alias extends string, Row> {
 /**
  * Describes rows that a statement gets as JSON. With a parameter for each value the statement's text would depend on the
  * number of rows, so a session would parse and plan it for each number. And Kysely and pg spend time on each parameter.
+ * As `sql`: the builder has no record sets.
  *
  * @param types the SQL type of each column
  */
@@ -47,7 +48,7 @@ export function recordSet<const Alias extends string, const Types extends Readon
 /**
  * `value in (rows)`, answered from a hash table. PostgreSQL makes a semi-join of the bare condition. Hash joins are off
  * (session-settings.ts), so that would be a nested loop, with 5,000 comparisons for a batch of 100. Of `(…) is true` it makes
- * no join, but a hashed subplan.
+ * no join, but a hashed subplan. As `sql`: the builder's types cannot compare values of a type parameter.
  */
 export function isAmong<Value>(
   value: Expression<Value>,

@@ -148,7 +148,10 @@ async function renameReference(session: Kysely<MigrationTables>, id: string, fir
     if (!before) return
     const after = await tx
       .updateTable('payments')
-      .set({ reference: sql<string>`left(reference, 254 - char_length(id::text)) || '#' || id` })
+      .set(({ eb, fn, lit, cast }) => {
+        const kept = eb(lit<number>(254), '-', fn<number>('char_length', [cast('id', 'text')]))
+        return { reference: fn('concat', [fn('left', ['reference', kept]), sql.lit('#'), 'id']) }
+      })
       .where('id', '=', id)
       .returning('reference')
       .executeTakeFirstOrThrow()
@@ -161,7 +164,7 @@ async function renameReference(session: Kysely<MigrationTables>, id: string, fir
         // At least 3: sequence 2 is the event that settles a PENDING payment.
         sequence: eb
           .selectFrom('payment_events')
-          .select(sql<number>`greatest(max(sequence), 2) + 1`.as('next'))
+          .select(({ eb, fn, lit }) => eb(fn<number>('greatest', [fn.max('sequence'), lit(2)]), '+', lit(1)).as('next'))
           .where('payment_id', '=', id),
         type: 'payment.reference_changed',
         data: JSON.stringify(data),
@@ -180,7 +183,7 @@ async function resolveLetter(session: Kysely<MigrationTables>, id: string, first
     .with('resolved', (qb) =>
       qb
         .updateTable('dead_letters')
-        .set({ resolved_at: sql<Date>`now()`, resolution: `duplicate of ${first}` })
+        .set((eb) => ({ resolved_at: eb.fn<Date>('now'), resolution: `duplicate of ${first}` }))
         .where('id', '=', id)
         .where('resolved_at', 'is', null)
         .returning(['source', ...MESSAGE]),
@@ -190,7 +193,7 @@ async function resolveLetter(session: Kysely<MigrationTables>, id: string, first
     .expression((eb) =>
       eb
         .selectFrom('resolved')
-        .select([...MESSAGE, sql<Date>`now()`.as('due_at')])
+        .select((row) => [...MESSAGE, row.fn<Date>('now').as('due_at')])
         .where('source', '=', 'outbox'),
     )
     .execute()

@@ -1,4 +1,4 @@
-import { type Generated, type Kysely, sql } from 'kysely'
+import { type ExpressionBuilder, type Generated, type Kysely, type SqlBool, sql } from 'kysely'
 import type { Tables } from '../tables.ts'
 
 /** The tables that record which migrations were applied. */
@@ -41,10 +41,10 @@ export class NoSchemaError extends Error {
  */
 export async function readLedger(db: Kysely<MigrationTables>, known: readonly string[]): Promise<Ledger> {
   const { schema, path, exists } = await db
-    .selectNoFrom([
-      sql<string | null>`current_schema()`.as('schema'),
-      sql<string>`current_setting('search_path')`.as('path'),
-      sql<boolean>`to_regclass('cashflow_migration') is not null`.as('exists'),
+    .selectNoFrom((eb) => [
+      eb.fn<string | null>('current_schema').as('schema'),
+      eb.fn<string>('current_setting', [eb.val('search_path')]).as('path'),
+      tableExists(eb, 'cashflow_migration').as('exists'),
     ])
     .executeTakeFirstOrThrow()
   if (schema === null)
@@ -68,17 +68,20 @@ export async function readLedger(db: Kysely<MigrationTables>, known: readonly st
  */
 async function appliedBefore(db: Kysely<MigrationTables>, known: readonly string[]): Promise<string[]> {
   const { readable } = await db
-    .selectNoFrom(
-      sql<boolean | null>`
-        has_table_privilege(to_regclass('kysely_migration'), 'select') and to_regclass('payments') is not null`.as(
-        'readable',
-      ),
-    )
+    .selectNoFrom((eb) => {
+      const former = eb.fn('to_regclass', [eb.val('kysely_migration')])
+      const readable = eb.fn<SqlBool>('has_table_privilege', [former, eb.val('select')])
+      return eb.and([readable, tableExists(eb, 'payments')]).as('readable')
+    })
     .executeTakeFirstOrThrow()
   if (!readable) return []
   const rows = await db.selectFrom('kysely_migration').select('name').execute()
   const names = rows.map(({ name }) => name)
   return names.every((name) => known.includes(name)) ? names : []
+}
+
+export function tableExists(eb: ExpressionBuilder<MigrationTables, never>, table: keyof MigrationTables) {
+  return eb(eb.fn('to_regclass', [eb.val(table)]), 'is not', null).$castTo<boolean>()
 }
 
 /** Creates the table `cashflow_migration` if it is missing, and copies the rows that only `kysely_migration` has. */
@@ -112,8 +115,8 @@ export async function completeLedger(
 export async function recordApplied(db: Kysely<MigrationTables>, name: string): Promise<void> {
   await db
     .insertInto('cashflow_migration')
-    .values({ name, applied_at: sql<Date>`now()` })
-    .onConflict((conflict) => conflict.column('name').doUpdateSet({ applied_at: sql<Date>`now()` }))
+    .values((eb) => ({ name, applied_at: eb.fn<Date>('now') }))
+    .onConflict((conflict) => conflict.column('name').doUpdateSet((eb) => ({ applied_at: eb.fn<Date>('now') })))
     .execute()
 }
 

@@ -1,6 +1,6 @@
 import { pause } from '@cashflow/async'
 import type { Logger } from '@cashflow/runtime'
-import { type Kysely, sql } from 'kysely'
+import { expressionBuilder, type Kysely, sql } from 'kysely'
 import type { Tables } from '../tables.ts'
 import { ADDS_UNIQUE_INDEXES, CREATES_TABLES, clearDuplicates } from './duplicates.ts'
 import { completeLedger, type LedgerTables, type MigrationTables, readLedger } from './ledger.ts'
@@ -91,7 +91,8 @@ async function withMigrationLock<Result>(
 }
 
 // The lock's key contains the schema: two systems in one database do not wait for each other.
-const LOCK = sql`hashtextextended('cashflow_migration ' || coalesce(current_schema(), ''), 0)`
+const { fn, lit } = expressionBuilder<MigrationTables>()
+const LOCK = fn('hashtextextended', [fn('concat', [sql.lit('cashflow_migration '), fn('current_schema')]), lit(0)])
 
 async function tryMigrationLock(session: Kysely<MigrationTables>): Promise<boolean> {
   const { taken } = await session

@@ -1,6 +1,6 @@
 import { type Kysely, type QueryExecutorProvider, sql } from 'kysely'
 import type { Tables } from '../tables.ts'
-import type { LedgerTables } from './ledger.ts'
+import { type LedgerTables, tableExists } from './ledger.ts'
 
 /** The newest migration that the code of this version relies on. */
 export const SCHEMA_NEEDED = '0008_text_by_bytes'
@@ -19,7 +19,7 @@ export class SchemaError extends Error {
 export async function ensureSchema(db: Kysely<Tables>): Promise<void> {
   const ledger = db.withTables<LedgerTables>()
   const { recorded } = await ledger
-    .selectNoFrom(sql<boolean>`to_regclass('cashflow_migration') is not null`.as('recorded'))
+    .selectNoFrom((eb) => tableExists(eb, 'cashflow_migration').as('recorded'))
     .executeTakeFirstOrThrow()
   const applied = recorded
     ? await ledger

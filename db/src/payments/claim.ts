@@ -71,6 +71,7 @@ export async function claimPayments(
   return claims.map((_, place) => made.get(place) ?? { verdict: waits ? 'unknown' : 'locked' })
 }
 
+// `sql` in this file: the builder has no intervals and no EXTRACT, and knows the columns of a `with` only in its statement.
 /** The attempts of a payment, including the one of a lease that has expired. */
 const ATTEMPTS_NOW = sql<number>`attempts + coalesce((claim_token <> token and lease_until <= now())::int, 0)`
 /** The rank of a claim among those of its payment, from 1. */

@@ -111,7 +111,7 @@ type Given = Tables & { given: { merchant_id: string; reference: string } }
  * by the primary key.
  *
  * An insert that began before a reference was pruned does not see it here. The trigger waits_for_older_inserts makes the
- * pruning wait for that insert.
+ * pruning wait for that insert. As `sql`: the builder has COLLATE only in an ORDER BY.
  */
 function isUnpruned(eb: ExpressionBuilder<Given, 'given'>) {
   const pruned = eb

@@ -1,5 +1,5 @@
 import type { Payment } from '@cashflow/domain'
-import { type Kysely, sql, type Transaction } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
 import { toPayment } from './row.ts'
 
@@ -28,7 +28,7 @@ export async function isParked(db: Kysely<Tables>, id: string): Promise<boolean>
 export async function unparkPayment(tx: Transaction<Tables>, id: string): Promise<boolean> {
   const { numUpdatedRows } = await tx
     .updateTable('payments')
-    .set({ parked_at: null, redrive_at: sql<Date>`now()`, attempts: 1, refusals: 0, redrives: 0 })
+    .set((eb) => ({ parked_at: null, redrive_at: eb.fn<Date>('now'), attempts: 1, refusals: 0, redrives: 0 }))
     .where('id', '=', id)
     .where('status', '=', 'PENDING')
     .where('parked_at', 'is not', null)
@@ -44,7 +44,10 @@ export async function lockPayment(
   const row = await tx
     .selectFrom('payments')
     .selectAll()
-    .select(sql<boolean>`claim_token is not null and coalesce(lease_until > now(), false)`.as('leased'))
+    .select((eb) => {
+      const runs = eb.fn.coalesce(eb('lease_until', '>', eb.fn<Date>('now')), eb.lit(false))
+      return eb('claim_token', 'is not', null).and(runs).$castTo<boolean>().as('leased')
+    })
     .where('id', '=', id)
     .forUpdate()
     .executeTakeFirst()

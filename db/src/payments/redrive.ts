@@ -33,7 +33,7 @@ function overdue(qb: QueryCreator<Tables>) {
     .selectFrom('payments')
     .where('status', '=', sql.lit('PENDING'))
     .where('parked_at', 'is', null)
-    .where('redrive_at', '<=', sql<Date>`now()`)
+    .where('redrive_at', '<=', (eb) => eb.fn<Date>('now'))
 }
 
 /**
@@ -55,6 +55,7 @@ export async function claimOverdue(
           .crossJoinLateral(
             overdue(qb)
               .select('id')
+              // As `sql`: in a function of its own, the builder does not know the columns of `span`.
               .where('redrive_at', '>=', sql<Date>`to_timestamp(span.from_micros / 1000000)`)
               .where('redrive_at', '<', sql<Date>`to_timestamp(span.to_micros / 1000000)`)
               .orderBy('redrive_at')
@@ -67,16 +68,21 @@ export async function claimOverdue(
           .limit(batchMax),
     )
     .updateTable('payments as p')
-    // An array, not a join: PostgreSQL makes it once, and then finds each row by the primary key.
+    // An array, not a join: PostgreSQL makes it once, and then finds each row by the primary key. The builder has no ARRAY.
     .where('p.id', '=', (eb) => sql<string>`any(array${eb.selectFrom('due').select('id')})`)
-    .set({
-      redrives: sql<number>`case when lease_until > now() then redrives else redrives + 1 end`,
+    .set((eb) => ({
+      redrives: eb
+        .case()
+        .when(isLeased(eb))
+        .then(eb.ref('redrives'))
+        .else(eb('redrives', '+', eb.lit(1)))
+        .end(),
       redrive_at: nextRedrive(redriveAfterMs),
-    })
+    }))
     .returning((eb) => [
       'p.id',
-      sql<boolean>`coalesce(lease_until > now(), false)`.as('leased'),
-      traced ? creatorOf(eb).as('request_id') : sql<string | null>`null::text`.as('request_id'),
+      eb.fn.coalesce(isLeased(eb), eb.lit(false)).as('leased'),
+      (traced ? creatorOf(eb) : eb.cast<string | null>(eb.lit(null), 'text')).as('request_id'),
     ])
     .execute()
   const free = rows.filter(({ leased }) => !leased)
@@ -88,13 +94,17 @@ export async function claimOverdue(
 
 /**
  * The next redrive: doubled with each one since the last claim, or behind a lease that still runs. Each payment of a
- * statement gets a microsecond of its own, so that a span of time can tell it from the others.
+ * statement gets a microsecond of its own, so that a span of time can tell it from the others. The builder has no intervals.
  */
 function nextRedrive(redriveAfterMs: number) {
   return sql<Date>`case
     when lease_until > now() then lease_until + ${redriveAfterMs} * interval '1 millisecond'
     else now() + least(${redriveAfterMs} * power(2, least(redrives, 30)), ${REDRIVE_AFTER_MAX_MS}) * interval '1 millisecond'
   end + (clock_timestamp() - now())`
+}
+
+function isLeased(eb: ExpressionBuilder<Tables & { p: Tables['payments'] }, 'p'>) {
+  return eb('lease_until', '>', eb.fn<Date>('now')).$castTo<boolean>()
 }
 
 function creatorOf(eb: ExpressionBuilder<Tables & { p: { id: string } }, 'p'>) {
@@ -125,8 +135,9 @@ export async function redriveNow(
   if (row.parked_at) return 'parked'
   const waits = row.redrives > 0
   // The row and its index are written in any case: what makes a claim's write fail must fail this one too.
-  const redriveAt = waits ? sql<Date>`redrive_at + interval '1 microsecond'` : sql<Date>`now()`
-  await tx.updateTable('payments').set({ redrive_at: redriveAt }).where('id', '=', id).execute()
+  const later = sql<Date>`redrive_at + interval '1 microsecond'` // The builder has no intervals.
+  const payment = tx.updateTable('payments').where('id', '=', id)
+  await payment.set(({ fn }) => ({ redrive_at: waits ? later : fn<Date>('now') })).execute()
   return waits ? 'waiting' : 'advanced'
 }
 
@@ -143,7 +154,7 @@ async function exists(tx: Transaction<Tables>, id: string): Promise<boolean> {
 export async function redriveUnreadable(tx: Transaction<Tables>, id: string): Promise<boolean> {
   const { numUpdatedRows } = await tx
     .updateTable('payments')
-    .set({ redrive_at: sql<Date>`now()`, redrives: 0, attempts: sql<number>`greatest(attempts, 1)` })
+    .set(({ fn, lit }) => ({ redrive_at: fn('now'), redrives: 0, attempts: fn('greatest', ['attempts', lit(1)]) }))
     .where('id', '=', id)
     .where('status', '=', 'PENDING')
     .where('parked_at', 'is', null)

@@ -41,7 +41,7 @@ const GIVEN = recordSet('given', { id: 'uuid', merchant_id: 'uuid', reference: '
 
 function findRows(db: Kysely<Tables>, payments: readonly Payment[]) {
   const given = payments.map(({ id, merchantId, reference }) => ({ id, merchant_id: merchantId, reference }))
-  const reference = sql<string>`given.reference collate "C"`
+  const reference = sql<string>`given.reference collate "C"` // The builder has COLLATE only in an ORDER BY.
   return (
     db
       // The standby may not have the rows that this reads yet, so the answer waits for it.

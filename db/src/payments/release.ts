@@ -41,7 +41,7 @@ export async function saveRetry(
     .set((eb) => ({ ...countedFor(cause, eb), claim_token: null }))
     .where('id', '=', id)
     .returning(['attempts', 'refusals'])
-    // The database's clock alone says how long a payment has been pending.
+    // The database's clock alone says how long a payment has been pending. As `sql`: the builder has no EXTRACT.
     .returning(
       sql<number | null>`extract(epoch from clock_timestamp() - provider_pending_since)::float8 * 1000`.as('pendingMs'),
     )
@@ -73,7 +73,7 @@ function countedFor(cause: Cause, eb: ExpressionBuilder<Tables, 'payments'>) {
       return {
         attempts: 0,
         refusals: 0,
-        provider_pending_since: sql<Date>`coalesce(provider_pending_since, clock_timestamp())`,
+        provider_pending_since: eb.fn.coalesce('provider_pending_since', eb.fn<Date>('clock_timestamp')),
       }
     case 'uncounted':
       return {}
@@ -95,8 +95,8 @@ export async function parkPayment(tx: Transaction<Tables>, id: string, attempts:
     .where('id', '=', id)
     .where('status', '=', 'PENDING')
     .where('parked_at', 'is', null)
-    .where((eb) => eb.or([eb('claim_token', 'is', null), eb('lease_until', '<=', sql<Date>`now()`)]))
-    .where(sql<number>`attempts + (claim_token is not null)::int`, '=', attempts)
+    .where((eb) => eb.or([eb('claim_token', 'is', null), eb('lease_until', '<=', eb.fn<Date>('now'))]))
+    .where((eb) => eb(eb('attempts', '+', eb.cast<number>(eb('claim_token', 'is not', null), 'int4')), '=', attempts))
     .executeTakeFirst()
   return parked.numUpdatedRows > 0n
 }
@@ -119,9 +119,10 @@ export async function findReleased(
 ): Promise<ReleasedPayment | undefined> {
   return await tx
     .selectFrom('payments')
-    .select([
-      sql<boolean>`parked_at is not null`.as('parked'),
+    .select((eb) => [
+      eb('parked_at', 'is not', null).$castTo<boolean>().as('parked'),
       'refusals',
+      // As `sql`: the builder has no EXTRACT.
       sql<number>`greatest(0, coalesce(extract(epoch from lease_until - now()), 0))::float8 * 1000`.as('delayMs'),
     ])
     .where('id', '=', id)

@@ -38,5 +38,6 @@ export async function findPayment(db: Kysely<Tables>, id: string): Promise<Payme
 
 /** A time by the database's clock, the only one that leases and redrives are judged by. */
 export function fromNow(delayMs: number | Expression<number>) {
+  // As `sql`: the builder has no intervals.
   return sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`
 }

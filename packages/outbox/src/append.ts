@@ -1,4 +1,4 @@
-import { type Expression, type ExpressionBuilder, type SqlBool, sql, type Transaction } from 'kysely'
+import { type Expression, type ExpressionBuilder, expressionBuilder, type SqlBool, sql, type Transaction } from 'kysely'
 import { laneOf, type NewMessage, PAYLOAD_BYTES_MAX, PayloadTooLargeError } from './message.ts'
 import { type OutboxTables, outboxOf } from './tables.ts'
 
@@ -38,7 +38,7 @@ export function appendStep<Tables extends OutboxTables>(
         // Relays conclude from the ids that they have read which transactions must have ended (floors.ts). That holds only
         // if a transaction's xid is older than its ids. An insert takes ids first, with nextval, and its xid after them.
         // This filter is evaluated before the first row, and takes the xid.
-        .where(sql`pg_current_xact_id()`, 'is not', null)
+        .where((own) => own(own.fn('pg_current_xact_id'), 'is not', null))
         .where(where),
     )
 }
@@ -54,7 +54,7 @@ export async function scheduleMessages<Tables extends OutboxTables>(
   delayMs: number,
 ): Promise<void> {
   if (messages.length === 0) return
-  const dueAt = sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`
+  const dueAt = sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'` // The builder has no intervals.
   await outboxOf(tx)
     .insertInto('outbox_scheduled')
     .columns([...COLUMNS, 'payload', 'due_at'])
@@ -67,7 +67,7 @@ export async function scheduleMessages<Tables extends OutboxTables>(
 const COLUMNS = ['lane', 'message_id', 'key', 'topic', 'headers', 'mandatory'] as const
 
 // A JSON null in a record set becomes SQL's null, which is no payload.
-const PAYLOAD = sql<unknown>`coalesce(payload, 'null')`.as('payload')
+const PAYLOAD = expressionBuilder<Messages, 'message'>().fn.coalesce('payload', sql.lit('null')).as('payload')
 
 interface Messages {
   message: {
@@ -103,7 +103,8 @@ export function messagesJson(messages: readonly NewMessage[]): string {
   return JSON.stringify(rows)
 }
 
-// One parameter for any number of rows, so that the statement's text does not depend on it and stays prepared.
+// One parameter for any number of rows, so that the statement's text does not depend on it and stays prepared. As `sql`: the
+// builder has no record sets.
 function recordset(json: string | Expression<string>) {
   return sql<Messages['message']>`jsonb_to_recordset(${json}::jsonb)`.as<'message'>(
     sql`message (lane smallint, message_id uuid, key text, topic text, payload jsonb, headers jsonb, mandatory boolean)`,

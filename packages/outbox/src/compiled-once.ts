@@ -35,7 +35,7 @@ export function compiledOnce<Db extends QueryExecutorProvider, Values, Row>(
   build: (db: Db, parameter: ParameterOf<Values>) => Compilable<Row>,
 ): (db: Db, values: Values) => Promise<Row[]> {
   // The plugins of a caller's `db` concern one execution, not the statement.
-  const compiled = build(BUILDER as unknown as Db, (name) => sql`${sql.val(new Parameter(name))}`).compile()
+  const compiled = build(BUILDER as unknown as Db, (name) => sql.val(new Parameter(name) as never)).compile()
   return async (db, values) => {
     const executor = db.getExecutor()
     const queryId = createQueryId()

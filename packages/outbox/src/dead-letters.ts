@@ -107,7 +107,8 @@ export async function resolveDeadLettersOf<Tables extends OutboxTables>(
   { source, key }: { source: string; key: string },
   resolution: string,
 ): Promise<void> {
-  // The index of unresolved dead letters orders text by its bytes, not by the database's collation.
+  // The index of unresolved dead letters orders text by its bytes, not by the database's collation. As `sql`:
+  // the builder has COLLATE only in an ORDER BY.
   await resolveWith(tx, resolution)
     .where('source', '=', sql<string>`${source} collate "C"`)
     .where('key', '=', sql<string>`${key} collate "C"`)
@@ -117,7 +118,7 @@ export async function resolveDeadLettersOf<Tables extends OutboxTables>(
 function resolveWith<Tables extends OutboxTables>(tx: Transaction<Tables>, resolution: string) {
   return outboxOf(tx)
     .updateTable('dead_letters')
-    .set({ resolved_at: sql<Date>`now()`, resolution })
+    .set((eb) => ({ resolved_at: eb.fn<Date>('now'), resolution }))
     .where('resolved_at', 'is', null)
 }
 

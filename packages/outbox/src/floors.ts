@@ -142,7 +142,8 @@ export function floorsOf(lanes: readonly number[], view: FloorsView): LaneFloors
 
 /** Lanes with their floors as rows of a statement: `looked (lane, floor)`. */
 export function looked(lanes: Expression<readonly number[]>, floors: Expression<readonly string[]>) {
-  // Two array parameters for any number of lanes: statements are prepared by their text, which stays the same.
+  // Two array parameters for any number of lanes: statements are prepared by their text, which stays the same. As `sql`: the
+  // builder has no arrays of a type.
   return sql<{ lane: number; floor: string }>`unnest(${lanes}::smallint[], ${floors}::bigint[])`.as<'looked'>(
     sql`looked (lane, floor)`,
   )

@@ -1,4 +1,4 @@
-import { type Kysely, type QueryCreator, type RawBuilder, sql } from 'kysely'
+import { type Expression, expressionBuilder, type Kysely, type QueryCreator, sql } from 'kysely'
 import { type DamageHandler, skipDamage } from './damage.ts'
 import { type Floors, floorsOf, looked } from './floors.ts'
 import { LANES } from './message.ts'
@@ -17,14 +17,15 @@ export async function outboxLagMs<Tables extends OutboxTables>(
   topics: readonly string[],
 ): Promise<number> {
   const own = outboxOf(db)
-  // A lane is read in id order, so its first messages stand for all of it.
+  // A lane is read in id order, so its first messages stand for all of it. As `sql`: the builder has no functions as sources,
+  // no arrays of a type, and COLLATE only in an ORDER BY.
   const inLanes = own
     .selectFrom(sql<{ lane: number }>`generate_series(0, ${sql.lit(LANES - 1)})`.as<'lanes'>(sql`lanes (lane)`))
     .crossJoinLateral((eb) =>
       eb
         .selectFrom('outbox_messages as m')
         .select('m.created_at')
-        .where('m.lane', '=', sql<number>`lanes.lane::smallint`)
+        .where((own) => own('m.lane', '=', own.cast<number>('lanes.lane', 'int2')))
         .where('m.topic', '=', sql<string>`any(${topics}::text[])`)
         .orderBy('m.id')
         .limit(sql.lit(HEAD_MAX))
@@ -51,8 +52,9 @@ export async function outboxLagMs<Tables extends OutboxTables>(
     .where((eb) => eb.not('refused'))
     .orderBy('due_at')
     .limit(sql.lit(1))
-  const oldest = sql<Date>`least(${inLanes}, ${refused}, ${scheduled})`
-  const { lag_ms } = await own.selectNoFrom(sql<number | null>`${ageMs(oldest)}`.as('lag_ms')).executeTakeFirstOrThrow()
+  const oldest = expressionBuilder<OutboxTables>().fn<Date>('least', [inLanes, refused, scheduled])
+  const age = ageMs(oldest).$castTo<number | null>()
+  const { lag_ms } = await own.selectNoFrom(age.as('lag_ms')).executeTakeFirstOrThrow()
   return Math.max(0, lag_ms ?? 0)
 }
 
@@ -128,7 +130,7 @@ async function oldestOverdue(db: Kysely<OutboxTables>): Promise<OldestMessage[]>
     .selectFrom('outbox_scheduled')
     .select(['lane', 'topic', sql.lit('scheduled' as const).as('place'), ageMs(sql.ref('due_at')).as('waitsMs')])
     .where((eb) => eb.not('refused'))
-    .where('due_at', '<=', sql<Date>`now()`)
+    .where('due_at', '<=', (eb) => eb.fn<Date>('now'))
     .orderBy('due_at')
     .limit(sql.lit(1))
     .execute()
@@ -146,7 +148,7 @@ export async function oldestRefused(db: Kysely<OutboxTables>): Promise<OldestRef
       .selectFrom('outbox_scheduled as s')
       .select(['s.topic', 's.lane', 's.due_at', 's.created_at'])
       .where((eb) => eb.ref('s.refused'))
-      .orderBy(sql`s.topic collate "C"`)
+      .orderBy('s.topic', (order) => order.collate('C'))
       .orderBy('s.created_at')
       .orderBy('s.id')
       .limit(sql.lit(1))
@@ -158,17 +160,18 @@ export async function oldestRefused(db: Kysely<OutboxTables>): Promise<OldestRef
         .unionAll(
           own
             .selectFrom('oldest')
+            // As `sql`: the builder has COLLATE only in an ORDER BY.
             .crossJoinLateral(oldest(own).where(sql<boolean>`s.topic > oldest.topic collate "C"`).as('next'))
             .select(['next.topic', 'next.lane', 'next.due_at', 'next.created_at']),
         ),
     )
     .selectFrom('oldest')
-    .select(['topic', 'lane', sql<boolean>`due_at <= clock_timestamp()`.as('due')])
+    .select((eb) => ['topic', 'lane', eb('due_at', '<=', eb.fn<Date>('clock_timestamp')).$castTo<boolean>().as('due')])
     .select(ageMs(sql.ref('created_at')).as('waitsMs'))
     .execute()
 }
 
-/** Age of a time in milliseconds, by the clock and not by the start of the transaction. */
-function ageMs(time: RawBuilder<unknown>) {
+/** Age of a time in milliseconds, by the clock and not by the start of the transaction. The builder has no EXTRACT. */
+function ageMs(time: Expression<unknown>) {
   return sql<number>`extract(epoch from clock_timestamp() - ${time})::float8 * 1000`
 }

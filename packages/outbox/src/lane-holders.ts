@@ -59,7 +59,7 @@ export async function lanesLockedBy<Tables extends OutboxTables>(
   const rows = await outboxOf(db)
     .selectFrom('outbox_lanes')
     .select('lane')
-    .where(sql`xmax::text`, '=', sql`any(${xids}::text[])`) // A system column.
+    .where(sql`xmax::text`, '=', sql`any(${xids}::text[])`) // A system column, which the builder does not know.
     .orderBy('lane')
     .execute()
   return rows.map(({ lane }) => lane)

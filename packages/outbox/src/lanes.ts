@@ -1,4 +1,4 @@
-import { type Kysely, type QueryCreator, sql } from 'kysely'
+import { expressionBuilder, type Kysely, type QueryCreator, sql } from 'kysely'
 import { compiledOnce, type ParameterOf } from './compiled-once.ts'
 import { type FloorsView, floorsOf, type LaneFloors, looked } from './floors.ts'
 import { BODY_BYTES_MAX, LANES, type ReadMessage } from './message.ts'
@@ -52,7 +52,7 @@ const LOCK = compiledOnce((tx: Kysely<OutboxTables>, parameter: ParameterOf<Lane
         .skipLocked()
         .as('held'),
     )
-    .select(['held.lane', sql<string>`pg_current_xact_id()::text`.as('xid')])
+    .select((eb) => ['held.lane', eb.cast<string>(eb.fn('pg_current_xact_id'), 'text').as('xid')])
     .limit(parameter('lanesMax')),
 )
 
@@ -116,32 +116,39 @@ function selectOldest(tx: Kysely<OutboxTables>, parameter: ParameterOf<ReadValue
   const rendered = tx
     .selectFrom(stored.as('stored'))
     .selectAll()
-    .select(sql<string>`payload::text`.as('whole'))
-    .where(sql<number>`stored_through - stored_bytes`, '<', bytesMax)
+    .select((eb) => eb.cast<string>('payload', 'text').as('whole'))
+    .where((eb) => eb(eb('stored_through', '-', eb.ref('stored_bytes')), '<', bytesMax))
     .offset(sql.lit(0))
   const measured = tx
     .selectFrom(rendered.as('rendered'))
     .selectAll()
-    .select([
-      sql<number>`octet_length(whole)`.as('bytes'),
-      sql<string | null>`case when octet_length(whole) <= ${BODY_BYTES_MAX} then whole end`.as('body'),
+    .select((eb) => [
+      eb.fn<number>('octet_length', ['whole']).as('bytes'),
+      eb
+        .case()
+        .when(eb.fn('octet_length', ['whole']), '<=', BODY_BYTES_MAX)
+        .then(eb.ref('whole'))
+        .end()
+        .as('body'),
       sql<number>`sum(octet_length(whole)) over (order by ${order} rows unbounded preceding)`.as('bytes_through'),
     ])
   return (
     tx
       .selectFrom(measured.as('m'))
       .select(['lane', 'id', 'message_id', 'key', 'topic', 'body', 'bytes', 'headers', 'mandatory', 'attempts'])
-      .select([
+      .select((eb) => [
         'created_at_ms',
+        // As `sql`: a subquery without a table, which PostgreSQL evaluates once.
         sql<string>`(select pg_snapshot_xmin(pg_current_snapshot())::text)`.as('xmin'),
-        sql<boolean>`stored_through >= ${bytesMax} or bytes_through >= ${bytesMax}`.as('cut'),
+        eb('stored_through', '>=', bytesMax).or('bytes_through', '>=', bytesMax).$castTo<boolean>().as('cut'),
       ])
-      .where(sql<number>`bytes_through - bytes`, '<', bytesMax)
+      .where((eb) => eb(eb('bytes_through', '-', eb.ref('bytes')), '<', bytesMax))
       // Limited topics are published in the order of their ids all the same.
-      .orderBy(isLimited ? sql`id` : sql`rank, lane`)
+      .orderBy(isLimited ? sql.ref('id') : order)
   )
 }
 
+const eb = expressionBuilder<OutboxTables, 'outbox_messages'>()
 const READ_COLUMNS = [
   'id',
   'message_id',
@@ -152,8 +159,8 @@ const READ_COLUMNS = [
   'mandatory',
   'attempts',
   // A number: a timestamp costs PostgreSQL and this process more to render and to parse.
-  sql<number>`date_part('epoch', created_at) * 1000`.as('created_at_ms'),
-  sql<number>`pg_column_size(payload)`.as('stored_bytes'),
+  eb(eb.fn<number>('date_part', [sql.lit('epoch'), 'created_at']), '*', eb.lit(1000)).as('created_at_ms'),
+  eb.fn<number>('pg_column_size', ['payload']).as('stored_bytes'),
 ] as const
 
 /**
@@ -185,7 +192,8 @@ const ID_MAX = '9223372036854775807'
 
 /**
  * Walks the primary key twice. The first walk goes past all messages of limited topics to the others, of which there may
- * be few. The second one reads limited messages up to the quota, no further than the last of the others.
+ * be few. The second one reads limited messages up to the quota, no further than the last of the others. As `sql`: the
+ * builder has no arrays of a type.
  */
 function oldestWithin(db: QueryCreator<OutboxTables>, parameter: ParameterOf<ReadValues>) {
   const max = parameter('messagesPerLaneMax')

@@ -56,9 +56,9 @@ function promoteScheduled(db: Kysely<OutboxTables>, spans: readonly TimeSpan[], 
         .selectFrom('outbox_scheduled')
         .select('id')
         .where((own) => own.not('refused'))
-        .where('due_at', '<=', sql<Date>`now()`)
-        .where('due_at', '>=', sql<Date>`to_timestamp(from_micros / 1000000)`)
-        .where('due_at', '<', sql<Date>`to_timestamp(to_micros / 1000000)`)
+        .where('due_at', '<=', (own) => own.fn<Date>('now'))
+        .where('due_at', '>=', (own) => own.fn<Date>('to_timestamp', [own('from_micros', '/', own.lit(1_000_000))]))
+        .where('due_at', '<', (own) => own.fn<Date>('to_timestamp', [own('to_micros', '/', own.lit(1_000_000))]))
         .orderBy('due_at')
         .limit(batchMax)
         .forUpdate()
@@ -75,7 +75,7 @@ function promoteRefused(db: Kysely<OutboxTables>, topic: string): Promise<number
     .selectFrom('outbox_scheduled')
     .select('id')
     .where((eb) => eb.ref('refused'))
-    .where('topic', '=', sql<string>`${topic} collate "C"`)
+    .where('topic', '=', sql<string>`${topic} collate "C"`) // The builder has COLLATE only in an ORDER BY.
     .orderBy('created_at')
     .orderBy('id')
     .limit(sql.lit(TRIED_MAX))
@@ -101,7 +101,7 @@ async function moveToLanes(
     .with('moved', (own) =>
       own
         .deleteFrom('outbox_scheduled')
-        .where('id', '=', sql<string>`any(array(select id from locked))`)
+        .where('id', '=', sql<string>`any(array(select id from locked))`) // The builder has no ARRAY.
         .returningAll(),
     )
     .insertInto('outbox_messages')

@@ -98,7 +98,7 @@ function deletion(
 ) {
   // A plan may be made for an empty table and kept when there are a million rows, and a join would then scan them all.
   // Lateral, with an offset, finds each row by its key. No other session changes rows of a locked lane, so they stay
-  // at their ctid.
+  // at their ctid, which is no column for the builder. It has no arrays of a type either.
   const found = db
     .selectFrom(
       sql<{ lane: number; id: string }>`unnest(${lanes}::smallint[], ${ids}::bigint[])`.as<'done'>(
@@ -145,6 +145,7 @@ async function delay(tx: Kysely<OutboxTables>, message: ReadMessage, delayMs: nu
 /** Moves messages of refused topics, by one statement: one for each message would take longer than a pass has. */
 async function move(tx: Kysely<OutboxTables>, refused: readonly { message: ReadMessage; delayMs: number }[]) {
   const delays = new Map(refused.map(({ message, delayMs }) => [message.topic, delayMs]))
+  // As `sql`: the builder has no arrays of a type.
   const delayMs = sql`(${[...delays.values()]}::float8[])[array_position(${[...delays.keys()]}::text[], topic)]`
   const messages = refused.map(({ message }) => message)
   await schedule(tx, messages, { refused: true, delayMs })
