@@ -28,7 +28,7 @@ const BLOCKERS_LOG_MS = 10_000
 export async function runWhole(run: Run, { name, text }: WholeMigration): Promise<void> {
   await retryLocks(run, { migration: name }, () =>
     inTransaction(run.session, async (tx) => {
-      await sql.raw(text).execute(tx) // Text of a file.
+      await sql.raw(text).execute(tx) // The text of a migration's file.
       await recordApplied(tx, name)
     }),
   )
@@ -44,7 +44,7 @@ export async function runSteps(run: Run, { name, steps }: SteppedMigration): Pro
     await retryLocks(run, about, async () => {
       if (step.kind === 'plain')
         return inTransaction(run.session, async (tx) => {
-          await sql.raw(step.text).execute(tx) // Text of a file.
+          await sql.raw(step.text).execute(tx) // The text of a migration's file.
           await recordSteps(tx, name, index + 1)
         })
       await runConcurrently(run.session, step)
@@ -152,7 +152,7 @@ async function runConcurrently(
   await setConfig(session, { lock_timeout: '0', statement_timeout: '0' }, 'session')
   try {
     if (creates) await dropInvalid(session, index)
-    await sql.raw(text).execute(session) // Text of a file.
+    await sql.raw(text).execute(session) // The text of a migration's file.
   } catch (error) {
     // Duplicates left an invalid index: until the next run, each insert would pay for it in vain.
     if (isUniqueViolation(error)) await dropInvalid(session, index)

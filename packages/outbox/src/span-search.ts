@@ -12,8 +12,8 @@ export interface TimeSpan {
 }
 
 /** Time spans as rows of a statement: `span (from_micros, to_micros)`. Arrays, not a record set: JSON has no infinity. */
-// As `sql`: the builder has no arrays of a type.
 export function timeSpans(spans: readonly TimeSpan[]) {
+  // As `sql`: the builder has no arrays of a type.
   const [from, to] = [spans.map((span) => span.from), spans.map((span) => span.to)]
   return sql<{ from_micros: number; to_micros: number }>`unnest(${from}::float8[], ${to}::float8[])`.as<'span'>(
     sql`span (from_micros, to_micros)`,
