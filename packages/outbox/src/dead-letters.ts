@@ -37,25 +37,8 @@ export async function buryMessage<Tables extends OutboxTables>(
   if (numInsertedOrUpdatedRows === 1n) return true
   // The other dead letter may not have reached the synchronous standby, and a COMMIT that wrote nothing does not wait for
   // it. A message in the WAL makes it wait.
-  await tx
-    .selectNoFrom(({ fn, lit }) =>
-      fn('pg_logical_emit_message', [lit(true), sql.lit('outbox'), sql.lit('')]).as('mark'),
-    )
-    .execute()
+  await tx.selectNoFrom(sql`pg_logical_emit_message(true, 'outbox', '')`.as('mark')).execute()
   return false
-}
-
-export interface StoredDeadLetter {
-  /** A bigint, as text. */
-  readonly id: string
-  readonly source: string
-  readonly topic: string
-  readonly key: string
-  readonly payload: unknown
-  readonly attempts: number
-  readonly reason: string
-  readonly diedAt: Date
-  readonly resolution: string | null
 }
 
 const STORED = [
@@ -71,10 +54,7 @@ const STORED = [
 ] as const
 
 /** The unresolved dead letters, oldest first. */
-export async function listDeadLetters<Tables extends OutboxTables>(
-  db: Kysely<Tables>,
-  { limit }: { limit: number },
-): Promise<StoredDeadLetter[]> {
+export async function listDeadLetters<Tables extends OutboxTables>(db: Kysely<Tables>, { limit }: { limit: number }) {
   return await outboxOf(db)
     .selectFrom('dead_letters')
     .select(STORED)
@@ -84,10 +64,7 @@ export async function listDeadLetters<Tables extends OutboxTables>(
     .execute()
 }
 
-export async function findDeadLetter<Tables extends OutboxTables>(
-  db: Kysely<Tables>,
-  id: string,
-): Promise<StoredDeadLetter | undefined> {
+export async function findDeadLetter<Tables extends OutboxTables>(db: Kysely<Tables>, id: string) {
   return await outboxOf(db).selectFrom('dead_letters').select(STORED).where('id', '=', id).executeTakeFirst()
 }
 

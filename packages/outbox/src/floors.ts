@@ -130,13 +130,10 @@ async function hasMessageBelow(db: Kysely<OutboxTables>, lane: number, floor: bi
   return row !== undefined
 }
 
-/** Lanes, and the floor above which each is read. */
-export interface LaneFloors {
-  lanes: readonly number[]
-  floors: readonly string[]
-}
+export type LaneFloors = ReturnType<typeof floorsOf>
 
-export function floorsOf(lanes: readonly number[], view: FloorsView): LaneFloors {
+/** Lanes, and the floor above which each is read. */
+export function floorsOf(lanes: readonly number[], view: FloorsView) {
   return { lanes, floors: lanes.map((lane) => defined(view[lane], `floor of lane ${lane}`).floor.toString()) }
 }
 

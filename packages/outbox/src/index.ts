@@ -9,7 +9,6 @@ export {
   requeueDeadLetter,
   resolveDeadLetter,
   resolveDeadLettersOf,
-  type StoredDeadLetter,
 } from './dead-letters.ts'
 export { createFloors, type Floors, verifyFloors } from './floors.ts'
 export { type OldestMessage, oldestMessage, outboxLagMs } from './lag.ts'

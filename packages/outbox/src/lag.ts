@@ -1,9 +1,8 @@
-import { type Expression, expressionBuilder, type Kysely, type QueryCreator, sql } from 'kysely'
+import { type Expression, type Kysely, type QueryCreator, sql } from 'kysely'
 import { type DamageHandler, skipDamage } from './damage.ts'
 import { type Floors, floorsOf, looked } from './floors.ts'
 import { LANES } from './message.ts'
 import { type OutboxTables, outboxOf } from './tables.ts'
-import type { OldestOfTopic } from './topics.ts'
 
 /** Messages looked at per lane: a refused message that has just come back is the oldest of its lane, but not the first. */
 const HEAD_MAX = 16
@@ -52,8 +51,7 @@ export async function outboxLagMs<Tables extends OutboxTables>(
     .where((eb) => eb.not('refused'))
     .orderBy('due_at')
     .limit(sql.lit(1))
-  const oldest = expressionBuilder<OutboxTables>().fn<Date>('least', [inLanes, refused, scheduled])
-  const age = ageMs(oldest).$castTo<number | null>()
+  const age = ageMs(sql`least(${inLanes}, ${refused}, ${scheduled})`).$castTo<number | null>()
   const { lag_ms } = await own.selectNoFrom(age.as('lag_ms')).executeTakeFirstOrThrow()
   return Math.max(0, lag_ms ?? 0)
 }
@@ -136,13 +134,8 @@ async function oldestOverdue(db: Kysely<OutboxTables>): Promise<OldestMessage[]>
     .execute()
 }
 
-export interface OldestRefused extends OldestOfTopic {
-  readonly lane: number
-  readonly waitsMs: number
-}
-
 /** Finds the oldest message of each refused topic. It skips from topic to topic: there may be a million messages of one. */
-export async function oldestRefused(db: Kysely<OutboxTables>): Promise<OldestRefused[]> {
+export async function oldestRefused(db: Kysely<OutboxTables>) {
   const oldest = (own: QueryCreator<OutboxTables>) =>
     own
       .selectFrom('outbox_scheduled as s')

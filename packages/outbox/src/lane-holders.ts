@@ -5,11 +5,11 @@ import { type OutboxTables, outboxOf } from './tables.ts'
 export interface LaneHolder {
   /** Virtual id of the transaction. */
   readonly transaction: string
-  /** Undefined for a prepared transaction. */
-  readonly pid: number | undefined
-  readonly applicationName: string | undefined
-  /** Age of the transaction in milliseconds; undefined if this role may not see it. */
-  readonly ageMs: number | undefined
+  /** Null for a prepared transaction. */
+  readonly pid: number | null
+  readonly applicationName: string | null
+  /** Age of the transaction in milliseconds; null if this role may not see it. */
+  readonly ageMs: number | null
   /** xids of the transaction. */
   readonly xids: readonly string[]
   /** True if it has locked the table, and with it all lanes. */
@@ -25,14 +25,7 @@ const LOCKS_ALL = ['ExclusiveLock', 'AccessExclusiveLock']
 export async function laneHolders<Tables extends OutboxTables>(db: Kysely<Tables>): Promise<LaneHolder[]> {
   // Row locks are not in pg_locks. The lock of the table that comes with each of them is. As `sql`: the builder has no types
   // for PostgreSQL's own views.
-  const { rows } = await sql<{
-    transaction: string
-    pid: number | null
-    applicationName: string | null
-    ageMs: number | null
-    xids: string[]
-    wholeTable: boolean
-  }>`
+  const { rows } = await sql<LaneHolder>`
     select held.virtualtransaction as transaction, held.pid, nullif(a.application_name, '') as "applicationName",
       extract(epoch from clock_timestamp() - a.xact_start)::float8 * 1000 as "ageMs",
       bool_or(held.mode = any(${LOCKS_ALL}::text[])) as "wholeTable",
@@ -43,12 +36,7 @@ export async function laneHolders<Tables extends OutboxTables>(db: Kysely<Tables
       and held.database = (select oid from pg_database where datname = current_database())
       and held.mode <> all(${LOCKS_NOTHING}::text[])
     group by held.virtualtransaction, held.pid, a.application_name, a.xact_start`.execute(db)
-  return rows.map(({ pid, applicationName, ageMs, ...row }) => ({
-    ...row,
-    pid: pid ?? undefined,
-    applicationName: applicationName ?? undefined,
-    ageMs: ageMs ?? undefined,
-  }))
+  return rows
 }
 
 /** The lanes that a transaction with these xids has locked; none if several sessions share the lock of a row. */

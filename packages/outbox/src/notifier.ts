@@ -7,15 +7,9 @@ const INTERVAL_MS = 10
 
 export type Notifier = ReturnType<typeof createNotifier>
 
-/** Called when a notification fails, and when one succeeds. */
-export interface NotifyCondition {
-  holds(fields: { error: unknown }): void
-  ended(): void
-}
-
 /**
- * Log lines for a `NotifyCondition`. A notification fails, for example, when PostgreSQL's queue of notifications is full
- * because a session listens within a transaction.
+ * Log lines for `fails` of `createNotifier`. A notification fails, for example, when PostgreSQL's queue of notifications is
+ * full because a session listens within a transaction.
  */
 export const NOTIFY_FAILS = {
   message: 'relays could not be notified of new messages, they find them 200 ms later',
@@ -25,8 +19,13 @@ export const NOTIFY_FAILS = {
 /**
  * Notifies relays at once, then at most once in 10 ms (leading edge, coalesced). Call it after COMMIT, never within the
  * transaction: there, NOTIFY serialises the commits of the whole server.
+ *
+ * @param fails called when a notification fails, and when one succeeds
  */
-export function createNotifier<Tables>(db: Kysely<Tables>, fails?: NotifyCondition) {
+export function createNotifier<Tables>(
+  db: Kysely<Tables>,
+  fails?: { holds(fields: { error: unknown }): void; ended(): void },
+) {
   let cooling = false
   let again = false
   const notification = db.selectNoFrom(({ fn, val }) => fn('pg_notify', [val(OUTBOX_CHANNEL), val('')]).as('sent'))

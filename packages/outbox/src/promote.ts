@@ -1,14 +1,7 @@
 import { type Expression, type Kysely, sql } from 'kysely'
 import { type DamageHandler, FAIL_ON_DAMAGE, skipDamage } from './damage.ts'
 import { oldestRefused } from './lag.ts'
-import {
-  createSpanSearch,
-  nowMicros,
-  type SpanSearch,
-  type SpanSearchOptions,
-  type TimeSpan,
-  timeSpans,
-} from './span-search.ts'
+import { createSpanSearch, nowMicros, type SpanSearch, type TimeSpan, timeSpans } from './span-search.ts'
 import { MESSAGE_COLUMNS, type OutboxTables, outboxOf } from './tables.ts'
 import type { Topics } from './topics.ts'
 
@@ -36,7 +29,7 @@ export async function promoteDue<Tables extends OutboxTables>(
 ): Promise<number> {
   const own = outboxOf(db)
   let moved = 0
-  const take: SpanSearchOptions['take'] = async (spans, countMax) => {
+  const take = async (spans: readonly TimeSpan[], countMax: number) => {
     const count = await skipDamage(promoteScheduled(own, spans, countMax), damage)
     moved += count ?? 0
     return count

@@ -1,12 +1,5 @@
 import { fullJitterMs } from '@cashflow/async'
-import {
-  type AliasableExpression,
-  type Expression,
-  expressionBuilder,
-  type Kysely,
-  type QueryCreator,
-  sql,
-} from 'kysely'
+import { type Expression, type Kysely, type QueryCreator, type RawBuilder, sql } from 'kysely'
 import { compiledOnce, type ParameterOf } from './compiled-once.ts'
 import type { OutboxMessage, ReadMessage } from './message.ts'
 import type { PublishOutcome } from './publisher.ts'
@@ -127,11 +120,11 @@ const DELETE = compiledOnce((tx: Kysely<OutboxTables>, parameter: ParameterOf<Re
   deletion(tx, parameter('lanes'), parameter('ids')),
 )
 
-const MESSAGE = expressionBuilder<OutboxTables, 'outbox_messages'>()
-const ATTEMPTS_COUNTED = MESSAGE('attempts', '+', MESSAGE.lit(1))
+// As `sql`: the rows come from the table, or from a `with` that has deleted them.
+const ATTEMPTS_COUNTED = sql`attempts + 1`
 
 /** Both lists of an insert that copies messages. Kysely checks names, but not that both lists have one order. */
-function copyWith<Name extends string>(values: Readonly<Record<Name, AliasableExpression<unknown>>>) {
+function copyWith<Name extends string>(values: Readonly<Record<Name, RawBuilder<unknown>>>) {
   const added = Object.keys(values) as Name[]
   const copied = [...MESSAGE_COLUMNS, 'created_at'] as const
   return { columns: [...copied, ...added], selection: [...copied, ...added.map((name) => values[name].as(name))] }
@@ -159,8 +152,8 @@ async function schedule(
 ) {
   const { lanes, ids } = keysOf(messages)
   const { columns, selection } = copyWith({
-    attempts: refused ? MESSAGE.ref('attempts') : ATTEMPTS_COUNTED,
-    refused: MESSAGE.lit(refused),
+    attempts: refused ? sql.ref('attempts') : ATTEMPTS_COUNTED,
+    refused: sql.lit(refused),
     due_at: sql<Date>`clock_timestamp() + ${delayMs} * interval '1 millisecond'`, // The builder has no intervals.
   })
   await tx
@@ -173,7 +166,7 @@ async function schedule(
 
 async function bury(tx: Kysely<OutboxTables>, message: ReadMessage, reason: string) {
   const { lane, id } = message
-  const values = { attempts: ATTEMPTS_COUNTED, source: sql.lit('outbox'), reason: MESSAGE.val(reason) }
+  const values = { attempts: ATTEMPTS_COUNTED, source: sql.lit('outbox'), reason: sql.val(reason) }
   const { columns, selection } = copyWith(values)
   const { numDeletedRows } = await tx
     .with('buried', (db) =>

@@ -26,22 +26,6 @@ type Change =
   | { readonly change: 'refused'; readonly messages: number }
   | { readonly change: 'accepted'; readonly refusedMs: number }
 
-/** The conclusion of a pass from the broker's answers. */
-export interface Verdict {
-  readonly changes: readonly TopicChange[]
-  /**
-   * Time that the topic's nacked messages leave their lane, in milliseconds. Undefined if they stay in it: the broker
-   * would not accept other topics either.
-   */
-  moveMs(topic: string): number | undefined
-}
-
-/** The oldest of a topic's messages that have left their lane because they were refused. */
-export interface OldestOfTopic {
-  readonly topic: string
-  readonly due: boolean
-}
-
 export type Topics = ReturnType<typeof createTopics>
 
 interface TopicState {
@@ -96,8 +80,13 @@ export function createTopics({ now = () => performance.now(), random = Math.rand
       const topics = [...states].filter(([, { isLimited }]) => isLimited).map(([topic]) => topic)
       return { topics, perLaneMax: at < backOffUntil ? 0 : perLaneMax }
     },
-    /** Records the answers to all messages of a pass, each outcome at its message's index. Called once for each pass. */
-    judge(messages: readonly OutboxMessage[], outcomes: readonly PublishOutcome[]): Verdict {
+    /**
+     * Records the answers to all messages of a pass, each outcome at its message's index. Called once for each pass.
+     *
+     * @returns `moveMs`, the time that a topic's nacked messages leave their lane, in milliseconds. Undefined if they stay in
+     * it: the broker would not accept other topics either
+     */
+    judge(messages: readonly OutboxMessage[], outcomes: readonly PublishOutcome[]) {
       const at = now()
       const answers = countAnswers(messages, outcomes)
       const changes: TopicChange[] = []
@@ -116,10 +105,14 @@ export function createTopics({ now = () => performance.now(), random = Math.rand
         backOffs = 0
         backOffUntil = 0
       }
-      return { changes, moveMs: (topic) => moveMs.get(topic) }
+      return { changes, moveMs: (topic: string) => moveMs.get(topic) }
     },
-    /** Returns the topics whose refused messages are tried now. Each of them counts as tried. */
-    dueForTry(oldest: readonly OldestOfTopic[]): string[] {
+    /**
+     * Returns the topics whose refused messages are tried now. Each of them counts as tried.
+     *
+     * @param oldest the oldest refused message of each topic
+     */
+    dueForTry(oldest: readonly { topic: string; due: boolean }[]): string[] {
       const at = now()
       refusedTopics = new Set(oldest.map(({ topic }) => topic))
       return oldest.flatMap(({ topic, due }) => (startTry(stateOf(topic), due, at) ? [topic] : []))

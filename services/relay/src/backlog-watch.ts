@@ -101,8 +101,8 @@ function createLockLook(db: Kysely<Tables>, logger: Logger, longMs: number): () 
     if (!longest) return locked.ended()
     const lanes = longest.wholeTable ? 'all' : await lanesLockedBy(db, longest.xids)
     locked.holds({
-      pid: longest.pid,
-      application_name: longest.applicationName,
+      pid: longest.pid ?? undefined,
+      application_name: longest.applicationName ?? undefined,
       held_ms: Math.round(longest.heldMs),
       lanes,
       sessions: long.length,
