@@ -1,4 +1,4 @@
-import { type AliasedExpression, type Expression, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
+import { type Expression, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
 
 /** The SQL types of columns, as Kysely reads them. */
 interface ColumnTypes {
@@ -15,16 +15,6 @@ export type RowOf<Types extends Readonly<Record<string, keyof ColumnTypes>>> = {
   [Column in keyof Types]: ColumnTypes[Types[Column]]
 }
 
-/** Rows in one parameter, as a source of a statement. */
-export interface RecordSet<Alias extends string, Row> {
-  /** The names of the columns, for both `columns` and `select`: Kysely checks names, but not that both have one order. */
-  readonly columns: readonly (keyof Row & string)[]
-  /** The value of the parameter. */
-  json(rows: readonly { [Column in keyof Row]: Row[Column] | null | undefined }[]): string
-  /** The source, for `selectFrom`. */
-  from(json: Expression<string>): AliasedExpression<Row, Alias>
-}
-
 /**
  * Describes rows that a statement gets as JSON. With a parameter for each value the statement's text would depend on the
  * number of rows, so a session would parse and plan it for each number. And Kysely and pg spend time on each parameter.
@@ -35,13 +25,15 @@ export interface RecordSet<Alias extends string, Row> {
 export function recordSet<const Alias extends string, const Types extends Readonly<Record<string, keyof ColumnTypes>>>(
   alias: Alias,
   types: Types,
-): RecordSet<Alias, RowOf<Types>> {
+) {
+  type Row = RowOf<Types>
   const definition = Object.entries(types).map(([column, type]) => `${column} ${type}`)
   return {
-    columns: Object.keys(types),
-    json: (rows) => JSON.stringify(rows),
-    from: (json) =>
-      sql<RowOf<Types>>`jsonb_to_recordset(${json}::jsonb)`.as<Alias>(sql.raw(`${alias} (${definition.join(', ')})`)),
+    /** The value of the parameter. */
+    json: (rows: readonly { [Column in keyof Row]: Row[Column] | null | undefined }[]) => JSON.stringify(rows),
+    /** The source, for `selectFrom`. */
+    from: (json: Expression<string>) =>
+      sql<Row>`jsonb_to_recordset(${json}::jsonb)`.as<Alias>(sql.raw(`${alias} (${definition.join(', ')})`)),
   }
 }
 

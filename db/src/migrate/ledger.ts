@@ -1,4 +1,4 @@
-import { type ExpressionBuilder, type Generated, type Kysely, type SqlBool, sql } from 'kysely'
+import { type Generated, type Kysely, sql } from 'kysely'
 import type { Tables } from '../tables.ts'
 
 /** The tables that record which migrations were applied. */
@@ -41,10 +41,10 @@ export class NoSchemaError extends Error {
  */
 export async function readLedger(db: Kysely<MigrationTables>, known: readonly string[]): Promise<Ledger> {
   const { schema, path, exists } = await db
-    .selectNoFrom((eb) => [
-      eb.fn<string | null>('current_schema').as('schema'),
-      eb.fn<string>('current_setting', [eb.val('search_path')]).as('path'),
-      tableExists(eb, 'cashflow_migration').as('exists'),
+    .selectNoFrom([
+      sql<string | null>`current_schema()`.as('schema'),
+      sql<string>`current_setting('search_path')`.as('path'),
+      tableExists('cashflow_migration').as('exists'),
     ])
     .executeTakeFirstOrThrow()
   if (schema === null)
@@ -67,21 +67,19 @@ export async function readLedger(db: Kysely<MigrationTables>, known: readonly st
  * that name. So its rows count only if each of them is one of our migrations and the table `payments` exists.
  */
 async function appliedBefore(db: Kysely<MigrationTables>, known: readonly string[]): Promise<string[]> {
-  const { readable } = await db
-    .selectNoFrom((eb) => {
-      const former = eb.fn('to_regclass', [eb.val('kysely_migration')])
-      const readable = eb.fn<SqlBool>('has_table_privilege', [former, eb.val('select')])
-      return eb.and([readable, tableExists(eb, 'payments')]).as('readable')
-    })
+  const isReadable = sql<boolean | null>`has_table_privilege(to_regclass('kysely_migration'), 'select')`
+  const { readable, ours } = await db
+    .selectNoFrom([isReadable.as('readable'), tableExists('payments').as('ours')])
     .executeTakeFirstOrThrow()
-  if (!readable) return []
+  if (!readable || !ours) return []
   const rows = await db.selectFrom('kysely_migration').select('name').execute()
   const names = rows.map(({ name }) => name)
   return names.every((name) => known.includes(name)) ? names : []
 }
 
-export function tableExists(eb: ExpressionBuilder<MigrationTables, never>, table: keyof MigrationTables) {
-  return eb(eb.fn('to_regclass', [eb.val(table)]), 'is not', null).$castTo<boolean>()
+// Functions without a table are `sql` here, which is shorter.
+export function tableExists(table: keyof MigrationTables) {
+  return sql<boolean>`to_regclass(${table}) is not null`
 }
 
 /** Creates the table `cashflow_migration` if it is missing, and copies the rows that only `kysely_migration` has. */

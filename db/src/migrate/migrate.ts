@@ -1,6 +1,6 @@
 import { pause } from '@cashflow/async'
 import type { Logger } from '@cashflow/runtime'
-import { expressionBuilder, type Kysely, sql } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Tables } from '../tables.ts'
 import { ADDS_UNIQUE_INDEXES, CREATES_TABLES, clearDuplicates } from './duplicates.ts'
 import { completeLedger, type LedgerTables, type MigrationTables, readLedger } from './ledger.ts'
@@ -40,9 +40,7 @@ export async function migrate(db: Kysely<Tables>, options: MigrateOptions): Prom
   const migrations = await readMigrations(folder)
   const pool = db.withTables<LedgerTables>()
   return pool.connection().execute(async (session) => {
-    const { pid } = await session
-      .selectNoFrom((eb) => eb.fn<number>('pg_backend_pid').as('pid'))
-      .executeTakeFirstOrThrow()
+    const { pid } = await session.selectNoFrom(sql<number>`pg_backend_pid()`.as('pid')).executeTakeFirstOrThrow()
     const run = { session, pid, pool, logger, signal }
     const stopCancelling = cancelOnAbort(run)
     try {
@@ -91,8 +89,7 @@ async function withMigrationLock<Result>(
 }
 
 // The lock's key contains the schema: two systems in one database do not wait for each other.
-const { fn, lit } = expressionBuilder<MigrationTables>()
-const LOCK = fn('hashtextextended', [fn('concat', [sql.lit('cashflow_migration '), fn('current_schema')]), lit(0)])
+const LOCK = sql`hashtextextended('cashflow_migration ' || coalesce(current_schema(), ''), 0)`
 
 async function tryMigrationLock(session: Kysely<MigrationTables>): Promise<boolean> {
   const { taken } = await session

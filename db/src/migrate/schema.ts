@@ -19,7 +19,7 @@ export class SchemaError extends Error {
 export async function ensureSchema(db: Kysely<Tables>): Promise<void> {
   const ledger = db.withTables<LedgerTables>()
   const { recorded } = await ledger
-    .selectNoFrom((eb) => tableExists(eb, 'cashflow_migration').as('recorded'))
+    .selectNoFrom(tableExists('cashflow_migration').as('recorded'))
     .executeTakeFirstOrThrow()
   const applied = recorded
     ? await ledger

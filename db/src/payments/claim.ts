@@ -3,7 +3,7 @@ import { compiledOnce, type ParameterOf } from '@cashflow/outbox'
 import { type Kysely, sql } from 'kysely'
 import { recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
-import { fromNow, PAYMENT_COLUMNS, type PaymentRow, toPayment } from './row.ts'
+import { fromNow, PAYMENT_COLUMNS, toPayment } from './row.ts'
 
 export interface NewClaim {
   readonly id: string
@@ -157,14 +157,7 @@ const statement = (waits: boolean) =>
 const WAITING = statement(true)
 const SKIPPING_LOCKED = statement(false)
 
-interface JudgedRow extends PaymentRow {
-  verdict: Judgement
-  attempts_now: number
-  lease_left_ms: number
-  provider_pending_since: Date | null
-}
-
-function toClaim(row: JudgedRow): Claim {
+function toClaim(row: Awaited<ReturnType<typeof WAITING>>[number]): Claim {
   switch (row.verdict) {
     case 'claimed': {
       const pending = row.provider_pending_since !== null

@@ -1,5 +1,5 @@
 import type { Payment } from '@cashflow/domain'
-import type { Kysely, Transaction } from 'kysely'
+import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
 import { toPayment } from './row.ts'
 
@@ -44,10 +44,8 @@ export async function lockPayment(
   const row = await tx
     .selectFrom('payments')
     .selectAll()
-    .select((eb) => {
-      const runs = eb.fn.coalesce(eb('lease_until', '>', eb.fn<Date>('now')), eb.lit(false))
-      return eb('claim_token', 'is not', null).and(runs).$castTo<boolean>().as('leased')
-    })
+    // As `sql`: the builder needs three expressions for it.
+    .select(sql<boolean>`claim_token is not null and coalesce(lease_until > now(), false)`.as('leased'))
     .where('id', '=', id)
     .forUpdate()
     .executeTakeFirst()

@@ -10,12 +10,7 @@ export function databaseComponent(db: Kysely<Tables>, logger: Logger): Component
     name: 'database',
     async start(signal) {
       const isHopeless = (error: unknown) => error instanceof SchemaError || error instanceof DatabaseSettingError
-      await waitFor('PostgreSQL', () => ensureSchema(db), {
-        logger,
-        signal,
-        isHopeless,
-        settingsOf: refusedSettings,
-      })
+      await waitFor('PostgreSQL', () => ensureSchema(db), { logger, signal, isHopeless, settingsOf: refusedSettings })
     },
     stop: () => db.destroy(),
   }

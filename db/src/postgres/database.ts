@@ -39,7 +39,7 @@ export class Database extends Kysely<Tables> {
 
 /** Creates a pool whose sessions have a limit for each way of waiting. It is opened when it is first used. */
 export function createDatabase(options: DatabaseOptions): Database {
-  let servers: Servers | undefined
+  let servers: ReturnType<typeof openServers> | undefined
   const open = async () => {
     servers ??= openServers(options)
     return servers
@@ -50,13 +50,8 @@ export function createDatabase(options: DatabaseOptions): Database {
   )
 }
 
-interface Servers {
-  pool: PostgresPool
-  openSession: Database['openSession']
-}
-
 /** @throws DatabaseSettingError when the URL cannot be used */
-function openServers(options: DatabaseOptions): Servers {
+function openServers(options: DatabaseOptions) {
   const { logger, url, poolMax, applicationName } = options
   const hosts = createHosts(url, logger)
   const timelines = createTimelines(logger)

@@ -55,15 +55,10 @@ export function createHosts(url: string, logger: Logger) {
   }
 }
 
-interface RaceOptions<Got> {
-  onWon: (host: Host) => void
-  discard: (late: Got) => void
-}
-
 function race<Got>(
   hosts: readonly Host[],
   attempt: (host: Host) => Promise<Got>,
-  { onWon, discard }: RaceOptions<Got>,
+  { onWon, discard }: { onWon: (host: Host) => void; discard: (late: Got) => void },
 ): Promise<Got> {
   const { promise, resolve, reject } = Promise.withResolvers<Got>()
   const left = [...hosts]

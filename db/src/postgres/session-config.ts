@@ -6,14 +6,10 @@ import { parseIntoClientConfig } from 'pg-connection-string'
 import { DatabaseSettingError, type ReadOnlyError } from './errors.ts'
 import { SET_BY_SESSION, type SessionLimits } from './session-settings.ts'
 
-export interface SessionOptions {
+export interface SessionOptions extends Partial<SessionLimits> {
   url: string
   /** Shown in pg_stat_activity. */
   applicationName: string
-  /** Maximum time that a session idles within a transaction before PostgreSQL ends it, in milliseconds. */
-  idleInTransactionMs?: number
-  /** Maximum time of one statement, in milliseconds. 0 sets no limit, which migrations need. */
-  statementMs?: number
 }
 
 export interface SessionConfig extends pg.ClientConfig {

@@ -1,7 +1,7 @@
 import { DatabaseSettingError, ReadOnlyError } from './errors.ts'
 
 export interface SessionLimits {
-  /** Maximum time of one statement, in milliseconds. 0 sets no limit. */
+  /** Maximum time of one statement, in milliseconds. 0 sets no limit, which migrations need. */
   statementMs: number
   /** Maximum time that a session idles within a transaction before PostgreSQL ends it, in milliseconds. */
   idleInTransactionMs: number

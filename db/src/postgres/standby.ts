@@ -1,4 +1,4 @@
-import { expressionBuilder, sql, type Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
 
 /**
@@ -11,6 +11,5 @@ export async function waitForStandby(tx: Transaction<Tables>): Promise<void> {
 
 /** The same as an expression, for use in a larger statement. PostgreSQL waits for any record in its log. */
 export function forceReplicationWait() {
-  const { fn, lit } = expressionBuilder<Tables>()
-  return fn<string>('pg_logical_emit_message', [lit(true), sql.lit('cashflow'), sql.lit('')])
+  return sql<string>`pg_logical_emit_message(true, 'cashflow', '')`
 }
