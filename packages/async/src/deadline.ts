@@ -3,27 +3,27 @@ export class DeadlineError extends Error {
   readonly code = 'deadline_passed'
 }
 
-export interface DeadlineOptions {
-  deadlineMs: number
+interface DeadlineOptions {
+  /** Default: none, so that only `signal` ends the wait. */
+  deadlineMs?: number
   /** Names the work in the error's message, such as `closing the channel`. */
-  what: string
+  what?: string
   signal?: AbortSignal | undefined
 }
 
 /**
- * Waits for `work`, but no longer than `deadlineMs` milliseconds. The work itself is not stopped, and an error that it
- * throws later is ignored.
+ * Waits for `work`, but no longer than `deadlineMs` milliseconds, and only until `signal` aborts. The work itself is not
+ * stopped, and an error that it throws later is ignored.
  *
  * @throws DeadlineError at the deadline; the signal's reason when it aborts; otherwise what `work` throws
  */
 export async function within<Result>(
   work: Promise<Result>,
-  { deadlineMs, what, signal }: DeadlineOptions,
+  { deadlineMs, what = 'the work', signal }: DeadlineOptions,
 ): Promise<Result> {
   const { promise, resolve, reject } = Promise.withResolvers<Result>()
-  const timer = setTimeout(() => {
-    reject(new DeadlineError(`${what} took longer than ${Math.round(deadlineMs)} ms`))
-  }, deadlineMs)
+  const late = (ms: number) => reject(new DeadlineError(`${what} took longer than ${Math.round(ms)} ms`))
+  const timer = deadlineMs === undefined ? undefined : setTimeout(late, deadlineMs, deadlineMs)
   const giveUp = () => reject(signal?.reason)
   if (signal?.aborted) giveUp()
   signal?.addEventListener('abort', giveUp)

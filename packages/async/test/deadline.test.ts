@@ -1,4 +1,5 @@
-import { DeadlineError, within } from '@cashflow/async'
+import { getEventListeners } from 'node:events'
+import { DeadlineError, pause, within } from '@cashflow/async'
 import { expect } from 'chai'
 
 const never = new Promise<never>(() => {})
@@ -25,5 +26,16 @@ describe('within', () => {
     stopping.abort(new Error('stopping'))
     expect(await stopped).to.have.property('message', 'stopping')
     expect(await within(never, options).catch((error) => error)).to.have.property('message', 'stopping')
+  })
+
+  it('waits without a deadline until its signal aborts', async () => {
+    const stopping = new AbortController()
+    const { signal } = stopping
+    expect(await within(Promise.resolve(7), { signal })).to.equal(7)
+    expect(getEventListeners(signal, 'abort')).to.have.lengthOf(0)
+    const stopped = within(never, { signal }).catch((error) => error)
+    expect(await Promise.race([stopped, pause(20)])).to.equal(undefined)
+    stopping.abort(new Error('stopping'))
+    expect(await stopped).to.have.property('message', 'stopping')
   })
 })

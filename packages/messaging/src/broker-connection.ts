@@ -24,11 +24,9 @@ export async function connectToBroker(
   endpoint: Endpoint,
   { name, connectTimeoutMs, signal }: DialOptions,
 ): Promise<BrokerConnection> {
+  signal.throwIfAborted()
   // An abort destroys the socket in each state: lookup, dialling, handshake, idle, or without any answer.
   const socket = new AbortController()
-  const timer = setTimeout(() => socket.abort(new Error(`no answer in ${connectTimeoutMs} ms`)), connectTimeoutMs)
-  const giveUp = () => socket.abort(signal.reason)
-  signal.addEventListener('abort', giveUp)
   const options: SocketOptions & { signal: AbortSignal } = {
     signal: socket.signal,
     noDelay: true,
@@ -36,17 +34,17 @@ export async function connectToBroker(
     clientProperties: { connection_name: name },
     credentials: credentials.plain(endpoint.username, endpoint.password),
   }
-  try {
-    signal.throwIfAborted()
-    return await new Promise((resolve, reject) => {
-      connect(endpoint.url, options, (error, amqp) => {
-        if (error) reject(socket.signal.aborted ? socket.signal.reason : error)
-        else resolve(toBrokerConnection(endpoint, amqp, socket))
-      })
+  const connected = new Promise<BrokerConnection>((resolve, reject) => {
+    connect(endpoint.url, options, (error, amqp) => {
+      if (error) reject(error)
+      else resolve(toBrokerConnection(endpoint, amqp, socket))
     })
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', giveUp)
+  })
+  try {
+    return await within(connected, { deadlineMs: connectTimeoutMs, what: 'connecting', signal })
+  } catch (error) {
+    socket.abort(error)
+    throw error
   }
 }
 

@@ -1,3 +1,5 @@
+import { within } from '@cashflow/async'
+
 export type Latch<Value> = ReturnType<typeof createLatch<Value>>
 
 /**
@@ -24,16 +26,9 @@ export function createLatch<Value>(ended: AbortSignal) {
       const givenUp = signal ? AbortSignal.any([ended, signal]) : ended
       givenUp.throwIfAborted()
       if (current !== undefined) return current
-      const { promise, resolve, reject } = Promise.withResolvers<Value>()
-      const giveUp = () => reject(givenUp.reason)
+      const { promise, resolve } = Promise.withResolvers<Value>()
       waiting.add(resolve)
-      givenUp.addEventListener('abort', giveUp)
-      try {
-        return await promise
-      } finally {
-        waiting.delete(resolve)
-        givenUp.removeEventListener('abort', giveUp)
-      }
+      return await within(promise, { signal: givenUp }).finally(() => waiting.delete(resolve))
     },
   }
 }

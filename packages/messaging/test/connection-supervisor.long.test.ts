@@ -76,7 +76,7 @@ describe('connection supervisor', () => {
     await rig.connection.whenReady()
     expect(rig.logger.logged('waiting for RabbitMQ')[0]?.fields).to.include({
       host: new URL(hole.url).host + new URL(hole.url).pathname,
-      reason: 'no answer in 1000 ms',
+      reason: 'connecting took longer than 1000 ms',
     })
   })
 

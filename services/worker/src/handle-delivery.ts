@@ -1,3 +1,4 @@
+import { within } from '@cashflow/async'
 import type { AckDecision, Delivery } from '@cashflow/messaging'
 import type { Component } from '@cashflow/runtime'
 import { type BatchOptions, createBatches } from './batches.ts'
@@ -52,7 +53,8 @@ export function createHandler({ admission, clocks, ...given }: HandlerOptions): 
   async function take(message: PaymentMessage, delivery: Delivery): Promise<AckDecision> {
     const { paymentId } = message
     for (let other = runs.get(paymentId); other; other = runs.get(paymentId)) {
-      if ((await outcomeOf(other, delivery.signal)) === 'settled') return 'ack'
+      // If the other run fails, the delivery that began it logs the error.
+      if ((await within(other, { signal: delivery.signal }).catch(() => undefined)) === 'settled') return 'ack'
       // After any other outcome this delivery is processed too: its message may be the retry that the other run scheduled.
       if (delivery.signal.aborted) return 'leave'
     }
@@ -85,20 +87,5 @@ export function createHandler({ admission, clocks, ...given }: HandlerOptions): 
         return 'reject'
       }
     },
-  }
-}
-
-/** The outcome of a run. Undefined when the run fails, or when the signal aborts first. */
-async function outcomeOf(run: Promise<Processed | undefined>, signal: AbortSignal): Promise<Processed | undefined> {
-  const { promise: gone, resolve } = Promise.withResolvers<undefined>()
-  const leave = () => resolve(undefined)
-  if (signal.aborted) leave()
-  signal.addEventListener('abort', leave)
-  try {
-    return await Promise.race([run, gone])
-  } catch {
-    return undefined // The delivery that began the run logs the error.
-  } finally {
-    signal.removeEventListener('abort', leave)
   }
 }
