@@ -5,14 +5,14 @@ export type WakeSignal = ReturnType<typeof createWakeSignal>
 /** Ends waits, one at a time. A call of `wake` while no loop waits is remembered, once. */
 export function createWakeSignal() {
   let pending = false
-  const waiting = new Set<() => void>()
+  const waiting = new Set<AbortController>()
   return {
     /** Ends the oldest wait, or the next one if there is none. */
     wake(): void {
       const [oldest] = waiting
       if (oldest) {
         waiting.delete(oldest)
-        oldest()
+        oldest.abort()
       } else pending = true
     },
     /** Resolves when woken, after `atMostMs` milliseconds, or when the signal aborts. */
@@ -21,13 +21,10 @@ export function createWakeSignal() {
         pending = false
         return
       }
-      const ended = new AbortController()
-      await new Promise<void>((resolve) => {
-        waiting.add(resolve)
-        void pause(atMostMs, AbortSignal.any([signal, ended.signal])).then(resolve)
-        ended.signal.addEventListener('abort', () => waiting.delete(resolve), { once: true })
-      })
-      ended.abort()
+      const woken = new AbortController()
+      waiting.add(woken)
+      await pause(atMostMs, AbortSignal.any([signal, woken.signal]))
+      waiting.delete(woken)
     },
   }
 }
