@@ -1,4 +1,4 @@
-export interface JitterOptions {
+interface JitterOptions {
   /** Cap of the first delay, in milliseconds. */
   baseMs: number
   /** Cap of every delay, in milliseconds. */

@@ -1,4 +1,4 @@
-export interface LimiterOptions {
+interface LimiterOptions {
   /** Number of slots: of callers that run at the same time. */
   runningMax: number
   /** Number of callers that may wait for a slot. Default: any number. */

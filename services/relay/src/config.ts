@@ -21,8 +21,6 @@ export const relayEnv = z.object({
 /** The exchange of a relay with default settings. */
 const FORMER_EXCHANGE = 'payments'
 
-export type RelayConfig = ReturnType<typeof relayConfig>
-
 /** @throws ConfigError naming every setting that is not usable */
 export function relayConfig(env: Env) {
   const settings = parseEnv(relayEnv, env)
