@@ -21,13 +21,16 @@ export function moneyOf(amount: Decimal, currency: Currency): Result<Money, Amou
   if (amount.negative || amount.digits === '') return refuse('amount_not_positive', 'must be greater than 0')
   if (zeros < 0) return refuse('amount_too_precise', `must have at most ${decimals} decimals`)
   if (amount.digits.length + zeros > DIGITS_MAX)
-    return refuse('amount_too_large', `must be at most ${formatMinor(AMOUNT_MINOR_MAX, currency)}`)
+    return refuse('amount_too_large', `must be at most ${formatMoney({ amountMinor: AMOUNT_MINOR_MAX, currency })}`)
   return accept({ amountMinor: BigInt(amount.digits + '0'.repeat(zeros)), currency })
 }
 
 /** Formats the amount as decimal text with all decimals of its currency: 10050n USD is `100.50`, also a JSON number. */
-export function formatMoney(money: Money): string {
-  return formatMinor(money.amountMinor, money.currency)
+export function formatMoney({ amountMinor, currency }: Money): string {
+  const decimals: number = CURRENCIES[currency]
+  const digits = amountMinor.toString().padStart(decimals + 1, '0')
+  const point = digits.length - decimals
+  return decimals === 0 ? digits : `${digits.slice(0, point)}.${digits.slice(point)}`
 }
 
 /** True if both amounts are the same number. Currencies may differ: 5 of a currency without decimals equals 5.00 USD. */
@@ -37,13 +40,6 @@ export function isSameAmount(one: Money, other: Money): boolean {
 
 function minorUnits(currency: Currency): bigint {
   return 10n ** BigInt(CURRENCIES[currency])
-}
-
-function formatMinor(amountMinor: bigint, currency: Currency): string {
-  const decimals: number = CURRENCIES[currency]
-  const digits = amountMinor.toString().padStart(decimals + 1, '0')
-  const point = digits.length - decimals
-  return decimals === 0 ? digits : `${digits.slice(0, point)}.${digits.slice(point)}`
 }
 
 /** @throws RangeError for money that `moneyOf` cannot return */
