@@ -28,18 +28,12 @@ export interface WatchedConsumer {
   readonly hasRoom: boolean
 }
 
-export interface ConsumerWatchOptions {
-  queue: string
-  logger: Logger
-  times?: WatchTimes | undefined
-}
-
 /**
  * Notices that RabbitMQ has forgotten a consumer without a `basic.cancel`. RabbitMQ 3.10 does so when a queue is deleted
  * and declared again while messages are published to it. The channel then stays open, and nothing is delivered on it.
  * The queue's number of consumers does not show it, because another process may have one.
  */
-export function createConsumerWatch({ queue, logger, times = TIMES }: ConsumerWatchOptions) {
+export function createConsumerWatch(queue: string, logger: Logger, times = TIMES) {
   const { quietMs, quietMaxMs, secondLookMs, lookDeadlineMs } = times
   /** Subscriptions since the last delivery. */
   let attempts = 0

@@ -28,7 +28,7 @@ export function createConsumer(options: ConsumerOptions) {
   // being handled would otherwise handle twice its prefetch.
   const limiter = createLimiter({ runningMax: prefetch })
   const accepted = createLatch<true>(stopping.signal)
-  const watch = createConsumerWatch({ queue, logger, times: watchTimes })
+  const watch = createConsumerWatch(queue, logger, watchTimes)
   /** One promise for each former channel: the broker delivers nothing on it, and its last deliveries are still handled. */
   const retiring = new Set<Promise<void>>()
   let deadlineMs = 10_000

@@ -2,7 +2,7 @@ import { defined, errorMessage } from '@cashflow/async'
 import { type ConfirmChannel, IllegalOperationError } from 'amqplib/callback_api'
 import { returnReason } from './amqplib-internals.ts'
 import type { BrokerConnection } from './broker-connection.ts'
-import { closeChannel, type OpenChannel, openConfirmChannel, prepareChannel } from './channel.ts'
+import { closeChannel, type OpenChannel, onOwnChannel, openConfirmChannel, prepareChannel } from './channel.ts'
 import { superviseChannel } from './channel-supervisor.ts'
 import type { ConnectionSupervisor } from './connection-supervisor.ts'
 import { blamesMessage, messageBytesMax } from './errors.ts'
@@ -11,7 +11,7 @@ import type { Logger } from './logger.ts'
 import type { OutboundMessage, PublishOutcome } from './outbound-message.ts'
 import { type Batch, PublishWindow, type SendingChannel } from './publish-window.ts'
 import { createSuspects } from './suspects.ts'
-import { declareTopology, redeclareTopology, type Topology } from './topology.ts'
+import { declareTopology, type Topology } from './topology.ts'
 
 const CONFIRMED: PublishOutcome = { status: 'confirmed' }
 const NACKED: PublishOutcome = { status: 'nacked' }
@@ -89,8 +89,17 @@ export function createPublisher(options: PublisherOptions) {
       return window.publish(messages, deadlineMs)
     },
     /** Declares the topology again, after a return. Resolves with false, and logs why, if it failed. Never rejects. */
-    redeclare: async (): Promise<boolean> =>
-      current !== undefined && redeclareTopology(current, topology, logger, signal),
+    async redeclare(): Promise<boolean> {
+      const broker = current
+      if (!broker) return false
+      try {
+        await onOwnChannel(broker, (channel) => declareTopology(channel, topology), signal)
+        return true
+      } catch (error) {
+        logger.error('could not declare the topology', { host: broker.endpoint.name, reason: errorMessage(error) })
+        return false
+      }
+    },
   }
 }
 

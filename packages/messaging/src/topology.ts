@@ -1,10 +1,8 @@
-import { errorMessage } from '@cashflow/async'
 import type { Channel } from 'amqplib/callback_api'
 import type { BrokerConnection } from './broker-connection.ts'
 import { ask, onOwnChannel } from './channel.ts'
 import type { ConnectionSupervisor } from './connection-supervisor.ts'
 import { isMissing } from './errors.ts'
-import type { Logger } from './logger.ts'
 
 /** Exchanges and queues that must exist. Declaring is idempotent. Each new channel does it: a broker can lose its disk. */
 export interface Topology {
@@ -94,22 +92,6 @@ export async function declareTopology(channel: Channel, topology: Topology): Pro
     for (const topic of queue.boundTo.topics) {
       await ask((done) => channel.bindQueue(queue.name, queue.boundTo.exchange, topic, {}, done))
     }
-  }
-}
-
-/** Declares the topology on a channel of its own. Returns whether the broker accepted it, and logs why not. */
-export async function redeclareTopology(
-  broker: BrokerConnection,
-  topology: Topology,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<boolean> {
-  try {
-    await onOwnChannel(broker, (channel) => declareTopology(channel, topology), signal)
-    return true
-  } catch (error) {
-    logger.error('could not declare the topology', { host: broker.endpoint.name, reason: errorMessage(error) })
-    return false
   }
 }
 
