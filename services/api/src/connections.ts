@@ -24,11 +24,6 @@ export interface Connections {
   stop(): void
 }
 
-export interface ConnectionsOptions {
-  connectionsMax: number
-  logger: Logger
-}
-
 /**
  * Tracks each connection and its exchanges. Above `connectionsMax` it closes a connection, so that no client can keep
  * others out by holding connections.
@@ -37,7 +32,7 @@ export interface ConnectionsOptions {
  * 2. If none is idle, it closes the one that has been longest without a complete request, or does not read its answer.
  * 3. If it owes an answer to every other connection, it closes the new one.
  */
-export function trackConnections(server: Server, { connectionsMax, logger }: ConnectionsOptions): Connections {
+export function trackConnections(server: Server, logger: Logger, connectionsMax: number): Connections {
   const open = new Map<Socket, Connection>()
   const idle: Line = new Set()
   const slow: Line = new Set()

@@ -43,7 +43,7 @@ export function httpComponent(app: RequestListener, options: HttpOptions): HttpC
   parseInSlices(server)
   // Not server.maxConnections: that closes the new connection, and keeps idle ones.
   const max = options.connectionsMax ?? defaultConnectionsMax()
-  const connections = trackConnections(server, { connectionsMax: max, logger })
+  const connections = trackConnections(server, logger, max)
   server.on('clientError', (error, socket) => {
     answerClientError(error, socket as Socket, [...(connections.open.get(socket as Socket)?.exchanges ?? [])])
   })
