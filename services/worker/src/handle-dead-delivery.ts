@@ -15,6 +15,7 @@ const STORING_MAX = 5
 
 interface DeadHandlerOptions extends Pick<RetryOptions, 'logger'> {
   db: Kysely<Tables>
+  pauseMs?: number
 }
 
 /**
@@ -25,11 +26,7 @@ interface DeadHandlerOptions extends Pick<RetryOptions, 'logger'> {
  * - If PostgreSQL cannot use the payment's row, a dead letter gives the reason.
  * - A message that cannot be stored stays here and is tried again. It blocks no other message.
  */
-export function createDeadDeliveryHandler({
-  db,
-  logger,
-  pauseMs = UNSTORABLE_PAUSE_MS,
-}: DeadHandlerOptions & { pauseMs?: number }): Handler {
+export function createDeadDeliveryHandler({ db, logger, pauseMs = UNSTORABLE_PAUSE_MS }: DeadHandlerOptions): Handler {
   const stopping = new AbortController()
   const storing = createLimiter({ runningMax: STORING_MAX })
   const waiting = new Set<Delivery>()

@@ -146,21 +146,16 @@ export function createReconciler(options: ReconcileOptions & { intervalMs: numbe
     if (waiting > 0) held.holds({ waiting })
     else held.ended()
     if (redriven + leased > 0) logger.warn('overdue payments redriven', { redriven, leased })
+    failing.ended()
     return redriven + leased === BATCH_MAX
   }
 
   async function run(): Promise<void> {
     while (!signal.aborted) {
-      const more = await reconcile().then(
-        (more) => {
-          failing.ended()
-          return more
-        },
-        (error: unknown) => {
-          failing.holds({ error })
-          return false
-        },
-      )
+      const more = await reconcile().catch((error: unknown) => {
+        failing.holds({ error })
+        return false
+      })
       if (!more) await pause(intervalMs, signal)
     }
   }

@@ -36,15 +36,6 @@ export function createAdmission(breaker: Admission, chargesMax: number): Admissi
   const stopping = new AbortController()
   const untilStop = createSignalJoin(stopping.signal)
 
-  async function acquireSlot(signal: AbortSignal): Promise<boolean> {
-    try {
-      await slots.acquire(untilStop(signal))
-      return true
-    } catch {
-      return false // Only an abort rejects.
-    }
-  }
-
   return {
     name: breaker.name,
     get waiting() {
@@ -56,7 +47,11 @@ export function createAdmission(breaker: Admission, chargesMax: number): Admissi
       await breaker.stop()
     },
     async admit(signal, paymentId) {
-      if (!(await acquireSlot(signal))) return undefined
+      try {
+        await slots.acquire(untilStop(signal))
+      } catch {
+        return undefined // Only an abort rejects.
+      }
       const permit = await breaker.admit(signal, paymentId)
       if (!permit) slots.release()
       return permit && withSlot(permit, () => slots.release())

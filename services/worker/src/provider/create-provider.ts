@@ -4,7 +4,7 @@ import { createHttpProvider } from './http-provider.ts'
 import type { Provider } from './provider.ts'
 
 export type ProviderSettings =
-  | { readonly kind: 'simulated'; readonly delayMs: number; readonly successRate: number }
+  | ({ readonly kind: 'simulated' } & SimulatedSettings)
   | { readonly kind: 'http'; readonly url: string; readonly token: string | undefined }
 
 /** Creates the provider that the settings choose, and logs which one it is. */
@@ -23,19 +23,15 @@ export function createProvider(settings: ProviderSettings, logger: Logger): Prov
   }
 }
 
-export interface SimulatedProviderOptions {
-  delayMs: number
+interface SimulatedSettings {
+  readonly delayMs: number
   /** Share of approved payments, from 0 to 1. */
-  successRate: number
-  random?: () => number
+  readonly successRate: number
 }
 
 /** Creates a provider that moves no money: after a delay it approves or declines by chance. */
-export function createSimulatedProvider({
-  delayMs,
-  successRate,
-  random = Math.random,
-}: SimulatedProviderOptions): Provider {
+export function createSimulatedProvider(settings: SimulatedSettings, random = Math.random): Provider {
+  const { delayMs, successRate } = settings
   return {
     async charge(_payment, { signal }) {
       if (delayMs > 0) await sleep(delayMs, undefined, { signal })

@@ -19,12 +19,10 @@ export type ProviderAnswer =
   /** The provider was not asked, because it is known to be away. */
   | { readonly outcome: 'not_attempted' }
 
-/** The end of one attempt. After it another worker may claim the payment. */
+/** The end of one attempt. After it another worker may claim the payment. Ask `passed` in the tick that writes a request. */
 export interface Deadline extends TimeLimit {
   /** Aborts at the deadline. In a process that was frozen it aborts only after the input that arrived before is handled. */
   readonly signal: AbortSignal
-  /** Never late. Ask it in the tick in which a request is written. */
-  passed(): boolean
 }
 
 /** Earlier requests about the payment. If `attempts` is above 0, or `pending` is true, the charge may exist already. */

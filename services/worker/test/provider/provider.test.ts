@@ -28,7 +28,7 @@ describe('simulated provider', () => {
     [0.9999, 'declined'],
   ] as const) {
     it(`answers ${outcome} for the random number ${chance} with a success rate of 0.7`, async () => {
-      const provider = createSimulatedProvider({ delayMs: 0, successRate: 0.7, random: () => chance })
+      const provider = createSimulatedProvider({ delayMs: 0, successRate: 0.7 }, () => chance)
       expect(await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd })).to.include({ outcome })
     })
   }
