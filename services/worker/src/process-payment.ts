@@ -64,6 +64,11 @@ async function charge(run: PaymentRun, claim: Claimed, leaseEnd: TimeLimit): Pro
   const { payment, attempts, pending } = claim
   const { options } = run
   const answer = await options.charge(payment, { attempts, pending, deadlineMs: options.providerDeadlineMs, leaseEnd })
-  if (answer.outcome === 'approved' || answer.outcome === 'declined') return await settle(run, payment, answer)
-  return await releaseClaim(run, claim, answer)
+  switch (answer.outcome) {
+    case 'approved':
+    case 'declined':
+      return await settle(run, payment, answer)
+    default:
+      return await releaseClaim(run, claim, answer)
+  }
 }
