@@ -44,7 +44,7 @@ export const bareConsumer: Worker = {
       env: { MESSAGES: String(count) },
       dir: servers.dir,
     }),
-  // It leaves when all messages are acknowledged.
+  // It closes its connection when all messages are acknowledged.
   isDone: async (_place, { consumers }) => consumers === 0,
 }
 
