@@ -28,6 +28,6 @@ export {
   refusedSettings,
 } from './postgres/errors.ts'
 export { ALONE, createGroupCommit, type GroupCommitOptions } from './postgres/group-commit.ts'
-export { lastStatement } from './postgres/one-trip-driver.ts'
+export { onlyStatement } from './postgres/one-trip-driver.ts'
 export { waitForStandby } from './postgres/standby.ts'
 export type { Tables } from './tables.ts'

@@ -1,7 +1,7 @@
 import { compiledOnce, type ParameterOf } from '@cashflow/outbox'
 import { expect } from 'chai'
 import { sql, type Transaction } from 'kysely'
-import { lastStatement } from '../src/index.ts'
+import { onlyStatement } from '../src/index.ts'
 import { isAmong } from '../src/statement.ts'
 import type { Tables } from '../src/tables.ts'
 import { createTestStore, type TestStore } from './test-store.ts'
@@ -17,7 +17,7 @@ describe('parts of statements', () => {
     const sum = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<{ first: number; second: number }>) =>
       tx.selectNoFrom(sql<number>`${parameter('first')}::int - ${parameter('second')}::int`.as('result')),
     )
-    await store.db.transaction().execute((tx) => sum(lastStatement(tx), { first: 1, second: 1 }))
+    await store.db.transaction().execute((tx) => sum(onlyStatement(tx), { first: 1, second: 1 }))
     const { id } = await store.insert()
     const failed = store.db.transaction().execute(async (tx) => {
       await tx.updateTable('payments').set({ attempts: 9 }).where('id', '=', id).execute()

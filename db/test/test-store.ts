@@ -9,7 +9,7 @@ import {
   createDatabase,
   findHolders,
   insertPayments,
-  lastStatement,
+  onlyStatement,
   type PaymentInsert,
   type ReferenceHolder,
   type SettlementWrite,
@@ -54,13 +54,13 @@ export async function storePayments(
   payments: readonly PaymentInsert[],
   options: Parameters<typeof insertPayments>[2],
 ): Promise<ReferenceHolder[]> {
-  const inserted = await db.transaction().execute((tx) => insertPayments(lastStatement(tx), payments, options))
+  const inserted = await db.transaction().execute((tx) => insertPayments(onlyStatement(tx), payments, options))
   return await findHolders(db, payments, inserted)
 }
 
 /** Settles payments as the worker does, in one transaction. */
 export function storeSettlements(db: Kysely<Tables>, settlements: readonly SettlementWrite[], waits = true) {
-  return db.transaction().execute((tx) => settlePayments(lastStatement(tx), settlements, waits))
+  return db.transaction().execute((tx) => settlePayments(onlyStatement(tx), settlements, waits))
 }
 
 /** Claims one payment, in a batch of one. */

@@ -15,29 +15,27 @@ import {
 import type pg from 'pg'
 import type { Tables } from '../tables.ts'
 import type { Session } from './session.ts'
-import type { TransactionBounds } from './transaction-query.ts'
 
 /**
- * The same transaction, for its last statement: COMMIT is sent in the same write, before the statement is answered. If
- * the statement fails, PostgreSQL skips that COMMIT.
+ * The same transaction, for its only statement. It is sent without BEGIN and COMMIT, because PostgreSQL executes a statement
+ * outside of a transaction block in a transaction of its own (PostgreSQL, Frontend/Backend Protocol, Extended Query).
  *
- * An error that the caller throws after this statement rolls nothing back. The limit for COMMIT's answer, `query_timeout`,
- * begins with the statement.
+ * An error that the caller throws after this statement rolls nothing back.
  */
-export function lastStatement(tx: Transaction<Tables>): Transaction<Tables> {
-  return tx.withPlugin(MARK_AS_LAST)
+export function onlyStatement(tx: Transaction<Tables>): Transaction<Tables> {
+  return tx.withPlugin(MARK_AS_ONLY)
 }
 
-const LAST = Symbol('last statement')
+const ONLY = Symbol('only statement')
 
-const MARK_AS_LAST: KyselyPlugin = {
-  transformQuery: ({ node }) => Object.freeze({ ...node, [LAST]: true }),
+const MARK_AS_ONLY: KyselyPlugin = {
+  transformQuery: ({ node }) => Object.freeze({ ...node, [ONLY]: true }),
   transformResult: async ({ result }) => result,
 }
 
 /**
- * Kysely's dialect of PostgreSQL with fewer round trips. BEGIN is sent together with the transaction's first statement,
- * COMMIT together with the statement that `lastStatement` marks. A transaction of one marked statement takes one trip.
+ * Kysely's dialect of PostgreSQL, in which a transaction of one statement takes one round trip. BEGIN is held back until
+ * the first statement, and not sent at all if `onlyStatement` marks that one.
  */
 export class OneTripDialect extends PostgresDialect {
   readonly #open: () => Promise<PostgresPool>
@@ -99,17 +97,16 @@ class OneTripDriver extends PostgresDriver {
 }
 
 interface TransactionState {
-  /** BEGIN, until the first statement. */
-  readonly heldBegin?: string
-  /**
-   * Why no statement may be sent. After the error of a trip with BEGIN or COMMIT, PostgreSQL may be in no transaction: it
-   * would execute a statement on its own.
-   */
+  /** The transaction's settings, until its first statement. */
+  readonly held?: TransactionSettings
+  /** BEGIN and its answer. */
+  readonly begun?: Promise<unknown>
+  /** Why no statement may be sent: PostgreSQL is in no transaction, and would execute it on its own. */
   readonly refusal?: unknown
   readonly isCommitted?: boolean
 }
 
-const ENDED: TransactionState = { refusal: 'a statement after the end of its transaction' }
+const ENDED: TransactionState = { refusal: new Error('bug: a statement after the end of its transaction') }
 const COMMITTED: TransactionState = { ...ENDED, isCommitted: true }
 
 /** A session for as long as it is taken from the pool. */
@@ -122,63 +119,72 @@ class OneTripConnection implements DatabaseConnection {
     this.#session = session
   }
 
-  begin({ isolationLevel, accessMode }: TransactionSettings): void {
-    const modes = [isolationLevel && `isolation level ${isolationLevel}`, accessMode]
-    this.#transaction = { heldBegin: ['begin', ...modes.filter(Boolean)].join(' ') }
+  begin(settings: TransactionSettings): void {
+    this.#transaction = { held: settings }
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    const { heldBegin: begin, refusal } = this.#transaction
-    if (refusal) throw asError(refusal)
-    const commit = isLast(query)
-    if (begin) this.#transaction = {}
+    if (this.#transaction.refusal) throw this.#transaction.refusal
+    if (isOnly(query)) return await this.#executeOnly(query)
+    await this.#begun()
+    return await this.#send(query)
+  }
+
+  async #executeOnly<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    const { held } = this.#transaction
+    if (!held) throw new Error('bug: the only statement of a transaction follows another one')
+    if (held.isolationLevel || held.accessMode) throw new Error('bug: without BEGIN, a transaction has no settings')
+    this.#transaction = ENDED
     try {
-      const result = await this.#send(query, { begin, commit })
-      if (commit) this.#transaction = COMMITTED
-      return resultOf(result)
+      const result = await this.#send<Row>(query)
+      this.#transaction = COMMITTED
+      return result
     } catch (error) {
-      if (begin || commit) this.#transaction = { refusal: error }
+      this.#transaction = { refusal: error }
       throw error
     }
   }
 
-  async #send(query: CompiledQuery, bounds: TransactionBounds): Promise<pg.QueryResult> {
-    const { begin, commit } = bounds
-    const { sql, parameters } = query
-    if (!begin && !commit) return await this.#session.query(sql, parameters)
-    if (isOneStatement(query)) return await this.#session.transact(sql, parameters, bounds)
-    if (begin) await this.#session.query(begin)
-    const result = await this.#session.query(sql, parameters)
-    if (commit) await this.#commit()
-    return result
+  /** Resolves when PostgreSQL has begun the transaction, if there is one. */
+  async #begun(): Promise<void> {
+    const { held, begun } = this.#transaction
+    if (held) this.#transaction = { begun: this.#session.query(beginOf(held)) }
+    else if (!begun) return
+    try {
+      await this.#transaction.begun
+    } catch (error) {
+      this.#transaction = { refusal: error }
+    }
+    // The caller may have rolled back before the answer to BEGIN.
+    if (this.#transaction.refusal) throw this.#transaction.refusal
+  }
+
+  async #send<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+    return resultOf(await this.#session.query(sql, parameters))
   }
 
   /** @throws AbortedTransactionError if an earlier statement failed: PostgreSQL then answers COMMIT with a rollback */
-  async #commit(): Promise<void> {
-    const { command } = await this.#session.query('commit')
-    if (command === 'ROLLBACK') throw new AbortedTransactionError()
-  }
-
   async commit(): Promise<void> {
-    const { heldBegin, refusal, isCommitted } = this.#transaction
-    if (!heldBegin && !isCommitted) {
-      if (refusal) throw asError(refusal)
+    const { held, refusal, isCommitted } = this.#transaction
+    if (!held && !isCommitted) {
+      if (refusal) throw refusal
       this.#transaction = ENDED
-      await this.#commit()
+      const { command } = await this.#session.query('commit')
+      if (command === 'ROLLBACK') throw new AbortedTransactionError()
     }
     this.#transaction = {}
   }
 
   async rollBack(): Promise<void> {
-    const { heldBegin, isCommitted } = this.#transaction
+    const { begun, isCommitted } = this.#transaction
     this.#transaction = ENDED
     // If ROLLBACK fails, the session is closed, and PostgreSQL rolls back. The caller gets the error that led to ROLLBACK.
-    if (!heldBegin && !isCommitted)
+    if (begun)
       await this.#session.query('rollback').catch(() => {
         this.#isBroken = true
       })
     this.#transaction = {}
-    if (isCommitted) throw new Error('bug: an error after the last statement of a transaction, which has committed')
+    if (isCommitted) throw new Error('bug: an error after the only statement of a transaction, which has committed')
   }
 
   release(): void {
@@ -192,17 +198,12 @@ class OneTripConnection implements DatabaseConnection {
   }
 }
 
-function asError(refusal: unknown): unknown {
-  return typeof refusal === 'string' ? new Error(`bug: ${refusal}`) : refusal
+function beginOf({ isolationLevel, accessMode }: TransactionSettings): string {
+  return ['begin', isolationLevel && `isolation level ${isolationLevel}`, accessMode].filter(Boolean).join(' ')
 }
 
-function isLast({ query }: { query: RootOperationNode & { [LAST]?: true } }): boolean {
-  return query[LAST] === true
-}
-
-/** False for SQL text that may be several statements, which PostgreSQL takes only in a message of their own. */
-function isOneStatement({ query, parameters }: CompiledQuery): boolean {
-  return query.kind !== 'RawNode' || parameters.length > 0
+function isOnly({ query }: { query: RootOperationNode & { [ONLY]?: true } }): boolean {
+  return query[ONLY] === true
 }
 
 function resultOf<Row>({ command, rowCount, rows }: pg.QueryResult): QueryResult<Row> {

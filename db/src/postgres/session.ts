@@ -1,5 +1,4 @@
 import { connect } from 'node:net'
-import { AbortedTransactionError } from 'kysely'
 import pg from 'pg'
 import {
   CommitInDoubtError,
@@ -12,7 +11,6 @@ import {
 } from './errors.ts'
 import { CONNECT_MS, type SessionConfig } from './session-config.ts'
 import { type FoundSettings, refusal, type SessionLimits, settingStatements } from './session-settings.ts'
-import { type TransactionBounds, TransactionQuery } from './transaction-query.ts'
 
 /** Maximum number of prepared statements of a session. */
 const STATEMENTS_MAX = 200
@@ -111,28 +109,20 @@ export class Session extends pg.Client {
     if (parameters.some(isCallbackOrQuery)) return Reflect.apply(super.query, this, parameters)
     const [text, values, ...more] = parameters
     const isPlain = typeof text === 'string' && Array.isArray(values) && more.length === 0
-    const given = isPlain ? [this.#named(text, values)] : parameters
-    return this.#send((onAnswer) => Reflect.apply(super.query, this, [...given, onAnswer]))
+    return this.#answered(isPlain ? [this.#named(text, values)] : parameters)
   }
 
-  /** Sends a statement together with its transaction's BEGIN, COMMIT or both. */
-  async transact(text: string, values: readonly unknown[], bounds: TransactionBounds): Promise<pg.QueryResult> {
-    const query = new TransactionQuery(this.#named(text, values), bounds)
-    const result = await this.#send<pg.QueryResult>((onAnswer) => Reflect.apply(super.query, this, [query, onAnswer]))
-    if (bounds.commit && query.commitAnswer !== 'COMMIT') throw new AbortedTransactionError()
-    return result
-  }
-
-  async #send<Result>(send: (onAnswer: (error: Error | null, result: Result) => void) => void): Promise<Result> {
-    const { promise, resolve, reject } = Promise.withResolvers<Result>()
-    send((error, result) => {
+  async #answered(parameters: unknown[]): Promise<unknown> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const onAnswer = (error: Error | null, result: unknown) => {
       const isInDoubt = this.#isUnreplicated
       this.#isUnreplicated = false
       if (error) reject(this.#failed(error))
       else if (this.#unusable) reject(this.#close(this.#unusable))
       else if (isInDoubt) reject(new CommitInDoubtError())
       else resolve(result)
-    })
+    }
+    Reflect.apply(super.query, this, [...parameters, onAnswer])
     try {
       return await promise
     } catch (error) {

@@ -5,7 +5,7 @@ import { eventually, nullLogger, openClient, type PrivatePostgres, startPrivateP
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import type pg from 'pg'
-import { createDatabase, isTransient, lastStatement, type Tables } from '../../src/index.ts'
+import { createDatabase, isTransient, onlyStatement, type Tables } from '../../src/index.ts'
 import { CommitInDoubtError } from '../../src/postgres/errors.ts'
 import { claimPayment, newPayment, storePayments, storeSettlements } from '../test-store.ts'
 
@@ -132,7 +132,7 @@ describe('COMMIT without a synchronous standby', () => {
     const write = () =>
       db
         .transaction()
-        .execute((tx) => sql`select pg_logical_emit_message(true, ${'a test'}, '')`.execute(lastStatement(tx)))
+        .execute((tx) => sql`select pg_logical_emit_message(true, ${'a test'}, '')`.execute(onlyStatement(tx)))
     const first = reasonOf(write())
     await waitCancelled()
     expect(await first).to.be.instanceOf(CommitInDoubtError)

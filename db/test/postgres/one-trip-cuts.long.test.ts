@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { createTestDatabase, query, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import { createDatabase, isTransient, lastStatement, type Tables } from '../../src/index.ts'
+import { createDatabase, isTransient, onlyStatement, type Tables } from '../../src/index.ts'
 import { createOneTripRig, errorOf, open, optionsOf } from './one-trip-rig.ts'
 
 type Direction = 'toServer' | 'toClient'
@@ -72,13 +72,7 @@ describe('one-trip driver on a connection that ends', () => {
   const insert = (tx: Kysely<Tables>, part: number) =>
     sql`insert into things (run, part) values (${run}, ${part})`.execute(tx)
   const transactions = {
-    'of one marked statement': () => db.transaction().execute((tx) => insert(lastStatement(tx), 1)),
-    'whose last statement is marked': () =>
-      db.transaction().execute(async (tx) => {
-        await tx.selectFrom('outbox_lanes').select('lane').where('lane', '=', 7).forUpdate().execute()
-        await insert(tx, 1)
-        await insert(lastStatement(tx), 2)
-      }),
+    'of one marked statement': () => db.transaction().execute((tx) => insert(onlyStatement(tx), 1)),
     'without a marked statement': () =>
       db.transaction().execute(async (tx) => {
         await insert(tx, 1)
@@ -150,8 +144,8 @@ describe('one-trip driver on a connection that is silent', () => {
     await sql`select 'the session is open'`.execute(impatient)
     silencer.arm()
     const from = performance.now()
-    const failing = errorOf(impatient.transaction().execute((tx) => rig.insertLast(tx, 1)))
-    await impatient.transaction().execute((tx) => rig.insertLast(tx, 2))
+    const failing = errorOf(impatient.transaction().execute((tx) => rig.insert(tx, 1)))
+    await impatient.transaction().execute((tx) => rig.insertOnly(tx, 2))
     // Without another session, the pool would give up after five seconds.
     expect(performance.now() - from).to.be.below(4_900)
     expect((await failing)?.code).to.equal('23505')
@@ -166,10 +160,10 @@ describe('one-trip driver on a connection that is silent', () => {
     const impatient = createDatabase({ ...optionsOf(rig.proxy.url, 'impatient'), statementMs: 100 })
     await sql`select 'the session is open'`.execute(impatient)
     rig.proxy.holdAnswers()
-    const transaction = errorOf(impatient.transaction().execute((tx) => rig.insertLast(tx, 1)))
+    const transaction = errorOf(impatient.transaction().execute((tx) => rig.insertOnly(tx, 1)))
     expect(isTransient(await transaction)).to.equal(true)
     rig.proxy.restore()
-    await impatient.transaction().execute((tx) => rig.insertLast(tx, 2))
+    await impatient.transaction().execute((tx) => rig.insertOnly(tx, 2))
     expect(await rig.stored()).to.deep.equal([1, 2])
     await impatient.destroy()
     await rig.stop()

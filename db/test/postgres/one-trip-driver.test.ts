@@ -1,7 +1,7 @@
-import { eventually, query } from '@cashflow/testing'
+import { query } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import { lastStatement, type Tables } from '../../src/index.ts'
+import { onlyStatement, type Tables } from '../../src/index.ts'
 import { createOneTripRig, errorOf, type OneTripRig, open } from './one-trip-rig.ts'
 
 describe('one-trip driver', () => {
@@ -13,33 +13,38 @@ describe('one-trip driver', () => {
 
   it('commits a transaction of one marked statement before any answer arrives', async () => {
     rig.proxy.holdAnswers()
-    const transaction = rig.db.transaction().execute((tx) => rig.insertLast(tx, 1))
+    const transaction = rig.db.transaction().execute((tx) => rig.insertOnly(tx, 1))
     await rig.expectStored(1)
     rig.proxy.restore()
     expect((await transaction).numAffectedRows).to.equal(1n)
   })
 
-  it('sends BEGIN together with a first statement that writes', async () => {
-    rig.proxy.holdAnswers()
-    const transaction = rig.db.transaction().execute(async (tx) => {
+  it('refuses a marked statement that is not the only one, and stores nothing', async () => {
+    const pid = await rig.pid()
+    const failing = rig.db.transaction().execute(async (tx) => {
       await rig.insert(tx, 1)
-      await rig.insertLast(tx, 2)
+      await rig.insertOnly(tx, 2)
     })
-    await eventually(async () => {
-      const [session] = await rig.sessions()
-      expect(session).to.include({ state: 'idle in transaction' }).and.have.property('query').that.includes('insert')
-    })
-    rig.proxy.restore()
-    await transaction
-    expect(await rig.stored()).to.deep.equal([1, 2])
+    expect((await errorOf(failing))?.message).to.include('bug: the only statement of a transaction follows another one')
+    expect(await rig.stored()).to.deep.equal([])
+    await rig.expectClean(pid)
   })
 
-  it('executes a first statement of several commands, and a last one', async () => {
-    await rig.db.transaction().execute(async (tx) => {
-      await sql.raw('insert into things values (1); insert into things values (2)').execute(tx)
-      await sql.raw('insert into things values (3); insert into things values (4)').execute(lastStatement(tx))
-    })
-    expect(await rig.stored()).to.deep.equal([1, 2, 3, 4])
+  it('refuses a marked statement in a transaction that has settings', async () => {
+    const failing = rig.db
+      .transaction()
+      .setIsolationLevel('serializable')
+      .execute((tx) => rig.insertOnly(tx, 1))
+    expect((await errorOf(failing))?.message).to.include('bug: without BEGIN, a transaction has no settings')
+    expect(await rig.stored()).to.deep.equal([])
+  })
+
+  it('executes a marked statement of several commands as one transaction', async () => {
+    const both = (...ids: number[]) => sql.raw(ids.map((id) => `insert into things values (${id})`).join(';'))
+    await rig.db.transaction().execute((tx) => both(1, 2).execute(onlyStatement(tx)))
+    const failing = rig.db.transaction().execute((tx) => both(3, 1).execute(onlyStatement(tx)))
+    expect((await errorOf(failing))?.code).to.equal('23505')
+    expect(await rig.stored()).to.deep.equal([1, 2])
   })
 
   it('keeps read committed where the database has another default', async () => {
@@ -50,14 +55,14 @@ describe('one-trip driver', () => {
       (await sql<{ level: string }>`select current_setting('transaction_isolation') as level`.execute(tx)).rows[0]
         ?.level
     expect(await fresh.transaction().execute((tx) => isolation(tx))).to.equal('read committed')
-    expect(await fresh.transaction().execute((tx) => isolation(lastStatement(tx)))).to.equal('read committed')
+    expect(await fresh.transaction().execute((tx) => isolation(onlyStatement(tx)))).to.equal('read committed')
     const serializable = fresh.transaction().setIsolationLevel('serializable').setAccessMode('read only')
     expect(await serializable.execute((tx) => isolation(tx))).to.equal('serializable')
     await fresh.destroy()
   })
 
   it('prepares a marked statement once', async () => {
-    for (const id of [1, 2, 3]) await rig.db.transaction().execute((tx) => rig.insertLast(tx, id))
+    for (const id of [1, 2, 3]) await rig.db.transaction().execute((tx) => rig.insertOnly(tx, id))
     const { rows } = await sql`
       select generic_plans::int as plans from pg_prepared_statements where statement like 'insert%'`.execute(rig.db)
     expect(rows).to.deep.equal([{ plans: 3 }])
@@ -86,10 +91,10 @@ describe('one-trip driver', () => {
     expect(await rig.stored()).to.deep.equal([])
   })
 
-  it('reports the transaction as committed to a caller that fails after its last statement', async () => {
+  it('reports the transaction as committed to a caller that fails after its only statement', async () => {
     const pid = await rig.pid()
     const failing = rig.db.transaction().execute(async (tx) => {
-      await rig.insertLast(tx, 1)
+      await rig.insertOnly(tx, 1)
       throw new Error('too late')
     })
     expect((await errorOf(failing))?.message).to.include('which has committed')
@@ -97,10 +102,10 @@ describe('one-trip driver', () => {
     await rig.expectClean(pid)
   })
 
-  it('refuses a statement after the last one', async () => {
+  it('refuses a statement after the only one', async () => {
     const pid = await rig.pid()
     const failing = rig.db.transaction().execute(async (tx) => {
-      await rig.insertLast(tx, 1)
+      await rig.insertOnly(tx, 1)
       await errorOf(rig.insert(tx, 2)).then((error) =>
         expect(error?.message).to.include('after the end of its transaction'),
       )
@@ -116,7 +121,7 @@ describe('one-trip driver', () => {
     let late: Promise<unknown>[] = []
     const failing = rig.db.transaction().execute(async (tx) => {
       const first = rig.insert(tx, 1)
-      late = [rig.insert(tx, 2), rig.insert(tx, 3), rig.insertLast(tx, 4)].map(errorOf)
+      late = [rig.insert(tx, 2), rig.insert(tx, 3), rig.insertOnly(tx, 4)].map(errorOf)
       await first
     })
     expect((await errorOf(failing))?.code).to.equal('23505')
@@ -125,9 +130,22 @@ describe('one-trip driver', () => {
     await rig.expectClean(pid)
   })
 
+  it('executes no statement of a caller that has failed before the answer to BEGIN', async () => {
+    const pid = await rig.pid()
+    let early: Promise<unknown> | undefined
+    const failing = rig.db.transaction().execute(async (tx) => {
+      early = errorOf(rig.insert(tx, 1))
+      throw new Error('before the answer')
+    })
+    expect((await errorOf(failing))?.message).to.equal('before the answer')
+    expect(await early).to.be.instanceOf(Error)
+    expect(await rig.stored()).to.deep.equal([])
+    await rig.expectClean(pid)
+  })
+
   it('begins no transaction after it was closed, also if it was closed while a session was opened', async () => {
     const closing = open(rig.databaseUrl, 'closing')
-    const transaction = errorOf(closing.transaction().execute((tx) => rig.insertLast(tx, 1)))
+    const transaction = errorOf(closing.transaction().execute((tx) => rig.insertOnly(tx, 1)))
     await closing.destroy()
     expect((await transaction)?.message).to.include('closed')
     expect(await rig.stored()).to.deep.equal([])
@@ -138,14 +156,14 @@ describe('one-trip driver', () => {
     const saved = await tx.savepoint('before').execute()
     await rig.insert(saved, 1)
     await saved.rollbackToSavepoint('before').execute()
-    await rig.insertLast(tx, 2)
+    await rig.insert(tx, 2)
     await tx.commit().execute()
     expect(await rig.stored()).to.deep.equal([2])
   })
 
   it('runs transactions one after another on a session that its caller keeps', async () => {
     await rig.db.connection().execute(async (session) => {
-      for (const id of [1, 2]) await session.transaction().execute((tx) => rig.insertLast(tx, id))
+      for (const id of [1, 2]) await session.transaction().execute((tx) => rig.insertOnly(tx, id))
       await rig.insert(session, 3)
       await session.transaction().execute((tx) => rig.insert(tx, 4))
     })

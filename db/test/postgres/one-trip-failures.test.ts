@@ -1,7 +1,7 @@
 import { eventually, query } from '@cashflow/testing'
 import { expect } from 'chai'
 import { AbortedTransactionError, sql, type Transaction } from 'kysely'
-import { createDatabase, isTransient, lastStatement, type Tables } from '../../src/index.ts'
+import { createDatabase, isTransient, onlyStatement, type Tables } from '../../src/index.ts'
 import { createOneTripRig, errorOf, type OneTripRig, open, optionsOf } from './one-trip-rig.ts'
 
 describe('one-trip driver', () => {
@@ -17,15 +17,14 @@ describe('one-trip driver', () => {
       const pid = await rig.pid()
       await rig.insert(rig.db, 2)
       const error = await errorOf(
-        rig.db.transaction().execute(async (tx) => {
-          await rig.insert(tx, 1)
-          await rig.insertLast(tx, 2)
-        }),
+        rig.db
+          .transaction()
+          .execute((tx) => sql`insert into things (id) values (${1}), (${2})`.execute(onlyStatement(tx))),
       )
       expect(error?.code).to.equal('23505')
       expect(await rig.stored()).to.deep.equal([2])
       await rig.expectClean(pid)
-      await rig.db.transaction().execute((tx) => rig.insertLast(tx, 3))
+      await rig.db.transaction().execute((tx) => rig.insertOnly(tx, 3))
       expect(await rig.stored()).to.deep.equal([2, 3])
     })
 
@@ -38,26 +37,23 @@ describe('one-trip driver', () => {
 
     it('throws the error of a statement that PostgreSQL cannot parse, each time', async () => {
       const broken = () =>
-        rig.db.transaction().execute((tx) => sql`select ${1} from nowhere`.execute(lastStatement(tx)))
+        rig.db.transaction().execute((tx) => sql`select ${1} from nowhere`.execute(onlyStatement(tx)))
       for (let time = 0; time < 2; time++) expect((await errorOf(broken()))?.code).to.equal('42P01')
     })
 
     it('commits nothing for a caller that goes on after the error of a statement', async () => {
       await rig.insert(rig.db, 1)
-      for (const [write, code] of [
-        [rig.insert, undefined],
-        [rig.insertLast, '23505'],
-      ] as const) {
-        const error = await errorOf(
-          rig.db.transaction().execute(async (tx) => {
-            await rig.insert(tx, 2)
-            await errorOf(write(tx, 1))
-          }),
-        )
-        if (code) expect(error?.code).to.equal(code)
-        else expect(error).to.be.instanceOf(AbortedTransactionError)
-        expect(await rig.stored()).to.deep.equal([1])
-      }
+      const afterTwo = rig.db.transaction().execute(async (tx) => {
+        await rig.insert(tx, 2)
+        await errorOf(rig.insert(tx, 1))
+      })
+      expect(await errorOf(afterTwo)).to.be.instanceOf(AbortedTransactionError)
+      const afterMarked = rig.db.transaction().execute(async (tx) => {
+        await errorOf(rig.insertOnly(tx, 1))
+        await rig.insert(tx, 2)
+      })
+      expect((await errorOf(afterMarked))?.code).to.equal('23505')
+      expect(await rig.stored()).to.deep.equal([1])
     })
 
     it('reports the error of COMMIT, and executes nothing of a caller that goes on', async () => {
@@ -66,8 +62,7 @@ describe('one-trip driver', () => {
       await query(rig.databaseUrl, 'insert into deferred values (1)')
       for (const goOn of [async () => {}, (tx: Transaction<Tables>) => rig.insert(tx, 2)]) {
         const transaction = rig.db.transaction().execute(async (tx) => {
-          await rig.insert(tx, 1)
-          await errorOf(sql`insert into deferred values (${1})`.execute(lastStatement(tx)))
+          await errorOf(sql`insert into deferred values (${1})`.execute(onlyStatement(tx)))
           await goOn(tx)
         })
         expect((await errorOf(transaction))?.code).to.equal('23505')
@@ -89,17 +84,14 @@ describe('one-trip driver', () => {
       await database.destroy()
     })
 
-    it('commits no transaction whose last statement has a parameter that pg cannot write', async () => {
+    it('stores nothing of a transaction one of whose parameters pg cannot write', async () => {
       const circular: Record<string, unknown> = {}
       circular.self = circular
-      const error = await errorOf(
-        rig.db.transaction().execute(async (tx) => {
-          await rig.insert(tx, 1)
-          await rig.insertLast(tx, circular)
-        }),
-      )
-      expect(error?.message).to.include('circular')
-      await rig.db.transaction().execute((tx) => rig.insertLast(tx, 2))
+      for (const write of [rig.insert, rig.insertOnly]) {
+        const error = await errorOf(rig.db.transaction().execute((tx) => write(tx, circular)))
+        expect(error?.message).to.include('circular')
+      }
+      await rig.db.transaction().execute((tx) => rig.insertOnly(tx, 2))
       expect(await rig.stored()).to.deep.equal([2])
     })
   })
@@ -107,12 +99,12 @@ describe('one-trip driver', () => {
   describe('when an answer is lost', () => {
     it('throws a transient error for a transaction that has committed, so that it is in doubt', async () => {
       rig.proxy.holdAnswers()
-      const transaction = errorOf(rig.db.transaction().execute((tx) => rig.insertLast(tx, 1)))
+      const transaction = errorOf(rig.db.transaction().execute((tx) => rig.insertOnly(tx, 1)))
       await rig.expectStored(1)
       rig.proxy.reset()
       expect(isTransient(await transaction)).to.equal(true)
       rig.proxy.restore()
-      await rig.db.transaction().execute((tx) => rig.insertLast(tx, 2))
+      await rig.db.transaction().execute((tx) => rig.insertOnly(tx, 2))
       expect(await rig.stored()).to.deep.equal([1, 2])
     })
 
@@ -127,7 +119,7 @@ describe('one-trip driver', () => {
       const holder = open(rig.databaseUrl, 'holder')
       const other = await holder.startTransaction().execute()
       await rig.insert(other, 1)
-      const transaction = errorOf(rig.db.transaction().execute((tx) => rig.insertLast(tx, 1)))
+      const transaction = errorOf(rig.db.transaction().execute((tx) => rig.insertOnly(tx, 1)))
       const waiting = await eventually(async () => {
         const [session] = await query(
           rig.databaseUrl,
@@ -144,35 +136,26 @@ describe('one-trip driver', () => {
   })
 
   describe('when BEGIN fails', () => {
-    // PostgreSQL has no such isolation level, so it refuses BEGIN. It has received the statement behind it already.
+    // PostgreSQL has no such isolation level, so it refuses BEGIN.
     const transaction = () => rig.db.transaction().setIsolationLevel('snapshot')
 
-    it('throws the error of BEGIN, with and without a marked statement', async () => {
+    it('throws the error of BEGIN, and leaves a clean session', async () => {
       const pid = await rig.pid()
       expect((await errorOf(transaction().execute((tx) => rig.insert(tx, 1))))?.code).to.equal('42601')
-      expect((await errorOf(transaction().execute((tx) => rig.insertLast(tx, 2))))?.code).to.equal('42601')
       await rig.expectClean(pid)
     })
 
     // Promise 4
-    it('sends no other statement, and no COMMIT', async () => {
+    it('executes no statement, also one that was sent together with the first', async () => {
       const codes: unknown[] = []
       const error = await errorOf(
         transaction().execute(async (tx) => {
-          for (const id of [1, 2]) codes.push((await errorOf(rig.insert(tx, id)))?.code)
+          const first = [rig.insert(tx, 1), rig.insert(tx, 2)].map(errorOf)
+          for (const failed of [...first, errorOf(rig.insert(tx, 3))]) codes.push((await failed)?.code)
         }),
       )
-      expect([...codes, error?.code]).to.deep.equal(['42601', '42601', '42601'])
+      expect([...codes, error?.code]).to.deep.equal(['42601', '42601', '42601', '42601'])
       expect(await rig.stored()).to.deep.equal([])
-    })
-
-    it('executes nothing, and prepares the statement again for the next transaction', async () => {
-      for (const write of [rig.insert, rig.insertLast]) {
-        expect((await errorOf(transaction().execute((tx) => write(tx, 1))))?.code).to.equal('42601')
-        expect(await rig.stored()).to.deep.equal([])
-      }
-      await rig.db.transaction().execute((tx) => rig.insertLast(tx, 1))
-      expect(await rig.stored()).to.deep.equal([1])
     })
 
     it('throws a transient error when the server has ended the session, and leaves no rejection unhandled', async () => {
@@ -183,11 +166,11 @@ describe('one-trip driver', () => {
       const error = await errorOf(
         rig.db.transaction().execute(async (tx) => {
           await query(rig.databaseUrl, `select pg_terminate_backend(${session?.pid}, 2000)`)
-          await rig.insertLast(tx, 1)
+          await rig.insertOnly(tx, 1)
         }),
       )
       expect(isTransient(error), error?.message).to.equal(true)
-      await rig.db.transaction().execute((tx) => rig.insertLast(tx, 2))
+      await rig.db.transaction().execute((tx) => rig.insertOnly(tx, 2))
       expect(await rig.stored()).to.deep.equal([2])
       process.off('unhandledRejection', onUnhandled)
       expect(unhandled).to.deep.equal([])

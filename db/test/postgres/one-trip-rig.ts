@@ -2,7 +2,7 @@ import { createLogger } from '@cashflow/runtime'
 import { createTestDatabase, eventually, query, startTcpProxy, type TcpProxy } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { createDatabase, lastStatement, type Tables } from '../../src/index.ts'
+import { createDatabase, onlyStatement, type Tables } from '../../src/index.ts'
 
 /** A database with the table `things`, and one session with it by way of a proxy. */
 export interface OneTripRig {
@@ -10,7 +10,7 @@ export interface OneTripRig {
   readonly proxy: TcpProxy
   readonly db: Kysely<Tables>
   insert(tx: Kysely<Tables>, id: unknown): Promise<{ numAffectedRows?: bigint }>
-  insertLast(tx: Transaction<Tables>, id: unknown): Promise<{ numAffectedRows?: bigint }>
+  insertOnly(tx: Transaction<Tables>, id: unknown): Promise<{ numAffectedRows?: bigint }>
   stored(): Promise<number[]>
   expectStored(...ids: number[]): Promise<void>
   /** The session as PostgreSQL shows it. */
@@ -50,7 +50,7 @@ export async function createOneTripRig(): Promise<OneTripRig> {
     proxy,
     db,
     insert,
-    insertLast: (tx, id) => insert(lastStatement(tx), id),
+    insertOnly: (tx, id) => insert(onlyStatement(tx), id),
     stored,
     async expectStored(...ids) {
       await eventually(async () => expect(await stored()).to.deep.equal(ids))

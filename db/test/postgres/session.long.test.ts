@@ -9,7 +9,7 @@ import {
 } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import { createDatabase, isPermanent, isTransient, lastStatement, type Tables } from '../../src/index.ts'
+import { createDatabase, isPermanent, isTransient, onlyStatement, type Tables } from '../../src/index.ts'
 import { ReadOnlyError } from '../../src/postgres/errors.ts'
 
 const open = (url: string, statementMs?: number) =>
@@ -45,7 +45,7 @@ describe('session', () => {
     const proxy = await startTcpProxy(database.url)
     const db = open(proxy.url, 50)
     const write = (id: number) =>
-      db.transaction().execute((tx) => sql`insert into things values (${id})`.execute(lastStatement(tx)))
+      db.transaction().execute((tx) => sql`insert into things values (${id})`.execute(onlyStatement(tx)))
     const sessions = () => queryOn(database.url, "select pid from pg_stat_activity where application_name = 'test'")
     try {
       await write(1)

@@ -3,8 +3,8 @@ import {
   type Claim,
   claimPayments,
   createGroupCommit,
-  lastStatement,
   type NewClaim,
+  onlyStatement,
   type SettlementWrite,
   settlePayments,
   type Tables,
@@ -50,7 +50,7 @@ export function createBatches(options: BatchOptions) {
     settlements: createGroupCommit<SettlementWrite, PaymentStatus | undefined>({
       ...LIMITS,
       commit: (settlings, alone) =>
-        options.db.transaction().execute((tx) => settlePayments(lastStatement(tx), settlings, alone)),
+        options.db.transaction().execute((tx) => settlePayments(onlyStatement(tx), settlings, alone)),
     }),
   }
 }

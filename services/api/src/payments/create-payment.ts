@@ -2,7 +2,7 @@ import {
   createGroupCommit,
   findHolders,
   insertPayments,
-  lastStatement,
+  onlyStatement,
   type PaymentInsert,
   type ReferenceHolder,
   type Tables,
@@ -74,7 +74,7 @@ export function createPaymentWriter({ db, notifier, redriveAfterMs }: PaymentWri
       // Payments, their events and their outbox messages are stored together, or not at all.
       const inserted = await db
         .transaction()
-        .execute((tx) => insertPayments(lastStatement(tx), batch, { redriveAfterMs }))
+        .execute((tx) => insertPayments(onlyStatement(tx), batch, { redriveAfterMs }))
       return await findHolders(db, batch, inserted)
     },
     batchMax: BATCH_MAX,
