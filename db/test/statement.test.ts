@@ -13,7 +13,7 @@ describe('parts of statements', () => {
   })
   after(() => store.drop())
 
-  it('compiledOnce: sends COMMIT with a statement only where its caller marks it as the last one', async () => {
+  it('compiledOnce: commits a statement by itself only where its caller marks it as the only one', async () => {
     const sum = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<{ first: number; second: number }>) =>
       tx.selectNoFrom(sql<number>`${parameter('first')}::int - ${parameter('second')}::int`.as('result')),
     )

@@ -34,8 +34,8 @@ const MARK_AS_ONLY: KyselyPlugin = {
 }
 
 /**
- * Kysely's dialect of PostgreSQL, in which a transaction of one statement takes one round trip. BEGIN is held back until
- * the first statement, and not sent at all if `onlyStatement` marks that one.
+ * Kysely's dialect of PostgreSQL with fewer round trips. BEGIN is sent together with the transaction's first statement. A
+ * transaction whose only statement is marked by `onlyStatement` takes one trip.
  */
 export class OneTripDialect extends PostgresDialect {
   readonly #open: () => Promise<PostgresPool>
@@ -99,15 +99,13 @@ class OneTripDriver extends PostgresDriver {
 interface TransactionState {
   /** The transaction's settings, until its first statement. */
   readonly held?: TransactionSettings
-  /** BEGIN and its answer. */
-  readonly begun?: Promise<unknown>
-  /** Why no statement may be sent: PostgreSQL is in no transaction, and would execute it on its own. */
+  /** Why no statement may be sent: PostgreSQL may be in no transaction, and would execute it on its own. */
   readonly refusal?: unknown
-  readonly isCommitted?: boolean
+  /** State of the statement that is a transaction by itself. */
+  readonly only?: 'sent' | 'committed'
 }
 
 const ENDED: TransactionState = { refusal: new Error('bug: a statement after the end of its transaction') }
-const COMMITTED: TransactionState = { ...ENDED, isCommitted: true }
 
 /** A session for as long as it is taken from the pool. */
 class OneTripConnection implements DatabaseConnection {
@@ -124,49 +122,45 @@ class OneTripConnection implements DatabaseConnection {
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    if (this.#transaction.refusal) throw this.#transaction.refusal
+    const { held, refusal } = this.#transaction
+    if (refusal) throw refusal
     if (isOnly(query)) return await this.#executeOnly(query)
-    await this.#begun()
-    return await this.#send(query)
+    if (held) return await this.#executeFirst(query, held)
+    return resultOf(await this.#session.query(query.sql, query.parameters))
   }
 
-  async #executeOnly<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    const { held } = this.#transaction
-    if (!held) throw new Error('bug: the only statement of a transaction follows another one')
-    if (held.isolationLevel || held.accessMode) throw new Error('bug: without BEGIN, a transaction has no settings')
-    this.#transaction = ENDED
+  async #executeFirst<Row>(query: CompiledQuery, settings: TransactionSettings): Promise<QueryResult<Row>> {
+    const { sql, parameters } = query
+    this.#transaction = {}
     try {
-      const result = await this.#send<Row>(query)
-      this.#transaction = COMMITTED
-      return result
+      if (isOneStatement(query)) return resultOf(await this.#session.queryAfter(beginOf(settings), sql, parameters))
+      await this.#session.query(beginOf(settings))
+      return resultOf(await this.#session.query(sql, parameters))
     } catch (error) {
       this.#transaction = { refusal: error }
       throw error
     }
   }
 
-  /** Resolves when PostgreSQL has begun the transaction, if there is one. */
-  async #begun(): Promise<void> {
-    const { held, begun } = this.#transaction
-    if (held) this.#transaction = { begun: this.#session.query(beginOf(held)) }
-    else if (!begun) return
+  async #executeOnly<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    const { held } = this.#transaction
+    if (!held) throw new Error('bug: the only statement of a transaction follows another one')
+    if (held.isolationLevel || held.accessMode) throw new Error('bug: without BEGIN, a transaction has no settings')
+    this.#transaction = { ...ENDED, only: 'sent' }
     try {
-      await this.#transaction.begun
+      const result = await this.#session.query(query.sql, query.parameters)
+      this.#transaction = { ...ENDED, only: 'committed' }
+      return resultOf(result)
     } catch (error) {
-      this.#transaction = { refusal: error }
+      this.#transaction = { refusal: error, only: 'sent' }
+      throw error
     }
-    // The caller may have rolled back before the answer to BEGIN.
-    if (this.#transaction.refusal) throw this.#transaction.refusal
-  }
-
-  async #send<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-    return resultOf(await this.#session.query(sql, parameters))
   }
 
   /** @throws AbortedTransactionError if an earlier statement failed: PostgreSQL then answers COMMIT with a rollback */
   async commit(): Promise<void> {
-    const { held, refusal, isCommitted } = this.#transaction
-    if (!held && !isCommitted) {
+    const { held, refusal, only } = this.#transaction
+    if (!held && only !== 'committed') {
       if (refusal) throw refusal
       this.#transaction = ENDED
       const { command } = await this.#session.query('commit')
@@ -176,15 +170,16 @@ class OneTripConnection implements DatabaseConnection {
   }
 
   async rollBack(): Promise<void> {
-    const { begun, isCommitted } = this.#transaction
+    const { held, only } = this.#transaction
     this.#transaction = ENDED
     // If ROLLBACK fails, the session is closed, and PostgreSQL rolls back. The caller gets the error that led to ROLLBACK.
-    if (begun)
+    if (!held && !only)
       await this.#session.query('rollback').catch(() => {
         this.#isBroken = true
       })
     this.#transaction = {}
-    if (isCommitted) throw new Error('bug: an error after the only statement of a transaction, which has committed')
+    if (only === 'committed')
+      throw new Error('bug: an error after the only statement of a transaction, which has committed')
   }
 
   release(): void {
@@ -204,6 +199,11 @@ function beginOf({ isolationLevel, accessMode }: TransactionSettings): string {
 
 function isOnly({ query }: { query: RootOperationNode & { [ONLY]?: true } }): boolean {
   return query[ONLY] === true
+}
+
+/** False for SQL text that may be several statements, which PostgreSQL takes only in a message of their own. */
+function isOneStatement({ query, parameters }: CompiledQuery): boolean {
+  return query.kind !== 'RawNode' || parameters.length > 0
 }
 
 function resultOf<Row>({ command, rowCount, rows }: pg.QueryResult): QueryResult<Row> {

@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import pg from 'pg'
+import { BeginQuery } from './begin-query.ts'
 import {
   CommitInDoubtError,
   DatabaseSettingError,
@@ -112,9 +113,14 @@ export class Session extends pg.Client {
     return this.#answered(isPlain ? [this.#named(text, values)] : parameters)
   }
 
-  async #answered(parameters: unknown[]): Promise<unknown> {
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    const onAnswer = (error: Error | null, result: unknown) => {
+  /** Sends a statement together with its transaction's BEGIN. */
+  queryAfter(begin: string, text: string, values: readonly unknown[]): Promise<pg.QueryResult> {
+    return this.#answered([new BeginQuery(begin, this.#named(text, values))])
+  }
+
+  async #answered<Result>(parameters: unknown[]): Promise<Result> {
+    const { promise, resolve, reject } = Promise.withResolvers<Result>()
+    const onAnswer = (error: Error | null, result: Result) => {
       const isInDoubt = this.#isUnreplicated
       this.#isUnreplicated = false
       if (error) reject(this.#failed(error))

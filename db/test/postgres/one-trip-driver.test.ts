@@ -1,4 +1,4 @@
-import { query } from '@cashflow/testing'
+import { eventually, query } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { onlyStatement, type Tables } from '../../src/index.ts'
@@ -19,6 +19,21 @@ describe('one-trip driver', () => {
     expect((await transaction).numAffectedRows).to.equal(1n)
   })
 
+  it('sends BEGIN together with a first statement that writes', async () => {
+    rig.proxy.holdAnswers()
+    const transaction = rig.db.transaction().execute(async (tx) => {
+      await rig.insert(tx, 1)
+      await rig.insert(tx, 2)
+    })
+    await eventually(async () => {
+      const [session] = await rig.sessions()
+      expect(session).to.include({ state: 'idle in transaction' }).and.have.property('query').that.includes('insert')
+    })
+    rig.proxy.restore()
+    await transaction
+    expect(await rig.stored()).to.deep.equal([1, 2])
+  })
+
   it('refuses a marked statement that is not the only one, and stores nothing', async () => {
     const pid = await rig.pid()
     const failing = rig.db.transaction().execute(async (tx) => {
@@ -37,6 +52,14 @@ describe('one-trip driver', () => {
       .execute((tx) => rig.insertOnly(tx, 1))
     expect((await errorOf(failing))?.message).to.include('bug: without BEGIN, a transaction has no settings')
     expect(await rig.stored()).to.deep.equal([])
+  })
+
+  it('executes a first statement of several commands', async () => {
+    await rig.db.transaction().execute(async (tx) => {
+      await sql.raw('insert into things values (1); insert into things values (2)').execute(tx)
+      await rig.insert(tx, 3)
+    })
+    expect(await rig.stored()).to.deep.equal([1, 2, 3])
   })
 
   it('executes a marked statement of several commands as one transaction', async () => {
@@ -130,15 +153,13 @@ describe('one-trip driver', () => {
     await rig.expectClean(pid)
   })
 
-  it('executes no statement of a caller that has failed before the answer to BEGIN', async () => {
+  it('rolls back a first statement that its caller did not await', async () => {
     const pid = await rig.pid()
-    let early: Promise<unknown> | undefined
     const failing = rig.db.transaction().execute(async (tx) => {
-      early = errorOf(rig.insert(tx, 1))
+      void errorOf(rig.insert(tx, 1))
       throw new Error('before the answer')
     })
     expect((await errorOf(failing))?.message).to.equal('before the answer')
-    expect(await early).to.be.instanceOf(Error)
     expect(await rig.stored()).to.deep.equal([])
     await rig.expectClean(pid)
   })
