@@ -3,19 +3,15 @@ import type { Money, Payment } from '@cashflow/domain'
 import { aPayment, createTestDatabase, nullLogger, type TestDatabase } from '@cashflow/testing'
 import type { Kysely } from 'kysely'
 import {
-  type Claim,
-  type ClaimOptions,
-  claimPayments,
   createDatabase,
   findHolders,
   insertPayments,
   onlyStatement,
   type PaymentInsert,
   type ReferenceHolder,
-  type SettlementWrite,
-  settlePayments,
   type Tables,
 } from '../src/index.ts'
+import { type Claim, type ClaimOptions, claimPayments, type SettlementWrite, settlePayments } from '../src/worker.ts'
 
 export interface TestStore {
   db: Kysely<Tables>

@@ -31,8 +31,13 @@ export function toPayment(row: PaymentRow): Payment {
   }
 }
 
-export async function findPayment(db: Kysely<Tables>, id: string): Promise<Payment | undefined> {
-  const row = await db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirst()
+/** Finds a payment of a merchant. */
+export async function findPayment(
+  db: Kysely<Tables>,
+  { merchantId, id }: { merchantId: string; id: string },
+): Promise<Payment | undefined> {
+  const query = db.selectFrom('payments').selectAll().where('id', '=', id).where('merchant_id', '=', merchantId)
+  const row = await query.executeTakeFirst()
   return row && toPayment(row)
 }
 

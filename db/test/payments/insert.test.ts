@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { defined } from '@cashflow/async'
-import { AMOUNT_MINOR_MAX, type Currency } from '@cashflow/domain'
+import { AMOUNT_MINOR_MAX, type Currency, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { aMessage } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
@@ -35,7 +35,7 @@ describe('insertPayments and findHolders', () => {
     const [one, two] = [created(), created()]
     expect(await insertedIds(one, two)).to.deep.equal([one.payment.id, two.payment.id])
     for (const { payment } of [one, two]) {
-      expect(await findPayment(store.db, payment.id)).to.deep.equal(payment)
+      expect(await findPayment(store.db, payment)).to.deep.equal(payment)
       const events = await history(payment.id)
       expect(events).to.have.length(1)
       expect(events[0]).to.include({ type: 'payment.created', sequence: 1, actor: 'api', request_id: 'r-1' })
@@ -47,7 +47,7 @@ describe('insertPayments and findHolders', () => {
     const whole = created()
     const messages = withMessage(whole).messages.map((message) => ({ ...message, messageId: 'not a UUID' }))
     expect(await insert({ ...whole, messages }).catch(({ code }) => code)).to.equal('22P02')
-    expect(await findPayment(store.db, whole.payment.id)).to.equal(undefined)
+    expect(await findPayment(store.db, whole.payment)).to.equal(undefined)
     expect(await history(whole.payment.id)).to.deep.equal([])
   })
 
@@ -56,7 +56,7 @@ describe('insertPayments and findHolders', () => {
     const money = { amountMinor: AMOUNT_MINOR_MAX, currency: 'ETB' as const }
     const { payment, event } = newPayment(reference, money)
     await insert({ payment, event, requestId: 'r-1', messages: [] })
-    expect(await findPayment(store.db, payment.id)).to.deep.equal(payment)
+    expect(await findPayment(store.db, payment)).to.deep.equal(payment)
     expect((await history(payment.id))[0]).to.deep.include({ data: event.data, created_at: payment.createdAt })
   })
 
@@ -64,7 +64,7 @@ describe('insertPayments and findHolders', () => {
     const first = await store.insert()
     const [taken, other] = [created(first.reference), created()]
     expect(await insertedIds(taken, other)).to.deep.equal([first.id, other.payment.id])
-    expect(await findPayment(store.db, taken.payment.id)).to.equal(undefined)
+    expect(await findPayment(store.db, taken.payment)).to.equal(undefined)
     expect(await history(taken.payment.id)).to.deep.equal([])
   })
 
@@ -85,7 +85,9 @@ describe('insertPayments and findHolders', () => {
     const stored = await insertedIds(...sameReference)
     expect(new Set(stored)).to.have.property('size', 1)
     expect(sameReference.map(({ payment }) => payment.id)).to.include(stored[0])
-    expect(await findPayment(store.db, defined(stored[0], 'stored payment'))).to.include({ reference })
+    expect(
+      await findPayment(store.db, { merchantId: DEFAULT_MERCHANT_ID, id: defined(stored[0], 'stored payment') }),
+    ).to.include({ reference })
   })
 
   // Promise 32

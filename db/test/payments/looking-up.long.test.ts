@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { defined } from '@cashflow/async'
-import { settlePayment, type TransitionResult } from '@cashflow/domain'
+import { DEFAULT_MERCHANT_ID, settlePayment, type TransitionResult } from '@cashflow/domain'
 import {
   appendMessages,
   buryMessage,
@@ -20,17 +20,16 @@ import { uuidv7 } from '@cashflow/runtime'
 import { aMessage, eventually, nullLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
+import { createDatabase, findPayment } from '../../src/index.ts'
 import {
   claimOverdue,
   claimPayments,
-  createDatabase,
-  findPayment,
   hasOverdue,
   isParked,
   lockClaimed,
   parkPayment,
   saveRetry,
-} from '../../src/index.ts'
+} from '../../src/worker.ts'
 import { createTestStore, newPayment, storePayments, storeSettlements, type TestStore } from '../test-store.ts'
 
 const TABLES = ['payments', 'payment_events', 'outbox_messages', 'outbox_scheduled', 'dead_letters']
@@ -99,7 +98,7 @@ describe('the statements about payments and messages', () => {
     expect(await outboxLagMs(db, ['payment.created', REFUSED])).to.be.above(0)
     const past = { isRowsOwn: () => false, onUnreadable() {} }
     expect((await oldestMessage(db, createFloors(), past))?.waitsMs).to.be.above(0)
-    expect(await findPayment(db, ids[0])).to.include({ status: 'SUCCESS' })
+    expect(await findPayment(db, { merchantId: DEFAULT_MERCHANT_ID, id: ids[0] })).to.include({ status: 'SUCCESS' })
     const topics = createTopics()
     expect(await promoteDue(db, topics)).to.equal(2)
     const floors = createFloors()

@@ -1,4 +1,4 @@
-import { discard, requeue, settleByHand } from '@cashflow/db'
+import { discard, requeue, settleByHand } from '@cashflow/db/operator'
 import { isUuid, type Outcome } from '@cashflow/domain'
 import { listDeadLetters } from '@cashflow/outbox'
 import { type Command, InvalidArgumentError, Option } from 'commander'

@@ -1,5 +1,6 @@
 import { isRequestId, type Logger, uuidv7 } from '@cashflow/runtime'
 import express, { type Express, type RequestHandler } from 'express'
+import { authenticate } from './authenticate.ts'
 import { errorHandler, notFound } from './errors.ts'
 import { healthRoutes } from './health.ts'
 import { type PaymentRoutesOptions, paymentRoutes } from './payments/routes.ts'
@@ -15,6 +16,7 @@ export function createApp({ logger, ...options }: AppOptions): Express {
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing')
   app.use(requestId, requestLog(logger))
   app.use('/health', healthRoutes(options.db))
+  app.use(authenticate)
   app.use(['/api/v1/payments', '/payments'], paymentRoutes(options))
   app.use(notFound, errorHandler(logger))
   return app

@@ -10,6 +10,8 @@ declare namespace Express {
   /** Facts that a request's handlers share. */
   interface Locals {
     requestId: string
+    /** The merchant whose payments the request may see. */
+    merchantId: string
     /** The id of the payment in the answer. */
     paymentId?: string
   }

@@ -1,3 +1,4 @@
+import type { Tables } from '@cashflow/db'
 import {
   attemptsAfter,
   type Claim,
@@ -7,8 +8,7 @@ import {
   parkPayment,
   type SettlementWrite,
   saveRetry,
-  type Tables,
-} from '@cashflow/db'
+} from '@cashflow/db/worker'
 import { type Outcome, outcomeMessage, type Payment, settlePayment } from '@cashflow/domain'
 import { buryMessage, scheduleMessages } from '@cashflow/outbox'
 import { type Logger, uuidv7 } from '@cashflow/runtime'

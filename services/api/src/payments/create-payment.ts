@@ -7,7 +7,7 @@ import {
   type ReferenceHolder,
   type Tables,
 } from '@cashflow/db'
-import { createdMessage, createPayment, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { createdMessage, createPayment } from '@cashflow/domain'
 import type { Notifier } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import type { RequestHandler } from 'express'
@@ -31,11 +31,11 @@ export interface CreatePaymentOptions {
 export function createPaymentHandler({ writer, writes }: CreatePaymentOptions): RequestHandler {
   return async (req, res) => {
     const { amount: money, reference } = readPaymentBody(req.body)
-    const { requestId } = res.locals
+    const { merchantId, requestId } = res.locals
     // All ids are made before the first attempt. If its answer is lost, the next attempt recognises its own payment.
     const { payment, event } = createPayment({
       id: uuidv7(),
-      merchantId: DEFAULT_MERCHANT_ID,
+      merchantId,
       reference,
       money,
       at: new Date(),

@@ -27,7 +27,8 @@ export function paymentRoutes(options: PaymentRoutesOptions): Router {
 function getPaymentHandler({ db, reads }: PaymentRoutesOptions): RequestHandler<{ id: string }> {
   return async (req, res) => {
     const { id } = req.params
-    const payment = isUuid(id) ? await reads.run(res, () => findPayment(db, id)) : undefined
+    const { merchantId } = res.locals
+    const payment = isUuid(id) ? await reads.run(res, () => findPayment(db, { merchantId, id })) : undefined
     if (!payment) throw new Problem('not-found', 'No payment has this id.')
     res.locals.paymentId = payment.id
     sendJson(res, 200, paymentView(payment))
