@@ -1,19 +1,137 @@
-/** Every problem that the API answers with (RFC 9457). A code never changes, because clients rely on it. */
+interface ProblemType {
+  /** A URI. Problems without a registered type have `urn:problem-type:cashflow:` and their code. */
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  /**
+   * True if the same request, sent again, may be accepted. Until then it is unknown whether its payment is stored.
+   * False is final: the request stored nothing, and stores nothing if it is repeated.
+   */
+  readonly retryable: boolean
+  /** Headers that every answer with this problem has. */
+  readonly headers?: readonly string[]
+  /** For docs/problems.md, in Markdown: when the API answers with it. */
+  readonly when: string
+  /** For docs/problems.md, in Markdown: what the client does. */
+  readonly remedy: string
+}
+
+/**
+ * Every problem that the API answers with (RFC 9457). Clients rely on `code` and `type`, so neither ever changes.
+ * docs/problems.md is generated from it: `node services/api/test/problem-rows.ts`.
+ */
 export const PROBLEMS = {
-  'bad-request': { status: 400, title: 'Bad request' },
-  'validation-error': { status: 400, title: 'The request body is not valid' },
-  'not-found': { status: 404, title: 'Not found' },
-  'method-not-allowed': { status: 405, title: 'Method not allowed' },
-  'request-timeout': { status: 408, title: 'Request timeout' },
-  'duplicate-reference': { status: 409, title: 'The reference is taken' },
-  'reference-mismatch': { status: 409, title: 'The reference is taken by a different payment' },
-  'payload-too-large': { status: 413, title: 'The request body is too large' },
-  'unsupported-media-type': { status: 415, title: 'Unsupported media type' },
-  'headers-too-large': { status: 431, title: 'The request headers are too large' },
-  internal: { status: 500, title: 'Internal error' },
-  overloaded: { status: 503, title: 'Too many requests' },
-  unavailable: { status: 503, title: 'Temporarily unavailable' },
-} as const
+  'bad-request': {
+    type: 'urn:problem-type:cashflow:bad-request',
+    title: 'Bad request',
+    status: 400,
+    retryable: false,
+    when: 'The request is broken HTTP, or its path cannot be decoded.',
+    remedy: 'Correct the request.',
+  },
+  'validation-error': {
+    type: 'urn:problem-type:cashflow:validation-error',
+    title: 'The request body is not valid',
+    status: 400,
+    retryable: false,
+    when: 'The body is no JSON object, or not a payment. `errors` names the first 20 wrong members. A member with a name of more than 64 characters is `#`.',
+    remedy: 'Correct the members that `errors` names.',
+  },
+  'not-found': {
+    type: 'urn:problem-type:cashflow:not-found',
+    title: 'Not found',
+    status: 404,
+    retryable: false,
+    when: 'There is no such route, or no payment with this id: there was none, or it is [pruned](operations.md#pruning).',
+    remedy: 'Correct the path.',
+  },
+  'method-not-allowed': {
+    type: 'urn:problem-type:cashflow:method-not-allowed',
+    title: 'Method not allowed',
+    status: 405,
+    retryable: false,
+    headers: ['Allow'],
+    when: 'The route does not have this method.',
+    remedy: 'Use a method that `Allow` lists.',
+  },
+  'request-timeout': {
+    type: 'urn:problem-type:cashflow:request-timeout',
+    title: 'Request timeout',
+    status: 408,
+    retryable: true,
+    headers: ['Connection'],
+    when: 'Headers or body took more than 10 seconds. The API closes the connection.',
+    remedy: 'Send the request again on a new connection.',
+  },
+  'duplicate-reference': {
+    type: 'urn:problem-type:cashflow:duplicate-reference',
+    title: 'The reference is taken',
+    status: 409,
+    retryable: false,
+    when: 'A payment with this reference, amount and currency is stored. `payment_id` names it.',
+    remedy: 'Nothing, if it is a repetition. Else use another reference.',
+  },
+  'reference-mismatch': {
+    type: 'urn:problem-type:cashflow:reference-mismatch',
+    title: 'The reference is taken by a different payment',
+    status: 409,
+    retryable: false,
+    when: 'The payment with this reference, `payment_id`, has another amount or currency. `mismatch` lists the names of the members that differ. Amounts are compared as numbers.',
+    remedy: 'Correct the members, or use another reference. This payment is not stored.',
+  },
+  'payload-too-large': {
+    type: 'urn:problem-type:cashflow:payload-too-large',
+    title: 'The request body is too large',
+    status: 413,
+    retryable: false,
+    when: 'The body has more than 16,384 bytes.',
+    remedy: 'Send a smaller body.',
+  },
+  'unsupported-media-type': {
+    type: 'urn:problem-type:cashflow:unsupported-media-type',
+    title: 'Unsupported media type',
+    status: 415,
+    retryable: false,
+    when: 'The body is compressed, or `Content-Type` is longer than 255 characters or not `application/json` in UTF-8.',
+    remedy: 'Send uncompressed JSON with `Content-Type: application/json`.',
+  },
+  'headers-too-large': {
+    type: 'urn:problem-type:cashflow:headers-too-large',
+    title: 'The request headers are too large',
+    status: 431,
+    retryable: false,
+    headers: ['Connection'],
+    when: 'The headers have more than 16 kB. The API closes the connection.',
+    remedy: 'Send fewer or shorter headers.',
+  },
+  internal: {
+    type: 'urn:problem-type:cashflow:internal',
+    title: 'Internal error',
+    status: 500,
+    retryable: true,
+    when: 'There is a bug or a damaged row. The log has the error under the `request_id`.',
+    remedy: 'Tell the operator the `request_id`. Repeating the request is safe, and works once the cause is repaired.',
+  },
+  overloaded: {
+    type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+    title: 'Temporary reduced capacity',
+    status: 503,
+    retryable: true,
+    headers: ['Retry-After'],
+    when: '`API_QUEUE_MAX` requests already wait to write, or to read. Or this request has waited for 2.5 seconds.',
+    remedy: 'Send the same request again after `Retry-After` seconds.',
+  },
+  unavailable: {
+    type: 'urn:problem-type:cashflow:unavailable',
+    title: 'Temporarily unavailable',
+    status: 503,
+    retryable: true,
+    headers: ['Retry-After'],
+    when: 'PostgreSQL does not answer.',
+    remedy:
+      'Send the same request again after `Retry-After` seconds. If its payment was stored after all, the answer names it.',
+  },
+} as const satisfies Record<string, ProblemType>
 
 export type ProblemCode = keyof typeof PROBLEMS
 
@@ -56,14 +174,8 @@ export class Problem extends Error {
 export const PROBLEM_TYPE = 'application/problem+json'
 
 export function problemBody({ code, message, members }: Problem, requestId: string) {
-  return {
-    type: `urn:problem-type:cashflow:${code}`,
-    ...PROBLEMS[code],
-    detail: message,
-    code,
-    request_id: requestId,
-    ...members,
-  }
+  const { type, title, status, retryable } = PROBLEMS[code]
+  return { type, title, status, detail: message, code, retryable, request_id: requestId, ...members }
 }
 
 const ERRORS_MAX = 20

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Response } from 'supertest'
+import { PROBLEMS, type ProblemCode } from '../src/problem.ts'
 import type { ApiUnderTest } from './start-api.ts'
 
 let references = 0
@@ -22,18 +23,21 @@ export async function post(api: ApiUnderTest, body: string | Buffer, path = '/pa
     .send(body)
 }
 
-export function expectProblem(response: Response, status: number, code: string): void {
+/** The members that all answers with this problem share. */
+export function sharedMembers(code: ProblemCode) {
+  const { type, title, status, retryable } = PROBLEMS[code]
+  return { type, title, status, code, retryable }
+}
+
+export function expectProblem(response: Response, status: number, code: ProblemCode): void {
   expect(response.status, response.text).to.equal(status)
   expect(response.headers['content-type']).to.match(/^application\/problem\+json/)
   expect(response.headers['request-id']).to.match(/^[A-Za-z0-9._-]{1,128}$/)
   expect(response.headers['cache-control']).to.equal('no-store')
   expect(response.body).to.include({
-    type: `urn:problem-type:cashflow:${code}`,
-    status,
-    code,
+    ...sharedMembers(code),
     request_id: response.headers['request-id'],
   })
-  expect(response.body.title).to.be.a('string').that.is.not.empty
   expect(response.body.detail).to.be.a('string').that.is.not.empty
   expect(response.text).not.to.match(/node_modules|\.ts:| {4}at /)
 }

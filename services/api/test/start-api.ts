@@ -26,13 +26,18 @@ export interface ApiUnderTest {
   stop(): Promise<void>
 }
 
-/** Starts the whole API on a free port, with a new database unless `given` is one. */
-export async function startApi({
-  writesMax = WRITES_MAX,
-  queueMax = 1_000,
-  waitMaxMs = 60_000,
-  given = undefined as TestDatabase | undefined,
-} = {}): Promise<ApiUnderTest> {
+export interface StartOptions {
+  writesMax?: number
+  queueMax?: number
+  waitMaxMs?: number
+  headersMs?: number
+  /** Default: a new database. */
+  given?: TestDatabase
+}
+
+/** Starts the whole API on a free port. */
+export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest> {
+  const { writesMax = WRITES_MAX, queueMax = 1_000, waitMaxMs = 60_000, headersMs, given } = options
   const database = given ?? (await createTestDatabase())
   const proxy = await startTcpProxy(database.url)
   const logs: ApiUnderTest['logs'] = []
@@ -45,7 +50,12 @@ export async function startApi({
   const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, waitMaxMs, logger })
   const healthQueries = { total: 0, running: 0, runningMax: 0 }
   const app = createApp({ db: proxied.withPlugin(counting(healthQueries)), writer, writes, reads, logger })
-  const http = httpComponent(app, { host: '127.0.0.1', port: 0, logger })
+  const http = httpComponent(app, {
+    host: '127.0.0.1',
+    port: 0,
+    logger,
+    ...(headersMs !== undefined && { headersMs }),
+  })
   for (const component of [databaseComponent(proxied, logger), http])
     await component.start(new AbortController().signal)
   return {
