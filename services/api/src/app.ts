@@ -1,6 +1,7 @@
 import { isRequestId, type Logger, uuidv7 } from '@cashflow/runtime'
 import express, { type Express, type RequestHandler } from 'express'
 import { authenticate } from './authenticate.ts'
+import { clientNetwork, createClientAddressOf, type Network } from './client-address.ts'
 import { errorHandler, notFound } from './errors.ts'
 import { healthRoutes } from './health.ts'
 import { type PaymentRoutesOptions, paymentRoutes } from './payments/routes.ts'
@@ -8,13 +9,15 @@ import { Problem } from './problem.ts'
 
 export interface AppOptions extends PaymentRoutesOptions {
   logger: Logger
+  /** Networks of the proxies whose `X-Forwarded-For` counts. */
+  trustProxy: readonly Network[]
 }
 
 /** The REST API as a request listener. */
-export function createApp({ logger, ...options }: AppOptions): Express {
+export function createApp({ logger, trustProxy, ...options }: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing')
-  app.use(requestId, requestLog(logger))
+  app.use(requestId, requestLog(logger, trustProxy))
   app.use('/health', healthRoutes(options.db))
   app.use(authenticate)
   app.use(['/api/v1/payments', '/payments'], paymentRoutes(options))
@@ -38,9 +41,12 @@ const requestId: RequestHandler = (req, res, next) => {
 const PATH_MAX = 512
 
 /** Logs one line for each request, after its answer or after its client has gone. The query may hold secrets, so it is left out. */
-function requestLog(logger: Logger): RequestHandler {
+function requestLog(logger: Logger, trustProxy: readonly Network[]): RequestHandler {
+  const clientAddressOf = createClientAddressOf(trustProxy)
   return (req, res, next) => {
     const startedAt = performance.now()
+    const client = clientAddressOf(req)
+    res.locals.client = clientNetwork(client)
     const [path] = req.originalUrl.split('?', 1)
     res.once('close', () => {
       const { requestId, paymentId } = res.locals
@@ -50,6 +56,7 @@ function requestLog(logger: Logger): RequestHandler {
         status: res.writableFinished ? res.statusCode : undefined,
         duration_ms: Math.round(performance.now() - startedAt),
         request_id: requestId,
+        client,
         payment_id: paymentId,
       })
     })

@@ -9,6 +9,14 @@ import {
   redriveEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
+import { readNetworks } from './client-address.ts'
+
+const networks = z.string().transform((text, context) => {
+  const read = readNetworks(text)
+  if (read) return read
+  context.addIssue('must be networks such as 10.0.0.0/8,fd00::/8')
+  return z.NEVER
+})
 
 export const apiEnv = z.object({
   ...databaseEnv,
@@ -17,6 +25,7 @@ export const apiEnv = z.object({
   HOST: listenHost.default('127.0.0.1'),
   PORT: integer({ min: 0, max: 65_535, default: 8080 }),
   API_QUEUE_MAX: integer({ min: 1, max: 100_000, default: 1_000 }),
+  TRUST_PROXY: networks.default([]),
 })
 
 /** @throws ConfigError that names every invalid setting */
@@ -31,5 +40,7 @@ export function apiConfig(env: Env) {
     port: settings.PORT,
     /** Number of requests that may wait to write, and of those that may wait to read. */
     queueMax: settings.API_QUEUE_MAX,
+    /** Networks of the proxies whose `X-Forwarded-For` counts. */
+    trustProxy: settings.TRUST_PROXY,
   })
 }

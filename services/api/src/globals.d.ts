@@ -10,6 +10,8 @@ declare namespace Express {
   /** Facts that a request's handlers share. */
   interface Locals {
     requestId: string
+    /** The client's IPv4 address, or the network /64 of its IPv6 address. */
+    client: string
     /** The merchant whose payments the request may see. */
     merchantId: string
     /** The id of the payment in the answer. */

@@ -52,6 +52,8 @@ export function httpComponent(app: RequestListener, options: HttpOptions): HttpC
   server.on('request', (req, res) => {
     const unanswered = connections.open.get(req.socket)?.exchanges.size ?? 0
     if (unanswered > UNANSWERED_MAX) req.socket.destroy()
+    // Without an address the client has reset the connection already, and cannot get an answer.
+    if (req.socket.remoteAddress === undefined) req.socket.destroy()
     if (req.socket.destroyed) return
     if (stopping) res.setHeader('Connection', 'close')
     app(req, res)

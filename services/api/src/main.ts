@@ -8,7 +8,7 @@ import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from './limits.ts'
 import { createPaymentWriter } from './payments/create-payment.ts'
 import { createRequestQueue } from './request-queue.ts'
 
-const { databaseUrl, logLevel, redriveAfterMs, host, port, queueMax } = loadConfig(apiConfig)
+const { databaseUrl, logLevel, redriveAfterMs, host, port, queueMax, trustProxy } = loadConfig(apiConfig)
 const logger = createLogger({ service: 'api', level: logLevel })
 const db = createDatabase({
   url: databaseUrl,
@@ -20,7 +20,7 @@ const notifier = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
 const writer = createPaymentWriter({ db, notifier, redriveAfterMs })
 const writes = createRequestQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax: queueMax, logger })
 const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })
-const app = createApp({ db, writer, writes, reads, logger })
+const app = createApp({ db, writer, writes, reads, trustProxy, logger })
 
 await runUntilSignal([databaseComponent(db, logger), httpComponent(app, { host, port, logger })], {
   logger,

@@ -11,6 +11,7 @@ describe('api settings', () => {
       host: '127.0.0.1',
       port: 8080,
       queueMax: 1_000,
+      trustProxy: [],
     })
   })
 
@@ -44,6 +45,14 @@ describe('api settings', () => {
       expect(() => apiConfig({ HOST })).to.throw('HOST: must be an address of this machine')
     })
   }
+
+  it('reads TRUST_PROXY as networks', () => {
+    expect(apiConfig({ TRUST_PROXY: '10.0.0.0/8, ::1' }).trustProxy).to.deep.equal([
+      { address: '10.0.0.0', prefix: 8 },
+      { address: '::1', prefix: 128 },
+    ])
+    expect(() => apiConfig({ TRUST_PROXY: 'loopback' })).to.throw('TRUST_PROXY: must be networks such as 10.0.0.0/8')
+  })
 
   for (const PORT of ['65536', '-1', '1e3', '0x50', '80.5', ' 80']) {
     it(`rejects ${JSON.stringify(PORT)} as a port`, () => {

@@ -5,6 +5,7 @@ import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } f
 import type { Kysely, KyselyPlugin } from 'kysely'
 import supertest, { type Agent } from 'supertest'
 import { createApp } from '../src/app.ts'
+import type { Network } from '../src/client-address.ts'
 import { type HttpComponent, httpComponent } from '../src/http-component.ts'
 import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from '../src/limits.ts'
 import { createPaymentWriter } from '../src/payments/create-payment.ts'
@@ -31,13 +32,14 @@ export interface StartOptions {
   queueMax?: number
   waitMaxMs?: number
   headersMs?: number
+  trustProxy?: readonly Network[]
   /** Default: a new database. */
   given?: TestDatabase
 }
 
 /** Starts the whole API on a free port. */
 export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest> {
-  const { writesMax = WRITES_MAX, queueMax = 1_000, waitMaxMs = 60_000, headersMs, given } = options
+  const { writesMax = WRITES_MAX, queueMax = 1_000, waitMaxMs = 60_000, headersMs, given, trustProxy = [] } = options
   const database = given ?? (await createTestDatabase())
   const proxy = await startTcpProxy(database.url)
   const logs: ApiUnderTest['logs'] = []
@@ -49,7 +51,8 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   const writes = createRequestQueue({ name: 'writes', runningMax: writesMax, waitingMax: queueMax, waitMaxMs, logger })
   const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, waitMaxMs, logger })
   const healthQueries = { total: 0, running: 0, runningMax: 0 }
-  const app = createApp({ db: proxied.withPlugin(counting(healthQueries)), writer, writes, reads, logger })
+  const counted = proxied.withPlugin(counting(healthQueries))
+  const app = createApp({ db: counted, writer, writes, reads, trustProxy, logger })
   const http = httpComponent(app, {
     host: '127.0.0.1',
     port: 0,
