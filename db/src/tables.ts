@@ -11,7 +11,8 @@ export interface PaymentsTable {
   currency: string
   status: PaymentStatus
   failure_code: string | null
-  metadata: unknown
+  /** Null if the merchant gave no pairs. */
+  metadata: ColumnType<Readonly<Record<string, string>> | null, unknown, never>
   idempotency_key: string | null
   request_hash: Buffer | null
   attempts: Generated<number>

@@ -1,4 +1,4 @@
-import type { Payment, PaymentEvent } from '@cashflow/domain'
+import type { PaymentEvent, PaymentWithMetadata } from '@cashflow/domain'
 import { appendStep, compiledOnce, messagesJson, type NewMessage, type ParameterOf } from '@cashflow/outbox'
 import { type ExpressionBuilder, sql, type Transaction } from 'kysely'
 import { EVENT, eventOf, recordStep } from '../events/record.ts'
@@ -8,7 +8,7 @@ import { fromNow } from './row.ts'
 
 /** A new payment, with what is stored together with it. */
 export interface PaymentInsert {
-  readonly payment: Payment
+  readonly payment: PaymentWithMetadata
   readonly event: PaymentEvent
   readonly requestId: string
   readonly messages: readonly NewMessage[]
@@ -22,6 +22,7 @@ const PAYMENT = {
   currency: 'text',
   status: 'text',
   created_at: 'timestamptz',
+  metadata: 'jsonb',
 } as const
 const COLUMNS = Object.keys(PAYMENT) as (keyof typeof PAYMENT)[]
 
@@ -99,6 +100,8 @@ function toRow({ payment, event, requestId }: PaymentInsert) {
     currency: payment.currency,
     status: payment.status,
     created_at: payment.createdAt,
+    // Left out if there is none: most payments have no metadata, and each member costs time.
+    metadata: payment.metadata ? Object.fromEntries(payment.metadata) : undefined,
     ...eventOf({ event, actor: 'api', requestId }),
   }
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { defined } from '@cashflow/async'
-import { AMOUNT_MINOR_MAX, type Currency, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
-import { aMessage } from '@cashflow/testing'
+import { AMOUNT_MINOR_MAX, type Currency, DEFAULT_MERCHANT_ID, metadataOf } from '@cashflow/domain'
+import { aMessage, aPayment } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { findPayment, insertPayments, type PaymentInsert } from '../../src/index.ts'
@@ -58,6 +58,20 @@ describe('insertPayments and findHolders', () => {
     await insert({ payment, event, requestId: 'r-1', messages: [] })
     expect(await findPayment(store.db, payment)).to.deep.equal(payment)
     expect((await history(payment.id))[0]).to.deep.include({ data: event.data, created_at: payment.createdAt })
+  })
+
+  it('keeps metadata as it was given, and none where none was given', async () => {
+    const metadata = metadataOf([
+      ['10', `"\\" ' é 💶 \u2028`],
+      ['9', ''],
+      ['💰', '{}'],
+    ])
+    const [one, other] = [aPayment({ metadata }), aPayment()]
+    await insert(...[one, other].map((created) => ({ ...created, requestId: 'r-1', messages: [] })))
+    const found = await findPayment(store.db, one.payment)
+    expect([...(found?.metadata ?? [])]).to.deep.equal([...metadata])
+    expect(await findPayment(store.db, one.payment)).to.deep.equal(one.payment)
+    expect(await row(other.payment.id)).to.include({ metadata: null })
   })
 
   it('stores nothing for a payment whose reference is taken, and names the payment that has it', async () => {
@@ -154,6 +168,7 @@ describe('insertPayments and findHolders', () => {
       failureCode: null,
       createdAt: new Date('2026-01-02T03:04:05.006Z'),
       settledAt: null,
+      metadata: metadataOf([['a', 'pair']]),
     } as const
     const event = {
       type: 'payment.created',
@@ -183,6 +198,7 @@ describe('insertPayments and findHolders', () => {
       currency: 'ETB',
       status: 'PENDING',
       created_at: payment.createdAt,
+      metadata: { a: 'pair' },
     })
     const [recorded] = await history(id)
     expect(recorded).to.deep.include({
