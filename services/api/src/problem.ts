@@ -34,7 +34,7 @@ export const PROBLEMS = {
     title: 'The request body is not valid',
     status: 400,
     retryable: false,
-    when: 'The body is no JSON object, or not a payment. `errors` names the first 20 wrong members. A member with a name of more than 64 characters is `#`.',
+    when: 'The body is no JSON object, or not a payment. `errors` names the first 20 wrong members. Instead of a name of more than 64 characters it has the object that contains it, such as `#`.',
     remedy: 'Correct the members that `errors` names.',
   },
   'not-found': {
@@ -84,7 +84,7 @@ export const PROBLEMS = {
     title: 'The request body is too large',
     status: 413,
     retryable: false,
-    when: 'The body has more than 16,384 bytes.',
+    when: 'The body has more than 327,680 bytes.',
     remedy: 'Send a smaller body.',
   },
   'unsupported-media-type': {
@@ -118,7 +118,7 @@ export const PROBLEMS = {
     status: 503,
     retryable: true,
     headers: ['Retry-After'],
-    when: '`API_QUEUE_MAX` requests already wait to write, or to read. Or this request has waited for 2.5 seconds.',
+    when: '`API_QUEUE_MAX` requests already wait to write, or to read. Or this request has waited for 2.5 seconds. Or its body has more than 16 kB, and 100 such bodies began to arrive later.',
     remedy: 'Send the same request again after `Retry-After` seconds.',
   },
   unavailable: {
@@ -137,7 +137,7 @@ export type ProblemCode = keyof typeof PROBLEMS
 
 /** An error in one member of the body. */
 export interface MemberError {
-  /** A JSON pointer as URI fragment (RFC 6901 §6), such as `#/amount`. `#` is the whole body, or a member with a long name. */
+  /** A JSON pointer as URI fragment (RFC 6901 §6), such as `#/amount`. `#` is the whole body, or contains a member with a long name. */
   readonly pointer: string
   readonly detail: string
 }

@@ -76,12 +76,17 @@ describe('api under fuzzed requests', () => {
     return body.code
   }
 
-  const asSent = ({ amount, currency, reference }: Answer['body']) => ({ amount, currency, reference })
+  const asSent = ({ amount, currency, reference, metadata = {} }: Answer['body']) => ({
+    amount,
+    currency,
+    reference,
+    metadata,
+  })
 
   async function expectStored(accepted: Map<string, Answer>): Promise<void> {
     const payments = await api.db.selectFrom('payments').selectAll().execute()
     expect(payments.length).to.equal(accepted.size)
-    for (const { id, amount_minor, currency, reference, status } of payments) {
+    for (const { id, amount_minor, currency, reference, metadata, status } of payments) {
       const answer = accepted.get(id)
       const amount = formatMoney({ amountMinor: BigInt(amount_minor), currency: currency as Currency })
       expect({ ...asSent(answer?.body ?? {}), amountText: answer?.amountText }).to.deep.equal({
@@ -89,6 +94,7 @@ describe('api under fuzzed requests', () => {
         amountText: amount,
         currency,
         reference,
+        metadata: metadata ?? {},
       })
       expect(status).to.equal('PENDING')
     }

@@ -41,9 +41,24 @@ const reference = fc.oneof(
   fc.constantFrom('"\\u0000"', '"\\ud800"', '"\\u007f"', '""'),
   fc.json(),
 )
+const text = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 50 }),
+  fc.constantFrom('', '__proto__', '\ud800', '10', 'a:b'),
+)
+const metadata = fc.oneof(
+  { weight: 8, arbitrary: fc.constant('') },
+  {
+    weight: 3,
+    arbitrary: fc.array(fc.tuple(text, text), { maxLength: 8 }).map((pairs) => {
+      const members = pairs.map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`)
+      return `, "metadata": {${members.join(', ')}}`
+    }),
+  },
+  fc.json().map((value) => `, "metadata": ${value}`),
+)
 const likeAPayment = fc
-  .tuple(amount, currency, reference)
-  .map(([money, unit, name]) => `{"amount": ${money}, "currency": ${unit}, "reference": ${name}}`)
+  .tuple(amount, currency, reference, metadata)
+  .map(([money, unit, name, pairs]) => `{"amount": ${money}, "currency": ${unit}, "reference": ${name}${pairs}}`)
 
 const nested = fc
   .tuple(fc.nat({ max: 8_000 }), fc.constantFrom('[', '{"a":'))
@@ -55,7 +70,7 @@ const body = fc.oneof(
   fc.json({ maxDepth: 8 }).map((text) => Buffer.from(text)),
   nested.map((text) => Buffer.from(text)),
   fc.uint8Array({ maxLength: 400 }).map((bytes) => Buffer.from(bytes)),
-  fc.nat({ max: 40_000 }).map((size) => Buffer.alloc(size, ' ')),
+  fc.nat({ max: 400_000 }).map((size) => Buffer.alloc(size, ' ')),
   // A payment with one changed byte.
   fc.tuple(likeAPayment, fc.nat(), fc.nat({ max: 255 })).map(([text, at, byte]) => {
     const bytes = Buffer.from(text)
@@ -118,7 +133,7 @@ export const anyRequest = fc.oneof(
 )
 
 /** The members of a sent body. The amount is a double. Tests compare it with the exact amount in the database. */
-export function bodyOf({ body }: RawRequest): { amount: number; currency: string; reference: string } {
-  const { amount, currency, reference } = JSON.parse(body.toString())
-  return { amount: Number(amount), currency, reference }
+export function bodyOf({ body }: RawRequest) {
+  const { amount, currency, reference, metadata = {} } = JSON.parse(body.toString())
+  return { amount: Number(amount), currency, reference, metadata }
 }

@@ -45,7 +45,7 @@ const PROVOCATIONS: Readonly<Record<ProblemCode, Provocation>> = {
       return await post(api, bodyWith({ reference: 'REF-TAKEN', amount: '7' }))
     },
   },
-  'payload-too-large': { provoke: (api) => post(api, BODY.padEnd(16_385)) },
+  'payload-too-large': { provoke: (api) => post(api, BODY.padEnd(327_681)) },
   'unsupported-media-type': { provoke: (api) => post(api, BODY, 'text/plain') },
   'headers-too-large': { provoke: (api) => send(api, `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`) },
   internal: {

@@ -15,9 +15,9 @@ import type { Kysely } from 'kysely'
 import { BATCH_MAX, WRITERS_ALONE_MAX, WRITERS_MAX } from '../limits.ts'
 import { Problem } from '../problem.ts'
 import type { RequestQueue } from '../request-queue.ts'
-import { sendJson } from '../send-json.ts'
+import { sendJsonText } from '../send-json.ts'
 import { readPaymentBody } from './payment-body.ts'
-import { paymentView } from './payment-view.ts'
+import { paymentJson } from './payment-json.ts'
 
 export interface CreatePaymentOptions {
   writer: PaymentWriter
@@ -30,7 +30,7 @@ export interface CreatePaymentOptions {
  */
 export function createPaymentHandler({ writer, writes }: CreatePaymentOptions): RequestHandler {
   return async (req, res) => {
-    const { amount: money, reference } = readPaymentBody(req.body)
+    const { amount: money, reference, metadata } = readPaymentBody(req.body)
     const { merchantId, requestId } = res.locals
     // All ids are made before the first attempt. If its answer is lost, the next attempt recognises its own payment.
     const { payment, event } = createPayment({
@@ -38,6 +38,7 @@ export function createPaymentHandler({ writer, writes }: CreatePaymentOptions): 
       merchantId,
       reference,
       money,
+      metadata,
       at: new Date(),
     })
     const created = { payment, event, requestId, messages: [createdMessage(event, { messageId: uuidv7(), requestId })] }
@@ -45,7 +46,7 @@ export function createPaymentHandler({ writer, writes }: CreatePaymentOptions): 
     res.locals.paymentId = holder.paymentId
     if (holder.paymentId !== payment.id) throw takenProblem(holder)
     res.setHeader('Location', `${req.baseUrl}/${payment.id}`)
-    sendJson(res, 201, paymentView(payment))
+    sendJsonText(res, 201, paymentJson(payment))
   }
 }
 

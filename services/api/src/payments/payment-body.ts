@@ -1,6 +1,14 @@
-import { CURRENCIES, type Currency, moneyOf, readJsonNumber, readPlainNumber, readReference } from '@cashflow/domain'
+import {
+  CURRENCIES,
+  type Currency,
+  moneyOf,
+  readJsonNumber,
+  readMetadata,
+  readPlainNumber,
+  readReference,
+} from '@cashflow/domain'
 import * as z from 'zod'
-import { JsonNumber, memberError } from '../json-body.ts'
+import { isJsonObject, JsonNumber, memberError } from '../json-body.ts'
 import { type MemberError, validationProblem } from '../problem.ts'
 
 const ALL_CURRENCIES = Object.keys(CURRENCIES) as Currency[]
@@ -30,11 +38,20 @@ const reference = z.string(missingOr('must be a string')).transform((given, cont
   return z.NEVER
 })
 
+const metadata = z.custom<object>(isJsonObject, 'must be an object').transform((given, context) => {
+  const result = readMetadata(Object.entries(given))
+  if (result.ok) return result.value
+  for (const { name, detail } of result.refusals)
+    context.addIssue({ code: 'custom', message: detail, path: name === undefined ? [] : [name] })
+  return z.NEVER
+})
+
 const bodyIn = (currencies: readonly Currency[]) =>
   z.strictObject({
     amount: amountIn(currencies),
     currency: z.enum(ALL_CURRENCIES, missingOr(`must be ${ALL_CURRENCIES.join(' or ')}`)),
     reference,
+    metadata: metadata.optional(),
   })
 
 // The currency decides which amounts are valid. Without a valid currency, an amount is wrong if no currency can hold it.
@@ -53,6 +70,6 @@ export function readPaymentBody(body: object): PaymentBody {
 
 function memberErrors(issue: z.core.$ZodIssue): MemberError[] {
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((name) => memberError(name, 'is not a member of a payment'))
-  return [memberError(String(issue.path[0]), issue.message)]
+    return issue.keys.map((name) => memberError([name], 'is not a member of a payment'))
+  return [memberError(issue.path.map(String), issue.message)]
 }

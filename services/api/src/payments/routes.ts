@@ -3,12 +3,12 @@ import { isUuid } from '@cashflow/domain'
 import { type RequestHandler, Router } from 'express'
 import type { Kysely } from 'kysely'
 import { methodNotAllowed } from '../errors.ts'
-import { jsonBody } from '../json-body.ts'
+import { createJsonBody } from '../json-body.ts'
 import { Problem } from '../problem.ts'
 import type { RequestQueue } from '../request-queue.ts'
-import { sendJson } from '../send-json.ts'
+import { sendJsonText } from '../send-json.ts'
 import { type CreatePaymentOptions, createPaymentHandler } from './create-payment.ts'
-import { paymentView } from './payment-view.ts'
+import { paymentJson } from './payment-json.ts'
 
 /** Reads and writes have a queue each, so that neither delays the other. */
 export interface PaymentRoutesOptions extends CreatePaymentOptions {
@@ -18,7 +18,7 @@ export interface PaymentRoutesOptions extends CreatePaymentOptions {
 
 export function paymentRoutes(options: PaymentRoutesOptions): Router {
   const router = Router()
-  router.route('/').post(jsonBody, createPaymentHandler(options)).all(methodNotAllowed('POST'))
+  router.route('/').post(createJsonBody(), createPaymentHandler(options)).all(methodNotAllowed('POST'))
   router.route('/:id').get(getPaymentHandler(options)).all(methodNotAllowed('GET', 'HEAD'))
   return router
 }
@@ -31,6 +31,6 @@ function getPaymentHandler({ db, reads }: PaymentRoutesOptions): RequestHandler<
     const payment = isUuid(id) ? await reads.run(res, () => findPayment(db, { merchantId, id })) : undefined
     if (!payment) throw new Problem('not-found', 'No payment has this id.')
     res.locals.paymentId = payment.id
-    sendJson(res, 200, paymentView(payment))
+    sendJsonText(res, 200, paymentJson(payment))
   }
 }
