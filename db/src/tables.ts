@@ -60,8 +60,34 @@ export interface PrunedReferencesTable {
   pruned_at: Generated<Date>
 }
 
+export interface MerchantsTable {
+  id: string
+  /** Unique. */
+  name: string
+  created_at: Generated<Date>
+}
+
+/** What a key allows. */
+export type KeyScope = 'payments:read' | 'payments:write'
+
+export interface ApiKeysTable {
+  id: string
+  merchant_id: string
+  name: string
+  secret_hash: Buffer
+  pepper_id: string
+  scopes: KeyScope[]
+  created_at: Generated<Date>
+  expires_at: Date | null
+  revoked_at: Date | null
+  last_used_at: Date | null
+  replaced_by: string | null
+}
+
 export interface Tables extends OutboxTables {
   payments: PaymentsTable
   payment_events: PaymentEventsTable
   pruned_references: PrunedReferencesTable
+  merchants: MerchantsTable
+  api_keys: ApiKeysTable
 }

@@ -3,7 +3,7 @@ import type { Tables } from '../tables.ts'
 import { type LedgerTables, tableExists } from './ledger.ts'
 
 /** The newest migration that the code of this version relies on. */
-export const SCHEMA_NEEDED = '0008_text_by_bytes'
+export const SCHEMA_NEEDED = '0011_api_keys'
 
 /** The database lacks a migration that this version relies on. */
 export class SchemaError extends Error {

@@ -41,6 +41,7 @@ describe('migrate', () => {
       '0007_pruned_references',
       '0008_text_by_bytes',
       '0009_drop_former_indexes',
+      '0011_api_keys',
     ])
     expect(await refusal()).to.equal(undefined)
   })

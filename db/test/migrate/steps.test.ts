@@ -179,7 +179,7 @@ describe('migrate', () => {
     )
     await sql`analyze payments`.execute(api)
     expect(await migrateAll(database.db)).to.deep.equal({
-      applied: ['0007_pruned_references', '0008_text_by_bytes'],
+      applied: ['0007_pruned_references', '0008_text_by_bytes', '0011_api_keys'],
       left: [{ migration: '0009_drop_former_indexes', services: ['cashflow-api'] }],
     })
     const plan = async (condition: string) => {
