@@ -1,4 +1,4 @@
-export { hashKey, KEY_ID, type NewKey, newKey, readKey } from './merchants/api-key.ts'
+export { hashKey, KEY_ID, KEY_SCOPES, type KeyScope, type NewKey, newKey, readKey } from './merchants/api-key.ts'
 export { findKeys, type StoredKey } from './merchants/find-keys.ts'
 export { type Pepper, parsePeppers, pepperEnv } from './merchants/pepper.ts'
 export { touchKeys } from './merchants/touch-keys.ts'
@@ -20,4 +20,4 @@ export {
 export { ALONE, createGroupCommit, type GroupCommitOptions } from './postgres/group-commit.ts'
 export { onlyStatement } from './postgres/one-trip-driver.ts'
 export { waitForStandby } from './postgres/standby.ts'
-export type { KeyScope, Tables } from './tables.ts'
+export type { Tables } from './tables.ts'

@@ -1,6 +1,7 @@
 import type { PaymentStatus } from '@cashflow/domain'
 import type { OutboxTables } from '@cashflow/outbox'
 import type { ColumnType, Generated } from 'kysely'
+import type { KeyScope } from './merchants/api-key.ts'
 
 export interface PaymentsTable {
   id: string
@@ -67,9 +68,6 @@ export interface MerchantsTable {
   created_at: Generated<Date>
 }
 
-/** What a key allows. */
-export type KeyScope = 'payments:read' | 'payments:write'
-
 export interface ApiKeysTable {
   id: string
   merchant_id: string
@@ -80,7 +78,9 @@ export interface ApiKeysTable {
   created_at: Generated<Date>
   expires_at: Date | null
   revoked_at: Date | null
+  /** Up to a minute and more behind. */
   last_used_at: Date | null
+  /** The key that rotation made of this one. */
   replaced_by: string | null
 }
 

@@ -15,6 +15,10 @@ const CHECKSUM_DIGITS = 6
 const KEY = /^cf_(?:test|live)_([0-9A-Za-z]{13})_[0-9A-Za-z]{39}$/
 const KEY_LENGTH = 'cf_test_'.length + ID_DIGITS + '_'.length + SECRET_DIGITS + CHECKSUM_DIGITS
 
+/** What a key may allow. */
+export const KEY_SCOPES = ['payments:read', 'payments:write'] as const
+export type KeyScope = (typeof KEY_SCOPES)[number]
+
 export const KEY_ID = /^[0-9A-Za-z]{13}$/
 
 /** A key as it is created. Only its owner keeps `secret`. */
@@ -53,8 +57,8 @@ export function readKey(text: string, { sandbox }: { sandbox: boolean }): { id: 
 }
 
 /**
- * What is stored of a key: HMAC-SHA-256 of its whole text. A slow hash as for passwords would add nothing: nobody guesses 192
- * random bits.
+ * What is stored of a key: HMAC-SHA-256 of its whole text. A slow hash, as passwords need, would add nothing: 192 random bits
+ * cannot be guessed.
  */
 export function hashKey(text: string, pepper: Pepper): Buffer {
   return createHmac('sha256', pepper.value).update(text).digest()

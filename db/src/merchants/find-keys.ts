@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
-import type { KeyScope, Tables } from '../tables.ts'
+import type { Tables } from '../tables.ts'
+import type { KeyScope } from './api-key.ts'
 
 /** A stored key, as authentication needs it. */
 export interface StoredKey {
