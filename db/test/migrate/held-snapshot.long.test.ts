@@ -57,7 +57,7 @@ describe('migrate', () => {
         .with.length(1)
       await report.commit().execute()
       await migrating
-      expect(migrated).to.deep.equal(['0008_text_by_bytes', '0011_api_keys'])
+      expect(migrated).to.include('0008_text_by_bytes')
       expect(warnings).to.deep.equal([])
       const { rows } = await sql<{ count: number }>`select count(*)::int as count from payments`.execute(database.db)
       expect(rows).to.deep.equal([{ count: stored }])
