@@ -3,10 +3,12 @@ import {
   databaseUrl,
   type Env,
   integer,
+  isSandbox,
   listenHost,
   loggingEnv,
   parseEnv,
   redriveEnv,
+  sandboxEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
 import { readNetworks } from './client-address.ts'
@@ -20,6 +22,7 @@ const networks = z.string().transform((text, context) => {
 
 export const apiEnv = z.object({
   ...databaseEnv,
+  ...sandboxEnv,
   ...loggingEnv,
   ...redriveEnv,
   HOST: listenHost.default('127.0.0.1'),
@@ -33,6 +36,7 @@ export function apiConfig(env: Env) {
   const settings = parseEnv(apiEnv, env)
   return Object.freeze({
     databaseUrl: databaseUrl(settings),
+    sandbox: isSandbox(settings, env),
     logLevel: settings.LOG_LEVEL,
     redriveAfterMs: settings.REDRIVE_AFTER_MS,
     host: settings.HOST,

@@ -6,6 +6,7 @@ describe('api settings', () => {
   it('api settings have defaults for a developer’s machine', () => {
     expect(apiConfig({})).to.deep.equal({
       databaseUrl: 'postgres://postgres:postgres@localhost:5432/payments',
+      sandbox: true,
       logLevel: 'info',
       redriveAfterMs: 60_000,
       host: '127.0.0.1',
