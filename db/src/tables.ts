@@ -2,6 +2,7 @@ import type { PaymentStatus } from '@cashflow/domain'
 import type { OutboxTables } from '@cashflow/outbox'
 import type { ColumnType, Generated } from 'kysely'
 import type { KeyScope } from './merchants/api-key.ts'
+import type { Mode } from './mode.ts'
 
 export interface PaymentsTable {
   id: string
@@ -84,10 +85,18 @@ export interface ApiKeysTable {
   replaced_by: string | null
 }
 
+/** One row. */
+export interface DeploymentTable {
+  mode: Mode
+  /** 32 bytes, which sign cursors. */
+  cursor_secret: Buffer
+}
+
 export interface Tables extends OutboxTables {
   payments: PaymentsTable
   payment_events: PaymentEventsTable
   pruned_references: PrunedReferencesTable
   merchants: MerchantsTable
   api_keys: ApiKeysTable
+  deployment: DeploymentTable
 }

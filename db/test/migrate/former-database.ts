@@ -17,7 +17,7 @@ export const logger = createLogger({ service: 'test', level: 'error' })
 
 /** Runs `migrate` on the repository's migrations. */
 export const migrateAll = (db: Kysely<Tables>, options: Partial<Parameters<typeof migrate>[1]> = {}) =>
-  migrate(db, { folder: FOLDER, logger, ...options })
+  migrate(db, { folder: FOLDER, logger, wanted: { mode: 'sandbox', from: 'SANDBOX' }, ...options })
 
 /** Returns the names of the repository's migrations, or of those after one of them. */
 export async function migrationNames(after = ''): Promise<string[]> {

@@ -45,6 +45,7 @@ const POSTGRES_SETTINGS = { track_commit_timestamp: 'on', max_connections: '100'
 const SETTINGS = {
   APP_ENV: 'production',
   LOG_LEVEL: 'info',
+  SANDBOX: 'yes',
   PROVIDER: 'http',
   PROVIDER_DEADLINE_MS: '3000',
   PROVIDER_OPEN_MS: '1000',

@@ -107,7 +107,7 @@ async function runAct(act: Act, json: boolean): Promise<void> {
     return { url: databaseUrl(settings), sandbox: isSandbox(settings, env), peppers: settings.KEY_PEPPER }
   })
   const logger = createLogger({ service: 'operator', level: 'error' })
-  const db = createDatabase({ url, applicationName: 'cashflow-operator', poolMax: 1, logger })
+  const db = createDatabase({ url, applicationName: 'cashflow-operator', poolMax: 1, sandbox, logger })
   const show: Context['show'] = async (facts) => {
     const lines = linesOf(facts, { json })
     if (lines.length > 0) await print(lines.join('\n'))

@@ -58,7 +58,7 @@ describe('cashflow', function () {
     const list = [process.execPath, MAIN]
     const shell = (script: string) =>
       promisify(execFile)('bash', ['--norc', '-c', script, ...list], {
-        env: { PATH: process.env.PATH, DATABASE_URL: database.url, APP_ENV: 'production' },
+        env: { PATH: process.env.PATH, DATABASE_URL: database.url, SANDBOX: 'yes', APP_ENV: 'production' },
       })
     const piped = await shell('"$0" "$1" dead list | head -1; echo "$PIPESTATUS"')
     expect(piped.stdout.split('\n').slice(1)).to.deep.equal(['0', ''])

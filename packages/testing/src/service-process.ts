@@ -23,7 +23,7 @@ export function startService(
     file: process.execPath,
     args: [...nodeArguments, join(REPOSITORY, `services/${service}/src/main.ts`)],
     cwd: tmpdir(), // A .env of the checkout would be read there.
-    // In production a worker has no provider by default, and the simulated one only in a sandbox.
+    // The tests' databases are sandboxes. In production that is no default, and a worker has no provider by default.
     env: { PATH: process.env.PATH, APP_ENV: 'production', PROVIDER: 'simulated', SANDBOX: 'yes', ...env },
     output: {
       onLine(line, parsed) {

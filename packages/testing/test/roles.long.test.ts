@@ -138,6 +138,7 @@ describe('database role with the grants of docs/operations.md', function () {
       'delete from payments',
       'truncate payments',
       'delete from pruned_references',
+      "update deployment set mode = 'live'",
       'create table more (id int)',
       'alter table payments disable trigger all',
       "copy payments to program 'cat'",

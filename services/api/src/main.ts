@@ -8,12 +8,13 @@ import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from './limits.ts'
 import { createPaymentWriter } from './payments/create-payment.ts'
 import { createRequestQueue } from './request-queue.ts'
 
-const { databaseUrl, logLevel, redriveAfterMs, host, port, queueMax, trustProxy } = loadConfig(apiConfig)
+const { databaseUrl, sandbox, logLevel, redriveAfterMs, host, port, queueMax, trustProxy } = loadConfig(apiConfig)
 const logger = createLogger({ service: 'api', level: logLevel })
 const db = createDatabase({
   url: databaseUrl,
   applicationName: serviceSession('api'),
   poolMax: CONNECTIONS_MAX,
+  sandbox,
   logger,
 })
 const notifier = createNotifier(db, createCondition(logger, NOTIFY_FAILS))

@@ -28,7 +28,13 @@ const STOP_MARGIN_MS = 10_000
 
 const config = loadConfig(workerConfig)
 const logger = createLogger({ service: 'worker', level: config.logLevel })
-const db = createDatabase({ url: config.databaseUrl, applicationName: serviceSession('worker'), poolMax: 10, logger })
+const db = createDatabase({
+  url: config.databaseUrl,
+  applicationName: serviceSession('worker'),
+  poolMax: 10,
+  sandbox: config.sandbox,
+  logger,
+})
 const { notify } = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
 
 const provider = createProvider(config.provider, logger)
