@@ -20,4 +20,11 @@ export {
 export { ALONE, createGroupCommit, type GroupCommitOptions } from './postgres/group-commit.ts'
 export { onlyStatement } from './postgres/one-trip-driver.ts'
 export { waitForStandby } from './postgres/standby.ts'
+export { deleteIdleRateLimits } from './rate-limits/delete-idle.ts'
+export {
+  type RateLimitBucket,
+  type RateLimitLevel,
+  type RateLimitUse,
+  reportUse,
+} from './rate-limits/report-use.ts'
 export type { Tables } from './tables.ts'

@@ -92,6 +92,13 @@ export interface DeploymentTable {
   cursor_secret: Buffer
 }
 
+export interface RateLimitsTable {
+  key: string
+  level: number
+  demand: number
+  updated_at: ColumnType<Date, never, Date>
+}
+
 export interface Tables extends OutboxTables {
   payments: PaymentsTable
   payment_events: PaymentEventsTable
@@ -99,4 +106,5 @@ export interface Tables extends OutboxTables {
   merchants: MerchantsTable
   api_keys: ApiKeysTable
   deployment: DeploymentTable
+  rate_limits: RateLimitsTable
 }
