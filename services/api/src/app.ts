@@ -6,20 +6,25 @@ import { errorHandler, notFound } from './errors.ts'
 import { healthRoutes } from './health.ts'
 import { type PaymentRoutesOptions, paymentRoutes } from './payments/routes.ts'
 import { Problem } from './problem.ts'
+import { limitRate } from './rate-limit/limit-rate.ts'
+import type { RateLimiter } from './rate-limit/rate-limiter.ts'
 
 export interface AppOptions extends PaymentRoutesOptions {
   logger: Logger
   /** Networks of the proxies whose `X-Forwarded-For` counts. */
   trustProxy: readonly Network[]
+  /** Its limit is 0 if the rate of requests is not limited. */
+  rateLimiter: RateLimiter
 }
 
 /** The REST API as a request listener. */
-export function createApp({ logger, trustProxy, ...options }: AppOptions): Express {
+export function createApp({ logger, trustProxy, rateLimiter, ...options }: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing')
   app.use(requestId, requestLog(logger, trustProxy))
   app.use('/health', healthRoutes(options.db))
   app.use(authenticate)
+  if (rateLimiter.limit > 0) app.use(limitRate(rateLimiter))
   app.use(['/api/v1/payments', '/payments'], paymentRoutes(options))
   app.use(notFound, errorHandler(logger))
   return app

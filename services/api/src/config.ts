@@ -20,6 +20,15 @@ const networks = z.string().transform((text, context) => {
   return z.NEVER
 })
 
+const RATE_LIMIT_MAX = 100_000
+
+/** 0 means no limit. */
+const rateLimit = z
+  .string()
+  .regex(/^(off|\d{1,6})$/, 'must be a whole number, or off')
+  .transform((text) => (text === 'off' ? 0 : Number(text)))
+  .refine((limit) => limit <= RATE_LIMIT_MAX, `must be at most ${RATE_LIMIT_MAX}`)
+
 export const apiEnv = z.object({
   ...databaseEnv,
   ...sandboxEnv,
@@ -28,6 +37,7 @@ export const apiEnv = z.object({
   HOST: listenHost.default('127.0.0.1'),
   PORT: integer({ min: 0, max: 65_535, default: 8080 }),
   API_QUEUE_MAX: integer({ min: 1, max: 100_000, default: 1_000 }),
+  RATE_LIMIT: rateLimit.default(0),
   TRUST_PROXY: networks.default([]),
 })
 
@@ -44,6 +54,8 @@ export function apiConfig(env: Env) {
     port: settings.PORT,
     /** Number of requests that may wait to write, and of those that may wait to read. */
     queueMax: settings.API_QUEUE_MAX,
+    /** Requests a second for each client, 0 for no limit. */
+    rateLimit: settings.RATE_LIMIT,
     /** Networks of the proxies whose `X-Forwarded-For` counts. */
     trustProxy: settings.TRUST_PROXY,
   })

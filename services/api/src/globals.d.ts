@@ -12,6 +12,8 @@ declare namespace Express {
     requestId: string
     /** The client's IPv4 address, or the network /64 of its IPv6 address. */
     client: string
+    /** The id of the API key that the request was authenticated with. */
+    keyId?: string
     /** The merchant whose payments the request may see. */
     merchantId: string
     /** The id of the payment in the answer. */

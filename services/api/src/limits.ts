@@ -13,5 +13,5 @@ export const WRITES_MAX = BATCH_MAX * (WRITERS_MAX + 1)
 /** Requests that read at the same time. */
 export const READS_MAX = 3
 
-/** Sessions with PostgreSQL of one process. Two of them are for /health and for notifying relays. */
-export const CONNECTIONS_MAX = WRITERS_MAX + WRITERS_ALONE_MAX + READS_MAX + 2
+/** Sessions with PostgreSQL of one process. Three of them are for /health, for notifying relays and for rate limits. */
+export const CONNECTIONS_MAX = WRITERS_MAX + WRITERS_ALONE_MAX + READS_MAX + 3

@@ -1,4 +1,4 @@
-import { createDatabase, databaseComponent, serviceSession } from '@cashflow/db'
+import { createDatabase, databaseComponent, deleteIdleRateLimits, reportUse, serviceSession } from '@cashflow/db'
 import { createNotifier, NOTIFY_FAILS } from '@cashflow/outbox'
 import { createCondition, createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { createApp } from './app.ts'
@@ -6,9 +6,11 @@ import { apiConfig } from './config.ts'
 import { httpComponent } from './http-component.ts'
 import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from './limits.ts'
 import { createPaymentWriter } from './payments/create-payment.ts'
+import { createRateLimiter } from './rate-limit/rate-limiter.ts'
 import { createRequestQueue } from './request-queue.ts'
 
-const { databaseUrl, sandbox, logLevel, redriveAfterMs, host, port, queueMax, trustProxy } = loadConfig(apiConfig)
+const { databaseUrl, sandbox, logLevel, redriveAfterMs, host, port, queueMax, rateLimit, trustProxy } =
+  loadConfig(apiConfig)
 const logger = createLogger({ service: 'api', level: logLevel })
 const db = createDatabase({
   url: databaseUrl,
@@ -21,9 +23,15 @@ const notifier = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
 const writer = createPaymentWriter({ db, notifier, redriveAfterMs })
 const writes = createRequestQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax: queueMax, logger })
 const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })
-const app = createApp({ db, writer, writes, reads, trustProxy, logger })
+const rateLimiter = createRateLimiter({
+  limit: rateLimit,
+  report: (uses, bucket) => reportUse(db, uses, bucket),
+  deleteIdle: () => deleteIdleRateLimits(db),
+  logger,
+})
+const app = createApp({ db, writer, writes, reads, rateLimiter, trustProxy, logger })
 
-await runUntilSignal([databaseComponent(db, logger), httpComponent(app, { host, port, logger })], {
+await runUntilSignal([databaseComponent(db, logger), rateLimiter, httpComponent(app, { host, port, logger })], {
   logger,
   deadlineMs: 20_000,
 })

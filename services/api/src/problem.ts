@@ -95,6 +95,15 @@ export const PROBLEMS = {
     when: 'The body is compressed, or `Content-Type` is longer than 255 characters or not `application/json` in UTF-8.',
     remedy: 'Send uncompressed JSON with `Content-Type: application/json`.',
   },
+  'quota-exceeded': {
+    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+    title: 'Request cannot be satisfied as assigned quota has been exceeded',
+    status: 429,
+    retryable: true,
+    headers: ['Retry-After', 'RateLimit', 'RateLimit-Policy'],
+    when: 'The API key, or without authentication the client’s address, has sent more than `RATE_LIMIT` requests a second. `violated-policies` is `["key"]` or `["address"]`. Nothing is stored.',
+    remedy: 'Send the same request again after `Retry-After` seconds, and [send at an even pace](#rate-limits).',
+  },
   'headers-too-large': {
     type: 'urn:problem-type:cashflow:headers-too-large',
     title: 'The request headers are too large',
@@ -148,6 +157,7 @@ export interface ProblemMembers {
   /** Names of members, never values. */
   readonly mismatch?: readonly string[]
   readonly failing?: readonly string[]
+  readonly 'violated-policies'?: readonly string[]
 }
 
 export interface ProblemOptions {

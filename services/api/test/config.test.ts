@@ -12,6 +12,7 @@ describe('api settings', () => {
       host: '127.0.0.1',
       port: 8080,
       queueMax: 1_000,
+      rateLimit: 0,
       trustProxy: [],
     })
   })
@@ -46,6 +47,13 @@ describe('api settings', () => {
       expect(() => apiConfig({ HOST })).to.throw('HOST: must be an address of this machine')
     })
   }
+
+  it('reads RATE_LIMIT as a number, or off', () => {
+    expect(apiConfig({ RATE_LIMIT: '100000' }).rateLimit).to.equal(100_000)
+    for (const RATE_LIMIT of ['0', 'off']) expect(apiConfig({ RATE_LIMIT }).rateLimit).to.equal(0)
+    for (const RATE_LIMIT of ['100001', '-1', '0.5', 'no', '1e3'])
+      expect(() => apiConfig({ RATE_LIMIT }), RATE_LIMIT).to.throw('RATE_LIMIT: must be')
+  })
 
   it('reads TRUST_PROXY as networks', () => {
     expect(apiConfig({ TRUST_PROXY: '10.0.0.0/8, ::1' }).trustProxy).to.deep.equal([

@@ -1,3 +1,4 @@
+import { defined } from '@cashflow/async'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { PROBLEMS, type ProblemCode } from '../src/problem.ts'
@@ -47,6 +48,16 @@ const PROVOCATIONS: Readonly<Record<ProblemCode, Provocation>> = {
   },
   'payload-too-large': { provoke: (api) => post(api, BODY.padEnd(327_681)) },
   'unsupported-media-type': { provoke: (api) => post(api, BODY, 'text/plain') },
+  'quota-exceeded': {
+    options: { rateLimit: 1 },
+    async provoke(api) {
+      const answers = await Promise.all(Array.from({ length: 5 }, () => get(api, '/payments')))
+      return defined(
+        answers.find(({ status }) => status === 429),
+        'an answer 429',
+      )
+    },
+  },
   'headers-too-large': { provoke: (api) => send(api, `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`) },
   internal: {
     async provoke(api) {
@@ -96,6 +107,7 @@ describe('problems', () => {
   it('problems have the type urn:problem-type:cashflow: with their code, or a registered type', () => {
     const types = Object.entries(PROBLEMS).map(([code, { type }]) => type.replace(new RegExp(`:${code}$`), ':CODE'))
     expect([...new Set(types)].toSorted()).to.deep.equal([
+      'https://iana.org/assignments/http-problem-types#quota-exceeded',
       'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
       'urn:problem-type:cashflow:CODE',
     ])

@@ -1,4 +1,4 @@
-import { createDatabase, databaseComponent, type Tables } from '@cashflow/db'
+import { createDatabase, databaseComponent, deleteIdleRateLimits, reportUse, type Tables } from '@cashflow/db'
 import { createNotifier } from '@cashflow/outbox'
 import type { Logger } from '@cashflow/runtime'
 import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } from '@cashflow/testing'
@@ -9,6 +9,7 @@ import type { Network } from '../src/client-address.ts'
 import { type HttpComponent, httpComponent } from '../src/http-component.ts'
 import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from '../src/limits.ts'
 import { createPaymentWriter } from '../src/payments/create-payment.ts'
+import { createRateLimiter } from '../src/rate-limit/rate-limiter.ts'
 import { createRequestQueue, type RequestQueue } from '../src/request-queue.ts'
 
 export interface ApiUnderTest {
@@ -33,13 +34,16 @@ export interface StartOptions {
   waitMaxMs?: number
   headersMs?: number
   trustProxy?: readonly Network[]
+  /** Requests a second. Default: not limited. */
+  rateLimit?: number
   /** Default: a new database. */
   given?: TestDatabase
 }
 
 /** Starts the whole API on a free port. */
 export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest> {
-  const { writesMax = WRITES_MAX, queueMax = 1_000, waitMaxMs = 60_000, headersMs, given, trustProxy = [] } = options
+  const { writesMax = WRITES_MAX, queueMax = 1_000, waitMaxMs = 60_000, headersMs, given } = options
+  const { trustProxy = [], rateLimit = 0 } = options
   const database = given ?? (await createTestDatabase())
   const proxy = await startTcpProxy(database.url)
   const logs: ApiUnderTest['logs'] = []
@@ -51,15 +55,21 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   const writes = createRequestQueue({ name: 'writes', runningMax: writesMax, waitingMax: queueMax, waitMaxMs, logger })
   const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, waitMaxMs, logger })
   const healthQueries = { total: 0, running: 0, runningMax: 0 }
+  const rateLimiter = createRateLimiter({
+    limit: rateLimit,
+    report: (uses, bucket) => reportUse(proxied, uses, bucket),
+    deleteIdle: () => deleteIdleRateLimits(proxied),
+    logger,
+  })
   const counted = proxied.withPlugin(counting(healthQueries))
-  const app = createApp({ db: counted, writer, writes, reads, trustProxy, logger })
+  const app = createApp({ db: counted, writer, writes, reads, rateLimiter, trustProxy, logger })
   const http = httpComponent(app, {
     host: '127.0.0.1',
     port: 0,
     logger,
     ...(headersMs !== undefined && { headersMs }),
   })
-  for (const component of [databaseComponent(proxied, logger), http])
+  for (const component of [databaseComponent(proxied, logger), rateLimiter, http])
     await component.start(new AbortController().signal)
   return {
     http,
@@ -72,6 +82,7 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
     logs,
     async stop() {
       await http.stop()
+      await rateLimiter.stop()
       await Promise.all([db.destroy(), proxied.destroy()])
       await proxy.stop()
       await database.drop()
