@@ -103,8 +103,15 @@ export interface Tables extends OutboxTables {
   payments: PaymentsTable
   payment_events: PaymentEventsTable
   pruned_references: PrunedReferencesTable
+  simulated_crashes: SimulatedCrashesTable
   merchants: MerchantsTable
   api_keys: ApiKeysTable
   deployment: DeploymentTable
   rate_limits: RateLimitsTable
+}
+
+/** One row. */
+export interface SimulatedCrashesTable {
+  /** Time at which a worker last ended its own process, as a payment asked. */
+  crashed_at: Date
 }

@@ -12,3 +12,4 @@ export {
   saveRetry,
 } from './payments/release.ts'
 export { type SettlementWrite, settlePayments } from './payments/settle.ts'
+export { mayCrash } from './sandbox/simulated-crash.ts'

@@ -17,5 +17,6 @@ export {
   type TransitionResult,
 } from './payment.ts'
 export { readReference } from './reference.ts'
+export { SIMULATIONS, type Simulation } from './simulation.ts'
 export { OUTCOME_TOPICS, type Topic, WORK_TOPICS } from './topics.ts'
 export { isUuid } from './uuid.ts'
