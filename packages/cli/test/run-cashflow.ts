@@ -13,7 +13,9 @@ export interface Ended {
 
 /** Runs a command of `cashflow` as a process of its own, with these settings only. */
 export function runCashflow(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ended> {
-  return promisify(execFile)(process.execPath, [MAIN, ...args], { env: { APP_ENV: 'production', SANDBOX: 'yes', ...env } }).then(
+  return promisify(execFile)(process.execPath, [MAIN, ...args], {
+    env: { APP_ENV: 'production', SANDBOX: 'yes', ...env },
+  }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (error: Ended) => error,
   )
