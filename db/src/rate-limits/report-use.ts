@@ -58,7 +58,7 @@ export async function reportUse(
     .expression((eb) =>
       eb
         .selectFrom(use.from(eb.val(use.json(uses))))
-        .innerJoin('unsynchronised', (join) => join.onTrue()) // Read, because PostgreSQL skips a query that nobody reads.
+        .innerJoin('unsynchronised', (join) => join.onTrue()) // Read, because PostgreSQL skips a query whose result is not read.
         .select(['use.key', sql<number>`${burst}::float8 - use.used`.as('level'), 'use.offered as demand'])
         .orderBy('use.key', (order) => order.collate('C')),
     )

@@ -46,7 +46,7 @@ describe('worker with simulated outcomes', () => {
     }, SETTLED_WITHIN)
   const ordinary = (count: number) => Array.from({ length: count }, () => undefined)
 
-  it('worker settles other payments as fast beside 100 payments without an answer as beside 100 that succeed', async () => {
+  it('worker settles other payments as fast next to 100 payments without an answer as next to 100 that succeed', async () => {
     const p99Beside = async (simulate: string): Promise<number> => {
       const posting = postAll(
         Array.from({ length: 100 }, () => simulate),
@@ -74,7 +74,7 @@ describe('worker with simulated outcomes', () => {
     expect(median(timeouts)).to.be.below(1.5 * median(successes) + 300)
   }).timeout(300_000)
 
-  it('worker parks no payment and charges no attempt to others beside 50 payments that crash it', async () => {
+  it('worker parks no payment and charges no attempt to others next to 50 payments that crash it', async () => {
     const killed: number[] = []
     const stopping = new AbortController()
     const keepRunning = async (worker: ServiceProcess | undefined): Promise<void> => {
