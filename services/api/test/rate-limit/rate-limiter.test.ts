@@ -1,5 +1,6 @@
 import { recordingLogger } from '@cashflow/testing'
 import { expect } from 'chai'
+import { Bucket } from '../../src/rate-limit/bucket.ts'
 import { simulate } from './simulation.ts'
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0)
@@ -63,6 +64,15 @@ describe('rate limiter', () => {
     for (const limiter of limiters) await limiter.once()
     // 40 times 5 requests, of which the bucket had 51.
     expect(limiters.at(-1)?.take('k')).to.equal(-2)
+  })
+
+  it('counts what it accepts while a report is under way', () => {
+    const bucket = new Bucket('k', { limit: 100, burst: 51, debtMax: 200 }, 0)
+    bucket.take(0)
+    const { offered } = bucket.report(0)
+    for (let n = 0; n < 3; n += 1) bucket.take(0)
+    bucket.learn({ key: 'k', level: 50, demand: offered }, 0, () => 0.5)
+    expect(bucket.take(0)).to.equal(50 - 3 - 1)
   })
 
   it('limits each key by itself', async () => {
