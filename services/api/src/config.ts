@@ -1,8 +1,10 @@
+import { SIMULATIONS } from '@cashflow/domain'
 import {
   databaseEnv,
   databaseUrl,
   type Env,
   integer,
+  isProduction,
   isSandbox,
   listenHost,
   loggingEnv,
@@ -39,6 +41,7 @@ export const apiEnv = z.object({
   API_QUEUE_MAX: integer({ min: 1, max: 100_000, default: 1_000 }),
   RATE_LIMIT: rateLimit.default(0),
   TRUST_PROXY: networks.default([]),
+  PROVIDER: z.enum(['simulated', 'http'], 'must be simulated or http').optional(),
 })
 
 /** @throws ConfigError that names every invalid setting */
@@ -58,5 +61,13 @@ export function apiConfig(env: Env) {
     rateLimit: settings.RATE_LIMIT,
     /** Networks of the proxies whose `X-Forwarded-For` counts. */
     trustProxy: settings.TRUST_PROXY,
+    simulations: simulations(settings, env),
   })
+}
+
+/** Values that `metadata.simulate` may have. Undefined outside of a sandbox, where it is metadata like any other. */
+function simulations(settings: z.output<typeof apiEnv>, env: Env): ReadonlySet<string> | undefined {
+  if (!isSandbox(settings, env)) return undefined
+  const provider = settings.PROVIDER ?? (isProduction(env) ? 'http' : 'simulated')
+  return new Set(provider === 'simulated' ? SIMULATIONS : ['duplicate_delivery'])
 }

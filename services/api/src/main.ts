@@ -9,7 +9,7 @@ import { createPaymentWriter } from './payments/create-payment.ts'
 import { createRateLimiter } from './rate-limit/rate-limiter.ts'
 import { createRequestQueue } from './request-queue.ts'
 
-const { databaseUrl, sandbox, logLevel, redriveAfterMs, host, port, queueMax, rateLimit, trustProxy } =
+const { databaseUrl, sandbox, logLevel, redriveAfterMs, host, port, queueMax, rateLimit, trustProxy, simulations } =
   loadConfig(apiConfig)
 const logger = createLogger({ service: 'api', level: logLevel })
 const db = createDatabase({
@@ -29,7 +29,7 @@ const rateLimiter = createRateLimiter({
   deleteIdle: () => deleteIdleRateLimits(db),
   logger,
 })
-const app = createApp({ db, writer, writes, reads, rateLimiter, trustProxy, logger })
+const app = createApp({ db, writer, writes, reads, rateLimiter, trustProxy, simulations, logger })
 
 await runUntilSignal([databaseComponent(db, logger), rateLimiter, httpComponent(app, { host, port, logger })], {
   logger,

@@ -1,3 +1,4 @@
+import { SIMULATIONS } from '@cashflow/domain'
 import { documentedSettings } from '@cashflow/testing'
 import { expect } from 'chai'
 import { apiConfig, apiEnv } from '../src/config.ts'
@@ -14,6 +15,7 @@ describe('api settings', () => {
       queueMax: 1_000,
       rateLimit: 0,
       trustProxy: [],
+      simulations: new Set(SIMULATIONS),
     })
   })
 
@@ -53,6 +55,17 @@ describe('api settings', () => {
     for (const RATE_LIMIT of ['0', 'off']) expect(apiConfig({ RATE_LIMIT }).rateLimit).to.equal(0)
     for (const RATE_LIMIT of ['100001', '-1', '0.5', 'no', '1e3'])
       expect(() => apiConfig({ RATE_LIMIT }), RATE_LIMIT).to.throw('RATE_LIMIT: must be')
+  })
+
+  it('allows metadata.simulate in a sandbox only, and all its values with the simulated provider only', () => {
+    const allowed = (env: Record<string, string>) => [...(apiConfig(env).simulations ?? ['not read'])]
+    expect(allowed({ SANDBOX: 'no' })).to.deep.equal(['not read'])
+    expect(allowed({ APP_ENV: 'production', PROVIDER: 'simulated' })).to.deep.equal(['not read'])
+    const production = { APP_ENV: 'production', SANDBOX: 'yes' }
+    expect(allowed({ ...production, PROVIDER: 'simulated' })).to.deep.equal(SIMULATIONS)
+    expect(allowed({ PROVIDER: 'http' })).to.deep.equal(['duplicate_delivery'])
+    expect(allowed(production), 'PROVIDER has no default in production').to.deep.equal(['duplicate_delivery'])
+    expect(() => apiConfig({ PROVIDER: 'stripe' })).to.throw('PROVIDER: must be simulated or http')
   })
 
   it('reads TRUST_PROXY as networks', () => {

@@ -36,6 +36,7 @@ export interface StartOptions {
   trustProxy?: readonly Network[]
   /** Requests a second. Default: not limited. */
   rateLimit?: number
+  simulations?: ReadonlySet<string>
   /** Default: a new database. */
   given?: TestDatabase
 }
@@ -43,7 +44,7 @@ export interface StartOptions {
 /** Starts the whole API on a free port. */
 export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest> {
   const { writesMax = WRITES_MAX, queueMax = 1_000, waitMaxMs = 60_000, headersMs, given } = options
-  const { trustProxy = [], rateLimit = 0 } = options
+  const { trustProxy = [], rateLimit = 0, simulations } = options
   const database = given ?? (await createTestDatabase())
   const proxy = await startTcpProxy(database.url)
   const logs: ApiUnderTest['logs'] = []
@@ -62,7 +63,7 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
     logger,
   })
   const counted = proxied.withPlugin(counting(healthQueries))
-  const app = createApp({ db: counted, writer, writes, reads, rateLimiter, trustProxy, logger })
+  const app = createApp({ db: counted, writer, writes, reads, rateLimiter, trustProxy, simulations, logger })
   const http = httpComponent(app, {
     host: '127.0.0.1',
     port: 0,

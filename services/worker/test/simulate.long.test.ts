@@ -47,29 +47,29 @@ describe('worker with simulated outcomes', () => {
   const ordinary = (count: number) => Array.from({ length: count }, () => undefined)
 
   it('worker settles other payments as fast next to 100 payments without an answer as next to 100 that succeed', async () => {
-    const p99Beside = async (simulate: string): Promise<number> => {
+    const p99NextTo = async (simulate: string): Promise<number> => {
       const posting = postAll(
         Array.from({ length: 100 }, () => simulate),
         10,
       )
       const ids = await postAll(ordinary(200), 15)
-      beside = await posting
+      neighbours = await posting
       await allSettled(ids)
       return (await rows(ids))[197].ms
     }
-    let beside: string[] = []
-    await p99Beside('success') // The first payments meet cold processes.
+    let neighbours: string[] = []
+    await p99NextTo('success') // The first payments meet cold processes.
     const successes: number[] = []
     const timeouts: number[] = []
     for (let round = 0; round < 3; round += 1) {
-      successes.push(await p99Beside('success'))
-      timeouts.push(await p99Beside('timeout'))
-      const unanswered = await rows(beside)
+      successes.push(await p99NextTo('success'))
+      timeouts.push(await p99NextTo('timeout'))
+      const unanswered = await rows(neighbours)
       for (const { status, attempts } of unanswered) expect([status, attempts > 0]).to.deep.equal(['PENDING', true])
       await pipeline.db.query(`update payments set status = 'FAILED', settled_at = now() where status = 'PENDING'`)
     }
     const shown = [successes, timeouts].map((times) => times.map((ms) => ms.toFixed(0)).join(', '))
-    console.log(`      p99 of other payments: ${shown[0]} ms beside successes, ${shown[1]} ms beside timeouts`)
+    console.log(`      p99 of other payments: ${shown[0]} ms next to successes, ${shown[1]} ms next to timeouts`)
     // An attempt that waited for its deadline would hold a slot and a place in the prefetch for ten seconds.
     expect(median(timeouts)).to.be.below(1.5 * median(successes) + 300)
   }).timeout(300_000)

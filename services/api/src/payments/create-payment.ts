@@ -22,15 +22,17 @@ import { paymentJson } from './payment-json.ts'
 export interface CreatePaymentOptions {
   writer: PaymentWriter
   writes: RequestQueue
+  /** Values that `metadata.simulate` may have. Undefined where it is metadata like any other. */
+  simulations?: ReadonlySet<string> | undefined
 }
 
 /**
  * POST /payments: 201 with the payment, or 409 if its reference is taken. 201 promises that the payment will be settled,
  * so it is sent only after PostgreSQL has answered COMMIT.
  */
-export function createPaymentHandler({ writer, writes }: CreatePaymentOptions): RequestHandler {
+export function createPaymentHandler({ writer, writes, simulations }: CreatePaymentOptions): RequestHandler {
   return async (req, res) => {
-    const { amount: money, reference, metadata } = readPaymentBody(req.body)
+    const { amount: money, reference, metadata } = readPaymentBody(req.body, simulations)
     const { merchantId, requestId } = res.locals
     // All ids are made before the first attempt. If its answer is lost, the next attempt recognises its own payment.
     const { payment, event } = createPayment({
@@ -41,7 +43,9 @@ export function createPaymentHandler({ writer, writes }: CreatePaymentOptions): 
       metadata,
       at: new Date(),
     })
-    const created = { payment, event, requestId, messages: [createdMessage(event, { messageId: uuidv7(), requestId })] }
+    const message = createdMessage(event, { messageId: uuidv7(), requestId })
+    const isDoubled = simulations !== undefined && metadata?.get('simulate') === 'duplicate_delivery'
+    const created = { payment, event, requestId, messages: isDoubled ? [message, message] : [message] }
     const holder = await writes.run(res, (signal) => writer.write(created, signal))
     res.locals.paymentId = holder.paymentId
     if (holder.paymentId !== payment.id) throw takenProblem(holder)

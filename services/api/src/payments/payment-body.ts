@@ -6,6 +6,7 @@ import {
   readMetadata,
   readPlainNumber,
   readReference,
+  SIMULATIONS,
 } from '@cashflow/domain'
 import * as z from 'zod'
 import { isJsonObject, JsonNumber, memberError } from '../json-body.ts'
@@ -60,12 +61,29 @@ const BODY_IN = new Map<unknown, typeof BODY_IN_ANY>(ALL_CURRENCIES.map((currenc
 
 export type PaymentBody = z.output<typeof BODY_IN_ANY>
 
-/** @throws Problem that names every wrong member */
-export function readPaymentBody(body: object): PaymentBody {
+/**
+ * @param simulations values that `metadata.simulate` may have; undefined allows any
+ * @throws Problem that names every wrong member
+ */
+export function readPaymentBody(body: object, simulations?: ReadonlySet<string>): PaymentBody {
+  const wrong = simulations ? simulateErrors(body, simulations) : NONE
   const currency = 'currency' in body ? body.currency : undefined
   const result = (BODY_IN.get(currency) ?? BODY_IN_ANY).safeParse(body)
-  if (result.success) return result.data
-  throw validationProblem(result.error.issues.flatMap(memberErrors))
+  if (result.success && wrong.length === 0) return result.data
+  throw validationProblem([...(result.error?.issues ?? []).flatMap(memberErrors), ...wrong])
+}
+
+const NONE: readonly MemberError[] = []
+
+/** The error of `metadata.simulate`, if it is a string. The schema refuses anything else. */
+function simulateErrors(body: object, simulations: ReadonlySet<string>): readonly MemberError[] {
+  if (!('metadata' in body && isJsonObject(body.metadata) && 'simulate' in body.metadata)) return NONE
+  const { simulate } = body.metadata
+  if (typeof simulate !== 'string' || simulations.has(simulate)) return NONE
+  const detail = SIMULATIONS.some((known) => known === simulate)
+    ? 'needs the simulated provider (PROVIDER=simulated)'
+    : `must be one of ${[...simulations].join(', ')}`
+  return [memberError(['metadata', 'simulate'], detail)]
 }
 
 function memberErrors(issue: z.core.$ZodIssue): MemberError[] {
