@@ -2,12 +2,14 @@ import { isRequestId, type Logger, uuidv7 } from '@cashflow/runtime'
 import express, { type Express, type RequestHandler } from 'express'
 import { authenticate } from './authenticate.ts'
 import { clientNetwork, createClientAddressOf, type Network } from './client-address.ts'
-import { errorHandler, notFound } from './errors.ts'
+import { errorHandler, methodNotAllowed, notFound } from './errors.ts'
 import { healthRoutes } from './health.ts'
 import { type PaymentRoutesOptions, paymentRoutes } from './payments/routes.ts'
 import { Problem } from './problem.ts'
 import { limitRate } from './rate-limit/limit-rate.ts'
 import type { RateLimiter } from './rate-limit/rate-limiter.ts'
+import { root } from './root.ts'
+import { addSecurityHeaders } from './security-headers.ts'
 
 export interface AppOptions extends PaymentRoutesOptions {
   logger: Logger
@@ -21,7 +23,10 @@ export interface AppOptions extends PaymentRoutesOptions {
 export function createApp({ logger, trustProxy, rateLimiter, ...options }: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing')
+  addSecurityHeaders(app)
   app.use(requestId, requestLog(logger, trustProxy))
+  // The path '/' would match '//' too.
+  app.route(/^\/$/).get(root).all(methodNotAllowed('GET', 'HEAD'))
   app.use('/health', healthRoutes(options.db))
   app.use(authenticate)
   if (rateLimiter.limit > 0) app.use(limitRate(rateLimiter))
@@ -30,7 +35,7 @@ export function createApp({ logger, trustProxy, rateLimiter, ...options }: AppOp
   return app
 }
 
-/** Sets the headers of every answer. The request's id is the client's own if it is well-formed, else a new one. */
+/** Sets the answer's own headers. The request's id is the client's own if it is well-formed, else a new one. */
 const requestId: RequestHandler = (req, res, next) => {
   const given = req.get('Request-Id')
   const id = isRequestId(given) ? given : uuidv7()

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { type Component, type Logger, uuidv7 } from '@cashflow/runtime'
 import { type Connections, defaultConnectionsMax, trackConnections } from './connections.ts'
 import { PROBLEM_TYPE, PROBLEMS, Problem, problemBody } from './problem.ts'
+import { SECURITY_HEADERS } from './security-headers.ts'
 
 export interface HttpOptions {
   host: string
@@ -152,8 +153,9 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket, exchang
     `Content-Type: ${PROBLEM_TYPE}; charset=utf-8`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     `Request-Id: ${requestId}`,
+    SECURITY_HEADERS,
   ]
-  socket.write(`${head.join('\r\n')}\r\n\r\n${body}`)
+  socket.write(`${head.join('\r\n')}\r\n${body}`)
   socket.destroySoon()
 }
 

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { PROBLEMS, type ProblemCode } from '../src/problem.ts'
 import { documentedRows, problemRows } from './problem-rows.ts'
 import { type Answer, sendRaw } from './raw-request.ts'
-import { bodyWith, sharedMembers } from './requests.ts'
+import { bodyWith, expectSharedHeaders, sharedMembers } from './requests.ts'
 import { type ApiUnderTest, type StartOptions, startApi } from './start-api.ts'
 
 interface Provocation {
@@ -94,6 +94,7 @@ describe('problems', () => {
     it(`problem ${code}: is answered with the type, title, status, retryable and headers of the table`, async () => {
       const api = options ? await startApi(options) : shared
       const { status, headers, body } = await provoke(api).finally(() => options && api.stop())
+      expectSharedHeaders(headers)
       expect(status).to.equal(PROBLEMS[code].status)
       expect(body).to.include({ ...sharedMembers(code), request_id: headers['request-id'] })
       expect(body.detail).to.be.a('string').that.is.not.empty

@@ -23,6 +23,30 @@ export async function post(api: ApiUnderTest, body: string | Buffer, path = '/pa
     .send(body)
 }
 
+const SHARED_HEADERS = {
+  'content-security-policy': "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'origin-agent-cluster': '?1',
+  'referrer-policy': 'no-referrer',
+  'strict-transport-security': 'max-age=31536000',
+  'x-content-type-options': 'nosniff',
+  'x-dns-prefetch-control': 'off',
+  'x-download-options': 'noopen',
+  'x-frame-options': 'DENY',
+  'x-permitted-cross-domain-policies': 'none',
+  'x-xss-protection': '0',
+}
+
+/** Expects the headers that every answer has, of any route and status, and none that tells about the server. */
+export function expectSharedHeaders(headers: Readonly<Record<string, string>>, cacheControl = 'no-store'): void {
+  expect(headers).to.include(SHARED_HEADERS)
+  expect(headers.vary).to.match(/^Authorization(, |$)/)
+  expect(headers['cache-control']).to.equal(cacheControl)
+  expect(headers['request-id']).to.match(/^[A-Za-z0-9._-]{1,128}$/)
+  for (const name of Object.keys(headers)) expect(name).to.not.match(/^(access-control-|x-powered-by|server|etag)/)
+}
+
 /** The members that all answers with this problem share. */
 export function sharedMembers(code: ProblemCode) {
   const { type, title, status, retryable } = PROBLEMS[code]
@@ -32,8 +56,7 @@ export function sharedMembers(code: ProblemCode) {
 export function expectProblem(response: Response, status: number, code: ProblemCode): void {
   expect(response.status, response.text).to.equal(status)
   expect(response.headers['content-type']).to.match(/^application\/problem\+json/)
-  expect(response.headers['request-id']).to.match(/^[A-Za-z0-9._-]{1,128}$/)
-  expect(response.headers['cache-control']).to.equal('no-store')
+  expectSharedHeaders(response.headers)
   expect(response.body).to.include({
     ...sharedMembers(code),
     request_id: response.headers['request-id'],

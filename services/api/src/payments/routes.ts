@@ -31,6 +31,7 @@ function getPaymentHandler({ db, reads }: PaymentRoutesOptions): RequestHandler<
     const payment = isUuid(id) ? await reads.run(res, () => findPayment(db, { merchantId, id })) : undefined
     if (!payment) throw new Problem('not-found', 'No payment has this id.')
     res.locals.paymentId = payment.id
+    res.setHeader('Cache-Control', 'private, no-cache')
     sendJsonText(res, 200, paymentJson(payment))
   }
 }
