@@ -46,6 +46,8 @@ const SETTINGS = {
   APP_ENV: 'production',
   LOG_LEVEL: 'info',
   SANDBOX: 'yes',
+  AUTH: 'none',
+  ALLOW_UNAUTHENTICATED: 'yes',
   PROVIDER: 'http',
   PROVIDER_DEADLINE_MS: '3000',
   PROVIDER_OPEN_MS: '1000',

@@ -1,6 +1,5 @@
 import { isRequestId, type Logger, uuidv7 } from '@cashflow/runtime'
 import express, { type Express, type RequestHandler } from 'express'
-import { authenticate } from './authenticate.ts'
 import { clientNetwork, createClientAddressOf, type Network } from './client-address.ts'
 import { errorHandler, methodNotAllowed, notFound } from './errors.ts'
 import { healthRoutes } from './health.ts'
@@ -12,6 +11,8 @@ import { root } from './root.ts'
 import { addSecurityHeaders } from './security-headers.ts'
 
 export interface AppOptions extends PaymentRoutesOptions {
+  /** Sets whose payments a request may see, or refuses the request. */
+  authenticate: RequestHandler
   logger: Logger
   /** Networks of the proxies whose `X-Forwarded-For` counts. */
   trustProxy: readonly Network[]
@@ -19,15 +20,20 @@ export interface AppOptions extends PaymentRoutesOptions {
   rateLimiter: RateLimiter
 }
 
+/** Paths that need no key, whether they have a route or not. */
+const WITHOUT_KEY = ['/openapi.json', '/docs']
+
 /** The REST API as a request listener. */
-export function createApp({ logger, trustProxy, rateLimiter, ...options }: AppOptions): Express {
+export function createApp({ logger, trustProxy, authenticate, rateLimiter, ...options }: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing')
   addSecurityHeaders(app)
   app.use(requestId, requestLog(logger, trustProxy))
   // The path '/' would match '//' too.
   app.route(/^\/$/).get(root).all(methodNotAllowed('GET', 'HEAD'))
+  // Without a key: what stands before `authenticate`. A path that no route has needs a key too, so that its answer tells nothing.
   app.use('/health', healthRoutes(options.db))
+  app.use(WITHOUT_KEY, notFound)
   app.use(authenticate)
   if (rateLimiter.limit > 0) app.use(limitRate(rateLimiter))
   app.use(['/api/v1/payments', '/payments'], paymentRoutes(options))
@@ -59,7 +65,7 @@ function requestLog(logger: Logger, trustProxy: readonly Network[]): RequestHand
     res.locals.client = clientNetwork(client)
     const [path] = req.originalUrl.split('?', 1)
     res.once('close', () => {
-      const { requestId, paymentId } = res.locals
+      const { requestId, keyId, paymentId } = res.locals
       logger.info(res.writableFinished ? 'request answered' : 'request abandoned by its client', {
         method: req.method,
         path: path?.slice(0, PATH_MAX),
@@ -67,6 +73,7 @@ function requestLog(logger: Logger, trustProxy: readonly Network[]): RequestHand
         duration_ms: Math.round(performance.now() - startedAt),
         request_id: requestId,
         client,
+        key_id: keyId,
         payment_id: paymentId,
       })
     })

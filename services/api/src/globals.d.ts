@@ -16,6 +16,10 @@ declare namespace Express {
     keyId?: string
     /** The merchant whose payments the request may see. */
     merchantId: string
+    /** The id of the request's API key. Undefined without authentication. */
+    keyId?: string
+    /** What the request's key allows. */
+    scopes: readonly string[]
     /** The id of the payment in the answer. */
     paymentId?: string
   }

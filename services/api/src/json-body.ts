@@ -48,7 +48,8 @@ function isJson(contentType = ''): boolean {
 }
 
 /** Room for the largest metadata, also if each of its characters is escaped. */
-const BODY_BYTES_MAX = 327_680
+/** Maximum size of a body, in bytes. */
+export const BODY_BYTES_MAX = 327_680
 const LARGE_BYTES = 16_384
 const LARGE_MAX = 100
 const CHUNKS_MAX = 64

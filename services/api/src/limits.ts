@@ -13,5 +13,8 @@ export const WRITES_MAX = BATCH_MAX * (WRITERS_MAX + 1)
 /** Requests that read at the same time. */
 export const READS_MAX = 3
 
+/** Statements about keys at the same time: two look known keys up, one looks unknown ids up, and one stores their last use. */
+const KEY_STATEMENTS_MAX = 4
+
 /** Sessions with PostgreSQL of one process. Three of them are for /health, for notifying relays and for rate limits. */
-export const CONNECTIONS_MAX = WRITERS_MAX + WRITERS_ALONE_MAX + READS_MAX + 3
+export const CONNECTIONS_MAX = WRITERS_MAX + WRITERS_ALONE_MAX + READS_MAX + KEY_STATEMENTS_MAX + 3

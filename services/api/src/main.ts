@@ -2,6 +2,7 @@ import { createDatabase, databaseComponent, deleteIdleRateLimits, reportUse, ser
 import { createNotifier, NOTIFY_FAILS } from '@cashflow/outbox'
 import { createCondition, createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { createApp } from './app.ts'
+import { createAuthentication } from './auth/create-authentication.ts'
 import { apiConfig } from './config.ts'
 import { httpComponent } from './http-component.ts'
 import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from './limits.ts'
@@ -9,9 +10,9 @@ import { createPaymentWriter } from './payments/create-payment.ts'
 import { createRateLimiter } from './rate-limit/rate-limiter.ts'
 import { createRequestQueue } from './request-queue.ts'
 
-const { databaseUrl, sandbox, logLevel, redriveAfterMs, host, port, queueMax, rateLimit, trustProxy, simulations } =
-  loadConfig(apiConfig)
-const logger = createLogger({ service: 'api', level: logLevel })
+const config = loadConfig(apiConfig)
+const { databaseUrl, sandbox, redriveAfterMs, queueMax, rateLimit, trustProxy, simulations, auth } = config
+const logger = createLogger({ service: 'api', level: config.logLevel })
 const db = createDatabase({
   url: databaseUrl,
   applicationName: serviceSession('api'),
@@ -29,9 +30,8 @@ const rateLimiter = createRateLimiter({
   deleteIdle: () => deleteIdleRateLimits(db),
   logger,
 })
-const app = createApp({ db, writer, writes, reads, rateLimiter, trustProxy, simulations, logger })
+const { authenticate, keyUses } = createAuthentication({ auth, db, sandbox, logger })
+const app = createApp({ authenticate, db, writer, writes, reads, rateLimiter, trustProxy, simulations, logger })
 
-await runUntilSignal([databaseComponent(db, logger), rateLimiter, httpComponent(app, { host, port, logger })], {
-  logger,
-  deadlineMs: 20_000,
-})
+const http = httpComponent(app, { host: config.host, port: config.port, logger })
+await runUntilSignal([databaseComponent(db, logger), keyUses, rateLimiter, http], { logger, deadlineMs: 20_000 })

@@ -3,6 +3,8 @@ import { documentedSettings } from '@cashflow/testing'
 import { expect } from 'chai'
 import { apiConfig, apiEnv } from '../src/config.ts'
 
+const PEPPER = 'p'.repeat(32)
+
 describe('api settings', () => {
   it('api settings have defaults for a developer’s machine', () => {
     expect(apiConfig({})).to.deep.equal({
@@ -16,6 +18,7 @@ describe('api settings', () => {
       rateLimit: 0,
       trustProxy: [],
       simulations: new Set(SIMULATIONS),
+      auth: { kind: 'none' },
     })
   })
 
@@ -40,7 +43,7 @@ describe('api settings', () => {
     ['localhost\n', 'localhost'],
   ] as const) {
     it(`accepts HOST=${JSON.stringify(HOST)} to listen on ${host}`, () => {
-      expect(apiConfig({ HOST }).host).to.equal(host)
+      expect(apiConfig({ HOST, KEY_PEPPER: PEPPER }).host).to.equal(host)
     })
   }
 
@@ -74,6 +77,44 @@ describe('api settings', () => {
       { address: '::1', prefix: 128 },
     ])
     expect(() => apiConfig({ TRUST_PROXY: 'loopback' })).to.throw('TRUST_PROXY: must be networks such as 10.0.0.0/8')
+  })
+
+  for (const env of [
+    {},
+    { HOST: 'localhost' },
+    { HOST: '::1' },
+    { HOST: '127.1.2.3' },
+    { HOST: '0.0.0.0', AUTH: 'none' },
+  ]) {
+    it(`needs no keys with ${JSON.stringify(env)} outside of production`, () => {
+      expect(apiConfig(env).auth).to.deep.equal({ kind: 'none' })
+    })
+  }
+
+  for (const env of [
+    { HOST: '0.0.0.0' },
+    { HOST: '::' },
+    { HOST: 'api' },
+    { APP_ENV: 'production' },
+    { AUTH: 'api-key' },
+  ]) {
+    it(`needs keys with ${JSON.stringify(env)}, and a pepper for them`, () => {
+      expect(() => apiConfig(env)).to.throw('KEY_PEPPER: is needed with AUTH=api-key')
+      const { auth } = apiConfig({ ...env, KEY_PEPPER: `${PEPPER},${'q'.repeat(32)}` })
+      expect(auth).to.deep.include({ kind: 'api-key' })
+      expect(auth.kind === 'api-key' && auth.peppers.map(({ value }) => value.toString())).to.deep.equal([
+        PEPPER,
+        'q'.repeat(32),
+      ])
+    })
+  }
+
+  it('takes AUTH=none in production only together with ALLOW_UNAUTHENTICATED=yes', () => {
+    const env = { APP_ENV: 'production', AUTH: 'none' }
+    expect(() => apiConfig(env)).to.throw('AUTH: none needs ALLOW_UNAUTHENTICATED=yes')
+    expect(() => apiConfig({ ...env, ALLOW_UNAUTHENTICATED: 'no' })).to.throw('AUTH: none needs')
+    expect(apiConfig({ ...env, ALLOW_UNAUTHENTICATED: 'yes' }).auth).to.deep.equal({ kind: 'none' })
+    expect(() => apiConfig({ AUTH: 'None' })).to.throw('AUTH: must be api-key or none')
   })
 
   for (const PORT of ['65536', '-1', '1e3', '0x50', '80.5', ' 80']) {

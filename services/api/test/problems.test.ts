@@ -2,6 +2,7 @@ import { defined } from '@cashflow/async'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { PROBLEMS, type ProblemCode } from '../src/problem.ts'
+import { AUTH, createKey, inventedKey } from './auth/merchant-keys.ts'
 import { documentedRows, problemRows } from './problem-rows.ts'
 import { type Answer, sendRaw } from './raw-request.ts'
 import { bodyWith, expectSharedHeaders, sharedMembers } from './requests.ts'
@@ -18,8 +19,8 @@ const BODY = bodyWith({ reference: 'REF-TAKEN' })
 
 const send = ({ http }: ApiUnderTest, text: string) => sendRaw(http.url, { bytes: Buffer.from(text) })
 
-const get = (api: ApiUnderTest, path: string, method = 'GET') =>
-  send(api, `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+const get = (api: ApiUnderTest, path: string, { method = 'GET', key = '' } = {}) =>
+  send(api, `${method} ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\nConnection: close\r\n\r\n`)
 
 const post = (api: ApiUnderTest, body = BODY, type = 'application/json') =>
   send(
@@ -31,8 +32,16 @@ const post = (api: ApiUnderTest, body = BODY, type = 'application/json') =>
 const PROVOCATIONS: Readonly<Record<ProblemCode, Provocation>> = {
   'bad-request': { provoke: (api) => get(api, '/payments/%') },
   'validation-error': { provoke: (api) => post(api, '{}') },
+  unauthenticated: { options: { auth: AUTH }, provoke: (api) => get(api, '/payments/x') },
+  forbidden: {
+    options: { auth: AUTH },
+    async provoke(api) {
+      const { text } = await createKey(api, { scopes: ['payments:write'] })
+      return await get(api, '/payments/x', { key: text })
+    },
+  },
   'not-found': { provoke: (api) => get(api, '/payments/x') },
-  'method-not-allowed': { provoke: (api) => get(api, '/payments', 'DELETE') },
+  'method-not-allowed': { provoke: (api) => get(api, '/payments', { method: 'DELETE' }) },
   'request-timeout': { options: { headersMs: 100 }, provoke: (api) => send(api, 'GET / HTTP/1.1\r\nHost:') },
   'duplicate-reference': {
     async provoke(api) {

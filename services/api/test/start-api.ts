@@ -1,11 +1,14 @@
 import { createDatabase, databaseComponent, deleteIdleRateLimits, reportUse, type Tables } from '@cashflow/db'
 import { createNotifier } from '@cashflow/outbox'
-import type { Logger } from '@cashflow/runtime'
+import type { Component, Logger } from '@cashflow/runtime'
 import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } from '@cashflow/testing'
+import type { Express } from 'express'
 import type { Kysely, KyselyPlugin } from 'kysely'
 import supertest, { type Agent } from 'supertest'
 import { createApp } from '../src/app.ts'
+import { createAuthentication } from '../src/auth/create-authentication.ts'
 import type { Network } from '../src/client-address.ts'
+import type { AuthSettings } from '../src/config.ts'
 import { type HttpComponent, httpComponent } from '../src/http-component.ts'
 import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from '../src/limits.ts'
 import { createPaymentWriter } from '../src/payments/create-payment.ts'
@@ -13,6 +16,7 @@ import { createRateLimiter } from '../src/rate-limit/rate-limiter.ts'
 import { createRequestQueue, type RequestQueue } from '../src/request-queue.ts'
 
 export interface ApiUnderTest {
+  app: Express
   http: HttpComponent
   /** Sends requests to the API. */
   agent: Agent
@@ -22,6 +26,7 @@ export interface ApiUnderTest {
   db: Kysely<Tables>
   /** The proxy between the API and PostgreSQL. */
   proxy: TcpProxy
+  keyUses: Component
   /** Counts of the queries for /health: since the start, now, and at most at the same time. */
   healthQueries: { total: number; running: number; runningMax: number }
   logs: { level: string; message: string; [field: string]: unknown }[]
@@ -37,6 +42,8 @@ export interface StartOptions {
   /** Requests a second. Default: not limited. */
   rateLimit?: number
   simulations?: ReadonlySet<string>
+  /** Default: no authentication. */
+  auth?: AuthSettings
   /** Default: a new database. */
   given?: TestDatabase
 }
@@ -44,7 +51,7 @@ export interface StartOptions {
 /** Starts the whole API on a free port. */
 export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest> {
   const { writesMax = WRITES_MAX, queueMax = 1_000, waitMaxMs = 60_000, headersMs, given } = options
-  const { trustProxy = [], rateLimit = 0, simulations } = options
+  const { trustProxy = [], rateLimit = 0, simulations, auth = { kind: 'none' } } = options
   const database = given ?? (await createTestDatabase())
   const proxy = await startTcpProxy(database.url)
   const logs: ApiUnderTest['logs'] = []
@@ -63,27 +70,33 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
     logger,
   })
   const counted = proxied.withPlugin(counting(healthQueries))
-  const app = createApp({ db: counted, writer, writes, reads, rateLimiter, trustProxy, simulations, logger })
+  const { authenticate, keyUses } = createAuthentication({ auth, db: proxied, sandbox: true, logger })
+  const app = createApp({
+    ...{ authenticate, db: counted, writer, writes, reads, rateLimiter, trustProxy, simulations, logger },
+  })
   const http = httpComponent(app, {
     host: '127.0.0.1',
     port: 0,
     logger,
     ...(headersMs !== undefined && { headersMs }),
   })
-  for (const component of [databaseComponent(proxied, logger), rateLimiter, http])
+  for (const component of [databaseComponent(proxied, logger), keyUses, rateLimiter, http])
     await component.start(new AbortController().signal)
   return {
+    app,
     http,
     writes,
     reads,
     agent: supertest.agent(http.url),
     db,
     proxy,
+    keyUses,
     healthQueries,
     logs,
     async stop() {
       await http.stop()
       await rateLimiter.stop()
+      await keyUses.stop()
       await Promise.all([db.destroy(), proxied.destroy()])
       await proxy.stop()
       await database.drop()

@@ -2,6 +2,7 @@ import { findPayment, type Tables } from '@cashflow/db'
 import { isUuid } from '@cashflow/domain'
 import { type RequestHandler, Router } from 'express'
 import type { Kysely } from 'kysely'
+import { requireScope } from '../auth/authenticate.ts'
 import { methodNotAllowed } from '../errors.ts'
 import { createJsonBody } from '../json-body.ts'
 import { Problem } from '../problem.ts'
@@ -18,8 +19,14 @@ export interface PaymentRoutesOptions extends CreatePaymentOptions {
 
 export function paymentRoutes(options: PaymentRoutesOptions): Router {
   const router = Router()
-  router.route('/').post(createJsonBody(), createPaymentHandler(options)).all(methodNotAllowed('POST'))
-  router.route('/:id').get(getPaymentHandler(options)).all(methodNotAllowed('GET', 'HEAD'))
+  router
+    .route('/')
+    .post(requireScope('payments:write'), createJsonBody(), createPaymentHandler(options))
+    .all(methodNotAllowed('POST'))
+  router
+    .route('/:id')
+    .get(requireScope('payments:read'), getPaymentHandler(options))
+    .all(methodNotAllowed('GET', 'HEAD'))
   return router
 }
 
