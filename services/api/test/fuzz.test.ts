@@ -2,7 +2,8 @@ import { type Currency, formatMoney } from '@cashflow/domain'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { PROBLEMS } from '../src/problem.ts'
-import { anyRequest, bodyOf, type RawRequest } from './fuzzed-requests.ts'
+import { AUTH, createKey } from './auth/merchant-keys.ts'
+import { bodyOf, type RawRequest, requestsWith } from './fuzzed-requests.ts'
 import { type Answer, sendRaw } from './raw-request.ts'
 import { expectSharedHeaders, sharedMembers } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
@@ -15,7 +16,7 @@ const AT_ONCE = 20
 describe('api under fuzzed requests', () => {
   let api: ApiUnderTest
   before(async () => {
-    api = await startApi()
+    api = await startApi({ auth: AUTH, trustProxy: [{ address: '127.0.0.1', prefix: 32 }] })
   })
   after(() => api.stop())
 
@@ -23,6 +24,9 @@ describe('api under fuzzed requests', () => {
   it('answers every request as documented, and stores accepted payments only', async () => {
     const counts = new Map<string, number>()
     const accepted = new Map<string, Answer>()
+
+    const { text } = await createKey(api)
+    const requests = fc.array(requestsWith(text), { minLength: AT_ONCE, maxLength: AT_ONCE })
 
     async function check(request: RawRequest): Promise<void> {
       const answer = await sendRaw(api.http.url, request)
@@ -38,8 +42,8 @@ describe('api under fuzzed requests', () => {
     }
 
     await fc.assert(
-      fc.asyncProperty(fc.array(anyRequest, { minLength: AT_ONCE, maxLength: AT_ONCE }), async (requests) => {
-        await Promise.all(requests.map(check))
+      fc.asyncProperty(requests, async (batch) => {
+        await Promise.all(batch.map(check))
       }),
       { numRuns: Math.ceil(REQUESTS / AT_ONCE), endOnFailure: true, ...SEED },
     )
@@ -52,7 +56,15 @@ describe('api under fuzzed requests', () => {
         .join(', ')}`,
     )
     // The requests must reach each of these answers, or the test proves nothing.
-    for (const kind of ['200', '201', '204', '400 validation-error', '400 bad-request', '404 not-found'])
+    for (const kind of [
+      '200',
+      '201',
+      '204',
+      '400 validation-error',
+      '400 bad-request',
+      '401 unauthenticated',
+      '404 not-found',
+    ])
       expect(counts.get(kind) ?? 0, kind).to.be.greaterThan(0)
   }).timeout(60_000 + 100 * REQUESTS)
 

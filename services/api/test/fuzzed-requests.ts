@@ -102,54 +102,57 @@ const contentType = fc.oneof(
 interface RequestParts {
   method: string
   path: string
-  host: readonly string[]
+  /** Headers that almost every request has: host and key. */
+  first: readonly string[]
   contentType: string
   headers: readonly Buffer[]
   body: Buffer
 }
 
 const CRLF = Buffer.from('\r\n')
-const HOST = ['Host: x']
+const HOST = 'Host: x'
 
-function requestOf({ method, path, host, contentType, headers, body }: RequestParts): RawRequest {
-  const first = [`${method} ${path} HTTP/1.1`, ...host, `Content-Type: ${contentType}`]
+function requestOf({ method, path, first, contentType, headers, body }: RequestParts): RawRequest {
+  const start = [`${method} ${path} HTTP/1.1`, ...first, `Content-Type: ${contentType}`]
   const last = ['Connection: close', `Content-Length: ${body.length}`]
-  const lines = [...first, ...headers, ...last].flatMap((line) => [Buffer.from(line), CRLF])
+  const lines = [...start, ...headers, ...last].flatMap((line) => [Buffer.from(line), CRLF])
   return { bytes: Buffer.concat([...lines, CRLF, body]), body }
 }
 
-const request = fc
-  .record({
-    method,
-    path,
-    host: fc.oneof({ weight: 3, arbitrary: fc.constant(HOST) }, fc.constant([])),
-    contentType,
-    headers: headerLines,
-    body,
-  })
-  .map(requestOf)
+const request = (key: string) =>
+  fc
+    .record({
+      method,
+      path,
+      first: fc.oneof({ weight: 6, arbitrary: fc.constant([HOST, key]) }, fc.constantFrom([key], [HOST])),
+      contentType,
+      headers: headerLines,
+      body,
+    })
+    .map(requestOf)
 
 /** A valid payment, so that its headers decide about its answer. */
-const payment = fc
-  .record({
-    method: fc.constant('POST'),
-    path: fc.constant('/payments'),
-    host: fc.constant(HOST),
-    contentType: fc.constant('application/json'),
-    headers: headerLines,
-    body: fc.uuid().map((id) => Buffer.from(`{"amount": "7.5", "currency": "ETB", "reference": "${id}"}`)),
-  })
-  .map(requestOf)
+const payment = (key: string) =>
+  fc
+    .record({
+      method: fc.constant('POST'),
+      path: fc.constant('/payments'),
+      first: fc.constant([HOST, key]),
+      contentType: fc.constant('application/json'),
+      headers: headerLines,
+      body: fc.uuid().map((id) => Buffer.from(`{"amount": "7.5", "currency": "ETB", "reference": "${id}"}`)),
+    })
+    .map(requestOf)
 
-/** Any request, from a valid payment to bytes that are not HTTP. */
-export const anyRequest = fc.oneof(
-  { weight: 30, arbitrary: request },
-  { weight: 15, arbitrary: payment },
-  fc.uint8Array({ minLength: 1, maxLength: 200 }).map((noise): RawRequest => {
-    const bytes = Buffer.concat([Buffer.from(noise), Buffer.from('\r\n\r\n')])
-    return { bytes, body: Buffer.alloc(0) }
-  }),
-)
+const noise = fc.uint8Array({ minLength: 1, maxLength: 200 }).map((bytes): RawRequest => {
+  return { bytes: Buffer.concat([bytes, CRLF, CRLF]), body: Buffer.alloc(0) }
+})
+
+/** Any request, from a valid payment to bytes that are not HTTP. Most of them have the API key `text`. */
+export function requestsWith(text: string): fc.Arbitrary<RawRequest> {
+  const key = `Authorization: Bearer ${text}`
+  return fc.oneof({ weight: 30, arbitrary: request(key) }, { weight: 15, arbitrary: payment(key) }, noise)
+}
 
 /** The members of a sent body. The amount is a double. Tests compare it with the exact amount in the database. */
 export function bodyOf({ body }: RawRequest) {
