@@ -16,7 +16,6 @@ export interface PaymentsTable {
   /** Null if the merchant gave no pairs. */
   metadata: ColumnType<Readonly<Record<string, string>> | null, unknown, never>
   idempotency_key: string | null
-  request_hash: Buffer | null
   attempts: Generated<number>
   /** Made by the worker for each claim. A settlement is stored only if the payment still has its claim's token. */
   claim_token: string | null
@@ -49,7 +48,7 @@ export interface PaymentEventsTable {
   created_at: Generated<Date>
 }
 
-/** The rest of a payment that an operator has pruned: its reference stays taken. */
+/** The rest of a payment that an operator has pruned: its reference and its idempotency key stay taken. */
 export interface PrunedReferencesTable {
   merchant_id: string
   reference: string
@@ -58,6 +57,9 @@ export interface PrunedReferencesTable {
   /** A bigint, as text. */
   amount_minor: string
   currency: string
+  metadata: Readonly<Record<string, string>> | null
+  /** Null if the payment was pruned before payments had idempotency keys. */
+  created_at: Date | null
   xid: ColumnType<string, never, never>
   pruned_at: Generated<Date>
 }

@@ -118,7 +118,7 @@ describe('insertPayments and findHolders', () => {
     for (const others of [[], [created()]]) {
       const holders = await insert(...others, ...sameReference)
       expect(holders.slice(others.length)).to.deep.equal(
-        expected.map((mismatch) => ({ paymentId: first.payment.id, mismatch })),
+        expected.map((mismatch) => ({ has: 'reference', paymentId: first.payment.id, mismatch })),
       )
     }
   })
@@ -132,7 +132,9 @@ describe('insertPayments and findHolders', () => {
     const stored = sameReference.find(({ payment }) => payment.id === holders[0]?.paymentId)?.payment
     expect(holders).to.deep.equal(
       sameReference.map(({ payment }) => {
-        return { paymentId: stored?.id, mismatch: payment.amountMinor === stored?.amountMinor ? [] : ['amount'] }
+        if (payment === stored) return { has: 'itself', paymentId: payment.id }
+        const mismatch = payment.amountMinor === stored?.amountMinor ? [] : ['amount']
+        return { has: 'reference', paymentId: stored?.id, mismatch }
       }),
     )
   })
@@ -143,7 +145,7 @@ describe('insertPayments and findHolders', () => {
     await insertPayments(first, [payment], OPTIONS)
     const second = insert(payment)
     await first.commit().execute()
-    expect(await second).to.deep.equal([{ paymentId: payment.payment.id, mismatch: [] }])
+    expect(await second).to.deep.equal([{ has: 'itself', paymentId: payment.payment.id }])
     expect(await history(payment.payment.id)).to.have.length(1)
   })
 

@@ -21,7 +21,7 @@ const db = createDatabase({
   logger,
 })
 const notifier = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
-const writer = createPaymentWriter({ db, notifier, redriveAfterMs })
+const writer = createPaymentWriter({ db, notifier, redriveAfterMs, logger })
 const writes = createRequestQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax: queueMax, logger })
 const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })
 const rateLimiter = createRateLimiter({

@@ -26,7 +26,7 @@ export const PROBLEMS = {
     title: 'Bad request',
     status: 400,
     retryable: false,
-    when: 'The request is broken HTTP, or its path cannot be decoded.',
+    when: 'The request is broken HTTP, its path cannot be decoded, or its `Idempotency-Key` is not one key.',
     remedy: 'Correct the request.',
   },
   'validation-error': {
@@ -86,7 +86,7 @@ export const PROBLEMS = {
     title: 'The reference is taken',
     status: 409,
     retryable: false,
-    when: 'A payment with this reference, amount and currency is stored. `payment_id` names it.',
+    when: 'A payment with this reference, amount, currency and metadata is stored, under another `Idempotency-Key` or without one. `payment_id` names it.',
     remedy: 'Nothing, if it is a repetition. Else use another reference.',
   },
   'reference-mismatch': {
@@ -94,7 +94,7 @@ export const PROBLEMS = {
     title: 'The reference is taken by a different payment',
     status: 409,
     retryable: false,
-    when: 'The payment with this reference, `payment_id`, has another amount or currency. `mismatch` lists the names of the members that differ. Amounts are compared as numbers.',
+    when: 'The payment with this reference, `payment_id`, has another amount, currency or metadata. `mismatch` lists the names of the members that differ. Amounts are compared as numbers.',
     remedy: 'Correct the members, or use another reference. This payment is not stored.',
   },
   'payload-too-large': {
@@ -112,6 +112,14 @@ export const PROBLEMS = {
     retryable: false,
     when: 'The body is compressed, or `Content-Type` is longer than 255 characters or not `application/json` in UTF-8.',
     remedy: 'Send uncompressed JSON with `Content-Type: application/json`.',
+  },
+  'idempotency-mismatch': {
+    type: 'urn:problem-type:cashflow:idempotency-mismatch',
+    title: 'The idempotency key belongs to a different payment',
+    status: 422,
+    retryable: false,
+    when: 'The payment that was created with this `Idempotency-Key`, `payment_id`, has another amount, currency, reference or metadata. `mismatch` lists the names of the members that differ.',
+    remedy: 'Use another key for another payment. This payment is not stored.',
   },
   'quota-exceeded': {
     type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',

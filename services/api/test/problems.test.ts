@@ -57,6 +57,12 @@ const PROVOCATIONS: Readonly<Record<ProblemCode, Provocation>> = {
   },
   'payload-too-large': { provoke: (api) => post(api, BODY.padEnd(327_681)) },
   'unsupported-media-type': { provoke: (api) => post(api, BODY, 'text/plain') },
+  'idempotency-mismatch': {
+    async provoke(api) {
+      await post(api, bodyWith(), 'application/json\r\nIdempotency-Key: of-another-payment')
+      return await post(api, bodyWith(), 'application/json\r\nIdempotency-Key: of-another-payment')
+    },
+  },
   'quota-exceeded': {
     options: { rateLimit: 1 },
     async provoke(api) {

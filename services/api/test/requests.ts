@@ -15,10 +15,15 @@ export function bodyWith({ amount = '100.50', currency = 'USD', reference = newR
   return `{"amount": ${amount}, "currency": ${JSON.stringify(currency)}, "reference": ${JSON.stringify(reference)}}`
 }
 
-export async function post(api: ApiUnderTest, body: string | Buffer, path = '/payments'): Promise<Response> {
+export async function post(
+  api: ApiUnderTest,
+  body: string | Buffer,
+  path = '/payments',
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
   return await api.agent
     .post(path)
-    .set('Content-Type', 'application/json')
+    .set({ 'Content-Type': 'application/json', ...headers })
     .serialize((bytes) => bytes)
     .send(body)
 }
@@ -53,6 +58,9 @@ export function sharedMembers(code: ProblemCode) {
   return { type, title, status, code, retryable }
 }
 
+export const postWithKey = (api: ApiUnderTest, key: string, body: string, path?: string): Promise<Response> =>
+  post(api, body, path, { 'Idempotency-Key': key })
+
 export function expectProblem(response: Response, status: number, code: ProblemCode): void {
   expect(response.status, response.text).to.equal(status)
   expect(response.headers['content-type']).to.match(/^application\/problem\+json/)
@@ -63,6 +71,22 @@ export function expectProblem(response: Response, status: number, code: ProblemC
   })
   expect(response.body.detail).to.be.a('string').that.is.not.empty
   expect(response.text).not.to.match(/node_modules|\.ts:| {4}at /)
+}
+
+/** @returns the answer, which is that of a request that created a payment */
+export function expectCreated(response: Response): Response {
+  expect(response.status, response.text).to.equal(201)
+  expect(response.headers).not.to.have.property('idempotent-replayed')
+  return response
+}
+
+/** Expects the answer that `first` was, byte for byte. */
+export function expectReplayOf(first: Response, response: Response): void {
+  expect(response.status, response.text).to.equal(201)
+  expect(response.text).to.equal(first.text)
+  expect(response.headers['idempotent-replayed']).to.equal('true')
+  expect(response.headers['content-type']).to.equal(first.headers['content-type'])
+  expect(response.headers.location).to.match(new RegExp(`/payments/${first.body.id}$`))
 }
 
 /** The pointers of a validation problem. */

@@ -5,6 +5,7 @@ import {
   createRateLimiter,
   createRequestQueue,
   httpComponent,
+  type PaymentWriter,
   READS_MAX,
   WRITES_MAX,
 } from '@cashflow/api'
@@ -18,7 +19,7 @@ import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 const { databaseUrl, logLevel, host, port, queueMax, rateLimit, trustProxy, auth, sandbox } = loadConfig(apiConfig)
 const logger = createLogger({ service: 'api', level: logLevel })
 const db = createDatabase({ url: databaseUrl, applicationName: 'empty', poolMax: 1, logger }) // A session is opened for keys only.
-const writer = { write: async ({ payment }: { payment: { id: string } }) => ({ paymentId: payment.id, mismatch: [] }) }
+const writer: PaymentWriter = { write: async ({ payment }) => ({ has: 'itself', paymentId: payment.id }) }
 const writes = createRequestQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax: queueMax, logger })
 const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })
 const unshared = { report: async () => [], deleteIdle: async () => {} }
