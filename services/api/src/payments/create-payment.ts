@@ -28,8 +28,9 @@ export interface CreatePaymentOptions {
 }
 
 /**
- * POST /payments. 201 with the payment, 422 if its idempotency key has another meaning, or 409 if its reference is taken.
- * 201 promises that the payment will be settled, so it is sent only after PostgreSQL has answered COMMIT. A repeated
+ * POST /payments: 201 with the payment, 422 if its idempotency key has another meaning, or 409 if its reference is taken.
+ *
+ * A 201 promises that the payment will be settled, so it is sent only after PostgreSQL has answered COMMIT. A repeated
  * request with the key gets the same 201 again.
  */
 export function createPaymentHandler({ writer, writes, simulations }: CreatePaymentOptions): RequestHandler {
