@@ -44,12 +44,11 @@ describe('api key', () => {
     }
   })
 
-  for (const part of ['cf_test_', '0', '_', 'é', '\u0000'])
-    it(`readKey refuses a long text of ${JSON.stringify(part)} without reading it`, () => {
+  for (const part of ['cf_test_', 'é'])
+    it(`readKey refuses a long text of ${JSON.stringify(part)} without reading it`, function () {
+      this.timeout(1_000) // Reading it once takes over 10 ms.
       const text = part.repeat(10_000_000)
-      const startedAt = performance.now()
-      expect(readKey(text, { sandbox: true })).to.equal(undefined)
-      expect(performance.now() - startedAt).to.be.below(50)
+      for (let count = 0; count < 100; count++) expect(readKey(text, { sandbox: true })).to.equal(undefined)
     })
 
   it('hashKey is the HMAC-SHA-256 of the whole key, and another one with another pepper', () => {

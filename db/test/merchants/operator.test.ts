@@ -170,12 +170,12 @@ describe("the operator's functions for merchants and keys", () => {
       expect(await rotateKey(store.db, { ...rotation, id })).to.deep.equal({ done: false, why })
   })
 
-  it('rotateKey changes nothing if its successor cannot be stored', async () => {
-    const { key } = await create()
-    const taken = () => Buffer.alloc(24)
-    await create({ random: taken })
-    const failed = await rotateKey(store.db, { ...rotation, id: key.id, random: taken }).catch((error) => error)
-    expect(failed).to.include({ code: '23505' })
-    expect((await stored(key.id)).expiresAt).to.equal(null)
+  it('rotateKey stores no successor if the former key cannot be changed', async () => {
+    const { id: merchantId } = await merchant()
+    const { key } = await create({ merchantId })
+    await age(key.id, -2) // It cannot expire before it was created.
+    const failed = await rotateKey(store.db, { ...rotation, id: key.id }).catch((error) => error)
+    expect(failed).to.include({ code: '23514' })
+    expect(facts(await listKeys(store.db, { merchantId })).keys).to.have.length(1)
   })
 })

@@ -79,6 +79,13 @@ describe('cashflow merchants and keys', function () {
     expect(listed).to.include(secret?.slice(8, 21)).and.to.not.include(secret?.slice(22))
   })
 
+  it('does not repeat a key that is given in place of its id, and says what the id is', async () => {
+    const [{ secret }] = await json(...CREATE)
+    const { code, stderr } = await run(['keys', 'revoke', secret])
+    expect(code).to.equal(2)
+    expect(stderr).to.include('those after cf_test_ or cf_live_').and.to.not.include(secret.slice(22))
+  })
+
   it('lists by which pepper a key was made, if it knows the peppers', async () => {
     await json(...CREATE)
     const pepperWith = async (pepper: string) =>
@@ -89,9 +96,11 @@ describe('cashflow merchants and keys', function () {
     expect(await pepperWith('')).to.equal(null)
   })
 
-  it('makes keys for a live deployment where SANDBOX is not yes', async () => {
+  it('makes keys that begin with cf_live_ where the database is live', async () => {
+    await sql`update deployment set mode = 'live'`.execute(db)
     for (const SANDBOX of ['no', ''])
       expect(JSON.parse((await run([...CREATE, '--json'], { SANDBOX })).stdout).secret).to.match(/^cf_live_/)
+    await sql`update deployment set mode = 'sandbox'`.execute(db)
   })
 
   it('exits with 1 where an id is unknown, and where KEY_PEPPER is missing or too short', async () => {

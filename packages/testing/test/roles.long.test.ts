@@ -130,8 +130,14 @@ describe('database role with the grants of docs/operations.md', function () {
     await settled([parked])
   })
 
+  it('lets the api store when a key was last used', async () => {
+    const touch = `with free as (select id from api_keys for no key update skip locked)
+      update api_keys set last_used_at = now() from free where api_keys.id = free.id`
+    expect(await refused(touch)).to.equal('done')
+  })
+
   // Promise 65
-  it('database role may not change events, delete payments, create tables or run programs', async () => {
+  it('database role may not change events, delete payments, create tables or keys, or run programs', async () => {
     for (const statement of [
       "update payment_events set actor = 'another'",
       'delete from payment_events',
@@ -142,6 +148,9 @@ describe('database role with the grants of docs/operations.md', function () {
       'create table more (id int)',
       'alter table payments disable trigger all',
       "copy payments to program 'cat'",
+      "insert into merchants (id, name) values (gen_random_uuid(), 'another')",
+      "insert into api_keys (id) values ('0aB3dE5fG7hI9')",
+      'update api_keys set revoked_at = null',
     ])
       expect(await refused(statement), statement).to.equal('42501')
   })

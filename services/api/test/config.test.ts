@@ -53,6 +53,11 @@ describe('api settings', () => {
     })
   }
 
+  it('limits the rate of keys to 100 requests a second by default, and no rate without authentication', () => {
+    expect(apiConfig({ AUTH: 'api-key', KEY_PEPPER: 'x'.repeat(32) }).rateLimit).to.equal(100)
+    expect(apiConfig({ AUTH: 'none' }).rateLimit).to.equal(0)
+  })
+
   it('reads RATE_LIMIT as a number, or off', () => {
     expect(apiConfig({ RATE_LIMIT: '100000' }).rateLimit).to.equal(100_000)
     for (const RATE_LIMIT of ['0', 'off']) expect(apiConfig({ RATE_LIMIT }).rateLimit).to.equal(0)
@@ -63,8 +68,9 @@ describe('api settings', () => {
   it('allows metadata.simulate in a sandbox only, and all its values with the simulated provider only', () => {
     const allowed = (env: Record<string, string>) => [...(apiConfig(env).simulations ?? ['not read'])]
     expect(allowed({ SANDBOX: 'no' })).to.deep.equal(['not read'])
-    expect(allowed({ APP_ENV: 'production', PROVIDER: 'simulated' })).to.deep.equal(['not read'])
-    const production = { APP_ENV: 'production', SANDBOX: 'yes' }
+    const unauthenticated = { APP_ENV: 'production', AUTH: 'none', ALLOW_UNAUTHENTICATED: 'yes' }
+    expect(allowed({ ...unauthenticated, PROVIDER: 'simulated' })).to.deep.equal(['not read'])
+    const production = { ...unauthenticated, SANDBOX: 'yes' }
     expect(allowed({ ...production, PROVIDER: 'simulated' })).to.deep.equal(SIMULATIONS)
     expect(allowed({ PROVIDER: 'http' })).to.deep.equal(['duplicate_delivery'])
     expect(allowed(production), 'PROVIDER has no default in production').to.deep.equal(['duplicate_delivery'])

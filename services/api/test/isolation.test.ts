@@ -67,7 +67,14 @@ async function expectHealth(send: Send) {
 }
 
 // A new route fails the test until it is here.
+async function expectNothingOfPayments(send: Send, foreign: [Foreign, Foreign]): Promise<void> {
+  const { status, text } = await send('get', '/')
+  expect(status).to.equal(200)
+  for (const { id, reference } of foreign) expect(text).to.not.include(id).and.not.include(reference)
+}
+
 const ROUTES: Record<string, (send: Send, foreign: [Foreign, Foreign]) => Promise<void>> = {
+  'GET /^\\/$/': expectNothingOfPayments,
   'GET /health': expectHealth,
   'POST /payments': (send, foreign) => expectFree(send, '/payments', foreign),
   'POST /api/v1/payments': (send, foreign) => expectFree(send, '/api/v1/payments', foreign),

@@ -82,6 +82,7 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   })
   for (const component of [databaseComponent(proxied, logger), keyUses, rateLimiter, http])
     await component.start(new AbortController().signal)
+  logs.length = 0 // Tests look at lines about their requests.
   return {
     app,
     http,

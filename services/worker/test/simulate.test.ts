@@ -114,6 +114,7 @@ describe('simulator', () => {
     })
     await handle(delivery(other))
     expect(charged).to.deep.equal([other])
+    expect(payments.logged(), 'not released yet').to.not.include('provider gave no answer, the payment is tried again')
     await holder.rollback().execute()
     await releasing
   })

@@ -1,4 +1,4 @@
-import { timingSafeEqual } from 'node:crypto'
+import { hash, randomUUID, timingSafeEqual } from 'node:crypto'
 import { hashKey, type KeyScope, type Pepper, readKey, type StoredKey } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
 import type { RequestHandler, Response } from 'express'
@@ -10,6 +10,8 @@ import type { FoundKey } from './key-lookups.ts'
 import type { KeyUses } from './key-uses.ts'
 import { forbiddenProblem, tooManyWrongKeysProblem, unauthenticatedProblem } from './refusals.ts'
 import type { WrongKeys } from './wrong-keys.ts'
+
+const UNKNOWN_PEPPER_EVERY_MS = 60_000
 
 export interface AuthenticateOptions {
   /** True if the deployment's keys begin with `cf_test_`. */
@@ -30,8 +32,9 @@ export function authenticate(options: AuthenticateOptions): RequestHandler {
   const { sandbox, peppers, cache, wrongKeys, uses, now = () => performance.now() } = options
   const matches = keyMatcher(peppers, options.logger)
 
-  function admit(res: Response, text: string, { key, askedAt }: FoundKey): void {
-    if (!matches(text, key) || !key || !isInForce(key, now() - askedAt))
+  function admit(res: Response, text: string, found: FoundKey): void {
+    const { key, askedAt } = found
+    if (!matches(text, found) || !key || !isInForce(key, now() - askedAt))
       throw wrongKeys.isTooMany(res.locals.client)
         ? tooManyWrongKeysProblem()
         : unauthenticatedProblem({ hasToken: true })
@@ -71,24 +74,37 @@ export function requireScope(scope: KeyScope): RequestHandler {
   }
 }
 
-const UNKNOWN_PEPPER_EVERY_MS = 60_000
-
-/** Compares keys with what is stored of them. An id that no key has takes the same time as one with a wrong secret. */
+/**
+ * Compares keys with what is stored of them. An id that no key has takes the same time as one with a wrong secret.
+ *
+ * The HMAC costs 13 µs in a busy process. So a key that has matched is recognised by a salted SHA-256 for 1 µs, for as long as
+ * its look-up is used. Neither the key nor a hash that another process could use is kept.
+ */
 function keyMatcher(peppers: AuthenticateOptions['peppers'], logger: Logger) {
   const byId = new Map(peppers.map((pepper) => [pepper.id, pepper]))
   const [first] = peppers
-  const nobody = Buffer.alloc(hashKey('', first).length)
+  const absent = Buffer.alloc(hashKey('', first).length)
+  const salt = randomUUID()
+  const matched = new WeakMap<FoundKey, Buffer>()
   let loggedAt = Number.NEGATIVE_INFINITY
+
   // A client may send such a key at any rate.
   function logUnknownPepper({ id, pepperId }: StoredKey): void {
     if (performance.now() - loggedAt < UNKNOWN_PEPPER_EVERY_MS) return
     loggedAt = performance.now()
     logger.error('a key is refused: its pepper is not in KEY_PEPPER', { key_id: id, pepper_id: pepperId })
   }
-  return (text: string, key: StoredKey | undefined): boolean => {
+
+  return (text: string, found: FoundKey): boolean => {
+    const digest = hash('sha256', salt + text, 'buffer')
+    const before = matched.get(found)
+    if (before && timingSafeEqual(digest, before)) return true
+    const { key } = found
     const pepper = key && byId.get(key.pepperId)
     if (key && !pepper) logUnknownPepper(key)
-    const isEqual = timingSafeEqual(hashKey(text, pepper ?? first), key && pepper ? key.hash : nobody)
-    return isEqual && pepper !== undefined
+    const isEqual = timingSafeEqual(hashKey(text, pepper ?? first), key && pepper ? key.hash : absent)
+    if (!isEqual || !pepper) return false
+    matched.set(found, digest)
+    return true
   }
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { type KeyScope, newKey, parsePeppers } from '@cashflow/db'
 import type { AuthSettings } from '../../src/config.ts'
 import type { ApiUnderTest } from '../start-api.ts'
@@ -15,12 +15,19 @@ export interface KeyFields {
   revokedAt?: Date
   createdAt?: Date
   pepper?: string
+  /** Makes the id and the secret. */
+  random?: (bytes: number) => Buffer
 }
 
 /** Stores a key, of a new merchant unless `merchantId` is given. `text` is what its client sends. */
 export async function createKey({ db }: Pick<ApiUnderTest, 'db'>, fields: KeyFields = {}) {
-  const { merchantId = randomUUID(), scopes = ['payments:read', 'payments:write'], pepper = PEPPER } = fields
-  const { id, secret, hash, pepperId } = newKey({ sandbox: true, pepper: parsePeppers(pepper)[0] })
+  const {
+    merchantId = randomUUID(),
+    scopes = ['payments:read', 'payments:write'],
+    pepper = PEPPER,
+    random = randomBytes,
+  } = fields
+  const { id, secret, hash, pepperId } = newKey({ sandbox: true, pepper: parsePeppers(pepper)[0], random })
   await db
     .insertInto('merchants')
     .values({ id: merchantId, name: merchantId })
@@ -44,6 +51,6 @@ export async function createKey({ db }: Pick<ApiUnderTest, 'db'>, fields: KeyFie
 }
 
 /** A well-formed key that no merchant has. */
-export function inventedKey(sandbox = true): string {
-  return newKey({ sandbox, pepper: AUTH.peppers[0] }).secret
+export function inventedKey({ sandbox = true, random = randomBytes } = {}): string {
+  return newKey({ sandbox, random, pepper: AUTH.peppers[0] }).secret
 }

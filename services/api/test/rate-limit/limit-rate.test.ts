@@ -61,12 +61,12 @@ describe('rate limit of the api', () => {
   })
 
   it('counts the addresses of one IPv6 network /64 together', async () => {
-    expect(await refused('2001:db8::1')).to.not.be.empty
-    expect((await get('2001:db8::ffff')).status).to.equal(429)
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, host) => get(`2001:db8::${host}`)))
+    expect(answers.map(({ status }) => status)).to.include(429)
     expect((await get('2001:db8:0:1::1')).status).to.equal(404)
   })
 
-  // Promise 66
+  // Promise 69
   it('limits clients while PostgreSQL is away', async () => {
     api.proxy.cut()
     const answers = await Promise.all(Array.from({ length: 10 }, () => get('203.0.113.5')))

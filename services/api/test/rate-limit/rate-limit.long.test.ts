@@ -52,7 +52,7 @@ describe('rate limit of several processes', () => {
 
     const take = (n: number) => (limiters[n]?.take('k') ?? -1) >= 0
 
-    // Promise 66
+    // Promise 69
     for (const limit of [50, 500, 5_000])
       for (const [title, spread] of [
         ['98 : 1 : 1', SPREAD],
@@ -73,7 +73,7 @@ describe('rate limit of several processes', () => {
     }).timeout(60_000)
   })
 
-  // Promise 66
+  // Promise 69
   it('three api processes accept 50/s of a client within 10 % over 10 s, if 100/s are spread 98 : 1 : 1', async () => {
     const env = { DATABASE_URL: database.url, RATE_LIMIT: '50', PORT: '0' }
     const services: ServiceProcess[] = SPREAD.map(() => startService('api', env))
