@@ -7,9 +7,18 @@ import { promisify } from 'node:util'
 import { expect } from 'chai'
 import type pg from 'pg'
 import { addresses } from '../src/addresses.ts'
-import { eventually, type Pipeline, query, REPOSITORY, startPipeline, withDatabase } from '../src/index.ts'
+import {
+  eventually,
+  type Pipeline,
+  query,
+  REPOSITORY,
+  startPipeline,
+  startService,
+  withDatabase,
+} from '../src/index.ts'
 
 const execute = promisify(execFile)
+const PEPPER = 'p'.repeat(32)
 
 describe('database role with the grants of docs/operations.md', function () {
   this.timeout(180_000)
@@ -63,6 +72,16 @@ describe('database role with the grants of docs/operations.md', function () {
     expect(status).to.equal(201)
     return id
   }
+  /** Sends a request to an api that needs keys. Its stop stores the last use of the key. */
+  async function useKey({ id, secret }: Record<string, string>) {
+    const api = startService('api', { DATABASE_URL: url, PORT: '0', AUTH: 'api-key', KEY_PEPPER: PEPPER })
+    const { url: apiUrl } = await api.logged('listening')
+    const answer = await fetch(`${apiUrl}/payments/x`, { headers: { Authorization: `Bearer ${secret}` } })
+    expect(answer.status).to.equal(404)
+    expect(await api.stop()).to.equal(0)
+    const { rows } = await started().db.query('select 1 from api_keys where id = $1 and last_used_at is not null', [id])
+    expect(rows).to.have.length(1)
+  }
   const stopWorkers = () => Promise.all(started().processes.worker.map((worker) => worker.stop()))
   const refused = (statement: string) =>
     started()
@@ -110,12 +129,19 @@ describe('database role with the grants of docs/operations.md', function () {
     const command = (...args: string[]) =>
       execute(process.execPath, [join(REPOSITORY, 'packages/cli/src/main.ts'), ...args], {
         cwd: tmpdir(),
-        env: { ...process.env, DATABASE_URL: url },
+        env: { ...process.env, DATABASE_URL: url, KEY_PEPPER: PEPPER },
       }).then(({ stdout }) => stdout)
     const letter = await eventually(async () => JSON.parse(await command('dead', 'list')) as { id: string }, {
       timeoutMs: 60_000,
     })
     await command('dead', 'discard', letter.id, '--reason', 'sent by a test')
+    const merchant = JSON.parse(await command('merchants', 'create', 'Shop', '--json')) as { id: string }
+    const key = JSON.parse(await command('keys', 'create', '--merchant', merchant.id, '--json')) as Record<
+      string,
+      string
+    >
+    await useKey(key)
+    await command('keys', 'revoke', key.id ?? '')
     expect(await command('dead', 'list')).to.equal('')
     await stopWorkers()
     const parked = await post('REF-parked')
