@@ -26,12 +26,16 @@ function readNetwork(text: string): Network | undefined {
   return isIP(address) !== 0 && prefix <= bits ? { address, prefix } : undefined
 }
 
+/** A longer list is no chain of proxies, and would cost milliseconds before the client is known. */
+const ENTRIES_MAX = 32
+
 export type ClientAddressOf = (req: IncomingMessage) => string
 
 /**
  * Finds the address of the client that sent a request. It is the last address of `X-Forwarded-For` that is in none of the
  * trusted networks: every proxy appends the address that it was called from, and a client can send any beginning. The walk
- * starts at the socket's own peer, so the header counts only if a trusted proxy sent it. It ends before a malformed entry.
+ * starts at the socket's own peer, so the header counts only if a trusted proxy sent it. It ends before a malformed entry,
+ * and after 32 entries.
  */
 export function createClientAddressOf(trusted: readonly Network[]): ClientAddressOf {
   if (trusted.length === 0) return peerOf
@@ -40,7 +44,8 @@ export function createClientAddressOf(trusted: readonly Network[]): ClientAddres
   return (req) => {
     const forwarded = [req.headers['x-forwarded-for'] ?? ''].flat().join()
     let client = peerOf(req)
-    for (let end = forwarded.length; end > 0 && networks.check(client, familyOf(client)); ) {
+    for (let end = forwarded.length, entries = 0; end > 0 && networks.check(client, familyOf(client)); entries++) {
+      if (entries === ENTRIES_MAX) return client
       const comma = forwarded.lastIndexOf(',', end - 1)
       const entry = forwarded.slice(comma + 1, end).trim()
       end = comma

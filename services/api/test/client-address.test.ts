@@ -29,6 +29,8 @@ describe('client address', () => {
     ['ignores what the client itself had sent', '10.0.0.1', '10.9.9.9, 198.51.100.1, 203.0.113.7', '203.0.113.7'],
     ['passes over every trusted proxy', '10.0.0.1', '203.0.113.7,192.0.2.1 , 10.3.4.5', '203.0.113.7'],
     ['is the first address where all are trusted', '10.0.0.1', '10.0.0.3, 10.0.0.2', '10.0.0.3'],
+    ['stops after 32 entries', '10.0.0.1', `203.0.113.7,${'10.0.0.2,'.repeat(32)}`, '10.0.0.2'],
+    ['passes over 30 trusted proxies', '10.0.0.1', `203.0.113.7${',10.0.0.2'.repeat(30)}`, '203.0.113.7'],
     ['stops before a malformed entry', '10.0.0.1', '203.0.113.7, unknown, 10.0.0.2', '10.0.0.2'],
     ['is the proxy where the only entry is malformed', '10.0.0.1', '203.0.113.7.9', '10.0.0.1'],
     ['refuses octal digits', '10.0.0.1', '0177.0.0.1', '10.0.0.1'],

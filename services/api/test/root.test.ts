@@ -20,6 +20,11 @@ describe('GET /', () => {
     })
   }
 
+  it('GET /: does not read an Accept header that no browser sends', async () => {
+    const { headers } = await api.agent.get('/').set('Accept', `text/html,${'a/b,'.repeat(3_900)}`)
+    expect(headers['content-type']).to.equal('application/json; charset=utf-8')
+  })
+
   it('GET /: answers a browser with a page that names the same paths and loads nothing', async () => {
     const { body } = await api.agent.get('/')
     const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
