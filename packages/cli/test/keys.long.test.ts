@@ -21,7 +21,13 @@ describe('cashflow merchants and keys', function () {
   let db: Kysely<Tables>
   before(async () => {
     database = await createTestDatabase()
-    db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 5, logger: nullLogger })
+    db = createDatabase({
+      url: database.url,
+      applicationName: 'test',
+      poolMax: 5,
+      idleInTransactionMs: 0, // A transaction waits until a process has started.
+      logger: nullLogger,
+    })
   })
   afterEach(() => db.deleteFrom('api_keys').execute())
   after(async () => {
