@@ -1,22 +1,12 @@
+export { hashKey, KEY_ID, KEY_SCOPES, type KeyScope, type NewKey, newKey, readKey } from './merchants/api-key.ts'
+export { findKeys, type StoredKey } from './merchants/find-keys.ts'
+export { type Pepper, parsePeppers, pepperEnv } from './merchants/pepper.ts'
+export { touchKeys } from './merchants/touch-keys.ts'
 export { ensureSchema, serviceSession } from './migrate/schema.ts'
-export { type Done, discard, requeue } from './operator/dead-letters.ts'
-export { settleByHand } from './operator/settle-by-hand.ts'
-export { type Claim, type ClaimOptions, claimPayments, type NewClaim } from './payments/claim.ts'
+export type { Done } from './operator/dead-letters.ts'
+export { findHolders, type Holder } from './payments/holder.ts'
 export { insertPayments, type PaymentInsert } from './payments/insert.ts'
-export { isParked } from './payments/parked.ts'
-export { claimOverdue, hasOverdue, type Overdue, redriveNow } from './payments/redrive.ts'
-export { findHolders, type ReferenceHolder } from './payments/reference-holder.ts'
-export {
-  attemptsAfter,
-  type Cause,
-  type Counts,
-  findReleased,
-  lockClaimed,
-  parkPayment,
-  saveRetry,
-} from './payments/release.ts'
 export { findPayment } from './payments/row.ts'
-export { type SettlementWrite, settlePayments } from './payments/settle.ts'
 export { createDatabase, type Database } from './postgres/database.ts'
 export { databaseComponent } from './postgres/database-component.ts'
 export {
@@ -30,4 +20,11 @@ export {
 export { ALONE, createGroupCommit, type GroupCommitOptions } from './postgres/group-commit.ts'
 export { onlyStatement } from './postgres/one-trip-driver.ts'
 export { waitForStandby } from './postgres/standby.ts'
+export { deleteIdleRateLimits } from './rate-limits/delete-idle.ts'
+export {
+  type RateLimitBucket,
+  type RateLimitLevel,
+  type RateLimitUse,
+  reportUse,
+} from './rate-limits/report-use.ts'
 export type { Tables } from './tables.ts'

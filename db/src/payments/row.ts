@@ -1,8 +1,8 @@
-import type { Currency, Payment } from '@cashflow/domain'
+import { type Currency, metadataOf, type Payment, type PaymentWithMetadata } from '@cashflow/domain'
 import { type Expression, type Kysely, type Selectable, sql } from 'kysely'
 import type { PaymentsTable, Tables } from '../tables.ts'
 
-/** The columns that the domain knows. */
+/** The columns of a payment without its metadata, which is read for its merchant only. */
 export const PAYMENT_COLUMNS = [
   'id',
   'merchant_id',
@@ -31,9 +31,14 @@ export function toPayment(row: PaymentRow): Payment {
   }
 }
 
-export async function findPayment(db: Kysely<Tables>, id: string): Promise<Payment | undefined> {
-  const row = await db.selectFrom('payments').selectAll().where('id', '=', id).executeTakeFirst()
-  return row && toPayment(row)
+/** Finds a payment of a merchant, with its metadata. */
+export async function findPayment(
+  db: Kysely<Tables>,
+  { merchantId, id }: { merchantId: string; id: string },
+): Promise<PaymentWithMetadata | undefined> {
+  const query = db.selectFrom('payments').selectAll().where('id', '=', id).where('merchant_id', '=', merchantId)
+  const row = await query.executeTakeFirst()
+  return row && { ...toPayment(row), metadata: row.metadata && metadataOf(Object.entries(row.metadata)) }
 }
 
 /** A time by the database's clock, the only one that leases and redrives are judged by. */

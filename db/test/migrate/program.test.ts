@@ -16,7 +16,7 @@ describe('npm run migrate', () => {
   after(() => database.drop())
 
   async function run(...options: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-    const env = { DATABASE_URL: database.url, APP_ENV: 'production' }
+    const env = { DATABASE_URL: database.url, SANDBOX: 'yes', APP_ENV: 'production' }
     const running = promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts'), ...options], {
       env,
     })
@@ -29,6 +29,12 @@ describe('npm run migrate', () => {
     expect(stderr)
       .to.include('--set-aside-duplicates')
       .and.not.match(/\n +at /)
+  })
+
+  it('refuses a mode other than sandbox and live with exit code 2, and prints its usage', async () => {
+    const { code, stderr } = await run('--mode', 'test')
+    expect(code).to.equal(2)
+    expect(stderr).to.include('--mode must be sandbox or live').and.include('--mode sandbox|live')
   })
 
   it('lists payments that are stored twice and exits with 1, and makes them unique with --set-aside-duplicates', async () => {
@@ -62,7 +68,7 @@ describe('npm run migrate', () => {
         process.execPath,
         join(REPOSITORY, 'db/src/migrate-main.ts'),
       ],
-      { env: { PATH: process.env.PATH, DATABASE_URL: database.url, APP_ENV: 'production' } },
+      { env: { PATH: process.env.PATH, DATABASE_URL: database.url, SANDBOX: 'yes', APP_ENV: 'production' } },
     )
     expect(stdout).to.equal('0\n')
     expect(stderr).to.match(/^migrate: the log cannot be written: ENOSPC: [^\n]*; going on\n$/)

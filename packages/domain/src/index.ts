@@ -2,6 +2,7 @@ export { CURRENCIES, type Currency } from './currency.ts'
 export { readJsonNumber, readPlainNumber } from './decimal.ts'
 export type { PaymentEvent } from './events.ts'
 export { createdMessage, type NewPaymentMessage, outcomeMessage, retryMessage } from './messages.ts'
+export { type Metadata, metadataOf, readMetadata } from './metadata.ts'
 export { AMOUNT_MINOR_MAX, formatMoney, isSameAmount, type Money, moneyOf } from './money.ts'
 export {
   type CreatePaymentInput,
@@ -10,10 +11,12 @@ export {
   type Outcome,
   type Payment,
   type PaymentStatus,
+  type PaymentWithMetadata,
   settlePayment,
   TRANSITIONS,
   type TransitionResult,
 } from './payment.ts'
 export { readReference } from './reference.ts'
+export { SIMULATIONS, type Simulation } from './simulation.ts'
 export { OUTCOME_TOPICS, type Topic, WORK_TOPICS } from './topics.ts'
 export { isUuid } from './uuid.ts'

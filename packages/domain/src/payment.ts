@@ -1,5 +1,6 @@
 import type { Currency } from './currency.ts'
 import type { PaymentEvent } from './events.ts'
+import { type Metadata, readMetadata } from './metadata.ts'
 import { assertMoney, formatMoney, type Money } from './money.ts'
 import { readReference } from './reference.ts'
 
@@ -18,6 +19,12 @@ export interface Payment {
   readonly createdAt: Date
   /** Time of the transition to SUCCESS or FAILED. */
   readonly settledAt: Date | null
+}
+
+/** A payment with what only its merchant reads. Workers do without. */
+export interface PaymentWithMetadata extends Payment {
+  /** Null if the merchant gave no pairs. */
+  readonly metadata: Metadata | null
 }
 
 /** The provider's decision. A missing answer is no decision. */
@@ -47,17 +54,19 @@ export interface CreatePaymentInput {
   readonly merchantId: string
   readonly reference: string
   readonly money: Money
+  readonly metadata?: Metadata | null | undefined
   readonly at: Date
 }
 
-/** @throws RangeError for a reference that `readReference` refuses, or money that `moneyOf` cannot return */
-export function createPayment({ id, merchantId, reference, money, at }: CreatePaymentInput): {
-  payment: Payment
+/** @throws RangeError for what `readReference` or `readMetadata` refuses, or money that `moneyOf` cannot return */
+export function createPayment({ id, merchantId, reference, money, metadata = null, at }: CreatePaymentInput): {
+  payment: PaymentWithMetadata
   event: PaymentEvent
 } {
   assertMoney(money)
   if (!readReference(reference).ok) throw new RangeError('Not a reference')
-  const payment: Payment = {
+  if (metadata && !readMetadata(metadata).ok) throw new RangeError('Not metadata')
+  const payment: PaymentWithMetadata = {
     id,
     merchantId,
     reference,
@@ -66,6 +75,7 @@ export function createPayment({ id, merchantId, reference, money, at }: CreatePa
     failureCode: null,
     createdAt: at,
     settledAt: null,
+    metadata,
   }
   const data = { amount: formatMoney(money), currency: money.currency, reference }
   return { payment, event: { type: 'payment.created', paymentId: id, merchantId, sequence: 1, data, at } }

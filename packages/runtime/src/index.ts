@@ -13,8 +13,10 @@ export {
   databaseEnv,
   databaseUrl,
   exchangeName,
+  isSandbox,
   listenHost,
   loggingEnv,
   redriveEnv,
+  sandboxEnv,
 } from './settings.ts'
 export { waitFor } from './wait-for.ts'

@@ -12,7 +12,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'packages/runtime': ['async', 'winston', 'zod'],
   db: ['async', 'domain', 'outbox', 'runtime', 'kysely', 'pg', 'pg-connection-string', 'zod'],
   // Never messaging: the api appends to the outbox, so that a dual write cannot be written.
-  'services/api': ['async', 'db', 'domain', 'outbox', 'runtime', 'express', 'kysely', 'zod'],
+  'services/api': ['async', 'db', 'domain', 'outbox', 'runtime', 'express', 'helmet', 'kysely', 'zod'],
   'services/relay': ['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],
   'services/worker': ['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],
   'packages/cli': ['db', 'domain', 'outbox', 'runtime', 'commander', 'kysely', 'zod'],

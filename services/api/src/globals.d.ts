@@ -10,6 +10,16 @@ declare namespace Express {
   /** Facts that a request's handlers share. */
   interface Locals {
     requestId: string
+    /** The client's IPv4 address, or the network /64 of its IPv6 address. */
+    client: string
+    /** The id of the API key that the request was authenticated with. */
+    keyId?: string
+    /** The merchant whose payments the request may see. */
+    merchantId: string
+    /** The id of the request's API key. Undefined without authentication. */
+    keyId?: string
+    /** What the request's key allows. */
+    scopes: readonly string[]
     /** The id of the payment in the answer. */
     paymentId?: string
   }

@@ -7,11 +7,17 @@ export const WRITERS_MAX = 3
 /** Payments that are written one by one at the same time, after a conflict in their batch. */
 export const WRITERS_ALONE_MAX = 2
 
+/** Payments that are written one by one after a deadlock: one at a time, because they wait for each other. */
+export const WRITERS_ONE_BY_ONE = 1
+
 /** Requests that write at the same time: those in a transaction, and those that gather for the next one. */
 export const WRITES_MAX = BATCH_MAX * (WRITERS_MAX + 1)
 
 /** Requests that read at the same time. */
 export const READS_MAX = 3
 
-/** Sessions with PostgreSQL of one process. Two of them are for /health and for notifying relays. */
-export const CONNECTIONS_MAX = WRITERS_MAX + WRITERS_ALONE_MAX + READS_MAX + 2
+/** Statements about keys at the same time: two look known keys up, one looks unknown ids up, and one stores their last use. */
+const KEY_STATEMENTS_MAX = 4
+
+/** Sessions with PostgreSQL of one process. Three of them are for /health, for notifying relays and for rate limits. */
+export const CONNECTIONS_MAX = WRITERS_MAX + WRITERS_ALONE_MAX + WRITERS_ONE_BY_ONE + READS_MAX + KEY_STATEMENTS_MAX + 3

@@ -1,28 +1,37 @@
-import { createDatabase, databaseComponent, serviceSession } from '@cashflow/db'
+import { createDatabase, databaseComponent, deleteIdleRateLimits, reportUse, serviceSession } from '@cashflow/db'
 import { createNotifier, NOTIFY_FAILS } from '@cashflow/outbox'
 import { createCondition, createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { createApp } from './app.ts'
+import { createAuthentication } from './auth/create-authentication.ts'
 import { apiConfig } from './config.ts'
 import { httpComponent } from './http-component.ts'
 import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from './limits.ts'
 import { createPaymentWriter } from './payments/create-payment.ts'
+import { createRateLimiter } from './rate-limit/rate-limiter.ts'
 import { createRequestQueue } from './request-queue.ts'
 
-const { databaseUrl, logLevel, redriveAfterMs, host, port, queueMax } = loadConfig(apiConfig)
-const logger = createLogger({ service: 'api', level: logLevel })
+const config = loadConfig(apiConfig)
+const { databaseUrl, sandbox, redriveAfterMs, queueMax, rateLimit, trustProxy, simulations, auth } = config
+const logger = createLogger({ service: 'api', level: config.logLevel })
 const db = createDatabase({
   url: databaseUrl,
   applicationName: serviceSession('api'),
   poolMax: CONNECTIONS_MAX,
+  sandbox,
   logger,
 })
 const notifier = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
-const writer = createPaymentWriter({ db, notifier, redriveAfterMs })
+const writer = createPaymentWriter({ db, notifier, redriveAfterMs, logger })
 const writes = createRequestQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax: queueMax, logger })
 const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })
-const app = createApp({ db, writer, writes, reads, logger })
-
-await runUntilSignal([databaseComponent(db, logger), httpComponent(app, { host, port, logger })], {
+const rateLimiter = createRateLimiter({
+  limit: rateLimit,
+  report: (uses, bucket) => reportUse(db, uses, bucket),
+  deleteIdle: () => deleteIdleRateLimits(db),
   logger,
-  deadlineMs: 20_000,
 })
+const { authenticate, keyUses } = createAuthentication({ auth, db, sandbox, logger })
+const app = createApp({ authenticate, db, writer, writes, reads, rateLimiter, trustProxy, simulations, logger })
+
+const http = httpComponent(app, { host: config.host, port: config.port, logger })
+await runUntilSignal([databaseComponent(db, logger), keyUses, rateLimiter, http], { logger, deadlineMs: 20_000 })

@@ -13,7 +13,7 @@ describe('api', () => {
   after(() => api.stop())
 
   for (const path of [
-    '/',
+    '//',
     '/nowhere',
     '/payment',
     '/Payments',
@@ -32,6 +32,7 @@ describe('api', () => {
     ['/payments', 'POST, OPTIONS', ['get', 'put', 'patch', 'delete']],
     ['/api/v1/payments', 'POST, OPTIONS', ['get', 'put', 'patch', 'delete']],
     [`/payments/${ID}`, 'GET, HEAD, OPTIONS', ['post', 'put', 'patch', 'delete']],
+    ['/', 'GET, HEAD, OPTIONS', ['post', 'put', 'patch', 'delete']],
     ['/health', 'GET, HEAD, OPTIONS', ['post', 'put', 'patch', 'delete']],
   ]
   for (const [path, allow, others] of ROUTES) {

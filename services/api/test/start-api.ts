@@ -1,16 +1,22 @@
-import { createDatabase, databaseComponent, type Tables } from '@cashflow/db'
+import { createDatabase, databaseComponent, deleteIdleRateLimits, reportUse, type Tables } from '@cashflow/db'
 import { createNotifier } from '@cashflow/outbox'
-import type { Logger } from '@cashflow/runtime'
+import type { Component, Logger } from '@cashflow/runtime'
 import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } from '@cashflow/testing'
+import type { Express } from 'express'
 import type { Kysely, KyselyPlugin } from 'kysely'
 import supertest, { type Agent } from 'supertest'
 import { createApp } from '../src/app.ts'
+import { createAuthentication } from '../src/auth/create-authentication.ts'
+import type { Network } from '../src/client-address.ts'
+import type { AuthSettings } from '../src/config.ts'
 import { type HttpComponent, httpComponent } from '../src/http-component.ts'
 import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from '../src/limits.ts'
 import { createPaymentWriter } from '../src/payments/create-payment.ts'
+import { createRateLimiter } from '../src/rate-limit/rate-limiter.ts'
 import { createRequestQueue, type RequestQueue } from '../src/request-queue.ts'
 
 export interface ApiUnderTest {
+  app: Express
   http: HttpComponent
   /** Sends requests to the API. */
   agent: Agent
@@ -20,19 +26,32 @@ export interface ApiUnderTest {
   db: Kysely<Tables>
   /** The proxy between the API and PostgreSQL. */
   proxy: TcpProxy
+  keyUses: Component
   /** Counts of the queries for /health: since the start, now, and at most at the same time. */
   healthQueries: { total: number; running: number; runningMax: number }
   logs: { level: string; message: string; [field: string]: unknown }[]
   stop(): Promise<void>
 }
 
-/** Starts the whole API on a free port, with a new database unless `given` is one. */
-export async function startApi({
-  writesMax = WRITES_MAX,
-  queueMax = 1_000,
-  waitMaxMs = 60_000,
-  given = undefined as TestDatabase | undefined,
-} = {}): Promise<ApiUnderTest> {
+export interface StartOptions {
+  writesMax?: number
+  queueMax?: number
+  waitMaxMs?: number
+  headersMs?: number
+  trustProxy?: readonly Network[]
+  /** Requests a second. Default: not limited. */
+  rateLimit?: number
+  simulations?: ReadonlySet<string>
+  /** Default: no authentication. */
+  auth?: AuthSettings
+  /** Default: a new database. */
+  given?: TestDatabase
+}
+
+/** Starts the whole API on a free port. */
+export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest> {
+  const { writesMax = WRITES_MAX, queueMax = 1_000, waitMaxMs = 60_000, headersMs, given } = options
+  const { trustProxy = [], rateLimit = 0, simulations, auth = { kind: 'none' } } = options
   const database = given ?? (await createTestDatabase())
   const proxy = await startTcpProxy(database.url)
   const logs: ApiUnderTest['logs'] = []
@@ -40,25 +59,45 @@ export async function startApi({
   const logger: Logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
   const open = (url: string) => createDatabase({ url, applicationName: 'api-test', poolMax: CONNECTIONS_MAX, logger })
   const [db, proxied] = [open(database.url), open(proxy.url)]
-  const writer = createPaymentWriter({ db: proxied, notifier: createNotifier(proxied), redriveAfterMs: 60_000 })
+  const writer = createPaymentWriter({ db: proxied, notifier: createNotifier(proxied), redriveAfterMs: 60_000, logger })
   const writes = createRequestQueue({ name: 'writes', runningMax: writesMax, waitingMax: queueMax, waitMaxMs, logger })
   const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, waitMaxMs, logger })
   const healthQueries = { total: 0, running: 0, runningMax: 0 }
-  const app = createApp({ db: proxied.withPlugin(counting(healthQueries)), writer, writes, reads, logger })
-  const http = httpComponent(app, { host: '127.0.0.1', port: 0, logger })
-  for (const component of [databaseComponent(proxied, logger), http])
+  const rateLimiter = createRateLimiter({
+    limit: rateLimit,
+    report: (uses, bucket) => reportUse(proxied, uses, bucket),
+    deleteIdle: () => deleteIdleRateLimits(proxied),
+    logger,
+  })
+  const counted = proxied.withPlugin(counting(healthQueries))
+  const { authenticate, keyUses } = createAuthentication({ auth, db: proxied, sandbox: true, logger })
+  const app = createApp({
+    ...{ authenticate, db: counted, writer, writes, reads, rateLimiter, trustProxy, simulations, logger },
+  })
+  const http = httpComponent(app, {
+    host: '127.0.0.1',
+    port: 0,
+    logger,
+    ...(headersMs !== undefined && { headersMs }),
+  })
+  for (const component of [databaseComponent(proxied, logger), keyUses, rateLimiter, http])
     await component.start(new AbortController().signal)
+  logs.length = 0 // Tests look at lines about their requests.
   return {
+    app,
     http,
     writes,
     reads,
     agent: supertest.agent(http.url),
     db,
     proxy,
+    keyUses,
     healthQueries,
     logs,
     async stop() {
       await http.stop()
+      await rateLimiter.stop()
+      await keyUses.stop()
       await Promise.all([db.destroy(), proxied.destroy()])
       await proxy.stop()
       await database.drop()

@@ -23,6 +23,7 @@ const db = createDatabase({
   url: config.databaseUrl,
   applicationName: serviceSession('relay'),
   poolMax: config.passes + 3, // For promotion, for the check of the floors, and for the backlog watch.
+  sandbox: config.sandbox,
   idleInTransactionMs: IDLE_IN_TRANSACTION_MS,
   logger,
 })

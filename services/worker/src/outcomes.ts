@@ -1,3 +1,4 @@
+import type { Tables } from '@cashflow/db'
 import {
   attemptsAfter,
   type Claim,
@@ -7,8 +8,7 @@ import {
   parkPayment,
   type SettlementWrite,
   saveRetry,
-  type Tables,
-} from '@cashflow/db'
+} from '@cashflow/db/worker'
 import { type Outcome, outcomeMessage, type Payment, settlePayment } from '@cashflow/domain'
 import { buryMessage, scheduleMessages } from '@cashflow/outbox'
 import { type Logger, uuidv7 } from '@cashflow/runtime'
@@ -26,6 +26,8 @@ export interface ProcessOptions extends ReleaseLimits {
   db: Kysely<Tables>
   batches: Batches
   charge: Charge
+  /** Answers in place of the provider. Undefined if it has to be asked. */
+  simulate?: ((claim: Claimed, retry: RetryOptions) => Promise<ProviderAnswer> | undefined) | undefined
   logger: Logger
   /** Called after something was appended to the outbox. */
   notify: () => void
@@ -144,7 +146,7 @@ const RELEASES = {
   pending: ['info', 'provider has not decided yet, it is asked again', 'pending'],
   refused: ['error', 'provider refused the request, the payment waits', 'refused'],
   rejected: ['error', 'provider refused the request, the payment waits', 'released'],
-  not_attempted: ['info', 'provider is away, the payment waits', 'released'],
+  not_attempted: ['info', 'provider was not asked, the payment waits', 'released'],
 } as const satisfies Record<
   Exclude<ProviderAnswer, Outcome>['outcome'],
   [level: keyof Logger, line: string, processed: Processed]

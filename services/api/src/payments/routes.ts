@@ -2,13 +2,14 @@ import { findPayment, type Tables } from '@cashflow/db'
 import { isUuid } from '@cashflow/domain'
 import { type RequestHandler, Router } from 'express'
 import type { Kysely } from 'kysely'
+import { requireScope } from '../auth/authenticate.ts'
 import { methodNotAllowed } from '../errors.ts'
-import { jsonBody } from '../json-body.ts'
+import { createJsonBody } from '../json-body.ts'
 import { Problem } from '../problem.ts'
 import type { RequestQueue } from '../request-queue.ts'
-import { sendJson } from '../send-json.ts'
+import { sendJsonText } from '../send-json.ts'
 import { type CreatePaymentOptions, createPaymentHandler } from './create-payment.ts'
-import { paymentView } from './payment-view.ts'
+import { paymentJson } from './payment-json.ts'
 
 /** Reads and writes have a queue each, so that neither delays the other. */
 export interface PaymentRoutesOptions extends CreatePaymentOptions {
@@ -18,8 +19,14 @@ export interface PaymentRoutesOptions extends CreatePaymentOptions {
 
 export function paymentRoutes(options: PaymentRoutesOptions): Router {
   const router = Router()
-  router.route('/').post(jsonBody, createPaymentHandler(options)).all(methodNotAllowed('POST'))
-  router.route('/:id').get(getPaymentHandler(options)).all(methodNotAllowed('GET', 'HEAD'))
+  router
+    .route('/')
+    .post(requireScope('payments:write'), createJsonBody(), createPaymentHandler(options))
+    .all(methodNotAllowed('POST'))
+  router
+    .route('/:id')
+    .get(requireScope('payments:read'), getPaymentHandler(options))
+    .all(methodNotAllowed('GET', 'HEAD'))
   return router
 }
 
@@ -27,9 +34,11 @@ export function paymentRoutes(options: PaymentRoutesOptions): Router {
 function getPaymentHandler({ db, reads }: PaymentRoutesOptions): RequestHandler<{ id: string }> {
   return async (req, res) => {
     const { id } = req.params
-    const payment = isUuid(id) ? await reads.run(res, () => findPayment(db, id)) : undefined
+    const { merchantId } = res.locals
+    const payment = isUuid(id) ? await reads.run(res, () => findPayment(db, { merchantId, id })) : undefined
     if (!payment) throw new Problem('not-found', 'No payment has this id.')
     res.locals.paymentId = payment.id
-    sendJson(res, 200, paymentView(payment))
+    res.setHeader('Cache-Control', 'private, no-cache')
+    sendJsonText(res, 200, paymentJson(payment))
   }
 }

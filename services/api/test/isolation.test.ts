@@ -1,0 +1,119 @@
+import { uuidv7 } from '@cashflow/runtime'
+import { expect } from 'chai'
+import type { Express } from 'express'
+import type { Response } from 'supertest'
+import { AUTH, createKey } from './auth/merchant-keys.ts'
+import { bodyWith } from './requests.ts'
+import { type ApiUnderTest, startApi } from './start-api.ts'
+
+interface Layer {
+  name: string
+  route?: { path: string | RegExp; methods: Record<string, boolean> }
+  handle: { stack?: Layer[] }
+  match(path: string): false | { path: string }
+}
+
+/** Paths that routers are mounted on. */
+const MOUNTS = ['/health', '/payments', '/api/v1/payments']
+
+/** Every method and path that the application has a route for. A mount that is not listed above throws. */
+function routesOf(app: Express): string[] {
+  const routesAt = (prefix: string, stack: readonly Layer[]): string[] =>
+    stack.flatMap(({ route }) => {
+      const methods = Object.keys(route?.methods ?? {}).filter((method) => method !== '_all')
+      const path = route?.path instanceof RegExp ? route.path.source : route?.path
+      return methods.map((method) => `${method.toUpperCase()} ${prefix}${path === '/' ? '' : path}`)
+    })
+  const stack = (app as unknown as { router: { stack: Layer[] } }).router.stack
+  return stack.flatMap((layer) => {
+    if (layer.route) return routesAt('', [layer])
+    if (!layer.handle.stack) return []
+    const prefixes = MOUNTS.filter((mount) => layer.match(mount))
+    if (prefixes.length === 0) throw new Error('a router is mounted on a path that this test does not know')
+    return prefixes.flatMap((prefix) => routesAt(prefix, layer.handle.stack ?? []))
+  })
+}
+
+/** A payment of another merchant, of 100.50. */
+interface Foreign {
+  id: string
+  reference: string
+}
+
+type Send = (method: 'get' | 'post', path: string, body?: string) => Promise<Response>
+
+const withoutRequestId = ({ text, body }: Response) => text.replace(body.request_id, '')
+
+/** 404, as for an id that no payment has. */
+async function expectUnknown(send: Send, pathOf: (id: string) => string, [{ id }]: [Foreign, Foreign]) {
+  const answer = await send('get', pathOf(id))
+  expect(answer.status).to.equal(404)
+  expect(withoutRequestId(answer)).to.equal(withoutRequestId(await send('get', pathOf(uuidv7()))))
+}
+
+/** 201: the references of another merchant are free, for the same amount and for another one. */
+async function expectFree(send: Send, path: string, [same, other]: [Foreign, Foreign]) {
+  for (const [{ id, reference }, amount] of [
+    [same, '100.50'],
+    [other, '7'],
+  ] as const) {
+    const answer = await send('post', path, bodyWith({ reference, amount }))
+    expect(answer.status, answer.text).to.equal(201)
+    expect(answer.text).not.to.include(id)
+  }
+}
+
+async function expectNoPayment(send: Send, [{ id, reference }]: [Foreign, Foreign]) {
+  const { status, text } = await send('get', '/')
+  expect(status).to.equal(200)
+  expect(text).not.to.include(id).and.not.to.include(reference)
+}
+
+async function expectHealth(send: Send) {
+  expect((await send('get', '/health')).body).to.deep.equal({ status: 'ok' })
+}
+
+// A new route fails the test until it is here.
+const ROUTES: Record<string, (send: Send, foreign: [Foreign, Foreign]) => Promise<void>> = {
+  'GET ^\\/$': expectNoPayment,
+  'GET /health': expectHealth,
+  'POST /payments': (send, foreign) => expectFree(send, '/payments', foreign),
+  'POST /api/v1/payments': (send, foreign) => expectFree(send, '/api/v1/payments', foreign),
+  'GET /payments/:id': (send, foreign) => expectUnknown(send, (id) => `/payments/${id}`, foreign),
+  'GET /api/v1/payments/:id': (send, foreign) => expectUnknown(send, (id) => `/api/v1/payments/${id}`, foreign),
+}
+
+describe('isolation of merchants', () => {
+  let api: ApiUnderTest
+  before(async () => {
+    api = await startApi({ auth: AUTH })
+  })
+  after(() => api.stop())
+
+  const sendWith =
+    (key: string): Send =>
+    async (method, path, body) => {
+      const request = api.agent[method](path).set('Authorization', `Bearer ${key}`)
+      return await (body === undefined ? request : request.set('Content-Type', 'application/json').send(body))
+    }
+
+  async function createForeign(): Promise<Foreign> {
+    const { text } = await createKey(api)
+    const reference = `REF-${uuidv7()}`
+    const { status, body } = await sendWith(text)('post', '/payments', bodyWith({ reference }))
+    expect(status).to.equal(201)
+    return { id: body.id, reference }
+  }
+
+  it('isolation of merchants is tested for every route of the application', () => {
+    expect(routesOf(api.app).toSorted()).to.deep.equal(Object.keys(ROUTES).toSorted())
+  })
+
+  // Promise 66
+  for (const [route, expectNoHint] of Object.entries(ROUTES)) {
+    it(`isolation of merchants: ${route} shows nothing of another merchant`, async () => {
+      const { text } = await createKey(api)
+      await expectNoHint(sendWith(text), [await createForeign(), await createForeign()])
+    })
+  }
+})
