@@ -49,7 +49,7 @@ const SETTINGS = {
   SANDBOX: 'yes',
   AUTH: 'api-key',
   KEY_PEPPER,
-  // Limits nobody, but requests are counted as with any limit: a 429 would only hide what the system does.
+  // Above what the run sends, so that no request gets a 429. Requests are still counted as with any limit.
   RATE_LIMIT: '100000',
   PROVIDER: 'http',
   PROVIDER_DEADLINE_MS: '3000',
