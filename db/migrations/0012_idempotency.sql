@@ -1,6 +1,3 @@
--- Two requests mean the same if their payments' columns are equal, so no hash of a request is stored.
-alter table payments drop column request_hash;
-
 -- A pruned payment's request, repeated with its idempotency key, gets the answer that it got at first. It needs these.
 alter table pruned_references
   add column metadata jsonb,

@@ -47,7 +47,7 @@ export interface ClaimOptions {
 
 const ASKED = recordSet('asked', { place: 'int', id: 'uuid', token: 'uuid' })
 /** The columns that a claim is judged by, in addition to the status. */
-const JUDGED_BY = ['attempts', 'claim_token', 'lease_until', 'parked_at', 'provider_pending_since'] as const
+export const JUDGED_BY = ['attempts', 'claim_token', 'lease_until', 'parked_at', 'provider_pending_since'] as const
 
 /**
  * Leases each payment to its claim for `leaseMs` milliseconds, unless its verdict is another one. A lease that ran out

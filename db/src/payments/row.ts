@@ -36,7 +36,11 @@ export async function findPayment(
   db: Kysely<Tables>,
   { merchantId, id }: { merchantId: string; id: string },
 ): Promise<PaymentWithMetadata | undefined> {
-  const row = await db.selectFrom(byId(db, id)).selectAll().where('merchant_id', '=', merchantId).executeTakeFirst()
+  const row = await db
+    .selectFrom(byId(db, id))
+    .select([...PAYMENT_COLUMNS, 'metadata'])
+    .where('merchant_id', '=', merchantId)
+    .executeTakeFirst()
   return row && { ...toPayment(row), metadata: row.metadata && metadataOf(Object.entries(row.metadata)) }
 }
 
@@ -45,7 +49,12 @@ export async function findPayment(
  * that was made for few payments may read all payments of the merchant by an index that begins with merchant_id.
  */
 function byId(db: Kysely<Tables>, id: string) {
-  return db.selectFrom('payments').selectAll().where('id', '=', id).limit(sql.lit(1)).as('payment')
+  return db
+    .selectFrom('payments')
+    .select([...PAYMENT_COLUMNS, 'metadata'])
+    .where('id', '=', id)
+    .limit(sql.lit(1))
+    .as('payment')
 }
 
 /** A time by the database's clock, the only one that leases and redrives are judged by. */

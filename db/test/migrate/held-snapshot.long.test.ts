@@ -64,7 +64,10 @@ describe('migrate', () => {
       await api.destroy()
       await holder.destroy()
       await eventually(async () =>
-        expect((await migrateAll(database.db)).applied).to.deep.equal(['0009_drop_former_indexes']),
+        expect((await migrateAll(database.db)).applied).to.deep.equal([
+          '0009_drop_former_indexes',
+          '0015_drop_request_hash',
+        ]),
       )
       await database.drop()
     })
