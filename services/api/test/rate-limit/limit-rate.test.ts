@@ -1,5 +1,6 @@
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
+import { AUTH, createKey } from '../auth/merchant-keys.ts'
 import { bodyWith, post } from '../requests.ts'
 import { type ApiUnderTest, startApi } from '../start-api.ts'
 
@@ -84,6 +85,30 @@ describe('rate limit of the api', () => {
       expect(api.logs.map(({ message }) => message)).to.include('rate limits are shared again')
     })
   }).timeout(60_000)
+
+  it('names the policy of an API key in the headers and in the problem, and gives each key of an address its own limit', async () => {
+    const withKeys = await startApi({ rateLimit: 20, auth: AUTH })
+    const keys = await Promise.all([createKey(withKeys), createKey(withKeys)])
+    const [first, second] = keys.map(
+      ({ text }) =>
+        () =>
+          withKeys.agent.get('/payments/x').set('Authorization', `Bearer ${text}`),
+    )
+    const answers = await Promise.all(Array.from({ length: 30 }, () => first?.()))
+    const other = await second?.()
+    const stranger = await withKeys.agent.get('/payments/x')
+    await withKeys.stop()
+    const accepted = answers.find((answer) => answer?.status === 404)
+    const refusedAnswer = answers.find((answer) => answer?.status === 429)
+    expect(refusedAnswer?.body).to.include({ status: 429, code: 'quota-exceeded' })
+    expect(refusedAnswer?.body['violated-policies']).to.deep.equal(['key'])
+    expect(refusedAnswer?.body.detail).to.include('20 requests a second with one key')
+    for (const answer of [accepted, refusedAnswer, other])
+      expect(answer?.headers).to.include({ 'ratelimit-policy': '"key";q=20;w=1', ratelimit: '"key";r=0;t=1' })
+    expect(other?.status).to.equal(404)
+    expect(stranger.status).to.equal(401)
+    expect(stranger.headers).to.not.have.any.keys('ratelimit', 'ratelimit-policy')
+  })
 
   it('sends no header and refuses nothing if no limit is set', async () => {
     const unlimited = await startApi()
