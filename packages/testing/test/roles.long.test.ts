@@ -24,12 +24,13 @@ describe('database role with the grants of docs/operations.md', function () {
   this.timeout(180_000)
   const suffix = randomBytes(4).toString('hex')
   let url: string
+  let ownerUrl: string
   let pipeline: Pipeline | undefined
 
   before(async () => {
     const { postgresUrl } = addresses()
     const database = withDatabase(postgresUrl, `payments_${suffix}`)
-    const ownerUrl = withLogin(database, `cashflow_owner_${suffix}`, 'change-me')
+    ownerUrl = withLogin(database, `cashflow_owner_${suffix}`, 'change-me')
     url = withLogin(database, `cashflow_${suffix}`, 'change-me-too')
     const page = await readFile(join(REPOSITORY, 'docs/operations.md'), 'utf8')
     const section = page.slice(page.indexOf('## Roles and grants'), page.indexOf('## Operator'))
@@ -124,24 +125,27 @@ describe('database role with the grants of docs/operations.md', function () {
     )
   })
 
-  it("lets the operator's commands list, requeue, discard and settle", async () => {
+  it("lets the operator's commands list, requeue, discard and settle, and the owner's make merchants and keys", async () => {
     await started().publish('no payment')
-    const command = (...args: string[]) =>
-      execute(process.execPath, [join(REPOSITORY, 'packages/cli/src/main.ts'), ...args], {
-        cwd: tmpdir(),
-        env: { ...process.env, DATABASE_URL: url, KEY_PEPPER: PEPPER },
-      }).then(({ stdout }) => stdout)
+    const commandOf =
+      (role: string) =>
+      (...args: string[]) =>
+        execute(process.execPath, [join(REPOSITORY, 'packages/cli/src/main.ts'), ...args], {
+          cwd: tmpdir(),
+          env: { ...process.env, DATABASE_URL: role, KEY_PEPPER: PEPPER },
+        }).then(({ stdout }) => stdout)
+    const [command, ownersCommand] = [commandOf(url), commandOf(ownerUrl)]
     const letter = await eventually(async () => JSON.parse(await command('dead', 'list')) as { id: string }, {
       timeoutMs: 60_000,
     })
     await command('dead', 'discard', letter.id, '--reason', 'sent by a test')
-    const merchant = JSON.parse(await command('merchants', 'create', 'Shop', '--json')) as { id: string }
-    const key = JSON.parse(await command('keys', 'create', '--merchant', merchant.id, '--json')) as Record<
+    const merchant = JSON.parse(await ownersCommand('merchants', 'create', 'Shop', '--json')) as { id: string }
+    const key = JSON.parse(await ownersCommand('keys', 'create', '--merchant', merchant.id, '--json')) as Record<
       string,
       string
     >
     await useKey(key)
-    await command('keys', 'revoke', key.id ?? '')
+    await ownersCommand('keys', 'revoke', key.id ?? '')
     expect(await command('dead', 'list')).to.equal('')
     await stopWorkers()
     const parked = await post('REF-parked')
