@@ -10,8 +10,8 @@ export const PAYMENTS = 20_000
 const DROPPED = 'request_hash'
 
 /**
- * Stores rows of every kind that the tables of that version could hold: each status, claims, parked payments with their
- * dead letters, three merchants with the same references, keys, metadata, hashes, and references that were pruned.
+ * Stores rows of every kind that the tables of that version could hold: payments of each status, claimed and parked ones,
+ * keys, metadata and hashes. Three merchants have the same references. 2,000 references are pruned.
  */
 export async function fill(db: Kysely<Tables>): Promise<void> {
   for (const statement of [MERCHANTS, PRUNED, ...STORED, ...MESSAGES]) await sql.raw(statement).execute(db)

@@ -153,7 +153,7 @@ export const PROBLEMS = {
     status: 503,
     retryable: true,
     headers: ['Retry-After'],
-    when: '`API_QUEUE_MAX` requests already wait to write, or to read. Or this request has waited for 2.5 seconds. Or its body has more than 16 kB, and 100 such bodies began to arrive later.',
+    when: '`API_QUEUE_MAX` requests already wait to write, or to read. Or this request has waited for 2.5 seconds. Or its body has more than 16 kB, and 100 such bodies began to arrive later. Or its API key is new to this process, and too many such keys wait to be looked up.',
     remedy: 'Send the same request again after `Retry-After` seconds.',
   },
   unavailable: {
