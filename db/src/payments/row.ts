@@ -36,11 +36,7 @@ export async function findPayment(
   db: Kysely<Tables>,
   { merchantId, id }: { merchantId: string; id: string },
 ): Promise<PaymentWithMetadata | undefined> {
-  const row = await db
-    .selectFrom(byId(db, id))
-    .select([...PAYMENT_COLUMNS, 'metadata'])
-    .where('merchant_id', '=', merchantId)
-    .executeTakeFirst()
+  const row = await db.selectFrom(byId(db, id)).selectAll().where('merchant_id', '=', merchantId).executeTakeFirst()
   return row && { ...toPayment(row), metadata: row.metadata && metadataOf(Object.entries(row.metadata)) }
 }
 
