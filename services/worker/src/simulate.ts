@@ -79,7 +79,12 @@ export function createSimulator({ db, logger, crash = () => process.kill(process
     },
     /** The same charge, until this process is about to end: its payment is then not charged. */
     interruptible(charge: Charge): Charge {
-      return (...given) => within(charge(...given), { signal: crashing.signal }).catch(() => NOT_ATTEMPTED)
+      const { signal } = crashing
+      return (...given) =>
+        within(charge(...given), { signal }).catch((error: unknown) => {
+          if (!signal.aborted || error !== signal.reason) throw error
+          return NOT_ATTEMPTED
+        })
     },
   }
 }

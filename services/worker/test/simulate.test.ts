@@ -155,6 +155,13 @@ describe('simulator', () => {
     expect(crashes).to.equal(1)
   })
 
+  it('simulator hides no failure of a charge, which may have been sent', async () => {
+    const failure = new Error('a bug')
+    const charge = createSimulator(payments).interruptible(() => Promise.reject(failure))
+    const error = await charge({} as never, {} as never).catch((reason: unknown) => reason)
+    expect(error).to.equal(failure)
+  })
+
   it('simulator does not crash for worker_crash after the first attempt', async () => {
     const id = await pending('worker_crash')
     await payments.set(id, 'attempts = 1')
