@@ -20,10 +20,14 @@ export function readNetworks(text: string): readonly Network[] | undefined {
 }
 
 function readNetwork(text: string): Network | undefined {
-  const [, address = '', digits] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/i.exec(text) ?? []
+  const [, written = '', digits] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/i.exec(text) ?? []
+  if (isIP(written) === 0) return undefined
+  const address = isIPv6(written) ? canonicalIPv6(written) : written
   const bits = isIPv4(address) ? 32 : 128
-  const prefix = Number(digits ?? bits)
-  return isIP(address) !== 0 && prefix <= bits ? { address, prefix } : undefined
+  // Clients with IPv4-mapped addresses are known by their IPv4 addresses, so a network of mapped ones is one of IPv4 too.
+  const mappedBits = isIPv4(written) ? 0 : 128 - bits
+  const prefix = Number(digits ?? bits + mappedBits) - mappedBits
+  return prefix >= 0 && prefix <= bits ? { address, prefix } : undefined
 }
 
 /** A longer list is no chain of proxies, and would cost milliseconds before the client is known. */

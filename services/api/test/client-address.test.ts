@@ -51,6 +51,18 @@ describe('client address', () => {
     })
   }
 
+  it('reads a trusted network of IPv4-mapped addresses as the IPv4 network', () => {
+    expect(readNetworks('::ffff:10.0.0.0/104,::FFFF:c000:201,::ffff:0:0/96')).to.deep.equal([
+      { address: '10.0.0.0', prefix: 8 },
+      { address: '192.0.2.1', prefix: 32 },
+      { address: '0.0.0.0', prefix: 0 },
+    ])
+    const forwarded = '203.0.113.7'
+    for (const peer of ['10.1.2.3', '::ffff:10.1.2.3'])
+      expect(clientOf({ trust: '::ffff:10.0.0.0/104', peer, forwarded })).to.equal(forwarded)
+    expect(clientOf({ trust: '::ffff:10.0.0.0/104', peer: '11.0.0.1', forwarded })).to.equal('11.0.0.1')
+  })
+
   for (const [address, network] of [
     ['203.0.113.7', '203.0.113.7'],
     ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
@@ -67,6 +79,8 @@ describe('client address', () => {
   for (const text of [
     '10.0.0.0/33',
     'fd00::/129',
+    '::ffff:10.0.0.0/95',
+    '10.0.0.0:80/104',
     '10.0.0/8',
     'loopback',
     '10.0.0.1/',
