@@ -7,7 +7,8 @@ import { connectedSessions } from './schema.ts'
 
 /** The migration that creates the table `deployment`. */
 export const CREATES_DEPLOYMENT = '0010_deployment'
-const CREATES_PAYMENTS = '0001_payments'
+/** The tables that hold payments, and the remains of those that were pruned, by the migrations that create them. */
+const CREATES_PAYMENTS = { '0001_payments': 'payments', '0007_pruned_references': 'pruned_references' } as const
 
 /** The mode that a run of `migrate` wants the database to have. */
 export interface WantedMode {
@@ -38,10 +39,10 @@ export async function agreeOnMode(run: Run, { mode, from }: WantedMode, { applie
     if (from !== '--mode') throw new ModeError('mode_differs', differentMode(mode, stored))
     return changeMode(run, mode)
   }
-  if (from === 'default' && applied.has(CREATES_PAYMENTS) && (await hasPayment(run.session)))
+  if (from === 'default' && (await hasEverHeldPayment(run.session, applied)))
     throw new ModeError(
       'mode_unknown',
-      'The database holds payments, but does not say whether money moves for them. Nothing was changed. ' +
+      'The database holds payments, or held some that were pruned, but does not say whether money moves for them. Nothing was changed. ' +
         'Set SANDBOX=no if it does, or SANDBOX=yes if it does not, for this command and for all services. Then run "npm run migrate" again.',
     )
 }
@@ -73,7 +74,7 @@ async function changeMode(run: Run, mode: Mode): Promise<void> {
         'mode_in_use',
         `The mode was not changed: ${sessions.join(', ')} connected. Stop all services, then run this command again.`,
       )
-    if (await hasPayment(tx, 'PENDING'))
+    if (await hasPending(tx))
       throw new ModeError(
         'mode_in_use',
         'The mode was not changed: some payments are PENDING. Let the services settle them, or settle them by hand. Then stop the services, and run this command again.',
@@ -90,8 +91,15 @@ async function storedMode(db: Kysely<MigrationTables>): Promise<Mode | undefined
   return (await db.selectFrom('deployment').select('mode').executeTakeFirst())?.mode
 }
 
-async function hasPayment(db: Kysely<MigrationTables>, status?: 'PENDING'): Promise<boolean> {
-  let payments = db.selectFrom('payments').select('id').limit(1)
-  if (status) payments = payments.where('status', '=', status)
+async function hasEverHeldPayment(db: Kysely<MigrationTables>, applied: ReadonlySet<string>): Promise<boolean> {
+  for (const [migration, table] of Object.entries(CREATES_PAYMENTS)) {
+    if (!applied.has(migration)) continue
+    if (await db.selectFrom(table).select('id').limit(1).executeTakeFirst()) return true
+  }
+  return false
+}
+
+async function hasPending(db: Kysely<MigrationTables>): Promise<boolean> {
+  const payments = db.selectFrom('payments').select('id').where('status', '=', 'PENDING').limit(1)
   return (await payments.executeTakeFirst()) !== undefined
 }

@@ -13,7 +13,7 @@ import { type Kysely, sql } from 'kysely'
 import { createDatabase, databaseComponent, serviceSession, type Tables } from '../../src/index.ts'
 import { ModeError } from '../../src/migrate/deployment.ts'
 import { DatabaseSettingError } from '../../src/postgres/errors.ts'
-import { createFormerDatabase, type FormerDatabase, migrateAll, open } from './former-database.ts'
+import { createFormerDatabase, type FormerDatabase, migrateAll, migrateUpTo, open } from './former-database.ts'
 
 const INSERT = `
   insert into payments (id, merchant_id, reference, amount_minor, currency, status)
@@ -220,6 +220,20 @@ describe('first mode of a database that holds payments', () => {
     expect(error).to.be.instanceOf(ModeError)
     expect(error?.message).to.include('SANDBOX=no').and.include('SANDBOX=yes').and.include('Nothing was changed')
     expect(await tables()).to.deep.equal(before)
+  })
+
+  it('is not a default where all payments were pruned', async () => {
+    await migrateUpTo(database.db, '0007_pruned_references')
+    await query(database.url, SETTLE)
+    await query(
+      database.url,
+      `insert into pruned_references (merchant_id, reference, id, amount_minor, currency)
+       select merchant_id, reference, id, amount_minor, currency from payments`,
+    )
+    await query(database.url, 'delete from payments')
+    const error = await reasonOf(migrateAll(database.db, { wanted: { mode: 'sandbox', from: 'default' } }))
+    expect(error).to.be.instanceOf(ModeError)
+    expect(await query(database.url, `select to_regclass('deployment') as created`)).to.deep.equal([{ created: null }])
   })
 
   for (const from of ['SANDBOX', '--mode'] as const)
