@@ -36,11 +36,6 @@ export class Bucket {
     this.#offeredAt = at
   }
 
-  /** Time of the last request, or of the last answer to a report. */
-  get usedAt(): number {
-    return this.#at
-  }
-
   get isReported(): boolean {
     return this.#offered === 0
   }

@@ -10,7 +10,7 @@ export interface RateLimiterOptions {
   report: (uses: readonly RateLimitUse[], bucket: RateLimitBucket) => Promise<readonly RateLimitLevel[]>
   /** Deletes shared buckets that are not used any more. */
   deleteIdle: () => Promise<void>
-  /** Number of keys that are remembered. */
+  /** Number of keys that are remembered. A key is forgotten after at least half as many others were used. */
   keysMax?: number
   logger: Logger
   now?: () => number
@@ -50,21 +50,9 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     message: 'rate limits are not shared, each process goes on with its own share',
     ended: 'rate limits are shared again',
   })
-  const buckets = new Map<string, Bucket>()
+  const buckets = createBuckets(keysMax, whole)
   let unreported: Bucket[] = []
   let sweepAt = now() + random() * IDLE_MS
-
-  function open(key: string, at: number): Bucket {
-    if (buckets.size >= keysMax) drop(defined(buckets.values().next().value, 'the oldest bucket'))
-    const bucket = new Bucket(key, whole, at)
-    buckets.set(key, bucket)
-    return bucket
-  }
-
-  function drop(bucket: Bucket): void {
-    bucket.forget() // The key may have a new bucket before the next report, which names a key only once.
-    buckets.delete(bucket.key)
-  }
 
   /** @returns whether PostgreSQL answered */
   async function reportDue(): Promise<boolean> {
@@ -84,7 +72,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     const at = now()
     if (at < sweepAt) return
     sweepAt = at + IDLE_MS
-    for (const bucket of buckets.values()) if (at - bucket.usedAt > IDLE_MS) drop(bucket)
+    buckets.forgetUnused()
     await deleteIdle()
   }
 
@@ -113,9 +101,38 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     once,
     take(key) {
       const at = now()
-      const bucket = buckets.get(key) ?? open(key, at)
+      const bucket = buckets.of(key, at)
       if (bucket.isReported) unreported.push(bucket)
       return bucket.take(at)
     },
+  }
+}
+
+/** Remembers the buckets of the keys that were used most recently. */
+function createBuckets(keysMax: number, whole: RateLimitBucket) {
+  // Two generations: a Map with many deleted entries needs 0.1 ms to find its first one, and a client may send each request
+  // from another address.
+  let recent = new Map<string, Bucket>()
+  let former = new Map<string, Bucket>()
+
+  function forgetUnused(): void {
+    // A key may have a new bucket before the next report, which names a key only once.
+    for (const bucket of former.values()) bucket.forget()
+    former = recent
+    recent = new Map()
+  }
+
+  return {
+    of(key: string, at: number): Bucket {
+      const known = recent.get(key)
+      if (known) return known
+      const bucket = former.get(key) ?? new Bucket(key, whole, at)
+      former.delete(key)
+      if (recent.size >= keysMax / 2) forgetUnused()
+      recent.set(key, bucket)
+      return bucket
+    },
+    /** Forgets the keys that were not used since the last call. */
+    forgetUnused,
   }
 }

@@ -125,6 +125,19 @@ describe('rate limiter', () => {
     expect(simulation.reports).to.deep.equal({ statements: 1, keys: 4_000 })
   })
 
+  it('forgets a key only after half as many others as it remembers, also if thousands of new ones come', () => {
+    const { limiters } = simulate({ processes: 1, limit: 200, keysMax: 10 })
+    const [limiter] = limiters
+    const left: unknown[] = []
+    for (let n = 0; n < 12; n += 1) {
+      left.push(limiter?.take('busy'))
+      for (let other = 0; other < 4; other += 1) limiter?.take(`new ${n} ${other}`)
+    }
+    expect(left).to.deep.equal([9, 8, 7, 6, 5, 4, 3, 2, 1, 0, -1, -1])
+    for (let other = 0; other < 10; other += 1) limiter?.take(`last ${other}`)
+    expect(limiter?.take('busy'), 'forgotten').to.equal(9)
+  })
+
   it('remembers no more keys than its limit, and reports none twice in a statement', async () => {
     const simulation = simulate({ processes: 1, keysMax: 2 })
     for (const key of ['a', 'b', 'c', 'a']) simulation.limiters[0]?.take(key)
