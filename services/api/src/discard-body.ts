@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { BODY_BYTES_MAX } from '../json-body.ts'
+import { BODY_BYTES_MAX } from './json-body.ts'
 
 /**
  * Discards the body of a request that is answered without reading it. So its client reads the answer, and goes on with the

@@ -4,7 +4,6 @@ import type { Logger } from '@cashflow/runtime'
 import type { RequestHandler, Response } from 'express'
 import { ClientGoneError } from '../request-queue.ts'
 import { bearerToken } from './bearer-token.ts'
-import { discardBody } from './discard-body.ts'
 import { isInForce, type KeyCache } from './key-cache.ts'
 import type { FoundKey } from './key-lookups.ts'
 import type { KeyUses } from './key-uses.ts'
@@ -52,25 +51,19 @@ export function authenticate(options: AuthenticateOptions): RequestHandler {
   }
 
   return async (req, res, next) => {
-    try {
-      const token = bearerToken(req)
-      const key = token === undefined ? undefined : readKey(token, { sandbox })
-      if (!key) throw unauthenticatedProblem({ hasToken: token !== undefined })
-      admit(res, key.text, cache.recall(key.id) ?? (await lookUp(res, key.id)))
-    } catch (error) {
-      discardBody(req)
-      throw error
-    }
+    const token = bearerToken(req)
+    const key = token === undefined ? undefined : readKey(token, { sandbox })
+    if (!key) throw unauthenticatedProblem({ hasToken: token !== undefined })
+    admit(res, key.text, cache.recall(key.id) ?? (await lookUp(res, key.id)))
     next()
   }
 }
 
 /** Allows a request only if its key has a scope. */
 export function requireScope(scope: KeyScope): RequestHandler {
-  return (req, res, next) => {
-    if (res.locals.scopes.includes(scope)) return next()
-    discardBody(req)
-    throw forbiddenProblem(scope)
+  return (_req, res, next) => {
+    if (!res.locals.scopes.includes(scope)) throw forbiddenProblem(scope)
+    next()
   }
 }
 
