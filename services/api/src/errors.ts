@@ -29,7 +29,10 @@ export function errorHandler(logger: Logger): ErrorRequestHandler {
     if (error instanceof ClientGoneError) return // The request's own log line shows it.
     const problem = toProblem(error)
     const { requestId } = res.locals
-    if (problem.code === 'unavailable') logger.warn('database is not available', { error, request_id: requestId })
+    // A problem without a cause is logged where it arises, if it needs to be.
+    const isLogged = error instanceof Problem && error.cause === undefined
+    if (problem.code === 'unavailable' && !isLogged)
+      logger.warn('database is not available', { error, request_id: requestId })
     if (problem.code === 'internal') logger.error('request failed', { error, request_id: requestId })
     // A body that is itself too large is read to its end, so that its client reads the answer.
     if (!req.complete && problem.code !== 'payload-too-large') discardBody(req)

@@ -162,7 +162,7 @@ export const PROBLEMS = {
     status: 503,
     retryable: true,
     headers: ['Retry-After'],
-    when: 'PostgreSQL does not answer.',
+    when: 'PostgreSQL does not answer, or cannot read the row of the API key.',
     remedy:
       'Send the same request again after `Retry-After` seconds. If its payment was stored after all, the answer names it.',
   },

@@ -4,6 +4,7 @@ import { type Component, createCondition, type Logger } from '@cashflow/runtime'
 import type { RequestHandler } from 'express'
 import type { Kysely } from 'kysely'
 import type { AuthSettings } from '../config.ts'
+import { Problem } from '../problem.ts'
 import { authenticate } from './authenticate.ts'
 import { createKeyCache, KNOWN_MAX } from './key-cache.ts'
 import { createKeyLookups } from './key-lookups.ts'
@@ -29,27 +30,46 @@ export interface Authentication {
 /** Builds what decides whose payments a request may see. */
 export function createAuthentication({ auth, db, sandbox, logger }: AuthenticationOptions): Authentication {
   if (auth.kind === 'none') return { authenticate: asDefaultMerchant, keyUses: openDoor(logger) }
-  const find = (ids: readonly string[]) => findKeys(db, ids)
+  const lookups = { find: (ids: readonly string[]) => findKeys(db, ids), onUnreadable: unreadableKeyLog(logger) }
   const refreshFails = createCondition(logger, {
     message: 'keys cannot be looked up, their requests are answered with 503',
     ended: 'keys can be looked up again',
   })
   const cache = createKeyCache({
     known: createKeyLookups({
-      find,
+      ...lookups,
       idsMax: IDS_MAX,
       waitingMax: KNOWN_MAX,
       addressWaitingMax: KNOWN_MAX,
       overdueMax: 2,
     }),
-    unknown: createKeyLookups({ find, idsMax: IDS_MAX, addressIdsMax: IDS_MAX / 4 }),
-    onRefreshed: (error) => (error === undefined ? refreshFails.ended() : refreshFails.holds({ error })),
+    unknown: createKeyLookups({ ...lookups, idsMax: IDS_MAX, addressIdsMax: IDS_MAX / 4 }),
+    onRefreshed(error) {
+      if (error === undefined) refreshFails.ended()
+      else if (!(error instanceof Problem)) refreshFails.holds({ error }) // An unreadable key has a line of its own.
+    },
   })
   const keyUses = createKeyUses({ store: (uses) => touchKeys(db, uses), logger })
   const { peppers } = auth
   return {
     authenticate: authenticate({ sandbox, peppers, cache, wrongKeys: createWrongKeys(), uses: keyUses, logger }),
     keyUses,
+  }
+}
+
+const UNREADABLE_EVERY_MS = 60_000
+const UNREADABLE_NAMED_MAX = 10
+
+/** Logs which keys PostgreSQL cannot read, once a minute: a client may send such a key at any rate. */
+function unreadableKeyLog(logger: Logger) {
+  const ids = new Set<string>()
+  let loggedAt = Number.NEGATIVE_INFINITY
+  return (id: string, error: unknown): void => {
+    if (ids.size < UNREADABLE_NAMED_MAX) ids.add(id)
+    if (performance.now() - loggedAt < UNREADABLE_EVERY_MS) return
+    loggedAt = performance.now()
+    logger.error('keys cannot be read, their requests are answered with 503', { key_ids: [...ids], error })
+    ids.clear()
   }
 }
 

@@ -1,10 +1,12 @@
 import { DeadlineError, defined, pause, within } from '@cashflow/async'
-import { isTransient, type StoredKey } from '@cashflow/db'
-import { overloadedProblem } from './refusals.ts'
+import { isTransient, mayBeItemsOwn, type StoredKey } from '@cashflow/db'
+import { overloadedProblem, unreadableKeyProblem } from './refusals.ts'
 
 export interface KeyLookupsOptions {
   /** Finds keys in one statement. */
   find(ids: readonly string[]): Promise<readonly StoredKey[]>
+  /** Called when PostgreSQL cannot read an id's row or page, at most once a second for an id. */
+  onUnreadable(id: string, error: unknown): void
   /** Number of ids in one statement. */
   idsMax: number
   /** Number of ids in one statement that clients with the same address have sent. Default: `idsMax`. */
@@ -35,17 +37,22 @@ interface Waiting {
 }
 
 const RETRY_MS = 100
+/** Time in which an unreadable id is not looked up again. */
+const UNREADABLE_MS = 1_000
+const UNREADABLE_MAX = 10_000
 
 /**
  * Looks keys up by their ids, in one statement at a time. Ids that arrive while one runs share the next one. The addresses
  * take turns, so a client that sends many unknown ids delays its own address only.
  *
  * After a transient error the statement is sent again while there is time. A look-up that fails rejects all ids that wait:
- * while the database is away, they would fill the memory.
+ * while the database is away, they would fill the memory. An error that one id may have caused, such as a damaged row,
+ * rejects that id only: the halves of its statement's ids are looked up by themselves.
  */
 export function createKeyLookups(options: KeyLookupsOptions) {
-  const { find, deadlineMs = 2_000, overdueMax = 1, now = () => performance.now() } = options
+  const { find, onUnreadable, deadlineMs = 2_000, overdueMax = 1, now = () => performance.now() } = options
   const waiting = createTurns(options)
+  const unreadable = createUnreadable(now)
   let isRunning = false
   let overdue = 0
 
@@ -60,11 +67,9 @@ export function createKeyLookups(options: KeyLookupsOptions) {
 
   async function run(): Promise<void> {
     const batch = waiting.take()
-    const asking = ask(batch.map(({ id }) => id))
+    const asking = lookUpAll(batch, now() + deadlineMs - RETRY_MS)
     try {
-      const { askedAt, rows } = await within(asking, { deadlineMs, what: 'the look-up of keys' })
-      const keys = new Map(rows.map((key) => [key.id, key]))
-      for (const { id, resolve } of batch) resolve({ key: keys.get(id), askedAt })
+      await within(asking, { deadlineMs, what: 'the look-up of keys' })
     } catch (error) {
       overdue += 1
       const settle = () => {
@@ -72,13 +77,45 @@ export function createKeyLookups(options: KeyLookupsOptions) {
         begin()
       }
       asking.then(settle, settle)
-      for (const { reject } of [...batch, ...waiting.takeAll()]) reject(error)
+      rejectAll([...batch, ...waiting.takeAll()], error)
       await pause(RETRY_MS)
     }
   }
 
-  async function ask(ids: readonly string[]) {
-    const giveUpAt = now() + deadlineMs - RETRY_MS
+  /** Looks all up. Those that were unreadable before are looked up alone, so that they cost the others no further statement. */
+  async function lookUpAll(batch: readonly Waiting[], giveUpAt: number): Promise<void> {
+    const suspects = batch.filter(({ id }) => unreadable.has(id))
+    await lookUp(suspects.length === 0 ? batch : batch.filter(({ id }) => !unreadable.has(id)), giveUpAt)
+    for (const suspect of suspects) await lookUp([suspect], giveUpAt)
+  }
+
+  /** Resolves or rejects each item, unless the error concerns all items. */
+  async function lookUp(batch: readonly Waiting[], giveUpAt: number): Promise<void> {
+    const [first] = batch
+    if (!first) return
+    if (now() >= giveUpAt) return rejectAll(batch, new DeadlineError('too many keys are unreadable'))
+    try {
+      const ids = batch.map(({ id }) => id)
+      const { askedAt, rows } = await ask(ids, giveUpAt)
+      const keys = new Map(rows.map((key) => [key.id, key]))
+      for (const { id, resolve } of batch) {
+        unreadable.delete(id)
+        resolve({ key: keys.get(id), askedAt })
+      }
+    } catch (error) {
+      if (!mayBeItemsOwn(error)) throw error
+      if (batch.length === 1) {
+        unreadable.add(first.id)
+        onUnreadable(first.id, error)
+        return first.reject(unreadableKeyProblem())
+      }
+      const middle = batch.length >> 1
+      await lookUp(batch.slice(0, middle), giveUpAt)
+      await lookUp(batch.slice(middle), giveUpAt)
+    }
+  }
+
+  async function ask(ids: readonly string[], giveUpAt: number) {
     for (;;) {
       const askedAt = now()
       try {
@@ -95,16 +132,22 @@ export function createKeyLookups(options: KeyLookupsOptions) {
      * Finds the key that has an id. No second look-up of an id may begin before the first has ended.
      *
      * @param address of the client
-     * @throws Problem `overloaded` if too many ids wait; the error of the statement; DeadlineError
+     * @throws Problem `overloaded` if too many ids wait, or `unavailable` if PostgreSQL cannot read the id; the error of the
+     * statement; DeadlineError
      */
     async find(id: string, address: string): Promise<FoundKey> {
       if (overdue >= overdueMax) throw new DeadlineError('the look-up of other keys is not answered')
+      if (unreadable.isRecent(id)) throw unreadableKeyProblem()
       const { promise, resolve, reject } = Promise.withResolvers<FoundKey>()
       if (!waiting.add(address, { id, resolve, reject })) throw overloadedProblem()
       begin()
       return await promise
     },
   }
+}
+
+function rejectAll(items: readonly Waiting[], error: unknown): void {
+  for (const { reject } of items) reject(error)
 }
 
 /** A bounded queue from which the addresses take turns. */
@@ -116,10 +159,19 @@ function createTurns(options: KeyLookupsOptions) {
 
   return {
     isEmpty: () => count === 0,
-    /** Returns false if the queue is full. */
+    /**
+     * Adds an id. If too many wait, the oldest of its own address is refused for it: its client has waited longest, and the
+     * newest may be a right key among many wrong ones. Returns false if none of its address waits.
+     */
     add(address: string, item: Waiting): boolean {
       const queue = queues.get(address) ?? new Set()
-      if (count >= waitingMax || queue.size >= addressWaitingMax) return false
+      if (count >= waitingMax || queue.size >= addressWaitingMax) {
+        const [oldest] = queue
+        if (!oldest) return false
+        queue.delete(oldest)
+        count -= 1
+        oldest.reject(overloadedProblem())
+      }
       queues.set(address, queue.add(item))
       count += 1
       return true
@@ -149,5 +201,23 @@ function createTurns(options: KeyLookupsOptions) {
       count = 0
       return all
     },
+  }
+}
+
+/** Remembers ids that PostgreSQL could not read. */
+function createUnreadable(now: () => number) {
+  /** The times of the last attempts, the earliest first. */
+  const failedAt = new Map<string, number>()
+  return {
+    has: (id: string) => failedAt.has(id),
+    /** True if the id must not be looked up yet. */
+    isRecent: (id: string) => now() - (failedAt.get(id) ?? Number.NEGATIVE_INFINITY) < UNREADABLE_MS,
+    add(id: string): void {
+      failedAt.delete(id)
+      const [oldest] = failedAt.keys()
+      if (failedAt.size >= UNREADABLE_MAX && oldest !== undefined) failedAt.delete(oldest)
+      failedAt.set(id, now())
+    },
+    delete: (id: string) => failedAt.delete(id),
   }
 }

@@ -28,6 +28,13 @@ export function tooManyWrongKeysProblem(): Problem {
   })
 }
 
+/** The answer to a key whose row PostgreSQL cannot read. */
+export function unreadableKeyProblem(): Problem {
+  return new Problem('unavailable', 'The API key cannot be read now. Send the same request again. Nothing is stored.', {
+    headers: { 'Retry-After': RETRY_AFTER_S },
+  })
+}
+
 /** The answer to a key that is looked up for the first time, while too many others are. */
 export function overloadedProblem(): Problem {
   return new Problem('overloaded', 'Too many API keys wait to be looked up. Send the same request again.', {

@@ -13,9 +13,14 @@ function startLookups(options: Partial<KeyLookupsOptions> = {}) {
     statements.push({ ids, answer: (keys = []) => resolve(keys), fail: reject })
     return promise
   }
-  const lookups = createKeyLookups({ find, idsMax: 8, addressIdsMax: 2, ...options })
+  const unreadable: string[] = []
+  const lookups = createKeyLookups({
+    ...{ find, idsMax: 8, addressIdsMax: 2 },
+    onUnreadable: (id) => void unreadable.push(id),
+    ...options,
+  })
   const ask = (address: string, ...ids: string[]) => ids.map((id) => lookups.find(id, address))
-  return { statements, ask, find: lookups.find }
+  return { statements, unreadable, ask, find: lookups.find }
 }
 
 const codeOf = (error: unknown) => (error as { code?: unknown }).code
@@ -74,16 +79,71 @@ describe('key look-ups', () => {
     ])
   })
 
-  it('refuse an id as overloaded if too many wait, for its own address first', async () => {
+  it('refuse the oldest id of an address for its newest one if too many wait, and none of other addresses', async () => {
     const { statements, ask, find } = startLookups({ waitingMax: 4, addressWaitingMax: 2 })
-    const asked = [...ask('a', '1', '2', '3')]
-    expect(await find('4', 'a').catch(codeOf)).to.equal('overloaded')
-    asked.push(...ask('b', '5', '6'))
-    expect(await find('7', 'c').catch(codeOf)).to.equal('overloaded')
+    const asked = ask('a', '1', '2', '3', '4').concat(ask('b', '5', '6'))
+    expect(await find('7', 'c').catch(codeOf), 'of an address that has none').to.equal('overloaded')
+    asked.push(...ask('b', '8'))
+    expect(await asked[1]?.catch(codeOf)).to.equal('overloaded')
+    expect(await asked[4]?.catch(codeOf)).to.equal('overloaded')
     statements[0]?.answer()
-    await eventually(() => expect(statements).to.have.length(2))
+    await eventually(() => expect(statements.at(-1)?.ids).to.deep.equal(['3', '6', '4', '8']))
     statements[1]?.answer()
-    await Promise.all(asked)
+    await Promise.all([0, 2, 3, 5, 6].map((at) => asked[at]))
+  })
+
+  it('look up the right key of an address with 1,000 waiting wrong ones', async () => {
+    const { statements, ask } = startLookups({ idsMax: 500, addressIdsMax: 125 })
+    const wrong = ask('a', ...Array.from({ length: 1_001 }, (_, n) => `wrong ${n}`)).map((asked) => asked.catch(codeOf))
+    const [right] = ask('a', 'right')
+    while (statements.at(-1)?.ids.includes('right') !== true) {
+      const sent = statements.length
+      statements.at(-1)?.answer()
+      await eventually(() => expect(statements).to.have.length(sent + 1))
+    }
+    statements.at(-1)?.answer([aStoredKey({ id: 'right' })])
+    expect((await right)?.key?.id).to.equal('right')
+    expect((await Promise.all(wrong)).filter((outcome) => outcome === 'overloaded')).to.have.length(1)
+  })
+
+  it('halve the ids of a statement that one of them may have broken, and refuse that one for a second', async () => {
+    let nowMs = 1
+    const { statements, unreadable, ask, find } = startLookups({ addressIdsMax: 8, now: () => nowMs })
+    const [first] = ask('a', '0')
+    const asked = ask('a', '1', '2', 'damaged', '4').map((found) => found.catch(codeOf))
+    const waiting = () => find('5', 'b')
+    /** Answers all statements, until all these look-ups have ended. */
+    const settle = async <Result>(...lookups: Promise<Result>[]) => {
+      let isDone = false
+      const all = Promise.all(lookups).finally(() => {
+        isDone = true
+      })
+      for (let at = statements.length - 1; !isDone; await turn()) {
+        const statement = statements[at]
+        if (!statement) continue
+        at += 1
+        if (statement.ids.includes('damaged'))
+          statement.fail(Object.assign(new Error('invalid page'), { code: 'XX001' }))
+        else statement.answer(statement.ids.map((id) => aStoredKey({ id })))
+      }
+      return await all
+    }
+    await settle(first)
+    const other = waiting()
+    const outcomes = await settle(...asked, other)
+    expect(outcomes.map((outcome) => outcome?.key?.id ?? outcome)).to.deep.equal(['1', '2', 'unavailable', '4', '5'])
+    expect(unreadable).to.deep.equal(['damaged'])
+    const sent = statements.length
+    nowMs += 999
+    expect(await find('damaged', 'a').catch(codeOf)).to.equal('unavailable')
+    expect(statements).to.have.length(sent)
+    nowMs += 1
+    const again = [...ask('a', '6'), ...ask('a', 'damaged', '7')].map((found) => found.catch(codeOf))
+    await settle(...again)
+    expect(
+      statements.slice(sent).map(({ ids }) => ids),
+      'apart from others',
+    ).to.deep.equal([['6'], ['7'], ['damaged']])
   })
 
   it('repeat a statement after a transient error, and count the age from its repetition', async () => {
