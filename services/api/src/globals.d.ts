@@ -18,6 +18,13 @@ declare namespace Express {
     merchantId: string
     /** The id of the request's API key. Undefined without authentication. */
     keyId?: string
+    /**
+     * Rejects if the request's key is not in force any more. To be awaited immediately before what the request does, because
+     * a body or a queue may take seconds. While the look-up that admitted the request is the latest one, it costs nothing.
+     *
+     * @throws Problem, or an error of a look-up
+     */
+    assertKey(): Promise<void>
     /** What the request's key allows. */
     scopes: readonly string[]
     /** The id of the payment in the answer. */

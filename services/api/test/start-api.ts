@@ -2,7 +2,7 @@ import { createDatabase, databaseComponent, deleteIdleRateLimits, reportUse, typ
 import { createNotifier } from '@cashflow/outbox'
 import type { Component, Logger } from '@cashflow/runtime'
 import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } from '@cashflow/testing'
-import type { Express } from 'express'
+import express, { type Express, type RequestHandler } from 'express'
 import type { Kysely, KyselyPlugin } from 'kysely'
 import supertest, { type Agent } from 'supertest'
 import { createApp } from '../src/app.ts'
@@ -27,6 +27,8 @@ export interface ApiUnderTest {
   /** The proxy between the API and PostgreSQL. */
   proxy: TcpProxy
   keyUses: Component
+  /** Number of requests that have passed authentication. */
+  admitted: { readonly count: number }
   /** Counts of the queries for /health: since the start, now, and at most at the same time. */
   healthQueries: { total: number; running: number; runningMax: number }
   logs: { level: string; message: string; [field: string]: unknown }[]
@@ -71,8 +73,14 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   })
   const counted = proxied.withPlugin(counting(healthQueries))
   const { authenticate, keyUses } = createAuthentication({ auth, db: proxied, sandbox: true, logger })
+  const admitted = { count: 0 }
+  const countAdmitted: RequestHandler = (_req, _res, next) => {
+    admitted.count += 1
+    next()
+  }
   const app = createApp({
-    ...{ authenticate, db: counted, writer, writes, reads, rateLimiter, trustProxy, simulations, logger },
+    authenticate: express.Router().use(authenticate, countAdmitted),
+    ...{ db: counted, writer, writes, reads, rateLimiter, trustProxy, simulations, logger },
   })
   const http = httpComponent(app, {
     host: '127.0.0.1',
@@ -92,6 +100,7 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
     db,
     proxy,
     keyUses,
+    admitted,
     healthQueries,
     logs,
     async stop() {

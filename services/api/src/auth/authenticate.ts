@@ -31,9 +31,11 @@ export function authenticate(options: AuthenticateOptions): RequestHandler {
   const { sandbox, peppers, cache, wrongKeys, uses, now = () => performance.now() } = options
   const matches = keyMatcher(peppers, options.logger)
 
+  const isCurrent = ({ key, askedAt }: FoundKey) => key !== undefined && isInForce(key, now() - askedAt)
+
   function admit(res: Response, text: string, found: FoundKey): void {
-    const { key, askedAt } = found
-    if (!matches(text, found) || !key || !isInForce(key, now() - askedAt))
+    const { key } = found
+    if (!matches(text, found) || !key || !isCurrent(found))
       throw wrongKeys.isTooMany(res.locals.client)
         ? tooManyWrongKeysProblem()
         : unauthenticatedProblem({ hasToken: true })
@@ -43,18 +45,19 @@ export function authenticate(options: AuthenticateOptions): RequestHandler {
     uses.note(key.id)
   }
 
-  async function lookUp(res: Response, id: string): Promise<FoundKey> {
-    const found = await cache.lookUp(id, res.locals.client)
-    // A body that broke off during the wait would never end for its reader.
-    if (res.closed || res.req.destroyed) throw new ClientGoneError()
-    return found
-  }
-
   return async (req, res, next) => {
     const token = bearerToken(req)
     const key = token === undefined ? undefined : readKey(token, { sandbox })
     if (!key) throw unauthenticatedProblem({ hasToken: token !== undefined })
-    admit(res, key.text, cache.recall(key.id) ?? (await lookUp(res, key.id)))
+    const { id, text } = key
+    const found = cache.recall(id) ?? (await cache.lookUp(id, res.locals.client))
+    // A body that broke off during the wait would never end for its reader.
+    if (res.closed || req.destroyed) throw new ClientGoneError()
+    admit(res, text, found)
+    res.locals.assertKey = async () => {
+      const latest = cache.recall(id)
+      if (latest !== found || !isCurrent(found)) admit(res, text, latest ?? (await cache.lookUp(id, res.locals.client)))
+    }
     next()
   }
 }

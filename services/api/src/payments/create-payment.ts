@@ -51,7 +51,13 @@ export function createPaymentHandler({ writer, writes, simulations }: CreatePaym
     const isDoubled = simulations !== undefined && metadata?.get('simulate') === 'duplicate_delivery'
     const messages = isDoubled ? [message, message] : [message]
     const created = { payment, idempotencyKey, event, requestId, messages }
-    const holder = await writes.run(res, (signal) => writer.write(created, signal))
+    let isBegun = false
+    const holder = await writes.run(res, async (signal) => {
+      // Not again before a later attempt: the first one may have stored the payment, and a 401 says that nothing is stored.
+      if (!isBegun) await res.locals.assertKey()
+      isBegun = true
+      return await writer.write(created, signal)
+    })
     res.locals.paymentId = holder.paymentId
     const answered = asCreated(payment, holder)
     if (holder.has === 'key') res.setHeader('Idempotent-Replayed', 'true')

@@ -35,7 +35,11 @@ function getPaymentHandler({ db, reads }: PaymentRoutesOptions): RequestHandler<
   return async (req, res) => {
     const { id } = req.params
     const { merchantId } = res.locals
-    const payment = isUuid(id) ? await reads.run(res, () => findPayment(db, { merchantId, id })) : undefined
+    const find = async () => {
+      await res.locals.assertKey()
+      return await findPayment(db, { merchantId, id })
+    }
+    const payment = isUuid(id) ? await reads.run(res, find) : undefined
     if (!payment) throw new Problem('not-found', 'No payment has this id.')
     res.locals.paymentId = payment.id
     res.setHeader('Cache-Control', 'private, no-cache')

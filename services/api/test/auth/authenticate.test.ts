@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto'
+import { eventually } from '@cashflow/async'
 import { expect } from 'chai'
+import { sql } from 'kysely'
 import type { Response } from 'supertest'
+import { READS_MAX } from '../../src/limits.ts'
 import { bodyWith, expectProblem } from '../requests.ts'
 import { type ApiUnderTest, startApi } from '../start-api.ts'
 import { AUTH, createKey, inventedKey } from './merchant-keys.ts'
+import { startPost } from './slow-post.ts'
 
 const ID = '019a0000-0000-7000-8000-000000000000'
 const HOUR_MS = 3_600_000
@@ -149,6 +153,35 @@ describe('api with keys', () => {
     const at = new Map(rows.map((row) => [row.id, row.last_used_at]))
     expect(at.get(used.id)?.getTime()).to.be.closeTo(Date.now(), 60_000)
     expect(at.get(unused.id)).to.equal(null)
+  })
+
+  const SOON_MS = 1_000
+
+  // Promise 67
+  it('api with keys stores no payment for a key that is in force no more when the body has arrived', async () => {
+    const key = await createKey(api, { expiresAt: new Date(Date.now() + SOON_MS) })
+    const { finish, answer } = await startPost(api, key.text)
+    await eventually(async () => expect((await read(`Bearer ${key.text}`)).status).to.equal(401))
+    finish()
+    expect(await answer).to.match(/^HTTP\/1\.1 401 /)
+    const rows = await api.db.selectFrom('payments').select('id').where('merchant_id', '=', key.merchantId).execute()
+    expect(rows).to.deep.equal([])
+  })
+
+  // Promise 67
+  it('api with keys reads no payment for a key that is in force no more when its turn comes', async () => {
+    const key = await createKey(api, { expiresAt: new Date(Date.now() + SOON_MS) })
+    const holder = await api.db.startTransaction().execute()
+    await sql`lock table payments in access exclusive mode`.execute(holder)
+    const other = await createKey(api)
+    const running = Array.from({ length: READS_MAX }, () => read(`Bearer ${other.text}`))
+    await eventually(() => expect(api.reads.running).to.equal(READS_MAX))
+    const waiting = read(`Bearer ${key.text}`)
+    await eventually(() => expect(api.reads.waiting).to.equal(1))
+    await eventually(async () => expect((await read(`Bearer ${key.text}`, '/nowhere')).status).to.equal(401))
+    await holder.rollback().execute()
+    expect((await waiting).status).to.equal(401)
+    for (const { status } of await Promise.all(running)) expect(status).to.equal(404)
   })
 
   it('api with keys answers an address with over 10 wrong keys a second with 429, but never its right key', async () => {

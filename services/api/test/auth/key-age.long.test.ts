@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { expectProblem } from '../requests.ts'
 import { type ApiUnderTest, startApi } from '../start-api.ts'
 import { AUTH, createKey } from './merchant-keys.ts'
+import { startPost } from './slow-post.ts'
 
 describe('age of a key in memory', () => {
   let api: ApiUnderTest
@@ -37,6 +38,19 @@ describe('age of a key in memory', () => {
   }).timeout(30_000)
 
   // Promise 67
+  it('stores no payment of a revoked key whose body ends after the API knows of the revocation', async () => {
+    const key = await createKey(api)
+    const authorization = `Bearer ${key.text}`
+    expect((await read(authorization)).status).to.equal(404)
+    const { finish, answer } = await startPost(api, key.text)
+    await api.db.updateTable('api_keys').set({ revoked_at: new Date() }).where('id', '=', key.id).execute()
+    await eventually(async () => expect((await read(authorization)).status).to.equal(401), { timeoutMs: 10_000 })
+    finish()
+    expect(await answer).to.match(/^HTTP\/1\.1 401 /)
+    expect(await api.db.selectFrom('payments').select('id').execute()).to.deep.equal([])
+  }).timeout(30_000)
+
+  // Promise 67
   it('goes on with a key for 5 s while PostgreSQL is away, then answers 503, and recovers', async () => {
     const key = await createKey(api)
     const authorization = `Bearer ${key.text}`
@@ -45,9 +59,11 @@ describe('age of a key in memory', () => {
     api.proxy.cut()
     const cutAt = performance.now()
     let lastAcceptedAt = cutAt
+    let sentAt = cutAt
     let response = await ask()
     while (response.status === 404) {
-      lastAcceptedAt = performance.now()
+      lastAcceptedAt = sentAt
+      sentAt = performance.now()
       response = await ask()
     }
     expectProblem(response, 503, 'unavailable')
