@@ -1,3 +1,4 @@
+export { readCursorSecret } from './cursor-secret.ts'
 export { hashKey, KEY_ID, KEY_SCOPES, type KeyScope, type NewKey, newKey, readKey } from './merchants/api-key.ts'
 export { findKeys, type StoredKey } from './merchants/find-keys.ts'
 export { type Pepper, parsePeppers, pepperEnv } from './merchants/pepper.ts'

@@ -37,6 +37,14 @@ export const PROBLEMS = {
     when: 'The body is no JSON object, or not a payment. `errors` names the first 20 wrong members. Instead of a name of more than 64 characters it has the object that contains it, such as `#`.',
     remedy: 'Correct the members that `errors` names.',
   },
+  'invalid-cursor': {
+    type: 'urn:problem-type:cashflow:invalid-cursor',
+    title: 'The cursor is not valid',
+    status: 400,
+    retryable: false,
+    when: 'The `cursor` is altered, or belongs to another list, to other filters or to another merchant.',
+    remedy: 'Send the filters of the list unchanged with its cursors, or begin without a cursor.',
+  },
   unauthenticated: {
     type: 'urn:problem-type:cashflow:unauthenticated',
     title: 'No valid API key',
