@@ -4,6 +4,7 @@ import { aPayment, createTestDatabase, nullLogger, type TestDatabase } from '@ca
 import type { Kysely } from 'kysely'
 import {
   createDatabase,
+  type Database,
   findHolders,
   type Holder,
   insertPayments,
@@ -14,7 +15,7 @@ import {
 import { type Claim, type ClaimOptions, claimPayments, type SettlementWrite, settlePayments } from '../src/worker.ts'
 
 export interface TestStore {
-  db: Kysely<Tables>
+  db: Database
   database: TestDatabase
   /** Stores a new payment. Its reference is unique by default. */
   insert(reference?: string): Promise<Payment>

@@ -1,0 +1,100 @@
+import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { listPayments, type PaymentListOptions } from '../../src/index.ts'
+import { createTestStore, type TestStore } from '../test-store.ts'
+import { openExplained } from './explained-session.ts'
+
+const OTHER_MERCHANT = '00000000-0000-7000-8000-000000000002'
+const STORED = 60_000
+const LIMIT = 20
+// Each part and each range of unknown currencies is one descent of the index: 3 pages, and up to 2 more if the session found
+// the root when the index was small. Each row is one page more.
+const PAGES_OF_DESCENT = 5
+
+/** Filters, each with the value that it has where it is set. Times are in the middle of what is stored. */
+const FILTERS = {
+  reference: 'R30001',
+  idempotencyKey: 'K30001',
+  status: 'SUCCESS',
+  currency: 'USD',
+  createdFrom: '2026-01-03T00:00:00.000001Z',
+  createdTo: '2026-01-10T00:00:00+03:00',
+  after: { createdAt: '2026-01-08 00:00:00+00', id: '80000000-0000-7000-8000-000000000000' },
+} as const
+
+const COMBINATIONS = Object.entries(FILTERS).reduce<Partial<typeof FILTERS>[]>(
+  (combinations, [name, value]) => combinations.flatMap((some) => [some, { ...some, [name]: value }]),
+  [{}],
+)
+
+describe('list of payments', () => {
+  let store: TestStore
+  beforeEach(async () => {
+    store = await createTestStore(2, undefined, 60_000)
+  })
+  afterEach(() => store.drop())
+
+  /** Stores payments of two merchants. PENDING ones are the oldest, and ETB ones are few. */
+  const fill = (count: number) =>
+    sql`
+      insert into payments (id, merchant_id, reference, idempotency_key, amount_minor, currency, status, created_at, settled_at)
+      select gen_random_uuid(), case n % 4 when 0 then ${OTHER_MERCHANT}::uuid else ${DEFAULT_MERCHANT_ID}::uuid end,
+        'R' || n, 'K' || n, 1, currency, status, created_at, case when status <> 'PENDING' then created_at end
+      from (
+        select n, timestamptz '2026-01-01Z' + n / 3 * interval '1 minute' as created_at,
+          case when n % 50 = 0 then 'ETB' else 'USD' end as currency,
+          case when n < ${STORED}::int / 10 then 'PENDING' when n % 3 = 0 then 'FAILED' else 'SUCCESS' end as status
+        from generate_series(1, ${count}::int) n) given
+      on conflict do nothing`.execute(store.db)
+
+  const STATES: Readonly<Record<string, { before: () => Promise<unknown>; after: () => Promise<unknown> }>> = {
+    'fresh statistics': {
+      before: () => fill(STORED).then(() => sql`vacuum analyze payments`.execute(store.db)),
+      after: async () => {},
+    },
+    'no statistics': { before: () => fill(STORED), after: async () => {} },
+    'plans that were made before the first payment': { before: async () => {}, after: () => fill(STORED) },
+    ...Object.fromEntries(
+      [0, 1, 40].map((few) => [
+        `plans and statistics of ${few} payments`,
+        {
+          before: () => fill(few).then(() => sql`vacuum analyze payments`.execute(store.db)),
+          after: () => fill(STORED),
+        },
+      ]),
+    ),
+  }
+
+  for (const [state, { before, after }] of Object.entries(STATES)) {
+    // Promise 82
+    it(`list of payments: reads only its page, for every combination of filters, with ${state}`, async () => {
+      await sql`alter table payments set (autovacuum_enabled = off)`.execute(store.db)
+      await before()
+      const { db, readBy } = await openExplained(store.db)
+      const list = (some: Partial<PaymentListOptions>) =>
+        listPayments(db, { merchantId: DEFAULT_MERCHANT_ID, limit: LIMIT, ...some })
+      for (const some of COMBINATIONS) await list(some)
+      await after()
+      let found = 0
+      for (const some of COMBINATIONS) {
+        const { indexes, rows, pages } = await readBy(async () => {
+          found = (await list(some)).length
+        })
+        const byReference = 'reference' in some && 'payments_reference_bytes'
+        const byKey = 'idempotencyKey' in some && 'payments_idempotency_key_bytes'
+        const name = JSON.stringify(some)
+        expect([...indexes], name).to.deep.equal([byReference || byKey || 'payments_lists'])
+        const pairs = byReference || byKey ? 1 : ('status' in some ? 1 : 3) * ('currency' in some ? 1 : 2)
+        const ranges = byReference || byKey || 'currency' in some ? 0 : ('status' in some ? 1 : 3) * 3
+        expect(rows, name).to.be.at.most(found + pairs)
+        expect(pages, name).to.be.at.most((pairs + ranges) * PAGES_OF_DESCENT + rows)
+        expect(found, name).to.equal(byReference || byKey ? 1 : LIMIT)
+      }
+      const { rows } = await sql<{ statement: string }>`
+        select statement from pg_prepared_statements where statement like '%"payments"%'`.execute(db)
+      expect(rows).to.have.length.within(1, 8)
+      await db.destroy()
+    })
+  }
+})
