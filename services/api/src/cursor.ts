@@ -7,7 +7,7 @@ export interface CursorScope {
   readonly list: 'payments' | 'events'
   readonly merchantId: string
   /** The filters of the request, in their normal form. Their order does not matter. */
-  readonly filters?: Readonly<Record<string, string>>
+  readonly filters?: Readonly<Record<string, string | undefined>>
 }
 
 /** A place in a list, as the list's own texts. */
@@ -36,7 +36,8 @@ export function createCursors(readSecret: () => Promise<Buffer>) {
   }
 
   async function macOf({ list, merchantId, filters = {} }: CursorScope, position: string): Promise<Buffer> {
-    const sorted = Object.entries(filters).toSorted(([one], [other]) => (one < other ? -1 : 1))
+    const given = Object.entries(filters).filter(([, value]) => value !== undefined)
+    const sorted = given.toSorted(([one], [other]) => (one < other ? -1 : 1))
     const covered = JSON.stringify([VERSION, list, merchantId, sorted, position])
     return createHmac('sha256', await secret())
       .update(covered)

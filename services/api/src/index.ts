@@ -5,6 +5,7 @@
 export { createApp } from './app.ts'
 export { createAuthentication } from './auth/create-authentication.ts'
 export { apiConfig } from './config.ts'
+export { createCursors } from './cursor.ts'
 export { httpComponent } from './http-component.ts'
 export { READS_MAX, WRITES_MAX } from './limits.ts'
 export type { PaymentWriter } from './payments/create-payment.ts'

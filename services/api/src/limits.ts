@@ -16,8 +16,12 @@ export const WRITES_MAX = BATCH_MAX * (WRITERS_MAX + 1)
 /** Requests that read at the same time. */
 export const READS_MAX = 3
 
+/** Requests for lists that read at the same time, each of another merchant. They have no slot of the others that read. */
+export const LISTS_MAX = 2
+
 /** Statements about keys at the same time: two look known keys up, one looks unknown ids up, and one stores their last use. */
 const KEY_STATEMENTS_MAX = 4
 
 /** Sessions with PostgreSQL of one process. Three of them are for /health, for notifying relays and for rate limits. */
-export const CONNECTIONS_MAX = WRITERS_MAX + WRITERS_ALONE_MAX + WRITERS_ONE_BY_ONE + READS_MAX + KEY_STATEMENTS_MAX + 3
+export const CONNECTIONS_MAX =
+  WRITERS_MAX + WRITERS_ALONE_MAX + WRITERS_ONE_BY_ONE + READS_MAX + LISTS_MAX + KEY_STATEMENTS_MAX + 3

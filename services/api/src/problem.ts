@@ -31,11 +31,11 @@ export const PROBLEMS = {
   },
   'validation-error': {
     type: 'urn:problem-type:cashflow:validation-error',
-    title: 'The request body is not valid',
+    title: 'The request is not valid',
     status: 400,
     retryable: false,
-    when: 'The body is no JSON object, or not a payment. `errors` names the first 20 wrong members. Instead of a name of more than 64 characters it has the object that contains it, such as `#`.',
-    remedy: 'Correct the members that `errors` names.',
+    when: 'The body is no JSON object, or not a payment. Or a parameter of the query is unknown, repeated or not valid. `errors` names the first 20 wrong members or parameters. Instead of a name of more than 64 characters it has the object that contains it, such as `#`.',
+    remedy: 'Correct what `errors` names.',
   },
   'invalid-cursor': {
     type: 'urn:problem-type:cashflow:invalid-cursor',
@@ -161,7 +161,7 @@ export const PROBLEMS = {
     status: 503,
     retryable: true,
     headers: ['Retry-After'],
-    when: '`API_QUEUE_MAX` requests already wait to write, or to read. Or this request has waited for 2.5 seconds. Or its body has more than 16 kB, and 100 such bodies began to arrive later. Or its API key is new to this process, and too many such keys wait to be looked up.',
+    when: '`API_QUEUE_MAX` requests already wait to write, to read or for lists, or a tenth as many of one merchant for lists. Or this request has waited for 2.5 seconds. Or its body has more than 16 kB, and 100 such bodies began to arrive later. Or its API key is new to this process, and too many such keys wait to be looked up.',
     remedy: 'Send the same request again after `Retry-After` seconds.',
   },
   unavailable: {
@@ -185,8 +185,14 @@ export interface MemberError {
   readonly detail: string
 }
 
+/** An error in one parameter of the query. */
+export interface ParameterError {
+  readonly parameter: string
+  readonly detail: string
+}
+
 export interface ProblemMembers {
-  readonly errors?: readonly MemberError[]
+  readonly errors?: readonly (MemberError | ParameterError)[]
   readonly payment_id?: string
   /** Names of members, never values. */
   readonly mismatch?: readonly string[]
@@ -224,10 +230,10 @@ export function problemBody({ code, message, members }: Problem, requestId: stri
 
 const ERRORS_MAX = 20
 
-/** @param errors all errors of the body; the answer has the first 20 */
-export function validationProblem(errors: readonly MemberError[]): Problem {
+/** @param errors all errors of the body or of the query; the answer has the first 20 */
+export function validationProblem(errors: readonly (MemberError | ParameterError)[]): Problem {
   const shown = errors.slice(0, ERRORS_MAX)
-  const details = shown.map(({ pointer, detail }) => `${pointer} ${detail}`)
+  const details = shown.map((error) => `${'pointer' in error ? error.pointer : error.parameter} ${error.detail}`)
   return new Problem('validation-error', `${details.slice(0, 5).join('; ')}${details.length > 5 ? '; …' : '.'}`, {
     members: { errors: shown },
   })

@@ -32,6 +32,7 @@ const post = (api: ApiUnderTest, body = BODY, type = 'application/json') =>
 const PROVOCATIONS: Readonly<Record<ProblemCode, Provocation>> = {
   'bad-request': { provoke: (api) => get(api, '/payments/%') },
   'validation-error': { provoke: (api) => post(api, '{}') },
+  'invalid-cursor': { provoke: (api) => get(api, '/payments?cursor=x') },
   unauthenticated: { options: { auth: AUTH }, provoke: (api) => get(api, '/payments/x') },
   forbidden: {
     options: { auth: AUTH },

@@ -1,4 +1,11 @@
-import { createDatabase, databaseComponent, deleteIdleRateLimits, reportUse, type Tables } from '@cashflow/db'
+import {
+  createDatabase,
+  databaseComponent,
+  deleteIdleRateLimits,
+  readCursorSecret,
+  reportUse,
+  type Tables,
+} from '@cashflow/db'
 import { createNotifier } from '@cashflow/outbox'
 import type { Component, Logger } from '@cashflow/runtime'
 import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } from '@cashflow/testing'
@@ -9,8 +16,9 @@ import { createApp } from '../src/app.ts'
 import { createAuthentication } from '../src/auth/create-authentication.ts'
 import type { Network } from '../src/client-address.ts'
 import type { AuthSettings } from '../src/config.ts'
+import { createCursors } from '../src/cursor.ts'
 import { type HttpComponent, httpComponent } from '../src/http-component.ts'
-import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from '../src/limits.ts'
+import { CONNECTIONS_MAX, LISTS_MAX, READS_MAX, WRITES_MAX } from '../src/limits.ts'
 import { createPaymentWriter } from '../src/payments/create-payment.ts'
 import { createRateLimiter } from '../src/rate-limit/rate-limiter.ts'
 import { createRequestQueue, type RequestQueue } from '../src/request-queue.ts'
@@ -22,6 +30,7 @@ export interface ApiUnderTest {
   agent: Agent
   writes: RequestQueue
   reads: RequestQueue
+  lists: RequestQueue
   /** Sessions with its database that do not pass the proxy. */
   db: Kysely<Tables>
   /** The proxy between the API and PostgreSQL. */
@@ -64,6 +73,10 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   const writer = createPaymentWriter({ db: proxied, notifier: createNotifier(proxied), redriveAfterMs: 60_000, logger })
   const writes = createRequestQueue({ name: 'writes', runningMax: writesMax, waitingMax: queueMax, waitMaxMs, logger })
   const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, waitMaxMs, logger })
+  const lists = createRequestQueue({
+    ...{ name: 'lists', runningMax: LISTS_MAX, waitingMax: queueMax, waitMaxMs, onePerMerchant: true, logger },
+  })
+  const cursors = createCursors(() => readCursorSecret(proxied))
   const healthQueries = { total: 0, running: 0, runningMax: 0 }
   const rateLimiter = createRateLimiter({
     limit: rateLimit,
@@ -80,7 +93,7 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   }
   const app = createApp({
     authenticate: express.Router().use(authenticate, countAdmitted),
-    ...{ db: counted, writer, writes, reads, rateLimiter, trustProxy, simulations, logger },
+    ...{ db: counted, writer, writes, reads, lists, cursors, rateLimiter, trustProxy, simulations, logger },
   })
   const http = httpComponent(app, {
     host: '127.0.0.1',
@@ -96,6 +109,7 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
     http,
     writes,
     reads,
+    lists,
     agent: supertest.agent(http.url),
     db,
     proxy,

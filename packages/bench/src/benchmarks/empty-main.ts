@@ -2,6 +2,7 @@ import {
   apiConfig,
   createApp,
   createAuthentication,
+  createCursors,
   createRateLimiter,
   createRequestQueue,
   httpComponent,
@@ -9,7 +10,7 @@ import {
   READS_MAX,
   WRITES_MAX,
 } from '@cashflow/api'
-import { createDatabase } from '@cashflow/db'
+import { createDatabase, readCursorSecret } from '@cashflow/db'
 import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 
 /**
@@ -22,9 +23,13 @@ const db = createDatabase({ url: databaseUrl, applicationName: 'empty', poolMax:
 const writer: PaymentWriter = { write: async ({ payment }) => ({ has: 'itself', paymentId: payment.id }) }
 const writes = createRequestQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax: queueMax, logger })
 const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })
+const cursors = createCursors(() => readCursorSecret(db))
 const unshared = { report: async () => [], deleteIdle: async () => {} }
 const rateLimiter = createRateLimiter({ limit: rateLimit, ...unshared, logger })
 const { authenticate } = createAuthentication({ auth, db, sandbox, logger })
-const app = createApp({ authenticate, db, writer, writes, reads, rateLimiter, trustProxy, logger })
+// No benchmark reads a list here.
+const app = createApp({
+  ...{ authenticate, db, writer, writes, reads, lists: reads, cursors, rateLimiter, trustProxy, logger },
+})
 
 await runUntilSignal([httpComponent(app, { host, port, logger })], { logger, deadlineMs: 20_000 })

@@ -1,7 +1,6 @@
-import { findPayment, type Tables } from '@cashflow/db'
+import { findPayment } from '@cashflow/db'
 import { isUuid } from '@cashflow/domain'
 import { type RequestHandler, Router } from 'express'
-import type { Kysely } from 'kysely'
 import { requireScope } from '../auth/authenticate.ts'
 import { methodNotAllowed } from '../errors.ts'
 import { createJsonBody } from '../json-body.ts'
@@ -9,11 +8,11 @@ import { Problem } from '../problem.ts'
 import type { RequestQueue } from '../request-queue.ts'
 import { sendJsonText } from '../send-json.ts'
 import { type CreatePaymentOptions, createPaymentHandler } from './create-payment.ts'
+import { type ListPaymentsOptions, listPaymentsHandler } from './list-payments.ts'
 import { paymentJson } from './payment-json.ts'
 
-/** Reads and writes have a queue each, so that neither delays the other. */
-export interface PaymentRoutesOptions extends CreatePaymentOptions {
-  db: Kysely<Tables>
+/** Reads, lists and writes have a queue each, so that none delays another. */
+export interface PaymentRoutesOptions extends CreatePaymentOptions, ListPaymentsOptions {
   reads: RequestQueue
 }
 
@@ -21,8 +20,9 @@ export function paymentRoutes(options: PaymentRoutesOptions): Router {
   const router = Router()
   router
     .route('/')
+    .get(requireScope('payments:read'), listPaymentsHandler(options))
     .post(requireScope('payments:write'), createJsonBody(), createPaymentHandler(options))
-    .all(methodNotAllowed('POST'))
+    .all(methodNotAllowed('GET', 'HEAD', 'POST'))
   router
     .route('/:id')
     .get(requireScope('payments:read'), getPaymentHandler(options))
