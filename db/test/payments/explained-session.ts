@@ -20,15 +20,17 @@ export interface Read {
   readonly indexes: ReadonlySet<string>
   readonly rows: number
   readonly pages: number
+  /** Time of its execution, with that of counting, in milliseconds. */
+  readonly durationMs: number
 }
 
 /** Opens a session of its own, with the settings of the services, that tells what its last statement read. */
 export async function openExplained(db: Database) {
   const session = await db.openSession('test')
-  let last: Node | undefined
+  let last: Read | undefined
   session.on('notice', ({ message = '' }) => {
-    const [, plan] = /^duration: .*? plan:\n(.*)$/s.exec(message) ?? []
-    if (plan) last = JSON.parse(plan).Plan
+    const [, duration, plan] = /^duration: (\S+) ms {2}plan:\n(.*)$/s.exec(message) ?? []
+    if (plan) last = toRead(JSON.parse(plan).Plan, Number(duration))
   })
   // EXPLAIN would plan the statement again. This shows the plan that the session has kept, for the values that it got.
   await session.query(`load 'auto_explain'; set auto_explain.log_min_duration = 0; set auto_explain.log_analyze = on;
@@ -43,12 +45,12 @@ export async function openExplained(db: Database) {
     async readBy(execute: () => Promise<unknown>): Promise<Read> {
       last = undefined
       await execute()
-      return toRead(defined<Node>(last, 'the plan of a statement'))
+      return defined<Read>(last, 'the plan of a statement')
     },
   }
 }
 
-function toRead(plan: Node): Read {
+function toRead(plan: Node, durationMs: number): Read {
   const scans = nodesOf(plan).filter(({ Plans, ...node }) => !Plans && node['Node Type'].includes('Scan'))
   const counts = scans.map(
     (scan) => (scan['Actual Rows'] + (scan['Rows Removed by Filter'] ?? 0)) * scan['Actual Loops'],
@@ -57,6 +59,7 @@ function toRead(plan: Node): Read {
     indexes: new Set(scans.map((scan) => scan['Index Name'] ?? scan['Node Type'])),
     rows: counts.reduce((sum, count) => sum + count, 0),
     pages: plan['Shared Hit Blocks'] + plan['Shared Read Blocks'],
+    durationMs,
   }
 }
 

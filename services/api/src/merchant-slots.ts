@@ -47,18 +47,19 @@ export function createMerchantSlots({ runningMax, waitingMax, waitMaxMs }: Merch
     async acquire(signal: AbortSignal, merchantId: string): Promise<() => void> {
       signal.throwIfAborted()
       const giveUpAt = performance.now() + waitMaxMs
-      const mustWait = merchants.has(merchantId) || all.running >= runningMax
+      // Each merchant in the map has a slot, or waits for one.
+      const mustWait = merchants.has(merchantId) || merchants.size >= runningMax
       if (mustWait && waiting >= waitingMax) throw new LimitError('queue_full', `${waitingMax} callers wait already`)
       const own = limiterOf(merchantId)
-      waiting += 1
+      if (mustWait) waiting += 1
       try {
         await own.acquire(signal)
-        await all.acquire(signal, giveUpAt - performance.now()).catch((error: unknown) => {
+        await all.acquire(signal, Math.max(giveUpAt - performance.now(), 0)).catch((error: unknown) => {
           leave(merchantId, own)
           throw error
         })
       } finally {
-        waiting -= 1
+        if (mustWait) waiting -= 1
       }
       return () => {
         all.release()

@@ -16,7 +16,7 @@ const PAGE = `<!doctype html>
 <h1>Cashflow</h1>
 <p>A payment gateway. Programs talk to it.</p>
 <ul>
-<li>Payments: <code>POST ${DOCUMENT.payments}</code> and <code>GET ${DOCUMENT.payments}/:id</code></li>
+<li>Payments: <code>POST ${DOCUMENT.payments}</code>, <code>GET ${DOCUMENT.payments}</code> and <code>GET ${DOCUMENT.payments}/:id</code></li>
 <li>Health: <a href="${DOCUMENT.health}">${DOCUMENT.health}</a></li>
 <li>Documentation: <code>README.md</code>, <code>services/api/README.md</code> and <code>docs/problems.md</code> of the source</li>
 </ul>

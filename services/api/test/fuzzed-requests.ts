@@ -86,10 +86,24 @@ const method = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom('HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE') },
   fc.string({ minLength: 1, maxLength: 8 }),
 )
+const parameterName = fc.constantFrom(
+  ...['reference', 'idempotency_key', 'status', 'currency', 'created_from', 'created_to', 'limit', 'cursor', 'x'],
+)
+const parameterValue = fc.oneof(
+  fc.constantFrom('USD', 'PENDING', '1', '100', '2026-11-22T01:37:08.058Z', '0001-01-01T00:00:00-23:59', '', 'AQ'),
+  fc.string({ unit: 'grapheme', maxLength: 40 }),
+  fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+)
+/** A list with parameters, valid and not. */
+const listPath = fc
+  .array(fc.tuple(parameterName, parameterValue), { maxLength: 3 })
+  .map((parameters) => `/payments?${new URLSearchParams(parameters)}`)
+
 const path = fc.oneof(
   { weight: 8, arbitrary: fc.constantFrom('/payments', '/api/v1/payments') },
   { weight: 2, arbitrary: fc.constant('/health') },
   fc.constantFrom('/payments/', '//payments', '/payments/%', '/payments?x=1', '*', '/', 'http://x/payments'),
+  listPath,
   fc.uuid().map((id) => `/payments/${id}`),
   fc.string({ unit: 'grapheme', maxLength: 40 }).map((text) => `/payments/${encodeURIComponent(text.toWellFormed())}`),
   fc.string({ unit: 'binary', maxLength: 40 }).map((text) => `/${text}`),

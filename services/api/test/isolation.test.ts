@@ -63,6 +63,15 @@ async function expectFree(send: Send, path: string, [same, other]: [Foreign, For
   }
 }
 
+/** 200 with an empty list, as if the references and the payments did not exist. */
+async function expectUnlisted(send: Send, path: string, [{ reference }]: [Foreign, Foreign]) {
+  for (const query of ['', '?status=PENDING', '?currency=USD', `?reference=${reference}`, '?limit=100']) {
+    const answer = await send('get', path + query)
+    expect(answer.status, answer.text).to.equal(200)
+    expect(answer.body).to.deep.equal({ data: [], has_more: false, next_cursor: null })
+  }
+}
+
 async function expectNoPayment(send: Send, [{ id, reference }]: [Foreign, Foreign]) {
   const { status, text } = await send('get', '/')
   expect(status).to.equal(200)
@@ -79,6 +88,8 @@ const ROUTES: Record<string, (send: Send, foreign: [Foreign, Foreign]) => Promis
   'GET /health': expectHealth,
   'POST /payments': (send, foreign) => expectFree(send, '/payments', foreign),
   'POST /api/v1/payments': (send, foreign) => expectFree(send, '/api/v1/payments', foreign),
+  'GET /payments': (send, foreign) => expectUnlisted(send, '/payments', foreign),
+  'GET /api/v1/payments': (send, foreign) => expectUnlisted(send, '/api/v1/payments', foreign),
   'GET /payments/:id': (send, foreign) => expectUnknown(send, (id) => `/payments/${id}`, foreign),
   'GET /api/v1/payments/:id': (send, foreign) => expectUnknown(send, (id) => `/api/v1/payments/${id}`, foreign),
 }

@@ -1,4 +1,5 @@
 import { defined } from '@cashflow/async'
+import { createTestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import { AUTH, createKey } from '../auth/merchant-keys.ts'
 import { bodyWith, expectProblem, newReference, post } from '../requests.ts'
@@ -14,24 +15,31 @@ const idsOf = ({ data }: Page) => data.map(({ id }) => id)
 
 describe('GET /payments', () => {
   let api: ApiUnderTest
+  /** Another process with the same database. */
+  let other: ApiUnderTest
   before(async () => {
-    api = await startApi({ auth: AUTH })
+    const given = await createTestDatabase()
+    api = await startApi({ auth: AUTH, given })
+    other = await startApi({ auth: AUTH, given })
   })
-  after(() => api.stop())
+  after(async () => {
+    await other.stop()
+    await api.stop()
+  })
 
   /** A merchant of its own, whose requests `get` and `create` send. */
   async function createMerchant() {
     const { text, merchantId } = await createKey(api)
     const Authorization = `Bearer ${text}`
-    const get = (query: Readonly<Record<string, string>> | string = '') =>
-      api.agent.get(`/payments?${new URLSearchParams(query)}`).set({ Authorization })
+    const get = (query: Readonly<Record<string, string>> | string = '', { agent } = api) =>
+      agent.get(`/payments?${new URLSearchParams(query)}`).set({ Authorization })
     return {
       merchantId,
       get,
       show: (id: string) => api.agent.get(`/payments/${id}`).set({ Authorization }),
       head: (path: string) => api.agent.head(path).set({ Authorization }),
-      async list(query?: Parameters<typeof get>[0]): Promise<Page> {
-        const { status, body, text } = await get(query)
+      async list(...request: Parameters<typeof get>): Promise<Page> {
+        const { status, body, text } = await get(...request)
         expect(status, text).to.equal(200)
         return body
       },
@@ -41,16 +49,6 @@ describe('GET /payments', () => {
         return body
       },
     }
-  }
-
-  type Merchant = Awaited<ReturnType<typeof createMerchant>>
-
-  async function expectNames(merchant: Merchant, query: string, ...parameters: string[]) {
-    const answer = await merchant.get(query)
-    expectProblem(answer, 400, 'validation-error')
-    const named = answer.body.errors.map(({ parameter }: { parameter: string }) => parameter)
-    expect(named, query).to.deep.equal(parameters)
-    for (const { detail } of answer.body.errors) expect(detail).to.be.a('string').that.is.not.empty
   }
 
   // Promise 82
@@ -125,13 +123,13 @@ describe('GET /payments', () => {
   })
 
   // Promise 84
-  it('GET /payments: shows each payment from its 201 on, with concurrent clients', async () => {
+  it('GET /payments: shows each payment from its 201 on, in any process, with concurrent clients', async () => {
     const merchant = await createMerchant()
     await Promise.all(
       Array.from({ length: 20 }, async () => {
         for (let n = 0; n < 10; n++) {
           const { id, reference } = await merchant.create()
-          const lists = await Promise.all([merchant.list({ limit: '100' }), merchant.list({ reference })])
+          const lists = await Promise.all([merchant.list({ limit: '100' }, other), merchant.list({ reference }, api)])
           for (const list of lists) expect(idsOf(list)).to.include(id)
         }
       }),
@@ -140,18 +138,18 @@ describe('GET /payments', () => {
 
   // Promise 83
   it('GET /payments: refuses a cursor of other filters, of another merchant, and one that is altered', async () => {
-    const [merchant, other] = [await createMerchant(), await createMerchant()]
+    const [merchant, stranger] = [await createMerchant(), await createMerchant()]
     for (let n = 0; n < 2; n++) {
       await merchant.create()
-      await other.create()
+      await stranger.create()
     }
     const query = { limit: '1', status: 'PENDING', created_from: '2026-01-01T03:00:00+03:00' }
     const { next_cursor } = await merchant.list(query)
     const cursor = defined(next_cursor ?? undefined, 'cursor')
     expect((await merchant.list({ ...query, limit: '50', cursor })).data).to.have.length(1)
-    // The same filters, written otherwise.
-    await merchant.list({ cursor, created_from: '2026-01-01T00:00:00Z', status: 'PENDING' })
-    expectProblem(await other.get({ ...query, cursor }), 400, 'invalid-cursor')
+    // The same filters, written otherwise, in another process.
+    await merchant.list({ cursor, created_from: '2026-01-01T00:00:00Z', status: 'PENDING' }, other)
+    expectProblem(await stranger.get({ ...query, cursor }), 400, 'invalid-cursor')
     expectProblem(await merchant.get({ ...query, status: 'FAILED', cursor }), 400, 'invalid-cursor')
     expectProblem(await merchant.get({ ...query, currency: 'USD', cursor }), 400, 'invalid-cursor')
     expectProblem(await merchant.get({ cursor }), 400, 'invalid-cursor')
@@ -159,37 +157,6 @@ describe('GET /payments', () => {
     expectProblem(await merchant.get({ ...query, cursor: `${cursor}A` }), 400, 'invalid-cursor')
     expectProblem(await merchant.get({ ...query, cursor: cursor.toLowerCase() }), 400, 'invalid-cursor')
   })
-
-  it('GET /payments: names each parameter that is unknown, repeated or not valid', async () => {
-    const merchant = await createMerchant()
-    for (const limit of ['0', '101', '1000', '-1', '1.5', '01', '', 'ten', '1e1', ' 5'])
-      await expectNames(merchant, `limit=${limit}`, 'limit')
-    await expectNames(merchant, 'stauts=PENDING', 'stauts')
-    await expectNames(merchant, 'toString=1&__proto__=2&constructor=3', 'toString', '__proto__', 'constructor')
-    await expectNames(merchant, 'status=PENDING&status=PENDING', 'status')
-    await expectNames(merchant, 'status=pending&currency=usd&currencies=USD', 'currencies', 'status', 'currency')
-    await expectNames(merchant, `${'x'.repeat(1_000)}=1`, `${'x'.repeat(64)}…`)
-    await expectNames(merchant, `reference=${'x'.repeat(256)}&idempotency_key=`, 'reference', 'idempotency_key')
-    await expectNames(merchant, 'reference=%00', 'reference')
-  })
-
-  for (const time of [
-    ...['2026-02-30T00:00:00Z', '2026-02-29T00:00:00Z', '2026-13-01T00:00:00Z', '2026-11-22T24:00:00Z'],
-    ...['2026-11-22T01:37:60Z', '2026-11-22', '2026-11-22T01:37Z', '2026-11-22T01:37:08', '2026-11-22 01:37:08Z'],
-    ...['2026-11-22T01:37:08+03', '2026-11-22T01:37:08 03:00', '2026-11-22T01:37:08+24:00', 'infinity', 'now', ''],
-    ...[
-      '0000-12-31T23:59:59Z',
-      '0001-01-01T00:00:00+00:01',
-      '9999-12-31T23:59:59-00:01',
-      '2026-11-22T01:37:08.0000001Z',
-    ],
-  ]) {
-    it(`GET /payments: refuses the time ${time || 'without text'}`, async () => {
-      const merchant = await createMerchant()
-      const query = new URLSearchParams({ created_from: time, created_to: time })
-      await expectNames(merchant, query.toString(), 'created_from', 'created_to')
-    })
-  }
 
   it('GET /payments: answers HEAD without a body, and 403 to a key that may not read', async () => {
     const merchant = await createMerchant()
