@@ -19,7 +19,7 @@ describe('cursor', () => {
     )
 
   // Promise 83
-  it('opens in any process with the same secret, whatever the order of the filters', async () => {
+  it('opens in any process with the same secret, with the filters in any order', async () => {
     const cursor = await cursors.seal(SCOPE, POSITION)
     const other = createCursors(async () => Buffer.from(key))
     const filters = { currency: 'USD', status: 'PENDING' }
