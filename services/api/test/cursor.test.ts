@@ -19,7 +19,7 @@ describe('cursor', () => {
     )
 
   // Promise 83
-  it('opens in any process with the same secret, with the filters in any order', async () => {
+  it('cursor: opens in any process with the same secret, with the filters in any order', async () => {
     const cursor = await cursors.seal(SCOPE, POSITION)
     const other = createCursors(async () => Buffer.from(key))
     const filters = { currency: 'USD', status: 'PENDING' }
@@ -28,7 +28,7 @@ describe('cursor', () => {
   })
 
   // Promise 83
-  it('is refused for another list, merchant, secret or filter', async () => {
+  it('cursor: is refused for another list, merchant, secret or filter', async () => {
     const cursor = await cursors.seal(SCOPE, POSITION)
     const { merchantId, filters = {} } = SCOPE
     const others: CursorScope[] = [
@@ -45,7 +45,7 @@ describe('cursor', () => {
   })
 
   // Promise 83
-  it('is refused if any of its characters is changed, left out or added', async () => {
+  it('cursor: is refused if any of its characters is changed, left out or added', async () => {
     const cursor = await cursors.seal(SCOPE, POSITION)
     expect(await codeOf(cursors.open(SCOPE, cursor))).to.equal('opened')
     const altered = [...cursor].flatMap((character, at) =>
@@ -57,7 +57,7 @@ describe('cursor', () => {
     for (const text of texts) expect(await codeOf(cursors.open(SCOPE, text)), text).to.equal('invalid-cursor')
   })
 
-  it('reads the secret once, and again only after that failed', async () => {
+  it('cursor: reads the secret once, and again only after that failed', async () => {
     let reads = 0
     const failing = createCursors(async () => {
       reads += 1
