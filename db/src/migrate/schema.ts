@@ -3,7 +3,7 @@ import type { Tables } from '../tables.ts'
 import { type LedgerTables, tableExists } from './ledger.ts'
 
 /** The newest migration that the code of this version relies on. */
-export const SCHEMA_NEEDED = '0015_payment_lists'
+export const SCHEMA_NEEDED = '0016_payment_lists'
 
 export const SCHEMA_TOO_OLD = `The database lacks migration ${SCHEMA_NEEDED}. Run "npm run migrate", then start again.`
 
