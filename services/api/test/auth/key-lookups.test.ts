@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { eventually } from '@cashflow/async'
 import type { StoredKey } from '@cashflow/db'
 import { expect } from 'chai'
-import { createKeyLookups, type KeyLookupsOptions } from '../../src/auth/key-lookups.ts'
+import { createKeyLookups, type FoundKey, type KeyLookupsOptions } from '../../src/auth/key-lookups.ts'
 import { aStoredKey } from './stored-key.ts'
 
 /** Look-ups with statements that the test answers itself. */
@@ -113,7 +113,7 @@ describe('key look-ups', () => {
     const asked = ask('a', '1', '2', 'damaged', '4').map((found) => found.catch(codeOf))
     const waiting = () => find('5', 'b')
     /** Answers all statements, until all these look-ups have ended. */
-    const settle = async <Result>(...lookups: Promise<Result>[]) => {
+    const settle = async (...lookups: (Promise<unknown> | undefined)[]) => {
       let isDone = false
       const all = Promise.all(lookups).finally(() => {
         isDone = true
@@ -131,7 +131,7 @@ describe('key look-ups', () => {
     await settle(first)
     const other = waiting()
     const outcomes = await settle(...asked, other)
-    expect(outcomes.map((outcome) => outcome?.key?.id ?? outcome)).to.deep.equal(['1', '2', 'unavailable', '4', '5'])
+    expect(outcomes.map((outcome) => (outcome as Partial<FoundKey>).key?.id ?? outcome)).to.deep.equal(['1', '2', 'unavailable', '4', '5'])
     expect(unreadable).to.deep.equal(['damaged'])
     const sent = statements.length
     nowMs += 999
