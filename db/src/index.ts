@@ -1,4 +1,8 @@
 export { readCursorSecret } from './cursor-secret.ts'
+export { type FeedCursor, type FeedPage, type FeedRequest, readFeed } from './events/feed.ts'
+export { type FeedHolder, findFeedHolder } from './events/feed-holder.ts'
+export { findEvents } from './events/of-payment.ts'
+export type { StoredEvent } from './events/stored-event.ts'
 export { hashKey, KEY_ID, KEY_SCOPES, type KeyScope, type NewKey, newKey, readKey } from './merchants/api-key.ts'
 export { findKeys, type StoredKey } from './merchants/find-keys.ts'
 export { type Pepper, parsePeppers, pepperEnv } from './merchants/pepper.ts'

@@ -6,6 +6,7 @@ import { agreeOnMode, CREATES_DEPLOYMENT, storeMode, type WantedMode } from './d
 import { ADDS_UNIQUE_INDEXES, CREATES_TABLES, clearDuplicates } from './duplicates.ts'
 import { completeLedger, type LedgerTables, type MigrationTables, readLedger } from './ledger.ts'
 import { type Migration, readMigrations } from './migration-file.ts'
+import { forgetRestoredXids, ORDERS_EVENTS } from './restored-events.ts'
 import { isUniqueViolation, type Run, runSteps, runWhole } from './run-migration.ts'
 import { servicesWithout } from './schema.ts'
 
@@ -136,6 +137,7 @@ async function applyMissing(
     applied.push(migration.name)
   }
   if (names.includes(CREATES_DEPLOYMENT)) await storeMode(run, wanted)
+  if (names.includes(ORDERS_EVENTS)) await forgetRestoredXids(run)
   return { applied, left }
 }
 

@@ -1,9 +1,10 @@
 import { type Kysely, type QueryExecutorProvider, sql } from 'kysely'
+import { ensureEventOrder } from '../events/restored.ts'
 import type { Tables } from '../tables.ts'
 import { type LedgerTables, tableExists } from './ledger.ts'
 
 /** The newest migration that the code of this version relies on. */
-export const SCHEMA_NEEDED = '0016_payment_lists'
+export const SCHEMA_NEEDED = '0017_event_feed'
 
 export const SCHEMA_TOO_OLD = `The database lacks migration ${SCHEMA_NEEDED}. Run "npm run migrate", then start again.`
 
@@ -14,9 +15,9 @@ export class SchemaError extends Error {
 
 /**
  * Refuses a database whose schema is older than this code needs. A newer schema is accepted: a migration removes nothing
- * that a connected service uses.
+ * that a connected service uses. Also refuses a restored dump, until `migrate` has run.
  *
- * @throws SchemaError that names the command to run
+ * @throws SchemaError, RestoredEventsError that names the command to run
  */
 export async function ensureSchema(db: Kysely<Tables>): Promise<void> {
   const ledger = db.withTables<LedgerTables>()
@@ -32,6 +33,7 @@ export async function ensureSchema(db: Kysely<Tables>): Promise<void> {
         .executeTakeFirst()
     : undefined
   if (!applied) throw new SchemaError(SCHEMA_TOO_OLD)
+  await ensureEventOrder(db)
 }
 
 /**

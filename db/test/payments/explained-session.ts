@@ -5,6 +5,8 @@ import type { Database, Tables } from '../../src/index.ts'
 /** A node of a plan, as EXPLAIN shows it in JSON. */
 interface Node {
   readonly 'Node Type': string
+  /** Of a scan of a table. */
+  readonly 'Relation Name'?: string
   readonly 'Index Name'?: string
   readonly 'Actual Rows': number
   readonly 'Actual Loops': number
@@ -19,6 +21,8 @@ export interface Read {
   /** Names of the indexes. A table that is read otherwise has its node's type here. */
   readonly indexes: ReadonlySet<string>
   readonly rows: number
+  /** The rows of each table. */
+  readonly rowsOf: Readonly<Record<string, number>>
   readonly pages: number
   /** Time of its execution, with that of counting, in milliseconds. */
   readonly durationMs: number
@@ -51,13 +55,17 @@ export async function openExplained(db: Database) {
 }
 
 function toRead(plan: Node, durationMs: number): Read {
-  const scans = nodesOf(plan).filter(({ Plans, ...node }) => !Plans && node['Node Type'].includes('Scan'))
-  const counts = scans.map(
-    (scan) => (scan['Actual Rows'] + (scan['Rows Removed by Filter'] ?? 0)) * scan['Actual Loops'],
-  )
+  const scans = nodesOf(plan).filter((node) => node['Relation Name'] !== undefined)
+  const rowsOf: Record<string, number> = {}
+  for (const scan of scans) {
+    const rows = (scan['Actual Rows'] + (scan['Rows Removed by Filter'] ?? 0)) * scan['Actual Loops']
+    const table = scan['Relation Name'] ?? ''
+    rowsOf[table] = (rowsOf[table] ?? 0) + rows
+  }
   return {
     indexes: new Set(scans.map((scan) => scan['Index Name'] ?? scan['Node Type'])),
-    rows: counts.reduce((sum, count) => sum + count, 0),
+    rows: Object.values(rowsOf).reduce((sum, rows) => sum + rows, 0),
+    rowsOf,
     pages: plan['Shared Hit Blocks'] + plan['Shared Read Blocks'],
     durationMs,
   }
