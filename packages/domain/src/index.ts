@@ -8,11 +8,13 @@ export {
   type CreatePaymentInput,
   createPayment,
   DEFAULT_MERCHANT_ID,
+  EVENT_TYPES,
   type Outcome,
   type Payment,
   type PaymentStatus,
   type PaymentWithMetadata,
   settlePayment,
+  statusAfter,
   TRANSITIONS,
   type TransitionResult,
 } from './payment.ts'

@@ -45,6 +45,21 @@ export const TRANSITIONS: Readonly<Record<PaymentStatus, Readonly<Partial<Record
   FAILED: {},
 }
 
+const TRANSITIONS_MADE = Object.values(TRANSITIONS).flatMap((outcomes) => Object.values(outcomes))
+
+/** The types of events that a merchant can ask for. Duplicates of a changed collation got another reference from `migrate`. */
+export const EVENT_TYPES: readonly string[] = [
+  'payment.created',
+  ...new Set(TRANSITIONS_MADE.map(({ event }) => event)),
+  'payment.reference_changed',
+]
+
+/** The status that an event of this type gives a payment. Undefined if it gives none. */
+export function statusAfter(type: string): PaymentStatus | undefined {
+  if (type === 'payment.created') return 'PENDING'
+  return TRANSITIONS_MADE.find(({ event }) => event === type)?.to
+}
+
 /** Merchants have no accounts, so every payment belongs to this one. */
 export const DEFAULT_MERCHANT_ID = '00000000-0000-7000-8000-000000000001'
 

@@ -79,6 +79,8 @@ describe('database role with the grants of docs/operations.md', function () {
     const { url: apiUrl } = await api.logged('listening')
     const answer = await fetch(`${apiUrl}/payments/x`, { headers: { Authorization: `Bearer ${secret}` } })
     expect(answer.status).to.equal(404)
+    const events = await fetch(`${apiUrl}/events`, { headers: { Authorization: `Bearer ${secret}` } })
+    expect(events.status).to.equal(200)
     expect(await api.stop()).to.equal(0)
     const { rows } = await started().db.query('select 1 from api_keys where id = $1 and last_used_at is not null', [id])
     expect(rows).to.have.length(1)

@@ -2,6 +2,8 @@ import { isRequestId, type Logger, uuidv7 } from '@cashflow/runtime'
 import express, { type Express, type RequestHandler } from 'express'
 import { clientNetwork, createClientAddressOf, type Network } from './client-address.ts'
 import { errorHandler, methodNotAllowed, notFound } from './errors.ts'
+import type { FeedOptions } from './events/feed.ts'
+import { eventRoutes } from './events/routes.ts'
 import { healthRoutes } from './health.ts'
 import { type PaymentRoutesOptions, paymentRoutes } from './payments/routes.ts'
 import { Problem } from './problem.ts'
@@ -10,10 +12,9 @@ import type { RateLimiter } from './rate-limit/rate-limiter.ts'
 import { root } from './root.ts'
 import { addSecurityHeaders } from './security-headers.ts'
 
-export interface AppOptions extends PaymentRoutesOptions {
+export interface AppOptions extends PaymentRoutesOptions, FeedOptions {
   /** Sets whose payments a request may see, or refuses the request. */
   authenticate: RequestHandler
-  logger: Logger
   /** Networks of the proxies whose `X-Forwarded-For` counts. */
   trustProxy: readonly Network[]
   /** Its limit is 0 if the rate of requests is not limited. */
@@ -37,6 +38,7 @@ export function createApp({ logger, trustProxy, authenticate, rateLimiter, ...op
   app.use(authenticate)
   if (rateLimiter.limit > 0) app.use(limitRate(rateLimiter))
   app.use(['/api/v1/payments', '/payments'], paymentRoutes(options))
+  app.use(['/api/v1/events', '/events'], eventRoutes({ ...options, logger }))
   app.use(notFound, errorHandler(logger))
   return app
 }

@@ -42,7 +42,7 @@ export const PROBLEMS = {
     title: 'The cursor is not valid',
     status: 400,
     retryable: false,
-    when: 'The `cursor` is altered, or belongs to another list, to other filters or to another merchant.',
+    when: 'The cursor is altered, or belongs to another list, to other filters or to another merchant.',
     remedy: 'Send the filters of the list unchanged with its cursors, or begin without a cursor.',
   },
   unauthenticated: {

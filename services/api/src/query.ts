@@ -1,8 +1,16 @@
 import type { Request } from 'express'
-import type * as z from 'zod'
+import * as z from 'zod'
 import { type ParameterError, validationProblem } from './problem.ts'
 
 const NAME_MAX = 64
+const LIMIT_DEFAULT = 20
+
+/** The parameter `limit` of every list: rows that a page has at most. */
+export const pageLimit = z
+  .string()
+  .regex(/^([1-9]\d?|100)$/, 'must be a whole number from 1 to 100')
+  .transform(Number)
+  .default(LIMIT_DEFAULT)
 
 /**
  * Reads the query of a request. Each parameter occurs at most once.
@@ -14,7 +22,7 @@ export function readQuery<Schema extends z.ZodObject>(req: Request, schema: Sche
   const given = new URLSearchParams(start < 0 ? '' : req.url.slice(start))
   const names = [...new Set(given.keys())]
   const wrong = names.flatMap((name) => {
-    if (!Object.hasOwn(schema.shape, name)) return [parameterError(name, 'is not a parameter of this list')]
+    if (!Object.hasOwn(schema.shape, name)) return [parameterError(name, 'is not a parameter of this path')]
     return given.getAll(name).length > 1 ? [parameterError(name, 'occurs more than once')] : []
   })
   const result = schema.safeParse(Object.fromEntries(given))

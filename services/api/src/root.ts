@@ -4,6 +4,7 @@ import { sendJson } from './send-json.ts'
 const DOCUMENT = {
   name: 'Cashflow, a payment gateway',
   payments: '/api/v1/payments',
+  events: '/api/v1/events',
   health: '/health',
   documentation: 'README.md, services/api/README.md and docs/problems.md of the source',
 }
@@ -17,6 +18,7 @@ const PAGE = `<!doctype html>
 <p>A payment gateway. Programs talk to it.</p>
 <ul>
 <li>Payments: <code>POST ${DOCUMENT.payments}</code>, <code>GET ${DOCUMENT.payments}</code> and <code>GET ${DOCUMENT.payments}/:id</code></li>
+<li>Events: <code>GET ${DOCUMENT.events}</code></li>
 <li>Health: <a href="${DOCUMENT.health}">${DOCUMENT.health}</a></li>
 <li>Documentation: <code>README.md</code>, <code>services/api/README.md</code> and <code>docs/problems.md</code> of the source</li>
 </ul>

@@ -14,7 +14,7 @@ interface Layer {
 }
 
 /** Paths that routers are mounted on. */
-const MOUNTS = ['/health', '/payments', '/api/v1/payments']
+const MOUNTS = ['/health', '/payments', '/api/v1/payments', '/events', '/api/v1/events']
 
 /** Every method and path that the application has a route for. A mount that is not listed above throws. */
 function routesOf(app: Express): string[] {
@@ -78,6 +78,13 @@ async function expectNoPayment(send: Send, [{ id, reference }]: [Foreign, Foreig
   expect(text).not.to.include(id).and.not.to.include(reference)
 }
 
+async function expectNoEvent(send: Send, path: string, foreign: [Foreign, Foreign]) {
+  const { status, body, text } = await send('get', path)
+  expect(status).to.equal(200)
+  expect(body.data).to.deep.equal([])
+  for (const { id, reference } of foreign) expect(text).not.to.include(id).and.not.to.include(reference)
+}
+
 async function expectHealth(send: Send) {
   expect((await send('get', '/health')).body).to.deep.equal({ status: 'ok' })
 }
@@ -92,6 +99,11 @@ const ROUTES: Record<string, (send: Send, foreign: [Foreign, Foreign]) => Promis
   'GET /api/v1/payments': (send, foreign) => expectUnlisted(send, '/api/v1/payments', foreign),
   'GET /payments/:id': (send, foreign) => expectUnknown(send, (id) => `/payments/${id}`, foreign),
   'GET /api/v1/payments/:id': (send, foreign) => expectUnknown(send, (id) => `/api/v1/payments/${id}`, foreign),
+  'GET /payments/:id/events': (send, foreign) => expectUnknown(send, (id) => `/payments/${id}/events`, foreign),
+  'GET /api/v1/payments/:id/events': (send, foreign) =>
+    expectUnknown(send, (id) => `/api/v1/payments/${id}/events`, foreign),
+  'GET /events': (send, foreign) => expectNoEvent(send, '/events', foreign),
+  'GET /api/v1/events': (send, foreign) => expectNoEvent(send, '/api/v1/events', foreign),
 }
 
 describe('isolation of merchants', () => {

@@ -4,7 +4,7 @@ import type { RequestHandler } from 'express'
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
 import type { Cursors } from '../cursor.ts'
-import { readQuery } from '../query.ts'
+import { pageLimit, readQuery } from '../query.ts'
 import type { RequestQueue } from '../request-queue.ts'
 import { sendJsonText } from '../send-json.ts'
 import { paymentJson } from './payment-json.ts'
@@ -16,7 +16,6 @@ export interface ListPaymentsOptions {
 }
 
 const TEXT_MAX = 255
-const LIMIT_DEFAULT = 20
 /** Characters of a page, unless its only payment has more: answers are in memory until their clients have read them. */
 const PAGE_MAX = 1_000_000
 
@@ -54,11 +53,7 @@ const QUERY = z.object({
   currency: oneOf<Currency>(CURRENCIES),
   created_from: time.optional(),
   created_to: time.optional(),
-  limit: z
-    .string()
-    .regex(/^([1-9]\d?|100)$/, 'must be a whole number from 1 to 100')
-    .transform(Number)
-    .default(LIMIT_DEFAULT),
+  limit: pageLimit,
   cursor: z.string().optional(),
 })
 

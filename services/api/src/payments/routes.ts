@@ -3,6 +3,7 @@ import { isUuid } from '@cashflow/domain'
 import { type RequestHandler, Router } from 'express'
 import { requireScope } from '../auth/authenticate.ts'
 import { methodNotAllowed } from '../errors.ts'
+import { createPaymentEventsHandler } from '../events/payment-events.ts'
 import { createJsonBody } from '../json-body.ts'
 import { Problem } from '../problem.ts'
 import type { RequestQueue } from '../request-queue.ts'
@@ -26,6 +27,10 @@ export function paymentRoutes(options: PaymentRoutesOptions): Router {
   router
     .route('/:id')
     .get(requireScope('payments:read'), getPaymentHandler(options))
+    .all(methodNotAllowed('GET', 'HEAD'))
+  router
+    .route('/:id/events')
+    .get(requireScope('payments:read'), createPaymentEventsHandler(options))
     .all(methodNotAllowed('GET', 'HEAD'))
   return router
 }
