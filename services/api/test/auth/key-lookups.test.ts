@@ -131,7 +131,13 @@ describe('key look-ups', () => {
     await settle(first)
     const other = waiting()
     const outcomes = await settle(...asked, other)
-    expect(outcomes.map((outcome) => (outcome as Partial<FoundKey>).key?.id ?? outcome)).to.deep.equal(['1', '2', 'unavailable', '4', '5'])
+    expect(outcomes.map((outcome) => (outcome as Partial<FoundKey>).key?.id ?? outcome)).to.deep.equal([
+      '1',
+      '2',
+      'unavailable',
+      '4',
+      '5',
+    ])
     expect(unreadable).to.deep.equal(['damaged'])
     const sent = statements.length
     nowMs += 999
