@@ -1,8 +1,9 @@
 import { isIPv4 } from 'node:net'
+import { defined } from '@cashflow/async'
 import { type Pepper, pepperEnv } from '@cashflow/db'
 import { SIMULATIONS } from '@cashflow/domain'
 import {
-  ConfigError,
+  areReadable,
   databaseEnv,
   databaseUrl,
   type Env,
@@ -63,8 +64,8 @@ export type AuthSettings =
 
 /** @throws ConfigError that names every invalid setting */
 export function apiConfig(env: Env) {
-  const settings = parseEnv(apiEnv, env)
-  const auth = authSettings(settings, env)
+  const settings = parseEnv(checkedEnv(isProduction(env)), env)
+  const auth = authSettings(settings, isProduction(env))
   return Object.freeze({
     databaseUrl: databaseUrl(settings),
     sandbox: isSandbox(settings, env),
@@ -91,21 +92,29 @@ function simulations(settings: ApiEnv, env: Env): ReadonlySet<string> | undefine
   return new Set(provider === 'simulated' ? SIMULATIONS : ['duplicate_delivery'])
 }
 
-/** @throws ConfigError */
-function authSettings(settings: ApiEnv, env: Env): AuthSettings {
-  const { HOST, KEY_PEPPER: peppers, ALLOW_UNAUTHENTICATED } = settings
-  const production = isProduction(env)
-  const kind = settings.AUTH ?? (isLoopback(HOST) && !production ? 'none' : 'api-key')
-  if (kind === 'none') {
-    if (production && ALLOW_UNAUTHENTICATED !== 'yes')
-      throw new ConfigError(['AUTH: none needs ALLOW_UNAUTHENTICATED=yes with APP_ENV=production'])
-    return { kind }
-  }
-  if (!peppers)
-    throw new ConfigError([
-      `KEY_PEPPER: is needed with AUTH=api-key${settings.AUTH ? '' : ', the default with APP_ENV=production and where HOST is not this machine only'}`,
-    ])
-  return { kind, peppers }
+/** The settings, with the rules that concern several of them. */
+function checkedEnv(production: boolean) {
+  return apiEnv
+    .refine((settings) => authKind(settings, production) === 'none' || settings.KEY_PEPPER !== undefined, {
+      path: ['KEY_PEPPER'],
+      message:
+        'is needed with AUTH=api-key, the default with APP_ENV=production and where HOST is not this machine only',
+      when: areReadable('AUTH', 'HOST', 'KEY_PEPPER'),
+    })
+    .refine((settings) => !production || settings.AUTH !== 'none' || settings.ALLOW_UNAUTHENTICATED === 'yes', {
+      path: ['AUTH'],
+      message: 'none needs ALLOW_UNAUTHENTICATED=yes with APP_ENV=production',
+      when: areReadable('AUTH', 'ALLOW_UNAUTHENTICATED'),
+    })
+}
+
+function authKind({ AUTH, HOST }: Pick<ApiEnv, 'AUTH' | 'HOST'>, production: boolean): AuthSettings['kind'] {
+  return AUTH ?? (isLoopback(HOST) && !production ? 'none' : 'api-key')
+}
+
+function authSettings(settings: ApiEnv, production: boolean): AuthSettings {
+  const kind = authKind(settings, production)
+  return kind === 'none' ? { kind } : { kind, peppers: defined(settings.KEY_PEPPER, 'KEY_PEPPER') }
 }
 
 function isLoopback(host: string): boolean {

@@ -36,6 +36,28 @@ describe('api settings', () => {
     expect(() => apiConfig(env)).not.to.throw(/secret/)
   })
 
+  it('rejects missing peppers and AUTH=none in production together with other invalid settings', () => {
+    const message = (env: Record<string, string>) => {
+      try {
+        apiConfig(env)
+      } catch (error) {
+        return (error as Error).message
+      }
+      return ''
+    }
+    expect(message({ PORT: '80a', AUTH: 'api-key' }))
+      .to.match(/PORT: /)
+      .and.match(/KEY_PEPPER: is needed/)
+    expect(message({ PORT: '80a', AUTH: 'none', APP_ENV: 'production' }))
+      .to.match(/PORT: /)
+      .and.match(/AUTH: none needs/)
+    const invalid = message({ AUTH: 'None', KEY_PEPPER: 'short' })
+    expect(invalid)
+      .to.match(/AUTH: must be/)
+      .and.match(/KEY_PEPPER: /)
+    expect(invalid, 'no rule about a setting that is not valid').not.to.match(/is needed|none needs/)
+  })
+
   for (const [HOST, host] of [
     ['[::1]', '::1'],
     ['::', '::'],

@@ -1,5 +1,6 @@
 import { defined } from '@cashflow/async'
 import {
+  areReadable,
   brokerEnv,
   brokerUrls,
   databaseEnv,
@@ -91,11 +92,6 @@ const productionEnv = workerEnv
 
 // Time to settle the last payments that were charged before a stop.
 const SETTLE_MS = 5_000
-
-/** True if these settings are valid and can be compared, even if others are not. One message then names all problems. */
-function areReadable(...names: string[]) {
-  return ({ issues }: z.core.ParsePayload) => issues.every(({ path }) => !names.includes(String(path?.[0])))
-}
 
 /** @throws ConfigError that names every unusable setting */
 export function workerConfig(env: Env) {
