@@ -155,7 +155,7 @@ describe('api with keys', () => {
     expect(at.get(unused.id)).to.equal(null)
   })
 
-  const SOON_MS = 1_000
+  const SOON_MS = 1_500
 
   // Promise 67
   it('api with keys stores no payment for a key that is in force no more when the body has arrived', async () => {
@@ -170,12 +170,12 @@ describe('api with keys', () => {
 
   // Promise 67
   it('api with keys reads no payment for a key that is in force no more when its turn comes', async () => {
-    const key = await createKey(api, { expiresAt: new Date(Date.now() + SOON_MS) })
     const holder = await api.db.startTransaction().execute()
     await sql`lock table payments in access exclusive mode`.execute(holder)
     const other = await createKey(api)
     const running = Array.from({ length: READS_MAX }, () => read(`Bearer ${other.text}`))
     await eventually(() => expect(api.reads.running).to.equal(READS_MAX))
+    const key = await createKey(api, { expiresAt: new Date(Date.now() + SOON_MS) })
     const waiting = read(`Bearer ${key.text}`)
     await eventually(() => expect(api.reads.waiting).to.equal(1))
     await eventually(async () => expect((await read(`Bearer ${key.text}`, '/nowhere')).status).to.equal(401))

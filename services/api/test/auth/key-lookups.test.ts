@@ -111,7 +111,6 @@ describe('key look-ups', () => {
     const { statements, unreadable, ask, find } = startLookups({ addressIdsMax: 8, now: () => nowMs })
     const [first] = ask('a', '0')
     const asked = ask('a', '1', '2', 'damaged', '4').map((found) => found.catch(codeOf))
-    const waiting = () => find('5', 'b')
     /** Answers all statements, until all these look-ups have ended. */
     const settle = async (...lookups: (Promise<unknown> | undefined)[]) => {
       let isDone = false
@@ -129,8 +128,7 @@ describe('key look-ups', () => {
       return await all
     }
     await settle(first)
-    const other = waiting()
-    const outcomes = await settle(...asked, other)
+    const outcomes = await settle(...asked, find('5', 'b'))
     expect(outcomes.map((outcome) => (outcome as Partial<FoundKey>).key?.id ?? outcome)).to.deep.equal([
       '1',
       '2',
