@@ -3,6 +3,9 @@ import type { Response } from 'supertest'
 import { PROBLEMS, type ProblemCode } from '../src/problem.ts'
 import type { ApiUnderTest } from './start-api.ts'
 
+/** The members of a new payment without metadata. */
+export const MEMBERS = ['id', 'amount', 'amount_minor', 'currency', 'reference', 'status', 'created_at'] as const
+
 let references = 0
 
 export function newReference(): string {

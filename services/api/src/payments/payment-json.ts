@@ -8,6 +8,8 @@ export function paymentJson(payment: PaymentWithMetadata): string {
   const text = JSON.stringify({
     id: payment.id,
     amount: JSON.rawJSON(formatMoney(payment)),
+    // At most 10^15 − 1: a double holds it exactly.
+    amount_minor: Number(payment.amountMinor),
     currency: payment.currency,
     reference: payment.reference,
     status: payment.status,

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { newReference, pointers, post, stored } from '../requests.ts'
+import { MEMBERS, newReference, pointers, post, stored } from '../requests.ts'
 import { type ApiUnderTest, startApi } from '../start-api.ts'
 
 /** A body whose metadata is this JSON text. */
@@ -60,7 +60,7 @@ describe('api: metadata of a payment', () => {
   it('answers without the member to a payment without metadata, or with empty metadata', async () => {
     for (const body of [bodyOf('{}'), bodyOf('{}').replace(',"metadata":{}', '')]) {
       const created = await post(api, body)
-      expect(created.body).to.have.all.keys('id', 'amount', 'currency', 'reference', 'status', 'created_at')
+      expect(created.body).to.have.all.keys(...MEMBERS)
       expect((await api.agent.get(created.headers.location ?? '')).text).to.equal(created.text)
       const row = await api.db.selectFrom('payments').select('metadata').where('id', '=', created.body.id).execute()
       expect(row).to.deep.equal([{ metadata: null }])
