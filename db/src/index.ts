@@ -24,6 +24,7 @@ export {
   refusedSettings,
 } from './postgres/errors.ts'
 export { ALONE, createGroupCommit, type GroupCommitOptions } from './postgres/group-commit.ts'
+export { createListener, type ListenerOptions } from './postgres/listener.ts'
 export { onlyStatement } from './postgres/one-trip-driver.ts'
 export { waitForStandby } from './postgres/standby.ts'
 export { deleteIdleRateLimits } from './rate-limits/delete-idle.ts'

@@ -1,7 +1,7 @@
 import { pause } from '@cashflow/async'
-import { type Database, serviceSession } from '@cashflow/db'
-import { OUTBOX_CHANNEL } from '@cashflow/outbox'
 import { backgroundComponent, type Component, createCondition, type Logger } from '@cashflow/runtime'
+import { serviceSession } from '../migrate/schema.ts'
+import type { Database } from './database.ts'
 
 const RECONNECT_MS = 1_000
 /** Time between two queries on the session. Only an answer shows that the server turned read-only or is gone. */
@@ -11,22 +11,31 @@ type OpenSession = Awaited<ReturnType<Database['openSession']>>
 
 export interface ListenerOptions {
   db: Pick<Database, 'openSession'>
-  onNotify: () => void
+  /** The service's name, such as `relay`. */
+  service: string
+  channel: string
+  /** Called with the payload of a notification. */
+  onNotify: (payload: string) => void
+  /** Called when LISTEN takes effect: what was committed before is not notified. */
+  onListen?: () => void
   /** Called when the session is lost. The next one may reach another server, for which remembered ids do not hold. */
-  onLost: () => void
+  onLost?: () => void
   logger: Logger
+  /** What happens without notifications, for the log. */
+  otherwise: string
 }
 
-/** LISTENs for notifications of committed messages, on a session of its own. Without them, polling finds the messages. */
-export function createListener({ db, onNotify, onLost, logger }: ListenerOptions): Component {
+/** LISTENs for notifications, on a session of its own. They are hints: the caller also looks from time to time. */
+export function createListener(options: ListenerOptions): Component {
+  const { db, service, channel, onNotify, onListen = () => {}, onLost = () => {}, logger, otherwise } = options
   const stopping = new AbortController()
   const deaf = createCondition(logger, {
-    message: 'cannot listen to the database, new messages are found 200 ms later',
+    message: `cannot listen to the database, ${otherwise}`,
     ended: 'listening to the database again',
   })
 
   async function listen(): Promise<void> {
-    const session = await db.openSession(serviceSession('relay-listen'))
+    const session = await db.openSession(serviceSession(`${service}-listen`))
     // Not awaited: a silent server does not answer the end of the session. A query that waits for an answer fails at once.
     const end = () => void session.end().catch(() => {})
     stopping.signal.addEventListener('abort', end)
@@ -35,10 +44,10 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
         session.on('error', resolve)
         session.on('end', () => resolve(new Error('the session has ended')))
       })
-      session.on('notification', onNotify)
-      await session.query(`listen ${OUTBOX_CHANNEL}`)
+      session.on('notification', ({ payload = '' }) => onNotify(payload))
+      await session.query(`listen ${channel}`)
       deaf.ended()
-      onNotify() // For messages that were committed before LISTEN took effect.
+      onListen()
       const error = await Promise.race([lost, keepChecking(session)])
       if (error) throw error
     } finally {
@@ -47,7 +56,7 @@ export function createListener({ db, onNotify, onLost, logger }: ListenerOptions
     }
   }
 
-  /** Queries the session until the relay stops, or until a query fails. */
+  /** Queries the session until the listener stops, or until a query fails. */
   async function keepChecking(session: OpenSession): Promise<void> {
     for (;;) {
       await pause(LOOK_EVERY_MS, stopping.signal)
