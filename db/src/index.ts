@@ -9,10 +9,24 @@ export { type Pepper, parsePeppers, pepperEnv } from './merchants/pepper.ts'
 export { touchKeys } from './merchants/touch-keys.ts'
 export { ensureSchema, serviceSession } from './migrate/schema.ts'
 export type { Done } from './operator/dead-letters.ts'
+export { type Advanced, advancePayment } from './payments/advance.ts'
+export { type Canceled, cancelPayment } from './payments/cancel.ts'
 export { findHolders, type Holder } from './payments/holder.ts'
 export { insertPayments, type PaymentInsert } from './payments/insert.ts'
 export { type ListedPayment, listPayments, type PaymentListOptions, type PaymentPlace } from './payments/list.ts'
-export { findPayment } from './payments/row.ts'
+export {
+  createSettledNotifier,
+  SETTLED_CHANNEL,
+  SETTLED_NOTIFY_FAILS,
+} from './payments/settled-notifier.ts'
+export {
+  findPayment,
+  findPayments,
+  findSettled,
+  type PaymentName,
+  type PaymentView,
+  type Waiting,
+} from './payments/view.ts'
 export { createDatabase, type Database } from './postgres/database.ts'
 export { databaseComponent } from './postgres/database-component.ts'
 export {

@@ -51,11 +51,3 @@ export async function lockPayment(
     .executeTakeFirst()
   return row && { payment: toPayment(row), leased: row.leased }
 }
-
-/**
- * Gives a locked payment to the operator, as a claim would: a worker whose lease ran out finds another claim's token there,
- * and is fenced.
- */
-export async function takePayment(tx: Transaction<Tables>, id: string, token: string): Promise<void> {
-  await tx.updateTable('payments').set({ claim_token: token, parked_at: null }).where('id', '=', id).execute()
-}

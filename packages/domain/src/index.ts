@@ -5,6 +5,7 @@ export { createdMessage, type NewPaymentMessage, outcomeMessage, retryMessage } 
 export { type Metadata, metadataOf, readMetadata } from './metadata.ts'
 export { AMOUNT_MINOR_MAX, formatMoney, isSameAmount, type Money, moneyOf } from './money.ts'
 export {
+  CANCELED,
   type CreatePaymentInput,
   createPayment,
   DEFAULT_MERCHANT_ID,

@@ -30,6 +30,9 @@ export interface PaymentWithMetadata extends Payment {
 /** The provider's decision. A missing answer is no decision. */
 export type Outcome = { readonly outcome: 'approved' } | { readonly outcome: 'declined'; readonly failureCode: string }
 
+/** The failure code of a payment that its client canceled. */
+export const CANCELED = 'canceled'
+
 interface Transition {
   readonly to: PaymentStatus
   readonly event: Exclude<PaymentEvent['type'], 'payment.created'>
