@@ -1,4 +1,10 @@
-import { createDatabase, databaseComponent, serviceSession } from '@cashflow/db'
+import {
+  createDatabase,
+  createSettledNotifier,
+  databaseComponent,
+  SETTLED_NOTIFY_FAILS,
+  serviceSession,
+} from '@cashflow/db'
 import { WORK_TOPICS } from '@cashflow/domain'
 import {
   connectionComponent,
@@ -32,16 +38,22 @@ const logger = createLogger({ service: 'worker', level: config.logLevel })
 const db = createDatabase({
   url: config.databaseUrl,
   applicationName: serviceSession('worker'),
-  poolMax: 10,
+  poolMax: 11,
   sandbox: config.sandbox,
   logger,
 })
 const { notify } = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
 
+const settledNotifier = createSettledNotifier(db, createCondition(logger, SETTLED_NOTIFY_FAILS))
+const settled = (paymentId: string) => {
+  notify()
+  settledNotifier.notify(paymentId)
+}
+
 const provider = createProvider(config.provider, logger)
 const admission = createAdmission(createBreaker({ provider, logger, ...config.breaker }), config.chargesMax)
 const simulator = config.provider.kind === 'simulated' ? createSimulator({ db, logger }) : undefined
-const handler = createHandler({ db, admission, simulator, logger, notify, ...config.processing })
+const handler = createHandler({ db, admission, simulator, logger, settled, ...config.processing })
 const deadHandler = createDeadDeliveryHandler({ db, logger })
 const waiting = () => admission.waiting
 const reconciler = createReconciler({ db, logger, notify, waiting, ...config.reconciling })

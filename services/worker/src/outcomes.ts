@@ -29,8 +29,8 @@ export interface ProcessOptions extends ReleaseLimits {
   /** Answers in place of the provider. Undefined if it has to be asked. */
   simulate?: ((claim: Claimed, retry: RetryOptions) => Promise<ProviderAnswer> | undefined) | undefined
   logger: Logger
-  /** Called after something was appended to the outbox. */
-  notify: () => void
+  /** Called after COMMIT with the id of a settled payment, whose message is in the outbox. */
+  settled: (paymentId: string) => void
   providerDeadlineMs: number
   /** Time that a payment may be PENDING after the end of its lease, or the time of its retry, before it is redriven. */
   redriveAfterMs: number
@@ -102,7 +102,7 @@ export async function settle(run: PaymentRun, claimed: Payment, outcome: Outcome
   const status = await retryWhileUnavailable(() => options.batches.settlements.commit(settlement), run.retry)
   if (!status) return await loseClaim(run)
   options.logger.info('payment settled', { ...logFieldsOf(message), status })
-  options.notify()
+  options.settled(message.paymentId)
   return 'settled'
 }
 

@@ -39,7 +39,7 @@ describe('worker after a COMMIT without an answer', () => {
     // COMMIT follows the statement that stores an outcome in the same write.
     proxy.loseAnswerTo(answer.outcome === 'approved' ? 'with "settling"' : 'commit')
     const shared = { db, providerDeadlineMs: 60_000, redriveAfterMs: 60_000, attemptsMax }
-    const options = { ...shared, batches: createBatches(shared), logger: payments.logger, notify() {} }
+    const options = { ...shared, batches: createBatches(shared), logger: payments.logger, settled() {} }
     const charge = async () => answer
     const message = { paymentId: id, messageId: 'm-1', requestId: 'r-1' }
     const signal = new AbortController().signal

@@ -25,7 +25,7 @@ describe('processPayment', () => {
     const { db, logger } = payments
     const shared = { db, providerDeadlineMs: 5_000, redriveAfterMs: 60_000, attemptsMax: 10, ...options }
     const charge: Charge = (payment, attempt) => attemptCharge({ charge: chargeAtProvider }, payment, attempt)
-    const all = { ...shared, batches: createBatches(shared), logger, notify: () => {}, charge }
+    const all = { ...shared, batches: createBatches(shared), logger, settled() {}, charge }
     return processPayment(message(paymentId), all, new AbortController().signal)
   }
 

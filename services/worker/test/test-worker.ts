@@ -86,7 +86,7 @@ export function createTestHandler(
 ) {
   const admission = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
   const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-  const { handle, stop } = createHandler({ db, admission, logger, notify() {}, ...times, ...options })
+  const { handle, stop } = createHandler({ db, admission, logger, settled() {}, ...times, ...options })
   return { handle, stop, stopAdmission: () => admission.stop() }
 }
 
