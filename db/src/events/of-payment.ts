@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Tables } from '../tables.ts'
 import { PAYMENT_COLUMNS_OF_EVENT, STORED_COLUMNS, type StoredEvent, toStoredEvent } from './stored-event.ts'
 
@@ -16,7 +16,7 @@ export async function findEvents(
     .select(STORED_COLUMNS.map((column) => `e.${column}` as const))
     .select(PAYMENT_COLUMNS_OF_EVENT)
     .where('e.payment_id', '=', paymentId)
-    .where('e.merchant_id', '=', merchantId)
+    .where(sql<boolean>`(e.merchant_id = ${merchantId}) is true`) // As in payments/row.ts.
     .orderBy('e.sequence')
     .execute()
   return rows.map(toStoredEvent)

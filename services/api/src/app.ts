@@ -5,14 +5,17 @@ import { errorHandler, methodNotAllowed, notFound } from './errors.ts'
 import type { FeedOptions } from './events/feed.ts'
 import { eventRoutes } from './events/routes.ts'
 import { healthRoutes } from './health.ts'
-import { type PaymentRoutesOptions, paymentRoutes } from './payments/routes.ts'
+import type { AdvancePaymentOptions } from './payments/advance-payment.ts'
+import { type PaymentRoutesOptions, paymentRoutes, testRoutes } from './payments/routes.ts'
 import { Problem } from './problem.ts'
 import { limitRate } from './rate-limit/limit-rate.ts'
 import type { RateLimiter } from './rate-limit/rate-limiter.ts'
 import { root } from './root.ts'
 import { addSecurityHeaders } from './security-headers.ts'
 
-export interface AppOptions extends PaymentRoutesOptions, FeedOptions {
+export interface AppOptions extends PaymentRoutesOptions, AdvancePaymentOptions, FeedOptions {
+  /** True to serve the routes for tests. */
+  sandbox: boolean
   /** Sets whose payments a request may see, or refuses the request. */
   authenticate: RequestHandler
   /** Networks of the proxies whose `X-Forwarded-For` counts. */
@@ -39,6 +42,7 @@ export function createApp({ logger, trustProxy, authenticate, rateLimiter, ...op
   if (rateLimiter.limit > 0) app.use(limitRate(rateLimiter))
   app.use(['/api/v1/payments', '/payments'], paymentRoutes(options))
   app.use(['/api/v1/events', '/events'], eventRoutes({ ...options, logger }))
+  if (options.sandbox) app.use(['/api/v1/test/payments', '/test/payments'], testRoutes(options))
   app.use(notFound, errorHandler(logger))
   return app
 }

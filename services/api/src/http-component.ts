@@ -3,7 +3,8 @@ import { createServer, type RequestListener, type Server, type ServerResponse, S
 import type { AddressInfo, Socket } from 'node:net'
 import { type Component, type Logger, uuidv7 } from '@cashflow/runtime'
 import { type Connections, defaultConnectionsMax, trackConnections } from './connections.ts'
-import { PROBLEM_TYPE, PROBLEMS, Problem, problemBody } from './problem.ts'
+import { PROBLEM_TYPE, Problem, problemBody } from './problem.ts'
+import { PROBLEMS } from './problem-types.ts'
 import { SECURITY_HEADERS } from './security-headers.ts'
 
 export interface HttpOptions {

@@ -82,12 +82,13 @@ export function createRequestQueue(options: RequestQueueOptions) {
       return slots.waiting
     },
     /**
-     * Runs idempotent work for the request that `res` answers. Each attempt needs a slot. A transient error of PostgreSQL
-     * starts another attempt while there is time. An attempt that still waits when the client goes, or at the deadline,
+     * Runs idempotent work for the request that `res` answers, if its API key is still in force then: a body or this queue may
+     * have taken seconds. Each attempt needs a slot. A transient error of PostgreSQL starts another attempt while there is time. An attempt that still waits when the client goes, or at the deadline,
      * never starts. One that is running at the deadline may still take effect.
      *
      * @throws Problem `overloaded`, immediately when too many requests wait, or after `waitMaxMs`
      * @throws ClientGoneError when the client goes before the work starts
+     * @throws what `assertKey` throws (globals.d.ts)
      * @throws DeadlineError after `deadlineMs`
      */
     async run<Result>(res: Response, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
@@ -97,7 +98,14 @@ export function createRequestQueue(options: RequestQueueOptions) {
       try {
         if (res.closed || res.req.socket.destroyed) leave()
         const caller = { signal: leaving.signal, merchantId: onePerMerchant ? res.locals.merchantId : '' }
-        return await retryTransient(() => runInSlot(work, caller), retry)
+        let isBegun = false
+        const attempt = async (signal: AbortSignal) => {
+          // Not again before a later attempt: the first one may have taken effect, and a 401 says that nothing has.
+          if (!isBegun) await res.locals.assertKey()
+          isBegun = true
+          return await work(signal)
+        }
+        return await retryTransient(() => runInSlot(attempt, caller), retry)
       } catch (error) {
         leaving.abort(error)
         throw error

@@ -1,7 +1,7 @@
 import { type Currency, formatMoney } from '@cashflow/domain'
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { PROBLEMS } from '../src/problem.ts'
+import { PROBLEMS } from '../src/problem-types.ts'
 import { AUTH, createKey } from './auth/merchant-keys.ts'
 import { bodyOf, type RawRequest, requestsWith } from './fuzzed-requests.ts'
 import { type Answer, sendRaw } from './raw-request.ts'

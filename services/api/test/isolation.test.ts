@@ -14,7 +14,7 @@ interface Layer {
 }
 
 /** Paths that routers are mounted on. */
-const MOUNTS = ['/health', '/payments', '/api/v1/payments', '/events', '/api/v1/events']
+const MOUNTS = ['/health', ...['/payments', '/events', '/test/payments'].flatMap((path) => [path, `/api/v1${path}`])]
 
 /** Every method and path that the application has a route for. A mount that is not listed above throws. */
 function routesOf(app: Express): string[] {
@@ -45,10 +45,15 @@ type Send = (method: 'get' | 'post', path: string, body?: string) => Promise<Res
 const withoutRequestId = ({ text, body }: Response) => text.replace(body.request_id, '')
 
 /** 404, as for an id that no payment has. */
-async function expectUnknown(send: Send, pathOf: (id: string) => string, [{ id }]: [Foreign, Foreign]) {
-  const answer = await send('get', pathOf(id))
+async function expectUnknown(
+  send: Send,
+  pathOf: (id: string) => string,
+  [{ id }]: [Foreign, Foreign],
+  method: 'get' | 'post' = 'get',
+) {
+  const answer = await send(method, pathOf(id))
   expect(answer.status).to.equal(404)
-  expect(withoutRequestId(answer)).to.equal(withoutRequestId(await send('get', pathOf(uuidv7()))))
+  expect(withoutRequestId(answer)).to.equal(withoutRequestId(await send(method, pathOf(uuidv7()))))
 }
 
 /** 201: the references of another merchant are free, for the same amount and for another one. */
@@ -104,6 +109,14 @@ const ROUTES: Record<string, (send: Send, foreign: [Foreign, Foreign]) => Promis
     expectUnknown(send, (id) => `/api/v1/payments/${id}/events`, foreign),
   'GET /events': (send, foreign) => expectNoEvent(send, '/events', foreign),
   'GET /api/v1/events': (send, foreign) => expectNoEvent(send, '/api/v1/events', foreign),
+  'POST /payments/:id/cancel': (send, foreign) =>
+    expectUnknown(send, (id) => `/payments/${id}/cancel`, foreign, 'post'),
+  'POST /api/v1/payments/:id/cancel': (send, foreign) =>
+    expectUnknown(send, (id) => `/api/v1/payments/${id}/cancel`, foreign, 'post'),
+  'POST /test/payments/:id/advance': (send, foreign) =>
+    expectUnknown(send, (id) => `/test/payments/${id}/advance`, foreign, 'post'),
+  'POST /api/v1/test/payments/:id/advance': (send, foreign) =>
+    expectUnknown(send, (id) => `/api/v1/test/payments/${id}/advance`, foreign, 'post'),
 }
 
 describe('isolation of merchants', () => {

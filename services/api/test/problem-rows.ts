@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { PROBLEMS } from '../src/problem.ts'
+import { PROBLEMS } from '../src/problem-types.ts'
 
 const PAGE = new URL('../../../docs/problems.md', import.meta.url)
 const ROWS = /^\| Status, `code`.*\n(?:\|.*\n)*/m

@@ -1,7 +1,7 @@
 import { defined } from '@cashflow/async'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { PROBLEMS, type ProblemCode } from '../src/problem.ts'
+import { PROBLEMS, type ProblemCode } from '../src/problem-types.ts'
 import { AUTH, createKey } from './auth/merchant-keys.ts'
 import { documentedRows, problemRows } from './problem-rows.ts'
 import { type Answer, sendRaw } from './raw-request.ts'
@@ -54,6 +54,20 @@ const PROVOCATIONS: Readonly<Record<ProblemCode, Provocation>> = {
     async provoke(api) {
       await post(api)
       return await post(api, bodyWith({ reference: 'REF-TAKEN', amount: '7' }))
+    },
+  },
+  'not-cancelable': {
+    async provoke(api) {
+      const { body } = await post(api, bodyWith())
+      await sql`update payments set attempts = 1 where id = ${body.id}`.execute(api.db)
+      return await get(api, `/payments/${body.id}/cancel`, { method: 'POST' })
+    },
+  },
+  'not-advanceable': {
+    async provoke(api) {
+      const { body } = await post(api, bodyWith())
+      await sql`update payments set parked_at = now() where id = ${body.id}`.execute(api.db)
+      return await get(api, `/test/payments/${body.id}/advance`, { method: 'POST' })
     },
   },
   'payload-too-large': { provoke: (api) => post(api, BODY.padEnd(327_681)) },

@@ -5,6 +5,7 @@ import {
   createCursors,
   createRateLimiter,
   createRequestQueue,
+  createWaits,
   httpComponent,
   type PaymentWriter,
   READS_MAX,
@@ -27,9 +28,11 @@ const cursors = createCursors(() => readCursorSecret(db))
 const unshared = { report: async () => [], deleteIdle: async () => {} }
 const rateLimiter = createRateLimiter({ limit: rateLimit, ...unshared, logger })
 const { authenticate } = createAuthentication({ auth, db, sandbox, logger })
+const waits = createWaits({ find: async () => [], findSettled: async () => [], waitsMax: 1, logger })
 // No benchmark reads a list here.
 const app = createApp({
-  ...{ authenticate, db, writer, writes, reads, lists: reads, cursors, rateLimiter, trustProxy, logger },
+  ...{ authenticate, rateLimiter, trustProxy, sandbox: false, logger },
+  ...{ db, writer, writes, reads, lists: reads, cursors, changes: writes, waits, notify() {}, settled() {} },
 })
 
 await runUntilSignal([httpComponent(app, { host, port, logger })], { logger, deadlineMs: 20_000 })

@@ -1,3 +1,4 @@
+import { DeadlineError } from '@cashflow/async'
 import {
   createGroupCommit,
   findHolders,
@@ -19,10 +20,14 @@ import { sendJsonText } from '../send-json.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
 import { readPaymentBody } from './payment-body.ts'
 import { paymentJson } from './payment-json.ts'
+import { readWait } from './prefer.ts'
+import { sendPayment, setWaitApplied } from './send-payment.ts'
+import type { Waits } from './waits.ts'
 
 export interface CreatePaymentOptions {
   writer: PaymentWriter
   writes: RequestQueue
+  waits: Waits
   /** Values that `metadata.simulate` may have. Undefined where it is metadata like any other. */
   simulations?: ReadonlySet<string> | undefined
 }
@@ -31,9 +36,10 @@ export interface CreatePaymentOptions {
  * POST /payments: 201 with the payment, 422 if its idempotency key has another meaning, or 409 if its reference is taken.
  *
  * A 201 promises that the payment will be settled, so it is sent only after PostgreSQL has answered COMMIT. A repeated
- * request with the key gets the same 201 again.
+ * request with the key gets the same 201 again. With `Prefer: wait=N` the answer waits until the payment is settled, or for
+ * N seconds, and shows it as it is then.
  */
-export function createPaymentHandler({ writer, writes, simulations }: CreatePaymentOptions): RequestHandler {
+export function createPaymentHandler({ writer, writes, waits, simulations }: CreatePaymentOptions): RequestHandler {
   return async (req, res) => {
     const idempotencyKey = readIdempotencyKey(req)
     const { amount: money, reference, metadata } = readPaymentBody(req.body, simulations)
@@ -51,19 +57,26 @@ export function createPaymentHandler({ writer, writes, simulations }: CreatePaym
     const isDoubled = simulations !== undefined && metadata?.get('simulate') === 'duplicate_delivery'
     const messages = isDoubled ? [message, message] : [message]
     const created = { payment, idempotencyKey, event, requestId, messages }
-    let isBegun = false
-    const holder = await writes.run(res, async (signal) => {
-      // Not again before a later attempt: the first one may have stored the payment, and a 401 says that nothing is stored.
-      if (!isBegun) await res.locals.assertKey()
-      isBegun = true
-      return await writer.write(created, signal)
-    })
+    const holder = await writes.run(res, (signal) => writer.write(created, signal))
     res.locals.paymentId = holder.paymentId
     const answered = asCreated(payment, holder)
     if (holder.has === 'key') res.setHeader('Idempotent-Replayed', 'true')
     res.setHeader('Location', `${req.baseUrl}/${answered.id}`)
+    const seconds = readWait(req)
+    if (seconds !== undefined) {
+      const waited = await waits
+        .until(res, { merchantId, id: answered.id }, { seconds, isNew: holder.has === 'itself' })
+        .catch(orUnknown)
+      if (waited?.isHonoured) setWaitApplied(res, seconds)
+      if (waited?.payment) return sendPayment(req, res, 201, waited.payment)
+    }
     sendJsonText(res, 201, paymentJson(answered))
   }
+}
+
+/** The payment is stored, so the client gets its 201 although PostgreSQL does not tell how it is now. */
+function orUnknown(error: unknown): undefined {
+  if (!(error instanceof DeadlineError)) throw error
 }
 
 /**

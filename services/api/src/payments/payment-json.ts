@@ -1,10 +1,14 @@
+import type { PaymentView } from '@cashflow/db'
 import { formatMoney, type Metadata, type PaymentWithMetadata } from '@cashflow/domain'
 
 /**
  * A payment as clients see it, as JSON text. Each member is listed here, so that a new member of the domain's payment stays
- * private. A payment without metadata has no `metadata`.
+ * private. A member without a value is left out.
+ *
+ * @param payment as it was created, or as it is now: then with what it waits for
  */
-export function paymentJson(payment: PaymentWithMetadata): string {
+export function paymentJson(payment: PaymentWithMetadata & Partial<Pick<PaymentView, 'waiting'>>): string {
+  const { waiting } = payment
   const text = JSON.stringify({
     id: payment.id,
     amount: JSON.rawJSON(formatMoney(payment)),
@@ -13,6 +17,9 @@ export function paymentJson(payment: PaymentWithMetadata): string {
     currency: payment.currency,
     reference: payment.reference,
     status: payment.status,
+    failure_code: payment.failureCode ?? undefined,
+    waiting_for: waiting?.for,
+    next_action_at: waiting?.nextActionAt ?? undefined,
     created_at: payment.createdAt,
   })
   return payment.metadata ? `${text.slice(0, -1)},"metadata":${metadataJson(payment.metadata)}}` : text

@@ -1,21 +1,20 @@
-import { findPayment } from '@cashflow/db'
-import { isUuid } from '@cashflow/domain'
-import { type RequestHandler, Router } from 'express'
+import { Router } from 'express'
 import { requireScope } from '../auth/authenticate.ts'
 import { methodNotAllowed } from '../errors.ts'
 import { createPaymentEventsHandler } from '../events/payment-events.ts'
 import { createJsonBody } from '../json-body.ts'
-import { Problem } from '../problem.ts'
-import type { RequestQueue } from '../request-queue.ts'
-import { sendJsonText } from '../send-json.ts'
+import { type AdvancePaymentOptions, advancePaymentHandler } from './advance-payment.ts'
+import { type CancelPaymentOptions, cancelPaymentHandler } from './cancel-payment.ts'
 import { type CreatePaymentOptions, createPaymentHandler } from './create-payment.ts'
+import { type GetPaymentOptions, getPaymentHandler } from './get-payment.ts'
 import { type ListPaymentsOptions, listPaymentsHandler } from './list-payments.ts'
-import { paymentJson } from './payment-json.ts'
 
-/** Reads, lists and writes have a queue each, so that none delays another. */
-export interface PaymentRoutesOptions extends CreatePaymentOptions, ListPaymentsOptions {
-  reads: RequestQueue
-}
+/** Reads, lists, writes and changes have a queue each, so that none delays the others. */
+export interface PaymentRoutesOptions
+  extends CreatePaymentOptions,
+    GetPaymentOptions,
+    CancelPaymentOptions,
+    ListPaymentsOptions {}
 
 export function paymentRoutes(options: PaymentRoutesOptions): Router {
   const router = Router()
@@ -32,22 +31,19 @@ export function paymentRoutes(options: PaymentRoutesOptions): Router {
     .route('/:id/events')
     .get(requireScope('payments:read'), createPaymentEventsHandler(options))
     .all(methodNotAllowed('GET', 'HEAD'))
+  router
+    .route('/:id/cancel')
+    .post(requireScope('payments:write'), cancelPaymentHandler(options))
+    .all(methodNotAllowed('POST'))
   return router
 }
 
-/** GET /payments/:id: 200 with the payment, or 404. */
-function getPaymentHandler({ db, reads }: PaymentRoutesOptions): RequestHandler<{ id: string }> {
-  return async (req, res) => {
-    const { id } = req.params
-    const { merchantId } = res.locals
-    const find = async () => {
-      await res.locals.assertKey()
-      return await findPayment(db, { merchantId, id })
-    }
-    const payment = isUuid(id) ? await reads.run(res, find) : undefined
-    if (!payment) throw new Problem('not-found', 'No payment has this id.')
-    res.locals.paymentId = payment.id
-    res.setHeader('Cache-Control', 'private, no-cache')
-    sendJsonText(res, 200, paymentJson(payment))
-  }
+/** For tests of integrators, in a sandbox only. */
+export function testRoutes(options: AdvancePaymentOptions): Router {
+  const router = Router()
+  router
+    .route('/:id/advance')
+    .post(requireScope('payments:write'), advancePaymentHandler(options))
+    .all(methodNotAllowed('POST'))
+  return router
 }

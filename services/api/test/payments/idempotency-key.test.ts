@@ -112,7 +112,7 @@ describe('header Idempotency-Key', () => {
       const { body } = await send('Idempotency-Key: of-a-get')
       const found = await api.agent.get(`/payments/${body.id}`).set('Idempotency-Key', '"not a key')
       expect(found.status).to.equal(200)
-      expect(found.body).to.deep.equal(body)
+      expect(found.body).to.include(body)
     })
   })
 })

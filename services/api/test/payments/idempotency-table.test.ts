@@ -10,6 +10,7 @@ import {
   post,
   postWithKey,
   stored,
+  textAsCreated,
 } from '../requests.ts'
 import { type ApiUnderTest, startApi } from '../start-api.ts'
 
@@ -165,7 +166,7 @@ describe('Idempotency-Key: what integrators expect', () => {
     const key = randomUUID()
     const first = expectCreated(await send(key, bodyWith()))
     const { body } = await send(key, bodyWith())
-    expect((await api.agent.get(`/payments/${body.payment_id}`)).text).to.equal(first.text)
+    expect(textAsCreated(await api.agent.get(`/payments/${body.payment_id}`))).to.equal(first.text)
   })
   expects('Formance', 'a replay says that it is one, and a creation does not', async () => {
     const [key, body] = [randomUUID(), bodyWith()]
@@ -177,7 +178,7 @@ describe('Idempotency-Key: what integrators expect', () => {
     const { id } = first.body
     await sql`update payments set created_at = created_at - interval '1 year' where id = ${id}`.execute(api.db)
     const found = await api.agent.get(`/payments/${id}`)
-    expectReplayOf(found, await send(key, body))
+    expectReplayOf(Object.assign(found, { text: textAsCreated(found) }), await send(key, body))
   })
   expects('Kill Bill #178', 'a retry creates no second payment, event or message', async () => {
     const { key, body } = await create()
