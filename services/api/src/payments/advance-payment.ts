@@ -17,8 +17,10 @@ export interface AdvancePaymentOptions {
 }
 
 /**
- * POST /test/payments/:id/advance, in a sandbox: makes due now what is scheduled for a payment. 200 with the payment, also if
- * it is settled, so that a request may be repeated. 409 while a worker has it, and if it waits for an operator.
+ * POST /test/payments/:id/advance, in a sandbox: makes due now what is scheduled for a payment.
+ *
+ * - 200 with the payment, also if it is settled, so that a request may be repeated.
+ * - 409 while a worker has it, and if it waits for an operator.
  */
 export function advancePaymentHandler({ db, changes, notify }: AdvancePaymentOptions): RequestHandler<{ id: string }> {
   return async (req, res) => {

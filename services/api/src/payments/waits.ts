@@ -50,7 +50,7 @@ export interface Waits extends Component {
 interface Wait extends PaymentName {
   /** True once the payment was seen as PENDING. */
   isKnown: boolean
-  /** True once the request gets its answer whatever the payment's status is. */
+  /** True once the request gets its answer with any status. */
   isDue: boolean
   /** True if that is before its time. */
   isCut: boolean
@@ -185,7 +185,7 @@ function createIndex() {
   }
 }
 
-/** Waits as long as the client is there. Meanwhile its silent connection is not closed. */
+/** Waits as long as the client is there. Its connection may be silent for so long. */
 async function whileConnected(
   res: Response,
   given: NewWait,

@@ -32,7 +32,7 @@ describe('a client with 4,096 waiting requests', () => {
     socket.write(request)
   }
 
-  // Promise 89
+  // Promise 93
   it('api: while one client has 4,096 waits for a parked payment, POSTs and GETs of others are answered within 100 ms', async () => {
     const { id } = (await post(api, bodyWith())).body
     await sql`update payments set parked_at = now() where id = ${id}`.execute(api.db)

@@ -109,7 +109,7 @@ describe('Prefer: wait', () => {
     expect([fresh.status, fresh.headers['preference-applied']]).to.deep.equal([304, 'wait=30'])
   })
 
-  // Promise 89
+  // Promise 93
   it('api: above the limit, the request that has waited longest is answered at once', async () => {
     await start({ waitsMax: 2 })
     const id = await create()
@@ -151,7 +151,7 @@ describe('Prefer: wait', () => {
     expect(api.logs.filter(({ level }) => level === 'error')).to.deep.equal([])
   })
 
-  // Promise 89
+  // Promise 93
   it('api: a waiting connection outlives the limit of a silent client, and holds no place in a queue', async () => {
     await start({ unreadMs: 200 })
     const id = await create()
