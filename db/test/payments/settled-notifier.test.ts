@@ -28,7 +28,7 @@ describe('notifier of settled payments', () => {
   const ids = (count: number) => Array.from({ length: count }, () => randomUUID())
 
   // Promise 89
-  it('db: notifies at once of the first settled payment, and together of those within the next 20 ms', async () => {
+  it('db: notifies at once of the first settled payment, and together of those within the next 50 ms', async () => {
     const settled = ids(150)
     const { notify } = createSettledNotifier(store.db, fails)
     for (const id of settled) notify(id)
