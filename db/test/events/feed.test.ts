@@ -17,6 +17,8 @@ describe('event feed', () => {
     server = await startPrivatePostgres()
     store = await createTestStore(4, { name: 'payments', url: server.url, drop: () => server.stop() })
   })
+  // Ids follow the time of storage, so each test begins without the events of the one before.
+  beforeEach(() => sql`truncate payment_events restart identity`.execute(store.db))
   after(() => store?.drop())
 
   /** Stores events of one merchant, a second apart, the last one now. Every hundredth is a failure. */
@@ -123,13 +125,13 @@ describe('event feed', () => {
     await storeEvents(1_500, merchantId)
     const all = await stored(merchantId)
     // Only one in 50 of the events that the reader has not seen has its time.
-    const wrong = all.filter((_, index) => index >= 1_000 && index % 50 !== 0)
+    const wrong = all.filter((_, index) => index >= 300 && index % 50 !== 0)
     const times = store.db.updateTable('payment_events').set({ created_at: new Date('2001-01-01') })
     await times.where('payment_id', 'in', wrong).execute()
     const reader = createReader(store.db, { merchantId })
-    for (let page = 0; page < 10; page++) await reader.read(100)
+    for (let page = 0; page < 3; page++) await reader.read(100)
     const again = createReader(store.db, { merchantId, after: { ...reader.cursor(), epoch: '1/00000001' } })
     while ((await again.read()).hasMore);
-    expect(again.seen).to.include.members(all.slice(1_000))
+    expect(again.seen).to.include.members(all.slice(300))
   })
 })
