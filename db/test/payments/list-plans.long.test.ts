@@ -15,10 +15,12 @@ const LIMIT = 20
 // the root when the index was small. Each row is one page more.
 const PAGES_OF_DESCENT = 5
 
+const textOf = (prefix: string, n: number) => `${prefix}${String(n).padStart(8, '0')}`
+
 /** Filters, each with the value that it has where it is set. */
 const FILTERS = {
-  reference: 'R30001',
-  idempotencyKey: 'K30001',
+  reference: textOf('R', STORED / 2 + 1),
+  idempotencyKey: textOf('K', STORED / 2 + 1),
   status: 'SUCCESS',
   currency: 'USD',
   createdFrom: timeAt(0.3),
@@ -38,12 +40,12 @@ describe('list of payments', () => {
   })
   afterEach(() => store.drop())
 
-  /** Stores payments of two merchants. PENDING ones are the oldest, and ETB ones are few. */
+  /** Stores payments of two merchants, with ids in the order of their times. PENDING ones are the oldest, and ETB ones are few. */
   const fill = (count: number) =>
     sql`
       insert into payments (id, merchant_id, reference, idempotency_key, amount_minor, currency, status, created_at, settled_at)
-      select gen_random_uuid(), case n % 4 when 0 then ${OTHER_MERCHANT}::uuid else ${DEFAULT_MERCHANT_ID}::uuid end,
-        'R' || n, 'K' || n, 1, currency, status, created_at, case when status <> 'PENDING' then created_at end
+      select (lpad(to_hex(n), 8, '0') || '-0000-7000-8000-000000000000')::uuid, case n % 4 when 0 then ${OTHER_MERCHANT}::uuid else ${DEFAULT_MERCHANT_ID}::uuid end,
+        'R' || lpad(n::text, 8, '0'), 'K' || lpad(n::text, 8, '0'), 1, currency, status, created_at, case when status <> 'PENDING' then created_at end
       from (
         select n, timestamptz '2026-01-01Z' + n / 3 * interval '1 minute' as created_at,
           case when n % 50 = 0 then 'ETB' else 'USD' end as currency,
