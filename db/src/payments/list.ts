@@ -1,8 +1,8 @@
-import { CURRENCIES, metadataOf, type PaymentStatus, type PaymentWithMetadata, TRANSITIONS } from '@cashflow/domain'
+import { CURRENCIES, type PaymentStatus, TRANSITIONS } from '@cashflow/domain'
 import { compiledOnce, type ParameterOf } from '@cashflow/outbox'
 import { type Expression, type Kysely, type SqlBool, sql } from 'kysely'
 import type { Tables } from '../tables.ts'
-import { PAYMENT_COLUMNS, toPayment } from './row.ts'
+import { type PaymentView, toView, VIEW } from './view.ts'
 
 export interface PaymentListOptions {
   readonly merchantId: string
@@ -27,12 +27,12 @@ export interface PaymentPlace {
 }
 
 export interface ListedPayment {
-  readonly payment: PaymentWithMetadata
+  readonly payment: PaymentView
   readonly place: PaymentPlace
 }
 
 /**
- * Lists payments of a merchant with their metadata, newest first, at most `limit` of them. Payments of the same time are in
+ * Lists payments of a merchant, newest first, at most `limit` of them. Payments of the same time are in
  * the order of their ids.
  *
  * It reads no more rows than it returns, and one for each status and currency that the list may have.
@@ -57,7 +57,7 @@ export async function listPayments(db: Kysely<Tables>, options: PaymentListOptio
     limit,
   })
   return rows.map((row) => ({
-    payment: { ...toPayment(row), metadata: row.metadata && metadataOf(Object.entries(row.metadata)) },
+    payment: toView(row),
     place: { createdAt: row.place, id: row.id },
   }))
 }
@@ -87,7 +87,7 @@ const CURRENCY = sql<string>`currency collate "C"`
 const found = (db: Kysely<Tables>, parameter: ParameterOf<Values>) =>
   db
     .selectFrom('payments')
-    .select([...PAYMENT_COLUMNS, 'metadata'])
+    .select(VIEW)
     .select((eb) => eb.cast<string>('created_at', 'text').as('place'))
     .where('merchant_id', '=', parameter('merchantId'))
 

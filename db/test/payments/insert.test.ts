@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { defined } from '@cashflow/async'
-import { AMOUNT_MINOR_MAX, type Currency, DEFAULT_MERCHANT_ID, metadataOf } from '@cashflow/domain'
+import { AMOUNT_MINOR_MAX, type Currency, DEFAULT_MERCHANT_ID, metadataOf, type Payment } from '@cashflow/domain'
 import { aMessage, aPayment } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
@@ -28,6 +28,11 @@ describe('insertPayments and findHolders', () => {
     }
   }
   const insert = (...payments: PaymentInsert[]) => storePayments(store.db, payments, OPTIONS)
+  /** The payment that is stored, without what it waits for. */
+  async function stored(payment: Payment) {
+    const { waiting: _, ...found } = defined(await findPayment(store.db, payment), 'stored payment')
+    return found
+  }
   const insertedIds = async (...payments: PaymentInsert[]) =>
     (await insert(...payments)).map(({ paymentId }) => paymentId)
 
@@ -35,7 +40,7 @@ describe('insertPayments and findHolders', () => {
     const [one, two] = [created(), created()]
     expect(await insertedIds(one, two)).to.deep.equal([one.payment.id, two.payment.id])
     for (const { payment } of [one, two]) {
-      expect(await findPayment(store.db, payment)).to.deep.equal(payment)
+      expect(await stored(payment)).to.deep.equal(payment)
       const events = await history(payment.id)
       expect(events).to.have.length(1)
       expect(events[0]).to.include({ type: 'payment.created', sequence: 1, actor: 'api', request_id: 'r-1' })
@@ -56,7 +61,7 @@ describe('insertPayments and findHolders', () => {
     const money = { amountMinor: AMOUNT_MINOR_MAX, currency: 'ETB' as const }
     const { payment, event } = newPayment(reference, money)
     await insert({ payment, event, requestId: 'r-1', messages: [] })
-    expect(await findPayment(store.db, payment)).to.deep.equal(payment)
+    expect(await stored(payment)).to.deep.equal(payment)
     expect((await history(payment.id))[0]).to.deep.include({ data: event.data, created_at: payment.createdAt })
   })
 
@@ -70,7 +75,7 @@ describe('insertPayments and findHolders', () => {
     await insert(...[one, other].map((created) => ({ ...created, requestId: 'r-1', messages: [] })))
     const found = await findPayment(store.db, one.payment)
     expect([...(found?.metadata ?? [])]).to.deep.equal([...metadata])
-    expect(await findPayment(store.db, one.payment)).to.deep.equal(one.payment)
+    expect(await stored(one.payment)).to.deep.equal(one.payment)
     expect(await row(other.payment.id)).to.include({ metadata: null })
   })
 

@@ -17,7 +17,8 @@ describe('GET /payments: its queue', () => {
   /** Takes a slot for a list of a merchant. Returns the function that ends it. */
   function hold(merchantId: string): () => Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const res = Object.assign(new EventEmitter(), { closed: false, req: { socket: {} }, locals: { merchantId } })
+    const locals = { merchantId, assertKey: async () => {} }
+    const res = Object.assign(new EventEmitter(), { closed: false, req: { socket: {} }, locals })
     const held = api.lists.run(res as unknown as Response, () => promise)
     return async () => {
       resolve()
