@@ -86,7 +86,14 @@ export async function changeLocale({ db, name }: FormerDatabase, icuLocale: stri
 
 /** Opens a pool like that of `npm run migrate`. */
 export function open(url: string, poolMax = 4): Kysely<Tables> {
-  return createDatabase({ url, applicationName: 'cashflow-migrate', poolMax, statementMs: 0, logger })
+  return createDatabase({
+    url,
+    applicationName: 'cashflow-migrate',
+    poolMax,
+    statementMs: 0,
+    idleInTransactionMs: 0,
+    logger,
+  })
 }
 
 async function emptied(database: TestDatabase): Promise<TestDatabase> {
