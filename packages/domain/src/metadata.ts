@@ -3,10 +3,9 @@ import type { Refusal } from './result.ts'
 /** Strings that a merchant stores with a payment, by name, in the byte order of the names in UTF-8. */
 export type Metadata = ReadonlyMap<string, string>
 
-const PAIRS_MAX = 50
-/** Maximum lengths in code points. */
-const NAME_LENGTH_MAX = 40
-const VALUE_LENGTH_MAX = 500
+/** Lengths are in code points. */
+export const METADATA_LIMITS = { pairsMax: 50, nameLengthMax: 40, valueLengthMax: 500 } as const
+const { pairsMax, nameLengthMax, valueLengthMax } = METADATA_LIMITS
 
 export type MetadataCode =
   | 'metadata_size'
@@ -29,8 +28,8 @@ export type MetadataResult =
 /** Reads metadata with different names. Names and values are neither trimmed nor normalised. */
 export function readMetadata(pairs: Iterable<readonly [name: string, value: unknown]>): MetadataResult {
   const given = [...pairs]
-  if (given.length > PAIRS_MAX) {
-    const detail = `must have at most ${PAIRS_MAX} pairs`
+  if (given.length > pairsMax) {
+    const detail = `must have at most ${pairsMax} pairs`
     return { ok: false, refusals: [{ name: undefined, code: 'metadata_size', detail }] }
   }
   const refusals = given.flatMap(([name, value]) => refusalOf(name, value) ?? [])
@@ -47,11 +46,11 @@ function refusalOf(name: string, value: unknown): MetadataRefusal | undefined {
   const refuse = (code: MetadataCode, detail: string) => ({ name, code, detail })
   // A program that copies the pairs to an object would set its prototype.
   if (name === '__proto__') return refuse('metadata_name_reserved', 'must have another name')
-  if (name === '' || isLongerThan(NAME_LENGTH_MAX, name))
-    return refuse('metadata_name_length', `must have a name of 1 to ${NAME_LENGTH_MAX} characters`)
+  if (name === '' || isLongerThan(nameLengthMax, name))
+    return refuse('metadata_name_length', `must have a name of 1 to ${nameLengthMax} characters`)
   if (typeof value !== 'string') return refuse('metadata_value_type', 'must be a string')
-  if (isLongerThan(VALUE_LENGTH_MAX, value))
-    return refuse('metadata_value_length', `must have at most ${VALUE_LENGTH_MAX} characters`)
+  if (isLongerThan(valueLengthMax, value))
+    return refuse('metadata_value_length', `must have at most ${valueLengthMax} characters`)
   if (!isStorable(name) || !isStorable(value))
     return refuse('metadata_characters', 'must not contain U+0000 or broken Unicode, in its name or its value')
   return undefined
