@@ -5,6 +5,7 @@ import { errorHandler, methodNotAllowed, notFound } from './errors.ts'
 import type { FeedOptions } from './events/feed.ts'
 import { eventRoutes } from './events/routes.ts'
 import { healthRoutes } from './health.ts'
+import { documentRoutes } from './openapi/routes.ts'
 import type { AdvancePaymentOptions } from './payments/advance-payment.ts'
 import { type PaymentRoutesOptions, paymentRoutes, testRoutes } from './payments/routes.ts'
 import { Problem } from './problem.ts'
@@ -24,9 +25,6 @@ export interface AppOptions extends PaymentRoutesOptions, AdvancePaymentOptions,
   rateLimiter: RateLimiter
 }
 
-/** Paths that need no key, whether they have a route or not. */
-const WITHOUT_KEY = ['/openapi.json', '/docs']
-
 /** The REST API as a request listener. */
 export function createApp({ logger, trustProxy, authenticate, rateLimiter, ...options }: AppOptions): Express {
   const app = express()
@@ -37,7 +35,7 @@ export function createApp({ logger, trustProxy, authenticate, rateLimiter, ...op
   app.route(/^\/$/).get(root).all(methodNotAllowed('GET', 'HEAD'))
   // Without a key: what stands before `authenticate`. A path that no route has needs a key too, so that its answer tells nothing.
   app.use('/health', healthRoutes(options.db))
-  app.use(WITHOUT_KEY, notFound)
+  app.use(documentRoutes())
   app.use(authenticate)
   if (rateLimiter.limit > 0) app.use(limitRate(rateLimiter))
   app.use(['/api/v1/payments', '/payments'], paymentRoutes(options))

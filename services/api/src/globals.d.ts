@@ -1,3 +1,5 @@
+/// <reference types="zod-openapi" />
+
 /** "JSON.parse source text access" of ECMAScript. Node 24 has it, TypeScript's library does not describe it yet. */
 interface JSON {
   /** The reviver's `source` is the text of a primitive value. */
@@ -27,6 +29,8 @@ declare namespace Express {
     assertKey(): Promise<void>
     /** What the request's key allows. */
     scopes: readonly string[]
+    /** Lines that the answer has in place of SECURITY_HEADERS. */
+    securityHeaders?: string
     /** The id of the payment in the answer. */
     paymentId?: string
   }

@@ -6,7 +6,8 @@ const DOCUMENT = {
   payments: '/api/v1/payments',
   events: '/api/v1/events',
   health: '/health',
-  documentation: 'README.md, services/api/README.md and docs/problems.md of the source',
+  documentation: '/docs',
+  openapi: '/openapi.json',
 }
 
 const PAGE = `<!doctype html>
@@ -20,7 +21,7 @@ const PAGE = `<!doctype html>
 <li>Payments: <code>POST ${DOCUMENT.payments}</code>, <code>GET ${DOCUMENT.payments}</code> and <code>GET ${DOCUMENT.payments}/:id</code></li>
 <li>Events: <code>GET ${DOCUMENT.events}</code></li>
 <li>Health: <a href="${DOCUMENT.health}">${DOCUMENT.health}</a></li>
-<li>Documentation: <code>README.md</code>, <code>services/api/README.md</code> and <code>docs/problems.md</code> of the source</li>
+<li>Documentation: <a href="${DOCUMENT.documentation}">${DOCUMENT.documentation}</a>, and for programs <a href="${DOCUMENT.openapi}">${DOCUMENT.openapi}</a></li>
 </ul>
 </html>
 `

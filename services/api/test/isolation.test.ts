@@ -1,38 +1,10 @@
 import { uuidv7 } from '@cashflow/runtime'
 import { expect } from 'chai'
-import type { Express } from 'express'
 import type { Response } from 'supertest'
 import { AUTH, createKey } from './auth/merchant-keys.ts'
 import { bodyWith } from './requests.ts'
+import { routesOf } from './routes-of.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
-
-interface Layer {
-  name: string
-  route?: { path: string | RegExp; methods: Record<string, boolean> }
-  handle: { stack?: Layer[] }
-  match(path: string): false | { path: string }
-}
-
-/** Paths that routers are mounted on. */
-const MOUNTS = ['/health', ...['/payments', '/events', '/test/payments'].flatMap((path) => [path, `/api/v1${path}`])]
-
-/** Every method and path that the application has a route for. A mount that is not listed above throws. */
-function routesOf(app: Express): string[] {
-  const routesAt = (prefix: string, stack: readonly Layer[]): string[] =>
-    stack.flatMap(({ route }) => {
-      const methods = Object.keys(route?.methods ?? {}).filter((method) => method !== '_all')
-      const path = route?.path instanceof RegExp ? route.path.source : route?.path
-      return methods.map((method) => `${method.toUpperCase()} ${prefix}${path === '/' ? '' : path}`)
-    })
-  const stack = (app as unknown as { router: { stack: Layer[] } }).router.stack
-  return stack.flatMap((layer) => {
-    if (layer.route) return routesAt('', [layer])
-    if (!layer.handle.stack) return []
-    const prefixes = MOUNTS.filter((mount) => layer.match(mount))
-    if (prefixes.length === 0) throw new Error('a router is mounted on a path that this test does not know')
-    return prefixes.flatMap((prefix) => routesAt(prefix, layer.handle.stack ?? []))
-  })
-}
 
 /** A payment of another merchant, of 100.50. */
 interface Foreign {
@@ -77,8 +49,8 @@ async function expectUnlisted(send: Send, path: string, [{ reference }]: [Foreig
   }
 }
 
-async function expectNoPayment(send: Send, [{ id, reference }]: [Foreign, Foreign]) {
-  const { status, text } = await send('get', '/')
+async function expectNoPayment(send: Send, path: string, [{ id, reference }]: [Foreign, Foreign]) {
+  const { status, text = '' } = await send('get', path)
   expect(status).to.equal(200)
   expect(text).not.to.include(id).and.not.to.include(reference)
 }
@@ -94,9 +66,18 @@ async function expectHealth(send: Send) {
   expect((await send('get', '/health')).body).to.deep.equal({ status: 'ok' })
 }
 
+// The same for everyone.
+const PUBLIC = ['/openapi.json', '/docs', '/docs/start.js', '/docs/swagger-ui.css', '/docs/swagger-ui-bundle.js']
+
 // A new route fails the test until it is here.
 const ROUTES: Record<string, (send: Send, foreign: [Foreign, Foreign]) => Promise<void>> = {
-  'GET ^\\/$': expectNoPayment,
+  'GET ^\\/$': (send, foreign) => expectNoPayment(send, '/', foreign),
+  ...Object.fromEntries(
+    PUBLIC.map((path) => [
+      `GET ${path}`,
+      (send: Send, foreign: [Foreign, Foreign]) => expectNoPayment(send, path, foreign),
+    ]),
+  ),
   'GET /health': expectHealth,
   'POST /payments': (send, foreign) => expectFree(send, '/payments', foreign),
   'POST /api/v1/payments': (send, foreign) => expectFree(send, '/api/v1/payments', foreign),

@@ -1,11 +1,26 @@
 import type { IncomingMessage } from 'node:http'
+import * as z from 'zod'
 import { Problem } from '../problem.ts'
 
 const LENGTH_MAX = 255
-/** A String of structured fields (RFC 9651 §3.3.3), without parameters. */
-const QUOTED = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/
+/** A character in a String of structured fields (RFC 9651 §3.3.3). */
+const QUOTED_CHAR = '(?:[ !#-\\[\\]-~]|\\\\["\\\\])'
+const QUOTED = new RegExp(`^"(${QUOTED_CHAR}*)"$`)
 /** Printable ASCII, without what delimits strings, members of lists and parameters of structured fields. */
-const BARE = /^[!#-+\--:<-~]+$/
+const BARE_CHAR = '[!#-+\\-.-:<-~]'
+const BARE = new RegExp(`^${BARE_CHAR}+$`)
+
+/** For the API's document: the header as `readIdempotencyKey` accepts it. */
+export const idempotencyKeyHeader = z
+  .string()
+  .max(2 * LENGTH_MAX + 2)
+  .regex(new RegExp(`^(?:"${QUOTED_CHAR}{1,${LENGTH_MAX}}"|${BARE_CHAR}{1,${LENGTH_MAX}})$`))
+  .optional()
+  .meta({
+    description:
+      'Makes the request safe to repeat: a key of a merchant makes one payment, forever. The same request gets the same 201 again, with `Idempotent-Replayed`. The key is a String of structured fields (RFC 9651), or the same key without quotes. Aligned with draft-ietf-httpapi-idempotency-key-header-07.',
+    examples: ['"order-4711"'],
+  })
 
 /**
  * Reads the header `Idempotency-Key`: a String of structured fields as in draft-ietf-httpapi-idempotency-key-header-07, or

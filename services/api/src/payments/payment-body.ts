@@ -11,8 +11,9 @@ import {
 import * as z from 'zod'
 import { isJsonObject, JsonNumber, memberError } from '../json-body.ts'
 import { type MemberError, validationProblem } from '../problem.ts'
+import { AMOUNT_DOCUMENT, METADATA_DOCUMENT, REFERENCE_DOCUMENT } from './payment-body-document.ts'
 
-const ALL_CURRENCIES = Object.keys(CURRENCIES) as Currency[]
+export const ALL_CURRENCIES = Object.keys(CURRENCIES) as Currency[]
 
 const missingOr = (detail: string) => ({
   error: ({ input }: { input?: unknown }) => (input === undefined ? 'is required' : detail),
@@ -31,21 +32,28 @@ const amountIn = (currencies: readonly Currency[]) =>
       context.addIssue({ code: 'custom', message })
       return z.NEVER
     })
+    .meta({ override: AMOUNT_DOCUMENT })
 
-const reference = z.string(missingOr('must be a string')).transform((given, context) => {
-  const result = readReference(given)
-  if (result.ok) return result.value
-  context.addIssue({ code: 'custom', message: result.refusal.detail })
-  return z.NEVER
-})
+const reference = z
+  .string(missingOr('must be a string'))
+  .transform((given, context) => {
+    const result = readReference(given)
+    if (result.ok) return result.value
+    context.addIssue({ code: 'custom', message: result.refusal.detail })
+    return z.NEVER
+  })
+  .meta({ override: REFERENCE_DOCUMENT })
 
-const metadata = z.custom<object>(isJsonObject, 'must be an object').transform((given, context) => {
-  const result = readMetadata(Object.entries(given))
-  if (result.ok) return result.value
-  for (const { name, detail } of result.refusals)
-    context.addIssue({ code: 'custom', message: detail, path: name === undefined ? [] : [name] })
-  return z.NEVER
-})
+const metadata = z
+  .custom<object>(isJsonObject, 'must be an object')
+  .transform((given, context) => {
+    const result = readMetadata(Object.entries(given))
+    if (result.ok) return result.value
+    for (const { name, detail } of result.refusals)
+      context.addIssue({ code: 'custom', message: detail, path: name === undefined ? [] : [name] })
+    return z.NEVER
+  })
+  .meta({ override: METADATA_DOCUMENT })
 
 const bodyIn = (currencies: readonly Currency[]) =>
   z.strictObject({
@@ -56,7 +64,7 @@ const bodyIn = (currencies: readonly Currency[]) =>
   })
 
 // The currency decides which amounts are valid. Without a valid currency, an amount is wrong if no currency can hold it.
-const BODY_IN_ANY = bodyIn(ALL_CURRENCIES)
+export const BODY_IN_ANY = bodyIn(ALL_CURRENCIES)
 const BODY_IN = new Map<unknown, typeof BODY_IN_ANY>(ALL_CURRENCIES.map((currency) => [currency, bodyIn([currency])]))
 
 export type PaymentBody = z.output<typeof BODY_IN_ANY>
