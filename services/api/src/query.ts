@@ -4,6 +4,7 @@ import { type ParameterError, validationProblem } from './problem.ts'
 
 const NAME_MAX = 64
 const LIMIT_DEFAULT = 20
+const LIMIT_MAX = 100
 
 /** The parameter `limit` of every list: rows that a page has at most. */
 export const pageLimit = z
@@ -11,6 +12,28 @@ export const pageLimit = z
   .regex(/^([1-9]\d?|100)$/, 'must be a whole number from 1 to 100')
   .transform(Number)
   .default(LIMIT_DEFAULT)
+  .meta({
+    description: 'How many a page has at most.',
+    override: ({ jsonSchema }) => {
+      delete jsonSchema.pattern
+      Object.assign(jsonSchema, {
+        type: 'integer',
+        format: 'int32',
+        minimum: 1,
+        maximum: LIMIT_MAX,
+        default: LIMIT_DEFAULT,
+      })
+    },
+  })
+
+/** The parameter for the `next_cursor` of an earlier answer. */
+export const pageCursor = z
+  .string()
+  .optional()
+  .meta({
+    description: 'The `next_cursor` of an earlier answer to the same filters. It never expires.',
+    override: { maxLength: 512, pattern: '^[A-Za-z0-9_-]+$' },
+  })
 
 /**
  * Reads the query of a request. Each parameter occurs at most once.

@@ -1,17 +1,14 @@
 import { type Currency, formatMoney } from '@cashflow/domain'
 import { expect } from 'chai'
-import fc from 'fast-check'
 import { PROBLEMS } from '../src/problem-types.ts'
 import { AUTH, createKey } from './auth/merchant-keys.ts'
+import { count, fuzz, fuzzRequests, fuzzTimeoutMs, printCounts } from './fuzz-run.ts'
 import { bodyOf, type RawRequest, requestsWith } from './fuzzed-requests.ts'
 import { type Answer, sendRaw } from './raw-request.ts'
 import { expectSharedHeaders, sharedMembers } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
 
-// FUZZ_REQUESTS=100000 makes a longer run. A failure names its seed, which FUZZ_SEED=… repeats.
-const REQUESTS = Number(process.env.FUZZ_REQUESTS ?? 2_000)
-const SEED = process.env.FUZZ_SEED === undefined ? {} : { seed: Number(process.env.FUZZ_SEED) }
-const AT_ONCE = 20
+const REQUESTS = fuzzRequests(2_000)
 
 describe('api under fuzzed requests', () => {
   let api: ApiUnderTest
@@ -26,14 +23,13 @@ describe('api under fuzzed requests', () => {
     const accepted = new Map<string, Answer>()
 
     const { text } = await createKey(api)
-    const requests = fc.array(requestsWith(text), { minLength: AT_ONCE, maxLength: AT_ONCE })
 
     async function check(request: RawRequest): Promise<void> {
       const answer = await sendRaw(api.http.url, request)
       const { status, body } = answer
       const code = expectDocumented(answer)
       const kind = `${status} ${code}`.trim()
-      counts.set(kind, (counts.get(kind) ?? 0) + 1)
+      count(counts, kind)
       if (status === 201) {
         expect(accepted.has(body.id), 'an id given twice').to.equal(false)
         expect(asSent(body), 'the accepted payment is the sent one').to.deep.equal(bodyOf(request))
@@ -41,20 +37,10 @@ describe('api under fuzzed requests', () => {
       }
     }
 
-    await fc.assert(
-      fc.asyncProperty(requests, async (batch) => {
-        await Promise.all(batch.map(check))
-      }),
-      { numRuns: Math.ceil(REQUESTS / AT_ONCE), endOnFailure: true, ...SEED },
-    )
+    await fuzz(requestsWith(text), check, REQUESTS)
     await expectStored(accepted)
     expect(api.logs.filter(({ level }) => level === 'error')).to.deep.equal([])
-    console.log(
-      `      ${[...counts]
-        .map(([kind, count]) => `${count} × ${kind}`)
-        .sort()
-        .join(', ')}`,
-    )
+    printCounts(counts)
     // The requests must reach each of these answers, or the test proves nothing.
     for (const kind of [
       '200',
@@ -66,7 +52,7 @@ describe('api under fuzzed requests', () => {
       '404 not-found',
     ])
       expect(counts.get(kind) ?? 0, kind).to.be.greaterThan(0)
-  }).timeout(60_000 + 100 * REQUESTS)
+  }).timeout(fuzzTimeoutMs(REQUESTS))
 
   /** The code of the problem, or an empty text for another answer. */
   function expectDocumented({ status, headers, body }: Answer): string {

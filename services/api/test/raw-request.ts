@@ -5,6 +5,8 @@ import { openSocket } from '@cashflow/testing'
 export interface Answer {
   status: number
   headers: Record<string, string>
+  /** The body as it came. */
+  text: string
   /** The parsed JSON, or undefined if the answer has none. */
   // biome-ignore lint/suspicious/noExplicitAny: tests read members of any answer.
   body: any
@@ -36,6 +38,7 @@ function parse(answer: Buffer): Answer {
   return {
     status,
     headers,
+    text: body,
     body: headers['content-type']?.includes('json') && body !== '' ? JSON.parse(body) : undefined,
     amountText: /"amount":([0-9.]+)/.exec(body)?.[1],
   }

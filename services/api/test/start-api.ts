@@ -56,6 +56,8 @@ export interface ApiUnderTest {
 
 export interface StartOptions {
   writesMax?: number
+  /** Requests of each queue at the same time. Default: as in production. */
+  runningMax?: number
   queueMax?: number
   waitMaxMs?: number
   headersMs?: number
@@ -82,7 +84,8 @@ export interface StartOptions {
 /** Starts the whole API on a free port. */
 export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest> {
   const {
-    writesMax = WRITES_MAX,
+    runningMax,
+    writesMax = runningMax ?? WRITES_MAX,
     queueMax = 1_000,
     waitMaxMs = 60_000,
     headersMs,
@@ -122,14 +125,14 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   })
   const writer = createPaymentWriter({ db: proxied, notifier, redriveAfterMs: 60_000, logger })
   const writes = createRequestQueue({ name: 'writes', runningMax: writesMax, waitingMax: queueMax, waitMaxMs, logger })
-  const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, waitMaxMs, logger })
+  const reads = createRequestQueue({ name: 'reads', runningMax: runningMax ?? READS_MAX, waitingMax: queueMax, waitMaxMs, logger })
   const lists = createRequestQueue({
-    ...{ name: 'lists', runningMax: LISTS_MAX, waitingMax: queueMax, waitMaxMs, onePerMerchant: true, logger },
+    ...{ name: 'lists', runningMax: runningMax ?? LISTS_MAX, waitingMax: queueMax, waitMaxMs, onePerMerchant: true, logger },
   })
   const cursors = createCursors(() => readCursorSecret(proxied))
   const changes = createRequestQueue({
     name: 'changes',
-    runningMax: CHANGES_MAX,
+    runningMax: runningMax ?? CHANGES_MAX,
     waitingMax: queueMax,
     waitMaxMs,
     logger,

@@ -5,7 +5,7 @@ import type { RequestHandler } from 'express'
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
 import type { CursorScope, Cursors, Position } from '../cursor.ts'
-import { pageLimit, readQuery } from '../query.ts'
+import { pageCursor, pageLimit, readQuery } from '../query.ts'
 import type { RequestQueue } from '../request-queue.ts'
 import { sendJson } from '../send-json.ts'
 import { eventJson } from './event-json.ts'
@@ -18,9 +18,12 @@ export interface FeedOptions {
   logger: Logger
 }
 
-const QUERY = z.object({
-  type: z.enum(EVENT_TYPES, `must be one of ${EVENT_TYPES.join(', ')}`).optional(),
-  after: z.string().optional(),
+export const FEED_QUERY = z.object({
+  type: z
+    .enum(EVENT_TYPES, `must be one of ${EVENT_TYPES.join(', ')}`)
+    .optional()
+    .meta({ description: 'Only events of this type.' }),
+  after: pageCursor,
   limit: pageLimit,
 })
 
@@ -32,7 +35,7 @@ const QUERY = z.object({
 export function createFeedHandler({ db, lists, cursors, logger }: FeedOptions): RequestHandler {
   const logDelay = createFeedDelayLog(db, logger)
   return async (req, res) => {
-    const { type, after, limit } = readQuery(req, QUERY)
+    const { type, after, limit } = readQuery(req, FEED_QUERY)
     const { merchantId } = res.locals
     const scope: CursorScope = { list: 'events', merchantId, filters: type === undefined ? {} : { type } }
     const page = await lists.run(res, async () => {

@@ -1,4 +1,4 @@
-import { METADATA_LIMITS, REFERENCE_LENGTH_MAX, TRANSITIONS } from '@cashflow/domain'
+import { AMOUNT_MINOR_MAX, EVENT_TYPES, METADATA_LIMITS, REFERENCE_LENGTH_MAX, TRANSITIONS } from '@cashflow/domain'
 import * as z from 'zod'
 import { ALL_CURRENCIES } from '../payments/payment-body.ts'
 import { AMOUNT_RANGE } from '../payments/payment-body-document.ts'
@@ -29,28 +29,96 @@ const status = z.enum(Object.keys(TRANSITIONS) as (keyof typeof TRANSITIONS)[]).
   description: 'PENDING until the payment is settled. SUCCESS and FAILED are final.',
 })
 
+const members = {
+  id: paymentId,
+  amount: z.number().meta({
+    override: AMOUNT_RANGE,
+    description:
+      'A JSON number with all decimals of the currency, such as `100.50`. Every JSON parser holds it exactly.',
+    examples: [100.5],
+  }),
+  currency: z.enum(ALL_CURRENCIES).meta({ description: 'ISO 4217 code.', examples: ['USD'] }),
+  reference: stored
+    .min(1)
+    .max(REFERENCE_LENGTH_MAX)
+    .meta({ examples: ['REF-001'] }),
+  status,
+  created_at: time('When the payment was created.'),
+}
+
 export const payment = z
   .object({
-    id: paymentId,
-    amount: z.number().meta({
-      override: AMOUNT_RANGE,
-      description:
-        'A JSON number with all decimals of the currency, such as `100.50`. Every JSON parser holds it exactly.',
-      examples: [100.5],
-    }),
-    currency: z.enum(ALL_CURRENCIES).meta({ description: 'ISO 4217 code.', examples: ['USD'] }),
-    reference: stored
-      .min(1)
-      .max(REFERENCE_LENGTH_MAX)
-      .meta({ examples: ['REF-001'] }),
-    status,
-    created_at: time('When the payment was created.'),
+    ...members,
     metadata: z
       .record(stored.min(1).max(METADATA_LIMITS.nameLengthMax), stored.max(METADATA_LIMITS.valueLengthMax))
       .meta({ description: 'As sent. Left out if there are no pairs.', maxProperties: METADATA_LIMITS.pairsMax })
       .optional(),
   })
   .meta({ id: 'Payment', description: 'A payment.' })
+
+const integer = (description: string, minimum: number, maximum: number) =>
+  z.int().min(minimum).max(maximum).meta({ description, format: 'int64' })
+
+const eventId = z
+  .string()
+  .regex(/^evt_[0-9a-f-]{36}_[1-9][0-9]*$/)
+  .max(64)
+
+const event = z
+  .object({
+    id: eventId,
+    type: z.enum(EVENT_TYPES),
+    sequence: integer('Counts the events of the payment from 1.', 1, 2_147_483_647),
+    previous_event_id: eventId.nullable().meta({ description: 'The event before it, of the same payment.' }),
+    payment: z
+      .object({
+        ...members,
+        amount_minor: integer('The amount in minor units, such as cents.', 1, Number(AMOUNT_MINOR_MAX)),
+      })
+      .nullable()
+      .meta({ description: 'The payment with the status that the event gave it, or null if it is pruned.' }),
+    failure_code: stored.max(255).nullable().meta({ description: 'Why the payment failed.' }),
+    actor: z.enum(['api', 'worker', 'operator']),
+    request_id: stored
+      .max(128)
+      .nullable()
+      .meta({ description: 'The `Request-Id` of the request that created the payment.' }),
+    created_at: time('When the event happened.'),
+  })
+  .meta({ id: 'Event', description: 'What happened to a payment. Events never change.' })
+
+const hasMore = z.boolean().meta({ description: 'True if there are more now.' })
+const cursor = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]+$/)
+  .max(512)
+
+export const paymentPage = z
+  .object({
+    data: z.array(payment).max(100),
+    has_more: hasMore,
+    next_cursor: cursor
+      .nullable()
+      .meta({ description: 'Send it as `cursor` for the next page. Null on the last page.' }),
+  })
+  .meta({ id: 'PaymentPage', description: 'Payments, newest first.' })
+
+export const eventPage = z
+  .object({
+    data: z.array(event).max(100),
+    has_more: hasMore,
+    next_cursor: cursor.meta({ description: 'Send it as `after` for later events, also after the last one.' }),
+    delayed_ms: integer(
+      'Age of the oldest event that is committed and not shown yet, 0 without one.',
+      0,
+      Number.MAX_SAFE_INTEGER,
+    ),
+  })
+  .meta({ id: 'EventPage', description: 'Events in an order that later events never change.' })
+
+export const paymentEvents = z
+  .object({ data: z.array(event).min(1).max(10_000) })
+  .meta({ id: 'PaymentEvents', description: 'All events of a payment, in the order of their sequence.' })
 
 export const health = z
   .object({ status: z.literal('ok') })
@@ -62,7 +130,7 @@ const path = z
   .max(64)
 
 export const overview = z
-  .object({ name: text, payments: path, health: path, documentation: path, openapi: path })
+  .object({ name: text, payments: path, events: path, health: path, documentation: path, openapi: path })
   .meta({ id: 'Overview', description: 'Where everything is.' })
 
 export const page = z

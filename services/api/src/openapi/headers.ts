@@ -55,6 +55,8 @@ const retryAfter = header(
 
 /** Headers by name, for the answers that have them only sometimes. */
 export const HEADERS = {
+  Accept: header('Accept', z.literal('application/json'), 'What the body has to be.'),
+  'Accept-Encoding': header('Accept-Encoding', z.literal('identity'), 'How the body has to be encoded.'),
   Allow: allow,
   Connection: header('Connection', z.literal('close'), 'The API closes the connection.'),
   'Idempotent-Replayed': header(

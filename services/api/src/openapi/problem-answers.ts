@@ -5,17 +5,33 @@ import { PROBLEM_TYPE, PROBLEMS, type ProblemCode, type ProblemMembers } from '.
 import { paymentId, text } from './answers.ts'
 import { HEADERS, type HeaderName, headersOf, optional, requestIdText } from './headers.ts'
 
+const memberError = z
+  .object({
+    pointer: z
+      .string()
+      .regex(/^#/)
+      .max(4_096)
+      .meta({
+        description: 'A member of the body: a JSON pointer as URI fragment (RFC 6901 §6).',
+        examples: ['#/amount'],
+      }),
+    detail: text,
+  })
+  .meta({ id: 'MemberError' })
+
+const parameterError = z
+  .object({
+    parameter: z
+      .string()
+      .regex(/^[\s\S]*$/)
+      .max(65)
+      .meta({ description: 'The name of a parameter.', examples: ['limit'] }),
+    detail: text,
+  })
+  .meta({ id: 'ParameterError' })
+
 const errors = z
-  .array(
-    z.object({
-      pointer: z
-        .string()
-        .regex(/^#/)
-        .max(4_096)
-        .meta({ description: 'A JSON pointer as URI fragment (RFC 6901 §6).', examples: ['#/amount'] }),
-      detail: text,
-    }),
-  )
+  .array(z.union([memberError, parameterError]))
   .min(1)
   .max(20)
 
@@ -49,6 +65,7 @@ const MEMBERS: { readonly [Code in ProblemCode]?: Members } = {
 
 /** Headers that answers with a problem have only sometimes. */
 const MORE_HEADERS: { readonly [Code in ProblemCode]?: readonly HeaderName[] } = {
+  'unsupported-media-type': ['Accept', 'Accept-Encoding'],
   overloaded: ['Connection'],
 }
 

@@ -4,7 +4,7 @@ import type { RequestHandler } from 'express'
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
 import type { Cursors } from '../cursor.ts'
-import { pageLimit, readQuery } from '../query.ts'
+import { pageCursor, pageLimit, readQuery } from '../query.ts'
 import type { RequestQueue } from '../request-queue.ts'
 import { sendJsonText } from '../send-json.ts'
 import { paymentJson } from './payment-json.ts'
@@ -21,7 +21,7 @@ const PAGE_MAX = 1_000_000
 
 const oneOf = <Name extends string>(known: Readonly<Record<Name, unknown>>) => {
   const names = Object.keys(known) as Name[]
-  return z.enum(names, `must be ${names.slice(0, -1).join(', ')} or ${names.at(-1)}`).optional()
+  return z.enum(names, `must be ${names.slice(0, -1).join(', ')} or ${names.at(-1)}`)
 }
 
 /** As stored, so also a reference that POST would reject. PostgreSQL has no U+0000. */
@@ -29,6 +29,7 @@ const storedText = z
   .string()
   .refine((text) => text !== '' && [...text].length <= TEXT_MAX, `must have 1 to ${TEXT_MAX} characters`)
   .refine((text) => !text.includes('\0'), 'must not contain U+0000')
+  .meta({ override: { minLength: 1, maxLength: TEXT_MAX, pattern: '^[^\\x00]+$' } })
 
 const time = z.iso
   .datetime({
@@ -38,6 +39,12 @@ const time = z.iso
   .refine((text) => !/\.\d{7}/.test(text), 'must have at most 6 decimals of a second')
   .transform(inUtc)
   .refine((utc) => /^(?!0000)\d{4}-/.test(utc), 'must be in the years 0001 to 9999')
+  .meta({
+    override: ({ jsonSchema }) => {
+      jsonSchema.pattern = String(jsonSchema.pattern).replace('\\.\\d+', '\\.\\d{1,6}')
+      jsonSchema.maxLength = '2026-11-22T01:37:08.123456+00:00'.length
+    },
+  })
 
 /** The same time in UTC with microseconds. PostgreSQL knows neither each offset of RFC 3339 nor the year 0. */
 function inUtc(text: string): string {
@@ -46,21 +53,23 @@ function inUtc(text: string): string {
   return `${seconds}.${fraction.padEnd(6, '0')}Z`
 }
 
-const QUERY = z.object({
-  reference: storedText.optional(),
-  idempotency_key: storedText.optional(),
-  status: oneOf<PaymentStatus>(TRANSITIONS),
-  currency: oneOf<Currency>(CURRENCIES),
-  created_from: time.optional(),
-  created_to: time.optional(),
+const TIMES = 'An RFC 3339 time with an offset, in the years 0001 to 9999, with at most 6 decimals of a second.'
+
+export const LIST_QUERY = z.object({
+  reference: storedText.optional().meta({ description: 'Only the payment with this reference.' }),
+  idempotency_key: storedText.optional().meta({ description: 'Only the payment that was created with this key.' }),
+  status: oneOf<PaymentStatus>(TRANSITIONS).optional().meta({ description: 'Only payments with this status.' }),
+  currency: oneOf<Currency>(CURRENCIES).optional().meta({ description: 'Only payments in this currency.' }),
+  created_from: time.optional().meta({ description: `Only payments created at this time or later. ${TIMES}` }),
+  created_to: time.optional().meta({ description: `Only payments created before this time. ${TIMES}` }),
   limit: pageLimit,
-  cursor: z.string().optional(),
+  cursor: pageCursor,
 })
 
 /** GET /payments: 200 with payments of the merchant, newest first, and with the cursor of the next page. */
 export function listPaymentsHandler({ db, lists, cursors }: ListPaymentsOptions): RequestHandler {
   return async (req, res) => {
-    const { limit, cursor, ...filters } = readQuery(req, QUERY)
+    const { limit, cursor, ...filters } = readQuery(req, LIST_QUERY)
     const { merchantId } = res.locals
     const scope = { list: 'payments', merchantId, filters } as const
     const text = await lists.run(res, async () => {

@@ -10,11 +10,10 @@ const decimals = Object.values(CURRENCIES)
 const decimalsMax = Math.max(...decimals)
 const wholeDigitsMax = DIGITS_MAX - Math.min(...decimals)
 
-/** The range of an amount as a JSON number. */
+/** The range of an amount as a JSON number. Without `multipleOf`: validators divide doubles, and refuse 9907.04. */
 export const AMOUNT_RANGE = {
-  exclusiveMinimum: 0,
+  minimum: Number(`1e-${decimalsMax}`),
   maximum: Number(`${'9'.repeat(wholeDigitsMax)}.${'9'.repeat(decimalsMax)}`),
-  multipleOf: Number(`1e-${decimalsMax}`),
 }
 
 export const AMOUNT_DOCUMENT = {
