@@ -125,9 +125,22 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   })
   const writer = createPaymentWriter({ db: proxied, notifier, redriveAfterMs: 60_000, logger })
   const writes = createRequestQueue({ name: 'writes', runningMax: writesMax, waitingMax: queueMax, waitMaxMs, logger })
-  const reads = createRequestQueue({ name: 'reads', runningMax: runningMax ?? READS_MAX, waitingMax: queueMax, waitMaxMs, logger })
+  const reads = createRequestQueue({
+    name: 'reads',
+    runningMax: runningMax ?? READS_MAX,
+    waitingMax: queueMax,
+    waitMaxMs,
+    logger,
+  })
   const lists = createRequestQueue({
-    ...{ name: 'lists', runningMax: runningMax ?? LISTS_MAX, waitingMax: queueMax, waitMaxMs, onePerMerchant: true, logger },
+    ...{
+      name: 'lists',
+      runningMax: runningMax ?? LISTS_MAX,
+      waitingMax: queueMax,
+      waitMaxMs,
+      onePerMerchant: true,
+      logger,
+    },
   })
   const cursors = createCursors(() => readCursorSecret(proxied))
   const changes = createRequestQueue({

@@ -24,10 +24,13 @@ export const paymentId = z.string().meta({
 const time = (description: string) =>
   z.string().meta({ description, format: 'date-time', maxLength: 35, examples: ['2026-11-22T01:37:08.058Z'] })
 
-const status = z.enum(Object.keys(TRANSITIONS) as (keyof typeof TRANSITIONS)[]).meta({
+export const status = z.enum(Object.keys(TRANSITIONS) as (keyof typeof TRANSITIONS)[]).meta({
   id: 'PaymentStatus',
   description: 'PENDING until the payment is settled. SUCCESS and FAILED are final.',
 })
+
+const integer = (description: string, minimum: number, maximum: number) =>
+  z.int().min(minimum).max(maximum).meta({ description, format: 'int64' })
 
 const members = {
   id: paymentId,
@@ -37,6 +40,7 @@ const members = {
       'A JSON number with all decimals of the currency, such as `100.50`. Every JSON parser holds it exactly.',
     examples: [100.5],
   }),
+  amount_minor: integer('The amount in minor units, such as cents.', 1, Number(AMOUNT_MINOR_MAX)),
   currency: z.enum(ALL_CURRENCIES).meta({ description: 'ISO 4217 code.', examples: ['USD'] }),
   reference: stored
     .min(1)
@@ -46,18 +50,30 @@ const members = {
   created_at: time('When the payment was created.'),
 }
 
+const failureCode = stored.min(1).max(255)
+
+export const waitingFor = z
+  .enum(['queue', 'worker', 'provider', 'retry', 'pending', 'operator'])
+  .meta({ id: 'WaitingFor', description: 'What the payment waits for while it is PENDING.' })
+
+export const nextActionAt = time(
+  'When something happens to the payment at the latest. Left out while it waits for an operator.',
+)
+
 export const payment = z
   .object({
     ...members,
+    failure_code: failureCode
+      .optional()
+      .meta({ description: 'Why the payment FAILED. `canceled` if the merchant canceled it.' }),
+    waiting_for: waitingFor.optional(),
+    next_action_at: nextActionAt.optional(),
     metadata: z
       .record(stored.min(1).max(METADATA_LIMITS.nameLengthMax), stored.max(METADATA_LIMITS.valueLengthMax))
       .meta({ description: 'As sent. Left out if there are no pairs.', maxProperties: METADATA_LIMITS.pairsMax })
       .optional(),
   })
   .meta({ id: 'Payment', description: 'A payment.' })
-
-const integer = (description: string, minimum: number, maximum: number) =>
-  z.int().min(minimum).max(maximum).meta({ description, format: 'int64' })
 
 const eventId = z
   .string()
@@ -71,13 +87,10 @@ const event = z
     sequence: integer('Counts the events of the payment from 1.', 1, 2_147_483_647),
     previous_event_id: eventId.nullable().meta({ description: 'The event before it, of the same payment.' }),
     payment: z
-      .object({
-        ...members,
-        amount_minor: integer('The amount in minor units, such as cents.', 1, Number(AMOUNT_MINOR_MAX)),
-      })
+      .object(members)
       .nullable()
       .meta({ description: 'The payment with the status that the event gave it, or null if it is pruned.' }),
-    failure_code: stored.max(255).nullable().meta({ description: 'Why the payment failed.' }),
+    failure_code: failureCode.nullable().meta({ description: 'Why the payment failed.' }),
     actor: z.enum(['api', 'worker', 'operator']),
     request_id: stored
       .max(128)

@@ -1,15 +1,9 @@
 import * as z from 'zod'
 import type { ZodOpenApiPathsObject } from 'zod-openapi'
 import { health, overview, page } from './answers.ts'
-import { HEADERS, headersOf } from './headers.ts'
-import { answer, open, SERVER } from './operations.ts'
+import { HEADERS } from './headers.ts'
+import { answer, ifNoneMatch, open, SERVER, unchanged } from './operations.ts'
 
-const ifNoneMatch = z
-  .string()
-  .regex(/^[ -~]*$/)
-  .max(255)
-  .optional()
-  .meta({ description: 'ETags of what the client has.' })
 const document = z.looseObject({ openapi: z.literal('3.1.1') }).meta({ id: 'OpenApiDocument' })
 const documentAnswer = answer('The document.', document, {
   headers: { ETag: HEADERS.ETag },
@@ -43,10 +37,11 @@ export const DEPLOYMENT_PATHS: ZodOpenApiPathsObject = {
       requestParams: { header: z.object({ 'If-None-Match': ifNoneMatch }) },
       responses: {
         200: documentAnswer,
-        304: {
-          description: 'The client has the document already.',
-          headers: headersOf({ ETag: HEADERS.ETag }, { isPublic: true, cache: 'no-cache' }),
-        },
+        304: unchanged('The client has the document already.', {
+          headers: { ETag: HEADERS.ETag },
+          isPublic: true,
+          cache: 'no-cache',
+        }),
       },
     }),
   },

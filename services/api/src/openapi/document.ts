@@ -28,6 +28,7 @@ export function createApiDocument() {
         { name: 'Deployment', description: 'The deployment and this document. They need no key.' },
         { name: 'Events', description: 'What happened to payments.' },
         { name: 'Payments', description: 'Payments of the merchant that the key belongs to.' },
+        { name: 'Sandbox', description: 'For tests of integrators. A live deployment does not have it.' },
       ],
       security: [{ key: [] }],
       paths: { ...PAYMENT_PATHS, ...DEPLOYMENT_PATHS },

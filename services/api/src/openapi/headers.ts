@@ -50,7 +50,7 @@ const retryAfter = header(
     .string()
     .regex(/^[1-9][0-9]{0,2}$/)
     .max(3),
-  'Seconds after which the same request may be sent again.',
+  'Seconds after which to ask again.',
 )
 
 /** Headers by name, for the answers that have them only sometimes. */
@@ -79,6 +79,14 @@ export const HEADERS = {
       .regex(/^"[\w-]+"$/)
       .max(64),
     'Changes with the body. Send it as `If-None-Match`.',
+  ),
+  'Preference-Applied': header(
+    'Preference-Applied',
+    z
+      .string()
+      .regex(/^wait=[0-9]{1,2}$/)
+      .max(8),
+    'The preference `wait` was met (RFC 7240 §3).',
   ),
   'Retry-After': retryAfter,
   'WWW-Authenticate': header(

@@ -1,4 +1,4 @@
-import type * as z from 'zod'
+import * as z from 'zod'
 import type { ZodOpenApiOperationObject, ZodOpenApiResponseObject } from 'zod-openapi'
 import type { ProblemCode } from '../problem-types.ts'
 import { headersOf } from './headers.ts'
@@ -33,22 +33,26 @@ export function open({ problems = [], responses, ...operation }: Operation): Zod
   return { ...operation, security: [], responses: { ...responses, ...answers } }
 }
 
+type AnswerOptions = { headers?: Parameters<typeof headersOf>[0] } & Partial<Parameters<typeof headersOf>[1]>
+
 /** An answer with JSON. */
-export function answer(
-  description: string,
-  schema: z.ZodType,
-  {
-    headers = {},
-    isPublic = false,
-    cache,
-  }: { headers?: Parameters<typeof headersOf>[0] } & Partial<Parameters<typeof headersOf>[1]> = {},
-): ZodOpenApiResponseObject {
-  return {
-    description,
-    headers: headersOf(headers, { isPublic, ...(cache && { cache }) }),
-    content: { 'application/json': { schema } },
-  }
+export function answer(description: string, schema: z.ZodType, options?: AnswerOptions): ZodOpenApiResponseObject {
+  return { ...unchanged(description, options), content: { 'application/json': { schema } } }
 }
 
+/** An answer 304, which has no body. */
+export function unchanged(
+  description: string,
+  { headers = {}, isPublic = false, cache }: AnswerOptions = {},
+): ZodOpenApiResponseObject {
+  return { description, headers: headersOf(headers, { isPublic, ...(cache && { cache }) }) }
+}
+
+export const ifNoneMatch = z
+  .string()
+  .regex(/^[ -~]*$/)
+  .max(255)
+  .optional()
+  .meta({ description: 'ETags of what the client has.' })
 /** The document is served by the deployment that it describes. */
 export const SERVER = { description: 'This deployment, a sandbox or production.', 'x-internal': false }

@@ -1,8 +1,9 @@
 import { defined } from '@cashflow/async'
 import * as z from 'zod'
 import type { ZodOpenApiResponseObject, ZodOpenApiResponsesObject } from 'zod-openapi'
-import { PROBLEM_TYPE, PROBLEMS, type ProblemCode, type ProblemMembers } from '../problem.ts'
-import { paymentId, text } from './answers.ts'
+import { PROBLEM_TYPE, type ProblemMembers } from '../problem.ts'
+import { PROBLEMS, type ProblemCode } from '../problem-types.ts'
+import { nextActionAt, paymentId, status, text, waitingFor } from './answers.ts'
 import { HEADERS, type HeaderName, headersOf, optional, requestIdText } from './headers.ts'
 
 const memberError = z
@@ -49,6 +50,13 @@ const MEMBERS: { readonly [Code in ProblemCode]?: Members } = {
   'duplicate-reference': { payment_id: paymentId },
   'reference-mismatch': { payment_id: paymentId, mismatch },
   'idempotency-mismatch': { payment_id: paymentId, mismatch },
+  'not-cancelable': { payment_id: paymentId, payment_status: status, waiting_for: waitingFor.optional() },
+  'not-advanceable': {
+    payment_id: paymentId,
+    payment_status: status,
+    waiting_for: waitingFor,
+    next_action_at: nextActionAt.optional(),
+  },
   'quota-exceeded': {
     'violated-policies': z
       .array(z.enum(['key', 'address']))
@@ -76,12 +84,12 @@ const withoutLinks = (markdown: string) => markdown.replaceAll(/\[([^\]]+)\]\([^
 
 /** The schema of a problem, from the table that the API answers from. */
 function problemSchema(code: ProblemCode) {
-  const { type, title, status, retryable, when, remedy } = PROBLEMS[code]
+  const { type, title, retryable, when, remedy, ...problem } = PROBLEMS[code]
   return z
     .object({
       type: z.literal(type),
       title: text.meta({ examples: [title] }),
-      status: z.literal(status),
+      status: z.literal(problem.status),
       detail: text,
       code: z.literal(code),
       retryable: z.literal(retryable),

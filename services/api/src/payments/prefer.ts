@@ -1,9 +1,22 @@
 import type { IncomingMessage } from 'node:http'
+import * as z from 'zod'
 
 /** The longest time that a request waits, in seconds. */
 const WAIT_MAX_S = 30
 // The header is read before it is known whether its client is honest, so it costs little.
 const LENGTH_MAX = 255
+
+/** For the API's document. A preference that cannot be used is ignored. */
+export const preferHeader = z
+  .string()
+  .regex(/^[ -~]*$/)
+  .max(LENGTH_MAX)
+  .optional()
+  .meta({
+    description: `\`wait=N\` (RFC 7240): the answer waits until the payment is settled, or for N seconds, at most ${WAIT_MAX_S}. \`Preference-Applied\` tells that it did.`,
+    examples: ['wait=10'],
+  })
+
 /** A preference with its parameters. A comma may stand in a quoted string. */
 const PREFERENCE = /(?:[^,"]|"(?:[^"\\]|\\.)*")+/g
 const WAIT = /^\s*wait\s*=\s*(?:(\d+)|"(\d+)")\s*(?:;.*)?$/i

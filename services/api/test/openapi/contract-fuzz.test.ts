@@ -57,12 +57,12 @@ const ACCEPTED = [
   '409 duplicate-reference',
   '409 reference-mismatch',
 ]
-/** It may be any text: what is no ETag of the document matches nothing. */
-const HARMLESS = 'header If-None-Match'
+/** They may be any text: what is no ETag matches nothing, and what is no preference is ignored. */
+const HARMLESS = ['header If-None-Match', 'header Prefer']
 
 /** The answers to a request in which these parts are forbidden. */
 function expectedOf(forbidden: readonly string[]): readonly string[] {
-  const refused = forbidden.filter((name) => name !== HARMLESS)
+  const refused = forbidden.filter((name) => !HARMLESS.includes(name))
   if (refused.length === 0) return ACCEPTED
   return refused.includes('path id') ? [UNKNOWN, ...REFUSALS] : REFUSALS
 }

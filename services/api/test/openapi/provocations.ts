@@ -5,7 +5,7 @@ import type { Answer } from '../raw-request.ts'
 import { bodyWith } from '../requests.ts'
 import { type ApiUnderTest, type StartOptions, startApi } from '../start-api.ts'
 import { type Operation, operationOf } from './contract.ts'
-import { ask, sendText, textOf } from './requests.ts'
+import { ask, type Parts, sendText, textOf } from './requests.ts'
 
 /** The APIs that the contract test starts, each with what provokes some of the answers. */
 export const APIS = {
@@ -75,6 +75,22 @@ const PROBLEMS: Readonly<Partial<Record<ProblemCode, Provocation>>> = {
       return await ask(api, asked, { query: '?unknown=1' })
     },
   ],
+  'not-cancelable': [
+    'ordinary',
+    async (api, asked) => {
+      const id = await created(api)
+      await api.db.updateTable('payments').set({ attempts: 1 }).where('id', '=', id).execute()
+      return await ask(api, asked, { id })
+    },
+  ],
+  'not-advanceable': [
+    'ordinary',
+    async (api, asked) => {
+      const id = await created(api)
+      await api.db.updateTable('payments').set({ parked_at: new Date() }).where('id', '=', id).execute()
+      return await ask(api, asked, { id })
+    },
+  ],
   'duplicate-reference': ['ordinary', (api, asked) => askTwice(api, asked, {})],
   'reference-mismatch': ['ordinary', (api, asked) => askTwice(api, asked, { amount: '7' })],
   'idempotency-mismatch': [
@@ -109,6 +125,11 @@ async function created(api: ApiUnderTest): Promise<string> {
   return body.id
 }
 
+/** Asks for a payment that was just created. */
+function ofNew(parts: Parts) {
+  return async (api: ApiUnderTest, asked: Operation) => await ask(api, asked, { ...parts, id: await created(api) })
+}
+
 /** What provokes an answer without a problem at one operation. */
 const ANSWERS: Readonly<Record<string, Provocation[]>> = {
   'createPayment 201': [
@@ -123,7 +144,30 @@ const ANSWERS: Readonly<Record<string, Provocation[]>> = {
     ],
     ['limited', ask],
   ],
-  'getPayment 200': [['ordinary', async (api, asked) => await ask(api, asked, { id: await created(api) })]],
+  'getPayment 200': [
+    ['ordinary', ofNew({})],
+    ['ordinary', ofNew({ headers: { Prefer: 'wait=1' } })],
+    [
+      'ordinary',
+      async (api, asked) => {
+        const id = await created(api)
+        await ask(api, operationOf('cancelPayment'), { id })
+        return await ask(api, asked, { id })
+      },
+    ],
+  ],
+  'getPayment 304': [
+    [
+      'ordinary',
+      async (api, asked) => {
+        const id = await created(api)
+        const { headers } = await ask(api, asked, { id })
+        return await ask(api, asked, { id, headers: { 'If-None-Match': defined(headers.etag, 'ETag') } })
+      },
+    ],
+  ],
+  'cancelPayment 200': [['ordinary', ofNew({})]],
+  'advancePayment 200': [['ordinary', ofNew({})]],
   'listPayments 200': [
     [
       'ordinary',
@@ -133,7 +177,7 @@ const ANSWERS: Readonly<Record<string, Provocation[]>> = {
       },
     ],
   ],
-  'listPaymentEvents 200': [['ordinary', async (api, asked) => await ask(api, asked, { id: await created(api) })]],
+  'listPaymentEvents 200': [['ordinary', ofNew({})]],
   'listEvents 200': [
     [
       'ordinary',
