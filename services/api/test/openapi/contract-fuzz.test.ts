@@ -47,7 +47,7 @@ describe('contract under fuzzed requests', () => {
 
 const REFUSALS = ['400 validation-error', '400 invalid-cursor', '400 bad-request']
 const UNKNOWN = '404 not-found'
-// A short reference may be taken, and a cursor that looks right is none.
+// A short reference or key may be taken, and a cursor that looks right is none.
 const ACCEPTED = [
   '200',
   '201',
@@ -56,6 +56,7 @@ const ACCEPTED = [
   '400 invalid-cursor',
   '409 duplicate-reference',
   '409 reference-mismatch',
+  '422 idempotency-mismatch',
 ]
 /** They may be any text: what is no ETag matches nothing, and what is no preference is ignored. */
 const HARMLESS = ['header If-None-Match', 'header Prefer']
