@@ -85,11 +85,23 @@ const ANYTHING = fc.oneof(
   fc.jsonValue(),
 )
 
-/** Values that a schema of the document forbids: of another type, out of range, too long, or nearly right. */
+/** Values next to those that a schema allows: just out of range, too long, or with something more. */
+function nextTo(schema: Node): fc.Arbitrary<unknown> {
+  if (schema.anyOf) return fc.oneof(...schema.anyOf.map(nextTo))
+  const { minimum, maximum, maxLength, type } = schema
+  if (minimum !== undefined) return fc.constantFrom(minimum - 1, maximum + 1, 10 * maximum, minimum / 10)
+  if (type !== 'string' || schema.enum) return ANYTHING
+  return fc.oneof(
+    fc.constant('x'.repeat(Math.min(maxLength, 1_000) + 1)),
+    validOf(schema).chain((text) => fc.string({ minLength: 1, maxLength: 3 }).map((more) => text + more)),
+  )
+}
+
+/** Values that a schema of the document forbids: of another type, or nearly right. */
 export function invalidOf(given: Node): fc.Arbitrary<unknown> {
   const schema = resolve(given)
   const isInvalid = (value: unknown) => !isValid(schema)(value)
-  if (!schema.properties) return ANYTHING.filter(isInvalid)
+  if (!schema.properties) return fc.oneof(ANYTHING, nextTo(schema)).filter(isInvalid)
   return validOf(schema)
     .chain((valid) => fc.oneof({ weight: 8, arbitrary: mutationsOf(schema, valid as object) }, ANYTHING))
     .filter(isInvalid)
@@ -102,9 +114,12 @@ function mutationsOf({ properties }: Node, valid: object): fc.Arbitrary<object> 
     fc
       .constantFrom(...names)
       .map((name) => Object.fromEntries(Object.entries(valid).filter(([other]) => other !== name))),
-    fc
-      .constantFrom(...names)
-      .chain((name) => invalidOf(properties[name]).map((value) => ({ ...valid, [name]: value }))),
+    {
+      weight: 6,
+      arbitrary: fc
+        .constantFrom(...names)
+        .chain((name) => invalidOf(properties[name]).map((value) => ({ ...valid, [name]: value }))),
+    },
     fc.tuple(fc.string(), ANYTHING).map(([name, value]) => ({ ...valid, [name]: value })),
   )
 }
