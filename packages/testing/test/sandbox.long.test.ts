@@ -127,20 +127,4 @@ describe('sandbox or live', function () {
       expect(await query(database.url, 'select mode from deployment')).to.deep.equal([{ mode }])
     }
   })
-
-  it('migrate wants SANDBOX for payments of a version that stored no mode, and changes nothing without it', async () => {
-    await query(database.url, `drop table deployment; delete from cashflow_migration where name >= '0010'`)
-    await query(
-      database.url,
-      `insert into payments (id, merchant_id, reference, amount_minor, currency, status)
-        select gen_random_uuid(), id, 'r', 1, 'USD', 'PENDING' from merchants`,
-    )
-    const applied = () => query(database.url, 'select name from cashflow_migration')
-    const before = await applied()
-    const { code, stdout } = await run('migrate', { APP_ENV: 'production' })
-    expect([code, JSON.parse(stdout).code]).to.deep.equal([1, 'mode_unknown'])
-    expect(await applied()).to.deep.equal(before)
-    expect((await run('migrate', { APP_ENV: 'production', SANDBOX: 'yes' })).code).to.equal(0)
-    expect(await query(database.url, 'select mode from deployment')).to.deep.equal([{ mode: 'sandbox' }])
-  })
 })
