@@ -3,6 +3,7 @@ import { compiledOnce, type ParameterOf } from '@cashflow/outbox'
 import { type Kysely, type SqlBool, sql } from 'kysely'
 import type { Tables } from '../tables.ts'
 import { type FeedPosition, FIRST, findPositionAt } from './position-at.ts'
+import { RestoredEventsError } from './restored.ts'
 import {
   type EventRow,
   PAYMENT_COLUMNS_OF_EVENT,
@@ -51,17 +52,21 @@ export interface FeedRequest {
  * one that still runs are shown, and no others.
  *
  * @param db no transaction: `pg_stat_activity` is read once in a transaction, and has to be younger than the snapshot
+ * @throws RestoredEventsError if the cursor's place is among events that `migrate` has to order first
  */
 export async function readFeed(db: Kysely<Tables>, { after, type, merchantId, limit }: FeedRequest): Promise<FeedPage> {
   let from: FeedFrom = after ?? { ...FIRST, epoch: undefined, createdAtMs: 0 }
   const shownMax = limit + 1
   const readMax = type === undefined ? shownMax : READ_MAX
-  for (;;) {
+  for (let isMoved = false; ; isMoved = true) {
     const { xid, id } = from
     const rows = await PAGE(db, { merchantId, type: type ?? null, xid, id, readMax, shownMax })
     const server = defined(rows[0], 'row of the server')
     // A cursor may also be ahead of the same server: its data directory was replaced by an earlier copy.
-    const isForeign = from.epoch !== server.epoch || BigInt(xid) >= BigInt(server.next_xid)
+    const isAhead = BigInt(xid) >= BigInt(server.next_xid)
+    // The position was read from this server: a dump was restored while the service ran. Another search would find the same.
+    if (isAhead && isMoved) throw new RestoredEventsError()
+    const isForeign = from.epoch !== server.epoch || isAhead
     if (from.epoch === undefined || !isForeign)
       return toPage(server, rows, { from: { ...from, epoch: server.epoch }, limit, readMax })
     const createdAtMs = from.createdAtMs - RESUME_EARLIER_MS

@@ -3,6 +3,7 @@ import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
+import { RestoredEventsError } from '../../src/events/restored.ts'
 import { type FeedCursor, findEvents, readFeed } from '../../src/index.ts'
 import { createTestStore, type TestStore } from '../test-store.ts'
 import { createReader, idsOf } from './feed-rig.ts'
@@ -117,6 +118,21 @@ describe('event feed', () => {
     const reader = createReader(store.db, { merchantId, after: ahead })
     await reader.read()
     expect(reader.seen).to.deep.equal(await stored(merchantId))
+  })
+
+  // Promise 88
+  it('event feed: a cursor of another epoch fails, and searches no more, where a dump was restored under a running service', async () => {
+    const merchantId = randomUUID()
+    await storeEvents(3_000, merchantId)
+    const { next } = await readFeed(store.db, { merchantId, limit: 10 })
+    await sql`update payment_events set xid = (1000000000000 + id)::text::xid8`.execute(store.db)
+    for (const after of [
+      { ...next, createdAtMs: Date.now(), epoch: '1/00000001' },
+      { ...next, createdAtMs: Date.now(), xid: '1000000000007' },
+    ]) {
+      const read = readFeed(store.db, { merchantId, after, limit: 10 }).catch((error: unknown) => error)
+      expect(await read).to.be.instanceOf(RestoredEventsError)
+    }
   })
 
   // Promise 88
