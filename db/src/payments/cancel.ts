@@ -1,4 +1,5 @@
 import { CANCELED, settlePayment } from '@cashflow/domain'
+import { hasDeadLetter } from '@cashflow/outbox'
 import { type Kysely, sql } from 'kysely'
 import { waitForStandby } from '../postgres/standby.ts'
 import type { Tables } from '../tables.ts'
@@ -36,7 +37,9 @@ export function cancelPayment(
     if (!row) return { outcome: 'unknown' }
     const payment = toView(row)
     const settlement = settlePayment(payment, { outcome: 'declined', failureCode: CANCELED }, new Date())
-    if (!settlement.settled || !row.never_charged) {
+    // A row that was unreadable may have been repaired from a backup of before a charge: see `redriveUnreadable`.
+    const isCancelable = row.never_charged && !(await hasDeadLetter(tx, { source: 'database', key: payment.id }))
+    if (!settlement.settled || !isCancelable) {
       await waitForStandby(tx) // An earlier call may have written what this one reads.
       return { outcome: payment.failureCode === CANCELED ? 'canceled' : 'refused', payment }
     }

@@ -106,6 +106,24 @@ describe('cancel', () => {
     expect(resolution).to.equal('canceled')
   })
 
+  // Promise 91
+  it('cancel: refuses a payment whose row was unreadable, until an operator has requeued or settled it', async () => {
+    const { id } = await store.insert()
+    // As after a repair from a backup of before the charge: the row shows no attempt.
+    await store.db.transaction().execute((tx) =>
+      buryMessage(tx, {
+        ...{ messageId: randomUUID(), key: id, topic: 'payment.retry', payload: { payment_id: id } },
+        ...{ source: 'database', reason: 'XX001', attempts: 0 },
+      }),
+    )
+    expect(await cancel(id)).to.deep.include({ outcome: 'refused' })
+    expect(await row(id)).to.include({ status: 'PENDING', claim_token: null })
+    const letters = store.db.selectFrom('dead_letters').select('id').where('key', '=', id)
+    const letter = await letters.where('resolved_at', 'is', null).executeTakeFirstOrThrow()
+    expect(await requeue(store.db, letter.id)).to.deep.equal({ done: true })
+    expect(await cancel(id)).to.deep.include({ outcome: 'refused' })
+  })
+
   const REFUSED: [state: string, waitingFor: string, arrange: (id: string) => Promise<unknown>][] = [
     ['a worker has', 'provider', (id) => claimPayment(store.db, id, claimOf())],
     [
