@@ -38,7 +38,7 @@ export function createApp({ logger, trustProxy, authenticate, rateLimiter, ...op
   app.use(documentRoutes())
   app.use(authenticate)
   if (rateLimiter.limit > 0) app.use(limitRate(rateLimiter))
-  app.use(['/api/v1/payments', '/payments'], paymentRoutes(options))
+  app.use(['/api/v1/payments', '/payments'], paymentRoutes({ ...options, logger }))
   app.use(['/api/v1/events', '/events'], eventRoutes({ ...options, logger }))
   if (options.sandbox) app.use(['/api/v1/test/payments', '/test/payments'], testRoutes(options))
   app.use(notFound, errorHandler(logger))

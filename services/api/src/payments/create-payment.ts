@@ -15,7 +15,7 @@ import type { RequestHandler } from 'express'
 import type { Kysely } from 'kysely'
 import { BATCH_MAX, WRITERS_ALONE_MAX, WRITERS_MAX } from '../limits.ts'
 import { Problem } from '../problem.ts'
-import type { RequestQueue } from '../request-queue.ts'
+import { ClientGoneError, type RequestQueue } from '../request-queue.ts'
 import { sendJsonText } from '../send-json.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
 import { readPaymentBody } from './payment-body.ts'
@@ -30,6 +30,7 @@ export interface CreatePaymentOptions {
   waits: Waits
   /** Values that `metadata.simulate` may have. Undefined where it is metadata like any other. */
   simulations?: ReadonlySet<string> | undefined
+  logger: Logger
 }
 
 /**
@@ -39,7 +40,21 @@ export interface CreatePaymentOptions {
  * request with the key gets the same 201 again. With `Prefer: wait=N` the answer waits until the payment is settled, or for
  * N seconds, and shows it as it is then.
  */
-export function createPaymentHandler({ writer, writes, waits, simulations }: CreatePaymentOptions): RequestHandler {
+export function createPaymentHandler({
+  writer,
+  writes,
+  waits,
+  simulations,
+  logger,
+}: CreatePaymentOptions): RequestHandler {
+  // The payment is stored, so the client gets its 201 although PostgreSQL does not tell how it is now.
+  const orUnknown = (fields: object) => (error: unknown) => {
+    if (error instanceof ClientGoneError) throw error
+    if (!(error instanceof DeadlineError))
+      logger.error('a stored payment could not be looked up for its answer', { ...fields, error })
+    return undefined
+  }
+
   return async (req, res) => {
     const idempotencyKey = readIdempotencyKey(req)
     const { amount: money, reference, metadata } = readPaymentBody(req.body, simulations)
@@ -66,17 +81,12 @@ export function createPaymentHandler({ writer, writes, waits, simulations }: Cre
     if (seconds !== undefined) {
       const waited = await waits
         .until(res, { merchantId, id: answered.id }, { seconds, isNew: holder.has === 'itself' })
-        .catch(orUnknown)
+        .catch(orUnknown({ payment_id: answered.id, request_id: requestId }))
       if (waited?.isHonoured) setWaitApplied(res, seconds)
       if (waited?.payment) return sendPayment(req, res, 201, waited.payment)
     }
     sendJsonText(res, 201, paymentJson(answered))
   }
-}
-
-/** The payment is stored, so the client gets its 201 although PostgreSQL does not tell how it is now. */
-function orUnknown(error: unknown): undefined {
-  if (!(error instanceof DeadlineError)) throw error
 }
 
 /**

@@ -192,6 +192,19 @@ describe('Prefer: wait', () => {
     await eventually(async () => expect((await get(id, 0)).status).to.equal(200))
   }).timeout(30_000)
 
+  // Promises 25, 89
+  it('api: a stored POST gets its 201 if PostgreSQL cannot read its payment at the end of the wait', async () => {
+    await start({ polls: false })
+    const posted = post(api, bodyWith(), '/payments', { Prefer: 'wait=1' })
+    await untilWaiting(1)
+    // As for a damaged row, PostgreSQL answers the look-up with an error that it would repeat.
+    await sql`alter table payments rename column parked_at to unreadable`.execute(api.db)
+    const { status, body, headers } = await posted
+    expect([status, body.status, body.waiting_for]).to.deep.equal([201, 'PENDING', undefined])
+    expect(headers).to.not.have.property('preference-applied')
+    expect(api.logs.map(({ message }) => message)).to.include('a stored payment could not be looked up for its answer')
+  })
+
   // Promise 89
   it('api: a payment that is settled while PostgreSQL is away is found when it is back', async () => {
     await start()
