@@ -7,6 +7,8 @@ import { REPOSITORY } from '../src/repository.ts'
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'packages/async': [],
   'packages/domain': [],
+  // Integrators install it, so it brings nothing with it.
+  'packages/client': [],
   'packages/outbox': ['async', 'kysely'],
   'packages/messaging': ['async', 'amqplib'],
   'packages/runtime': ['async', 'winston', 'zod'],
