@@ -41,6 +41,11 @@ export interface Context {
 /** The work of a command. */
 export type Act = (context: Context) => Promise<Done>
 
+/** The work of a command that has nothing to do with the database. */
+export type OutsideAct = (context: Pick<Context, 'show'>) => Promise<Done>
+
+type Chosen = { readonly inside: Act } | { readonly outside: OutsideAct }
+
 /** The reader of standard output has closed it, as `| head -1` does. The command then ends without an error. */
 class ReaderGoneError extends Error {
   constructor() {
@@ -62,35 +67,47 @@ export function print(line: string): Promise<void> {
   })
 }
 
-type AddCommands = (program: Command, choose: (act: Act) => void) => void
+type AddCommands = (program: Command, choose: (act: Act) => void, chooseOutside: (act: OutsideAct) => void) => void
 
 /**
  * Runs the command of the process's arguments. Exit codes: 0 done; 1 refused or failed; 2 wrong arguments.
  *
- * @param addCommands calls `choose` with the act that the arguments name
+ * @param addCommands calls `choose` or `chooseOutside` with the act that the arguments name
  */
 export async function runCommand(addCommands: AddCommands): Promise<void> {
   outliveOutput()
   try {
-    const { act, json } = await readArguments(addCommands)
-    if (act) await runAct(act, json)
+    const { chosen, json } = await readArguments(addCommands)
+    const show: Context['show'] = async (facts) => {
+      const lines = linesOf(facts, { json })
+      if (lines.length > 0) await print(lines.join('\n'))
+    }
+    if (!chosen) return
+    const result = 'inside' in chosen ? await runInside(chosen.inside, show) : await chosen.outside({ show })
+    if (!result.done) fail(1, result.why)
   } catch (error) {
     if (!(error instanceof ReaderGoneError)) fail(1, explainFailure(error))
   }
 }
 
 /** Returns no act if there is nothing to do: help was printed, or the arguments are wrong. */
-async function readArguments(addCommands: AddCommands): Promise<{ act: Act | undefined; json: boolean }> {
-  let chosen: Act | undefined
+async function readArguments(addCommands: AddCommands): Promise<{ chosen: Chosen | undefined; json: boolean }> {
+  let chosen: Chosen | undefined
   const help: string[] = []
   const program = new Command().exitOverride().configureOutput({
     writeOut: (text) => help.push(text),
     // It repeats a wrong argument, which may be a secret.
     outputError: (text, write) => write(String(redact(text))),
   })
-  addCommands(program, (act) => {
-    chosen = act
-  })
+  addCommands(
+    program,
+    (inside) => {
+      chosen = { inside }
+    },
+    (outside) => {
+      chosen = { outside }
+    },
+  )
   try {
     program.parse()
   } catch (error) {
@@ -98,24 +115,19 @@ async function readArguments(addCommands: AddCommands): Promise<{ act: Act | und
     if (error.exitCode === 0) await print(help.join('').trimEnd())
     else process.exitCode = 2
   }
-  return { act: chosen, json: program.opts<{ json?: true }>().json ?? false }
+  return { chosen, json: program.opts<{ json?: true }>().json ?? false }
 }
 
-async function runAct(act: Act, json: boolean): Promise<void> {
+async function runInside(act: Act, show: Context['show']): Promise<Done> {
   const { url, sandbox, peppers } = loadConfig((env) => {
     const settings = parseEnv(operatorEnv, env)
     return { url: databaseUrl(settings), sandbox: isSandbox(settings, env), peppers: settings.KEY_PEPPER }
   })
   const logger = createLogger({ service: 'operator', level: 'error' })
   const db = createDatabase({ url, applicationName: 'cashflow-operator', poolMax: 1, sandbox, logger })
-  const show: Context['show'] = async (facts) => {
-    const lines = linesOf(facts, { json })
-    if (lines.length > 0) await print(lines.join('\n'))
-  }
   try {
     await ensureSchema(db)
-    const result = await act({ db, sandbox, peppers, show })
-    if (!result.done) fail(1, result.why)
+    return await act({ db, sandbox, peppers, show })
   } finally {
     await db.destroy()
   }

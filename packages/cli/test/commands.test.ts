@@ -1,18 +1,19 @@
 import { expect } from 'chai'
 import { Command, type CommanderError } from 'commander'
 import { addCommands } from '../src/commands.ts'
-import type { Act } from '../src/run-command.ts'
+import type { Act, OutsideAct } from '../src/run-command.ts'
 
 const ID = '0197f3c0-0000-7000-8000-0123456789ab'
 const KEY = '0aB3dE5fG7hI9'
 
 /** Returns the act that the arguments name. Wrong arguments throw a CommanderError. */
-function parse(args: readonly string[]): Act | undefined {
-  let chosen: Act | undefined
+function parse(args: readonly string[]): Act | OutsideAct | undefined {
+  let chosen: Act | OutsideAct | undefined
   const program = new Command().exitOverride().configureOutput({ writeErr: () => {} })
-  addCommands(program, (act) => {
+  const choose = (act: Act | OutsideAct) => {
     chosen = act
-  })
+  }
+  addCommands(program, choose, choose)
   program.parse(args, { from: 'user' })
   return chosen
 }
@@ -56,6 +57,9 @@ describe('cashflow', () => {
     ['keys', 'revoke', 'acme'],
     ['keys', 'rotate', KEY, '--overlap', '91d'],
     ['keys', 'rotate', KEY, '--overlap', '-1s'],
+    ['conformance'],
+    ['conformance', 'localhost:8080'],
+    ['conformance', 'ftp://localhost'],
     ['settle'],
     ['settle', '42', '--success', '--reason', 'x'],
     ['settle', ID, '--reason', 'x'],
@@ -93,6 +97,8 @@ describe('cashflow', () => {
     ['dead', 'list', '--json'],
     ['dead', 'requeue', '17'],
     ['dead', 'discard', '17', '--reason', 'ours'],
+    ['conformance', 'http://127.0.0.1:8080', '--json'],
+    ['conformance', '--key', 'cf_test_x', 'https://payments.example.com/'],
     ['settle', ID, '--success', '--reason', 'x'],
     ['settle', '--failed', '--reason=x', ID],
     ['settle', ID, '--failed', '--failure-code', 'fraud', '--reason', 'x'],

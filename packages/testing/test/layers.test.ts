@@ -17,7 +17,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'services/api': ['async', 'db', 'domain', 'outbox', 'runtime', 'express', 'helmet', 'kysely', 'zod'],
   'services/relay': ['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],
   'services/worker': ['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],
-  'packages/cli': ['db', 'domain', 'outbox', 'runtime', 'commander', 'kysely', 'zod'],
+  'packages/cli': ['async', 'client', 'db', 'domain', 'outbox', 'runtime', 'commander', 'kysely', 'zod'],
 }
 
 /** For development only: no package of the product may depend on them, but its tests may. */
