@@ -21,7 +21,7 @@ describe('body of a refused request', () => {
   const REFUSALS: [status: number, request: () => { of?: ApiUnderTest; line?: string; headers?: string }][] = [
     [401, () => ({})],
     [403, () => ({ headers: `Authorization: Bearer ${readerKey}\r\n` })],
-    [404, () => ({ line: 'POST /docs' })],
+    [404, () => ({ line: 'POST /nowhere', headers: `Authorization: Bearer ${readerKey}\r\n` })],
     [405, () => ({ line: 'POST /' })],
     [429, () => ({ of: limited })],
   ]

@@ -122,7 +122,17 @@ describe('api with keys', () => {
     expect((await write(writer.text)).status).to.equal(201)
   })
 
-  for (const path of ['/nowhere', '/payments/%', '/payments', '/payments/x/y', '/api/v1', '/docs2', '//', '/Health']) {
+  for (const path of [
+    '/nowhere',
+    '/payments/%',
+    '/payments',
+    '/payments/x/y',
+    '/api/v1',
+    '/docs2',
+    '/docs/x',
+    '//',
+    '/Health',
+  ]) {
     it(`api with keys answers 401 before anything else on ${path}`, async () => {
       for (const method of ['get', 'post', 'put', 'delete', 'options', 'head'] as const) {
         const response = await api.agent[method](path)
@@ -133,7 +143,7 @@ describe('api with keys', () => {
 
   it('api with keys needs none for /, /health, /openapi.json and /docs', async () => {
     expect((await read(undefined, '/health')).status).to.equal(200)
-    for (const path of ['/', '/openapi.json', '/docs', '/docs/x'])
+    for (const path of ['/', '/openapi.json', '/docs', '/docs/start.js'])
       expect((await read(undefined, path)).status, path).not.to.equal(401)
   })
 
