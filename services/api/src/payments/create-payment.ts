@@ -11,7 +11,7 @@ import {
 import { createdMessage, createPayment, type PaymentWithMetadata } from '@cashflow/domain'
 import type { Notifier } from '@cashflow/outbox'
 import { type Logger, uuidv7 } from '@cashflow/runtime'
-import type { RequestHandler } from 'express'
+import type { RequestHandler, Response } from 'express'
 import type { Kysely } from 'kysely'
 import { BATCH_MAX, WRITERS_ALONE_MAX, WRITERS_MAX } from '../limits.ts'
 import { Problem } from '../problem.ts'
@@ -82,12 +82,21 @@ export function createPaymentHandler({
       const waited = await waits
         .until(res, { merchantId, id: answered.id }, { seconds, isNew: holder.has === 'itself' })
         .catch(orUnknown({ payment_id: answered.id, request_id: requestId }))
-      if (waited?.isHonoured) setWaitApplied(res, seconds)
-      if (waited?.payment) return sendPayment(req, res, 201, waited.payment)
+      // A key that was revoked during the wait shows no outcome any more. The payment is stored, so its 201 stays.
+      if (waited?.payment && (await isKeyInForce(res))) {
+        if (waited.isHonoured) setWaitApplied(res, seconds)
+        return sendPayment(req, res, 201, waited.payment)
+      }
     }
     sendJsonText(res, 201, paymentJson(answered))
   }
 }
+
+const isKeyInForce = (res: Response): Promise<boolean> =>
+  res.locals.assertKey().then(
+    () => true,
+    () => false,
+  )
 
 /**
  * The payment as its first request created it. A holder of the key that differs in no member of the request was created

@@ -1,6 +1,6 @@
 import { eventually } from '@cashflow/async'
 import { expect } from 'chai'
-import { expectProblem } from '../requests.ts'
+import { bodyWith, expectProblem } from '../requests.ts'
 import { type ApiUnderTest, startApi } from '../start-api.ts'
 import { AUTH, createKey } from './merchant-keys.ts'
 import { startPost } from './slow-post.ts'
@@ -49,6 +49,28 @@ describe('age of a key in memory', () => {
     expect(await answer).to.match(/^HTTP\/1\.1 401 /)
     expect(await api.db.selectFrom('payments').select('id').execute()).to.deep.equal([])
   }).timeout(30_000)
+
+  // Promise 67
+  it('shows no outcome for a key that is revoked while its POST waits, and answers 201 with the payment as created', async () => {
+    const key = await createKey(api)
+    const authorization = `Bearer ${key.text}`
+    const waiting = api.agent
+      .post('/payments')
+      .set({ Authorization: authorization, Prefer: 'wait=30', 'Content-Type': 'application/json' })
+      .send(bodyWith())
+      .then((answer) => answer)
+    await eventually(() => expect(api.waits.waiting).to.equal(1))
+    await api.db.updateTable('api_keys').set({ revoked_at: new Date() }).where('id', '=', key.id).execute()
+    await eventually(async () => expect((await read(authorization)).status).to.equal(401), { timeoutMs: 10_000 })
+    await api.db
+      .updateTable('payments')
+      .set({ status: 'SUCCESS', settled_at: new Date(), redrive_at: null })
+      .where('merchant_id', '=', key.merchantId)
+      .execute()
+    const { status, body, headers } = await waiting
+    expect([status, body.status]).to.deep.equal([201, 'PENDING'])
+    expect(headers).not.to.have.property('preference-applied')
+  }).timeout(40_000)
 
   // Promise 67
   it('goes on with a key for 5 s while PostgreSQL is away, then answers 503, and recovers', async () => {
