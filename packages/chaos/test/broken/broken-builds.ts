@@ -75,7 +75,7 @@ export const NO_CONSUMER_WATCH: BrokenBuild = {
 export const NO_MERCHANT: BrokenBuild = {
   name: 'no merchant',
   service: 'api',
-  file: 'db/src/payments/row.ts',
+  file: 'db/src/payments/view.ts',
   exported: 'findPayment',
   replacement: 'ofAnyMerchant',
 }
