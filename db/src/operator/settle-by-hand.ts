@@ -1,7 +1,9 @@
-import { type Outcome, settlePayment } from '@cashflow/domain'
+import { type Outcome, outcomeMessage, settlePayment } from '@cashflow/domain'
+import { resolveDeadLettersOf } from '@cashflow/outbox'
+import { uuidv7 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
-import { lockPayment } from '../payments/parked.ts'
-import { settleLocked } from '../payments/settle-locked.ts'
+import { lockPayment, takePayment } from '../payments/parked.ts'
+import { settlePayments } from '../payments/settle.ts'
 import type { Tables } from '../tables.ts'
 import type { Done } from './dead-letters.ts'
 
@@ -21,13 +23,15 @@ export function settleByHand(
     if (!settlement.settled) return { done: false, why: `The payment is ${settlement.status} already.` }
     if (locked.leased) return { done: false, why: 'A worker is processing the payment. Try again in a minute.' }
     const { payment, event } = settlement
-    await settleLocked(tx, {
-      payment,
-      event: { ...event, data: { ...event.data, reason } },
-      actor: 'operator',
-      requestId: undefined,
-      resolution: `settled as ${payment.status}: ${reason}`,
-    })
+    const token = uuidv7()
+    await takePayment(tx, payment.id, token)
+    const reasoned = { ...event, data: { ...event.data, reason } }
+    const messages = [outcomeMessage(payment, event, { messageId: uuidv7(), requestId: undefined })]
+    const settling = { payment, event: reasoned, token, actor: 'operator', requestId: undefined, messages }
+    const [status] = await settlePayments(tx, [settling])
+    if (status !== payment.status) throw new Error(`bug: payment ${payment.id} is locked and was not settled`)
+    for (const source of ['worker', 'database'])
+      await resolveDeadLettersOf(tx, { source, key: payment.id }, `settled as ${payment.status}: ${reason}`)
     return { done: true }
   })
 }

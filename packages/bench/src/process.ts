@@ -33,8 +33,6 @@ const SETTINGS = {
   PORT: '0',
   PROVIDER: 'simulated',
   SANDBOX: 'yes',
-  AUTH: 'none',
-  ALLOW_UNAUTHENTICATED: 'yes',
   PROVIDER_DELAY_MS: '0',
 }
 

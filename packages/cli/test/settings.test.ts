@@ -1,11 +1,13 @@
+import { databaseEnv } from '@cashflow/runtime'
 import { documentedSettings } from '@cashflow/testing'
 import { expect } from 'chai'
-import { operatorEnv } from '../src/run-command.ts'
+import * as z from 'zod'
 
 describe('settings of `cashflow`', () => {
   it('cashflow: has the settings of the table in docs/settings.md', async () => {
-    const defaults: Record<string, unknown> = operatorEnv.parse({})
-    const own = Object.keys(operatorEnv.shape).map((name) => [name, String(defaults[name] ?? '')])
+    const env = z.object(databaseEnv)
+    const defaults: Record<string, unknown> = env.parse({})
+    const own = Object.keys(env.shape).map((name) => [name, String(defaults[name] ?? '')])
     expect(await documentedSettings('cashflow')).to.deep.equal(Object.fromEntries(own))
   })
 })

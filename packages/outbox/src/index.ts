@@ -5,7 +5,6 @@ export {
   buryMessage,
   type DeadLetter,
   findDeadLetter,
-  hasDeadLetter,
   listDeadLetters,
   requeueDeadLetter,
   resolveDeadLetter,

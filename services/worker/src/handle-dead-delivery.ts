@@ -1,6 +1,5 @@
 import { createLimiter, pause } from '@cashflow/async'
-import { mayBeItemsOwn, type Tables } from '@cashflow/db'
-import { redriveNow } from '@cashflow/db/worker'
+import { mayBeItemsOwn, redriveNow, type Tables } from '@cashflow/db'
 import type { Delivery } from '@cashflow/messaging'
 import { buryMessage } from '@cashflow/outbox'
 import { createCondition } from '@cashflow/runtime'

@@ -1,4 +1,3 @@
-import type { Tables } from '@cashflow/db'
 import {
   attemptsAfter,
   type Claim,
@@ -8,7 +7,8 @@ import {
   parkPayment,
   type SettlementWrite,
   saveRetry,
-} from '@cashflow/db/worker'
+  type Tables,
+} from '@cashflow/db'
 import { type Outcome, outcomeMessage, type Payment, settlePayment } from '@cashflow/domain'
 import { buryMessage, scheduleMessages } from '@cashflow/outbox'
 import { type Logger, uuidv7 } from '@cashflow/runtime'
@@ -26,11 +26,9 @@ export interface ProcessOptions extends ReleaseLimits {
   db: Kysely<Tables>
   batches: Batches
   charge: Charge
-  /** Answers in place of the provider. Undefined if it has to be asked. */
-  simulate?: ((claim: Claimed, retry: RetryOptions) => Promise<ProviderAnswer> | undefined) | undefined
   logger: Logger
-  /** Called after COMMIT with the id of a settled payment, whose message is in the outbox. */
-  settled: (paymentId: string) => void
+  /** Called after something was appended to the outbox. */
+  notify: () => void
   providerDeadlineMs: number
   /** Time that a payment may be PENDING after the end of its lease, or the time of its retry, before it is redriven. */
   redriveAfterMs: number
@@ -102,7 +100,7 @@ export async function settle(run: PaymentRun, claimed: Payment, outcome: Outcome
   const status = await retryWhileUnavailable(() => options.batches.settlements.commit(settlement), run.retry)
   if (!status) return await loseClaim(run)
   options.logger.info('payment settled', { ...logFieldsOf(message), status })
-  options.settled(message.paymentId)
+  options.notify()
   return 'settled'
 }
 
@@ -146,7 +144,7 @@ const RELEASES = {
   pending: ['info', 'provider has not decided yet, it is asked again', 'pending'],
   refused: ['error', 'provider refused the request, the payment waits', 'refused'],
   rejected: ['error', 'provider refused the request, the payment waits', 'released'],
-  not_attempted: ['info', 'provider was not asked, the payment waits', 'released'],
+  not_attempted: ['info', 'provider is away, the payment waits', 'released'],
 } as const satisfies Record<
   Exclude<ProviderAnswer, Outcome>['outcome'],
   [level: keyof Logger, line: string, processed: Processed]

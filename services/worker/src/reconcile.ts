@@ -1,6 +1,5 @@
 import { pause } from '@cashflow/async'
-import { mayBeItemsOwn, type Tables } from '@cashflow/db'
-import { claimOverdue, hasOverdue } from '@cashflow/db/worker'
+import { claimOverdue, hasOverdue, mayBeItemsOwn, type Tables } from '@cashflow/db'
 import { retryMessage, WORK_TOPICS } from '@cashflow/domain'
 import {
   appendMessages,

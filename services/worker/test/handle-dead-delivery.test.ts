@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createDatabase } from '@cashflow/db'
-import { parkPayment } from '@cashflow/db/worker'
+import { createDatabase, parkPayment } from '@cashflow/db'
 import type { Delivery } from '@cashflow/messaging'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'

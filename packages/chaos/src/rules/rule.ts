@@ -15,16 +15,11 @@ export function indexFacts(facts: Facts) {
   return {
     ...facts,
     byId: new Map(facts.payments.map((payment) => [payment.id, payment])),
-    paymentRequestOf: new Map(facts.paymentRequests.map((request) => [referenceOf(request), request])),
-    byReference: Map.groupBy(facts.payments, referenceOf),
+    paymentRequestOf: new Map(facts.paymentRequests.map((request) => [request.reference, request])),
+    byReference: Map.groupBy(facts.payments, ({ reference }) => reference),
     eventsOf: Map.groupBy(facts.events, ({ paymentId }) => paymentId),
     requestsOf: Map.groupBy(facts.requests, ({ key }) => key),
     chargesOf: Map.groupBy(facts.charges, ({ key }) => key),
     sightingsOf: Map.groupBy(facts.sightings, ({ paymentId }) => paymentId),
   }
-}
-
-/** A reference with its merchant, as it is unique. */
-export function referenceOf({ merchantId, reference }: { merchantId: string; reference: string }): string {
-  return `${reference} of merchant ${merchantId}`
 }

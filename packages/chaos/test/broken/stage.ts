@@ -1,4 +1,3 @@
-import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import {
   createTestDatabase,
   createTestVhost,
@@ -62,7 +61,6 @@ export interface Findings {
 const NOT_OBSERVED = {
   backlog: { pending: 0, outbox: 0, scheduled: 0, queues: {} },
   sightings: [],
-  keys: [],
   exits: [],
   refusals: [],
   idle: [],
@@ -113,8 +111,7 @@ export async function createStage(): Promise<Stage> {
   /** Retries as a client does. Its payment may exist before the last answer. */
   async function create(reference: string): Promise<string> {
     const answers: Answer[] = []
-    const money = { amountMinor: 10_050, currency: 'USD' }
-    paymentRequests.push({ merchantId: DEFAULT_MERCHANT_ID, reference, ...money, answers, views: [], foreignViews: [] })
+    paymentRequests.push({ reference, amountMinor: 10_050, currency: 'USD', answers, views: [] })
     return await eventually(async () => {
       const { status, id: paymentId } = await pipeline
         .post(reference)
