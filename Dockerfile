@@ -33,6 +33,7 @@ CMD ["node", "--enable-source-maps", "bin/worker.mjs"]
 
 FROM base AS api
 COPY --from=build /cashflow/dist/api.mjs* bin/
+COPY --from=build /cashflow/dist/node_modules node_modules
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8080}/health`).then(({ ok }) => process.exit(ok ? 0 : 1))"]

@@ -1,3 +1,4 @@
+import { cpSync } from 'node:fs'
 import { build } from 'esbuild'
 
 // One file for each process of the images: Node does not strip types under node_modules, and a bundle leaves out unused code.
@@ -23,3 +24,11 @@ await build({
   sourcesContent: false,
   logLevel: 'warning',
 })
+
+// The files of the page /docs. The api finds them as Node finds a package.
+const swaggerUi = 'node_modules/swagger-ui-dist'
+for (const name of [
+  ...['package.json', 'swagger-ui.css', 'swagger-ui-bundle.js'],
+  ...['LICENSE', 'NOTICE', 'swagger-ui-bundle.js.LICENSE.txt'],
+])
+  cpSync(`services/api/${swaggerUi}/${name}`, `dist/${swaggerUi}/${name}`)

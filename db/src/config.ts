@@ -1,5 +1,5 @@
-import { databaseEnv, loggingEnv } from '@cashflow/runtime'
+import { databaseEnv, loggingEnv, sandboxEnv } from '@cashflow/runtime'
 import * as z from 'zod'
 
 /** The settings of `npm run migrate`. */
-export const migrateEnv = z.object({ ...databaseEnv, ...loggingEnv })
+export const migrateEnv = z.object({ ...databaseEnv, ...sandboxEnv, ...loggingEnv })

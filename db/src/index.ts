@@ -1,22 +1,32 @@
+export { readCursorSecret } from './cursor-secret.ts'
+export { type FeedCursor, type FeedPage, type FeedRequest, readFeed } from './events/feed.ts'
+export { type FeedHolder, findFeedHolder } from './events/feed-holder.ts'
+export { findEvents } from './events/of-payment.ts'
+export type { StoredEvent } from './events/stored-event.ts'
+export { hashKey, KEY_ID, KEY_SCOPES, type KeyScope, type NewKey, newKey, readKey } from './merchants/api-key.ts'
+export { findKeys, type StoredKey } from './merchants/find-keys.ts'
+export { type Pepper, parsePeppers, pepperEnv } from './merchants/pepper.ts'
+export { touchKeys } from './merchants/touch-keys.ts'
 export { ensureSchema, serviceSession } from './migrate/schema.ts'
-export { type Done, discard, requeue } from './operator/dead-letters.ts'
-export { settleByHand } from './operator/settle-by-hand.ts'
-export { type Claim, type ClaimOptions, claimPayments, type NewClaim } from './payments/claim.ts'
+export type { Done } from './operator/dead-letters.ts'
+export { type Advanced, advancePayment } from './payments/advance.ts'
+export { type Canceled, cancelPayment } from './payments/cancel.ts'
+export { findHolders, type Holder } from './payments/holder.ts'
 export { insertPayments, type PaymentInsert } from './payments/insert.ts'
-export { isParked } from './payments/parked.ts'
-export { claimOverdue, hasOverdue, type Overdue, redriveNow } from './payments/redrive.ts'
-export { findHolders, type ReferenceHolder } from './payments/reference-holder.ts'
+export { type ListedPayment, listPayments, type PaymentListOptions, type PaymentPlace } from './payments/list.ts'
 export {
-  attemptsAfter,
-  type Cause,
-  type Counts,
-  findReleased,
-  lockClaimed,
-  parkPayment,
-  saveRetry,
-} from './payments/release.ts'
-export { findPayment } from './payments/row.ts'
-export { type SettlementWrite, settlePayments } from './payments/settle.ts'
+  createSettledNotifier,
+  SETTLED_CHANNEL,
+  SETTLED_NOTIFY_FAILS,
+} from './payments/settled-notifier.ts'
+export {
+  findPayment,
+  findPayments,
+  findSettled,
+  type PaymentName,
+  type PaymentView,
+  type Waiting,
+} from './payments/view.ts'
 export { createDatabase, type Database } from './postgres/database.ts'
 export { databaseComponent } from './postgres/database-component.ts'
 export {
@@ -28,6 +38,14 @@ export {
   refusedSettings,
 } from './postgres/errors.ts'
 export { ALONE, createGroupCommit, type GroupCommitOptions } from './postgres/group-commit.ts'
+export { createListener, type ListenerOptions } from './postgres/listener.ts'
 export { onlyStatement } from './postgres/one-trip-driver.ts'
 export { waitForStandby } from './postgres/standby.ts'
+export { deleteIdleRateLimits } from './rate-limits/delete-idle.ts'
+export {
+  type RateLimitBucket,
+  type RateLimitLevel,
+  type RateLimitUse,
+  reportUse,
+} from './rate-limits/report-use.ts'
 export type { Tables } from './tables.ts'

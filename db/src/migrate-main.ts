@@ -5,22 +5,29 @@ import {
   createLogger,
   databaseUrl,
   failureFields,
+  isSandbox,
   loadConfig,
   parseEnv,
   redactedErrorMessage,
   waitFor,
 } from '@cashflow/runtime'
 import { migrateEnv } from './config.ts'
+import type { WantedMode } from './migrate/deployment.ts'
 import { migrate } from './migrate/migrate.ts'
+import { type Mode, modeOf } from './mode.ts'
 import { createDatabase } from './postgres/database.ts'
 import { DatabaseSettingError, isTransient, refusedSettings } from './postgres/errors.ts'
 
 const FOLDER = join(import.meta.dirname, '..', 'migrations')
 const USAGE = `npm run migrate                              creates or updates the tables
-npm run migrate -- --set-aside-duplicates    also makes duplicate rows unique first; no row is deleted`
+npm run migrate -- --set-aside-duplicates    also makes duplicate rows unique first; no row is deleted
+npm run migrate -- --mode sandbox|live       also changes what the database is, if every payment is settled and all services are stopped`
 
-const { 'set-aside-duplicates': setAsideDuplicates } = readArguments()
-const config = loadConfig((env) => parseEnv(migrateEnv, env))
+const { mode, setAsideDuplicates } = readArguments()
+const config = loadConfig((env) => {
+  const settings = parseEnv(migrateEnv, env)
+  return { ...settings, mode: modeOf(isSandbox(settings, env)) }
+})
 const logger = createLogger({ service: 'migrate', level: config.LOG_LEVEL })
 const db = createDatabase({
   url: databaseUrl(config),
@@ -33,7 +40,7 @@ const stopping = new AbortController()
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stopping.abort())
 
 try {
-  const options = { folder: FOLDER, logger, setAsideDuplicates, signal: stopping.signal }
+  const options = { folder: FOLDER, logger, wanted: wantedMode(), setAsideDuplicates, signal: stopping.signal }
   const { applied, left } = await waitFor('PostgreSQL', () => migrate(db, options), {
     logger,
     signal: stopping.signal,
@@ -54,9 +61,18 @@ try {
   await db.destroy()
 }
 
-function readArguments() {
+function wantedMode(): WantedMode {
+  if (mode !== undefined) return { mode, from: '--mode' }
+  return { mode: config.mode, from: config.SANDBOX === undefined ? 'default' : 'SANDBOX' }
+}
+
+function readArguments(): { mode: Mode | undefined; setAsideDuplicates: boolean } {
   try {
-    return parseArgs({ options: { 'set-aside-duplicates': { type: 'boolean', default: false } } }).values
+    const { mode, 'set-aside-duplicates': setAsideDuplicates } = parseArgs({
+      options: { mode: { type: 'string' }, 'set-aside-duplicates': { type: 'boolean', default: false } },
+    }).values
+    if (mode === undefined || mode === 'sandbox' || mode === 'live') return { mode, setAsideDuplicates }
+    throw new Error('--mode must be sandbox or live')
   } catch (error) {
     process.stderr.write(`${redactedErrorMessage(error)}\n\n${USAGE}\n`)
     process.exit(2)

@@ -1,6 +1,8 @@
 import type { PaymentStatus } from '@cashflow/domain'
 import type { OutboxTables } from '@cashflow/outbox'
 import type { ColumnType, Generated } from 'kysely'
+import type { KeyScope } from './merchants/api-key.ts'
+import type { Mode } from './mode.ts'
 
 export interface PaymentsTable {
   id: string
@@ -11,9 +13,9 @@ export interface PaymentsTable {
   currency: string
   status: PaymentStatus
   failure_code: string | null
-  metadata: unknown
+  /** Null if the merchant gave no pairs. */
+  metadata: ColumnType<Readonly<Record<string, string>> | null, unknown, never>
   idempotency_key: string | null
-  request_hash: Buffer | null
   attempts: Generated<number>
   /** Made by the worker for each claim. A settlement is stored only if the payment still has its claim's token. */
   claim_token: string | null
@@ -46,7 +48,7 @@ export interface PaymentEventsTable {
   created_at: Generated<Date>
 }
 
-/** The rest of a payment that an operator has pruned: its reference stays taken. */
+/** The rest of a payment that an operator has pruned: its reference and its idempotency key stay taken. */
 export interface PrunedReferencesTable {
   merchant_id: string
   reference: string
@@ -55,12 +57,63 @@ export interface PrunedReferencesTable {
   /** A bigint, as text. */
   amount_minor: string
   currency: string
+  metadata: Readonly<Record<string, string>> | null
+  /** Null if the payment was pruned before payments had idempotency keys. */
+  created_at: Date | null
   xid: ColumnType<string, never, never>
   pruned_at: Generated<Date>
+}
+
+export interface MerchantsTable {
+  id: string
+  /** Unique. */
+  name: string
+  created_at: Generated<Date>
+}
+
+export interface ApiKeysTable {
+  id: string
+  merchant_id: string
+  name: string
+  secret_hash: Buffer
+  pepper_id: string
+  scopes: KeyScope[]
+  created_at: Generated<Date>
+  expires_at: Date | null
+  revoked_at: Date | null
+  /** Up to a minute and more behind. */
+  last_used_at: Date | null
+  /** The key that rotation made of this one. */
+  replaced_by: string | null
+}
+
+/** One row. */
+export interface DeploymentTable {
+  mode: Mode
+  /** 32 bytes, which sign cursors. */
+  cursor_secret: Buffer
+}
+
+export interface RateLimitsTable {
+  key: string
+  level: number
+  demand: number
+  updated_at: ColumnType<Date, never, Date>
 }
 
 export interface Tables extends OutboxTables {
   payments: PaymentsTable
   payment_events: PaymentEventsTable
   pruned_references: PrunedReferencesTable
+  simulated_crashes: SimulatedCrashesTable
+  merchants: MerchantsTable
+  api_keys: ApiKeysTable
+  deployment: DeploymentTable
+  rate_limits: RateLimitsTable
+}
+
+/** One row. */
+export interface SimulatedCrashesTable {
+  /** Time at which a worker last ended its own process, as a payment asked. */
+  crashed_at: Date
 }

@@ -3,22 +3,19 @@ import type { Money, Payment } from '@cashflow/domain'
 import { aPayment, createTestDatabase, nullLogger, type TestDatabase } from '@cashflow/testing'
 import type { Kysely } from 'kysely'
 import {
-  type Claim,
-  type ClaimOptions,
-  claimPayments,
   createDatabase,
+  type Database,
   findHolders,
+  type Holder,
   insertPayments,
   onlyStatement,
   type PaymentInsert,
-  type ReferenceHolder,
-  type SettlementWrite,
-  settlePayments,
   type Tables,
 } from '../src/index.ts'
+import { type Claim, type ClaimOptions, claimPayments, type SettlementWrite, settlePayments } from '../src/worker.ts'
 
 export interface TestStore {
-  db: Kysely<Tables>
+  db: Database
   database: TestDatabase
   /** Stores a new payment. Its reference is unique by default. */
   insert(reference?: string): Promise<Payment>
@@ -48,12 +45,12 @@ export function newPayment(reference: string = randomUUID(), money: Money = { am
   return aPayment({ reference, money })
 }
 
-/** Stores payments as the api does: in one transaction, and then finds the holders of the references that were taken. */
+/** Stores payments as the api does: in one transaction, and then finds the holders of the keys and references that were taken. */
 export async function storePayments(
   db: Kysely<Tables>,
   payments: readonly PaymentInsert[],
   options: Parameters<typeof insertPayments>[2],
-): Promise<ReferenceHolder[]> {
+): Promise<Holder[]> {
   const inserted = await db.transaction().execute((tx) => insertPayments(onlyStatement(tx), payments, options))
   return await findHolders(db, payments, inserted)
 }

@@ -2,9 +2,11 @@ import { pause } from '@cashflow/async'
 import type { Logger } from '@cashflow/runtime'
 import { type Kysely, sql } from 'kysely'
 import type { Tables } from '../tables.ts'
+import { agreeOnMode, CREATES_DEPLOYMENT, storeMode, type WantedMode } from './deployment.ts'
 import { ADDS_UNIQUE_INDEXES, CREATES_TABLES, clearDuplicates } from './duplicates.ts'
 import { completeLedger, type LedgerTables, type MigrationTables, readLedger } from './ledger.ts'
 import { type Migration, readMigrations } from './migration-file.ts'
+import { forgetRestoredXids, ORDERS_EVENTS } from './restored-events.ts'
 import { isUniqueViolation, type Run, runSteps, runWhole } from './run-migration.ts'
 import { servicesWithout } from './schema.ts'
 
@@ -15,6 +17,7 @@ export interface MigrateOptions {
   /** Path of the folder that holds the `.sql` files. */
   folder: string
   logger: Logger
+  wanted: WantedMode
   /** Makes duplicate rows unique. Without it, the first duplicate fails the run. */
   setAsideDuplicates?: boolean
   /** Ends the run, also in the middle of a statement. The next run resumes it. */
@@ -33,7 +36,8 @@ export interface Migrated {
  * and each may be killed at any time.
  *
  * @param db a pool of at least two sessions
- * @throws DuplicatesError before anything is changed, if rows that must be unique are stored twice
+ * @throws ModeError before anything is changed, if the database has another mode, or may not get the wanted one
+ * @throws DuplicatesError before the schema is changed, if rows that must be unique are stored twice
  */
 export async function migrate(db: Kysely<Tables>, options: MigrateOptions): Promise<Migrated> {
   const { folder, logger, signal = new AbortController().signal } = options
@@ -111,10 +115,11 @@ async function lockHolder(session: Kysely<MigrationTables>): Promise<number | un
 async function applyMissing(
   run: Run,
   migrations: readonly Migration[],
-  { setAsideDuplicates = false }: MigrateOptions,
+  { wanted, setAsideDuplicates = false }: MigrateOptions,
 ): Promise<Migrated> {
   const names = migrations.map(({ name }) => name)
   const ledger = await readLedger(run.session, names)
+  await agreeOnMode(run, wanted, ledger)
   const missing = migrations.filter(({ name }) => !ledger.applied.has(name))
   const addsIndexes = missing.some(({ name }) => name === ADDS_UNIQUE_INDEXES)
   if (addsIndexes && ledger.applied.has(CREATES_TABLES)) await clearDuplicates(run, setAsideDuplicates)
@@ -131,6 +136,8 @@ async function applyMissing(
     await apply(run, migration, setAsideDuplicates)
     applied.push(migration.name)
   }
+  if (names.includes(CREATES_DEPLOYMENT)) await storeMode(run, wanted)
+  if (names.includes(ORDERS_EVENTS)) await forgetRestoredXids(run)
   return { applied, left }
 }
 

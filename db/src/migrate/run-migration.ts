@@ -26,12 +26,23 @@ const BLOCKERS_LOG_MS = 10_000
 
 /** Runs a migration in one transaction, together with the record that it was applied. */
 export async function runWhole(run: Run, { name, text }: WholeMigration): Promise<void> {
-  await retryLocks(run, { migration: name }, () =>
-    inTransaction(run.session, async (tx) => {
-      await sql.raw(text).execute(tx) // The text of a migration's file.
-      await recordApplied(tx, name)
-    }),
-  )
+  await retryInTransaction(run, { migration: name }, async (tx) => {
+    await sql.raw(text).execute(tx) // The text of a migration's file.
+    await recordApplied(tx, name)
+  })
+}
+
+/**
+ * Runs `work` in one transaction, and repeats that until no lock is missing.
+ *
+ * @param about what the log lines of a retry are about
+ */
+export async function retryInTransaction(
+  run: Run,
+  about: object,
+  work: (tx: Transaction<MigrationTables>) => Promise<void>,
+): Promise<void> {
+  await retryLocks(run, about, () => inTransaction(run.session, work))
 }
 
 /** Runs the steps that are not recorded as done, and records each of them: the next run resumes one that was killed. */

@@ -5,8 +5,8 @@ import { redriveUnreadable } from '../payments/redrive.ts'
 import { mayBeItemsOwn } from '../postgres/errors.ts'
 import type { Tables } from '../tables.ts'
 
-/** The result of an operator's command. `why` tells the operator what prevented it. */
-export type Done = { readonly done: true } | { readonly done: false; readonly why: string }
+/** The result of an operator's command, with its `Facts`. `why` tells the operator what prevented it. */
+export type Done<Facts = object> = ({ readonly done: true } & Facts) | { readonly done: false; readonly why: string }
 
 const refused = (why: string): Done => ({ done: false, why })
 const NO_SUCH_LETTER = 'No unresolved dead letter has this id.'

@@ -1,9 +1,7 @@
-import { type Outcome, outcomeMessage, settlePayment } from '@cashflow/domain'
-import { resolveDeadLettersOf } from '@cashflow/outbox'
-import { uuidv7 } from '@cashflow/runtime'
+import { type Outcome, settlePayment } from '@cashflow/domain'
 import type { Kysely } from 'kysely'
-import { lockPayment, takePayment } from '../payments/parked.ts'
-import { settlePayments } from '../payments/settle.ts'
+import { lockPayment } from '../payments/parked.ts'
+import { settleLocked } from '../payments/settle-locked.ts'
 import type { Tables } from '../tables.ts'
 import type { Done } from './dead-letters.ts'
 
@@ -23,15 +21,13 @@ export function settleByHand(
     if (!settlement.settled) return { done: false, why: `The payment is ${settlement.status} already.` }
     if (locked.leased) return { done: false, why: 'A worker is processing the payment. Try again in a minute.' }
     const { payment, event } = settlement
-    const token = uuidv7()
-    await takePayment(tx, payment.id, token)
-    const reasoned = { ...event, data: { ...event.data, reason } }
-    const messages = [outcomeMessage(payment, event, { messageId: uuidv7(), requestId: undefined })]
-    const settling = { payment, event: reasoned, token, actor: 'operator', requestId: undefined, messages }
-    const [status] = await settlePayments(tx, [settling])
-    if (status !== payment.status) throw new Error(`bug: payment ${payment.id} is locked and was not settled`)
-    for (const source of ['worker', 'database'])
-      await resolveDeadLettersOf(tx, { source, key: payment.id }, `settled as ${payment.status}: ${reason}`)
+    await settleLocked(tx, {
+      payment,
+      event: { ...event, data: { ...event.data, reason } },
+      actor: 'operator',
+      requestId: undefined,
+      resolution: `settled as ${payment.status}: ${reason}`,
+    })
     return { done: true }
   })
 }

@@ -14,7 +14,14 @@ export interface NewClaim {
 /** The verdict on a claim, with what the worker needs to act on it. */
 export type Claim =
   /** `pending`: the provider has answered that it has not decided yet, so it may hold a charge. */
-  | { readonly verdict: 'claimed'; readonly payment: Payment; readonly attempts: number; readonly pending: boolean }
+  | {
+      readonly verdict: 'claimed'
+      readonly payment: Payment
+      readonly attempts: number
+      readonly pending: boolean
+      /** The payment's `metadata.simulate`. */
+      readonly simulate: string | null
+    }
   | { readonly verdict: 'settled'; readonly status: PaymentStatus }
   /** The payment waits for an operator. */
   | { readonly verdict: 'parked' }
@@ -40,7 +47,7 @@ export interface ClaimOptions {
 
 const ASKED = recordSet('asked', { place: 'int', id: 'uuid', token: 'uuid' })
 /** The columns that a claim is judged by, in addition to the status. */
-const JUDGED_BY = ['attempts', 'claim_token', 'lease_until', 'parked_at', 'provider_pending_since'] as const
+export const JUDGED_BY = ['attempts', 'claim_token', 'lease_until', 'parked_at', 'provider_pending_since'] as const
 
 /**
  * Leases each payment to its claim for `leaseMs` milliseconds, unless its verdict is another one. A lease that ran out
@@ -74,6 +81,8 @@ export async function claimPayments(
 // `sql` in this file: the builder has no intervals and no EXTRACT, and knows the columns of a `with` only in its statement.
 /** The attempts of a payment, including the one of a lease that has expired. */
 const ATTEMPTS_NOW = sql<number>`attempts + coalesce((claim_token <> token and lease_until <= now())::int, 0)`
+/** Read here, so that the rest of the metadata, up to 100 kB of a payment, stays in the table. */
+const SIMULATE = sql<string | null>`p.metadata ->> 'simulate'`
 /** The rank of a claim among those of its payment, from 1. */
 const TURN = sql<string>`row_number() over (partition by id order by claim_token = token desc nulls last, place)`
 
@@ -115,6 +124,7 @@ const statement = (waits: boolean) =>
               eb
                 .selectFrom('payments as p')
                 .select([...PAYMENT_COLUMNS, ...JUDGED_BY])
+                .select(SIMULATE.as('simulate'))
                 .whereRef('p.id', '=', 'asked.id')
                 .forUpdate()
                 .$if(!waits, (locking) => locking.skipLocked())
@@ -150,7 +160,7 @@ const statement = (waits: boolean) =>
           })),
       )
       .selectFrom('judged')
-      .select([...PAYMENT_COLUMNS, 'place', 'verdict', 'attempts_now', 'provider_pending_since'])
+      .select([...PAYMENT_COLUMNS, 'place', 'verdict', 'attempts_now', 'provider_pending_since', 'simulate'])
       .select(sql<number>`extract(epoch from lease_until - now())::float8 * 1000`.as('lease_left_ms'))
   })
 
@@ -160,8 +170,14 @@ const SKIPPING_LOCKED = statement(false)
 function toClaim(row: Awaited<ReturnType<typeof WAITING>>[number]): Claim {
   switch (row.verdict) {
     case 'claimed': {
-      const pending = row.provider_pending_since !== null
-      return { verdict: 'claimed', payment: toPayment(row), attempts: row.attempts_now, pending }
+      const { attempts_now: attempts, provider_pending_since, simulate } = row
+      return {
+        verdict: 'claimed',
+        payment: toPayment(row),
+        attempts,
+        pending: provider_pending_since !== null,
+        simulate,
+      }
     }
     case 'settled':
       return { verdict: 'settled', status: row.status }

@@ -1,4 +1,4 @@
-import type { Payment, PaymentEvent } from '@cashflow/domain'
+import type { PaymentEvent, PaymentWithMetadata } from '@cashflow/domain'
 import { appendStep, compiledOnce, messagesJson, type NewMessage, type ParameterOf } from '@cashflow/outbox'
 import { type ExpressionBuilder, sql, type Transaction } from 'kysely'
 import { EVENT, eventOf, recordStep } from '../events/record.ts'
@@ -8,7 +8,9 @@ import { fromNow } from './row.ts'
 
 /** A new payment, with what is stored together with it. */
 export interface PaymentInsert {
-  readonly payment: Payment
+  readonly payment: PaymentWithMetadata
+  /** The client's name for the request, unique per merchant. It finds the payment again, forever. */
+  readonly idempotencyKey?: string | undefined
   readonly event: PaymentEvent
   readonly requestId: string
   readonly messages: readonly NewMessage[]
@@ -22,6 +24,8 @@ const PAYMENT = {
   currency: 'text',
   status: 'text',
   created_at: 'timestamptz',
+  metadata: 'jsonb',
+  idempotency_key: 'text',
 } as const
 const COLUMNS = Object.keys(PAYMENT) as (keyof typeof PAYMENT)[]
 
@@ -29,7 +33,7 @@ const GIVEN = recordSet('given', { ...PAYMENT, ...EVENT })
 
 /**
  * Stores new payments, their events and their outbox messages: `inserted`, `recorded` and `appended` below. A payment whose
- * reference is taken is left out, with its event and its messages: `findHolders` tells which payment has the reference.
+ * reference or idempotency key is taken is left out, with its event and its messages: `findHolders` tells which payment has it.
  *
  * @param redriveAfterMs time from now after which a payment that is still PENDING is sent through the pipeline again
  * @returns the ids of the payments that were stored
@@ -90,7 +94,7 @@ const INSERT = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<Val
     .select('id'),
 )
 
-function toRow({ payment, event, requestId }: PaymentInsert) {
+function toRow({ payment, idempotencyKey, event, requestId }: PaymentInsert) {
   return {
     id: payment.id,
     merchant_id: payment.merchantId,
@@ -99,26 +103,34 @@ function toRow({ payment, event, requestId }: PaymentInsert) {
     currency: payment.currency,
     status: payment.status,
     created_at: payment.createdAt,
+    // Left out if there is none: most payments have no metadata, and each member costs time.
+    metadata: payment.metadata ? Object.fromEntries(payment.metadata) : undefined,
+    idempotency_key: idempotencyKey,
     ...eventOf({ event, actor: 'api', requestId }),
   }
 }
 
-type Given = Tables & { given: { merchant_id: string; reference: string } }
+type Given = Tables & { given: { merchant_id: string; reference: string; idempotency_key: string } }
 
 /**
- * True if no pruned payment had the reference. Without `offset`, PostgreSQL would make a join of this look-up. A join that
- * was planned while few references were pruned may later read all pruned references. With `offset` each row is looked up
- * by the primary key.
+ * True if no pruned payment had the reference or the idempotency key. Without `offset`, PostgreSQL would make a join of
+ * this look-up. A join that was planned while few references were pruned may later read all pruned references. With
+ * `offset` each row is looked up by a unique index.
  *
  * An insert that began before a reference was pruned does not see it here. The trigger waits_for_older_inserts makes the
  * pruning wait for that insert. As `sql`: the builder has COLLATE only in an ORDER BY.
  */
 function isUnpruned(eb: ExpressionBuilder<Given, 'given'>) {
-  const pruned = eb
-    .selectFrom('pruned_references as r')
-    .select(sql.lit(1).as('one'))
-    .whereRef('r.merchant_id', '=', 'given.merchant_id')
-    .where('r.reference', '=', sql<string>`given.reference collate "C"`)
-    .offset(sql.lit(0))
-  return eb.not(eb.exists(pruned))
+  const pruned = (column: 'reference' | 'idempotency_key') =>
+    eb.exists(
+      eb
+        .selectFrom('pruned_references as r')
+        .select(sql.lit(1).as('one'))
+        .whereRef('r.merchant_id', '=', 'given.merchant_id')
+        .where(`r.${column}`, '=', sql<string>`given.${sql.ref(column)} collate "C"`)
+        .offset(sql.lit(0)),
+    )
+  return eb.not(
+    eb.or([pruned('reference'), eb.and([eb('given.idempotency_key', 'is not', null), pruned('idempotency_key')])]),
+  )
 }

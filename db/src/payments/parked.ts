@@ -1,7 +1,7 @@
 import type { Payment } from '@cashflow/domain'
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
-import { toPayment } from './row.ts'
+import { PAYMENT_COLUMNS, toPayment } from './row.ts'
 
 // In these statements the status is a parameter. With a literal, the planner would know that the partial index of PENDING
 // payments has the row. It might then read that whole index instead of the primary key.
@@ -43,19 +43,11 @@ export async function lockPayment(
 ): Promise<{ payment: Payment; leased: boolean } | undefined> {
   const row = await tx
     .selectFrom('payments')
-    .selectAll()
+    .select(PAYMENT_COLUMNS)
     // As `sql`: the builder needs three expressions for it.
     .select(sql<boolean>`claim_token is not null and coalesce(lease_until > now(), false)`.as('leased'))
     .where('id', '=', id)
     .forUpdate()
     .executeTakeFirst()
   return row && { payment: toPayment(row), leased: row.leased }
-}
-
-/**
- * Gives a locked payment to the operator, as a claim would: a worker whose lease ran out finds another claim's token there,
- * and is fenced.
- */
-export async function takePayment(tx: Transaction<Tables>, id: string, token: string): Promise<void> {
-  await tx.updateTable('payments').set({ claim_token: token, parked_at: null }).where('id', '=', id).execute()
 }

@@ -1,6 +1,8 @@
 import { type TimeSpan, timeSpans } from '@cashflow/outbox'
 import { type ExpressionBuilder, type Kysely, type QueryCreator, sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
+import { JUDGED_BY } from './claim.ts'
+import { PAYMENT_COLUMNS } from './row.ts'
 
 // The longest wait between two redrives of a payment. By then an operator has to fix the cause, so more often is no use.
 const REDRIVE_AFTER_MAX_MS = 3_600_000
@@ -119,8 +121,9 @@ export async function redriveNow(
   id: string,
   { skipLocked = false } = {},
 ): Promise<'advanced' | 'waiting' | 'locked' | 'parked' | 'settled' | 'unknown'> {
-  // All columns, as a claim reads them: damage in one of them must fail this statement too.
-  const locking = tx.selectFrom('payments').selectAll().where('id', '=', id).forUpdate()
+  // All columns that a claim reads: damage in one of them must fail this statement too.
+  const read = [...PAYMENT_COLUMNS, ...JUDGED_BY, 'metadata', 'redrives'] as const
+  const locking = tx.selectFrom('payments').select(read).where('id', '=', id).forUpdate()
   const row = await (skipLocked ? locking.skipLocked() : locking).executeTakeFirst()
   if (!row) return skipLocked && (await exists(tx, id)) ? 'locked' : 'unknown'
   if (row.status !== 'PENDING') return 'settled'

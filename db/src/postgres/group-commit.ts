@@ -1,5 +1,6 @@
 import { defined } from '@cashflow/async'
 import { isPermanent, mayBeItemsOwn } from './errors.ts'
+import { createTurns, createWriters } from './writers.ts'
 
 /** The result of an item that has to be committed alone, because another session has locked its row. */
 export const ALONE = Symbol('alone')
@@ -16,14 +17,19 @@ export interface GroupCommitOptions<Item extends object, Result> {
   writersMax: number
   /** Maximum number of concurrent transactions of a single item, in addition to the batches. */
   aloneMax: number
+  /**
+   * Names the source of an item whose locks have no common order with those of the same source: two batches of different
+   * processes may deadlock over them. Undefined for an item that cannot cross others.
+   */
+  crosses?: (item: Item) => string | undefined
+  /** Called when a transaction has ended in a deadlock, with the sources whose items are now written one by one. */
+  onDeadlock?: (sources: readonly string[]) => void
+  /** The time in milliseconds. */
+  now?: () => number
 }
 
-// One batch in flight is cheapest: while it commits, the callers of the previous one submit the next. A second concurrent
-// batch makes both smaller and costs PostgreSQL more per item. So it starts only when the queue is this many times as long
-// as the batches in flight.
-const WAITING_TO_IN_FLIGHT = 3
-/** A batch that takes longer counts as slow: it probably waits for a lock, and does not keep the next one from starting. */
-const SLOW_AFTER_MS = 50
+/** PostgreSQL needs a second to notice a deadlock, in which all items of the batch wait. So the next one must be far away. */
+const ONE_BY_ONE_MS = 10_000
 
 interface Waiting<Item, Result> {
   readonly item: Item
@@ -39,21 +45,39 @@ interface Waiting<Item, Result> {
  * An error that one item may have caused (a conflict, a permanent error, a damaged row) fails no other item. Each item of
  * that batch is committed again in a transaction of its own, and never in a batch again. The same is done with an item
  * whose row is locked, but not with the others of its batch.
+ *
+ * A transaction of one item holds no lock while it waits for one, so it is never part of a deadlock. After a deadlock, the
+ * items of each source that `crosses` names in the batch are committed one by one for 10 seconds, by one writer, in turns.
+ * Other items keep their batches, and do not wait for them.
  */
 export function createGroupCommit<Item extends object, Result>({
   commit,
   batchMax,
   writersMax,
   aloneMax,
+  crosses = () => undefined,
+  onDeadlock = () => {},
+  now = () => performance.now(),
 }: GroupCommitOptions<Item, Result>) {
   type Entry = Waiting<Item, Result>
   const aloneItems = new WeakSet<Item>()
   const batchWriters = createWriters<Entry>(batchMax, writersMax, (entries) => write(entries, false))
   const aloneWriters = createWriters<Entry>(1, aloneMax, (entries) => write(entries, true))
+  const oneByOneWriter = createWriters<Entry>(1, 1, (entries) => write(entries, true), createTurns(sourceOf))
+  const deadlocks = createDeadlocks({ crosses, onDeadlock, now })
+
+  function sourceOf({ item }: Entry): string {
+    return defined(crosses(item), 'source of an item that may deadlock again')
+  }
+
+  function writersOf({ item }: Entry) {
+    if (deadlocks.mayRecur(item)) return oneByOneWriter
+    return aloneItems.has(item) ? aloneWriters : batchWriters
+  }
 
   /** @returns a function that gives the callers their results */
   async function write(entries: readonly Entry[], alone: boolean): Promise<() => void> {
-    const wanted = entries.filter(isWanted)
+    const wanted = entries.filter((entry) => isWanted(entry) && (alone || !leavesBatch(entry)))
     if (wanted.length === 0) return () => {}
     try {
       const items = wanted.map(({ item }) => item)
@@ -67,21 +91,29 @@ export function createGroupCommit<Item extends object, Result>({
         }
       }
     } catch (error) {
+      if (hasCode(error, DEADLOCK)) deadlocks.note(wanted.map(({ item }) => item))
       return () => {
         for (const entry of wanted) fail(entry, error, wanted.length)
       }
     }
   }
 
+  /** Moves an item that arrived before its source's deadlock to the other writer. */
+  function leavesBatch(entry: Entry): boolean {
+    if (!deadlocks.mayRecur(entry.item)) return false
+    oneByOneWriter.add(entry)
+    return true
+  }
+
   function writeAlone(entry: Entry): void {
     aloneItems.add(entry.item)
-    aloneWriters.add(entry)
+    writersOf(entry).add(entry)
   }
 
   function fail(entry: Entry, error: unknown, count: number): void {
     const isOwn = mayConcernOneItem(error)
     if (isOwn) aloneItems.add(entry.item)
-    if (isOwn && count > 1) aloneWriters.add(entry)
+    if (isOwn && count > 1) writersOf(entry).add(entry)
     else entry.reject(error)
   }
 
@@ -94,9 +126,31 @@ export function createGroupCommit<Item extends object, Result>({
      */
     commit(item: Item, signal?: AbortSignal): Promise<Result> {
       return new Promise((resolve, reject) => {
-        const writers = aloneItems.has(item) ? aloneWriters : batchWriters
-        writers.add({ item, signal, resolve, reject })
+        const entry = { item, signal, resolve, reject }
+        writersOf(entry).add(entry)
       })
+    },
+  }
+}
+
+/** Remembers for 10 seconds which sources had an item in a batch that ended in a deadlock. */
+function createDeadlocks<Item extends object>({
+  crosses,
+  onDeadlock,
+  now,
+}: Required<Pick<GroupCommitOptions<Item, unknown>, 'crosses' | 'onDeadlock' | 'now'>>) {
+  const untilBySource = new Map<string, number>()
+  return {
+    mayRecur(item: Item): boolean {
+      if (untilBySource.size === 0) return false
+      const source = crosses(item)
+      return source !== undefined && (untilBySource.get(source) ?? 0) > now()
+    },
+    note(items: readonly Item[]): void {
+      for (const [source, until] of untilBySource) if (until < now()) untilBySource.delete(source)
+      const sources = new Set(items.flatMap((item) => crosses(item) ?? []))
+      for (const source of sources) untilBySource.set(source, now() + ONE_BY_ONE_MS)
+      if (sources.size > 0) onDeadlock([...sources])
     },
   }
 }
@@ -106,59 +160,19 @@ function isWanted<Item, Result>({ signal, reject }: Waiting<Item, Result>): bool
   return !signal?.aborted
 }
 
-/** Writes entries in the order of their arrival, in batches of at most `batchMax`. */
-function createWriters<Entry>(batchMax: number, writersMax: number, write: (entries: Entry[]) => Promise<() => void>) {
-  const waiting: Entry[] = []
-  let writing = 0
-  /** Entries of the batches in flight that are not slow. */
-  let inFlight = 0
-  let isScheduled = false
-
-  const mayBegin = () => waiting.length >= Math.min(batchMax, WAITING_TO_IN_FLIGHT * inFlight)
-
-  function begin(): void {
-    isScheduled = false
-    while (waiting.length > 0 && writing < writersMax && mayBegin()) start(waiting.splice(0, batchMax))
-  }
-
-  function start(entries: Entry[]): void {
-    let isSlow = false
-    const slow = setTimeout(() => {
-      isSlow = true
-      inFlight -= entries.length
-      begin()
-    }, SLOW_AFTER_MS)
-    writing += 1
-    inFlight += entries.length
-    void write(entries).then((giveResults) => {
-      clearTimeout(slow)
-      writing -= 1
-      if (!isSlow) inFlight -= entries.length
-      // First the next batch, then the callers: so PostgreSQL works while they do.
-      begin()
-      giveResults()
-    })
-  }
-
-  return {
-    add(entry: Entry): void {
-      waiting.push(entry)
-      if (isScheduled) return
-      isScheduled = true
-      // After everything that arrives in this turn of the event loop.
-      setImmediate(begin)
-    },
-  }
-}
-
-const CONFLICTS = new Set([
-  '40P01', // deadlock_detected
+const DEADLOCK = '40P01'
+const CONFLICTS = [
+  DEADLOCK,
   '55P03', // lock_not_available
   '57014', // query_canceled: the statement took too long
-])
+]
 
 /** True if a single item may have caused the error. All other errors are due to the server or the network. */
 function mayConcernOneItem(error: unknown): boolean {
   if (isPermanent(error) || mayBeItemsOwn(error)) return true
-  return error instanceof Error && 'code' in error && CONFLICTS.has(String(error.code))
+  return hasCode(error, ...CONFLICTS)
+}
+
+function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code))
 }

@@ -99,13 +99,17 @@ class OneTripDriver extends PostgresDriver {
 interface TransactionState {
   /** The transaction's settings, until its first statement. */
   readonly held?: TransactionSettings
-  /** Why no statement may be sent: PostgreSQL may be in no transaction, and would execute it on its own. */
-  readonly refusal?: unknown
+  /** Makes the error of a further statement: PostgreSQL may be in no transaction, and would execute it on its own. */
+  readonly refusal?: () => unknown
   /** State of the statement that is a transaction by itself. */
   readonly only?: 'sent' | 'committed'
 }
 
-const ENDED: TransactionState = { refusal: new Error('bug: a statement after the end of its transaction') }
+const ended = () => new Error('bug: a statement was sent after its transaction had ended. Await each statement in it')
+const notAlone = () =>
+  new Error('bug: a statement marked by onlyStatement has to be the only one of its transaction, and be awaited in it')
+
+const ENDED: TransactionState = { refusal: ended }
 
 /** A session for as long as it is taken from the pool. */
 class OneTripConnection implements DatabaseConnection {
@@ -123,7 +127,7 @@ class OneTripConnection implements DatabaseConnection {
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
     const { held, refusal } = this.#transaction
-    if (refusal) throw refusal
+    if (refusal) throw refusal()
     if (isOnly(query)) return await this.#executeOnly(query)
     if (held) return await this.#executeFirst(query, held)
     return resultOf(await this.#session.query(query.sql, query.parameters))
@@ -137,22 +141,22 @@ class OneTripConnection implements DatabaseConnection {
       await this.#session.query(beginOf(settings))
       return resultOf(await this.#session.query(sql, parameters))
     } catch (error) {
-      this.#transaction = { refusal: error }
+      this.#transaction = { refusal: () => error }
       throw error
     }
   }
 
   async #executeOnly<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
     const { held } = this.#transaction
-    if (!held) throw new Error('bug: the only statement of a transaction follows another one')
+    if (!held) throw notAlone()
     if (held.isolationLevel || held.accessMode) throw new Error('bug: without BEGIN, a transaction has no settings')
-    this.#transaction = { ...ENDED, only: 'sent' }
+    this.#transaction = { refusal: notAlone, only: 'sent' }
     try {
       const result = await this.#session.query(query.sql, query.parameters)
-      this.#transaction = { ...ENDED, only: 'committed' }
+      this.#transaction = { refusal: notAlone, only: 'committed' }
       return resultOf(result)
     } catch (error) {
-      this.#transaction = { refusal: error, only: 'sent' }
+      this.#transaction = { refusal: () => error, only: 'sent' }
       throw error
     }
   }
@@ -161,7 +165,7 @@ class OneTripConnection implements DatabaseConnection {
   async commit(): Promise<void> {
     const { held, refusal, only } = this.#transaction
     if (!held && only !== 'committed') {
-      if (refusal) throw refusal
+      if (refusal) throw refusal()
       this.#transaction = ENDED
       const { command } = await this.#session.query('commit')
       if (command === 'ROLLBACK') throw new AbortedTransactionError()

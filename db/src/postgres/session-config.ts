@@ -33,7 +33,7 @@ const ANSWER_MARGIN_MS = 3_000
  * @throws DatabaseSettingError when the URL, or a file that it names, cannot be read
  */
 export function sessionConfig(options: SessionOptions, lookup: LookupFunction = dns.lookup): SessionConfig {
-  const { url, applicationName, idleInTransactionMs = 10_000, statementMs = STATEMENT_MS } = options
+  const { url, applicationName, idleInTransactionMs = 10_000, statementMs = STATEMENT_MS, sandbox } = options
   return {
     ...parametersOf(url),
     stream: () => new LookupSocket(lookup),
@@ -42,7 +42,7 @@ export function sessionConfig(options: SessionOptions, lookup: LookupFunction = 
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     query_timeout: statementMs > 0 ? statementMs + ANSWER_MARGIN_MS : 0,
-    limits: { statementMs, idleInTransactionMs },
+    limits: { statementMs, idleInTransactionMs, sandbox },
   }
 }
 

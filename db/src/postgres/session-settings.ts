@@ -1,3 +1,4 @@
+import { differentMode, type Mode, modeOf } from '../mode.ts'
 import { DatabaseSettingError, ReadOnlyError } from './errors.ts'
 
 export interface SessionLimits {
@@ -5,6 +6,8 @@ export interface SessionLimits {
   statementMs: number
   /** Maximum time that a session idles within a transaction before PostgreSQL ends it, in milliseconds. */
   idleInTransactionMs: number
+  /** Whether the database has to be a sandbox or live. Undefined for a session that accepts both, such as the migrator's. */
+  sandbox?: boolean | undefined
 }
 
 /** The settings in force by name, and other facts that `refusal` needs: the last answer to `settingStatements`. */
@@ -43,7 +46,7 @@ const RELIED_ON = {
   client_min_messages: 'warning',
 }
 
-function limits({ statementMs, idleInTransactionMs }: SessionLimits): Record<string, string> {
+function limits({ statementMs, idleInTransactionMs }: Omit<SessionLimits, 'sandbox'>): Record<string, string> {
   return {
     statement_timeout: String(statementMs),
     lock_timeout: String(LOCK_MS),
@@ -81,9 +84,13 @@ export function settingStatements(session: SessionLimits): string {
       ...['default_transaction_read_only', 'server_encoding', 'synchronous_commit', 'synchronous_standby_names'].map(
         (name) => `current_setting('${name}') as ${name}`,
       ),
+      ...(session.sandbox === undefined ? [] : ['(select mode from deployment) as deployment_mode']),
     ].join(', ')}`,
   ].join('; ')
 }
+
+const NO_MODE =
+  'The database does not say whether it is a sandbox or live: its table "deployment" is empty. Run "npm run migrate", then start again.'
 
 /** The reason why a session with these settings must not be used. Undefined if it may be used. */
 export function refusal(
@@ -103,6 +110,10 @@ export function refusal(
   if (found.synchronous_commit === 'local' && found.synchronous_standby_names !== '')
     return new DatabaseSettingError(
       'synchronous_commit is local, so no COMMIT waits for the standbys of synchronous_standby_names. Set it to on, for this role and database.',
+    )
+  if (session.sandbox !== undefined && found.deployment_mode !== modeOf(session.sandbox))
+    return new DatabaseSettingError(
+      found.deployment_mode === null ? NO_MODE : differentMode(modeOf(session.sandbox), found.deployment_mode as Mode),
     )
   const wanted = Object.entries({ ...limits(session), ...PLANS_BY_KEY, ...RELIED_ON })
   const [lost] = wanted.filter(([name, value]) => found[name] !== value)

@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import pg from 'pg'
+import { SCHEMA_TOO_OLD } from '../migrate/schema.ts'
 import { BeginQuery } from './begin-query.ts'
 import {
   CommitInDoubtError,
@@ -183,8 +184,10 @@ function isCallbackOrQuery(parameter: unknown): boolean {
 
 /** Classes 22 and 42: PostgreSQL refuses the value of a setting, or does not know its name. */
 function asUnset(error: Error & { code?: string }): Error {
+  // 42P01, undefined_table: the table of the deployment's mode.
+  if (error.code === '42P01') return new DatabaseSettingError(SCHEMA_TOO_OLD)
   if (!/^(22|42)...$/.test(error.code ?? '')) return asUnconnected(error)
-  return new DatabaseSettingError(`PostgreSQL refuses what each session sets for itself: ${error.message}`)
+  return new DatabaseSettingError(`PostgreSQL refuses what each session sets and reads at its start: ${error.message}`)
 }
 
 /**

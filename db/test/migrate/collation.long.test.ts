@@ -1,12 +1,13 @@
 import { defined } from '@cashflow/async'
-import { settlePayment } from '@cashflow/domain'
+import { DEFAULT_MERCHANT_ID, settlePayment } from '@cashflow/domain'
 import { buryMessage, createTopics, outboxLagMs, promoteDue, resolveDeadLettersOf } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import { claimPayments, findPayment, type Tables } from '../../src/index.ts'
+import { findPayment, type Tables } from '../../src/index.ts'
 import { DuplicatesError } from '../../src/migrate/duplicates.ts'
+import { claimPayments } from '../../src/worker.ts'
 import { newPayment, storePayments, storeSettlements } from '../test-store.ts'
 import {
   changeLocale,
@@ -165,7 +166,7 @@ describe('migrate', () => {
     const [holder] = await insert([first.reference])
     expect(holder?.paymentId).to.equal(first.id)
     // The payment that was set aside can still be settled.
-    const [payment, token] = [await findPayment(db, one.id), uuidv7()]
+    const [payment, token] = [await findPayment(db, { merchantId: DEFAULT_MERCHANT_ID, id: one.id }), uuidv7()]
     if (!payment) throw new Error('bug: the payment is not stored')
     await claimPayments(db, [{ id: payment.id, token }], { leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 })
     const settlement = settlePayment(payment, { outcome: 'approved' }, new Date())

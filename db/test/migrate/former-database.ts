@@ -11,13 +11,19 @@ import { migrate } from '../../src/migrate/migrate.ts'
 
 export const FOLDER = join(REPOSITORY, 'db/migrations')
 /** The newest migration of the version that recorded migrations in `kysely_migration`. */
-const FORMER = '0006_refused_topics'
+export const FORMER = '0006_refused_topics'
 
 export const logger = createLogger({ service: 'test', level: 'error' })
 
 /** Runs `migrate` on the repository's migrations. */
 export const migrateAll = (db: Kysely<Tables>, options: Partial<Parameters<typeof migrate>[1]> = {}) =>
-  migrate(db, { folder: FOLDER, logger, ...options })
+  migrate(db, { folder: FOLDER, logger, wanted: { mode: 'sandbox', from: 'SANDBOX' }, ...options })
+
+/** Returns the names of the repository's migrations, or of those after one of them. */
+export async function migrationNames(after = ''): Promise<string[]> {
+  const files = (await readdir(FOLDER)).sort()
+  return files.map((file) => file.replace(/\.sql$/, '')).filter((name) => name > after)
+}
 
 /** Applies the migrations up to `newest`. */
 export async function migrateUpTo(db: Kysely<Tables>, newest: string): Promise<void> {
@@ -80,7 +86,14 @@ export async function changeLocale({ db, name }: FormerDatabase, icuLocale: stri
 
 /** Opens a pool like that of `npm run migrate`. */
 export function open(url: string, poolMax = 4): Kysely<Tables> {
-  return createDatabase({ url, applicationName: 'cashflow-migrate', poolMax, statementMs: 0, logger })
+  return createDatabase({
+    url,
+    applicationName: 'cashflow-migrate',
+    poolMax,
+    statementMs: 0,
+    idleInTransactionMs: 0,
+    logger,
+  })
 }
 
 async function emptied(database: TestDatabase): Promise<TestDatabase> {

@@ -54,7 +54,7 @@ describe('migrate', () => {
       .to.have.property('waits_for')
       .that.containSubset([{ application: 'report' }])
     await report.commit().execute()
-    expect((await migrating).applied).to.deep.equal(['0009_drop_former_indexes'])
+    expect((await migrating).applied).to.deep.equal(['0009_drop_former_indexes', '0015_drop_request_hash'])
     const before = stored
     await eventually(() => expect(stored).to.be.above(before + CLIENTS))
     ended.abort()

@@ -14,8 +14,8 @@ describe('migrate', () => {
   })
   afterEach(() => database.drop())
 
-  const start = () =>
-    spawn(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts')], {
+  const start = (...options: string[]) =>
+    spawn(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts'), ...options], {
       env: { DATABASE_URL: database.url, APP_ENV: 'production' },
       stdio: 'ignore',
     })
@@ -78,6 +78,33 @@ describe('migrate', () => {
     await release()
     expect(await ended(start())).to.equal(0)
     await expectMigrated()
+  })
+
+  it('keeps the mode of a deployment if it is killed while it changes the mode, and changes it when it runs again', async () => {
+    expect(await ended(start())).to.equal(0)
+    const stored = async () =>
+      (await database.db.selectFrom('deployment').select('mode').execute()).map(({ mode }) => mode)
+    expect(await stored()).to.deep.equal(['live'])
+
+    const holder = open(database.url, 1)
+    const reader = await holder.startTransaction().execute()
+    await reader.selectFrom('deployment').select('mode').execute()
+    const killed = start('--mode', 'sandbox')
+    const waiting = (count: number) =>
+      eventually(async () => {
+        const { rows } = await sql`
+          select 1 from pg_locks where not granted and relation = 'deployment'::regclass`.execute(database.db)
+        expect(rows).to.have.length(count)
+      })
+    await waiting(1)
+    killed.kill('SIGKILL')
+    await ended(killed)
+    await reader.commit().execute()
+    await holder.destroy()
+    await waiting(0)
+    expect(await stored()).to.deep.equal(['live'])
+    expect(await ended(start('--mode', 'sandbox'))).to.equal(0)
+    expect(await stored()).to.deep.equal(['sandbox'])
   })
 
   it('continues when PostgreSQL ends its session while it creates an index', async () => {

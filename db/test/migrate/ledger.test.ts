@@ -5,10 +5,12 @@ import { ensureSchema, SchemaError } from '../../src/migrate/schema.ts'
 import {
   createEmptyDatabase,
   createFormerDatabase,
+  FORMER,
   type FormerDatabase,
   migrateAll,
   migrateFormer,
   migrateUpTo,
+  migrationNames,
   open,
 } from './former-database.ts'
 
@@ -32,7 +34,7 @@ describe('migrate', () => {
     database = await createFormerDatabase()
     const former = await run('select * from kysely_migration order by name')
     const { applied } = await migrateAll(database.db)
-    expect(applied).to.deep.equal(['0007_pruned_references', '0008_text_by_bytes', '0009_drop_former_indexes'])
+    expect(applied).to.deep.equal(await migrationNames(FORMER))
     expect(await run('select * from kysely_migration order by name')).to.deep.equal(former)
     const [first] = await run('select applied_at from cashflow_migration order by name')
     expect(first).to.deep.equal({ applied_at: new Date((former[0] as { timestamp: string }).timestamp) })
@@ -45,8 +47,8 @@ describe('migrate', () => {
     await migrateUpTo(database.db, '0000') // Creates cashflow_migration without any row.
     await migrateFormer(database.db)
     const { applied } = await migrateAll(database.db)
-    expect(applied).to.deep.equal(['0007_pruned_references', '0008_text_by_bytes', '0009_drop_former_indexes'])
-    expect(await run('select name from cashflow_migration')).to.have.length(9)
+    expect(applied).to.deep.equal(await migrationNames(FORMER))
+    expect(await run('select name from cashflow_migration')).to.have.length((await migrationNames()).length)
   })
 
   it('ignores the kysely_migration of another application in the same schema', async () => {

@@ -8,6 +8,17 @@ import { createFormerDatabase, type FormerDatabase } from './former-database.ts'
 
 const IDS = ['00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-00000000000b']
 
+async function migrate(
+  settings: NodeJS.ProcessEnv,
+  ...options: string[]
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const env = { APP_ENV: 'production', ...settings }
+  const running = promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts'), ...options], {
+    env,
+  })
+  return running.then((output) => ({ code: 0, ...output })).catch((failed) => failed)
+}
+
 describe('npm run migrate', () => {
   let database: FormerDatabase
   before(async () => {
@@ -15,13 +26,7 @@ describe('npm run migrate', () => {
   })
   after(() => database.drop())
 
-  async function run(...options: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-    const env = { DATABASE_URL: database.url, APP_ENV: 'production' }
-    const running = promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts'), ...options], {
-      env,
-    })
-    return running.then((output) => ({ code: 0, ...output })).catch((failed) => failed)
-  }
+  const run = (...options: string[]) => migrate({ DATABASE_URL: database.url, SANDBOX: 'yes' }, ...options)
 
   it('refuses an unknown argument with exit code 2, and prints its usage', async () => {
     const { code, stderr } = await run('--set-aside')
@@ -29,6 +34,12 @@ describe('npm run migrate', () => {
     expect(stderr)
       .to.include('--set-aside-duplicates')
       .and.not.match(/\n +at /)
+  })
+
+  it('refuses a mode other than sandbox and live with exit code 2, and prints its usage', async () => {
+    const { code, stderr } = await run('--mode', 'test')
+    expect(code).to.equal(2)
+    expect(stderr).to.include('--mode must be sandbox or live').and.include('--mode sandbox|live')
   })
 
   it('lists payments that are stored twice and exits with 1, and makes them unique with --set-aside-duplicates', async () => {
@@ -62,9 +73,27 @@ describe('npm run migrate', () => {
         process.execPath,
         join(REPOSITORY, 'db/src/migrate-main.ts'),
       ],
-      { env: { PATH: process.env.PATH, DATABASE_URL: database.url, APP_ENV: 'production' } },
+      { env: { PATH: process.env.PATH, DATABASE_URL: database.url, SANDBOX: 'yes', APP_ENV: 'production' } },
     )
     expect(stdout).to.equal('0\n')
     expect(stderr).to.match(/^migrate: the log cannot be written: ENOSPC: [^\n]*; going on\n$/)
+  })
+})
+
+describe('npm run migrate on payments of a version that stored no mode', () => {
+  it('migrate wants SANDBOX for payments of a version that stored no mode, and changes nothing without it', async () => {
+    const database = await createFormerDatabase()
+    await sql`
+      insert into payments (id, merchant_id, reference, amount_minor, currency, status)
+      select gen_random_uuid(), id, 'r', 1, 'USD', 'PENDING' from merchants`.execute(database.db)
+    const tables = () =>
+      sql`select relname from pg_class where relnamespace = 'public'::regnamespace`.execute(database.db)
+    const { rows: before } = await tables()
+    const { code, stdout } = await migrate({ DATABASE_URL: database.url })
+    expect([code, JSON.parse(stdout).code]).to.deep.equal([1, 'mode_unknown'])
+    expect((await tables()).rows).to.deep.equal(before)
+    expect((await migrate({ DATABASE_URL: database.url, SANDBOX: 'yes' })).code).to.equal(0)
+    expect((await sql`select mode from deployment`.execute(database.db)).rows).to.deep.equal([{ mode: 'sandbox' }])
+    await database.drop()
   })
 })

@@ -2,7 +2,7 @@ import { defined } from '@cashflow/async'
 import { buryMessage, listDeadLetters } from '@cashflow/outbox'
 import { type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
 import { expect } from 'chai'
-import { discard, requeue, settleByHand } from '../../src/index.ts'
+import { discard, requeue, settleByHand } from '../../src/operator.ts'
 import { createTestStore, newPayment, type TestStore } from '../test-store.ts'
 
 describe('operator: dead letter of a payment on a damaged page', function () {

@@ -3,7 +3,8 @@ import { defined } from '@cashflow/async'
 import { buryMessage, listDeadLetters } from '@cashflow/outbox'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { discard, parkPayment, requeue, saveRetry, settleByHand } from '../../src/index.ts'
+import { discard, requeue, settleByHand } from '../../src/operator.ts'
+import { parkPayment, saveRetry } from '../../src/worker.ts'
 import { claimPayment, createTestStore, type TestStore } from '../test-store.ts'
 
 const APPROVED = { outcome: 'approved' } as const

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { type Payment, settlePayment, type TransitionResult } from '@cashflow/domain'
+import { DEFAULT_MERCHANT_ID, type Payment, settlePayment, type TransitionResult } from '@cashflow/domain'
 import { eventually, nullLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { claimPayments, createDatabase, findPayment, parkPayment } from '../../src/index.ts'
+import { createDatabase, findPayment } from '../../src/index.ts'
+import { claimPayments, parkPayment } from '../../src/worker.ts'
 import { claimPayment, createTestStore, storeSettlements, type TestStore } from '../test-store.ts'
 
 const OPTIONS = { leaseMs: 20_000, attemptsMax: 3, redriveAfterMs: 60_000 }
@@ -100,7 +101,7 @@ describe('claimPayments', () => {
     const token = randomUUID()
     for (const id of [leased, settled, own] as string[])
       await claimPayment(store.db, id, { ...OPTIONS, token: id === leased ? randomUUID() : token })
-    const payment = (await findPayment(store.db, settled as string)) as Payment
+    const payment = (await findPayment(store.db, { merchantId: DEFAULT_MERCHANT_ID, id: settled as string })) as Payment
     const settlement = settlePayment(payment, { outcome: 'approved' }, new Date()) as TransitionResult & {
       settled: true
     }

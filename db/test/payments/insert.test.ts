@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { defined } from '@cashflow/async'
-import { AMOUNT_MINOR_MAX, type Currency } from '@cashflow/domain'
-import { aMessage } from '@cashflow/testing'
+import { AMOUNT_MINOR_MAX, type Currency, DEFAULT_MERCHANT_ID, metadataOf, type Payment } from '@cashflow/domain'
+import { aMessage, aPayment } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { findPayment, insertPayments, type PaymentInsert } from '../../src/index.ts'
@@ -28,6 +28,11 @@ describe('insertPayments and findHolders', () => {
     }
   }
   const insert = (...payments: PaymentInsert[]) => storePayments(store.db, payments, OPTIONS)
+  /** The payment that is stored, without what it waits for. */
+  async function stored(payment: Payment) {
+    const { waiting: _, ...found } = defined(await findPayment(store.db, payment), 'stored payment')
+    return found
+  }
   const insertedIds = async (...payments: PaymentInsert[]) =>
     (await insert(...payments)).map(({ paymentId }) => paymentId)
 
@@ -35,7 +40,7 @@ describe('insertPayments and findHolders', () => {
     const [one, two] = [created(), created()]
     expect(await insertedIds(one, two)).to.deep.equal([one.payment.id, two.payment.id])
     for (const { payment } of [one, two]) {
-      expect(await findPayment(store.db, payment.id)).to.deep.equal(payment)
+      expect(await stored(payment)).to.deep.equal(payment)
       const events = await history(payment.id)
       expect(events).to.have.length(1)
       expect(events[0]).to.include({ type: 'payment.created', sequence: 1, actor: 'api', request_id: 'r-1' })
@@ -47,7 +52,7 @@ describe('insertPayments and findHolders', () => {
     const whole = created()
     const messages = withMessage(whole).messages.map((message) => ({ ...message, messageId: 'not a UUID' }))
     expect(await insert({ ...whole, messages }).catch(({ code }) => code)).to.equal('22P02')
-    expect(await findPayment(store.db, whole.payment.id)).to.equal(undefined)
+    expect(await findPayment(store.db, whole.payment)).to.equal(undefined)
     expect(await history(whole.payment.id)).to.deep.equal([])
   })
 
@@ -56,15 +61,29 @@ describe('insertPayments and findHolders', () => {
     const money = { amountMinor: AMOUNT_MINOR_MAX, currency: 'ETB' as const }
     const { payment, event } = newPayment(reference, money)
     await insert({ payment, event, requestId: 'r-1', messages: [] })
-    expect(await findPayment(store.db, payment.id)).to.deep.equal(payment)
+    expect(await stored(payment)).to.deep.equal(payment)
     expect((await history(payment.id))[0]).to.deep.include({ data: event.data, created_at: payment.createdAt })
+  })
+
+  it('keeps metadata as it was given, and none where none was given', async () => {
+    const metadata = metadataOf([
+      ['10', `"\\" ' é 💶 \u2028`],
+      ['9', ''],
+      ['💰', '{}'],
+    ])
+    const [one, other] = [aPayment({ metadata }), aPayment()]
+    await insert(...[one, other].map((created) => ({ ...created, requestId: 'r-1', messages: [] })))
+    const found = await findPayment(store.db, one.payment)
+    expect([...(found?.metadata ?? [])]).to.deep.equal([...metadata])
+    expect(await stored(one.payment)).to.deep.equal(one.payment)
+    expect(await row(other.payment.id)).to.include({ metadata: null })
   })
 
   it('stores nothing for a payment whose reference is taken, and names the payment that has it', async () => {
     const first = await store.insert()
     const [taken, other] = [created(first.reference), created()]
     expect(await insertedIds(taken, other)).to.deep.equal([first.id, other.payment.id])
-    expect(await findPayment(store.db, taken.payment.id)).to.equal(undefined)
+    expect(await findPayment(store.db, taken.payment)).to.equal(undefined)
     expect(await history(taken.payment.id)).to.deep.equal([])
   })
 
@@ -85,7 +104,9 @@ describe('insertPayments and findHolders', () => {
     const stored = await insertedIds(...sameReference)
     expect(new Set(stored)).to.have.property('size', 1)
     expect(sameReference.map(({ payment }) => payment.id)).to.include(stored[0])
-    expect(await findPayment(store.db, defined(stored[0], 'stored payment'))).to.include({ reference })
+    expect(
+      await findPayment(store.db, { merchantId: DEFAULT_MERCHANT_ID, id: defined(stored[0], 'stored payment') }),
+    ).to.include({ reference })
   })
 
   // Promise 32
@@ -102,7 +123,7 @@ describe('insertPayments and findHolders', () => {
     for (const others of [[], [created()]]) {
       const holders = await insert(...others, ...sameReference)
       expect(holders.slice(others.length)).to.deep.equal(
-        expected.map((mismatch) => ({ paymentId: first.payment.id, mismatch })),
+        expected.map((mismatch) => ({ has: 'reference', paymentId: first.payment.id, mismatch })),
       )
     }
   })
@@ -116,7 +137,9 @@ describe('insertPayments and findHolders', () => {
     const stored = sameReference.find(({ payment }) => payment.id === holders[0]?.paymentId)?.payment
     expect(holders).to.deep.equal(
       sameReference.map(({ payment }) => {
-        return { paymentId: stored?.id, mismatch: payment.amountMinor === stored?.amountMinor ? [] : ['amount'] }
+        if (payment === stored) return { has: 'itself', paymentId: payment.id }
+        const mismatch = payment.amountMinor === stored?.amountMinor ? [] : ['amount']
+        return { has: 'reference', paymentId: stored?.id, mismatch }
       }),
     )
   })
@@ -127,7 +150,7 @@ describe('insertPayments and findHolders', () => {
     await insertPayments(first, [payment], OPTIONS)
     const second = insert(payment)
     await first.commit().execute()
-    expect(await second).to.deep.equal([{ paymentId: payment.payment.id, mismatch: [] }])
+    expect(await second).to.deep.equal([{ has: 'itself', paymentId: payment.payment.id }])
     expect(await history(payment.payment.id)).to.have.length(1)
   })
 
@@ -152,6 +175,7 @@ describe('insertPayments and findHolders', () => {
       failureCode: null,
       createdAt: new Date('2026-01-02T03:04:05.006Z'),
       settledAt: null,
+      metadata: metadataOf([['a', 'pair']]),
     } as const
     const event = {
       type: 'payment.created',
@@ -181,6 +205,7 @@ describe('insertPayments and findHolders', () => {
       currency: 'ETB',
       status: 'PENDING',
       created_at: payment.createdAt,
+      metadata: { a: 'pair' },
     })
     const [recorded] = await history(id)
     expect(recorded).to.deep.include({

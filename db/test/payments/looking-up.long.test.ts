@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { defined } from '@cashflow/async'
-import { settlePayment, type TransitionResult } from '@cashflow/domain'
+import { DEFAULT_MERCHANT_ID, settlePayment, type TransitionResult } from '@cashflow/domain'
 import {
   appendMessages,
   buryMessage,
@@ -20,17 +20,16 @@ import { uuidv7 } from '@cashflow/runtime'
 import { aMessage, eventually, nullLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
+import { createDatabase, findPayment } from '../../src/index.ts'
 import {
   claimOverdue,
   claimPayments,
-  createDatabase,
-  findPayment,
   hasOverdue,
   isParked,
   lockClaimed,
   parkPayment,
   saveRetry,
-} from '../../src/index.ts'
+} from '../../src/worker.ts'
 import { createTestStore, newPayment, storePayments, storeSettlements, type TestStore } from '../test-store.ts'
 
 const TABLES = ['payments', 'payment_events', 'outbox_messages', 'outbox_scheduled', 'dead_letters']
@@ -60,7 +59,7 @@ describe('the statements about payments and messages', () => {
     const payments = Array.from({ length: count }, () => newPayment())
     const created = payments.map(({ payment, event }) => {
       const messages = [aMessage({ key: payment.id, topic: 'payment.created' })]
-      return { payment, event, requestId: 'r', messages }
+      return { payment, idempotencyKey: payment.id, event, requestId: 'r', messages }
     })
     await storePayments(db, created, { redriveAfterMs: -1 })
     await storePayments(db, created, { redriveAfterMs: -1 })
@@ -99,7 +98,7 @@ describe('the statements about payments and messages', () => {
     expect(await outboxLagMs(db, ['payment.created', REFUSED])).to.be.above(0)
     const past = { isRowsOwn: () => false, onUnreadable() {} }
     expect((await oldestMessage(db, createFloors(), past))?.waitsMs).to.be.above(0)
-    expect(await findPayment(db, ids[0])).to.include({ status: 'SUCCESS' })
+    expect(await findPayment(db, { merchantId: DEFAULT_MERCHANT_ID, id: ids[0] })).to.include({ status: 'SUCCESS' })
     const topics = createTopics()
     expect(await promoteDue(db, topics)).to.equal(2)
     const floors = createFloors()
@@ -193,16 +192,17 @@ describe('the statements about payments and messages', () => {
     const ids = Array.from({ length: others }, () => uuidv7())
     await sql`
       with others as (
-        insert into payments (id, merchant_id, reference, amount_minor, currency, status, settled_at, redrive_at)
-        select given.id, m.id, given.id::text, 1, 'USD', case n % 2 when 0 then 'PENDING' else 'SUCCESS' end,
+        insert into payments (id, merchant_id, reference, idempotency_key, amount_minor, currency, status, settled_at,
+          redrive_at)
+        select given.id, m.id, given.id::text, given.id::text, 1, 'USD', case n % 2 when 0 then 'PENDING' else 'SUCCESS' end,
           case n % 2 when 1 then now() end, case n % 2 when 0 then now() + interval '1 day' end
         from unnest(${ids}::uuid[]) with ordinality as given (id, n), merchants m returning id, merchant_id
       )
       insert into payment_events (payment_id, merchant_id, sequence, type, data, actor)
       select id, merchant_id, 1, 'payment.created', '{}', 'api' from others`.execute(db)
     await sql`
-      insert into pruned_references (merchant_id, reference, id, amount_minor, currency)
-      select m.id, pruned.id::text, pruned.id, 1, 'USD' from unnest(${ids}::uuid[]) as pruned (id), merchants m`.execute(
+      insert into pruned_references (merchant_id, reference, idempotency_key, id, amount_minor, currency, created_at)
+      select m.id, pruned.id::text, 'pruned ' || pruned.id, gen_random_uuid(), 1, 'USD', now() from unnest(${ids}::uuid[]) as pruned (id), merchants m`.execute(
       db,
     )
     const messages = Array.from({ length: others }, () => aMessage({ topic: 'payment.created' }))

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { type Cause, findReleased, parkPayment, saveRetry } from '../../src/index.ts'
 import { unparkPayment } from '../../src/payments/parked.ts'
+import { type Cause, findReleased, parkPayment, saveRetry } from '../../src/worker.ts'
 import { claimPayment, createTestStore, type TestStore } from '../test-store.ts'
 
 describe('saveRetry, findReleased and parkPayment', () => {

@@ -79,7 +79,7 @@ describe('COMMIT without a synchronous standby', () => {
     expect(await second).to.be.instanceOf(CommitInDoubtError)
 
     await waitForStandbys('')
-    expect(await attempt()).to.deep.equal([{ paymentId: payment.id, mismatch: [] }])
+    expect(await attempt()).to.deep.equal([{ has: 'itself', paymentId: payment.id }])
   }).timeout(180_000)
 
   // Promise 6

@@ -4,6 +4,8 @@ import { type Kysely, sql } from 'kysely'
 import { onlyStatement, type Tables } from '../../src/index.ts'
 import { createOneTripRig, errorOf, type OneTripRig, open } from './one-trip-rig.ts'
 
+const NOT_ALONE = 'marked by onlyStatement has to be the only one of its transaction, and be awaited in it'
+
 describe('one-trip driver', () => {
   let rig: OneTripRig
   beforeEach(async () => {
@@ -40,7 +42,7 @@ describe('one-trip driver', () => {
       await rig.insert(tx, 1)
       await rig.insertOnly(tx, 2)
     })
-    expect((await errorOf(failing))?.message).to.include('bug: the only statement of a transaction follows another one')
+    expect((await errorOf(failing))?.message).to.include(NOT_ALONE)
     expect(await rig.stored()).to.deep.equal([])
     await rig.expectClean(pid)
   })
@@ -129,13 +131,31 @@ describe('one-trip driver', () => {
     const pid = await rig.pid()
     const failing = rig.db.transaction().execute(async (tx) => {
       await rig.insertOnly(tx, 1)
-      await errorOf(rig.insert(tx, 2)).then((error) =>
-        expect(error?.message).to.include('after the end of its transaction'),
-      )
+      await errorOf(rig.insert(tx, 2)).then((error) => expect(error?.message).to.include(NOT_ALONE))
     })
     expect(await errorOf(failing)).to.equal(undefined)
     await rig.expectClean(pid)
     expect(await rig.stored()).to.deep.equal([1])
+  })
+
+  it('tells the caller that did not await its only statement, and names the place of a late statement', async () => {
+    const notAwaited = rig.db.transaction().execute(async (tx) => void errorOf(rig.insertOnly(tx, 1)))
+    expect((await errorOf(notAwaited))?.message).to.include(NOT_ALONE)
+    await rig.expectStored(1)
+
+    let late: Promise<unknown> = Promise.resolve()
+    async function sendLate(tx: Kysely<Tables>) {
+      await rig.insert(tx, 3)
+    }
+    const transaction = await rig.db.startTransaction().execute()
+    await rig.insert(transaction, 2)
+    const committing = transaction.commit().execute()
+    late = errorOf(sendLate(transaction))
+    await committing
+    expect(await late)
+      .to.have.property('stack')
+      .that.includes('sendLate')
+    expect(await rig.stored()).to.deep.equal([1, 2])
   })
 
   it('executes no statement that was sent while its transaction is rolled back', async () => {

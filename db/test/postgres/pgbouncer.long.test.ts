@@ -51,7 +51,7 @@ describe('database behind PgBouncer', function () {
     expect(await inForce(db)).to.deep.equal(LIMITS)
     const { payment, event } = newPayment()
     await storePayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
-    expect(await findPayment(db, payment.id)).to.include({ id: payment.id, status: 'PENDING' })
+    expect(await findPayment(db, payment)).to.include({ id: payment.id, status: 'PENDING' })
   })
 
   // Promise 58

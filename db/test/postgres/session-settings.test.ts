@@ -79,7 +79,7 @@ describe('session settings', () => {
       const db = open()
       const { payment, event } = newPayment()
       await storePayments(db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
-      expect((await findPayment(db, payment.id))?.createdAt).to.deep.equal(payment.createdAt)
+      expect((await findPayment(db, payment))?.createdAt).to.deep.equal(payment.createdAt)
     })
 
   // Promise 57

@@ -31,7 +31,7 @@ export function createLimiter({ runningMax, waitingMax = Number.POSITIVE_INFINIT
     return true
   }
 
-  async function wait(signal: AbortSignal | undefined): Promise<void> {
+  async function wait(signal: AbortSignal | undefined, waitMaxMs: number | undefined): Promise<void> {
     if (waiting.size >= waitingMax) throw new LimitError('queue_full', `${waitingMax} callers wait already`)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     // The caller leaves the queue in the same tick. A release must never hand a slot to a caller that no longer waits.
@@ -63,12 +63,13 @@ export function createLimiter({ runningMax, waitingMax = Number.POSITIVE_INFINIT
     /**
      * Resolves when the caller has a slot. Waiting callers get slots in the order of their calls.
      *
+     * @param ownWaitMaxMs replaces `waitMaxMs` for this caller
      * @throws LimitError immediately when `waitingMax` callers wait, or after `waitMaxMs`
      * @throws the signal's reason when it aborts
      */
-    async acquire(signal?: AbortSignal): Promise<void> {
+    async acquire(signal?: AbortSignal, ownWaitMaxMs = waitMaxMs): Promise<void> {
       signal?.throwIfAborted()
-      if (!tryAcquire()) await wait(signal)
+      if (!tryAcquire()) await wait(signal, ownWaitMaxMs)
     },
     /** Releases slots. The callers that have waited longest get them. */
     release(slots = 1): void {

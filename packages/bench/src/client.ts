@@ -6,6 +6,8 @@ export interface Request {
   readonly method: 'GET' | 'POST'
   readonly path: string
   readonly body?: string
+  /** Default: `content-type` only. */
+  readonly headers?: Readonly<Record<string, string>>
   /** The expected status. Any other one is an error, because a refusal is fast and is no work. */
   readonly status: number
 }
@@ -42,13 +44,16 @@ export function createClient(url: string, connections: number) {
   }
 }
 
-function exchange(pool: Pool, { method, path, body }: Request): Promise<{ status: number; text: string }> {
+function exchange(
+  pool: Pool,
+  { method, path, body, headers = HEADERS }: Request,
+): Promise<{ status: number; text: string }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>()
   let status = 0
   let text = ''
   // Without undici's streams, because a cheaper client leaves more CPU time to the system under test.
   pool.dispatch(
-    { method, path, body: body ?? null, headers: HEADERS },
+    { method, path, body: body ?? null, headers },
     {
       onRequestStart() {},
       onResponseStart(_controller, statusCode) {
@@ -64,13 +69,20 @@ function exchange(pool: Pool, { method, path, body }: Request): Promise<{ status
   return promise
 }
 
-/** Returns requests to create payments, each with a unique reference. */
-export function newPayments(): () => Request {
+/**
+ * Returns requests to create payments, each with a unique reference.
+ *
+ * @param secret of the API key that each request sends, together with a unique idempotency key
+ */
+export function newPayments({ secret }: { secret?: string } = {}): () => Request {
   const prefix = randomBytes(6).toString('hex')
   let count = 0
   return () => {
     count += 1
     const body = `{"amount":100.5,"currency":"USD","reference":"${prefix}-${count}"}`
-    return { method: 'POST', path: '/payments', body, status: 201 }
+    const request = { method: 'POST', path: '/payments', body, status: 201 } as const
+    if (secret === undefined) return request
+    const headers = { ...HEADERS, authorization: `Bearer ${secret}`, 'idempotency-key': `${prefix}-${count}` }
+    return { ...request, headers }
   }
 }

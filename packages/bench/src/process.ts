@@ -33,6 +33,8 @@ const SETTINGS = {
   PORT: '0',
   PROVIDER: 'simulated',
   SANDBOX: 'yes',
+  AUTH: 'none',
+  ALLOW_UNAUTHENTICATED: 'yes',
   PROVIDER_DELAY_MS: '0',
 }
 

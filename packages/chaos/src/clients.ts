@@ -1,6 +1,8 @@
-import { pause } from '@cashflow/async'
-import { get, post, showsState } from './payment-api.ts'
-import { idOf, type PaymentRequest } from './payment-request.ts'
+import { defined, pause } from '@cashflow/async'
+import { askAll, PATIENCE_MS } from './final-requests.ts'
+import { type Key, keysOf, type Merchant } from './merchants.ts'
+import { get, isAnswer, post } from './payment-api.ts'
+import { type Answer, idOf, type PaymentRequest, type View } from './payment-request.ts'
 import { createRandom, type Random } from './random.ts'
 
 export type Clients = ReturnType<typeof createClients>
@@ -8,11 +10,13 @@ export type Clients = ReturnType<typeof createClients>
 export interface ClientsOptions {
   /** Each request goes to one of them, chosen at random. */
   apiUrls: readonly string[]
+  /** The clients belong to them in turn. Clients of different merchants use the same references and idempotency keys. */
+  merchants: readonly Merchant[]
   count: number
   /** New payments per second of all clients together. */
   perSecond: number
   seed: number
-  finalReadMs?: number
+  patienceMs?: number
 }
 
 const RETRY_MS = 500
@@ -23,23 +27,26 @@ const OPEN_MAX = 20
 const IMPATIENT_SHARE = 0.2
 /** Share of created payments that the client sends once more. */
 const REPEATED_SHARE = 0.05
-/** Time after which the final reads give up an API that does not answer. */
-const FINAL_READ_MS = 60_000
-const FINAL_READERS = 16
-const FINAL_RETRY_MS = 500
+const KEYED_SHARE = 0.5
+const METADATA_SHARE = 0.3
+/** Share of payments that another merchant tries to read while there is load. */
+const FOREIGN_SHARE = 0.25
 
 /** Creates clients that create payments, retry as the documentation advises, and read what they created. */
 export function createClients(options: ClientsOptions) {
-  const { apiUrls, count, perSecond, seed, finalReadMs = FINAL_READ_MS } = options
+  const { apiUrls, merchants, count, perSecond, seed, patienceMs = PATIENCE_MS } = options
   const paymentRequests: PaymentRequest[] = []
   const stopping = new AbortController()
   let running: Promise<unknown> = Promise.resolve()
+
+  const merchantAt = (index: number) => defined(merchants[index % merchants.length], 'merchant')
 
   /** Creates payments by the clock. Slow ones are waited for in parallel with the next ones. */
   async function run(client: number): Promise<void> {
     const random = createRandom(seed * 1_000 + client)
     const own: PaymentRequest[] = []
     const open = new Set<Promise<void>>()
+    const merchant = merchantAt(client)
     const everyMs = (count * 1_000) / perSecond
     let dueAt = performance.now() + random.int(0, everyMs)
     for (let number = 0; ; number++) {
@@ -48,7 +55,7 @@ export function createClients(options: ClientsOptions) {
       if (stopping.signal.aborted) break
       // Missed payments are not caught up, so that clients which waited together do not continue in step.
       dueAt += everyMs * Math.max(1, Math.ceil((performance.now() - dueAt) / everyMs))
-      const request = drawRequest(`${client}-${number}`, random)
+      const request = drawRequest(merchant, `${Math.floor(client / merchants.length)}-${number}`, random)
       paymentRequests.push(request)
       own.push(request)
       // A separate source of chance: otherwise a client's next payment would depend on when this one is answered.
@@ -59,10 +66,14 @@ export function createClients(options: ClientsOptions) {
     await Promise.all(open)
   }
 
-  /** Creates the payment, and reads it and another one of the client. */
+  /** Creates the payment, and reads it and another one of the client. Another merchant may try to read it too. */
   async function follow(request: PaymentRequest, other: PaymentRequest, random: Random): Promise<void> {
     await create(request, random)
-    for (const one of [request, other]) if (!stopping.signal.aborted) await read(one, random.pick(apiUrls))
+    const isForeign = random.chance(FOREIGN_SHARE)
+    for (const one of [request, other])
+      if (!stopping.signal.aborted) await read(one, one.views, keysOf(merchants, one).own, random.pick(apiUrls))
+    if (isForeign && !stopping.signal.aborted)
+      await read(request, request.foreignViews, keysOf(merchants, request).foreign, random.pick(apiUrls))
   }
 
   /** Sends the payment until it exists, or until the client gives up. */
@@ -70,9 +81,8 @@ export function createClients(options: ClientsOptions) {
     const impatient = random.chance(IMPATIENT_SHARE)
     const repeated = random.chance(REPEATED_SHARE)
     for (let retryMs = RETRY_MS; ; retryMs = Math.min(2 * retryMs, RETRY_MAX_MS)) {
-      const answer = await post(random.pick(apiUrls), request)
-      request.answers.push(answer)
-      if (answer.status === 201 && repeated) request.answers.push(await post(random.pick(apiUrls), request))
+      const answer = await send(request, keysOf(merchants, request).own, random.pick(apiUrls))
+      if (answer.status === 201 && repeated) await send(request, keysOf(merchants, request).own, random.pick(apiUrls))
       if (answer.status === 201 || answer.status === 409 || (answer.status === 'none' && impatient)) return
       await wait(retryMs)
       if (stopping.signal.aborted) return
@@ -92,59 +102,41 @@ export function createClients(options: ClientsOptions) {
     },
     /** Creates one more payment. @throws Error unless this API answers with 201 */
     async create(apiUrl: string) {
-      const request = drawRequest(`last-${paymentRequests.length}`, createRandom(seed))
+      const number = paymentRequests.length
+      const request = drawRequest(merchantAt(number), `last-${number}`, createRandom(seed))
       paymentRequests.push(request)
-      const answer = await post(apiUrl, request)
-      request.answers.push(answer)
-      if (answer.status !== 201) throw new Error(`answered with ${answer.status}`)
+      const { status } = await send(request, keysOf(merchants, request).own, apiUrl)
+      if (status !== 201) throw new Error(`answered with ${status}`)
     },
-    readAll: () => readAll(paymentRequests, apiUrls, finalReadMs),
+    askAll: () => askAll(paymentRequests, { apiUrls, merchants, patienceMs }),
   }
 }
 
-async function read(request: PaymentRequest, apiUrl: string): Promise<void> {
+async function send(request: PaymentRequest, key: Key, apiUrl: string): Promise<Answer> {
+  const answer = await post(apiUrl, request, key)
+  request.answers.push(answer)
+  return answer
+}
+
+async function read(request: PaymentRequest, views: View[], key: Key | undefined, apiUrl: string): Promise<void> {
   const id = idOf(request)
-  if (id === undefined) return
-  const view = await get(apiUrl, id, { isFinal: false })
-  if (showsState(view)) request.views.push(view)
+  if (id === undefined || key === undefined) return
+  const view = await get(apiUrl, id, key, { isFinal: false })
+  if (isAnswer(view)) views.push(view)
 }
 
-function drawRequest(reference: string, random: Random): PaymentRequest {
+function drawRequest({ id: merchantId }: Merchant, reference: string, random: Random): PaymentRequest {
   const [amountMinor, currency] = [random.int(1, 10_000_000), random.pick(['USD', 'ETB'])]
-  return { reference, amountMinor, currency, answers: [], views: [] }
-}
-
-/**
- * Reads each payment through each API, after the system has settled. A missing answer, or a 503, is retried for
- * `finalReadMs` milliseconds, and is then recorded as the answer.
- */
-async function readAll(
-  paymentRequests: readonly PaymentRequest[],
-  apiUrls: readonly string[],
-  finalReadMs: number,
-): Promise<void> {
-  const unresponsive = new Set<string>()
-
-  async function read(request: PaymentRequest, id: string, apiUrl: string): Promise<void> {
-    const giveUpAt = performance.now() + finalReadMs
-    // An API that does not answer costs `finalReadMs` once, not once for each payment.
-    while (!unresponsive.has(apiUrl)) {
-      const view = await get(apiUrl, id, { isFinal: true })
-      const isLate = performance.now() >= giveUpAt
-      if (showsState(view) || isLate) request.views.push(view)
-      if (showsState(view)) return
-      if (isLate) unresponsive.add(apiUrl)
-      else await pause(FINAL_RETRY_MS)
-    }
+  return {
+    merchantId,
+    reference,
+    amountMinor,
+    currency,
+    // Not in the order in which they are answered.
+    ...(random.chance(METADATA_SHARE) && { metadata: { order: reference, 10: 'ten', 9: 'nine' } }),
+    ...(random.chance(KEYED_SHARE) && { idempotencyKey: `key:${reference}` }),
+    answers: [],
+    views: [],
+    foreignViews: [],
   }
-
-  const remaining = paymentRequests.values()
-  const readRemaining = async () => {
-    // All readers share the iterator, so each payment is read by one of them.
-    for (const request of remaining) {
-      const id = idOf(request)
-      if (id !== undefined) for (const apiUrl of apiUrls) await read(request, id, apiUrl)
-    }
-  }
-  await Promise.all(Array.from({ length: FINAL_READERS }, readRemaining))
 }

@@ -1,13 +1,17 @@
 import { openClient } from '@cashflow/testing'
+import type { Key } from './merchants.ts'
 import type { Sighting, Unobserved } from './observer.ts'
 import type { PaymentRequest } from './payment-request.ts'
 import type { Charge, ProviderRequest, ProviderResponse } from './provider.ts'
 
 export interface PaymentRow {
   readonly id: string
+  readonly merchantId: string
   readonly reference: string
   readonly amountMinor: number
   readonly currency: string
+  readonly metadata: Readonly<Record<string, string>> | null
+  readonly idempotencyKey: string | null
   readonly status: 'PENDING' | 'SUCCESS' | 'FAILED'
   readonly attempts: number
   readonly parked: boolean
@@ -48,7 +52,8 @@ export interface Facts {
   /** What is left, with the messages that wait or are being handled, by queue. */
   readonly backlog: RowCounts & { readonly queues: Readonly<Record<string, number>> }
   readonly paymentRequests: readonly PaymentRequest[]
-  /** Number of APIs through which each payment was read at the end. */
+  readonly keys: readonly Key[]
+  /** Number of APIs through which each payment was read, and each request with a key repeated, at the end. */
   readonly apis: number
   readonly requests: readonly ProviderRequest[]
   readonly charges: readonly Charge[]
@@ -74,8 +79,8 @@ export async function readStored(databaseUrl: string): Promise<Pick<Facts, 'paym
     const all = async <Row extends object>(text: string): Promise<Row[]> => (await client.query<Row>(text)).rows
     return {
       payments: await all<PaymentRow>(`
-        select id, reference, amount_minor::float8 as "amountMinor", currency, status, attempts,
-          parked_at is not null as parked from payments`),
+        select id, merchant_id as "merchantId", reference, amount_minor::float8 as "amountMinor", currency, metadata,
+          idempotency_key as "idempotencyKey", status, attempts, parked_at is not null as parked from payments`),
       events: await all<EventRow>(`
         select payment_id as "paymentId", sequence, type,
           case when current_setting('track_commit_timestamp')::boolean

@@ -1,5 +1,7 @@
 import type { Facts } from './facts.ts'
 import { CLIENT_RULES } from './rules/clients.ts'
+import { IDEMPOTENCY_RULES } from './rules/idempotency.ts'
+import { MERCHANT_RULES } from './rules/merchants.ts'
 import { MESSAGE_RULES } from './rules/messages.ts'
 import { PAYMENT_RULES } from './rules/payments.ts'
 import { PROVIDER_RULES } from './rules/provider.ts'
@@ -14,7 +16,15 @@ export interface Violation {
   readonly paymentId?: string
 }
 
-const RULES = [PAYMENT_RULES, MESSAGE_RULES, PROVIDER_RULES, CLIENT_RULES, SERVICE_RULES].flat()
+const RULES = [
+  PAYMENT_RULES,
+  IDEMPOTENCY_RULES,
+  MERCHANT_RULES,
+  MESSAGE_RULES,
+  PROVIDER_RULES,
+  CLIENT_RULES,
+  SERVICE_RULES,
+].flat()
 
 /** Checks the facts of a run against each rule. Returns an empty list when no rule is broken. */
 export function checkInvariants(facts: Facts): Violation[] {

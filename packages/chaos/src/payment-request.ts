@@ -1,15 +1,30 @@
 /** `none`: no answer came, or it came too late. */
-export type Answer = { readonly at: number; readonly status: number | 'none'; readonly paymentId?: string }
+export type Answer = {
+  readonly at: number
+  readonly status: number | 'none'
+  readonly paymentId?: string
+  /** True for an answer with `Idempotent-Replayed: true`. */
+  readonly isReplay?: boolean
+  /** The body of a 201, as text. */
+  readonly body?: string
+}
 
 /** One payment as its client knows it. */
 export interface PaymentRequest {
+  readonly merchantId: string
+  /** Unique for its merchant. The other merchant has a payment with the same reference. */
   readonly reference: string
   readonly amountMinor: number
   readonly currency: string
+  readonly metadata?: Readonly<Record<string, string>>
+  /** Sent with each POST. The other merchant has a payment with the same key. */
+  readonly idempotencyKey?: string
   /** The answer to each POST, in order. `at` is in milliseconds since 1970. */
   readonly answers: Answer[]
   /** The answer to each GET. A GET without an answer, or with 503, is recorded only if it is a final one. */
   readonly views: View[]
+  /** The same for each GET with the other merchant's key. */
+  readonly foreignViews: View[]
 }
 
 export interface View {
@@ -24,7 +39,9 @@ export interface View {
 }
 
 /** The members of a GET's answer, of any type. */
-export type ShownPayment = Readonly<Record<'id' | 'status' | 'amount' | 'currency' | 'reference', unknown>>
+export type ShownPayment = Readonly<Record<'id' | 'status' | 'amount' | 'currency' | 'reference', unknown>> & {
+  readonly metadata?: unknown
+}
 
 /** The id that the API answered with. Undefined when no answer had one. */
 export function idOf(request: PaymentRequest): string | undefined {

@@ -4,7 +4,7 @@ import { type Cost, costsOf, longestOutageMs } from './costs.ts'
 import type { Facts } from './facts.ts'
 import type { Violation } from './invariants.ts'
 import { idOf } from './payment-request.ts'
-import type { Harm } from './rules/rule.ts'
+import { type Harm, referenceOf } from './rules/rule.ts'
 import type { Run } from './run.ts'
 
 /** Maximum number of violations in the report. */
@@ -102,7 +102,9 @@ function describe({ rule, harm, paymentId, what }: Violation, facts: Facts): str
 /** Returns everything that is known of one payment, in the order of time. */
 function historyOf(facts: Facts, paymentId: string): string {
   const row = facts.payments.find(({ id }) => id === paymentId)
-  const request = facts.paymentRequests.find((one) => idOf(one) === paymentId || one.reference === row?.reference)
+  const request = facts.paymentRequests.find(
+    (one) => idOf(one) === paymentId || (row && referenceOf(one) === referenceOf(row)),
+  )
   const own = <Item extends { paymentId: string }>(items: readonly Item[]) =>
     items.filter((item) => item.paymentId === paymentId)
   const ofKey = <Item extends { key: string }>(items: readonly Item[]) => items.filter(({ key }) => key === paymentId)

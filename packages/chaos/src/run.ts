@@ -44,7 +44,8 @@ export async function runChaos(options: RunOptions): Promise<Run> {
   const durationMs = options.minutes * 60_000
   const needs = new Set(faults.flatMap((fault) => fault.needs ?? []))
   const system = await startSystem({ ...options, needs })
-  const clients = createClients({ ...options, apiUrls: system.apiUrls, count: options.clients })
+  const { apiUrls, merchants } = system
+  const clients = createClients({ ...options, apiUrls, merchants: merchants.all, count: options.clients })
   try {
     const leftOut = faults.flatMap((fault) => missingFor(fault, system) ?? [])
     // Planned with all faults, so that a missing one does not change when the others run.
@@ -108,8 +109,8 @@ async function gather(
   clients: Clients,
   { faultRuns, idle }: { faultRuns: readonly FaultRun[]; idle: readonly string[] },
 ): Promise<Facts> {
-  const { postgres, provider, observer, services, apiUrls, countRows } = system
-  await clients.readAll()
+  const { postgres, provider, observer, services, apiUrls, merchants, countRows } = system
+  await clients.askAll()
   const exits = (await Promise.all(Object.values(services).flat().map(finish))).flat()
   const unread: string[] = []
   const queues = await depths(system).catch((error: Error) => {
@@ -120,6 +121,7 @@ async function gather(
     ...(await readStored(postgres.url)),
     backlog: { ...(await countRows()), queues },
     paymentRequests: clients.paymentRequests,
+    keys: merchants.keys,
     apis: apiUrls.length,
     requests: provider.requests,
     charges: provider.charges,

@@ -13,6 +13,7 @@ import {
 import { createDuplicator } from './duplicator.ts'
 import type { RowCounts } from './facts.ts'
 import { type Links, startLinks } from './links.ts'
+import { createMerchants, KEY_PEPPER } from './merchants.ts'
 import { createObserver } from './observer.ts'
 import { startProvider } from './provider.ts'
 import { createRandom } from './random.ts'
@@ -45,6 +46,11 @@ const POSTGRES_SETTINGS = { track_commit_timestamp: 'on', max_connections: '100'
 const SETTINGS = {
   APP_ENV: 'production',
   LOG_LEVEL: 'info',
+  SANDBOX: 'yes',
+  AUTH: 'api-key',
+  KEY_PEPPER,
+  // Above what the run sends, so that no request gets a 429. Requests are still counted as with any limit.
+  RATE_LIMIT: '100000',
   PROVIDER: 'http',
   PROVIDER_DEADLINE_MS: '3000',
   PROVIDER_OPEN_MS: '1000',
@@ -87,6 +93,8 @@ export async function startSystem(options: SystemOptions) {
   const apiUrls = ports.map((port) => `http://127.0.0.1:${port}`)
   await eventually(() => Promise.all(apiUrls.map(expectHealthy)), { timeoutMs: 60_000 })
 
+  const merchants = await createMerchants(postgres)
+
   /** Runs one statement on the primary, as soon as the primary accepts it. It may run twice. */
   const query = <Row extends object>(text: string): Promise<Row[]> =>
     eventually(() => queryOnce(postgres.url, text, { connectionTimeoutMillis: 5_000 }), { timeoutMs: QUERY_MS })
@@ -99,6 +107,7 @@ export async function startSystem(options: SystemOptions) {
     broker,
     links,
     provider,
+    merchants,
     observer,
     duplicator,
     /** Path of the library. Undefined on a machine that cannot have it. */

@@ -5,6 +5,8 @@ import { json } from 'node:stream/consumers'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type Clients, type ClientsOptions, createClients } from '../src/clients.ts'
+import type { Merchant } from '../src/merchants.ts'
+import { idOf } from '../src/payment-request.ts'
 
 type Answering = (response: ServerResponse, request: IncomingMessage, sent: { reference: string }) => void
 
@@ -41,9 +43,12 @@ describe('clients', () => {
 
   const apiUrl = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
+  const merchant = (id: string): Merchant => ({ id, key: { id, secret: id, uses: [] } })
+
   /** Starts one client by default, which creates payments all the time. */
   function start(options: Partial<ClientsOptions> = {}): void {
-    clients = createClients({ apiUrls: [apiUrl()], count: 1, perSecond: 1_000, seed: 1, ...options })
+    const merchants = [merchant('one')]
+    clients = createClients({ apiUrls: [apiUrl()], merchants, count: 1, perSecond: 1_000, seed: 1, ...options })
     clients.start()
   }
   const wanted = () => clients.paymentRequests.map(({ reference, amountMinor }) => `${reference}: ${amountMinor}`)
@@ -81,6 +86,52 @@ describe('clients', () => {
     expect(statuses()).to.include('201')
   })
 
+  it('belong to merchants in turn, whose keys they send, and use the same references and idempotency keys', async () => {
+    const merchants = [merchant('one'), merchant('another')]
+    const sent: { secret: string; reference: string; key: unknown }[] = []
+    answering = (response, request, body) => {
+      const { authorization = '', 'idempotency-key': key } = request.headers
+      if (request.method === 'POST')
+        sent.push({ secret: authorization.replace('Bearer ', ''), reference: body.reference, key })
+      well(response, request, body)
+    }
+    start({ merchants, count: 2 })
+    const of = (secret: string) => sent.filter((one) => one.secret === secret)
+    await eventually(() => expect(Math.min(of('one').length, of('another').length)).to.be.above(30))
+    await clients.stop()
+    const references = (secret: string) => new Set(of(secret).map(({ reference }) => reference))
+    const shared = [...references('one')].filter((reference) => references('another').has(reference))
+    expect(shared).to.have.length.above(20)
+    const forms = Map.groupBy(sent, ({ key }) =>
+      key === undefined ? 'none' : String(key).startsWith('"') ? 'quoted' : 'bare',
+    )
+    expect([...forms.keys()]).to.have.members(['none', 'quoted', 'bare'])
+    for (const { reference, key } of sent)
+      if (key !== undefined) expect(String(key).replaceAll('"', '')).to.equal(`key:${reference}`)
+  })
+
+  it('read payments with the key of the other merchant, and repeat requests with an idempotency key at the end', async () => {
+    start({ merchants: [merchant('one'), merchant('another')], count: 2 })
+    await eventually(() => expect(clients.paymentRequests).to.have.length.above(30))
+    await clients.stop()
+    const before = new Map(clients.paymentRequests.map((request) => [request, request.answers.length]))
+    const readers = new Set<string>()
+    answering = (response, request, body) => {
+      if (request.method === 'GET') readers.add(`${request.headers.authorization} ${request.url}`)
+      well(response, request, body)
+    }
+    await clients.askAll()
+    for (const request of clients.paymentRequests) {
+      const id = idOf(request)
+      if (id === undefined) continue
+      const added = request.answers.length - (before.get(request) ?? 0)
+      expect(added).to.equal(request.idempotencyKey === undefined ? 0 : 1)
+      for (const secret of ['one', 'another'])
+        expect([...readers]).to.include(`Bearer ${secret} /api/v1/payments/${id}`)
+      expect(request.foreignViews.filter(({ isFinal }) => isFinal)).to.have.length(1)
+    }
+  })
+
   it('record an answer that is not JSON, and an undocumented answer to a GET', async () => {
     answering = (response, request, sent) => {
       if (request.method === 'GET') return response.writeHead(500).end('<html>')
@@ -97,7 +148,7 @@ describe('clients', () => {
     await clients.stop()
     let refused = 0
     answering = (response, request, sent) => (refused++ === 0 ? say(response, 503, {}) : well(response, request, sent))
-    await clients.readAll()
+    await clients.askAll()
     for (const { reference, answers, views } of clients.paymentRequests) {
       if (!answers.some(({ status }) => status === 201)) continue
       const last = views.filter(({ isFinal }) => isFinal).map(({ payment }) => payment?.id)
@@ -106,7 +157,7 @@ describe('clients', () => {
   })
 
   it('give up an API that does not answer at the end, and do not wait for it with each payment', async () => {
-    start({ finalReadMs: 0 })
+    start({ patienceMs: 0 })
     await eventually(() => expect(clients.paymentRequests).to.have.length.above(30))
     await clients.stop()
     let asked = 0
@@ -114,7 +165,7 @@ describe('clients', () => {
       asked++
       say(response, 503, {})
     }
-    await clients.readAll()
+    await clients.askAll()
     // The requests that ran in parallel with the first one.
     expect(asked).to.be.within(1, 16)
     const last = clients.paymentRequests.flatMap(({ views }) => views.filter(({ isFinal }) => isFinal))

@@ -6,7 +6,7 @@ import type { Charge, ProviderRequest } from '../src/provider.ts'
 
 export const ID = '01a20000-0000-7000-8000-000000000001'
 export const OTHER = '01a20000-0000-7000-8000-000000000002'
-const MONEY = { reference: 'ref', amountMinor: 100, currency: 'USD' }
+const MONEY = { merchantId: 'merchant', reference: 'ref', amountMinor: 100, currency: 'USD' }
 
 /** Returns a GET of the payment that took a millisecond. */
 export function viewOf(status: string, at: number): View {
@@ -14,18 +14,28 @@ export function viewOf(status: string, at: number): View {
   return { at, answeredAt: at + 1, status: 200, payment, isFinal: false }
 }
 
-export const PAYMENT: PaymentRow = { id: ID, ...MONEY, status: 'SUCCESS', attempts: 0, parked: false }
+export const PAYMENT: PaymentRow = {
+  id: ID,
+  ...MONEY,
+  metadata: null,
+  idempotencyKey: null,
+  status: 'SUCCESS',
+  attempts: 0,
+  parked: false,
+}
 export const CREATED: EventRow = { paymentId: ID, sequence: 1, type: 'payment.created', committedAt: 11 }
 export const ENDED: EventRow = { paymentId: ID, sequence: 2, type: 'payment.succeeded', committedAt: 30 }
 export const CREATED_ANSWER: Answer = { at: 12, status: 201, paymentId: ID }
 export const TAKEN_ANSWER: Answer = { ...CREATED_ANSWER, status: 409 }
 export const UNANSWERED: Answer = { at: 11, status: 'none' }
 export const LAST: View = { ...viewOf('SUCCESS', 100), isFinal: true }
+export const HIDDEN: View = { at: 100, answeredAt: 101, status: 404, isFinal: true }
 export const LAST_PENDING: View = { ...viewOf('PENDING', 100), isFinal: true }
 export const PAYMENT_REQUEST: PaymentRequest = {
   ...MONEY,
   answers: [CREATED_ANSWER],
   views: [viewOf('PENDING', 13), viewOf('SUCCESS', 40), LAST, LAST],
+  foreignViews: [HIDDEN, HIDDEN],
 }
 export const CHARGE: Charge = {
   key: ID,
@@ -55,6 +65,7 @@ export const GOOD: Facts = {
   letters: [],
   backlog: { pending: 0, outbox: 0, scheduled: 0, queues: { payments: 0 } },
   paymentRequests: [PAYMENT_REQUEST],
+  keys: [{ id: 'key', secret: '', uses: [{ sentAt: 10, answeredAt: 12, status: 201 }] }],
   apis: 2,
   requests: [POSTED],
   charges: [CHARGE],

@@ -5,7 +5,16 @@ import { expect } from 'chai'
 import { FAULTS } from '../src/faults/index.ts'
 import { report } from '../src/report.ts'
 import { runChaos } from '../src/run.ts'
-import { type BrokenBuild, NO_CONSUMER_WATCH, NO_RECONCILER, nodeArgumentsOf } from './broken/broken-builds.ts'
+import {
+  type BrokenBuild,
+  KEY_NOT_STORED,
+  NO_CONSUMER_WATCH,
+  NO_MERCHANT,
+  NO_RECONCILER,
+  NO_REVOCATION,
+  nodeArgumentsOf,
+  REPLAY_OF_THE_PRESENT,
+} from './broken/broken-builds.ts'
 
 describe('chaos under load', () => {
   let dir: string
@@ -21,7 +30,7 @@ describe('chaos under load', () => {
       ...plan,
       dir: join(dir, `${faultName} ${build?.name}`),
       sizes: { api: 1, relay: 1, worker: 1 },
-      ...(build && { nodeArguments: { worker: nodeArgumentsOf(build) } }),
+      ...(build && { nodeArguments: { [build.service]: nodeArgumentsOf(build) } }),
       ...(drainMaxMs && { drainMaxMs }),
       say: () => {},
     })
@@ -39,6 +48,30 @@ describe('chaos under load', () => {
     // Longer than the watch takes to notice.
     const { text, lost } = await runOne('consumers-forgotten', NO_CONSUMER_WATCH, 30_000)
     expect(lost, text).not.to.be.empty
+  }).timeout(1_200_000)
+
+  const cases: [build: BrokenBuild, rule: string][] = [
+    [NO_MERCHANT, 'no payment is seen with the key of another merchant'],
+    [KEY_NOT_STORED, 'an idempotency key has one payment, which answers name'],
+    [REPLAY_OF_THE_PRESENT, 'all answers of an idempotency key have the body of the creation, byte for byte'],
+    [NO_REVOCATION, 'a key is accepted until it is revoked, and refused from 5 seconds later on'],
+  ]
+  for (const [build, rule] of cases)
+    it(`reports what the build with "${build.name}" breaks while a key is revoked`, async () => {
+      const { run, text } = await runOne('key-revoked', build)
+      expect(
+        run.violations.map((violation) => violation.rule),
+        text,
+      ).to.include(rule)
+    }).timeout(1_200_000)
+
+  it('reports no violation of the real build while a key is revoked', async () => {
+    const { run, text } = await runOne('key-revoked')
+    expect(run.violations, text).to.deep.equal([])
+    const refused = run.facts.keys.flatMap(({ uses }) => uses.filter(({ status }) => status === 401))
+    expect(refused, text).to.not.be.empty
+    const replays = run.facts.paymentRequests.flatMap(({ answers }) => answers.filter(({ isReplay }) => isReplay))
+    expect(replays, text).to.not.be.empty
   }).timeout(1_200_000)
 
   // Promise 47

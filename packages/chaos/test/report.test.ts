@@ -20,10 +20,16 @@ const FACTS = {
   letters: [LETTER],
   requests: [POSTED, { ...POSTED, method: 'GET' }],
   paymentRequests: Array.from({ length: 30 }, (_, index) => ({
+    merchantId: 'merchant',
     reference: `${index}`,
     amountMinor: 1,
     currency: 'USD',
-  })).map((paymentRequest) => ({ ...paymentRequest, answers: [{ at: 1_000, status: 500 }], views: [] })),
+  })).map((paymentRequest) => ({
+    ...paymentRequest,
+    answers: [{ at: 1_000, status: 500 }],
+    views: [],
+    foreignViews: [],
+  })),
 }
 const RUN: Run = {
   schedule: [],

@@ -1,20 +1,12 @@
 import { execFile } from 'node:child_process'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { createDatabase, insertPayments, type Tables } from '@cashflow/db'
 import { buryMessage } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
-import { aPayment, createTestDatabase, nullLogger, REPOSITORY, type TestDatabase } from '@cashflow/testing'
+import { aPayment, createTestDatabase, nullLogger, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import type { Kysely } from 'kysely'
-
-const MAIN = join(REPOSITORY, 'packages/cli/src/main.ts')
-
-interface Ended {
-  code: number
-  stdout: string
-  stderr: string
-}
+import { MAIN, runCashflow } from './run-cashflow.ts'
 
 describe('cashflow', function () {
   // Each command starts a process.
@@ -30,13 +22,7 @@ describe('cashflow', function () {
     await database.drop()
   })
 
-  const run = (args: string[], url = database.url): Promise<Ended> =>
-    promisify(execFile)(process.execPath, [MAIN, ...args], {
-      env: { DATABASE_URL: url, APP_ENV: 'production' },
-    }).then(
-      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-      (error: Ended) => error,
-    )
+  const run = (args: readonly string[], url = database.url) => runCashflow(args, { DATABASE_URL: url })
 
   it('lists, requeues and discards dead letters', async () => {
     await db.transaction().execute(async (tx) => {
@@ -50,8 +36,10 @@ describe('cashflow', function () {
     const [first, second] = lines.map((line) => JSON.parse(line))
     expect(first).to.include({ source: 'outbox', topic: 't', key: 'a', payload: 'first', attempts: 20, reason: 'r' })
     expect(first.died_at).to.match(/^\d{4}-\d\d-\d\dT/)
-    expect((await run(['dead', 'requeue', first.id])).code).to.equal(0)
-    expect((await run(['dead', 'discard', second.id, '--reason', 'ours'])).code).to.equal(0)
+    const requeued = await run(['dead', 'requeue', first.id, '--json'])
+    expect([requeued.code, requeued.stdout]).to.deep.equal([0, `{"id":"${first.id}","resolution":"requeued"}\n`])
+    const discarded = await run(['dead', 'discard', second.id, '--reason', 'ours'])
+    expect([discarded.code, discarded.stdout]).to.deep.equal([0, `id          ${second.id}\nresolution  discarded\n`])
     expect(await list()).to.deep.equal([])
   })
 
@@ -70,7 +58,7 @@ describe('cashflow', function () {
     const list = [process.execPath, MAIN]
     const shell = (script: string) =>
       promisify(execFile)('bash', ['--norc', '-c', script, ...list], {
-        env: { PATH: process.env.PATH, DATABASE_URL: database.url, APP_ENV: 'production' },
+        env: { PATH: process.env.PATH, DATABASE_URL: database.url, SANDBOX: 'yes', APP_ENV: 'production' },
       })
     const piped = await shell('"$0" "$1" dead list | head -1; echo "$PIPESTATUS"')
     expect(piped.stdout.split('\n').slice(1)).to.deep.equal(['0', ''])
@@ -85,7 +73,7 @@ describe('cashflow', function () {
   it('settles a payment, and refuses to settle it again', async () => {
     const id = await storePayment(db)
     const settled = await run(['settle', id, '--failed', '--reason', 'the bank says so', '--failure-code', 'fraud'])
-    expect(settled.code, settled.stderr).to.equal(0)
+    expect([settled.code, settled.stdout], settled.stderr).to.deep.equal([0, `id      ${id}\nstatus  FAILED\n`])
     const again = await run(['settle', id, '--success', '--reason', 'no'])
     expect([again.code, again.stderr]).to.deep.equal([1, 'The payment is FAILED already.\n'])
   })

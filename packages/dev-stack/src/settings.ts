@@ -5,14 +5,17 @@ import {
   databaseUrl,
   type Env,
   integer,
+  isSandbox,
   listenHost,
   loggingEnv,
   parseEnv,
+  sandboxEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
 
 const schema = z.object({
   ...databaseEnv,
+  ...sandboxEnv,
   ...brokerEnv,
   ...loggingEnv,
   HOST: listenHost.default('127.0.0.1'),
@@ -31,6 +34,7 @@ export function stackSettings(env: Env) {
       ...((env.RABBITMQ_URL || env.MQ_HOST) && { rabbitmqUrl: brokerUrls(settings).join(',') }),
     },
     databaseName: settings.DB_NAME,
+    sandbox: isSandbox(settings, env),
     host: settings.HOST,
     /** Preferred port of the first API. With 0 each API gets a free one. */
     port: settings.PORT,

@@ -7,6 +7,7 @@ import { expect } from 'chai'
 import { freePorts } from '../src/ports.ts'
 import { isRunning } from '../src/processes/process-table.ts'
 import { removePostgresData } from '../src/servers/postgres.ts'
+import { query } from '../src/servers/postgres-client.ts'
 import { processesOf, runCashflow, type StackRun } from './support/stack-run.ts'
 import { temporaryFolder } from './support/temporary-folder.ts'
 
@@ -22,8 +23,8 @@ describe('npm start', () => {
     folder.remove()
   })
 
-  async function settled(url: string): Promise<string> {
-    const payment = { amount: 100.5, currency: 'USD', reference: 'REF-1' }
+  async function settled(url: string, reference = 'REF-1'): Promise<string> {
+    const payment = { amount: 100.5, currency: 'USD', reference }
     const headers = { 'content-type': 'application/json' }
     const created = await fetch(`${url}/api/v1/payments`, { method: 'POST', headers, body: JSON.stringify(payment) })
     expect(created.status).to.equal(201)
@@ -62,4 +63,20 @@ describe('npm start', () => {
     expect(processes.filter(isRunning)).to.deep.equal([])
     expect(existsSync(join(folder.path, 'stack.json'))).to.equal(false)
   }).timeout(180_000)
+
+  it('goes on with the payments of a version that did not store whether a database is a sandbox', async () => {
+    const [postgres, rabbitmq, management] = await freePorts(4)
+    const start = () => {
+      run = runCashflow(folder.path, { postgres, rabbitmq, management }, { PORT: '0', PROVIDER_DELAY_MS: '0' })
+      return run.ready()
+    }
+    const first = await start()
+    await settled(String(first.api[0]), 'REF-2')
+    await query(first.database_url, 'delete from deployment')
+    run?.kill('SIGINT')
+    await run?.exited
+    const { api, database_url } = await start()
+    await settled(String(api[0]), 'REF-3')
+    expect(await query(database_url, 'select mode from deployment')).to.deep.equal([{ mode: 'sandbox' }])
+  }).timeout(360_000)
 })

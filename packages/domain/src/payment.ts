@@ -1,5 +1,6 @@
 import type { Currency } from './currency.ts'
 import type { PaymentEvent } from './events.ts'
+import { type Metadata, readMetadata } from './metadata.ts'
 import { assertMoney, formatMoney, type Money } from './money.ts'
 import { readReference } from './reference.ts'
 
@@ -20,8 +21,17 @@ export interface Payment {
   readonly settledAt: Date | null
 }
 
+/** A payment with what only its merchant reads. Workers do without. */
+export interface PaymentWithMetadata extends Payment {
+  /** Null if the merchant gave no pairs. */
+  readonly metadata: Metadata | null
+}
+
 /** The provider's decision. A missing answer is no decision. */
 export type Outcome = { readonly outcome: 'approved' } | { readonly outcome: 'declined'; readonly failureCode: string }
+
+/** The failure code of a payment that its client canceled. */
+export const CANCELED = 'canceled'
 
 interface Transition {
   readonly to: PaymentStatus
@@ -38,6 +48,21 @@ export const TRANSITIONS: Readonly<Record<PaymentStatus, Readonly<Partial<Record
   FAILED: {},
 }
 
+const TRANSITIONS_MADE = Object.values(TRANSITIONS).flatMap((outcomes) => Object.values(outcomes))
+
+/** The types of events that a merchant can ask for. Duplicates of a changed collation got another reference from `migrate`. */
+export const EVENT_TYPES: readonly string[] = [
+  'payment.created',
+  ...new Set(TRANSITIONS_MADE.map(({ event }) => event)),
+  'payment.reference_changed',
+]
+
+/** The status that an event of this type gives a payment. Undefined if it gives none. */
+export function statusAfter(type: string): PaymentStatus | undefined {
+  if (type === 'payment.created') return 'PENDING'
+  return TRANSITIONS_MADE.find(({ event }) => event === type)?.to
+}
+
 /** Merchants have no accounts, so every payment belongs to this one. */
 export const DEFAULT_MERCHANT_ID = '00000000-0000-7000-8000-000000000001'
 
@@ -47,17 +72,19 @@ export interface CreatePaymentInput {
   readonly merchantId: string
   readonly reference: string
   readonly money: Money
+  readonly metadata?: Metadata | null | undefined
   readonly at: Date
 }
 
-/** @throws RangeError for a reference that `readReference` refuses, or money that `moneyOf` cannot return */
-export function createPayment({ id, merchantId, reference, money, at }: CreatePaymentInput): {
-  payment: Payment
+/** @throws RangeError for what `readReference` or `readMetadata` refuses, or money that `moneyOf` cannot return */
+export function createPayment({ id, merchantId, reference, money, metadata = null, at }: CreatePaymentInput): {
+  payment: PaymentWithMetadata
   event: PaymentEvent
 } {
   assertMoney(money)
   if (!readReference(reference).ok) throw new RangeError('Not a reference')
-  const payment: Payment = {
+  if (metadata && !readMetadata(metadata).ok) throw new RangeError('Not metadata')
+  const payment: PaymentWithMetadata = {
     id,
     merchantId,
     reference,
@@ -66,6 +93,7 @@ export function createPayment({ id, merchantId, reference, money, at }: CreatePa
     failureCode: null,
     createdAt: at,
     settledAt: null,
+    metadata,
   }
   const data = { amount: formatMoney(money), currency: money.currency, reference }
   return { payment, event: { type: 'payment.created', paymentId: id, merchantId, sequence: 1, data, at } }

@@ -1,7 +1,7 @@
 import { accept, type Result, refuse } from './result.ts'
 
 /** Maximum length in code points, which PostgreSQL's char_length counts too. */
-const REFERENCE_LENGTH_MAX = 255
+export const REFERENCE_LENGTH_MAX = 255
 
 // Cc: control characters, such as U+0000, which PostgreSQL cannot store. Cs: halves of a surrogate pair, which UTF-8 lacks.
 const UNSTORABLE = /[\p{Cc}\p{Cs}]/u

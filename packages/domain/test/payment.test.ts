@@ -38,6 +38,7 @@ describe('payment', () => {
       failureCode: null,
       createdAt,
       settledAt: null,
+      metadata: null,
     })
     expect(event).to.deep.equal({
       type: 'payment.created',
@@ -94,6 +95,7 @@ describe('payment', () => {
       expect(() => pending({ money: { amountMinor, currency: 'USD' } })).to.throw(RangeError)
     expect(() => pending({ money: { amountMinor: 1n, currency: 'EUR' as 'USD' } })).to.throw(RangeError)
     expect(() => pending({ reference: '' })).to.throw(RangeError)
+    expect(() => pending({ metadata: new Map([['', 'x']]) })).to.throw(RangeError)
   })
 })
 

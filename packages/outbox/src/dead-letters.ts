@@ -1,4 +1,4 @@
-import { type Kysely, sql, type Transaction } from 'kysely'
+import { type Kysely, type SqlBool, sql, type Transaction } from 'kysely'
 import { laneOf, type NewMessage } from './message.ts'
 import { MESSAGE_COLUMNS, type OutboxTables, outboxOf } from './tables.ts'
 
@@ -78,18 +78,37 @@ export async function resolveDeadLetter<Tables extends OutboxTables>(
   return numUpdatedRows === 1n
 }
 
+/** Returns whether an unresolved dead letter of a source is about a key, with any topic. */
+export async function hasDeadLetter<Tables extends OutboxTables>(
+  tx: Transaction<Tables>,
+  { source, key }: { source: string; key: string },
+): Promise<boolean> {
+  const row = await outboxOf(tx)
+    .selectFrom('dead_letters')
+    .select('id')
+    .where('resolved_at', 'is', null)
+    .where(isOf('source', source))
+    .where(isOf('key', key))
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 /** Resolves the dead letters of a source about a key, of any topic. */
 export async function resolveDeadLettersOf<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
   { source, key }: { source: string; key: string },
   resolution: string,
 ): Promise<void> {
-  // The index of unresolved dead letters orders text by its bytes, not by the database's collation. As `sql`:
-  // the builder has COLLATE only in an ORDER BY.
-  await resolveWith(tx, resolution)
-    .where('source', '=', sql<string>`${source} collate "C"`)
-    .where('key', '=', sql<string>`${key} collate "C"`)
-    .execute()
+  await resolveWith(tx, resolution).where(isOf('source', source)).where(isOf('key', key)).execute()
+}
+
+/**
+ * The index of unresolved dead letters orders text by its bytes, not by the database's collation. As `sql`: the builder has
+ * COLLATE only in an ORDER BY.
+ */
+function isOf(column: 'source' | 'key', value: string) {
+  return sql<SqlBool>`${sql.ref(column)} = ${value} collate "C"`
 }
 
 function resolveWith<Tables extends OutboxTables>(tx: Transaction<Tables>, resolution: string) {

@@ -5,6 +5,7 @@ export {
   buryMessage,
   type DeadLetter,
   findDeadLetter,
+  hasDeadLetter,
   listDeadLetters,
   requeueDeadLetter,
   resolveDeadLetter,

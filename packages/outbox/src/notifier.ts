@@ -1,3 +1,4 @@
+import { createThrottle } from '@cashflow/async'
 import type { Kysely } from 'kysely'
 
 /** The channel that relays LISTEN to. */
@@ -26,28 +27,15 @@ export function createNotifier<Tables>(
   db: Kysely<Tables>,
   fails?: { holds(fields: { error: unknown }): void; ended(): void },
 ) {
-  let cooling = false
-  let again = false
   const notification = db.selectNoFrom(({ fn, val }) => fn('pg_notify', [val(OUTBOX_CHANNEL), val('')]).as('sent'))
-
-  async function send(): Promise<void> {
-    cooling = true
-    again = false
-    const cooled = new Promise<void>((resolve) => setTimeout(resolve, INTERVAL_MS).unref())
-    await notification.execute().then(
+  // When it fails, polling finds the messages all the same.
+  const send = () =>
+    notification.execute().then(
       () => fails?.ended(),
-      (error) => fails?.holds({ error }), // Polling finds the messages all the same.
+      (error) => fails?.holds({ error }),
     )
-    await cooled
-    cooling = false
-    if (again) void send()
-  }
-
   return {
     /** Notifies relays of a commit. A hint: it never fails, and a lost notification costs one poll interval. */
-    notify(): void {
-      if (cooling) again = true
-      else void send()
-    },
+    notify: createThrottle(send, INTERVAL_MS),
   }
 }

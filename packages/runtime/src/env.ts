@@ -66,6 +66,14 @@ export function parseEnv<Schema extends z.ZodType>(schema: Schema, env: Env): Re
   return Object.freeze(result.data)
 }
 
+/**
+ * The `when` of a refinement that compares settings: true if these are valid, even if others are not. One message then names
+ * all problems.
+ */
+export function areReadable(...names: string[]) {
+  return ({ issues }: z.core.ParsePayload) => issues.every(({ path }) => !names.includes(String(path?.[0])))
+}
+
 /** A whole number in plain decimal digits. `0x10`, `1e3` and a blank are invalid. */
 export function integer(bounds: { min: number; max: number; default: number }) {
   return z

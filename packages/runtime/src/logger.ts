@@ -16,7 +16,7 @@ export interface LoggerOptions {
 }
 
 /**
- * Every line passes `redact`, so no password reaches the output. A log that cannot be written stops no process: standard
+ * Every line passes `redact`, so no password and no API key reaches the output. A log that cannot be written stops no process: standard
  * error shows the reason. When the log can be written again, it shows the number of lost lines.
  */
 export function createLogger({ service, level, stream = process.stdout }: LoggerOptions): Logger {

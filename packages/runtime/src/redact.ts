@@ -1,12 +1,15 @@
 import { errorMessage } from '@cashflow/async'
 
-const SECRET_NAME = /password|passwd|secret|token|authorization|cookie|api_?key/i
+const SECRET_NAME = /password|passwd|secret|token|authorization|cookie|api_?key|pepper/i
 const URL_USER = /:\/\/[^/:@]*:/
 const DEPTH_MAX = 6
 
-/** Copies a value without passwords: in fields that are named like a secret, and in URLs. Errors become plain objects. */
+/**
+ * Copies a value without API keys in any text, and without passwords in fields that are named like a secret and in URLs.
+ * Errors become plain objects.
+ */
 export function redact(value: unknown, depth = 0): unknown {
-  if (typeof value === 'string') return withoutPasswords(value)
+  if (typeof value === 'string') return withoutPasswords(withoutKeys(value))
   if (typeof value !== 'object' || value === null || value instanceof Date) return value
   if (depth >= DEPTH_MAX) return '[deep]'
   if (value instanceof Error) return redactError(value, depth)
@@ -14,6 +17,19 @@ export function redact(value: unknown, depth = 0): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, item]) => [name, SECRET_NAME.test(name) ? '***' : redact(item, depth + 1)]),
   )
+}
+
+/** The letters of a text, each as it is or percent-encoded. Proxies encode the percent sign of an encoding again. */
+const encodable = (text: string) =>
+  Array.from(text, (letter) => `(?:${letter}|%(?:25)*${letter.charCodeAt(0).toString(16)})`).join('')
+
+/** An API key, whole or cut off. */
+const KEY = new RegExp(`${encodable('cf_')}(?:${encodable('test')}|${encodable('live')})${encodable('_')}[\\w%]+`, 'gi')
+
+/** Replaces API keys. A client may put its key anywhere: into a path, a reference, a header. */
+export function withoutKeys(text: string): string {
+  // The two searches cost a tenth of the pattern's time, and most texts of a log have neither character.
+  return text.includes('_') || text.includes('%') ? text.replace(KEY, 'cf_***') : text
 }
 
 // Word by word, in linear time: a client's text may be long, and one pattern for the whole text needs quadratic time.

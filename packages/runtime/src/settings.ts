@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { AddressError, formatAddress, isPort, parseHosts, withPorts } from './address.ts'
 import { readBrokerHosts, readBrokerUrls } from './broker-url.ts'
 import { checkDatabaseName, formatDatabaseUrl, readDatabaseUrl } from './database-url.ts'
-import { integer } from './env.ts'
+import { type Env, integer, isProduction } from './env.ts'
 
 /** The settings that several services share, as zod shapes to spread into a service's own schema. */
 
@@ -23,6 +23,15 @@ export const loggingEnv = {
 
 export const redriveEnv = {
   REDRIVE_AFTER_MS: integer({ min: 100, max: 3_600_000, default: 60_000 }),
+}
+
+export const sandboxEnv = {
+  SANDBOX: z.enum(['yes', 'no'], 'must be yes or no').optional(),
+}
+
+/** True where no money may move. Without `SANDBOX` that is everywhere except in production. */
+export function isSandbox({ SANDBOX }: z.output<z.ZodObject<typeof sandboxEnv>>, env: Env): boolean {
+  return SANDBOX === undefined ? !isProduction(env) : SANDBOX === 'yes'
 }
 
 /** A text that `read` accepts: it throws no AddressError. */

@@ -10,6 +10,7 @@ import {
   databaseUrl,
   exchangeName,
   integer,
+  isSandbox,
   parseEnv,
 } from '../src/index.ts'
 
@@ -115,4 +116,18 @@ describe('settings', () => {
       expect(refused({ PORT: bad })).to.include('PORT')
     })
   }
+})
+
+describe('isSandbox', () => {
+  it('is true without SANDBOX, except in production', () => {
+    expect(isSandbox({}, {})).to.equal(true)
+    expect(isSandbox({}, { APP_ENV: 'staging' })).to.equal(true)
+    expect(isSandbox({}, { APP_ENV: 'production' })).to.equal(false)
+    expect(() => isSandbox({}, { APP_ENV: 'prod' })).to.throw(ConfigError, 'APP_ENV')
+  })
+
+  it('is what SANDBOX says, also in production', () => {
+    for (const env of [{}, { APP_ENV: 'production' }])
+      expect([isSandbox({ SANDBOX: 'yes' }, env), isSandbox({ SANDBOX: 'no' }, env)]).to.deep.equal([true, false])
+  })
 })

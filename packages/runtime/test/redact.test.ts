@@ -1,6 +1,10 @@
 import { expect } from 'chai'
 import { redact, redactedErrorMessage } from '../src/index.ts'
 
+const KEY = 'cf_test_0123456789abc_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abc'
+
+const percentEncoded = (text: string) => Buffer.from(text).toString('hex').replace(/../g, '%$&')
+
 describe('redact', () => {
   for (const [text, clean] of [
     ['postgres://postgres:hunter2@localhost:5432/payments', 'postgres://postgres:***@localhost:5432/payments'],
@@ -10,13 +14,22 @@ describe('redact', () => {
     ['at https://h/p?next=amqp://a:b@c@d then', 'at https://h/p?next=amqp://a:***@d then'],
     ['http://127.0.0.1:8080/payments', 'http://127.0.0.1:8080/payments'],
     ['nothing to hide', 'nothing to hide'],
+    [`${KEY}.`, 'cf_***.'],
+    [`${KEY.toUpperCase()} and cf_live_1`, 'cf_*** and cf_***'],
+    [`/payments/${KEY.slice(0, 30)}`, '/payments/cf_***'],
+    [`Key (reference)=(${KEY}) exists`, 'Key (reference)=(cf_***) exists'],
+    [`/payments/a%20b/${KEY.replaceAll('_', '%5F')}/%7A`, '/payments/a%20b/cf_***/%7A'],
+    [`/${percentEncoded(KEY)}`, '/cf_***'],
+    [`/${percentEncoded(KEY).replaceAll('%', '%25')}?${KEY}`, '/cf_***?cf_***'],
+    [`cf_test_${percentEncoded(KEY.slice(8))}`, 'cf_***'],
+    ['cf_test_ is a prefix, 50%25 is a share', 'cf_test_ is a prefix, 50%25 is a share'],
   ] as const) {
     it(`shows ${JSON.stringify(clean)}`, () => {
       expect(redact(text)).to.equal(clean)
     })
   }
 
-  for (const part of ['a', '://', '://:', '@', ':']) {
+  for (const part of ['a', '://', '://:', '@', ':', '%', '%25', '25', '%63%66', 'cf_', 'cf_test_', 'cf%2525']) {
     it(`reads a long text of ${part} in linear time`, function () {
       this.timeout(2_000)
       const text = part.repeat(1_000_000)

@@ -67,6 +67,11 @@ describe('docker-compose.yml', () => {
     expect(await (await api('/health')).json()).to.eql({ status: 'ok' })
   })
 
+  it('serves the page /docs with its files, and the document', async () => {
+    for (const path of ['/docs', '/docs/swagger-ui.css', '/docs/swagger-ui-bundle.js', '/openapi.json'])
+      expect((await api(path)).status, path).to.equal(200)
+  })
+
   it('runs its services unprivileged, with the given settings and without the host’s addresses', async () => {
     for (const service of SERVICES) {
       const env = await compose('exec', '-T', service, 'sh', '-c', 'echo "uid=$(id -u)"; printenv')

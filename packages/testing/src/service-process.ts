@@ -10,6 +10,15 @@ export interface LogLine extends StackLogLine {
 
 export type ServiceProcess = ReturnType<typeof startService>
 
+// In production a worker has no provider by default, and the simulated one only in a sandbox. An api needs keys by default.
+const SETTINGS = {
+  APP_ENV: 'production',
+  PROVIDER: 'simulated',
+  SANDBOX: 'yes',
+  AUTH: 'none',
+  ALLOW_UNAUTHENTICATED: 'yes',
+}
+
 /** Starts a service as a process of its own, with these settings only, and with arguments for Node. */
 export function startService(
   service: 'api' | 'relay' | 'worker',
@@ -23,8 +32,7 @@ export function startService(
     file: process.execPath,
     args: [...nodeArguments, join(REPOSITORY, `services/${service}/src/main.ts`)],
     cwd: tmpdir(), // A .env of the checkout would be read there.
-    // In production a worker has no provider by default, and the simulated one only in a sandbox.
-    env: { PATH: process.env.PATH, APP_ENV: 'production', PROVIDER: 'simulated', SANDBOX: 'yes', ...env },
+    env: { PATH: process.env.PATH, ...SETTINGS, ...env },
     output: {
       onLine(line, parsed) {
         if (parsed) logs.push(parsed as LogLine)

@@ -38,6 +38,6 @@ export async function createMigrated(postgresUrl: string, database: string, root
   const program = scripts.migrate.replace(/^exec node /, '')
   await promisify(execFile)(process.execPath, [join(root, program)], {
     cwd: tmpdir(),
-    env: { ...process.env, DATABASE_URL: withDatabase(postgresUrl, database) },
+    env: { ...process.env, SANDBOX: 'yes', DATABASE_URL: withDatabase(postgresUrl, database) },
   })
 }

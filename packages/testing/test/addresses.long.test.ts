@@ -62,7 +62,7 @@ describe('address of PostgreSQL', () => {
     // Promise 64
     it(`accepts the address of PostgreSQL as ${form}, with any characters in user, password and database name`, async () => {
       const { stdout } = await promisify(execFile)(process.execPath, [join(REPOSITORY, 'db/src/migrate-main.ts')], {
-        env: { APP_ENV: 'production', ...settings(postgres.port, dir) },
+        env: { APP_ENV: 'production', SANDBOX: 'yes', ...settings(postgres.port, dir) },
       })
       expect(stdout).to.include('schema is up to date')
     })

@@ -7,15 +7,20 @@ import { REPOSITORY } from '../src/repository.ts'
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'packages/async': [],
   'packages/domain': [],
+  // Integrators install it, so it brings nothing with it.
+  'packages/client': [],
   'packages/outbox': ['async', 'kysely'],
   'packages/messaging': ['async', 'amqplib'],
   'packages/runtime': ['async', 'winston', 'zod'],
   db: ['async', 'domain', 'outbox', 'runtime', 'kysely', 'pg', 'pg-connection-string', 'zod'],
   // Never messaging: the api appends to the outbox, so that a dual write cannot be written.
-  'services/api': ['async', 'db', 'domain', 'outbox', 'runtime', 'express', 'kysely', 'zod'],
+  'services/api': [
+    ...['async', 'db', 'domain', 'outbox', 'runtime', 'express', 'helmet', 'kysely', 'swagger-ui-dist', 'zod'],
+    'zod-openapi',
+  ],
   'services/relay': ['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],
   'services/worker': ['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],
-  'packages/cli': ['db', 'domain', 'outbox', 'runtime', 'commander', 'kysely', 'zod'],
+  'packages/cli': ['async', 'client', 'db', 'domain', 'outbox', 'runtime', 'commander', 'kysely', 'zod'],
 }
 
 /** For development only: no package of the product may depend on them, but its tests may. */

@@ -91,7 +91,7 @@ describe('services behind PgBouncer', () => {
 
 function run(program: string, args: readonly string[], url: string): Promise<{ code: unknown; output: string }> {
   const file = join(REPOSITORY, program)
-  const env = { DATABASE_URL: url, APP_ENV: 'production' }
+  const env = { DATABASE_URL: url, APP_ENV: 'production', SANDBOX: 'yes' }
   return new Promise((resolve) =>
     execFile(process.execPath, [file, ...args], { env }, (error, stdout, stderr) =>
       resolve({ code: error?.code ?? 0, output: stdout + stderr }),

@@ -7,20 +7,30 @@ import { promisify } from 'node:util'
 import { expect } from 'chai'
 import type pg from 'pg'
 import { addresses } from '../src/addresses.ts'
-import { eventually, type Pipeline, query, REPOSITORY, startPipeline, withDatabase } from '../src/index.ts'
+import {
+  eventually,
+  type Pipeline,
+  query,
+  REPOSITORY,
+  startPipeline,
+  startService,
+  withDatabase,
+} from '../src/index.ts'
 
 const execute = promisify(execFile)
+const PEPPER = 'p'.repeat(32)
 
 describe('database role with the grants of docs/operations.md', function () {
   this.timeout(180_000)
   const suffix = randomBytes(4).toString('hex')
   let url: string
+  let ownerUrl: string
   let pipeline: Pipeline | undefined
 
   before(async () => {
     const { postgresUrl } = addresses()
     const database = withDatabase(postgresUrl, `payments_${suffix}`)
-    const ownerUrl = withLogin(database, `cashflow_owner_${suffix}`, 'change-me')
+    ownerUrl = withLogin(database, `cashflow_owner_${suffix}`, 'change-me')
     url = withLogin(database, `cashflow_${suffix}`, 'change-me-too')
     const page = await readFile(join(REPOSITORY, 'docs/operations.md'), 'utf8')
     const section = page.slice(page.indexOf('## Roles and grants'), page.indexOf('## Operator'))
@@ -62,6 +72,18 @@ describe('database role with the grants of docs/operations.md', function () {
     const { status, id } = await started().post(reference)
     expect(status).to.equal(201)
     return id
+  }
+  /** Sends a request to an api that needs keys. Its stop stores the last use of the key. */
+  async function useKey({ id, secret }: Record<string, string>) {
+    const api = startService('api', { DATABASE_URL: url, PORT: '0', AUTH: 'api-key', KEY_PEPPER: PEPPER })
+    const { url: apiUrl } = await api.logged('listening')
+    const answer = await fetch(`${apiUrl}/payments/x`, { headers: { Authorization: `Bearer ${secret}` } })
+    expect(answer.status).to.equal(404)
+    const events = await fetch(`${apiUrl}/events`, { headers: { Authorization: `Bearer ${secret}` } })
+    expect(events.status).to.equal(200)
+    expect(await api.stop()).to.equal(0)
+    const { rows } = await started().db.query('select 1 from api_keys where id = $1 and last_used_at is not null', [id])
+    expect(rows).to.have.length(1)
   }
   const stopWorkers = () => Promise.all(started().processes.worker.map((worker) => worker.stop()))
   const refused = (statement: string) =>
@@ -105,17 +127,27 @@ describe('database role with the grants of docs/operations.md', function () {
     )
   })
 
-  it("lets the operator's commands list, requeue, discard and settle", async () => {
+  it("lets the operator's commands list, requeue, discard and settle, and the owner's make merchants and keys", async () => {
     await started().publish('no payment')
-    const command = (...args: string[]) =>
-      execute(process.execPath, [join(REPOSITORY, 'packages/cli/src/main.ts'), ...args], {
-        cwd: tmpdir(),
-        env: { ...process.env, DATABASE_URL: url },
-      }).then(({ stdout }) => stdout)
+    const commandOf =
+      (role: string) =>
+      (...args: string[]) =>
+        execute(process.execPath, [join(REPOSITORY, 'packages/cli/src/main.ts'), ...args], {
+          cwd: tmpdir(),
+          env: { ...process.env, DATABASE_URL: role, KEY_PEPPER: PEPPER },
+        }).then(({ stdout }) => stdout)
+    const [command, ownersCommand] = [commandOf(url), commandOf(ownerUrl)]
     const letter = await eventually(async () => JSON.parse(await command('dead', 'list')) as { id: string }, {
       timeoutMs: 60_000,
     })
     await command('dead', 'discard', letter.id, '--reason', 'sent by a test')
+    const merchant = JSON.parse(await ownersCommand('merchants', 'create', 'Shop', '--json')) as { id: string }
+    const key = JSON.parse(await ownersCommand('keys', 'create', '--merchant', merchant.id, '--json')) as Record<
+      string,
+      string
+    >
+    await useKey(key)
+    await ownersCommand('keys', 'revoke', key.id ?? '')
     expect(await command('dead', 'list')).to.equal('')
     await stopWorkers()
     const parked = await post('REF-parked')
@@ -130,17 +162,27 @@ describe('database role with the grants of docs/operations.md', function () {
     await settled([parked])
   })
 
+  it('lets the api store when a key was last used', async () => {
+    const touch = `with free as (select id from api_keys for no key update skip locked)
+      update api_keys set last_used_at = now() from free where api_keys.id = free.id`
+    expect(await refused(touch)).to.equal('done')
+  })
+
   // Promise 65
-  it('database role may not change events, delete payments, create tables or run programs', async () => {
+  it('database role may not change events, delete payments, create tables or keys, or run programs', async () => {
     for (const statement of [
       "update payment_events set actor = 'another'",
       'delete from payment_events',
       'delete from payments',
       'truncate payments',
       'delete from pruned_references',
+      "update deployment set mode = 'live'",
       'create table more (id int)',
       'alter table payments disable trigger all',
       "copy payments to program 'cat'",
+      "insert into merchants (id, name) values (gen_random_uuid(), 'another')",
+      "insert into api_keys (id) values ('0aB3dE5fG7hI9')",
+      'update api_keys set revoked_at = null',
     ])
       expect(await refused(statement), statement).to.equal('42501')
   })

@@ -1,26 +1,51 @@
 import { isRequestId, type Logger, uuidv7 } from '@cashflow/runtime'
 import express, { type Express, type RequestHandler } from 'express'
-import { errorHandler, notFound } from './errors.ts'
+import { clientNetwork, createClientAddressOf, type Network } from './client-address.ts'
+import { errorHandler, methodNotAllowed, notFound } from './errors.ts'
+import type { FeedOptions } from './events/feed.ts'
+import { eventRoutes } from './events/routes.ts'
 import { healthRoutes } from './health.ts'
-import { type PaymentRoutesOptions, paymentRoutes } from './payments/routes.ts'
+import { documentRoutes } from './openapi/routes.ts'
+import type { AdvancePaymentOptions } from './payments/advance-payment.ts'
+import { type PaymentRoutesOptions, paymentRoutes, testRoutes } from './payments/routes.ts'
 import { Problem } from './problem.ts'
+import { limitRate } from './rate-limit/limit-rate.ts'
+import type { RateLimiter } from './rate-limit/rate-limiter.ts'
+import { root } from './root.ts'
+import { addSecurityHeaders } from './security-headers.ts'
 
-export interface AppOptions extends PaymentRoutesOptions {
-  logger: Logger
+export interface AppOptions extends PaymentRoutesOptions, AdvancePaymentOptions, FeedOptions {
+  /** True to serve the routes for tests. */
+  sandbox: boolean
+  /** Sets whose payments a request may see, or refuses the request. */
+  authenticate: RequestHandler
+  /** Networks of the proxies whose `X-Forwarded-For` counts. */
+  trustProxy: readonly Network[]
+  /** Its limit is 0 if the rate of requests is not limited. */
+  rateLimiter: RateLimiter
 }
 
 /** The REST API as a request listener. */
-export function createApp({ logger, ...options }: AppOptions): Express {
+export function createApp({ logger, trustProxy, authenticate, rateLimiter, ...options }: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing')
-  app.use(requestId, requestLog(logger))
+  addSecurityHeaders(app)
+  app.use(requestId, requestLog(logger, trustProxy))
+  // The path '/' would match '//' too.
+  app.route(/^\/$/).get(root).all(methodNotAllowed('GET', 'HEAD'))
+  // Without a key: what stands before `authenticate`. A path that no route has needs a key too, so that its answer tells nothing.
   app.use('/health', healthRoutes(options.db))
-  app.use(['/api/v1/payments', '/payments'], paymentRoutes(options))
+  app.use(documentRoutes())
+  app.use(authenticate)
+  if (rateLimiter.limit > 0) app.use(limitRate(rateLimiter))
+  app.use(['/api/v1/payments', '/payments'], paymentRoutes({ ...options, logger }))
+  app.use(['/api/v1/events', '/events'], eventRoutes({ ...options, logger }))
+  if (options.sandbox) app.use(['/api/v1/test/payments', '/test/payments'], testRoutes(options))
   app.use(notFound, errorHandler(logger))
   return app
 }
 
-/** Sets the headers of every answer. The request's id is the client's own if it is well-formed, else a new one. */
+/** Sets the answer's own headers. The request's id is the client's own if it is well-formed, else a new one. */
 const requestId: RequestHandler = (req, res, next) => {
   const given = req.get('Request-Id')
   const id = isRequestId(given) ? given : uuidv7()
@@ -36,18 +61,23 @@ const requestId: RequestHandler = (req, res, next) => {
 const PATH_MAX = 512
 
 /** Logs one line for each request, after its answer or after its client has gone. The query may hold secrets, so it is left out. */
-function requestLog(logger: Logger): RequestHandler {
+function requestLog(logger: Logger, trustProxy: readonly Network[]): RequestHandler {
+  const clientAddressOf = createClientAddressOf(trustProxy)
   return (req, res, next) => {
     const startedAt = performance.now()
+    const client = clientAddressOf(req)
+    res.locals.client = clientNetwork(client)
     const [path] = req.originalUrl.split('?', 1)
     res.once('close', () => {
-      const { requestId, paymentId } = res.locals
+      const { requestId, keyId, paymentId } = res.locals
       logger.info(res.writableFinished ? 'request answered' : 'request abandoned by its client', {
         method: req.method,
         path: path?.slice(0, PATH_MAX),
         status: res.writableFinished ? res.statusCode : undefined,
         duration_ms: Math.round(performance.now() - startedAt),
         request_id: requestId,
+        client,
+        key_id: keyId,
         payment_id: paymentId,
       })
     })

@@ -1,29 +1,74 @@
+import { isIPv4 } from 'node:net'
+import { defined } from '@cashflow/async'
+import { type Pepper, pepperEnv } from '@cashflow/db'
+import { SIMULATIONS } from '@cashflow/domain'
 import {
+  areReadable,
   databaseEnv,
   databaseUrl,
   type Env,
   integer,
+  isProduction,
+  isSandbox,
   listenHost,
   loggingEnv,
   parseEnv,
   redriveEnv,
+  sandboxEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
+import { readNetworks } from './client-address.ts'
+
+const networks = z.string().transform((text, context) => {
+  const read = readNetworks(text)
+  if (read) return read
+  context.addIssue('must be networks such as 10.0.0.0/8,fd00::/8')
+  return z.NEVER
+})
+
+const RATE_LIMIT_MAX = 100_000
+/** The default with authentication. */
+const RATE_LIMIT_OF_KEY = 100
+
+/** 0 means no limit. */
+const rateLimit = z
+  .string()
+  .regex(/^(off|\d{1,6})$/, 'must be a whole number, or off')
+  .transform((text) => (text === 'off' ? 0 : Number(text)))
+  .refine((limit) => limit <= RATE_LIMIT_MAX, `must be at most ${RATE_LIMIT_MAX}`)
+
+const yesOrNo = z.enum(['yes', 'no'], 'must be yes or no')
 
 export const apiEnv = z.object({
   ...databaseEnv,
+  ...sandboxEnv,
   ...loggingEnv,
   ...redriveEnv,
   HOST: listenHost.default('127.0.0.1'),
   PORT: integer({ min: 0, max: 65_535, default: 8080 }),
   API_QUEUE_MAX: integer({ min: 1, max: 100_000, default: 1_000 }),
+  RATE_LIMIT: rateLimit.optional(),
+  TRUST_PROXY: networks.default([]),
+  PROVIDER: z.enum(['simulated', 'http'], 'must be simulated or http').optional(),
+  AUTH: z.enum(['api-key', 'none'], 'must be api-key or none').optional(),
+  ALLOW_UNAUTHENTICATED: yesOrNo.default('no'),
+  ...pepperEnv,
 })
+
+type ApiEnv = z.output<typeof apiEnv>
+
+/** How the api finds out which merchant sends a request. */
+export type AuthSettings =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'api-key'; readonly peppers: readonly [Pepper, ...Pepper[]] }
 
 /** @throws ConfigError that names every invalid setting */
 export function apiConfig(env: Env) {
-  const settings = parseEnv(apiEnv, env)
+  const settings = parseEnv(checkedEnv(isProduction(env)), env)
+  const auth = authSettings(settings, isProduction(env))
   return Object.freeze({
     databaseUrl: databaseUrl(settings),
+    sandbox: isSandbox(settings, env),
     logLevel: settings.LOG_LEVEL,
     redriveAfterMs: settings.REDRIVE_AFTER_MS,
     host: settings.HOST,
@@ -31,5 +76,47 @@ export function apiConfig(env: Env) {
     port: settings.PORT,
     /** Number of requests that may wait to write, and of those that may wait to read. */
     queueMax: settings.API_QUEUE_MAX,
+    /** Requests a second for each client, 0 for no limit. */
+    rateLimit: settings.RATE_LIMIT ?? (auth.kind === 'api-key' ? RATE_LIMIT_OF_KEY : 0),
+    /** Networks of the proxies whose `X-Forwarded-For` counts. */
+    trustProxy: settings.TRUST_PROXY,
+    simulations: simulations(settings, env),
+    auth,
   })
+}
+
+/** Values that `metadata.simulate` may have. Undefined outside of a sandbox, where it is metadata like any other. */
+function simulations(settings: ApiEnv, env: Env): ReadonlySet<string> | undefined {
+  if (!isSandbox(settings, env)) return undefined
+  const provider = settings.PROVIDER ?? (isProduction(env) ? 'http' : 'simulated')
+  return new Set(provider === 'simulated' ? SIMULATIONS : ['duplicate_delivery'])
+}
+
+/** The settings, with the rules that concern several of them. */
+function checkedEnv(production: boolean) {
+  return apiEnv
+    .refine((settings) => authKind(settings, production) === 'none' || settings.KEY_PEPPER !== undefined, {
+      path: ['KEY_PEPPER'],
+      message:
+        'is needed with AUTH=api-key, the default with APP_ENV=production and where HOST is not this machine only',
+      when: areReadable('AUTH', 'HOST', 'KEY_PEPPER'),
+    })
+    .refine((settings) => !production || settings.AUTH !== 'none' || settings.ALLOW_UNAUTHENTICATED === 'yes', {
+      path: ['AUTH'],
+      message: 'none needs ALLOW_UNAUTHENTICATED=yes with APP_ENV=production',
+      when: areReadable('AUTH', 'ALLOW_UNAUTHENTICATED'),
+    })
+}
+
+function authKind({ AUTH, HOST }: Pick<ApiEnv, 'AUTH' | 'HOST'>, production: boolean): AuthSettings['kind'] {
+  return AUTH ?? (isLoopback(HOST) && !production ? 'none' : 'api-key')
+}
+
+function authSettings(settings: ApiEnv, production: boolean): AuthSettings {
+  const kind = authKind(settings, production)
+  return kind === 'none' ? { kind } : { kind, peppers: defined(settings.KEY_PEPPER, 'KEY_PEPPER') }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Logger } from '@cashflow/runtime'
+import { largestUnread } from './unread-answers.ts'
 
 export interface Connection {
   readonly socket: Socket
@@ -31,6 +32,8 @@ export interface Connections {
  * 1. It closes the connection that has been idle for the longest time.
  * 2. If none is idle, it closes the one that has been longest without a complete request, or does not read its answer.
  * 3. If it owes an answer to every other connection, it closes the new one.
+ *
+ * Once a second it also closes the connections with the most unread answers, if all of them take too much memory.
  */
 export function trackConnections(server: Server, logger: Logger, connectionsMax: number): Connections {
   const open = new Map<Socket, Connection>()
@@ -64,6 +67,15 @@ export function trackConnections(server: Server, logger: Logger, connectionsMax:
     move(connection, undefined)
   }
 
+  function closeUnread(): void {
+    for (const connection of largestUnread(open.values())) {
+      closings.count('closed_unread')
+      leave(connection)
+      connection.socket.destroy()
+    }
+  }
+  const closing = setInterval(closeUnread, LOOK_EVERY_MS).unref()
+
   server.on('connection', (socket) => {
     const exchanges = new Set<ServerResponse>()
     const connection: Connection = { socket, exchanges, arriving: undefined, isExpecting: true, line: undefined }
@@ -92,7 +104,13 @@ export function trackConnections(server: Server, logger: Logger, connectionsMax:
     res.once('prefinish', () => place(connection)) // Written, but perhaps not read.
     res.once('close', () => (req.complete ? end() : req.once('close', end)))
   })
-  return { open, stop: closings.stop }
+  return {
+    open,
+    stop() {
+      clearInterval(closing)
+      closings.stop()
+    },
+  }
 }
 
 function move(connection: Connection, line: Line | undefined): void {
@@ -108,11 +126,12 @@ function completeRequest(connection: Connection): void {
   move(connection, undefined)
 }
 
+const LOOK_EVERY_MS = 1_000
 const LOG_EVERY_MS = 10_000
 
 /** Logs at most one line every 10 s, so that a flood of connections does not flood the log. */
 function createClosingLog(logger: Logger, connectionsMax: number) {
-  const none = () => ({ closed_idle: 0, closed_slow: 0, refused: 0 })
+  const none = () => ({ closed_idle: 0, closed_slow: 0, closed_unread: 0, refused: 0 })
   let counts = none()
   let nextLog: NodeJS.Timeout | undefined
 

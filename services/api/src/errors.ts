@@ -2,7 +2,9 @@ import { DeadlineError } from '@cashflow/async'
 import { isPermanent, mayBeItemsOwn } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
-import { PROBLEM_TYPE, PROBLEMS, Problem, problemBody } from './problem.ts'
+import { discardBody } from './discard-body.ts'
+import { PROBLEM_TYPE, Problem, problemBody } from './problem.ts'
+import { PROBLEMS } from './problem-types.ts'
 import { ClientGoneError } from './request-queue.ts'
 import { sendJson } from './send-json.ts'
 
@@ -28,8 +30,13 @@ export function errorHandler(logger: Logger): ErrorRequestHandler {
     if (error instanceof ClientGoneError) return // The request's own log line shows it.
     const problem = toProblem(error)
     const { requestId } = res.locals
-    if (problem.code === 'unavailable') logger.warn('database is not available', { error, request_id: requestId })
+    // A problem without a cause is logged where it arises, if it needs to be.
+    const isLogged = error instanceof Problem && error.cause === undefined
+    if (problem.code === 'unavailable' && !isLogged)
+      logger.warn('database is not available', { error, request_id: requestId })
     if (problem.code === 'internal') logger.error('request failed', { error, request_id: requestId })
+    // A body that is itself too large is read to its end, so that its client reads the answer.
+    if (!req.complete && problem.code !== 'payload-too-large') discardBody(req)
     if (res.headersSent) return void req.socket.destroy()
     res.set(problem.headers)
     sendJson(res, PROBLEMS[problem.code].status, problemBody(problem, requestId), PROBLEM_TYPE)

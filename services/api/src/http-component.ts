@@ -3,7 +3,9 @@ import { createServer, type RequestListener, type Server, type ServerResponse, S
 import type { AddressInfo, Socket } from 'node:net'
 import { type Component, type Logger, uuidv7 } from '@cashflow/runtime'
 import { type Connections, defaultConnectionsMax, trackConnections } from './connections.ts'
-import { PROBLEM_TYPE, PROBLEMS, Problem, problemBody } from './problem.ts'
+import { PROBLEM_TYPE, Problem, problemBody } from './problem.ts'
+import { PROBLEMS } from './problem-types.ts'
+import { SECURITY_HEADERS } from './security-headers.ts'
 
 export interface HttpOptions {
   host: string
@@ -52,6 +54,8 @@ export function httpComponent(app: RequestListener, options: HttpOptions): HttpC
   server.on('request', (req, res) => {
     const unanswered = connections.open.get(req.socket)?.exchanges.size ?? 0
     if (unanswered > UNANSWERED_MAX) req.socket.destroy()
+    // Without an address the client has reset the connection already, and cannot get an answer.
+    if (req.socket.remoteAddress === undefined) req.socket.destroy()
     if (req.socket.destroyed) return
     if (stopping) res.setHeader('Connection', 'close')
     app(req, res)
@@ -150,8 +154,9 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket, exchang
     `Content-Type: ${PROBLEM_TYPE}; charset=utf-8`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     `Request-Id: ${requestId}`,
+    SECURITY_HEADERS,
   ]
-  socket.write(`${head.join('\r\n')}\r\n\r\n${body}`)
+  socket.write(`${head.join('\r\n')}\r\n${body}`)
   socket.destroySoon()
 }
 

@@ -12,11 +12,14 @@ export class JsonNumber {
   }
 }
 
-/** Reads a JSON object into `req.body`, or rejects the request. */
-export const jsonBody: RequestHandler = async (req, _res, next) => {
-  assertJson(req)
-  req.body = parseObject(decode(await readBody(req)))
-  next()
+/** Creates a handler that reads a JSON object into `req.body`, or rejects the request. */
+export function createJsonBody(): RequestHandler {
+  const largeBodies: LargeBodies = new Set()
+  return async (req, _res, next) => {
+    assertJson(req)
+    req.body = parseObject(decode(await readBody(req, { largeBodies })))
+    next()
+  }
 }
 
 function assertJson(req: Request): void {
@@ -44,28 +47,46 @@ function isJson(contentType = ''): boolean {
   }
 }
 
-const BODY_BYTES_MAX = 16_384
+/** Room for the largest metadata, also if each of its characters is escaped. */
+/** Maximum size of a body, in bytes. */
+export const BODY_BYTES_MAX = 327_680
+const LARGE_BYTES = 16_384
+const LARGE_MAX = 100
 const CHUNKS_MAX = 64
 const BODY_DEADLINE_MS = 10_000
+
+/** Rejects each large body that is arriving, in the order in which they became large. */
+export type LargeBodies = Set<(problem: Problem) => void>
 
 /**
  * Reads the whole body into memory. A body that is too large is rejected immediately. Its rest is read and discarded, so
  * that the client reads its answer.
  *
+ * @param options.largeBodies shared by all requests. Above 100 large bodies the one that has been arriving longest is
+ * rejected, so that clients that stall take little memory and keep no other client out
  * @throws Problem
  */
-export async function readBody(req: IncomingMessage, deadlineMs = BODY_DEADLINE_MS): Promise<Buffer> {
+export async function readBody(
+  req: IncomingMessage,
+  {
+    largeBodies = new Set(),
+    deadlineMs = BODY_DEADLINE_MS,
+  }: { largeBodies?: LargeBodies | undefined; deadlineMs?: number } = {},
+): Promise<Buffer> {
   if (Number(req.headers['content-length']) > BODY_BYTES_MAX) throw tooLarge()
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const chunks: Buffer[] = []
   let sizeBytes = 0
+  const refuse = (problem: Problem) => {
+    req.off('data', keep).resume()
+    chunks.length = 0
+    reject(problem)
+  }
   const keep = (chunk: Buffer) => {
     sizeBytes += chunk.length
-    if (sizeBytes > BODY_BYTES_MAX) {
-      req.off('data', keep).resume()
-      reject(tooLarge())
-      return
-    }
+    if (sizeBytes > BODY_BYTES_MAX) return refuse(tooLarge())
+    if (sizeBytes > LARGE_BYTES) largeBodies.add(refuse)
+    if (largeBodies.size > LARGE_MAX) refuseFirst(largeBodies)
     // A chunk of one byte takes a hundred bytes of memory.
     if (chunks.push(chunk) === CHUNKS_MAX) chunks.splice(0, CHUNKS_MAX, Buffer.concat(chunks))
   }
@@ -73,7 +94,21 @@ export async function readBody(req: IncomingMessage, deadlineMs = BODY_DEADLINE_
   req.once('end', () => resolve(Buffer.concat(chunks)))
   req.once('error', () => reject(new Problem('bad-request', 'The body ended early.')))
   const timer = setTimeout(() => reject(tooSlow()), deadlineMs)
-  return promise.finally(() => clearTimeout(timer))
+  return promise.finally(() => {
+    clearTimeout(timer)
+    largeBodies.delete(refuse)
+  })
+}
+
+function refuseFirst(largeBodies: LargeBodies): void {
+  const [first] = largeBodies
+  if (!first) return
+  largeBodies.delete(first) // At once: more bodies may become large before its promise is handled.
+  first(
+    new Problem('overloaded', 'Too many large bodies are arriving. Send the same request again.', {
+      headers: { 'Retry-After': '1', Connection: 'close' },
+    }),
+  )
 }
 
 function tooLarge(): Problem {
@@ -96,12 +131,35 @@ function decode(body: Buffer): string {
 }
 
 function parseObject(text: string): object {
+  if (text.length > LARGE_BYTES && hasManyValues(text)) throw malformed('has too many values for a payment')
   const value = parse(text)
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof JsonNumber)
-    throw malformed('must be a JSON object')
-  const repeated = repeatedNames(text, value)
-  if (repeated.length > 0) throw validationProblem(repeated.map((name) => memberError(name, 'occurs more than once')))
+  if (!isJsonObject(value)) throw malformed('must be a JSON object')
+  const repeated = repeatedMembers(text, value)
+  if (repeated.length > 0) throw validationProblem(repeated.map((path) => memberError(path, 'occurs more than once')))
   return value
+}
+
+export function isJsonObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof JsonNumber)
+}
+
+const VALUES_MAX = 1_000
+
+/**
+ * Returns whether the text has over 1,000 values. A large body with many values takes up to 0.2 s to parse, and the API
+ * answers no other request in that time. One with few, long strings takes less than a millisecond.
+ */
+function hasManyValues(text: string): boolean {
+  let values = 0
+  let inString = false
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at]
+    if (char === '"') inString = !inString
+    else if (inString && char === '\\') at += 1
+    else if (!inString && (char === ',' || char === '[' || char === '{')) values += 1
+    if (values > VALUES_MAX) return true
+  }
+  return false
 }
 
 function parse(text: string): unknown {
@@ -118,21 +176,33 @@ function parse(text: string): unknown {
 // A string, with the colon that makes it a name, or a bracket.
 const TOKEN = /("(?:[^"\\]|\\.)*")([ \t\r\n]*:)?|[[{]|[\]}]/g
 
-/** Names that occur more than once in the outermost object. Parsers differ in which of the members they take. */
-function repeatedNames(text: string, value: object): string[] {
-  // Each occurrence has a colon. If the text has as many colons as the object has members, no name occurs twice.
-  if (text.split(':').length - 1 === Object.keys(value).length) return []
+/**
+ * Paths of members that occur more than once in the outermost object, or in an object that is a member of it. Parsers differ
+ * in which of the members they take.
+ */
+function repeatedMembers(text: string, value: object): string[][] {
+  // Each occurrence has a colon. If the text has as many colons as the objects have members, no name occurs twice.
+  if (text.split(':').length - 1 === membersOf(value)) return []
   const counts = new Map<string, number>()
+  const path: string[] = []
   let depth = 0
   for (const [token, string, colon] of text.matchAll(TOKEN)) {
     if (token === '{' || token === '[') depth++
     else if (token === '}' || token === ']') depth--
-    else if (colon && string && depth === 1) {
-      const name = JSON.parse(string) as string
-      counts.set(name, (counts.get(name) ?? 0) + 1)
+    else if (colon && string && depth <= 2) {
+      path.splice(depth - 1, 2, JSON.parse(string))
+      const key = JSON.stringify(path)
+      counts.set(key, (counts.get(key) ?? 0) + 1)
     }
   }
-  return [...counts].filter(([, count]) => count > 1).map(([name]) => name)
+  return [...counts].filter(([, count]) => count > 1).map(([key]) => JSON.parse(key))
+}
+
+/** Number of the object's members and of theirs. */
+function membersOf(value: object): number {
+  let members = 0
+  for (const member of Object.values(value)) members += isJsonObject(member) ? 1 + Object.keys(member).length : 1
+  return members
 }
 
 function malformed(detail: string): Problem {
@@ -141,14 +211,18 @@ function malformed(detail: string): Problem {
 
 const NAME_MAX = 64
 
-/** An error of an outermost member. Its pointer names the member, unless the name would fill the answer. */
-export function memberError(name: string, detail: string): MemberError {
-  if (name.length > NAME_MAX)
-    return { pointer: '#', detail: `a member with a name of ${name.length} characters ${detail}` }
-  return { pointer: pointerTo(name), detail }
+/** An error of a member. Its pointer names the member, unless its last name would fill the answer: then its parent. */
+export function memberError(path: readonly string[], detail: string): MemberError {
+  const name = path.at(-1) ?? ''
+  if (name.length <= NAME_MAX) return { pointer: pointerTo(path), detail }
+  return {
+    pointer: pointerTo(path.slice(0, -1)),
+    detail: `a member with a name of ${name.length} characters ${detail}`,
+  }
 }
 
 /** A JSON pointer as URI fragment (RFC 6901 §6). */
-function pointerTo(name: string): string {
-  return `#/${encodeURIComponent(name.toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1'))}`
+function pointerTo(path: readonly string[]): string {
+  const tokens = path.map((name) => name.toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1'))
+  return `#${tokens.map((token) => `/${encodeURIComponent(token)}`).join('')}`
 }

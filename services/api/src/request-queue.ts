@@ -2,6 +2,7 @@ import { createLimiter, fullJitterMs, LimitError, pause, within } from '@cashflo
 import { isTransient } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
 import type { Response } from 'express'
+import { createMerchantSlots } from './merchant-slots.ts'
 import { Problem } from './problem.ts'
 
 const WAIT_MAX_MS = 2_500
@@ -24,6 +25,8 @@ export interface RequestQueueOptions {
   waitingMax: number
   /** Maximum wait for a slot, in milliseconds. A request that starts later could not finish within its own deadline. */
   waitMaxMs?: number
+  /** True if only one request of a merchant runs at the same time, and only a tenth of those that wait may be of one merchant. */
+  onePerMerchant?: boolean
   /** Time for all attempts of one request, with their waits, in milliseconds. */
   deadlineMs?: number
   random?: () => number
@@ -36,52 +39,56 @@ export type RequestQueue = ReturnType<typeof createRequestQueue>
 export function createRequestQueue(options: RequestQueueOptions) {
   const { name, runningMax, waitingMax, waitMaxMs = WAIT_MAX_MS, deadlineMs = DEADLINE_MS, logger } = options
   const retry = { deadlineMs, what: `a request in the queue ${name}`, random: options.random }
-  const limiter = createLimiter({ runningMax, waitingMax, waitMaxMs })
+  const { onePerMerchant = false } = options
+  const limits = { runningMax, waitingMax, waitMaxMs }
+  const slots = onePerMerchant ? createMerchantSlots(limits) : sharedSlots(limits)
   let refused = 0
 
-  async function runInSlot<Result>(work: (signal: AbortSignal) => Promise<Result>, signal: AbortSignal) {
-    try {
-      await limiter.acquire(signal)
-    } catch (error) {
+  async function runInSlot<Result>(
+    work: (signal: AbortSignal) => Promise<Result>,
+    { signal, merchantId }: { signal: AbortSignal; merchantId: string },
+  ) {
+    const release = await slots.acquire(signal, merchantId).catch((error: unknown) => {
       throw error instanceof LimitError ? overloaded() : error
-    }
+    })
     try {
       return await work(signal)
     } finally {
       release()
+      noteRelease()
     }
   }
 
   function overloaded(): Problem {
     refused += 1
-    const { running, waiting } = limiter
+    const { running, waiting } = slots
     if (refused === 1) logger.warn('overloaded, refusing requests', { queue: name, running, waiting })
     return new Problem('overloaded', 'Too many requests wait for the database. Send the same request again.', {
       headers: { 'Retry-After': String(RETRY_AFTER_S) },
     })
   }
 
-  function release(): void {
-    limiter.release()
-    if (refused === 0 || limiter.running === runningMax) return // A waiting request got the slot.
+  function noteRelease(): void {
+    if (refused === 0 || slots.running === runningMax || slots.waiting > 0) return // A waiting request got the slot.
     logger.warn('no longer overloaded', { queue: name, refused })
     refused = 0
   }
 
   return {
     get running(): number {
-      return limiter.running
+      return slots.running
     },
     get waiting(): number {
-      return limiter.waiting
+      return slots.waiting
     },
     /**
-     * Runs idempotent work for the request that `res` answers. Each attempt needs a slot. A transient error of PostgreSQL
-     * starts another attempt while there is time. An attempt that still waits when the client goes, or at the deadline,
+     * Runs idempotent work for the request that `res` answers, if its API key is still in force then: a body or this queue may
+     * have taken seconds. Each attempt needs a slot. A transient error of PostgreSQL starts another attempt while there is time. An attempt that still waits when the client goes, or at the deadline,
      * never starts. One that is running at the deadline may still take effect.
      *
      * @throws Problem `overloaded`, immediately when too many requests wait, or after `waitMaxMs`
      * @throws ClientGoneError when the client goes before the work starts
+     * @throws what `assertKey` throws (globals.d.ts)
      * @throws DeadlineError after `deadlineMs`
      */
     async run<Result>(res: Response, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
@@ -90,13 +97,37 @@ export function createRequestQueue(options: RequestQueueOptions) {
       res.once('close', leave)
       try {
         if (res.closed || res.req.socket.destroyed) leave()
-        return await retryTransient(() => runInSlot(work, leaving.signal), retry)
+        const caller = { signal: leaving.signal, merchantId: onePerMerchant ? res.locals.merchantId : '' }
+        let isBegun = false
+        const attempt = async (signal: AbortSignal) => {
+          // Not again before a later attempt: the first one may have taken effect, and a 401 says that nothing has.
+          if (!isBegun) await res.locals.assertKey()
+          isBegun = true
+          return await work(signal)
+        }
+        return await retryTransient(() => runInSlot(attempt, caller), retry)
       } catch (error) {
         leaving.abort(error)
         throw error
       } finally {
         res.off('close', leave)
       }
+    },
+  }
+}
+
+function sharedSlots(limits: Parameters<typeof createLimiter>[0]) {
+  const limiter = createLimiter(limits)
+  return {
+    get running(): number {
+      return limiter.running
+    },
+    get waiting(): number {
+      return limiter.waiting
+    },
+    async acquire(signal: AbortSignal): Promise<() => void> {
+      await limiter.acquire(signal)
+      return () => limiter.release()
     },
   }
 }

@@ -1,16 +1,24 @@
+import { SIMULATIONS } from '@cashflow/domain'
 import { documentedSettings } from '@cashflow/testing'
 import { expect } from 'chai'
 import { apiConfig, apiEnv } from '../src/config.ts'
+
+const PEPPER = 'p'.repeat(32)
 
 describe('api settings', () => {
   it('api settings have defaults for a developer’s machine', () => {
     expect(apiConfig({})).to.deep.equal({
       databaseUrl: 'postgres://postgres:postgres@localhost:5432/payments',
+      sandbox: true,
       logLevel: 'info',
       redriveAfterMs: 60_000,
       host: '127.0.0.1',
       port: 8080,
       queueMax: 1_000,
+      rateLimit: 0,
+      trustProxy: [],
+      simulations: new Set(SIMULATIONS),
+      auth: { kind: 'none' },
     })
   })
 
@@ -28,6 +36,28 @@ describe('api settings', () => {
     expect(() => apiConfig(env)).not.to.throw(/secret/)
   })
 
+  it('rejects missing peppers and AUTH=none in production together with other invalid settings', () => {
+    const message = (env: Record<string, string>) => {
+      try {
+        apiConfig(env)
+      } catch (error) {
+        return (error as Error).message
+      }
+      return ''
+    }
+    expect(message({ LOG_LEVEL: 'loud', AUTH: 'api-key' }))
+      .to.match(/LOG_LEVEL: /)
+      .and.match(/KEY_PEPPER: is needed/)
+    expect(message({ LOG_LEVEL: 'loud', AUTH: 'none', APP_ENV: 'production' }))
+      .to.match(/LOG_LEVEL: /)
+      .and.match(/AUTH: none needs/)
+    const invalid = message({ AUTH: 'None', KEY_PEPPER: 'short' })
+    expect(invalid)
+      .to.match(/AUTH: must be/)
+      .and.match(/KEY_PEPPER: /)
+    expect(invalid, 'no rule about a setting that is not valid').not.to.match(/is needed|none needs/)
+  })
+
   for (const [HOST, host] of [
     ['[::1]', '::1'],
     ['::', '::'],
@@ -35,7 +65,7 @@ describe('api settings', () => {
     ['localhost\n', 'localhost'],
   ] as const) {
     it(`accepts HOST=${JSON.stringify(HOST)} to listen on ${host}`, () => {
-      expect(apiConfig({ HOST }).host).to.equal(host)
+      expect(apiConfig({ HOST, KEY_PEPPER: PEPPER }).host).to.equal(host)
     })
   }
 
@@ -44,6 +74,76 @@ describe('api settings', () => {
       expect(() => apiConfig({ HOST })).to.throw('HOST: must be an address of this machine')
     })
   }
+
+  it('limits the rate of keys to 100 requests a second by default, and no rate without authentication', () => {
+    expect(apiConfig({ AUTH: 'api-key', KEY_PEPPER: 'x'.repeat(32) }).rateLimit).to.equal(100)
+    expect(apiConfig({ AUTH: 'none' }).rateLimit).to.equal(0)
+  })
+
+  it('reads RATE_LIMIT as a number, or off', () => {
+    expect(apiConfig({ RATE_LIMIT: '100000' }).rateLimit).to.equal(100_000)
+    for (const RATE_LIMIT of ['0', 'off']) expect(apiConfig({ RATE_LIMIT }).rateLimit).to.equal(0)
+    for (const RATE_LIMIT of ['100001', '-1', '0.5', 'no', '1e3'])
+      expect(() => apiConfig({ RATE_LIMIT }), RATE_LIMIT).to.throw('RATE_LIMIT: must be')
+  })
+
+  it('allows metadata.simulate in a sandbox only, and all its values with the simulated provider only', () => {
+    const allowed = (env: Record<string, string>) => [...(apiConfig(env).simulations ?? ['not read'])]
+    expect(allowed({ SANDBOX: 'no' })).to.deep.equal(['not read'])
+    const unauthenticated = { APP_ENV: 'production', AUTH: 'none', ALLOW_UNAUTHENTICATED: 'yes' }
+    expect(allowed({ ...unauthenticated, PROVIDER: 'simulated' })).to.deep.equal(['not read'])
+    const production = { ...unauthenticated, SANDBOX: 'yes' }
+    expect(allowed({ ...production, PROVIDER: 'simulated' })).to.deep.equal(SIMULATIONS)
+    expect(allowed({ PROVIDER: 'http' })).to.deep.equal(['duplicate_delivery'])
+    expect(allowed(production), 'PROVIDER has no default in production').to.deep.equal(['duplicate_delivery'])
+    expect(() => apiConfig({ PROVIDER: 'stripe' })).to.throw('PROVIDER: must be simulated or http')
+  })
+
+  it('reads TRUST_PROXY as networks', () => {
+    expect(apiConfig({ TRUST_PROXY: '10.0.0.0/8, ::1' }).trustProxy).to.deep.equal([
+      { address: '10.0.0.0', prefix: 8 },
+      { address: '::1', prefix: 128 },
+    ])
+    expect(() => apiConfig({ TRUST_PROXY: 'loopback' })).to.throw('TRUST_PROXY: must be networks such as 10.0.0.0/8')
+  })
+
+  for (const env of [
+    {},
+    { HOST: 'localhost' },
+    { HOST: '::1' },
+    { HOST: '127.1.2.3' },
+    { HOST: '0.0.0.0', AUTH: 'none' },
+  ]) {
+    it(`needs no keys with ${JSON.stringify(env)} outside of production`, () => {
+      expect(apiConfig(env).auth).to.deep.equal({ kind: 'none' })
+    })
+  }
+
+  for (const env of [
+    { HOST: '0.0.0.0' },
+    { HOST: '::' },
+    { HOST: 'api' },
+    { APP_ENV: 'production' },
+    { AUTH: 'api-key' },
+  ]) {
+    it(`needs keys with ${JSON.stringify(env)}, and a pepper for them`, () => {
+      expect(() => apiConfig(env)).to.throw('KEY_PEPPER: is needed with AUTH=api-key')
+      const { auth } = apiConfig({ ...env, KEY_PEPPER: `${PEPPER},${'q'.repeat(32)}` })
+      expect(auth).to.deep.include({ kind: 'api-key' })
+      expect(auth.kind === 'api-key' && auth.peppers.map(({ value }) => value.toString())).to.deep.equal([
+        PEPPER,
+        'q'.repeat(32),
+      ])
+    })
+  }
+
+  it('takes AUTH=none in production only together with ALLOW_UNAUTHENTICATED=yes', () => {
+    const env = { APP_ENV: 'production', AUTH: 'none' }
+    expect(() => apiConfig(env)).to.throw('AUTH: none needs ALLOW_UNAUTHENTICATED=yes')
+    expect(() => apiConfig({ ...env, ALLOW_UNAUTHENTICATED: 'no' })).to.throw('AUTH: none needs')
+    expect(apiConfig({ ...env, ALLOW_UNAUTHENTICATED: 'yes' }).auth).to.deep.equal({ kind: 'none' })
+    expect(() => apiConfig({ AUTH: 'None' })).to.throw('AUTH: must be api-key or none')
+  })
 
   for (const PORT of ['65536', '-1', '1e3', '0x50', '80.5', ' 80']) {
     it(`rejects ${JSON.stringify(PORT)} as a port`, () => {

@@ -1,20 +1,19 @@
 import { type Currency, formatMoney } from '@cashflow/domain'
 import { expect } from 'chai'
-import fc from 'fast-check'
-import { PROBLEMS, type ProblemCode } from '../src/problem.ts'
-import { anyRequest, bodyOf, type RawRequest } from './fuzzed-requests.ts'
+import { PROBLEMS } from '../src/problem-types.ts'
+import { AUTH, createKey } from './auth/merchant-keys.ts'
+import { count, fuzz, fuzzRequests, fuzzTimeoutMs, printCounts } from './fuzz-run.ts'
+import { bodyOf, type RawRequest, requestsWith } from './fuzzed-requests.ts'
 import { type Answer, sendRaw } from './raw-request.ts'
+import { expectSharedHeaders, sharedMembers } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
 
-// FUZZ_REQUESTS=100000 makes a longer run. A failure names its seed, which FUZZ_SEED=… repeats.
-const REQUESTS = Number(process.env.FUZZ_REQUESTS ?? 2_000)
-const SEED = process.env.FUZZ_SEED === undefined ? {} : { seed: Number(process.env.FUZZ_SEED) }
-const AT_ONCE = 20
+const REQUESTS = fuzzRequests(2_000)
 
 describe('api under fuzzed requests', () => {
   let api: ApiUnderTest
   before(async () => {
-    api = await startApi()
+    api = await startApi({ auth: AUTH, trustProxy: [{ address: '127.0.0.1', prefix: 32 }] })
   })
   after(() => api.stop())
 
@@ -23,12 +22,14 @@ describe('api under fuzzed requests', () => {
     const counts = new Map<string, number>()
     const accepted = new Map<string, Answer>()
 
+    const { text } = await createKey(api)
+
     async function check(request: RawRequest): Promise<void> {
       const answer = await sendRaw(api.http.url, request)
       const { status, body } = answer
       const code = expectDocumented(answer)
       const kind = `${status} ${code}`.trim()
-      counts.set(kind, (counts.get(kind) ?? 0) + 1)
+      count(counts, kind)
       if (status === 201) {
         expect(accepted.has(body.id), 'an id given twice').to.equal(false)
         expect(asSent(body), 'the accepted payment is the sent one').to.deep.equal(bodyOf(request))
@@ -36,38 +37,34 @@ describe('api under fuzzed requests', () => {
       }
     }
 
-    await fc.assert(
-      fc.asyncProperty(fc.array(anyRequest, { minLength: AT_ONCE, maxLength: AT_ONCE }), async (requests) => {
-        await Promise.all(requests.map(check))
-      }),
-      { numRuns: Math.ceil(REQUESTS / AT_ONCE), endOnFailure: true, ...SEED },
-    )
+    await fuzz(requestsWith(text), check, REQUESTS)
     await expectStored(accepted)
     expect(api.logs.filter(({ level }) => level === 'error')).to.deep.equal([])
-    console.log(
-      `      ${[...counts]
-        .map(([kind, count]) => `${count} × ${kind}`)
-        .sort()
-        .join(', ')}`,
-    )
+    printCounts(counts)
     // The requests must reach each of these answers, or the test proves nothing.
-    for (const kind of ['200', '201', '204', '400 validation-error', '400 bad-request', '404 not-found'])
+    for (const kind of [
+      '200',
+      '201',
+      '204',
+      '400 validation-error',
+      '400 bad-request',
+      '401 unauthenticated',
+      '404 not-found',
+    ])
       expect(counts.get(kind) ?? 0, kind).to.be.greaterThan(0)
-  }).timeout(60_000 + 20 * REQUESTS)
+  }).timeout(fuzzTimeoutMs(REQUESTS))
 
   /** The code of the problem, or an empty text for another answer. */
   function expectDocumented({ status, headers, body }: Answer): string {
-    expect(headers['request-id']).to.match(/^[A-Za-z0-9._-]{1,128}$/)
-    expect(headers['cache-control']).to.equal('no-store')
+    expectSharedHeaders(headers)
     if (status < 300) {
       expect(status).to.be.oneOf([200, 201, 204])
       return ''
     }
     expect(headers['content-type']).to.match(/^application\/problem\+json/)
     if (body === undefined) return '' // HEAD.
-    const problem = PROBLEMS[body.code as ProblemCode]
-    expect(problem, JSON.stringify(body)).to.be.an('object')
-    expect(body).to.include({ ...problem, request_id: headers['request-id'] })
+    expect(PROBLEMS, JSON.stringify(body)).to.have.property(body.code)
+    expect(body).to.include({ ...sharedMembers(body.code), request_id: headers['request-id'] })
     expect(body.code, 'a bug, or a database that does not answer').to.not.be.oneOf([
       'internal',
       'unavailable',
@@ -76,12 +73,17 @@ describe('api under fuzzed requests', () => {
     return body.code
   }
 
-  const asSent = ({ amount, currency, reference }: Answer['body']) => ({ amount, currency, reference })
+  const asSent = ({ amount, currency, reference, metadata = {} }: Answer['body']) => ({
+    amount,
+    currency,
+    reference,
+    metadata,
+  })
 
   async function expectStored(accepted: Map<string, Answer>): Promise<void> {
     const payments = await api.db.selectFrom('payments').selectAll().execute()
     expect(payments.length).to.equal(accepted.size)
-    for (const { id, amount_minor, currency, reference, status } of payments) {
+    for (const { id, amount_minor, currency, reference, metadata, status } of payments) {
       const answer = accepted.get(id)
       const amount = formatMoney({ amountMinor: BigInt(amount_minor), currency: currency as Currency })
       expect({ ...asSent(answer?.body ?? {}), amountText: answer?.amountText }).to.deep.equal({
@@ -89,6 +91,7 @@ describe('api under fuzzed requests', () => {
         amountText: amount,
         currency,
         reference,
+        metadata: metadata ?? {},
       })
       expect(status).to.equal('PENDING')
     }

@@ -5,7 +5,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
-import { readBody } from '../src/json-body.ts'
+import { type LargeBodies, readBody } from '../src/json-body.ts'
 import { Problem } from '../src/problem.ts'
 import { bodyWith, expectProblem, pointers, post, stored } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
@@ -30,6 +30,8 @@ const MALFORMED: [name: string, body: string | Buffer][] = [
   ['UTF-16', Buffer.from('{"amount": 1}', 'utf16le')],
   ['thousands of brackets', `${'['.repeat(8_000)}${']'.repeat(8_000)}`],
   ['thousands of brackets in an object', `{"amount":${'['.repeat(8_000)}${']'.repeat(8_000)}}`],
+  ['a hundred thousand numbers', `{"amount":[${'1,'.repeat(100_000)}1]}`],
+  ['a hundred thousand objects', `{"amount":[${'{},'.repeat(100_000)}{}]}`],
 ]
 
 describe('api: JSON body', () => {
@@ -110,11 +112,11 @@ describe('api: JSON body', () => {
     expect(response.headers['accept-encoding']).to.equal('identity')
   })
 
-  it('accepts a JSON body of exactly 16 kB', async () => {
-    expect((await post(api, bodyWith().padEnd(16_384))).status).to.equal(201)
+  it('accepts a JSON body of exactly 320 kB', async () => {
+    expect((await post(api, bodyWith().padEnd(327_680))).status).to.equal(201)
   })
 
-  for (const sizeBytes of [16_385, 1_000_000]) {
+  for (const sizeBytes of [327_681, 1_000_000]) {
     it(`rejects a JSON body of ${sizeBytes} bytes with 413, with and without a Content-Length`, async () => {
       const before = await stored(api)
       expectProblem(await post(api, bodyWith().padEnd(sizeBytes)), 413, 'payload-too-large')
@@ -132,10 +134,41 @@ describe('api: JSON body', () => {
 })
 
 describe('readBody', () => {
+  const arriving = (largeBodies: LargeBodies, sizeBytes: number) => {
+    const body = new PassThrough({ highWaterMark: 1_000_000 })
+    const reading = readBody(Object.assign(body, { headers: {} }) as never, { largeBodies })
+    body.write(Buffer.alloc(sizeBytes))
+    return {
+      body,
+      result: reading.then(
+        ({ length }) => length,
+        (error: unknown) => error,
+      ),
+    }
+  }
+
+  // Promise 28
+  it('rejects the large body that has been arriving longest when a hundred others arrive', async () => {
+    const largeBodies: LargeBodies = new Set()
+    const small = arriving(largeBodies, 16_384)
+    const [first, ...others] = Array.from({ length: 101 }, () => arriving(largeBodies, 16_385))
+    const refused = await first?.result
+    if (!(refused instanceof Problem)) expect.fail(String(refused))
+    expect(refused).to.have.property('code', 'overloaded')
+    expect(refused.headers).to.deep.equal({ 'Retry-After': '1', Connection: 'close' })
+    expect(largeBodies.size).to.equal(100)
+    for (const { body } of [small, ...others]) body.end()
+    expect(await Promise.all([small, ...others].map(({ result }) => result))).to.deep.equal([
+      16_384,
+      ...others.map(() => 16_385),
+    ])
+    expect(largeBodies.size).to.equal(0)
+  })
+
   it('rejects a body that is too large once, and discards the rest of it', async () => {
     const body = new PassThrough()
     const reading = readBody(Object.assign(body, { headers: {} }) as never).catch((error: unknown) => error)
-    body.write(Buffer.alloc(20_000))
+    body.write(Buffer.alloc(330_000))
     expect(await reading).to.have.property('code', 'payload-too-large')
     expect(body.listenerCount('data')).to.equal(0)
     body.end(Buffer.alloc(1_000_000))
@@ -150,7 +183,7 @@ describe('readBody', () => {
     const client = openSocket(`http://127.0.0.1:${port}`)
     client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"a"')
     const [req] = await once(server, 'request')
-    const error = await readBody(req, 50).catch((reason: unknown) => reason)
+    const error = await readBody(req, { deadlineMs: 50 }).catch((reason: unknown) => reason)
     if (!(error instanceof Problem)) expect.fail(String(error))
     expect(error).to.have.property('code', 'request-timeout')
     expect(error.headers).to.deep.equal({ Connection: 'close' })

@@ -5,7 +5,9 @@ import { openSocket } from '@cashflow/testing'
 export interface Answer {
   status: number
   headers: Record<string, string>
-  /** The parsed JSON, or undefined if the answer has no body. */
+  /** The body as it came. */
+  text: string
+  /** The parsed JSON, or undefined if the answer has none. */
   // biome-ignore lint/suspicious/noExplicitAny: tests read members of any answer.
   body: any
   /** The amount as JSON text. */
@@ -27,14 +29,17 @@ function parse(answer: Buffer): Answer {
   const [start = '', ...lines] = text.slice(0, end).split('\r\n')
   const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(start)?.[1])
   if (end < 0 || !status) throw new Error(`This is no HTTP answer: ${JSON.stringify(text.slice(0, 300))}`)
-  const headers = Object.fromEntries(
-    lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
-  )
+  const headers: Record<string, string> = {}
+  for (const line of lines) {
+    const [name, value] = [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]
+    headers[name] = name in headers ? `${headers[name]}, ${value}` : value
+  }
   const body = text.slice(end + 4)
   return {
     status,
     headers,
-    body: body === '' ? undefined : JSON.parse(body),
+    text: body,
+    body: headers['content-type']?.includes('json') && body !== '' ? JSON.parse(body) : undefined,
     amountText: /"amount":([0-9.]+)/.exec(body)?.[1],
   }
 }

@@ -5,7 +5,10 @@ import { createRequestQueue, type RequestQueueOptions } from '../src/request-que
 
 /** The response to a client that is connected. */
 const client = (closed = false) =>
-  Object.assign(new EventEmitter(), { closed, req: { socket: { destroyed: false } } }) as unknown as Response
+  Object.assign(new EventEmitter(), {
+    ...{ closed, req: { socket: { destroyed: false } } },
+    locals: { assertKey: async () => {} },
+  }) as unknown as Response
 const reasonOf = (promise: Promise<unknown>) => promise.catch((error: unknown) => error)
 
 describe('request queue', () => {

@@ -1,38 +1,100 @@
-import { createDatabase, databaseComponent, type Tables } from '@cashflow/db'
+import {
+  createDatabase,
+  createListener,
+  createSettledNotifier,
+  databaseComponent,
+  deleteIdleRateLimits,
+  findPayments,
+  findSettled,
+  readCursorSecret,
+  reportUse,
+  SETTLED_CHANNEL,
+  SETTLED_NOTIFY_FAILS,
+  type Tables,
+} from '@cashflow/db'
 import { createNotifier } from '@cashflow/outbox'
-import type { Logger } from '@cashflow/runtime'
+import { type Component, createCondition, type Logger } from '@cashflow/runtime'
 import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } from '@cashflow/testing'
+import express, { type Express, type RequestHandler } from 'express'
 import type { Kysely, KyselyPlugin } from 'kysely'
 import supertest, { type Agent } from 'supertest'
 import { createApp } from '../src/app.ts'
+import { createAuthentication } from '../src/auth/create-authentication.ts'
+import type { Network } from '../src/client-address.ts'
+import type { AuthSettings } from '../src/config.ts'
+import { createCursors } from '../src/cursor.ts'
 import { type HttpComponent, httpComponent } from '../src/http-component.ts'
-import { CONNECTIONS_MAX, READS_MAX, WRITES_MAX } from '../src/limits.ts'
+import { CHANGES_MAX, CONNECTIONS_MAX, LISTS_MAX, READS_MAX, WRITES_MAX } from '../src/limits.ts'
 import { createPaymentWriter } from '../src/payments/create-payment.ts'
+import { createWaits, type Waits } from '../src/payments/waits.ts'
+import { createRateLimiter } from '../src/rate-limit/rate-limiter.ts'
 import { createRequestQueue, type RequestQueue } from '../src/request-queue.ts'
 
 export interface ApiUnderTest {
+  app: Express
   http: HttpComponent
   /** Sends requests to the API. */
   agent: Agent
   writes: RequestQueue
   reads: RequestQueue
+  lists: RequestQueue
   /** Sessions with its database that do not pass the proxy. */
   db: Kysely<Tables>
   /** The proxy between the API and PostgreSQL. */
   proxy: TcpProxy
+  keyUses: Component
+  /** Number of requests that have passed authentication. */
+  admitted: { readonly count: number }
+  waits: Waits
+  /** Statements about payments that requests wait for, and the names in those of `find`. */
+  finds: { find: number; findSettled: number; names: number }
   /** Counts of the queries for /health: since the start, now, and at most at the same time. */
   healthQueries: { total: number; running: number; runningMax: number }
   logs: { level: string; message: string; [field: string]: unknown }[]
   stop(): Promise<void>
 }
 
-/** Starts the whole API on a free port, with a new database unless `given` is one. */
-export async function startApi({
-  writesMax = WRITES_MAX,
-  queueMax = 1_000,
-  waitMaxMs = 60_000,
-  given = undefined as TestDatabase | undefined,
-} = {}): Promise<ApiUnderTest> {
+export interface StartOptions {
+  writesMax?: number
+  /** Requests of each queue at the same time. Default: as in production. */
+  runningMax?: number
+  queueMax?: number
+  waitMaxMs?: number
+  headersMs?: number
+  /** Time after which a silent connection is closed. */
+  unreadMs?: number
+  waitsMax?: number
+  connectionsMax?: number
+  /** Whether the API listens for settled payments. Default: true. */
+  listens?: boolean
+  /** Whether the API finds settled payments without notifications too. Default: true. */
+  polls?: boolean
+  /** Default: true. */
+  sandbox?: boolean
+  trustProxy?: readonly Network[]
+  /** Requests a second. Default: not limited. */
+  rateLimit?: number
+  simulations?: ReadonlySet<string>
+  /** Default: no authentication. */
+  auth?: AuthSettings
+  /** Default: a new database. */
+  given?: TestDatabase
+}
+
+/** Starts the whole API on a free port. */
+export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest> {
+  const {
+    runningMax,
+    writesMax = runningMax ?? WRITES_MAX,
+    queueMax = 1_000,
+    waitMaxMs = 60_000,
+    headersMs,
+    unreadMs,
+    connectionsMax,
+    given,
+  } = options
+  const { waitsMax = 3_000, listens = true, polls = true, sandbox = true } = options
+  const { trustProxy = [], rateLimit = 0, simulations, auth = { kind: 'none' } } = options
   const database = given ?? (await createTestDatabase())
   const proxy = await startTcpProxy(database.url)
   const logs: ApiUnderTest['logs'] = []
@@ -40,25 +102,106 @@ export async function startApi({
   const logger: Logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
   const open = (url: string) => createDatabase({ url, applicationName: 'api-test', poolMax: CONNECTIONS_MAX, logger })
   const [db, proxied] = [open(database.url), open(proxy.url)]
-  const writer = createPaymentWriter({ db: proxied, notifier: createNotifier(proxied), redriveAfterMs: 60_000 })
+  const notifier = createNotifier(proxied)
+  const settledNotifier = createSettledNotifier(proxied, createCondition(logger, SETTLED_NOTIFY_FAILS))
+  const settled = (paymentId: string) => settledNotifier.notify(paymentId)
+  const finds = { find: 0, findSettled: 0, names: 0 }
+  const waits = createWaits({
+    find(names) {
+      finds.find += 1
+      finds.names += names.length
+      return findPayments(proxied, names)
+    },
+    findSettled(names) {
+      finds.findSettled += 1
+      return polls ? findSettled(proxied, names) : Promise.resolve([])
+    },
+    waitsMax,
+    logger,
+  })
+  const listener = createListener({
+    ...{ db: proxied, service: 'api', channel: SETTLED_CHANNEL, onNotify: waits.onNotify, logger },
+    otherwise: 'requests that wait for a payment find it a second later',
+  })
+  const writer = createPaymentWriter({ db: proxied, notifier, redriveAfterMs: 60_000, logger })
   const writes = createRequestQueue({ name: 'writes', runningMax: writesMax, waitingMax: queueMax, waitMaxMs, logger })
-  const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, waitMaxMs, logger })
+  const reads = createRequestQueue({
+    name: 'reads',
+    runningMax: runningMax ?? READS_MAX,
+    waitingMax: queueMax,
+    waitMaxMs,
+    logger,
+  })
+  const lists = createRequestQueue({
+    ...{
+      name: 'lists',
+      runningMax: runningMax ?? LISTS_MAX,
+      waitingMax: queueMax,
+      waitMaxMs,
+      onePerMerchant: true,
+      logger,
+    },
+  })
+  const cursors = createCursors(() => readCursorSecret(proxied))
+  const changes = createRequestQueue({
+    name: 'changes',
+    runningMax: runningMax ?? CHANGES_MAX,
+    waitingMax: queueMax,
+    waitMaxMs,
+    logger,
+  })
   const healthQueries = { total: 0, running: 0, runningMax: 0 }
-  const app = createApp({ db: proxied.withPlugin(counting(healthQueries)), writer, writes, reads, logger })
-  const http = httpComponent(app, { host: '127.0.0.1', port: 0, logger })
-  for (const component of [databaseComponent(proxied, logger), http])
-    await component.start(new AbortController().signal)
+  const rateLimiter = createRateLimiter({
+    limit: rateLimit,
+    report: (uses, bucket) => reportUse(proxied, uses, bucket),
+    deleteIdle: () => deleteIdleRateLimits(proxied),
+    logger,
+  })
+  const counted = proxied.withPlugin(counting(healthQueries))
+  const { authenticate, keyUses } = createAuthentication({ auth, db: proxied, sandbox: true, logger })
+  const admitted = { count: 0 }
+  const countAdmitted: RequestHandler = (_req, _res, next) => {
+    admitted.count += 1
+    next()
+  }
+  const app = createApp({
+    authenticate: express.Router().use(authenticate, countAdmitted),
+    ...{ db: counted, writer, writes, reads, lists, cursors, changes, waits, settled, notify: notifier.notify },
+    ...{ rateLimiter, trustProxy, sandbox, simulations, logger },
+  })
+  const http = httpComponent(app, {
+    host: '127.0.0.1',
+    port: 0,
+    logger,
+    ...(headersMs !== undefined && { headersMs }),
+    ...(unreadMs !== undefined && { unreadMs }),
+    ...(connectionsMax !== undefined && { connectionsMax }),
+  })
+  const parts = [databaseComponent(proxied, logger), keyUses, rateLimiter, http, waits]
+  if (listens) parts.push(listener)
+  for (const component of parts) await component.start(new AbortController().signal)
+  logs.length = 0 // Tests look at lines about their requests.
   return {
+    app,
     http,
     writes,
     reads,
+    lists,
     agent: supertest.agent(http.url),
     db,
     proxy,
+    keyUses,
+    admitted,
     healthQueries,
     logs,
+    waits,
+    finds,
     async stop() {
+      await listener.stop()
+      await waits.stop()
       await http.stop()
+      await rateLimiter.stop()
+      await keyUses.stop()
       await Promise.all([db.destroy(), proxied.destroy()])
       await proxy.stop()
       await database.drop()

@@ -6,13 +6,16 @@ import {
   type Env,
   exchangeName,
   integer,
+  isSandbox,
   loggingEnv,
   parseEnv,
+  sandboxEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
 
 export const relayEnv = z.object({
   ...databaseEnv,
+  ...sandboxEnv,
   ...brokerEnv,
   ...loggingEnv,
   RELAY_PASSES: integer({ min: 1, max: 16, default: 2 }),
@@ -26,6 +29,7 @@ export function relayConfig(env: Env) {
   const settings = parseEnv(relayEnv, env)
   return Object.freeze({
     databaseUrl: databaseUrl(settings),
+    sandbox: isSandbox(settings, env),
     brokerUrls: brokerUrls(settings),
     queue: settings.MQ_QUEUE,
     exchange: exchangeName(settings),

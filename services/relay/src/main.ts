@@ -12,7 +12,7 @@ import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 import { createBacklogWatch } from './backlog-watch.ts'
 import { relayConfig } from './config.ts'
 import { IDLE_IN_TRANSACTION_MS, MESSAGES_HELD_MAX } from './limits.ts'
-import { createListener } from './listener.ts'
+import { createRelayListener } from './listener.ts'
 import { createRelay } from './relay.ts'
 import { createRoutingWatch } from './routing-watch.ts'
 import { createWakeSignal } from './wake-signal.ts'
@@ -23,6 +23,7 @@ const db = createDatabase({
   url: config.databaseUrl,
   applicationName: serviceSession('relay'),
   poolMax: config.passes + 3, // For promotion, for the check of the floors, and for the backlog watch.
+  sandbox: config.sandbox,
   idleInTransactionMs: IDLE_IN_TRANSACTION_MS,
   logger,
 })
@@ -35,7 +36,7 @@ const publisher = createPublisher({
 })
 const floors = createFloors()
 const wake = createWakeSignal()
-const listener = createListener({ db, onNotify: wake.wake, onLost: floors.forget, logger })
+const listener = createRelayListener({ db, onNotify: wake.wake, onLost: floors.forget, logger })
 const relay = createRelay({ db, publisher, floors, wake, logger, passes: config.passes })
 const backlogWatch = createBacklogWatch({ db, publisher, floors, logger })
 const routingWatch = createRoutingWatch({ connection, logger, ...config })

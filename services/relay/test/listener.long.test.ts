@@ -14,7 +14,7 @@ import {
   type TestDatabase,
 } from '@cashflow/testing'
 import { expect } from 'chai'
-import { createListener } from '../src/listener.ts'
+import { createRelayListener } from '../src/listener.ts'
 
 /** A listener, not started yet, that counts its calls. */
 function listenTo(url: string, logger: Logger) {
@@ -22,7 +22,7 @@ function listenTo(url: string, logger: Logger) {
   const counts = { notified: 0, lost: 0 }
   const onNotify = () => void counts.notified++
   const onLost = () => void counts.lost++
-  const listener = createListener({ db, onNotify, onLost, logger })
+  const listener = createRelayListener({ db, onNotify, onLost, logger })
   const stop = async () => {
     await listener.stop()
     await db.destroy()

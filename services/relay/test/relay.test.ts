@@ -23,7 +23,7 @@ import {
 } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { createListener } from '../src/listener.ts'
+import { createRelayListener } from '../src/listener.ts'
 import { createRelay, type RelayOptions } from '../src/relay.ts'
 import { createWakeSignal, type WakeSignal } from '../src/wake-signal.ts'
 
@@ -66,7 +66,7 @@ describe('relay', () => {
       ? wake
       : { ...wake, wait: ({ signal }) => wake.wait({ atMostMs: 3_600_000, signal }) }
     await run(connection, publisher, createRelay({ db, publisher, floors, wake: waits, logger, passes: 2 }))
-    if (listen) await run(createListener({ db, onNotify: wake.wake, onLost: floors.forget, logger }))
+    if (listen) await run(createRelayListener({ db, onNotify: wake.wake, onLost: floors.forget, logger }))
   }
 
   async function startConsumer(): Promise<void> {

@@ -20,7 +20,7 @@ import {
 } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { createListener } from '../src/listener.ts'
+import { createRelayListener } from '../src/listener.ts'
 import { createRelay, type RelayOptions } from '../src/relay.ts'
 import { createWakeSignal } from '../src/wake-signal.ts'
 import { type Recipe, readRecipe } from './recipe.ts'
@@ -101,7 +101,7 @@ describe('relay with a topic that was added as docs/extending.md says', () => {
     const floors = createFloors()
     const wake = createWakeSignal()
     const listen = { db, onNotify: wake.wake, onLost: floors.forget, logger }
-    await run(connection, publisher, createListener(listen))
+    await run(connection, publisher, createRelayListener(listen))
     await publisher.whenReady()
     const counting: RelayOptions['publisher'] = {
       whenReady: publisher.whenReady,

@@ -1,14 +1,5 @@
-import {
-  ALONE,
-  type Claim,
-  claimPayments,
-  createGroupCommit,
-  type NewClaim,
-  onlyStatement,
-  type SettlementWrite,
-  settlePayments,
-  type Tables,
-} from '@cashflow/db'
+import { ALONE, createGroupCommit, onlyStatement, type Tables } from '@cashflow/db'
+import { type Claim, claimPayments, type NewClaim, type SettlementWrite, settlePayments } from '@cashflow/db/worker'
 import type { PaymentStatus } from '@cashflow/domain'
 import type { Kysely } from 'kysely'
 import { type Clock, createTimeLimit, type TimeLimit } from './time-limit.ts'

@@ -1,5 +1,6 @@
 import { defined } from '@cashflow/async'
 import {
+  areReadable,
   brokerEnv,
   brokerUrls,
   databaseEnv,
@@ -8,27 +9,30 @@ import {
   exchangeName,
   integer,
   isProduction,
+  isSandbox,
   loggingEnv,
   parseEnv,
   redriveEnv,
+  sandboxEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
 import type { ProviderSettings } from './provider/create-provider.ts'
 import { PENDING_MAX_MS } from './release-plan.ts'
 
-const sandbox = z.enum(['yes', 'no'], 'must be yes or no')
 const provider = (problem: string) => z.enum(['simulated', 'http'], problem)
+
+const MUST_BE_SANDBOX = 'must be yes with PROVIDER=simulated, which settles payments by chance and moves no money'
 
 export const workerEnv = z
   .object({
     ...databaseEnv,
+    ...sandboxEnv,
     ...brokerEnv,
     ...loggingEnv,
     ...redriveEnv,
     RECONCILE_INTERVAL_MS: integer({ min: 100, max: 600_000, default: 5_000 }),
     WORKER_PREFETCH: integer({ min: 1, max: 1_000, default: 100 }),
-    SANDBOX: sandbox.default('yes'),
-    PROVIDER: provider('must be simulated or http').default('simulated'),
+    PROVIDER: provider('must be simulated or http').optional(),
     PROVIDER_URL: z
       .string()
       .refine(isPlainHttpUrl, 'must be an http or https URL without credentials, query and fragment')
@@ -49,7 +53,7 @@ export const workerEnv = z
     PROVIDER_OPEN_MS: integer({ min: 100, max: 600_000, default: 5_000 }),
     PROVIDER_PENDING_MAX_MS: integer({ min: 1_000, max: 2_592_000_000, default: PENDING_MAX_MS }),
   })
-  .refine((env) => env.PROVIDER !== 'simulated' || env.PROVIDER_DELAY_MS < env.PROVIDER_DEADLINE_MS, {
+  .refine((env) => env.PROVIDER === 'http' || env.PROVIDER_DELAY_MS < env.PROVIDER_DEADLINE_MS, {
     path: ['PROVIDER_DELAY_MS'],
     message: 'must be less than PROVIDER_DEADLINE_MS',
     when: areReadable('PROVIDER', 'PROVIDER_DELAY_MS', 'PROVIDER_DEADLINE_MS'),
@@ -59,17 +63,26 @@ export const workerEnv = z
     message: 'is needed with PROVIDER=http',
     when: areReadable('PROVIDER', 'PROVIDER_URL'),
   })
-  .refine((env) => env.PROVIDER !== 'simulated' || env.SANDBOX === 'yes', {
+  .refine((env) => env.PROVIDER !== undefined || env.SANDBOX !== 'no', {
+    path: ['PROVIDER'],
+    message: 'must be http, and has no default with SANDBOX=no',
+    when: areReadable('PROVIDER', 'SANDBOX'),
+  })
+  .refine((env) => env.PROVIDER !== 'simulated' || env.SANDBOX !== 'no', {
     path: ['SANDBOX'],
-    message: 'must be yes with PROVIDER=simulated, which settles payments by chance and moves no money',
+    message: MUST_BE_SANDBOX,
     when: areReadable('PROVIDER', 'SANDBOX'),
   })
 
 /** In production the provider has no default: a missing setting must not settle payments by chance. */
 const productionEnv = workerEnv
   .safeExtend({
-    SANDBOX: sandbox.default('no'),
     PROVIDER: provider('must be http or simulated, and has no default with APP_ENV=production'),
+  })
+  .refine((env) => env.PROVIDER === 'http' || env.SANDBOX !== undefined, {
+    path: ['SANDBOX'],
+    message: MUST_BE_SANDBOX,
+    when: areReadable('PROVIDER', 'SANDBOX'),
   })
   .refine((env) => env.PROVIDER === 'http' || env.PROVIDER_URL === undefined, {
     path: ['PROVIDER'],
@@ -80,16 +93,12 @@ const productionEnv = workerEnv
 // Time to settle the last payments that were charged before a stop.
 const SETTLE_MS = 5_000
 
-/** True if these settings are valid and can be compared, even if others are not. One message then names all problems. */
-function areReadable(...names: string[]) {
-  return ({ issues }: z.core.ParsePayload) => issues.every(({ path }) => !names.includes(String(path?.[0])))
-}
-
 /** @throws ConfigError that names every unusable setting */
 export function workerConfig(env: Env) {
   const settings = parseEnv(isProduction(env) ? productionEnv : workerEnv, env)
   return Object.freeze({
     databaseUrl: databaseUrl(settings),
+    sandbox: isSandbox(settings, env),
     brokerUrls: brokerUrls(settings),
     queue: settings.MQ_QUEUE,
     exchange: exchangeName(settings),

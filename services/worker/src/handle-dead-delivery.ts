@@ -1,5 +1,6 @@
 import { createLimiter, pause } from '@cashflow/async'
-import { mayBeItemsOwn, redriveNow, type Tables } from '@cashflow/db'
+import { mayBeItemsOwn, type Tables } from '@cashflow/db'
+import { redriveNow } from '@cashflow/db/worker'
 import type { Delivery } from '@cashflow/messaging'
 import { buryMessage } from '@cashflow/outbox'
 import { createCondition } from '@cashflow/runtime'

@@ -6,14 +6,17 @@ import { createSignalJoin } from './join-signals.ts'
 import type { Processed, ProcessOptions } from './outcomes.ts'
 import { logFieldsOf, type PaymentMessage, readDelivery } from './payment-message.ts'
 import { processPayment } from './process-payment.ts'
-import type { Admission } from './provider/admission.ts'
+import type { Admission, Permit } from './provider/admission.ts'
+import type { Simulator } from './simulate.ts'
 
 const ATTEMPTS_MAX = 10
 
 export interface HandlerOptions
-  extends Omit<ProcessOptions, 'charge' | 'batches' | 'attemptsMax'>,
+  extends Omit<ProcessOptions, 'charge' | 'simulate' | 'batches' | 'attemptsMax'>,
     Pick<BatchOptions, 'clocks'> {
   admission: Admission
+  /** Only with the simulated provider. */
+  simulator?: Simulator | undefined
 }
 
 export interface Handler extends Component {
@@ -28,7 +31,7 @@ export interface Handler extends Component {
  * Handles the deliveries of the work queue. A claimed payment is processed to its outcome even if the channel is lost
  * after the claim. Deliveries of one payment at the same time share its processing.
  */
-export function createHandler({ admission, clocks, ...given }: HandlerOptions): Handler {
+export function createHandler({ admission, simulator, clocks, ...given }: HandlerOptions): Handler {
   const options = { ...given, attemptsMax: ATTEMPTS_MAX }
   const { logger } = options
   const stopping = new AbortController()
@@ -43,11 +46,20 @@ export function createHandler({ admission, clocks, ...given }: HandlerOptions): 
     const permit = await admission.admit(delivery.signal, message.paymentId)
     if (!permit) return undefined
     try {
-      const settings = { ...options, batches, charge: permit.charge }
-      return await processPayment(message, settings, stopping.signal, untilStop(delivery.signal))
+      if (!simulator) return await process(message, delivery, { charge: permit.charge })
+      if (simulator.isCrashing) return undefined
+      return await simulator.track(message.paymentId, process(message, delivery, simulated(permit, simulator)))
     } finally {
       permit.release()
     }
+  }
+
+  function process(
+    message: PaymentMessage,
+    { signal }: Delivery,
+    charging: Pick<ProcessOptions, 'charge' | 'simulate'>,
+  ) {
+    return processPayment(message, { ...options, batches, ...charging }, stopping.signal, untilStop(signal))
   }
 
   async function take(message: PaymentMessage, delivery: Delivery): Promise<AckDecision> {
@@ -86,6 +98,18 @@ export function createHandler({ admission, clocks, ...given }: HandlerOptions): 
         logger.error('payment could not be processed, message rejected', { ...logFieldsOf(message), error })
         return 'reject'
       }
+    },
+  }
+}
+
+/** How a payment is charged with the simulated provider. A simulated answer needs no permit, so it is released at once. */
+function simulated(permit: Permit, simulator: Simulator): Pick<ProcessOptions, 'charge' | 'simulate'> {
+  return {
+    charge: simulator.interruptible(permit.charge),
+    simulate(claim, retry) {
+      const answer = simulator.answer(claim, retry)
+      if (answer) permit.release()
+      return answer
     },
   }
 }

@@ -1,4 +1,10 @@
-import { createDatabase, databaseComponent, serviceSession } from '@cashflow/db'
+import {
+  createDatabase,
+  createSettledNotifier,
+  databaseComponent,
+  SETTLED_NOTIFY_FAILS,
+  serviceSession,
+} from '@cashflow/db'
 import { WORK_TOPICS } from '@cashflow/domain'
 import {
   connectionComponent,
@@ -16,6 +22,7 @@ import { createAdmission } from './provider/admission.ts'
 import { createBreaker } from './provider/breaker.ts'
 import { createProvider } from './provider/create-provider.ts'
 import { createReconciler } from './reconcile.ts'
+import { createSimulator } from './simulate.ts'
 
 // Few dead deliveries use the database at the same time. The others may wait for an operator.
 const DEAD_PREFETCH = 100
@@ -28,12 +35,25 @@ const STOP_MARGIN_MS = 10_000
 
 const config = loadConfig(workerConfig)
 const logger = createLogger({ service: 'worker', level: config.logLevel })
-const db = createDatabase({ url: config.databaseUrl, applicationName: serviceSession('worker'), poolMax: 10, logger })
+const db = createDatabase({
+  url: config.databaseUrl,
+  applicationName: serviceSession('worker'),
+  poolMax: 11,
+  sandbox: config.sandbox,
+  logger,
+})
 const { notify } = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
+
+const settledNotifier = createSettledNotifier(db, createCondition(logger, SETTLED_NOTIFY_FAILS))
+const settled = (paymentId: string) => {
+  notify()
+  settledNotifier.notify(paymentId)
+}
 
 const provider = createProvider(config.provider, logger)
 const admission = createAdmission(createBreaker({ provider, logger, ...config.breaker }), config.chargesMax)
-const handler = createHandler({ db, admission, logger, notify, ...config.processing })
+const simulator = config.provider.kind === 'simulated' ? createSimulator({ db, logger }) : undefined
+const handler = createHandler({ db, admission, simulator, logger, settled, ...config.processing })
 const deadHandler = createDeadDeliveryHandler({ db, logger })
 const waiting = () => admission.waiting
 const reconciler = createReconciler({ db, logger, notify, waiting, ...config.reconciling })

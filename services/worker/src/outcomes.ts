@@ -1,3 +1,4 @@
+import type { Tables } from '@cashflow/db'
 import {
   attemptsAfter,
   type Claim,
@@ -7,8 +8,7 @@ import {
   parkPayment,
   type SettlementWrite,
   saveRetry,
-  type Tables,
-} from '@cashflow/db'
+} from '@cashflow/db/worker'
 import { type Outcome, outcomeMessage, type Payment, settlePayment } from '@cashflow/domain'
 import { buryMessage, scheduleMessages } from '@cashflow/outbox'
 import { type Logger, uuidv7 } from '@cashflow/runtime'
@@ -26,9 +26,11 @@ export interface ProcessOptions extends ReleaseLimits {
   db: Kysely<Tables>
   batches: Batches
   charge: Charge
+  /** Answers in place of the provider. Undefined if it has to be asked. */
+  simulate?: ((claim: Claimed, retry: RetryOptions) => Promise<ProviderAnswer> | undefined) | undefined
   logger: Logger
-  /** Called after something was appended to the outbox. */
-  notify: () => void
+  /** Called after COMMIT with the id of a settled payment, whose message is in the outbox. */
+  settled: (paymentId: string) => void
   providerDeadlineMs: number
   /** Time that a payment may be PENDING after the end of its lease, or the time of its retry, before it is redriven. */
   redriveAfterMs: number
@@ -100,7 +102,7 @@ export async function settle(run: PaymentRun, claimed: Payment, outcome: Outcome
   const status = await retryWhileUnavailable(() => options.batches.settlements.commit(settlement), run.retry)
   if (!status) return await loseClaim(run)
   options.logger.info('payment settled', { ...logFieldsOf(message), status })
-  options.notify()
+  options.settled(message.paymentId)
   return 'settled'
 }
 
@@ -144,7 +146,7 @@ const RELEASES = {
   pending: ['info', 'provider has not decided yet, it is asked again', 'pending'],
   refused: ['error', 'provider refused the request, the payment waits', 'refused'],
   rejected: ['error', 'provider refused the request, the payment waits', 'released'],
-  not_attempted: ['info', 'provider is away, the payment waits', 'released'],
+  not_attempted: ['info', 'provider was not asked, the payment waits', 'released'],
 } as const satisfies Record<
   Exclude<ProviderAnswer, Outcome>['outcome'],
   [level: keyof Logger, line: string, processed: Processed]

@@ -63,7 +63,8 @@ async function claimInTime({ message, token, options, retry }: PaymentRun, signa
 async function charge(run: PaymentRun, claim: Claimed, leaseEnd: TimeLimit): Promise<Processed> {
   const { payment, attempts, pending } = claim
   const { options } = run
-  const answer = await options.charge(payment, { attempts, pending, deadlineMs: options.providerDeadlineMs, leaseEnd })
+  const attempt = { attempts, pending, deadlineMs: options.providerDeadlineMs, leaseEnd }
+  const answer = await (options.simulate?.(claim, run.retry) ?? options.charge(payment, attempt))
   switch (answer.outcome) {
     case 'approved':
     case 'declined':

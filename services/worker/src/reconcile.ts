@@ -1,5 +1,6 @@
 import { pause } from '@cashflow/async'
-import { claimOverdue, hasOverdue, mayBeItemsOwn, type Tables } from '@cashflow/db'
+import { mayBeItemsOwn, type Tables } from '@cashflow/db'
+import { claimOverdue, hasOverdue } from '@cashflow/db/worker'
 import { retryMessage, WORK_TOPICS } from '@cashflow/domain'
 import {
   appendMessages,

@@ -1,5 +1,5 @@
 import { defined, fullJitterMs } from '@cashflow/async'
-import type { Cause, Counts } from '@cashflow/db'
+import type { Cause, Counts } from '@cashflow/db/worker'
 import type { Outcome } from '@cashflow/domain'
 import type { Earlier, ProviderAnswer } from './provider/provider.ts'
 import { ANSWER_SHOWS_MS } from './provider/provider-record.ts'

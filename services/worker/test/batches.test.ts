@@ -112,7 +112,7 @@ describe('batches of claims and settlements', () => {
         await answer.promise
         return ids.indexOf(id) % 2 === 0 ? APPROVED : DECLINED
       }
-      const options = { db: doubtful, batches, charge, logger: payments.logger, notify() {}, ...OPTIONS }
+      const options = { db: doubtful, batches, charge, logger: payments.logger, settled() {}, ...OPTIONS }
       const { signal } = new AbortController()
       const processed = ids.map((paymentId) =>
         processPayment({ paymentId, messageId: undefined, requestId: 'r-2' }, options, signal),

@@ -39,7 +39,7 @@ describe('worker after a COMMIT without an answer', () => {
     // COMMIT follows the statement that stores an outcome in the same write.
     proxy.loseAnswerTo(answer.outcome === 'approved' ? 'with "settling"' : 'commit')
     const shared = { db, providerDeadlineMs: 60_000, redriveAfterMs: 60_000, attemptsMax }
-    const options = { ...shared, batches: createBatches(shared), logger: payments.logger, notify() {} }
+    const options = { ...shared, batches: createBatches(shared), logger: payments.logger, settled() {} }
     const charge = async () => answer
     const message = { paymentId: id, messageId: 'm-1', requestId: 'r-1' }
     const signal = new AbortController().signal
@@ -53,7 +53,7 @@ describe('worker after a COMMIT without an answer', () => {
 
   for (const [answer, processed, attempts, line] of [
     [UNKNOWN, 'retry_scheduled', 1, 'provider gave no answer, the payment is tried again'],
-    [{ outcome: 'not_attempted' }, 'released', 0, 'provider is away, the payment waits'],
+    [{ outcome: 'not_attempted' }, 'released', 0, 'provider was not asked, the payment waits'],
     [{ outcome: 'rejected', reason: 'HTTP 401' }, 'released', 0, 'provider refused the request, the payment waits'],
     [PENDING, 'pending', 0, 'provider has not decided yet, it is asked again'],
     [REFUSED, 'refused', 0, 'provider refused the request, the payment waits'],

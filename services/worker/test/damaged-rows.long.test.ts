@@ -1,5 +1,5 @@
 import { defined } from '@cashflow/async'
-import { requeue } from '@cashflow/db'
+import { requeue } from '@cashflow/db/operator'
 import {
   answer,
   createTestVhost,

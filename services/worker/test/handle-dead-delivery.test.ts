@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { createDatabase, parkPayment } from '@cashflow/db'
+import { createDatabase } from '@cashflow/db'
+import { parkPayment } from '@cashflow/db/worker'
 import type { Delivery } from '@cashflow/messaging'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'

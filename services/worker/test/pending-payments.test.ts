@@ -1,5 +1,5 @@
 import { defined, pause } from '@cashflow/async'
-import { requeue } from '@cashflow/db'
+import { requeue } from '@cashflow/db/operator'
 import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'

@@ -19,14 +19,15 @@ describe('processPayment', () => {
     payments.lines.length = 0
   })
 
+  const settled: string[] = []
   const message = (paymentId: string) => ({ paymentId, messageId: 'm-1', requestId: 'r-1' })
   /** Processes the payment as a separate worker does, with separate batches. */
   function process(paymentId: string, chargeAtProvider: Provider['charge'], options: Partial<BatchOptions> = {}) {
     const { db, logger } = payments
     const shared = { db, providerDeadlineMs: 5_000, redriveAfterMs: 60_000, attemptsMax: 10, ...options }
     const charge: Charge = (payment, attempt) => attemptCharge({ charge: chargeAtProvider }, payment, attempt)
-    const all = { ...shared, batches: createBatches(shared), logger, notify: () => {}, charge }
-    return processPayment(message(paymentId), all, new AbortController().signal)
+    const own = { batches: createBatches(shared), logger, settled: (id: string) => void settled.push(id), charge }
+    return processPayment(message(paymentId), { ...shared, ...own }, new AbortController().signal)
   }
 
   const outbox = (table: 'outbox_messages' | 'outbox_scheduled' | 'dead_letters', key: string) =>
@@ -41,7 +42,8 @@ describe('processPayment', () => {
         .execute()
     ).map(({ type }) => type)
 
-  it('settles an approved payment as SUCCESS, with one event and one message', async () => {
+  // Promise 89
+  it('settles an approved payment as SUCCESS, with one event and one message, and notifies APIs of it', async () => {
     const id = await payments.pending()
     expect(await process(id, async () => APPROVED)).to.equal('settled')
     expect(await payments.row(id)).to.include({ status: 'SUCCESS', failure_code: null, attempts: 0 })
@@ -58,6 +60,7 @@ describe('processPayment', () => {
       message: 'payment settled',
       fields: { payment_id: id, message_id: 'm-1', request_id: 'r-1', status: 'SUCCESS' },
     })
+    expect(settled.at(-1)).to.equal(id)
   })
 
   it('settles a declined payment as FAILED, with the failure code of the provider', async () => {

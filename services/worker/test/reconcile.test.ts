@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { claimPayments, parkPayment } from '@cashflow/db'
+import { claimPayments, parkPayment } from '@cashflow/db/worker'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'

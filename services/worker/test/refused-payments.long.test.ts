@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defined } from '@cashflow/async'
-import { requeue } from '@cashflow/db'
+import { requeue } from '@cashflow/db/operator'
 import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createHttpProvider } from '../src/provider/http-provider.ts'

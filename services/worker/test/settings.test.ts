@@ -81,8 +81,23 @@ describe('settings of the worker', () => {
     expect(workerConfig({ APP_ENV: 'staging' }).provider.kind).to.equal('simulated')
   })
 
-  it('refuses the simulated provider with SANDBOX=no, also in development', () => {
-    expect(() => workerConfig({ SANDBOX: 'no' })).to.throw('SANDBOX: must be yes with PROVIDER=simulated')
+  // Promise 54
+  it('worker has no default provider with SANDBOX=no, and refuses the simulated one, also in development', () => {
+    expect(() => workerConfig({ SANDBOX: 'no' })).to.throw('PROVIDER: must be http, and has no default with SANDBOX=no')
+    expect(() => workerConfig({ SANDBOX: 'no', PROVIDER: 'simulated' })).to.throw('SANDBOX: must be yes with PROVIDER')
+  })
+
+  it('worker accepts the HTTP provider in a sandbox and outside, with and without APP_ENV=production', () => {
+    const http = { PROVIDER: 'http', PROVIDER_URL: 'https://pay.internal/' }
+    for (const env of [{}, { APP_ENV: 'production' }])
+      for (const [SANDBOX, sandbox] of [
+        ['yes', true],
+        ['no', false],
+      ] as const)
+        expect(workerConfig({ ...http, ...env, SANDBOX })).to.deep.include({
+          sandbox,
+          provider: { kind: 'http', url: http.PROVIDER_URL, token: undefined },
+        })
   })
 
   for (const [name, value] of [

@@ -1,4 +1,5 @@
 import { createDatabase, insertPayments, type Tables } from '@cashflow/db'
+import { metadataOf } from '@cashflow/domain'
 import type { Delivery } from '@cashflow/messaging'
 import type { LogFields, Logger } from '@cashflow/runtime'
 import {
@@ -27,7 +28,7 @@ export interface TestWorker {
   /** Messages of the log lines. */
   logged(): string[]
   /** Creates a PENDING payment by the request r-1, and returns its id. */
-  pending(): Promise<string>
+  pending(metadata?: Readonly<Record<string, string>>): Promise<string>
   row(id: string): Promise<Selectable<Tables['payments']>>
   /** Sets a payment's columns, such as `redrive_at = now()`. */
   set(id: string, assignments: string): Promise<void>
@@ -47,8 +48,10 @@ export async function createTestWorker(poolMax = 20, given?: TestDatabase): Prom
     logger,
     lines,
     logged,
-    async pending() {
-      const created = { ...aPayment(), requestId: 'r-1', messages: [] }
+    async pending(metadata = {}) {
+      const pairs = Object.entries(metadata)
+      const given = pairs.length > 0 ? { metadata: metadataOf(pairs) } : {}
+      const created = { ...aPayment(given), requestId: 'r-1', messages: [] }
       await db.transaction().execute((tx) => insertPayments(tx, [created], { redriveAfterMs: 60_000 }))
       return created.payment.id
     },
@@ -83,7 +86,7 @@ export function createTestHandler(
 ) {
   const admission = createAdmission(createBreaker({ provider, logger, failuresMax, openMs }), chargesMax)
   const times = { providerDeadlineMs: 60_000, redriveAfterMs: 60_000 }
-  const { handle, stop } = createHandler({ db, admission, logger, notify() {}, ...times, ...options })
+  const { handle, stop } = createHandler({ db, admission, logger, settled() {}, ...times, ...options })
   return { handle, stop, stopAdmission: () => admission.stop() }
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { claimPayments } from '@cashflow/db'
+import { claimPayments } from '@cashflow/db/worker'
 import { createSpanSearch } from '@cashflow/outbox'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'

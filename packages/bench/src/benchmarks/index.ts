@@ -3,10 +3,21 @@ import { backlog } from './backlog.ts'
 import { latency } from './latency.ts'
 import { pipeline } from './pipeline.ts'
 import { post } from './post.ts'
+import { postAuth } from './post-auth.ts'
 import { relay } from './relay.ts'
 import { soak } from './soak.ts'
 import { stored } from './stored.ts'
 import { worker } from './worker.ts'
 
 /** In the order in which they run. */
-export const BENCHMARKS: readonly Benchmark[] = [post, relay, backlog, worker, pipeline, latency, stored, soak]
+export const BENCHMARKS: readonly Benchmark[] = [
+  post,
+  postAuth,
+  relay,
+  backlog,
+  worker,
+  pipeline,
+  latency,
+  stored,
+  soak,
+]

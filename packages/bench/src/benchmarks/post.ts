@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Benchmark, Context } from '../benchmark.ts'
-import { newPayments } from '../client.ts'
+import { newPayments, type Request } from '../client.ts'
 import { type Contender, TEXTBOOK } from '../contender.ts'
 import { closedLoop } from '../load.ts'
 import { startProcess } from '../process.ts'
@@ -32,7 +32,7 @@ export const post: Benchmark = {
 
 async function measureApi(contender: Contender, context: Context) {
   await using system = await startSystem(context.servers, contender, ['api'])
-  return await measure(system.url, context)
+  return await measurePost(system.url, context, newPayments())
 }
 
 /** Measures a server without a database. */
@@ -40,11 +40,11 @@ async function measureAlone(name: 'empty' | 'bare-express', context: Context) {
   const file = join(import.meta.dirname, `${name}-main.ts`)
   const place = { databaseUrl: 'postgres://127.0.0.1:1/none', brokerUrl: 'amqp://127.0.0.1:1' }
   await using server = await startProcess({ name, file, place, dir: context.servers.dir })
-  return await measure(server.url, context)
+  return await measurePost(server.url, context, newPayments())
 }
 
-function measure(url: string, { quick, signal }: Context) {
+export function measurePost(url: string, { quick, signal }: Context, next: () => Request) {
   // V8 compiles on the other core for more than three seconds. During that time an API answers a third less.
   const times = quick ? { warmUpMs: 200, durationMs: 500 } : { warmUpMs: 10_000, durationMs: 10_000 }
-  return closedLoop({ ...times, url, connections: CONNECTIONS, next: newPayments(), signal })
+  return closedLoop({ ...times, url, connections: CONNECTIONS, next, signal })
 }

@@ -1,5 +1,6 @@
 import type { Fault } from '../fault.ts'
 import { BROKER_FAULTS, DUPLICATES } from './broker.ts'
+import { KEY_REVOKED } from './keys.ts'
 import { LINK_FAULTS } from './links.ts'
 import { POSTGRES_FAULTS } from './postgres.ts'
 import { PROVIDER_FAULTS } from './provider.ts'
@@ -16,4 +17,5 @@ export const FAULTS: readonly Fault[] = [
   DUPLICATES,
   ...PROVIDER_FAULTS,
   CLOCK_SKEW,
+  KEY_REVOKED,
 ]

@@ -1,8 +1,11 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type Answer, idOf, type PaymentRequest } from '../payment-request.ts'
 import type { Rule } from './rule.ts'
 
-const POST_ANSWERS: readonly Answer['status'][] = [201, 409, 503, 'none']
-const GET_ANSWERS: readonly Answer['status'][] = [200, 404, 503, 'none']
+/** Whether a 401 or a 429 may be answered is a rule about keys. */
+const REFUSED: readonly Answer['status'][] = [401, 429]
+const POST_ANSWERS: readonly Answer['status'][] = [201, 409, 503, 'none', ...REFUSED]
+const GET_ANSWERS: readonly Answer['status'][] = [200, 404, 503, 'none', ...REFUSED]
 
 /** Rules about the answers to clients. */
 export const CLIENT_RULES: readonly Rule[] = [
@@ -33,15 +36,27 @@ export const CLIENT_RULES: readonly Rule[] = [
     harm: 'doubled',
     *check({ paymentRequests }) {
       for (const request of paymentRequests) {
-        const statuses = request.answers.map(({ status }) => status)
-        const first = statuses.findIndex((status) => status === 201 || status === 409)
+        const kinds = request.answers.map((answer) => kindOf(request, answer))
+        const first = kinds.findIndex((kind) => kind === 'created' || kind === 'repeated')
         // A request without an answer, or with 503, may have stored the payment.
-        const mayBeThere = statuses.slice(0, Math.max(0, first)).some((status) => status === 'none' || status === 503)
-        if (statuses[first] === 409 && !mayBeThere)
+        const mayBeThere = request.answers
+          .slice(0, Math.max(0, first))
+          .some(({ status }) => status === 'none' || status === 503)
+        if (kinds[first] === 'repeated' && !mayBeThere)
           yield about(request, `${request.reference} was taken before it was requested`)
-        if (first >= 0 && statuses.indexOf(201, first + 1) > 0)
-          yield about(request, `${request.reference} was created after it existed: ${statuses.join(', ')}`)
+        if (first >= 0 && kinds.indexOf('created', first + 1) > 0)
+          yield about(request, `${request.reference} was created after it existed: ${kinds.join(', ')}`)
       }
+    },
+  },
+  {
+    name: 'a repeated request is answered with the creation if it has an idempotency key, else with 409',
+    harm: 'other',
+    *check({ paymentRequests }) {
+      for (const request of paymentRequests)
+        for (const answer of request.answers)
+          if (kindOf(request, answer) === 'wrong')
+            yield about(request, `${answer.status}, ${answer.isReplay ? '' : 'not '}replayed`)
     },
   },
   {
@@ -73,8 +88,12 @@ export const CLIENT_RULES: readonly Rule[] = [
         if (!row) continue
         for (const { payment } of request.views) {
           if (!payment) continue
-          const { id, status, amount, currency, reference } = payment
-          const isSame = id === row.id && currency === row.currency && reference === row.reference
+          const { id, status, amount, currency, reference, metadata = null } = payment
+          const isSame =
+            id === row.id &&
+            currency === row.currency &&
+            reference === row.reference &&
+            isDeepStrictEqual(metadata, row.metadata)
           // The double that is next to the decimal number.
           const isAmount = amount === row.amountMinor / 100
           if (!isSame || !isAmount || (status !== 'PENDING' && status !== row.status))
@@ -100,7 +119,15 @@ export const CLIENT_RULES: readonly Rule[] = [
   },
 ]
 
-function about(request: PaymentRequest, what: string): string | [paymentId: string, what: string] {
+/** What an answer says about the payment: this request has created it, or an earlier one. */
+function kindOf({ idempotencyKey }: PaymentRequest, { status, isReplay = false }: Answer) {
+  const isKeyed = idempotencyKey !== undefined
+  if (status === 201) return !isReplay ? 'created' : isKeyed ? 'repeated' : 'wrong'
+  if (status === 409) return isKeyed ? 'wrong' : 'repeated'
+  return 'unknown'
+}
+
+export function about(request: PaymentRequest, what: string): string | [paymentId: string, what: string] {
   const id = idOf(request)
   return id === undefined ? what : [id, what]
 }

@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util'
 import { idOf } from '../payment-request.ts'
-import type { Rule } from './rule.ts'
+import { type Rule, referenceOf } from './rule.ts'
 
 export const END_OF = { SUCCESS: 'payment.succeeded', FAILED: 'payment.failed' } as const
 const ATTEMPTS_MAX = 10
@@ -12,8 +13,12 @@ export const PAYMENT_RULES: readonly Rule[] = [
     *check({ paymentRequests, byId }) {
       for (const request of paymentRequests) {
         const id = idOf(request)
-        if (id !== undefined && byId.get(id)?.reference !== request.reference)
-          yield [id, `${request.reference} was answered with ${request.answers.map(({ status }) => status).join(', ')}`]
+        const row = id === undefined ? undefined : byId.get(id)
+        if (id !== undefined && (!row || referenceOf(row) !== referenceOf(request)))
+          yield [
+            id,
+            `${referenceOf(request)} was answered with ${request.answers.map(({ status }) => status).join(', ')}`,
+          ]
       }
     },
   },
@@ -21,10 +26,18 @@ export const PAYMENT_RULES: readonly Rule[] = [
     name: 'a stored payment is one that a client requested',
     harm: 'other',
     *check({ payments, paymentRequestOf }) {
-      for (const { id, reference, amountMinor, currency } of payments) {
-        const request = paymentRequestOf.get(reference)
-        if (request?.amountMinor !== amountMinor || request.currency !== currency)
-          yield [id, `${request?.amountMinor} ${request?.currency} was requested, ${amountMinor} ${currency} is stored`]
+      for (const row of payments) {
+        const { amountMinor, currency, metadata, idempotencyKey } = row
+        const stored = { amountMinor, currency, metadata, idempotencyKey }
+        const request = paymentRequestOf.get(referenceOf(row))
+        const requested = request && {
+          amountMinor: request.amountMinor,
+          currency: request.currency,
+          metadata: request.metadata ?? null,
+          idempotencyKey: request.idempotencyKey ?? null,
+        }
+        if (!isDeepStrictEqual(stored, requested))
+          yield [row.id, `${JSON.stringify(requested)} was requested, ${JSON.stringify(stored)} is stored`]
       }
     },
   },

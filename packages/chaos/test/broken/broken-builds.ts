@@ -1,10 +1,12 @@
+import type { Role } from '@cashflow/testing'
+
 /**
  * A service with one typical mistake, which harms nothing as long as nothing fails. The harness must notice each of them.
  * One export of one module of the product is replaced, in memory only.
  */
 export interface BrokenBuild {
   readonly name: string
-  readonly service: 'relay' | 'worker'
+  readonly service: Role
   /** The module of the product, from the repository's root. */
   readonly file: string
   /** The export of the module that is replaced. */
@@ -67,6 +69,42 @@ export const NO_CONSUMER_WATCH: BrokenBuild = {
   file: 'packages/messaging/src/consumer-watch.ts',
   exported: 'createConsumerWatch',
   replacement: 'neverForgotten',
+}
+
+/** A GET finds a payment by its id alone. */
+export const NO_MERCHANT: BrokenBuild = {
+  name: 'no merchant',
+  service: 'api',
+  file: 'db/src/payments/view.ts',
+  exported: 'findPayment',
+  replacement: 'ofAnyMerchant',
+}
+
+/** An idempotency key is read, and not stored. */
+export const KEY_NOT_STORED: BrokenBuild = {
+  name: 'idempotency key not stored',
+  service: 'api',
+  file: 'db/src/payments/insert.ts',
+  exported: 'insertPayments',
+  replacement: 'withoutKeys',
+}
+
+/** A repeated request is answered with the payment as it is now. */
+export const REPLAY_OF_THE_PRESENT: BrokenBuild = {
+  name: 'replay of the present state',
+  service: 'api',
+  file: 'db/src/payments/holder.ts',
+  exported: 'findHolders',
+  replacement: 'createdNow',
+}
+
+/** A key is judged by its expiry only. */
+export const NO_REVOCATION: BrokenBuild = {
+  name: 'no revocation',
+  service: 'api',
+  file: 'services/api/src/auth/key-cache.ts',
+  exported: 'isInForce',
+  replacement: 'always',
 }
 
 /**

@@ -15,7 +15,7 @@ type CreateBatches = (options: { db: Database }) => {
 interface Query {
   select(columns: string[]): Query
   where(column: string, operator: string, value: unknown): Query
-  execute(): Promise<{ id: string; claim_token: string | null }[]>
+  execute(): Promise<{ id: string; claim_token: string | null; merchant_id: string }[]>
 }
 interface Database {
   selectFrom(table: string): Query
@@ -62,6 +62,36 @@ export function neverStarted(create: (options: object) => object): typeof create
 
 export function neverForgotten(): () => object {
   return () => ({ isForgotten: async () => false })
+}
+
+type FindPayment = (db: Database, wanted: { merchantId: string; id: string }) => Promise<unknown>
+
+export function ofAnyMerchant(findPayment: FindPayment): FindPayment {
+  return async (db, { id, merchantId }) => {
+    const [row] = await db.selectFrom('payments').select(['merchant_id']).where('id', '=', id).execute()
+    return await findPayment(db, { id, merchantId: row?.merchant_id ?? merchantId })
+  }
+}
+
+export function withoutKeys(insertPayments: (tx: unknown, payments: object[], ...rest: unknown[]) => unknown) {
+  return (tx: unknown, payments: object[], ...rest: unknown[]) =>
+    insertPayments(
+      tx,
+      payments.map((payment) => ({ ...payment, idempotencyKey: undefined })),
+      ...rest,
+    )
+}
+
+/** Gives a replay the time of its own request. */
+export function createdNow(findHolders: (...given: unknown[]) => Promise<{ has: string }[]>) {
+  return async (...given: unknown[]) => {
+    const holders = await findHolders(...given)
+    return holders.map((holder) => (holder.has === 'key' ? { ...holder, createdAt: new Date() } : holder))
+  }
+}
+
+export function always(): () => boolean {
+  return () => true
 }
 
 function changePublish(createPublisher: CreatePublisher, change: (publish: Publish) => Publish): CreatePublisher {

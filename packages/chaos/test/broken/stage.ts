@@ -1,3 +1,4 @@
+import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import {
   createTestDatabase,
   createTestVhost,
@@ -61,6 +62,7 @@ export interface Findings {
 const NOT_OBSERVED = {
   backlog: { pending: 0, outbox: 0, scheduled: 0, queues: {} },
   sightings: [],
+  keys: [],
   exits: [],
   refusals: [],
   idle: [],
@@ -111,7 +113,8 @@ export async function createStage(): Promise<Stage> {
   /** Retries as a client does. Its payment may exist before the last answer. */
   async function create(reference: string): Promise<string> {
     const answers: Answer[] = []
-    paymentRequests.push({ reference, amountMinor: 10_050, currency: 'USD', answers, views: [] })
+    const money = { amountMinor: 10_050, currency: 'USD' }
+    paymentRequests.push({ merchantId: DEFAULT_MERCHANT_ID, reference, ...money, answers, views: [], foreignViews: [] })
     return await eventually(async () => {
       const { status, id: paymentId } = await pipeline
         .post(reference)

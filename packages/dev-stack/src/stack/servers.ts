@@ -60,7 +60,8 @@ async function startDatabase(context: StackContext, signal: AbortSignal) {
     const base = `postgres://postgres:postgres@127.0.0.1:${port}`
     await createDatabase(`${base}/postgres`, settings.databaseName)
     const url = `${base}/${encodeURIComponent(settings.databaseName)}`
-    await migrate(context, url, signal)
+    // Explicit: data of a version that stored no mode may hold payments, for which a default is not enough.
+    await migrate(context, url, signal, { SANDBOX: settings.sandbox ? 'yes' : 'no' })
     return { ...server, url }
   } catch (error) {
     await server.stop()
@@ -74,14 +75,19 @@ async function createDatabase(url: string, name: string): Promise<void> {
 }
 
 /** Migrates in a process of its own, as in production: services and migrations share only the schema. */
-async function migrate(context: StackContext, databaseUrl: string, signal: AbortSignal): Promise<void> {
+async function migrate(
+  context: StackContext,
+  databaseUrl: string,
+  signal: AbortSignal,
+  extra: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const { commands, env, cwd, printer, say, onSpawn } = context
   signal.throwIfAborted()
   say('migrating the database')
   const migration = await startDaemon({
     ...commands.migrate,
     cwd,
-    env: { ...env, DATABASE_URL: databaseUrl },
+    env: { ...env, ...extra, DATABASE_URL: databaseUrl },
     output: { onLine: (line) => printer.print('migrate', line) },
     onSpawn: (pid) => onSpawn(pid, 'migrate'),
     outlive: true,

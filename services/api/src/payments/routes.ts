@@ -1,35 +1,49 @@
-import { findPayment, type Tables } from '@cashflow/db'
-import { isUuid } from '@cashflow/domain'
-import { type RequestHandler, Router } from 'express'
-import type { Kysely } from 'kysely'
+import { Router } from 'express'
+import { requireScope } from '../auth/authenticate.ts'
 import { methodNotAllowed } from '../errors.ts'
-import { jsonBody } from '../json-body.ts'
-import { Problem } from '../problem.ts'
-import type { RequestQueue } from '../request-queue.ts'
-import { sendJson } from '../send-json.ts'
+import { createPaymentEventsHandler } from '../events/payment-events.ts'
+import { createJsonBody } from '../json-body.ts'
+import { type AdvancePaymentOptions, advancePaymentHandler } from './advance-payment.ts'
+import { type CancelPaymentOptions, cancelPaymentHandler } from './cancel-payment.ts'
 import { type CreatePaymentOptions, createPaymentHandler } from './create-payment.ts'
-import { paymentView } from './payment-view.ts'
+import { type GetPaymentOptions, getPaymentHandler } from './get-payment.ts'
+import { type ListPaymentsOptions, listPaymentsHandler } from './list-payments.ts'
 
-/** Reads and writes have a queue each, so that neither delays the other. */
-export interface PaymentRoutesOptions extends CreatePaymentOptions {
-  db: Kysely<Tables>
-  reads: RequestQueue
-}
+/** Reads, lists, writes and changes have a queue each, so that none delays the others. */
+export interface PaymentRoutesOptions
+  extends CreatePaymentOptions,
+    GetPaymentOptions,
+    CancelPaymentOptions,
+    ListPaymentsOptions {}
 
 export function paymentRoutes(options: PaymentRoutesOptions): Router {
   const router = Router()
-  router.route('/').post(jsonBody, createPaymentHandler(options)).all(methodNotAllowed('POST'))
-  router.route('/:id').get(getPaymentHandler(options)).all(methodNotAllowed('GET', 'HEAD'))
+  router
+    .route('/')
+    .get(requireScope('payments:read'), listPaymentsHandler(options))
+    .post(requireScope('payments:write'), createJsonBody(), createPaymentHandler(options))
+    .all(methodNotAllowed('GET', 'HEAD', 'POST'))
+  router
+    .route('/:id')
+    .get(requireScope('payments:read'), getPaymentHandler(options))
+    .all(methodNotAllowed('GET', 'HEAD'))
+  router
+    .route('/:id/events')
+    .get(requireScope('payments:read'), createPaymentEventsHandler(options))
+    .all(methodNotAllowed('GET', 'HEAD'))
+  router
+    .route('/:id/cancel')
+    .post(requireScope('payments:write'), cancelPaymentHandler(options))
+    .all(methodNotAllowed('POST'))
   return router
 }
 
-/** GET /payments/:id: 200 with the payment, or 404. */
-function getPaymentHandler({ db, reads }: PaymentRoutesOptions): RequestHandler<{ id: string }> {
-  return async (req, res) => {
-    const { id } = req.params
-    const payment = isUuid(id) ? await reads.run(res, () => findPayment(db, id)) : undefined
-    if (!payment) throw new Problem('not-found', 'No payment has this id.')
-    res.locals.paymentId = payment.id
-    sendJson(res, 200, paymentView(payment))
-  }
+/** For tests of integrators, in a sandbox only. */
+export function testRoutes(options: AdvancePaymentOptions): Router {
+  const router = Router()
+  router
+    .route('/:id/advance')
+    .post(requireScope('payments:write'), advancePaymentHandler(options))
+    .all(methodNotAllowed('POST'))
+  return router
 }

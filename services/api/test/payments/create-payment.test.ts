@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { bodyWith, expectProblem, newReference, pointers, post, stored } from '../requests.ts'
+import { bodyWith, expectProblem, MEMBERS, newReference, pointers, post, stored, textAsCreated } from '../requests.ts'
 import { type ApiUnderTest, startApi } from '../start-api.ts'
 
 describe('POST /payments', () => {
@@ -17,15 +17,21 @@ describe('POST /payments', () => {
       const reference = newReference()
       const response = await post(api, bodyWith({ reference }), mount)
       expect(response.status).to.equal(201)
-      expect(response.body).to.have.all.keys('id', 'amount', 'currency', 'reference', 'status', 'created_at')
-      expect(response.body).to.include({ amount: 100.5, currency: 'USD', reference, status: 'PENDING' })
+      expect(response.body).to.have.all.keys(...MEMBERS)
+      expect(response.body).to.include({
+        amount: 100.5,
+        amount_minor: 10_050,
+        currency: 'USD',
+        reference,
+        status: 'PENDING',
+      })
       expect(response.body.id).to.match(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
       expect(new Date(response.body.created_at).toISOString()).to.equal(response.body.created_at)
       expect(response.headers.location).to.equal(`${mount}/${response.body.id}`)
       expect(response.headers['content-type']).to.match(/^application\/json/)
       expect(response.headers).not.to.have.any.keys('x-powered-by', 'etag')
       const found = await api.agent.get(`${mount}/${response.body.id}`)
-      expect(found.text).to.equal(response.text)
+      expect(textAsCreated(found)).to.equal(response.text)
     })
   }
 
@@ -175,7 +181,7 @@ describe('POST /payments', () => {
     it(`stores the amount ${amount} as ${minor} minor units, and shows ${shown}`, async () => {
       const response = await post(api, bodyWith({ amount }))
       expect(response.status, response.text).to.equal(201)
-      expect(response.text).to.contain(`"amount":${shown},`)
+      expect(response.text).to.contain(`"amount":${shown},"amount_minor":${minor},`)
       const row = await api.db
         .selectFrom('payments')
         .select('amount_minor')

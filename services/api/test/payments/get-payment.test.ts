@@ -27,7 +27,7 @@ describe('GET /payments/:id', () => {
     await api.db.updateTable('payments').set({ reference: '\u200b ' }).where('id', '=', created.id).execute()
     const response = await api.agent.get(`/payments/${created.id}`)
     expect(response.status).to.equal(200)
-    expect(response.body).to.deep.equal({ ...created, reference: '\u200b ' })
+    expect(response.body).to.include({ ...created, reference: '\u200b ' })
   })
 
   it('answers a HEAD request without a body', async () => {

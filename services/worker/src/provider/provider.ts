@@ -16,8 +16,8 @@ export type ProviderAnswer =
   | { readonly outcome: 'refused'; readonly reason: string; readonly othersAnswered?: boolean }
   /** The provider rejects all requests of this worker: an operator has to correct its credentials or rights. */
   | { readonly outcome: 'rejected'; readonly reason: string }
-  /** The provider was not asked, because it is known to be away. */
-  | { readonly outcome: 'not_attempted' }
+  /** The provider was not asked, because it is known to be away, or for another `reason`. */
+  | { readonly outcome: 'not_attempted'; readonly reason?: string }
 
 /** The end of one attempt. After it another worker may claim the payment. Ask `passed` in the tick that writes a request. */
 export interface Deadline extends TimeLimit {

@@ -121,7 +121,7 @@ async function process(
     batches: createBatches(shared),
     charge,
     logger: nullLogger,
-    notify() {},
+    settled() {},
     random: () => 0,
   }
   const processOne = async (delivery: Delivery) => {

@@ -1,0 +1,54 @@
+import { pause } from '@cashflow/async'
+import { keysOf, type Merchant } from './merchants.ts'
+import { get, isAnswer, post } from './payment-api.ts'
+import { type Answer, idOf, type PaymentRequest, type View } from './payment-request.ts'
+
+/** Time after which the final requests give up an API that does not answer. */
+export const PATIENCE_MS = 60_000
+const AT_ONCE = 16
+const RETRY_MS = 500
+
+/**
+ * Reads each payment through each API, with the keys of its merchant and of another one, and repeats each request that has
+ * an idempotency key, after the system has settled. A missing answer, or a 503, is retried for `patienceMs` milliseconds,
+ * and is then recorded as the answer.
+ */
+export async function askAll(
+  paymentRequests: readonly PaymentRequest[],
+  options: { apiUrls: readonly string[]; merchants: readonly Merchant[]; patienceMs: number },
+): Promise<void> {
+  const { apiUrls, merchants, patienceMs } = options
+  const unresponsive = new Set<string>()
+
+  async function insist<Got extends Answer | View>(apiUrl: string, got: Got[], send: () => Promise<Got>) {
+    const giveUpAt = performance.now() + patienceMs
+    // An API that does not answer costs `patienceMs` once, not once for each payment.
+    while (!unresponsive.has(apiUrl)) {
+      const answer = await send()
+      const isLate = performance.now() >= giveUpAt
+      if (isAnswer(answer) || isLate) got.push(answer)
+      if (isAnswer(answer)) return
+      if (isLate) unresponsive.add(apiUrl)
+      else await pause(RETRY_MS)
+    }
+  }
+
+  async function askAbout(request: PaymentRequest, id: string): Promise<void> {
+    const { own, foreign } = keysOf(merchants, request)
+    for (const apiUrl of apiUrls) {
+      await insist(apiUrl, request.views, () => get(apiUrl, id, own, { isFinal: true }))
+      if (foreign) await insist(apiUrl, request.foreignViews, () => get(apiUrl, id, foreign, { isFinal: true }))
+      if (request.idempotencyKey !== undefined) await insist(apiUrl, request.answers, () => post(apiUrl, request, own))
+    }
+  }
+
+  const remaining = paymentRequests.values()
+  const askRemaining = async () => {
+    // All loops share the iterator, so each payment is asked about by one of them.
+    for (const request of remaining) {
+      const id = idOf(request)
+      if (id !== undefined) await askAbout(request, id)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, askRemaining))
+}

@@ -1,0 +1,63 @@
+import { KEY_ID, KEY_SCOPES, type KeyScope } from '@cashflow/db'
+import { isUuid, readReference } from '@cashflow/domain'
+import { InvalidArgumentError } from 'commander'
+import * as z from 'zod'
+
+// Readers of arguments that several commands have. Each throws an InvalidArgumentError, which shows the usage.
+
+export function reasonText(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('The reason is empty.')
+  return text.trim()
+}
+
+/** @param what the thing that the id names, for the message */
+export function uuidOf(what: string): (text: string) => string {
+  return (text) => {
+    if (!isUuid(text)) throw new InvalidArgumentError(`The id of a ${what} is a UUID.`)
+    return text.toLowerCase()
+  }
+}
+
+/** The name of a merchant or a key. What makes a reference readable makes a name readable. */
+export function nameText(text: string): string {
+  const name = readReference(text)
+  if (!name.ok) throw new InvalidArgumentError(`A name ${name.refusal.detail}.`)
+  return name.value
+}
+
+export function keyId(text: string): string {
+  if (!KEY_ID.test(text))
+    throw new InvalidArgumentError('The id of a key has 13 letters and digits: those after cf_test_ or cf_live_.')
+  return text
+}
+
+export function scopeList(text: string): readonly KeyScope[] {
+  const given = text.split(',').map((scope) => scope.trim())
+  const unknown = given.filter((scope) => !(KEY_SCOPES as readonly string[]).includes(scope))
+  if (unknown.length > 0) throw new InvalidArgumentError(`Scopes are ${KEY_SCOPES.join(' and ')}.`)
+  return KEY_SCOPES.filter((scope) => given.includes(scope))
+}
+
+const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** Reads a duration such as `90d`, `24h`, `30m` or `0s`, in milliseconds. */
+export function durationMs({ minMs, maxMs }: { minMs: number; maxMs: number }): (text: string) => number {
+  return (text) => {
+    const [, count, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
+    const ms = unit === undefined ? Number.NaN : Number(count) * UNITS_MS[unit as keyof typeof UNITS_MS]
+    if (!(ms >= minMs && ms <= maxMs))
+      throw new InvalidArgumentError(
+        `A duration is a number with s, m, h or d, from ${minMs / UNITS_MS.s}s to ${maxMs / UNITS_MS.d}d.`,
+      )
+    return ms
+  }
+}
+
+const TIME = z.union([z.iso.date(), z.iso.datetime({ offset: true })])
+
+export function futureTime(text: string): Date {
+  const time = new Date(TIME.safeParse(text).success ? text : Number.NaN)
+  if (!(time.getTime() > Date.now()))
+    throw new InvalidArgumentError('A time is 2030-01-31 or 2030-01-31T12:00:00Z, and lies in the future.')
+  return time
+}

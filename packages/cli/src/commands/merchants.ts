@@ -1,0 +1,34 @@
+import { createMerchant, listMerchants, type Merchant } from '@cashflow/db/operator'
+import type { Command } from 'commander'
+import { nameText } from '../arguments.ts'
+import type { Act } from '../run-command.ts'
+
+export function addMerchantCommands(program: Command, choose: (act: Act) => void): void {
+  const merchants = program.command('merchants').description('merchants: the owners of payments and of keys')
+  merchants
+    .command('create')
+    .description('create a merchant, and print its id')
+    .argument('<name>', 'name of the merchant, unique', nameText)
+    .action((name: string) => choose(create(name)))
+  merchants
+    .command('list')
+    .description('print all merchants, the oldest first')
+    .action(() => choose(list))
+}
+
+function create(name: string): Act {
+  return async ({ db, show }) => {
+    const result = await createMerchant(db, name)
+    if (result.done) await show(toFields(result.merchant))
+    return result
+  }
+}
+
+const list: Act = async ({ db, show }) => {
+  await show((await listMerchants(db)).map(toFields))
+  return { done: true }
+}
+
+function toFields({ id, name, createdAt }: Merchant) {
+  return { id, name, created_at: createdAt }
+}

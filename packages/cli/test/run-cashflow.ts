@@ -1,0 +1,22 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { REPOSITORY } from '@cashflow/testing'
+
+export const MAIN = join(REPOSITORY, 'packages/cli/src/main.ts')
+
+export interface Ended {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a command of `cashflow` as a process of its own, with these settings only. */
+export function runCashflow(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ended> {
+  return promisify(execFile)(process.execPath, [MAIN, ...args], {
+    env: { APP_ENV: 'production', SANDBOX: 'yes', ...env },
+  }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error: Ended) => error,
+  )
+}

@@ -1,0 +1,22 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { documentedSettings, REPOSITORY } from '../src/repository.ts'
+
+/** What Compose decides itself: where the servers are, and where the api listens. */
+const FIXED = /^(DATABASE_URL|DB_\w+|RABBITMQ_URL|MQ_(HOST|PORT|USER|PASSWORD)|HOST|PORT)$/
+
+describe('docker-compose.yml', () => {
+  for (const service of ['api', 'relay', 'worker'])
+    it(`docker-compose.yml passes on every setting of ${service} that docs/settings.md lists, except for addresses`, async () => {
+      const text = await readFile(join(REPOSITORY, 'docker-compose.yml'), 'utf8')
+      const block = (name: string) => new RegExp(`^( *)${name}:.*\n((?:\\1 +.*\n|\n)*)`, 'm').exec(text)?.[2] ?? ''
+      const own = block(service)
+      const merged = /<<: \[?(.*?)\]?$/gm
+      const anchors = [...own.matchAll(merged)].flatMap(([, names = '']) => names.replaceAll('*', '').split(', '))
+      const blocks = [own, ...anchors.map((name) => block(`x-${name}`))].join('\n')
+      const passed = [...blocks.matchAll(/^ +([A-Z_]+):(?: (?!\$).*| \$\{\1:-\w+\})?$/gm)].map(([, name]) => name)
+      const settings = Object.keys(await documentedSettings(service)).filter((name) => !FIXED.test(name))
+      expect(passed).to.include.members(settings)
+    })
+})

@@ -1,0 +1,41 @@
+import type { StoredEvent } from '@cashflow/db'
+import { formatMoney, statusAfter } from '@cashflow/domain'
+
+const ACTORS = ['api', 'worker']
+
+/**
+ * An event as its merchant sees it, for `JSON.stringify`. Each member is listed here, so that what an operator wrote as a
+ * reason stays private.
+ */
+export function eventJson(event: StoredEvent) {
+  const { paymentId, sequence, type, data, actor } = event
+  return {
+    id: eventId(paymentId, sequence),
+    type,
+    sequence,
+    previous_event_id: sequence > 1 ? eventId(paymentId, sequence - 1) : null,
+    payment: paymentJson(event),
+    failure_code: typeof data.failure_code === 'string' ? data.failure_code : null,
+    // Operators also act through the migrator and by hand.
+    actor: ACTORS.includes(actor) ? actor : 'operator',
+    request_id: event.requestId,
+    created_at: event.createdAt,
+  }
+}
+
+const eventId = (paymentId: string, sequence: number) => `evt_${paymentId}_${sequence}`
+
+/** The payment with the status that the event gave it. What else is here never changes, except a duplicate's reference. */
+function paymentJson({ paymentId, type, payment, createdAt }: StoredEvent) {
+  if (!payment) return null
+  const isSettled = payment.settledAt !== null && payment.settledAt <= createdAt
+  return {
+    id: paymentId,
+    amount: JSON.rawJSON(formatMoney(payment)),
+    amount_minor: JSON.rawJSON(payment.amountMinor.toString()),
+    currency: payment.currency,
+    reference: payment.reference,
+    status: statusAfter(type) ?? (isSettled ? payment.status : 'PENDING'),
+    created_at: payment.createdAt,
+  }
+}
