@@ -9,7 +9,8 @@ COPY . .
 RUN pnpm install --offline --frozen-lockfile --prod --ignore-scripts && node deploy/bundle.ts
 
 FROM node:24-bookworm-slim AS base
-ENV NODE_ENV=production APP_ENV=production HOST=0.0.0.0
+# The admin server is open to the container's network, for Prometheus and for probes. Do not publish its port.
+ENV NODE_ENV=production APP_ENV=production HOST=0.0.0.0 ADMIN_HOST=0.0.0.0 ADMIN_PORT=9464
 WORKDIR /app
 USER node
 
@@ -23,18 +24,22 @@ COPY --from=build /cashflow/dist/migrate.mjs.map /cashflow/dist/cashflow.mjs.map
 ENV PATH=/app/bin:$PATH
 CMD ["migrate"]
 
-FROM base AS relay
+FROM base AS service
+EXPOSE 9464
+# Fails if the process hangs. It holds while PostgreSQL or RabbitMQ is away, also at the start: a restart would not help.
+HEALTHCHECK --interval=5s --timeout=5s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.ADMIN_PORT}/livez`).then(({ ok }) => process.exit(ok ? 0 : 1))"]
+
+FROM service AS relay
 COPY --from=build /cashflow/dist/relay.mjs* bin/
 CMD ["node", "--enable-source-maps", "bin/relay.mjs"]
 
-FROM base AS worker
+FROM service AS worker
 COPY --from=build /cashflow/dist/worker.mjs* bin/
 CMD ["node", "--enable-source-maps", "bin/worker.mjs"]
 
-FROM base AS api
+FROM service AS api
 COPY --from=build /cashflow/dist/api.mjs* bin/
 COPY --from=build /cashflow/dist/node_modules node_modules
 EXPOSE 8080
-HEALTHCHECK --interval=5s --timeout=5s --retries=3 \
-  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8080}/health`).then(({ ok }) => process.exit(ok ? 0 : 1))"]
 CMD ["node", "--enable-source-maps", "bin/api.mjs"]

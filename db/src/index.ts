@@ -3,12 +3,18 @@ export { type FeedCursor, type FeedPage, type FeedRequest, readFeed } from './ev
 export { type FeedHolder, findFeedHolder } from './events/feed-holder.ts'
 export { findEvents } from './events/of-payment.ts'
 export type { StoredEvent } from './events/stored-event.ts'
+export { createFacts, type Facts, type FactsOptions } from './facts/facts.ts'
+export { registerFacts } from './facts/register-facts.ts'
+export { createHeartbeat, type HeartbeatOptions } from './instances/heartbeat.ts'
 export { hashKey, KEY_ID, KEY_SCOPES, type KeyScope, type NewKey, newKey, readKey } from './merchants/api-key.ts'
 export { findKeys, type StoredKey } from './merchants/find-keys.ts'
 export { type Pepper, parsePeppers, pepperEnv } from './merchants/pepper.ts'
 export { touchKeys } from './merchants/touch-keys.ts'
 export { ensureSchema, serviceSession } from './migrate/schema.ts'
-export type { Done } from './operator/dead-letters.ts'
+export type { Done } from './operator/done.ts'
+export { registerPauses } from './pauses/pause-metrics.ts'
+export { createPauseWatch, type PauseWatch } from './pauses/pause-watch.ts'
+export type { Pause } from './pauses/pauses.ts'
 export { type Advanced, advancePayment } from './payments/advance.ts'
 export { type Canceled, cancelPayment } from './payments/cancel.ts'
 export { findHolders, type Holder } from './payments/holder.ts'
@@ -30,6 +36,7 @@ export {
 export { createDatabase, type Database } from './postgres/database.ts'
 export { databaseComponent } from './postgres/database-component.ts'
 export {
+  CommitInDoubtError,
   DatabaseSettingError,
   isAway,
   isPermanent,
@@ -38,9 +45,12 @@ export {
   refusedSettings,
 } from './postgres/errors.ts'
 export { ALONE, createGroupCommit, type GroupCommitOptions } from './postgres/group-commit.ts'
-export { createListener, type ListenerOptions } from './postgres/listener.ts'
+export { createListener, type Listener, type ListenerOptions } from './postgres/listener.ts'
+export { registerListener } from './postgres/listener-metric.ts'
 export { onlyStatement } from './postgres/one-trip-driver.ts'
+export { registerPool } from './postgres/pool-metrics.ts'
 export { waitForStandby } from './postgres/standby.ts'
+export { withBeats } from './postgres/with-beats.ts'
 export { deleteIdleRateLimits } from './rate-limits/delete-idle.ts'
 export {
   type RateLimitBucket,

@@ -9,7 +9,11 @@ interface ColumnTypes {
   bigint: string
   jsonb: unknown
   timestamptz: Date
+  bytea: Buffer
 }
+
+/** A column's value in the JSON: bytes are text there, see `byteaText`. */
+type JsonOf<Type extends keyof ColumnTypes> = Type extends 'bytea' ? string : ColumnTypes[Type]
 
 export type RowOf<Types extends Readonly<Record<string, keyof ColumnTypes>>> = {
   [Column in keyof Types]: ColumnTypes[Types[Column]]
@@ -30,11 +34,17 @@ export function recordSet<const Alias extends string, const Types extends Readon
   const definition = Object.entries(types).map(([column, type]) => `${column} ${type}`)
   return {
     /** The value of the parameter. */
-    json: (rows: readonly { [Column in keyof Row]: Row[Column] | null | undefined }[]) => JSON.stringify(rows),
+    json: (rows: readonly { [Column in keyof Types]: JsonOf<Types[Column]> | null | undefined }[]) =>
+      JSON.stringify(rows),
     /** The source, for `selectFrom`. */
     from: (json: Expression<string>) =>
       sql<Row>`jsonb_to_recordset(${json}::jsonb)`.as<Alias>(sql.raw(`${alias} (${definition.join(', ')})`)),
   }
+}
+
+/** Bytes as the text that PostgreSQL reads. */
+export function byteaText(bytes: Buffer): string {
+  return `\\x${bytes.toString('hex')}`
 }
 
 /**

@@ -3,6 +3,7 @@ import type { OutboxTables } from '@cashflow/outbox'
 import type { ColumnType, Generated } from 'kysely'
 import type { KeyScope } from './merchants/api-key.ts'
 import type { Mode } from './mode.ts'
+import type { Pausable } from './pauses/pausable.ts'
 
 export interface PaymentsTable {
   id: string
@@ -32,6 +33,8 @@ export interface PaymentsTable {
   refusals: Generated<number>
   /** Time of the provider's first answer that it has not decided yet. From then on the worker asks for the charge first. */
   provider_pending_since: Date | null
+  /** The hash of the payment's last event. Null if an earlier version wrote that event. */
+  last_hash: Buffer | null
 }
 
 export interface PaymentEventsTable {
@@ -46,6 +49,36 @@ export interface PaymentEventsTable {
   actor: string
   request_id: string | null
   created_at: Generated<Date>
+  /** See `eventHash`. Null if an earlier version wrote the event. */
+  hash: Buffer | null
+  /** How the event came about, for operators. No API shows it. */
+  trace: ColumnType<unknown, string | null, never>
+}
+
+/** What happened to a PENDING payment, besides its events. */
+export interface PaymentAttemptsTable {
+  /** A bigint, as text. */
+  id: ColumnType<string, never, never>
+  payment_id: string
+  at: Generated<Date>
+  kind: 'unanswered' | 'released' | 'expired' | 'redriven' | 'parked' | 'requeued'
+  actor: string
+  attempts: number | null
+  data: ColumnType<Readonly<Record<string, unknown>>, string, string>
+}
+
+/** Each act of an operator. Append-only: a trigger refuses any change. */
+export interface OperatorActionsTable {
+  /** A bigint, as text. */
+  id: ColumnType<string, never, never>
+  at: Generated<Date>
+  actor: string
+  via: string
+  action: string
+  target: string
+  reason: string | null
+  before: ColumnType<unknown, string | null, never>
+  after: ColumnType<unknown, string | null, never>
 }
 
 /** The rest of a payment that an operator has pruned: its reference and its idempotency key stay taken. */
@@ -101,6 +134,36 @@ export interface RateLimitsTable {
   updated_at: ColumnType<Date, never, Date>
 }
 
+/** The last pause of each component. */
+export interface PausesTable {
+  component: Pausable
+  reason: string
+  paused_by: Generated<string>
+  paused_at: Generated<Date>
+  /** Null for a pause without an end. */
+  paused_until: Date | null
+  resumed_at: Date | null
+  resumed_by: string | null
+  resume_reason: string | null
+}
+
+export type InstanceRole = 'api' | 'relay' | 'worker'
+
+/** One row for each process. */
+export interface InstancesTable {
+  id: ColumnType<string, string, never>
+  role: InstanceRole
+  /** Host and process id. */
+  instance: string
+  version: string
+  started_at: ColumnType<Date, Date, never>
+  seen_at: Generated<Date>
+  /** Counts since the start, by name. */
+  counters: ColumnType<Readonly<Record<string, number>>, string, string>
+  /** Ready messages by queue, where the process looks at queues. */
+  queue_depths: ColumnType<Readonly<Record<string, number>> | null, string | null, string | null>
+}
+
 export interface Tables extends OutboxTables {
   payments: PaymentsTable
   payment_events: PaymentEventsTable
@@ -110,6 +173,10 @@ export interface Tables extends OutboxTables {
   api_keys: ApiKeysTable
   deployment: DeploymentTable
   rate_limits: RateLimitsTable
+  pauses: PausesTable
+  instances: InstancesTable
+  payment_attempts: PaymentAttemptsTable
+  operator_actions: OperatorActionsTable
 }
 
 /** One row. */

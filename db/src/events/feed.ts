@@ -1,6 +1,8 @@
 import { defined } from '@cashflow/async'
+import { isKnownCurrency } from '@cashflow/domain'
 import { compiledOnce, type ParameterOf } from '@cashflow/outbox'
 import { type Kysely, type SqlBool, sql } from 'kysely'
+import { isOfMerchant } from '../payments/row.ts'
 import type { Tables } from '../tables.ts'
 import { type FeedPosition, FIRST, findPositionAt } from './position-at.ts'
 import { RestoredEventsError } from './restored.ts'
@@ -32,6 +34,8 @@ export interface FeedPage {
   readonly next: FeedCursor
   /** Age of the oldest committed event that is not shown yet. 0 without one. */
   readonly delayedMs: number
+  /** The event before which the page ends, because this version does not know its payment's currency. */
+  readonly stoppedBy?: StoredEvent | undefined
   /** The xid of the oldest transaction that runs, or the next xid. Events below it are shown. */
   readonly horizon: string
 }
@@ -49,7 +53,8 @@ export interface FeedRequest {
 
 /**
  * Reads the next events of a merchant, in the order (xid, id). It skips no event: those of transactions that are older than
- * one that still runs are shown, and no others.
+ * one that still runs are shown, and no others. It stops before an event whose payment has a currency that only a newer
+ * version knows: behind it the reader would never see that event.
  *
  * @param db no transaction: `pg_stat_activity` is read once in a transaction, and has to be younger than the snapshot
  * @throws RestoredEventsError if the cursor's place is among events that `migrate` has to order first
@@ -102,16 +107,17 @@ const HORIZON = sql<string>`coalesce((
 
 const EPOCH = sql<string>`(select system_identifier from pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)`
 
+const SERVER = [
+  EPOCH.as('epoch'),
+  HORIZON.as('horizon'),
+  sql<string>`pg_snapshot_xmax(pg_current_snapshot())`.as('next_xid'),
+] as const
+
 const PAGE = compiledOnce((db: Kysely<Tables>, parameter: ParameterOf<Values>) =>
   db
     .with(
       (cte) => cte('server').materialized(),
-      (qb) =>
-        qb.selectNoFrom([
-          EPOCH.as('epoch'),
-          HORIZON.as('horizon'),
-          sql<string>`pg_snapshot_xmax(pg_current_snapshot())`.as('next_xid'),
-        ]),
+      (qb) => qb.selectNoFrom(SERVER),
     )
     .with(
       (cte) => cte('read').materialized(),
@@ -149,7 +155,9 @@ const PAGE = compiledOnce((db: Kysely<Tables>, parameter: ParameterOf<Values>) =
     )
     .selectFrom('server')
     .leftJoin('shown', (on) => on.onTrue())
-    .leftJoin('payments as p', 'p.id', 'shown.payment_id')
+    .leftJoin('payments as p', (on) =>
+      on.onRef('p.id', '=', 'shown.payment_id').on(isOfMerchant(parameter('merchantId'), 'p')),
+    )
     .leftJoin('reached', (on) => on.onTrue())
     .select(['server.epoch', 'server.horizon', 'server.next_xid', 'shown.xid', 'shown.id'])
     .select(STORED_COLUMNS.map((column) => `shown.${column}` as const))
@@ -183,13 +191,19 @@ function toPage(
   { from, limit, readMax }: { from: FeedCursor; limit: number; readMax: number },
 ): FeedPage {
   const found = rows.flatMap((row) => (row.payment_id === null ? [] : [row as Row & EventRow]))
-  const shown = found.slice(0, limit)
-  const isCut = found.length > limit
+  const unknown = found.findIndex(({ currency }) => currency !== null && !isKnownCurrency(currency))
+  const isStopped = unknown >= 0 && unknown < limit
+  const shown = found.slice(0, isStopped ? unknown : limit)
+  const isCut = found.length > shown.length
+  const last = shown.at(-1)
+  const stoppedBy = isStopped ? found[unknown] : undefined
   return {
     events: shown.map(toStoredEvent),
-    hasMore: isCut || Number(server.read_count) === readMax,
-    next: { ...from, ...(isCut ? placeOf(shown.at(-1)) : reachedBy(server)) },
-    delayedMs: Math.ceil(server.delayed_ms ?? 0),
+    // A reader that has come to the event that stops it asks again later, as after the last event.
+    hasMore: !isStopped && (isCut || Number(server.read_count) === readMax),
+    next: { ...from, ...(isCut ? last && placeOf(last) : reachedBy(server)) },
+    delayedMs: stoppedBy ? Math.max(1, Date.now() - stoppedBy.created_at.getTime()) : Math.ceil(server.delayed_ms ?? 0),
+    stoppedBy: stoppedBy && toStoredEvent(stoppedBy),
     horizon: server.horizon,
   }
 }
@@ -199,8 +213,7 @@ function reachedBy({ reached_xid: xid, reached_id: id, reached_created_at: creat
   return xid === null || id === null || created_at === null ? {} : placeOf({ xid, id, created_at })
 }
 
-function placeOf(row: { xid: string | null; id: string | null; created_at: Date } | undefined) {
-  const { xid, id, created_at } = defined(row, 'last event of a page')
+function placeOf({ xid, id, created_at }: { xid: string | null; id: string | null; created_at: Date }) {
   return {
     xid: defined(xid ?? undefined, 'xid'),
     id: defined(id ?? undefined, 'id'),

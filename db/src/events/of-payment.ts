@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import { isOfMerchant } from '../payments/row.ts'
 import type { Tables } from '../tables.ts'
 import { PAYMENT_COLUMNS_OF_EVENT, STORED_COLUMNS, type StoredEvent, toStoredEvent } from './stored-event.ts'
 
@@ -12,11 +13,11 @@ export async function findEvents(
 ): Promise<StoredEvent[]> {
   const rows = await db
     .selectFrom('payment_events as e')
-    .leftJoin('payments as p', 'p.id', 'e.payment_id')
+    .leftJoin('payments as p', (on) => on.onRef('p.id', '=', 'e.payment_id').on(isOfMerchant(sql.val(merchantId), 'p')))
     .select(STORED_COLUMNS.map((column) => `e.${column}` as const))
     .select(PAYMENT_COLUMNS_OF_EVENT)
     .where('e.payment_id', '=', paymentId)
-    .where(sql<boolean>`(e.merchant_id = ${merchantId}) is true`) // As in payments/row.ts.
+    .where(isOfMerchant(sql.val(merchantId), 'e'))
     .orderBy('e.sequence')
     .execute()
   return rows.map(toStoredEvent)

@@ -1,7 +1,8 @@
 import type { PaymentEvent } from '@cashflow/domain'
 import { type Expression, type ExpressionBuilder, type SqlBool, sql, type Transaction } from 'kysely'
-import type { RowOf } from '../statement.ts'
+import { byteaText, type RowOf } from '../statement.ts'
 import type { Tables } from '../tables.ts'
+import { eventHash } from './hash.ts'
 
 /** An event of a payment, with who caused it. */
 export interface EventInsert {
@@ -9,6 +10,13 @@ export interface EventInsert {
   /** The service, or `operator`. */
   readonly actor: string
   readonly requestId: string | undefined
+  /**
+   * The hash of the payment's event before. Undefined for the first event. Null if an earlier version wrote the event
+   * before: this event then has no hash either, until `verify --seal`.
+   */
+  readonly previousHash?: Buffer | null | undefined
+  /** How the event came about, for operators: JSON that no API shows. */
+  readonly trace?: object | undefined
 }
 
 /** The columns of a record set whose rows have an event each. */
@@ -19,14 +27,27 @@ export const EVENT = {
   actor: 'text',
   request_id: 'text',
   occurred_at: 'timestamptz',
+  hash: 'bytea',
+  trace: 'jsonb',
 } as const
 
 export const EVENT_COLUMNS = Object.keys(EVENT) as (keyof typeof EVENT)[]
 
 /** The values of these columns. */
-export function eventOf({ event, actor, requestId }: EventInsert) {
+export function eventOf({ event, actor, requestId, previousHash, trace }: EventInsert) {
   const { sequence, type, data, at } = event
-  return { sequence, type, data, actor, request_id: requestId, occurred_at: at }
+  const hash =
+    previousHash === null ? undefined : eventHash(previousHash, { ...event, actor, requestId, createdAt: event.at })
+  return {
+    sequence,
+    type,
+    data,
+    actor,
+    request_id: requestId,
+    occurred_at: at,
+    hash: hash && byteaText(hash),
+    trace,
+  }
 }
 
 type Row = RowOf<typeof EVENT> & { id: string; merchant_id: string }
@@ -41,6 +62,8 @@ const COLUMNS = {
   actor: 'actor',
   request_id: 'request_id',
   created_at: 'occurred_at',
+  hash: 'hash',
+  trace: 'trace',
 } as const satisfies Partial<Record<keyof Tables['payment_events'], keyof Row>>
 
 /**

@@ -1,9 +1,10 @@
-import type { Kysely } from 'kysely'
-import type { Done } from '../operator/dead-letters.ts'
+import type { Kysely, Transaction } from 'kysely'
+import { type Operator, recordAction } from '../operator/actions.ts'
+import { type Done, refused } from '../operator/done.ts'
 import { fromNow } from '../payments/row.ts'
 import type { Tables } from '../tables.ts'
 import { type KeyScope, type NewKeyOptions, newKey } from './api-key.ts'
-import { KEY_COLUMNS, type KeyFacts, toKeyFacts } from './list-keys.ts'
+import { actionFactsOf, KEY_COLUMNS, type KeyFacts, toKeyFacts } from './list-keys.ts'
 import { merchantExists, NO_SUCH_MERCHANT } from './merchants.ts'
 
 /** A stored key with its whole text, which is not stored and cannot be had again. */
@@ -12,30 +13,33 @@ export interface CreatedKey {
   readonly secret: string
 }
 
+export interface NewKeyOfMerchant extends NewKeyOptions {
+  readonly merchantId: string
+  readonly name: string
+  readonly scopes: readonly KeyScope[]
+  /** A time, or a number of milliseconds from now by the database's clock. By default a key does not expire. */
+  readonly expires?: Date | { afterMs: number } | undefined
+  readonly by: Operator
+}
+
 /**
  * Creates a key of a merchant. Each call creates another one. If the command dies before it prints the secret, no client can
  * use the key.
- *
- * @param expires a time, or a number of milliseconds from now by the database's clock; by default never
  */
-export async function createKey(
-  db: Kysely<Tables>,
-  {
-    merchantId,
-    name,
-    scopes,
-    expires,
-    ...options
-  }: NewKeyOptions & {
-    merchantId: string
-    name: string
-    scopes: readonly KeyScope[]
-    expires?: Date | { afterMs: number } | undefined
-  },
-): Promise<Done<CreatedKey>> {
-  if (!(await merchantExists(db, merchantId))) return { done: false, why: NO_SUCH_MERCHANT }
+export function createKey(db: Kysely<Tables>, options: NewKeyOfMerchant): Promise<Done<CreatedKey>> {
+  return db.transaction().execute(async (tx): Promise<Done<CreatedKey>> => {
+    if (!(await merchantExists(tx, options.merchantId))) return refused(NO_SUCH_MERCHANT)
+    return { done: true, ...(await storeKey(tx, options)) }
+  })
+}
+
+/** Stores a key of a merchant that exists. */
+export async function storeKey(
+  tx: Transaction<Tables>,
+  { merchantId, name, scopes, expires, by, ...options }: NewKeyOfMerchant,
+): Promise<CreatedKey> {
   const { id, secret, hash, pepperId } = newKey(options)
-  const row = await db
+  const row = await tx
     .insertInto('api_keys')
     .values({
       id,
@@ -48,5 +52,7 @@ export async function createKey(
     })
     .returning(KEY_COLUMNS)
     .executeTakeFirstOrThrow()
-  return { done: true, key: toKeyFacts(row), secret }
+  const key = toKeyFacts(row)
+  await recordAction(tx, by, { action: 'keys create', target: id, after: actionFactsOf(key) })
+  return { key, secret }
 }

@@ -1,5 +1,6 @@
 import { type Kysely, type Selectable, sql } from 'kysely'
-import type { Done } from '../operator/dead-letters.ts'
+import type { ActionFacts } from '../operator/actions.ts'
+import type { Done } from '../operator/done.ts'
 import type { ApiKeysTable, Tables } from '../tables.ts'
 import type { KeyScope } from './api-key.ts'
 import { merchantExists, NO_SUCH_MERCHANT } from './merchants.ts'
@@ -49,6 +50,18 @@ export function toKeyFacts(row: Omit<Selectable<ApiKeysTable>, 'secret_hash'> & 
     revokedAt: row.revoked_at,
     lastUsedAt: row.last_used_at,
     replacedBy: row.replaced_by,
+  }
+}
+
+/** What an operator's act records of a key. */
+export function actionFactsOf({ merchantId, name, scopes, expiresAt, revokedAt, replacedBy }: KeyFacts): ActionFacts {
+  return {
+    merchant_id: merchantId,
+    name,
+    scopes,
+    expires_at: expiresAt,
+    revoked_at: revokedAt,
+    replaced_by: replacedBy,
   }
 }
 

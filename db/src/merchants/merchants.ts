@@ -1,6 +1,7 @@
 import { uuidv7 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
-import type { Done } from '../operator/dead-letters.ts'
+import { type Operator, recordAction } from '../operator/actions.ts'
+import { type Done, refused, refusedIfLocked } from '../operator/done.ts'
 import type { Tables } from '../tables.ts'
 
 export interface Merchant {
@@ -14,16 +15,26 @@ const COLUMNS = ['id', 'name', 'created_at as createdAt'] as const
 export const NO_SUCH_MERCHANT = 'No merchant has this id.'
 
 /** Creates a merchant. Names are unique: repeated after a lost answer, it is refused and names the merchant that exists. */
-export async function createMerchant(db: Kysely<Tables>, name: string): Promise<Done<{ merchant: Merchant }>> {
-  const merchant = await db
-    .insertInto('merchants')
-    .values({ id: uuidv7(), name })
-    .onConflict((conflict) => conflict.doNothing())
-    .returning(COLUMNS)
-    .executeTakeFirst()
-  if (merchant) return { done: true, merchant }
-  const { id } = await db.selectFrom('merchants').select('id').where('name', '=', name).executeTakeFirstOrThrow()
-  return { done: false, why: `Merchant ${id} has this name.` }
+export function createMerchant(
+  db: Kysely<Tables>,
+  { name, by }: { name: string; by: Operator },
+): Promise<Done<{ merchant: Merchant }>> {
+  return refusedIfLocked(
+    db.transaction().execute(async (tx) => {
+      const merchant = await tx
+        .insertInto('merchants')
+        .values({ id: uuidv7(), name })
+        .onConflict((conflict) => conflict.doNothing())
+        .returning(COLUMNS)
+        .executeTakeFirst()
+      if (!merchant) {
+        const { id } = await tx.selectFrom('merchants').select('id').where('name', '=', name).executeTakeFirstOrThrow()
+        return refused(`Merchant ${id} has this name.`)
+      }
+      await recordAction(tx, by, { action: 'merchants create', target: merchant.id, after: { name } })
+      return { done: true, merchant }
+    }),
+  )
 }
 
 export function listMerchants(db: Kysely<Tables>): Promise<Merchant[]> {

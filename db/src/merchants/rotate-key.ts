@@ -1,10 +1,11 @@
 import { type Kysely, sql } from 'kysely'
-import type { Done } from '../operator/dead-letters.ts'
+import { type Operator, recordAction } from '../operator/actions.ts'
+import { type Done, refused, refusedIfLocked } from '../operator/done.ts'
 import { fromNow } from '../payments/row.ts'
 import type { Tables } from '../tables.ts'
 import type { NewKeyOptions } from './api-key.ts'
-import { type CreatedKey, createKey } from './create-key.ts'
-import { KEY_COLUMNS, type KeyFacts, toKeyFacts } from './list-keys.ts'
+import { type CreatedKey, storeKey } from './create-key.ts'
+import { actionFactsOf, KEY_COLUMNS, type KeyFacts, toKeyFacts } from './list-keys.ts'
 import { NO_SUCH_KEY } from './revoke-key.ts'
 
 /**
@@ -15,30 +16,41 @@ import { NO_SUCH_KEY } from './revoke-key.ts'
  */
 export function rotateKey(
   db: Kysely<Tables>,
-  { id, overlapMs, ...options }: NewKeyOptions & { id: string; overlapMs: number },
+  { id, overlapMs, by, ...options }: NewKeyOptions & { id: string; overlapMs: number; by: Operator },
 ): Promise<Done<CreatedKey & { former: KeyFacts }>> {
-  return db.transaction().execute(async (tx) => {
-    const row = await tx.selectFrom('api_keys').select(KEY_COLUMNS).where('id', '=', id).forUpdate().executeTakeFirst()
-    if (!row) return { done: false, why: NO_SUCH_KEY }
-    const { status, replacedBy, merchantId, name, scopes, createdAt, expiresAt } = toKeyFacts(row)
-    if (status !== 'active') return { done: false, why: `The key is ${status}. Create another one.` }
-    if (replacedBy !== null)
-      return {
-        done: false,
-        why: `Key ${replacedBy} has replaced it. If the secret of that key got lost, rotate that one.`,
-      }
-    const expires = expiresAt ? { afterMs: expiresAt.getTime() - createdAt.getTime() } : undefined
-    const created = await createKey(tx, { merchantId, name, scopes, expires, ...options })
-    if (!created.done) throw new Error(`bug: key ${id} has no merchant`)
-    const former = await tx
-      .updateTable('api_keys')
-      .set({
-        replaced_by: created.key.id,
-        expires_at: sql<Date>`least(expires_at, ${fromNow(overlapMs)})`, // The builder has no such function.
+  return refusedIfLocked(
+    db.transaction().execute(async (tx) => {
+      const row = await tx
+        .selectFrom('api_keys')
+        .select(KEY_COLUMNS)
+        .where('id', '=', id)
+        .forUpdate()
+        .executeTakeFirst()
+      if (!row) return refused(NO_SUCH_KEY)
+      const before = toKeyFacts(row)
+      const { status, replacedBy, merchantId, name, scopes, createdAt, expiresAt } = before
+      if (status !== 'active') return refused(`The key is ${status}. Create another one.`)
+      if (replacedBy !== null)
+        return refused(`Key ${replacedBy} has replaced it. If the secret of that key got lost, rotate that one.`)
+      const expires = expiresAt ? { afterMs: expiresAt.getTime() - createdAt.getTime() } : undefined
+      const created = await storeKey(tx, { merchantId, name, scopes, expires, by, ...options })
+      const replaced = await tx
+        .updateTable('api_keys')
+        .set({
+          replaced_by: created.key.id,
+          expires_at: sql<Date>`least(expires_at, ${fromNow(overlapMs)})`, // The builder has no such function.
+        })
+        .where('id', '=', id)
+        .returning(KEY_COLUMNS)
+        .executeTakeFirstOrThrow()
+      const former = toKeyFacts(replaced)
+      await recordAction(tx, by, {
+        action: 'keys rotate',
+        target: id,
+        before: actionFactsOf(before),
+        after: actionFactsOf(former),
       })
-      .where('id', '=', id)
-      .returning(KEY_COLUMNS)
-      .executeTakeFirstOrThrow()
-    return { ...created, former: toKeyFacts(former) }
-  })
+      return { done: true, ...created, former }
+    }),
+  )
 }

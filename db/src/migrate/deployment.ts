@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import { differentMode, type Mode } from '../mode.ts'
+import { recordAction } from '../operator/actions.ts'
+import { operatorName } from '../operator/operator-name.ts'
 import type { Ledger, MigrationTables } from './ledger.ts'
 import { type Run, retryInTransaction } from './run-migration.ts'
 import { connectedSessions } from './schema.ts'
 
 /** The migration that creates the table `deployment`. */
 export const CREATES_DEPLOYMENT = '0010_deployment'
+/** The migration that creates the table `operator_actions`. */
+const RECORDS_ACTIONS = '0020_history'
 /** The tables that hold payments, and the remains of those that were pruned, by the migrations that create them. */
 const CREATES_PAYMENTS = { '0001_payments': 'payments', '0007_pruned_references': 'pruned_references' } as const
 
@@ -37,7 +41,7 @@ export async function agreeOnMode(run: Run, { mode, from }: WantedMode, { applie
   if (stored === mode) return
   if (stored !== undefined) {
     if (from !== '--mode') throw new ModeError('mode_differs', differentMode(mode, stored))
-    return changeMode(run, mode)
+    return changeMode(run, { before: stored, mode, isRecorded: applied.has(RECORDS_ACTIONS) })
   }
   if (from === 'default' && (await hasEverHeldPayment(run.session, applied)))
     throw new ModeError(
@@ -61,7 +65,10 @@ export async function storeMode({ session, logger }: Run, { mode, from }: Wanted
  * Changes the mode. Payments of one mode must never be processed in the other, so there must be no PENDING payment, and no
  * process that has compared its mode with the former one.
  */
-async function changeMode(run: Run, mode: Mode): Promise<void> {
+async function changeMode(
+  run: Run,
+  { before, mode, isRecorded }: { before: Mode; mode: Mode; isRecorded: boolean },
+): Promise<void> {
   await retryInTransaction(run, { mode }, async (tx) => {
     // An insert that is in flight ends first, and none begins.
     await sql`lock table payments in share mode`.execute(tx)
@@ -80,6 +87,8 @@ async function changeMode(run: Run, mode: Mode): Promise<void> {
         'The mode was not changed: some payments are PENDING. Let the services settle them, or settle them by hand. Then stop the services, and run this command again.',
       )
     await tx.updateTable('deployment').set({ mode }).execute()
+    const act = { action: 'migrate --mode', target: 'deployment', before: { mode: before }, after: { mode } } as const
+    if (isRecorded) await recordAction(tx, { actor: operatorName(), via: 'migrate' }, act)
   })
   run.logger.warn('mode of the deployment changed: set SANDBOX for all processes', {
     mode,

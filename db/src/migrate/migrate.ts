@@ -5,6 +5,7 @@ import type { Tables } from '../tables.ts'
 import { agreeOnMode, CREATES_DEPLOYMENT, storeMode, type WantedMode } from './deployment.ts'
 import { ADDS_UNIQUE_INDEXES, CREATES_TABLES, clearDuplicates } from './duplicates.ts'
 import { completeLedger, type LedgerTables, type MigrationTables, readLedger } from './ledger.ts'
+import { CREATES_MERCHANTS, ensureMerchantNames, MAKES_NAMES_UNIQUE } from './merchant-names.ts'
 import { type Migration, readMigrations } from './migration-file.ts'
 import { forgetRestoredXids, ORDERS_EVENTS } from './restored-events.ts'
 import { isUniqueViolation, type Run, runSteps, runWhole } from './run-migration.ts'
@@ -37,6 +38,7 @@ export interface Migrated {
  *
  * @param db a pool of at least two sessions
  * @throws ModeError before anything is changed, if the database has another mode, or may not get the wanted one
+ * @throws MerchantNamesError before anything is changed, if two merchants have one name
  * @throws DuplicatesError before the schema is changed, if rows that must be unique are stored twice
  */
 export async function migrate(db: Kysely<Tables>, options: MigrateOptions): Promise<Migrated> {
@@ -121,8 +123,10 @@ async function applyMissing(
   const ledger = await readLedger(run.session, names)
   await agreeOnMode(run, wanted, ledger)
   const missing = migrations.filter(({ name }) => !ledger.applied.has(name))
-  const addsIndexes = missing.some(({ name }) => name === ADDS_UNIQUE_INDEXES)
-  if (addsIndexes && ledger.applied.has(CREATES_TABLES)) await clearDuplicates(run, setAsideDuplicates)
+  const isBefore = (wanted: string) => missing.some(({ name }) => name === wanted)
+  if (isBefore(MAKES_NAMES_UNIQUE) && ledger.applied.has(CREATES_MERCHANTS)) await ensureMerchantNames(run)
+  if (isBefore(ADDS_UNIQUE_INDEXES) && ledger.applied.has(CREATES_TABLES))
+    await clearDuplicates(run, setAsideDuplicates)
   await completeLedger(run.session, ledger)
   const applied: string[] = []
   const left: { migration: string; services: string[] }[] = []

@@ -3,7 +3,8 @@ import type { Kysely } from 'kysely'
 import { lockPayment } from '../payments/parked.ts'
 import { settleLocked } from '../payments/settle-locked.ts'
 import type { Tables } from '../tables.ts'
-import type { Done } from './dead-letters.ts'
+import { type Operator, recordAction } from './actions.ts'
+import { type Done, refused, refusedIfLocked } from './done.ts'
 
 /**
  * Settles a PENDING payment with the outcome that the operator knows. One transaction writes its status, event and message,
@@ -12,22 +13,33 @@ import type { Done } from './dead-letters.ts'
  */
 export function settleByHand(
   db: Kysely<Tables>,
-  { paymentId, outcome, reason }: { paymentId: string; outcome: Outcome; reason: string },
+  { paymentId, outcome, reason, by }: { paymentId: string; outcome: Outcome; reason: string; by: Operator },
 ): Promise<Done> {
-  return db.transaction().execute(async (tx): Promise<Done> => {
-    const locked = await lockPayment(tx, paymentId)
-    if (!locked) return { done: false, why: 'No payment has this id.' }
-    const settlement = settlePayment(locked.payment, outcome, new Date())
-    if (!settlement.settled) return { done: false, why: `The payment is ${settlement.status} already.` }
-    if (locked.leased) return { done: false, why: 'A worker is processing the payment. Try again in a minute.' }
-    const { payment, event } = settlement
-    await settleLocked(tx, {
-      payment,
-      event: { ...event, data: { ...event.data, reason } },
-      actor: 'operator',
-      requestId: undefined,
-      resolution: `settled as ${payment.status}: ${reason}`,
-    })
-    return { done: true }
-  })
+  return refusedIfLocked(
+    db.transaction().execute(async (tx): Promise<Done> => {
+      const locked = await lockPayment(tx, paymentId)
+      if (!locked) return refused('No payment has this id.')
+      const settlement = settlePayment(locked.payment, outcome, new Date())
+      if (!settlement.settled) return refused(`The payment is ${settlement.status} already.`)
+      if (locked.leased) return refused('A worker is processing the payment. Try again in a minute.')
+      const { payment, event } = settlement
+      await settleLocked(tx, {
+        payment,
+        event: { ...event, data: { ...event.data, reason } },
+        actor: 'operator',
+        requestId: undefined,
+        previousHash: locked.lastHash,
+        trace: { actor: by.actor, via: by.via },
+        resolution: `settled as ${payment.status}: ${reason}`,
+      })
+      await recordAction(tx, by, {
+        action: 'payments settle',
+        target: payment.id,
+        reason,
+        before: { status: locked.payment.status },
+        after: { status: payment.status, failure_code: payment.failureCode },
+      })
+      return { done: true }
+    }),
+  )
 }

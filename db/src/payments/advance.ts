@@ -1,6 +1,7 @@
 import { appendMessages, type NewMessage } from '@cashflow/outbox'
 import { type Kysely, sql } from 'kysely'
 import type { Tables } from '../tables.ts'
+import { recordAttempts } from './attempts.ts'
 import { isOfMerchant } from './row.ts'
 import { type PaymentName, type PaymentView, toView, VIEW, type Waiting } from './view.ts'
 
@@ -25,12 +26,9 @@ export function advancePayment(
   { merchantId, id, message }: PaymentName & { readonly message: NewMessage },
 ): Promise<Advanced> {
   return db.transaction().execute(async (tx): Promise<Advanced> => {
-    const payments = tx
-      .selectFrom('payments')
-      .select(VIEW)
-      .where('id', '=', id)
-      .where(isOfMerchant(sql.val(merchantId)))
-    const row = await payments.forUpdate().executeTakeFirst()
+    const isMerchants = isOfMerchant(sql.val(merchantId))
+    const payments = tx.selectFrom('payments').select(VIEW).where('id', '=', id).where(isMerchants)
+    const row = await payments.select('attempts').forUpdate().executeTakeFirst()
     if (!row) return { outcome: 'unknown' }
     const payment = toView(row)
     const { waiting } = payment
@@ -40,8 +38,12 @@ export function advancePayment(
       .updateTable('payments')
       .set({ lease_until: sql<Date | null>`case when lease_until > now() then now() else lease_until end` }) // The builder's CASE reads worse.
       .where('id', '=', id)
+      .where(isMerchants)
       .execute()
     await appendMessages(tx, [message])
+    const { attempts } = row
+    const data = { reason: 'a request to advance it' }
+    await recordAttempts(tx, [{ paymentId: payment.id, kind: 'redriven', actor: 'api', attempts, data }])
     return { outcome: 'advanced', payment: toView(await payments.executeTakeFirstOrThrow()) }
   })
 }

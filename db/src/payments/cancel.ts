@@ -1,5 +1,5 @@
 import { CANCELED, settlePayment } from '@cashflow/domain'
-import { hasDeadLetter } from '@cashflow/outbox'
+import { findUnresolvedDeadLetter } from '@cashflow/outbox'
 import { type Kysely, sql } from 'kysely'
 import { waitForStandby } from '../postgres/standby.ts'
 import type { Tables } from '../tables.ts'
@@ -29,7 +29,7 @@ export function cancelPayment(
     const row = await tx
       .selectFrom('payments')
       .select(VIEW)
-      .select(NEVER_CHARGED.as('never_charged'))
+      .select([NEVER_CHARGED.as('never_charged'), 'last_hash'])
       .where('id', '=', id)
       .where(isOfMerchant(sql.val(merchantId)))
       .forUpdate()
@@ -38,12 +38,14 @@ export function cancelPayment(
     const payment = toView(row)
     const settlement = settlePayment(payment, { outcome: 'declined', failureCode: CANCELED }, new Date())
     // A row that was unreadable may have been repaired from a backup of before a charge: see `redriveUnreadable`.
-    const isCancelable = row.never_charged && !(await hasDeadLetter(tx, { source: 'database', key: payment.id }))
+    const letter = await findUnresolvedDeadLetter(tx, { source: 'database', key: payment.id })
+    const isCancelable = row.never_charged && letter === undefined
     if (!settlement.settled || !isCancelable) {
       await waitForStandby(tx) // An earlier call may have written what this one reads.
       return { outcome: payment.failureCode === CANCELED ? 'canceled' : 'refused', payment }
     }
-    await settleLocked(tx, { ...settlement, actor: 'api', requestId, resolution: CANCELED })
+    const by = { actor: 'api', requestId, previousHash: row.last_hash } as const
+    await settleLocked(tx, { ...settlement, ...by, resolution: CANCELED })
     return { outcome: 'canceled', payment: { ...payment, ...settlement.payment, waiting: null } }
   })
 }

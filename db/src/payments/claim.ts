@@ -3,6 +3,7 @@ import { compiledOnce, type ParameterOf } from '@cashflow/outbox'
 import { type Kysely, sql } from 'kysely'
 import { recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
+import { expiredStep } from './attempts.ts'
 import { fromNow, PAYMENT_COLUMNS, toPayment } from './row.ts'
 
 export interface NewClaim {
@@ -19,6 +20,8 @@ export type Claim =
       readonly payment: Payment
       readonly attempts: number
       readonly pending: boolean
+      /** The hash of the payment's last event. */
+      readonly lastHash: Buffer | null
       /** The payment's `metadata.simulate`. */
       readonly simulate: string | null
     }
@@ -51,7 +54,7 @@ export const JUDGED_BY = ['attempts', 'claim_token', 'lease_until', 'parked_at',
 
 /**
  * Leases each payment to its claim for `leaseMs` milliseconds, unless its verdict is another one. A lease that ran out
- * counts as an attempt. One statement, which is a transaction by itself:
+ * counts as an attempt, and leaves a row in `payment_attempts`. One statement, which is a transaction by itself:
  * - It locks first and judges after. A condition in the locking select would be judged by the version before the lock, and
  *   call a payment free that another worker has just leased. So every row is locked, in any state.
  * - It locks in the order of the ids. Two batches that lock in different orders deadlock. The lateral look-up keeps the
@@ -76,6 +79,11 @@ export async function claimPayments(
   })
   const made = new Map(rows.map((row) => [row.place, toClaim(row)]))
   return claims.map((_, place) => made.get(place) ?? { verdict: waits ? 'unknown' : 'locked' })
+}
+
+/** A claim of no payment, for which PostgreSQL checks all grants of a claim. */
+export function claimNothing(db: Kysely<Tables>): Promise<Claim[]> {
+  return claimPayments(db, [], { leaseMs: 0, attemptsMax: 0, redriveAfterMs: 0 })
 }
 
 // `sql` in this file: the builder has no intervals and no EXTRACT, and knows the columns of a `with` only in its statement.
@@ -123,7 +131,7 @@ const statement = (waits: boolean) =>
             .crossJoinLateral((eb) =>
               eb
                 .selectFrom('payments as p')
-                .select([...PAYMENT_COLUMNS, ...JUDGED_BY])
+                .select([...PAYMENT_COLUMNS, ...JUDGED_BY, 'last_hash'])
                 .select(SIMULATE.as('simulate'))
                 .whereRef('p.id', '=', 'asked.id')
                 .forUpdate()
@@ -140,6 +148,7 @@ const statement = (waits: boolean) =>
           .select([ATTEMPTS_NOW.as('attempts_now'), TURN.as('turn')]),
       )
       .with('judged', (qb) => qb.selectFrom('counted').selectAll().select(verdict.as('verdict')))
+      .with('expired', () => expiredStep(db, 'judged'))
       .with('claimed', (qb) =>
         qb
           .updateTable('payments as p')
@@ -160,7 +169,8 @@ const statement = (waits: boolean) =>
           })),
       )
       .selectFrom('judged')
-      .select([...PAYMENT_COLUMNS, 'place', 'verdict', 'attempts_now', 'provider_pending_since', 'simulate'])
+      .select([...PAYMENT_COLUMNS, 'place', 'verdict', 'attempts_now'])
+      .select(['provider_pending_since', 'simulate', 'last_hash'])
       .select(sql<number>`extract(epoch from lease_until - now())::float8 * 1000`.as('lease_left_ms'))
   })
 
@@ -170,12 +180,13 @@ const SKIPPING_LOCKED = statement(false)
 function toClaim(row: Awaited<ReturnType<typeof WAITING>>[number]): Claim {
   switch (row.verdict) {
     case 'claimed': {
-      const { attempts_now: attempts, provider_pending_since, simulate } = row
+      const { attempts_now: attempts, provider_pending_since, simulate, last_hash: lastHash } = row
       return {
         verdict: 'claimed',
         payment: toPayment(row),
         attempts,
         pending: provider_pending_since !== null,
+        lastHash,
         simulate,
       }
     }

@@ -66,11 +66,11 @@ const INSERT = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<Val
     .with('inserted', (qb) =>
       qb
         .insertInto('payments')
-        .columns([...COLUMNS, 'redrive_at'])
+        .columns([...COLUMNS, 'last_hash', 'redrive_at'])
         .expression(
           qb
             .selectFrom('given')
-            .select([...COLUMNS, fromNow(parameter('redriveAfterMs')).as('redrive_at')])
+            .select([...COLUMNS, 'hash', fromNow(parameter('redriveAfterMs')).as('redrive_at')])
             .where(isUnpruned)
             // Two transactions with the same references in different orders would deadlock. So they are sorted.
             .orderBy('merchant_id')

@@ -1,6 +1,7 @@
 import type { Payment } from '@cashflow/domain'
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
+import { recordAttempts } from './attempts.ts'
 import { PAYMENT_COLUMNS, toPayment } from './row.ts'
 
 // In these statements the status is a parameter. With a literal, the planner would know that the partial index of PENDING
@@ -26,28 +27,35 @@ export async function isParked(db: Kysely<Tables>, id: string): Promise<boolean>
  * @returns false when the payment is not parked
  */
 export async function unparkPayment(tx: Transaction<Tables>, id: string): Promise<boolean> {
+  const attempts = 1
   const { numUpdatedRows } = await tx
     .updateTable('payments')
-    .set((eb) => ({ parked_at: null, redrive_at: eb.fn<Date>('now'), attempts: 1, refusals: 0, redrives: 0 }))
+    .set((eb) => ({ parked_at: null, redrive_at: eb.fn<Date>('now'), attempts, refusals: 0, redrives: 0 }))
     .where('id', '=', id)
     .where('status', '=', 'PENDING')
     .where('parked_at', 'is not', null)
     .executeTakeFirstOrThrow()
-  return numUpdatedRows === 1n
+  if (numUpdatedRows === 0n) return false
+  await recordAttempts(tx, [{ paymentId: id, kind: 'requeued', actor: 'operator', attempts }])
+  return true
 }
 
-/** Locks a payment. `leased`: a worker holds it now; one that only waits for its next attempt is free. */
-export async function lockPayment(
-  tx: Transaction<Tables>,
-  id: string,
-): Promise<{ payment: Payment; leased: boolean } | undefined> {
+export interface LockedPayment {
+  readonly payment: Payment
+  /** A worker holds the payment now. One that only waits for its next attempt is free. */
+  readonly leased: boolean
+  /** The hash of the payment's last event. */
+  readonly lastHash: Buffer | null
+}
+
+export async function lockPayment(tx: Transaction<Tables>, id: string): Promise<LockedPayment | undefined> {
   const row = await tx
     .selectFrom('payments')
-    .select(PAYMENT_COLUMNS)
+    .select([...PAYMENT_COLUMNS, 'last_hash'])
     // As `sql`: the builder needs three expressions for it.
     .select(sql<boolean>`claim_token is not null and coalesce(lease_until > now(), false)`.as('leased'))
     .where('id', '=', id)
     .forUpdate()
     .executeTakeFirst()
-  return row && { payment: toPayment(row), leased: row.leased }
+  return row && { payment: toPayment(row), leased: row.leased, lastHash: row.last_hash }
 }

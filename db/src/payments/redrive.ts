@@ -1,6 +1,7 @@
 import { type TimeSpan, timeSpans } from '@cashflow/outbox'
 import { type ExpressionBuilder, type Kysely, type QueryCreator, sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
+import { recordAttempts } from './attempts.ts'
 import { JUDGED_BY } from './claim.ts'
 import { PAYMENT_COLUMNS } from './row.ts'
 
@@ -79,11 +80,20 @@ export async function claimOverdue(
     })
     .returning((eb) => [
       'p.id',
+      'p.attempts',
+      'p.redrives',
       sql<boolean>`coalesce(lease_until > now(), false)`.as('leased'),
       (traced ? creatorOf(eb) : eb.cast<string | null>(eb.lit(null), 'text')).as('request_id'),
     ])
     .execute()
   const free = rows.filter(({ leased }) => !leased)
+  await recordAttempts(
+    tx,
+    free.map(({ id: paymentId, attempts, redrives }) => ({
+      ...{ paymentId, kind: 'redriven', actor: 'worker', attempts },
+      data: { redrives },
+    })),
+  )
   return {
     overdue: free.map(({ id, request_id }) => ({ paymentId: id, requestId: request_id ?? undefined })),
     leased: rows.length - free.length,
@@ -113,16 +123,18 @@ function creatorOf(eb: ExpressionBuilder<Tables & { p: { id: string } }, 'p'>) {
  * Makes a payment overdue now, because its message is known to be lost. A payment that was redriven since its last claim
  * keeps its time: if its messages are lost again and again, it must not be redriven in a loop.
  *
- * @param skipLocked whether to skip a payment that another session has locked, instead of waiting for the lock
+ * @param options.skipLocked whether to skip a payment that another session has locked, instead of waiting for the lock
+ * @param options.actor who redrives it, for operators
+ * @param options.reason why, for operators
  * @returns what became of the payment; `waiting` and `locked` keep their redrive
  */
 export async function redriveNow(
   tx: Transaction<Tables>,
   id: string,
-  { skipLocked = false } = {},
+  { skipLocked = false, actor = 'worker', reason }: { skipLocked?: boolean; actor?: string; reason?: string } = {},
 ): Promise<'advanced' | 'waiting' | 'locked' | 'parked' | 'settled' | 'unknown'> {
   // All columns that a claim reads: damage in one of them must fail this statement too.
-  const read = [...PAYMENT_COLUMNS, ...JUDGED_BY, 'metadata', 'redrives'] as const
+  const read = [...PAYMENT_COLUMNS, ...JUDGED_BY, 'metadata', 'redrives', 'last_hash'] as const
   const locking = tx.selectFrom('payments').select(read).where('id', '=', id).forUpdate()
   const row = await (skipLocked ? locking.skipLocked() : locking).executeTakeFirst()
   if (!row) return skipLocked && (await exists(tx, id)) ? 'locked' : 'unknown'
@@ -133,7 +145,10 @@ export async function redriveNow(
   const later = sql<Date>`redrive_at + interval '1 microsecond'` // The builder has no intervals.
   const payment = tx.updateTable('payments').where('id', '=', id)
   await payment.set(({ fn }) => ({ redrive_at: waits ? later : fn<Date>('now') })).execute()
-  return waits ? 'waiting' : 'advanced'
+  if (waits) return 'waiting'
+  const { attempts } = row
+  await recordAttempts(tx, [{ paymentId: id, kind: 'redriven', actor, attempts, data: { reason } }])
+  return 'advanced'
 }
 
 async function exists(tx: Transaction<Tables>, id: string): Promise<boolean> {
@@ -147,12 +162,15 @@ async function exists(tx: Transaction<Tables>, id: string): Promise<boolean> {
  * @returns false if the payment is settled, parked or unknown
  */
 export async function redriveUnreadable(tx: Transaction<Tables>, id: string): Promise<boolean> {
-  const { numUpdatedRows } = await tx
+  const row = await tx
     .updateTable('payments')
     .set(({ fn, lit }) => ({ redrive_at: fn('now'), redrives: 0, attempts: fn('greatest', ['attempts', lit(1)]) }))
     .where('id', '=', id)
     .where('status', '=', 'PENDING')
     .where('parked_at', 'is', null)
-    .executeTakeFirstOrThrow()
-  return numUpdatedRows === 1n
+    .returning('attempts')
+    .executeTakeFirst()
+  if (!row) return false
+  await recordAttempts(tx, [{ paymentId: id, kind: 'requeued', actor: 'operator', attempts: row.attempts }])
+  return true
 }

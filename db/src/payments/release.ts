@@ -1,5 +1,6 @@
 import { type ExpressionBuilder, sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
+import { type AttemptData, recordAttempts } from './attempts.ts'
 import type { NewClaim } from './claim.ts'
 import { fromNow } from './row.ts'
 
@@ -26,15 +27,19 @@ export interface Counts {
   pendingMs: number | undefined
 }
 
+export interface RetryToSave {
+  readonly cause?: Cause
+  readonly delayMsAfter: (counts: Counts) => number
+  readonly redriveAfterMs: number
+  /** What is known of the attempt, for operators. */
+  readonly data?: AttemptData
+}
+
 /** Ends the claim of a locked payment. The next claim succeeds after the delay that `delayMsAfter` returns for its counts. */
 export async function saveRetry(
   tx: Transaction<Tables>,
   id: string,
-  {
-    cause = 'unanswered',
-    delayMsAfter,
-    redriveAfterMs,
-  }: { cause?: Cause; delayMsAfter: (counts: Counts) => number; redriveAfterMs: number },
+  { cause = 'unanswered', delayMsAfter, redriveAfterMs, data }: RetryToSave,
 ): Promise<Counts & { delayMs: number }> {
   const row = await tx
     .updateTable('payments')
@@ -53,6 +58,9 @@ export async function saveRetry(
     .set({ lease_until: fromNow(delayMs), redrive_at: fromNow(delayMs + redriveAfterMs) })
     .where('id', '=', id)
     .execute()
+  const kind = cause === 'unanswered' ? 'unanswered' : 'released'
+  const { attempts } = counts
+  await recordAttempts(tx, [{ paymentId: id, kind, actor: 'worker', attempts, data: { ...data, delay_ms: delayMs } }])
   return { ...counts, delayMs }
 }
 
@@ -86,19 +94,35 @@ function countedFor(cause: Cause, eb: ExpressionBuilder<Tables, 'payments'>) {
  * Parks a payment: it stays PENDING, outside of the pipeline, until an operator decides.
  *
  * @param attempts the attempts for which it is parked, with that of a lease that ran out
+ * @param reason for operators
  * @returns false if the payment is settled, parked or leased by now, or has other attempts since an operator requeued it
  */
-export async function parkPayment(tx: Transaction<Tables>, id: string, attempts: number): Promise<boolean> {
-  const parked = await tx
-    .updateTable('payments')
-    .set({ attempts, parked_at: fromNow(0), claim_token: null, lease_until: null, redrive_at: null })
+export async function parkPayment(
+  tx: Transaction<Tables>,
+  id: string,
+  attempts: number,
+  reason?: string,
+): Promise<boolean> {
+  const row = await tx
+    .selectFrom('payments')
+    .select(['claim_token', 'lease_until'])
     .where('id', '=', id)
     .where('status', '=', 'PENDING')
     .where('parked_at', 'is', null)
     .where((eb) => eb.or([eb('claim_token', 'is', null), eb('lease_until', '<=', eb.fn<Date>('now'))]))
     .where(sql<number>`attempts + (claim_token is not null)::int`, '=', attempts) // A cast within a sum reads better as `sql`.
+    .forUpdate()
     .executeTakeFirst()
-  return parked.numUpdatedRows > 0n
+  if (!row) return false
+  await tx
+    .updateTable('payments')
+    .set({ attempts, parked_at: fromNow(0), claim_token: null, lease_until: null, redrive_at: null })
+    .where('id', '=', id)
+    .execute()
+  const by = { paymentId: id, actor: 'worker', attempts }
+  if (row.claim_token !== null) await recordAttempts(tx, [{ ...by, kind: 'expired', data: row }])
+  await recordAttempts(tx, [{ ...by, kind: 'parked', data: { reason } }])
+  return true
 }
 
 /**

@@ -32,12 +32,14 @@ export function toPayment(row: PaymentRow): Payment {
 }
 
 /**
- * True if a payment is a merchant's. `is true` makes it a filter that no index serves, for a payment that is found by its
- * id. Otherwise a plan that was made for few payments may read all payments of the merchant by an index that begins with
- * merchant_id, also when they have become many. As `sql`: the builder has no `is true`.
+ * True if a payment or an event is a merchant's. `is true` makes it a filter that no index serves, for a row that is found
+ * by its payment's id. Otherwise a plan that was made for few rows may read all rows of the merchant by an index that begins
+ * with merchant_id, also when they have become many. As `sql`: the builder has no `is true`.
+ *
+ * @param table the table's name in the statement
  */
-export function isOfMerchant(merchantId: Expression<string>): Expression<SqlBool> {
-  return sql<SqlBool>`(payments.merchant_id = ${merchantId}) is true`
+export function isOfMerchant(merchantId: Expression<string>, table = 'payments'): Expression<SqlBool> {
+  return sql<SqlBool>`(${sql.ref(`${table}.merchant_id`)} = ${merchantId}) is true`
 }
 
 /** A time by the database's clock, the only one that leases and redrives are judged by. */

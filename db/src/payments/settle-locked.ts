@@ -1,8 +1,9 @@
 import { outcomeMessage, type Payment, type PaymentEvent } from '@cashflow/domain'
 import { resolveDeadLettersOf } from '@cashflow/outbox'
 import { uuidv7 } from '@cashflow/runtime'
-import type { Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
+import { isOfMerchant } from './row.ts'
 import { settlePayments } from './settle.ts'
 
 export interface LockedSettlement {
@@ -11,6 +12,10 @@ export interface LockedSettlement {
   readonly event: PaymentEvent
   readonly actor: 'api' | 'operator'
   readonly requestId: string | undefined
+  /** The payment's `last_hash`, as it was locked. */
+  readonly previousHash: Buffer | null
+  /** How the event came about, for operators. */
+  readonly trace?: object | undefined
   /** What became of the payment's dead letters, such as `canceled`. */
   readonly resolution: string
 }
@@ -21,13 +26,19 @@ export interface LockedSettlement {
  */
 export async function settleLocked(
   tx: Transaction<Tables>,
-  { payment, event, actor, requestId, resolution }: LockedSettlement,
+  { payment, resolution, ...settlement }: LockedSettlement,
 ): Promise<void> {
-  const { id, status } = payment
+  const { id, merchantId, status } = payment
   const token = uuidv7()
-  await tx.updateTable('payments').set({ claim_token: token, parked_at: null }).where('id', '=', id).execute()
+  await tx
+    .updateTable('payments')
+    .set({ claim_token: token, parked_at: null })
+    .where('id', '=', id)
+    .where(isOfMerchant(sql.val(merchantId)))
+    .execute()
+  const { event, requestId } = settlement
   const messages = [outcomeMessage(payment, event, { messageId: uuidv7(), requestId })]
-  const [settled] = await settlePayments(tx, [{ payment, event, token, actor, requestId, messages }])
+  const [settled] = await settlePayments(tx, [{ ...settlement, payment, token, messages }])
   if (settled !== status) throw new Error(`bug: payment ${id} is locked and was not settled`)
   for (const source of ['worker', 'database']) await resolveDeadLettersOf(tx, { source, key: id }, resolution)
 }

@@ -3,7 +3,7 @@ import { appendStep, compiledOnce, messagesJson, type NewMessage, type Parameter
 import { sql, type Transaction } from 'kysely'
 import { EVENT, EVENT_COLUMNS, type EventInsert, eventOf, recordStep } from '../events/record.ts'
 import { ALONE } from '../postgres/group-commit.ts'
-import { isAmong, recordSet } from '../statement.ts'
+import { byteaText, isAmong, recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 
 /** A settled payment, to be stored if its claim still holds it. */
@@ -12,6 +12,8 @@ export interface SettlementWrite extends EventInsert {
   readonly payment: Payment
   /** The token of the claim. */
   readonly token: string
+  /** The payment's `last_hash`, as it was claimed or locked. */
+  readonly previousHash: Buffer | null
   readonly messages: readonly NewMessage[]
 }
 
@@ -23,12 +25,14 @@ const GIVEN = recordSet('given', {
   failure_code: 'text',
   settled_at: 'timestamptz',
   message_ids: 'uuid[]',
+  previous_hash: 'bytea',
   ...EVENT,
 })
 
 /**
  * Locks payments, and settles those that are PENDING and held by their claims: status, event and outbox messages, in one
- * statement. A claim that does not hold its payment is fenced: nothing is written for it.
+ * statement. A claim that does not hold its payment is fenced: nothing is written for it. An event whose predecessor is
+ * not the one that its hash was made for is stored without a hash: the settlement matters more, and `verify` finds it.
  *
  * @param waits whether to wait for the locks of other sessions
  * @returns for each, in their order, the status that its claim has given it, now or in an earlier attempt: a payment keeps
@@ -77,7 +81,7 @@ const statement = (waits: boolean) =>
             .crossJoinLateral((eb) =>
               eb
                 .selectFrom('payments as p')
-                .select(['p.merchant_id', 'p.status', 'p.claim_token'])
+                .select(['p.merchant_id', 'p.status', 'p.claim_token', 'p.last_hash'])
                 .whereRef('p.id', '=', 'given.id')
                 .forUpdate()
                 .$if(!waits, (locking) => locking.skipLocked())
@@ -95,12 +99,14 @@ const statement = (waits: boolean) =>
             settled_at: eb.ref('s.settled_at'),
             lease_until: eb.lit(null),
             redrive_at: eb.lit(null),
+            last_hash: sql<Buffer | null>`case when s.last_hash = s.previous_hash then s.hash end`, // The builder's CASE reads worse.
           }))
           .whereRef('p.id', '=', 's.id')
           .whereRef('s.claim_token', '=', 's.token')
           .where('s.status', '=', sql.lit('PENDING'))
           .returning(['s.id', 's.merchant_id', 's.place', 's.message_ids'])
-          .returning(EVENT_COLUMNS.map((column) => `s.${column}` as const)),
+          .returning(EVENT_COLUMNS.filter((column) => column !== 'hash').map((column) => `s.${column}` as const))
+          .returning('p.last_hash as hash'),
       )
       .with('recorded', () => recordStep(tx, 'settled'))
       .with('appended', (qb) =>
@@ -124,7 +130,7 @@ const WAITING = statement(true)
 const SKIPPING_LOCKED = statement(false)
 
 function toRow(settlement: SettlementWrite, place: number) {
-  const { payment, token, messages } = settlement
+  const { payment, token, messages, previousHash } = settlement
   return {
     place,
     id: payment.id,
@@ -133,6 +139,7 @@ function toRow(settlement: SettlementWrite, place: number) {
     failure_code: payment.failureCode,
     settled_at: payment.settledAt,
     message_ids: messages.map(({ messageId }) => messageId),
+    previous_hash: previousHash && byteaText(previousHash),
     ...eventOf(settlement),
   }
 }

@@ -1,4 +1,4 @@
-import { createThrottle } from '@cashflow/async'
+import { createThrottle, Loops } from '@cashflow/async'
 import { compiledOnce, type ParameterOf } from '@cashflow/outbox'
 import { type Kysely, sql } from 'kysely'
 import type { Tables } from '../tables.ts'
@@ -36,19 +36,22 @@ export function createSettledNotifier(
   db: Kysely<Tables>,
   fails: { holds(fields: { error: unknown }): void; ended(): void },
 ) {
+  const loops = new Loops()
   let waiting: string[] = []
 
   const wake = createThrottle(async () => {
     const payloads: string[] = []
     for (let from = 0; from < waiting.length; from += IDS_MAX) payloads.push(waiting.slice(from, from + IDS_MAX).join())
     waiting = []
-    await NOTIFY(db, { payloads }).then(
+    await loops.track('settled notifier', NOTIFY(db, { payloads })).then(
       () => fails.ended(),
       (error) => fails.holds({ error }),
     )
   }, INTERVAL_MS)
 
   return {
+    /** For /livez: the notification that is being sent. */
+    loops,
     /** A hint: it never fails, and a lost notification costs a second. */
     notify(paymentId: string): void {
       if (waiting.length >= WAITING_MAX) return

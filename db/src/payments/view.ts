@@ -29,7 +29,7 @@ export interface PaymentView extends PaymentWithMetadata {
 }
 
 // `sql` in this file: the builder's CASE reads worse, and it has no EXTRACT. Leases are judged by the database's clock.
-const WAITING_FOR = sql<Waiting['for'] | null>`case
+export const WAITING_FOR = sql<Waiting['for'] | null>`case
   when status <> 'PENDING' then null
   when parked_at is not null then 'operator'
   when claim_token is not null and lease_until > now() then 'provider'
@@ -38,7 +38,12 @@ const WAITING_FOR = sql<Waiting['for'] | null>`case
   when attempts > 0 or lease_until is not null then 'retry'
   else 'queue'
 end`
-const NEXT_ACTION_AT = sql<Date | null>`case when lease_until > now() then lease_until else redrive_at end`
+/** A due attempt has its own time: its message is on its way, and the redrive is only for the case that it is lost. */
+const NEXT_ACTION_AT = sql<Date | null>`case
+  when lease_until > now() then lease_until
+  when claim_token is null and parked_at is null then coalesce(lease_until, redrive_at)
+  else redrive_at
+end`
 
 /** What a statement on `payments` selects for `toView`. */
 export const VIEW = [

@@ -2,7 +2,7 @@ import type { Logger } from '@cashflow/runtime'
 import { Kysely, type PostgresPool } from 'kysely'
 import type { Tables } from '../tables.ts'
 import { DatabaseSettingError, type ReadOnlyError } from './errors.ts'
-import { createHostPool } from './host-pool.ts'
+import { createHostPool, type PoolCounts } from './host-pool.ts'
 import { HostSession, type HostSessionConfig } from './host-session.ts'
 import { createHostWatch, type HostWatch } from './host-watch.ts'
 import { createHosts, type Host } from './hosts.ts'
@@ -31,9 +31,17 @@ export class Database extends Kysely<Tables> {
   /** Opens a session with the primary for LISTEN, with the settings of those in the pool. The caller has to end it. */
   readonly openSession: (applicationName: string) => Promise<Session>
 
-  constructor(pool: () => Promise<PostgresPool>, openSession: Database['openSession']) {
+  readonly #counts: () => PoolCounts
+
+  constructor(pool: () => Promise<PostgresPool>, openSession: Database['openSession'], counts: () => PoolCounts) {
     super({ dialect: new OneTripDialect(pool) })
     this.openSession = openSession
+    this.#counts = counts
+  }
+
+  /** The pool's sessions at present. */
+  get sessions(): PoolCounts {
+    return this.#counts()
   }
 }
 
@@ -47,6 +55,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   return new Database(
     async () => (await open()).pool,
     async (name) => (await open()).openSession(name),
+    () => servers?.counts() ?? { inUse: 0, idle: 0, waiting: 0 },
   )
 }
 
@@ -83,14 +92,15 @@ function openServers(options: DatabaseOptions) {
       (host) => new HostSession(configOf(host, name)).connect(),
       (late) => void late.end(),
     )
-  if (isOne) return { pool, openSession }
+  const { counts } = pool
+  if (isOne) return { pool, openSession, counts }
   const watch = createHostWatch({
     hosts: hosts.all,
     timelines,
     logger,
     configOf: (host) => configOf(host, `${applicationName}-watch`),
   })
-  return { pool: watched(pool, watch), openSession }
+  return { pool: watched(pool, watch), openSession, counts }
 }
 
 function watched(pool: PostgresPool, watch: HostWatch): PostgresPool {

@@ -6,6 +6,13 @@ import { HostSession, type HostSessionConfig } from './host-session.ts'
 import type { Host, Hosts } from './hosts.ts'
 import { refuseTransactionPooler } from './transaction-pooler.ts'
 
+/** Numbers of a pool's sessions, and of the callers that wait for one. */
+export interface PoolCounts {
+  readonly inUse: number
+  readonly idle: number
+  readonly waiting: number
+}
+
 export interface HostPoolOptions {
   hosts: Hosts
   configOf: (host: Host) => HostSessionConfig
@@ -21,7 +28,13 @@ const CONNECTION_LIFETIME_S = 1_800
  * Creates a pool of sessions with the host that is the primary. Each host has a pool, and only the primary's one gets
  * sessions. An idle session is used at once. If there is none, the hosts are tried in their order.
  */
-export function createHostPool({ hosts, configOf, poolMax, onFirst, logger }: HostPoolOptions): PostgresPool {
+export function createHostPool({
+  hosts,
+  configOf,
+  poolMax,
+  onFirst,
+  logger,
+}: HostPoolOptions): PostgresPool & { counts(): PoolCounts } {
   const pools = new Map(hosts.all.map((host) => [host, createPool(host)]))
   const inUse = new Map<pg.Pool, number>()
   const checks = new Map<Host, Promise<void>>()
@@ -71,6 +84,11 @@ export function createHostPool({ hosts, configOf, poolMax, onFirst, logger }: Ho
   }
 
   return {
+    counts() {
+      const sum = (count: (pool: pg.Pool) => number) =>
+        [...pools.values()].reduce((total, pool) => total + count(pool), 0)
+      return { inUse: sum(usedOf), idle: sum((pool) => pool.idleCount), waiting: sum((pool) => pool.waitingCount) }
+    },
     options: {},
     async connect() {
       const first = poolOf(hosts.first)

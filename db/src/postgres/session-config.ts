@@ -33,7 +33,8 @@ const ANSWER_MARGIN_MS = 3_000
  * @throws DatabaseSettingError when the URL, or a file that it names, cannot be read
  */
 export function sessionConfig(options: SessionOptions, lookup: LookupFunction = dns.lookup): SessionConfig {
-  const { url, applicationName, idleInTransactionMs = 10_000, statementMs = STATEMENT_MS, sandbox } = options
+  const { url, applicationName, idleInTransactionMs = 10_000, statementMs = STATEMENT_MS } = options
+  const { sandbox, standbyRequired } = options
   return {
     ...parametersOf(url),
     stream: () => new LookupSocket(lookup),
@@ -42,7 +43,7 @@ export function sessionConfig(options: SessionOptions, lookup: LookupFunction = 
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     query_timeout: statementMs > 0 ? statementMs + ANSWER_MARGIN_MS : 0,
-    limits: { statementMs, idleInTransactionMs, sandbox },
+    limits: { statementMs, idleInTransactionMs, sandbox, standbyRequired },
   }
 }
 

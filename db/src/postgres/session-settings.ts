@@ -8,6 +8,8 @@ export interface SessionLimits {
   idleInTransactionMs: number
   /** Whether the database has to be a sandbox or live. Undefined for a session that accepts both, such as the migrator's. */
   sandbox?: boolean | undefined
+  /** Whether each COMMIT has to wait for a standby. Default: no. */
+  standbyRequired?: boolean | undefined
 }
 
 /** The settings in force by name, and other facts that `refusal` needs: the last answer to `settingStatements`. */
@@ -46,7 +48,10 @@ const RELIED_ON = {
   client_min_messages: 'warning',
 }
 
-function limits({ statementMs, idleInTransactionMs }: Omit<SessionLimits, 'sandbox'>): Record<string, string> {
+function limits({
+  statementMs,
+  idleInTransactionMs,
+}: Pick<SessionLimits, 'statementMs' | 'idleInTransactionMs'>): Record<string, string> {
   return {
     statement_timeout: String(statementMs),
     lock_timeout: String(LOCK_MS),
@@ -110,6 +115,10 @@ export function refusal(
   if (found.synchronous_commit === 'local' && found.synchronous_standby_names !== '')
     return new DatabaseSettingError(
       'synchronous_commit is local, so no COMMIT waits for the standbys of synchronous_standby_names. Set it to on, for this role and database.',
+    )
+  if (session.standbyRequired && found.synchronous_standby_names === '')
+    return new DatabaseSettingError(
+      "REQUIRE_STANDBY is yes, but synchronous_standby_names is empty, so no COMMIT waits for a standby. Set it, such as to 'ANY 1 (standby1, standby2)', or set REQUIRE_STANDBY=no.",
     )
   if (session.sandbox !== undefined && found.deployment_mode !== modeOf(session.sandbox))
     return new DatabaseSettingError(

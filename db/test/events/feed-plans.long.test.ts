@@ -70,8 +70,12 @@ describe('event feed', () => {
       expect(await rowsBy(() => page(end))).to.equal(0)
       expect(await rowsBy(() => hasRestoredXids(db))).to.equal(0)
       const [event] = (await page(middle)).events
-      const { rowsOf } = await readBy(() => findEvents(db, { merchantId: MERCHANT, paymentId: event?.paymentId ?? '' }))
+      expect((await readBy(() => page(middle))).indexes).to.include('payments_pkey')
+      const { rowsOf, indexes } = await readBy(() =>
+        findEvents(db, { merchantId: MERCHANT, paymentId: event?.paymentId ?? '' }),
+      )
       expect(rowsOf.payment_events).to.equal(1)
+      expect(indexes).to.include('payments_pkey').and.not.include('Seq Scan')
       await db.destroy()
     }).timeout(120_000)
 })

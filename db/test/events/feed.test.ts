@@ -72,6 +72,17 @@ describe('event feed', () => {
     expect(events.map(({ payment }) => payment)).to.deep.equal([null])
   })
 
+  it('event feed: shows no payment of another merchant, also with an event that has its id', async () => {
+    const { id: paymentId } = await store.insert()
+    const merchantId = randomUUID()
+    await storeEvents(1, merchantId)
+    const events = store.db.updateTable('payment_events').set({ payment_id: paymentId, sequence: 2 })
+    await events.where('merchant_id', '=', merchantId).execute()
+    const { events: fed } = await readFeed(store.db, { merchantId, limit: 1 })
+    for (const found of [fed, await findEvents(store.db, { merchantId, paymentId })])
+      expect(found.map((event) => [event.paymentId, event.payment])).to.deep.equal([[paymentId, null]])
+  })
+
   it('event feed: shows the events of one type, and goes on after pages that have none', async () => {
     const merchantId = randomUUID()
     await storeEvents(2_500, merchantId)

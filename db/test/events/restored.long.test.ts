@@ -1,5 +1,18 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { defined } from '@cashflow/async'
 import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
-import { nullLogger, type PrivatePostgres, query, recordingLogger, startPrivatePostgres } from '@cashflow/testing'
+import {
+  type DebianPostgres,
+  nullLogger,
+  type PrivatePostgres,
+  query,
+  REPOSITORY,
+  recordingLogger,
+  startDebianPostgres,
+  startPrivatePostgres,
+  withDatabase,
+} from '@cashflow/testing'
 import { expect } from 'chai'
 import { createDatabase, type Database, databaseComponent } from '../../src/index.ts'
 import { migrateAll } from '../migrate/former-database.ts'
@@ -11,25 +24,29 @@ const UNSEEN = 500
 const OLD = 10_000
 
 describe('events of a restored dump', () => {
-  let lost: PrivatePostgres
-  let restored: PrivatePostgres
+  let lost: DebianPostgres
+  let server: PrivatePostgres
+  /** An empty database of another server, which is at least as new. */
+  let restored: { url: string }
   let db: Database
   before(async () => {
-    ;[lost, restored] = await Promise.all([startPrivatePostgres(), startPrivatePostgres()])
+    ;[lost, server] = await Promise.all([startDebianPostgres(), startPrivatePostgres()])
+    await query(server.url, 'create database restored')
+    restored = { url: withDatabase(server.url, 'restored') }
     db = open(restored)
   })
   after(async () => {
     await db?.destroy()
-    await Promise.all([lost, restored].map((server) => server?.stop()))
+    await Promise.all([lost, server].map((each) => each?.stop()))
   })
 
-  const open = ({ url }: PrivatePostgres) =>
+  const open = ({ url }: { url: string }) =>
     createDatabase({ url, applicationName: 'test', poolMax: 2, logger: nullLogger, statementMs: 60_000 })
 
   /** Stores events, each in a transaction of its own: from `from` to `to` seconds ago. */
-  const storeEvents = (server: PrivatePostgres, from: number, to: number) =>
+  const storeEvents = ({ url }: { url: string }, from: number, to: number) =>
     query(
-      server.url,
+      url,
       `do $$ begin
         for ago in reverse ${from - 1}..${to} loop
           insert into payment_events (payment_id, merchant_id, sequence, type, actor, created_at)
@@ -39,29 +56,21 @@ describe('events of a restored dump', () => {
       end $$`,
     )
 
-  const stored = async (server: PrivatePostgres, order = 'id') => {
-    const rows = await query<{ payment_id: string }>(
-      server.url,
-      `select payment_id from payment_events order by ${order}`,
-    )
+  const stored = async ({ url }: { url: string }, order = 'id') => {
+    const rows = await query<{ payment_id: string }>(url, `select payment_id from payment_events order by ${order}`)
     return rows.map(({ payment_id }) => payment_id)
   }
 
-  /** Copies the rows as pg_dump and psql do: with their xids, into a cluster with another counter. */
+  /** Dumps the lost database and restores it, with the commands of docs/operations.md. */
   async function restore(): Promise<void> {
-    for (const table of ['merchants', 'deployment', 'payments', 'payment_events']) {
-      const [dump] = await query<{ rows: string }>(lost.url, `select json_agg(t)::text as rows from ${table} t`)
-      await query(restored.url, `delete from ${table}`)
-      await query(
-        restored.url,
-        `insert into ${table} overriding system value select * from json_populate_recordset(null::${table}, $1)`,
-        { values: [dump?.rows ?? '[]'] },
-      )
+    const page = await readFile(join(REPOSITORY, 'docs/operations.md'), 'utf8')
+    for (const [program, { url }] of [
+      ['pg_dump', lost],
+      ['pg_restore', restored],
+    ] as const) {
+      const [, command] = new RegExp(`\`\`\`sh\n(${program} .*)\n\`\`\``).exec(page) ?? []
+      await lost.run(defined(command, `command ${program} of the page`), { DATABASE_URL: url })
     }
-    await query(
-      restored.url,
-      `select setval(pg_get_serial_sequence('payment_events', 'id'), (select max(id) from payment_events))`,
-    )
   }
 
   const start = async () => {

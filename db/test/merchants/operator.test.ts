@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { defined } from '@cashflow/async'
 import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
+import { OPERATOR, openClient } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { type Done, findKeys, hashKey, parsePeppers, readKey } from '../../src/index.ts'
@@ -26,17 +27,19 @@ describe("the operator's functions for merchants and keys", () => {
   })
   after(() => store.drop())
 
-  const merchant = async (name: string = randomUUID()) => facts(await createMerchant(store.db, name)).merchant
+  const merchant = async (name: string = randomUUID()) =>
+    facts(await createMerchant(store.db, { name, by: OPERATOR })).merchant
   const options = (scopes = ['payments:read'] as const) => ({
     merchantId: DEFAULT_MERCHANT_ID,
     name: 'test',
     scopes,
     sandbox: true,
     pepper: PEPPER,
+    by: OPERATOR,
   })
   const create = async (more?: Partial<Parameters<typeof createKey>[1]>) =>
     facts(await createKey(store.db, { ...options(), ...more }))
-  const rotation = { overlapMs: DAY_MS, sandbox: true, pepper: PEPPER }
+  const rotation = { overlapMs: DAY_MS, sandbox: true, pepper: PEPPER, by: OPERATOR }
   const stored = async (id: string) => defined((await findKeys(store.db, [id]))[0], `key ${id}`)
   /** Moves all times of a key into the past. */
   const age = (id: string, days: number) =>
@@ -45,7 +48,7 @@ describe("the operator's functions for merchants and keys", () => {
 
   it('createMerchant creates a merchant, and refuses its name a second time, also at the same time', async () => {
     const name = randomUUID()
-    const results = await Promise.all(Array.from({ length: 8 }, () => createMerchant(store.db, name)))
+    const results = await Promise.all(Array.from({ length: 8 }, () => createMerchant(store.db, { name, by: OPERATOR })))
     const { merchant } = facts(
       defined(
         results.find(({ done }) => done),
@@ -89,7 +92,7 @@ describe("the operator's functions for merchants and keys", () => {
       keys.push(await create({ merchantId, expires }))
     const [first, second, third] = keys.map(({ key }) => key.id)
     await age(defined(second, 'key'), 1)
-    await revokeKey(store.db, defined(third, 'key'))
+    await revokeKey(store.db, { id: defined(third, 'key'), by: OPERATOR })
     const list = async (of?: string) => facts(await listKeys(store.db, { merchantId: of })).keys
     const statuses = (await list(merchantId)).map(({ id, status }) => [id, status])
     expect(statuses).to.have.deep.members([
@@ -103,11 +106,11 @@ describe("the operator's functions for merchants and keys", () => {
 
   it('revokeKey revokes a key at the time of its first call', async () => {
     const { key } = await create()
-    const revoked = facts(await revokeKey(store.db, key.id)).key
+    const revoked = facts(await revokeKey(store.db, { id: key.id, by: OPERATOR })).key
     expect(revoked).to.include({ id: key.id, status: 'revoked' })
-    expect(await revokeKey(store.db, key.id)).to.deep.equal({ done: true, key: revoked })
+    expect(await revokeKey(store.db, { id: key.id, by: OPERATOR })).to.deep.equal({ done: true, key: revoked })
     expect((await stored(key.id)).revokedAt).to.deep.equal(revoked.revokedAt)
-    expect(await revokeKey(store.db, UNKNOWN_KEY)).to.deep.equal(NO_SUCH_KEY)
+    expect(await revokeKey(store.db, { id: UNKNOWN_KEY, by: OPERATOR })).to.deep.equal(NO_SUCH_KEY)
   })
 
   it('rotateKey makes a successor like the key, and both are valid until the overlap has ended', async () => {
@@ -160,7 +163,7 @@ describe("the operator's functions for merchants and keys", () => {
 
   it('rotateKey refuses a key that is revoked, expired or unknown', async () => {
     const [{ key: revoked }, { key: expired }] = [await create(), await create({ expires: { afterMs: DAY_MS } })]
-    await revokeKey(store.db, revoked.id)
+    await revokeKey(store.db, { id: revoked.id, by: OPERATOR })
     await age(expired.id, 2)
     for (const [id, why] of [
       [revoked.id, 'The key is revoked. Create another one.'],
@@ -177,5 +180,21 @@ describe("the operator's functions for merchants and keys", () => {
     const failed = await rotateKey(store.db, { ...rotation, id: key.id }).catch((error) => error)
     expect(failed).to.include({ code: '23514' })
     expect(facts(await listKeys(store.db, { merchantId })).keys).to.have.length(1)
+  })
+
+  it('revokeKey, rotateKey, createMerchant: are refused while another session has locked the row', async () => {
+    const { key } = await create()
+    const name = randomUUID()
+    const other = await openClient(store.database.url)
+    await other.query('begin')
+    await other.query('select 1 from api_keys where id = $1 for update', [key.id])
+    await other.query('insert into merchants (id, name) values (gen_random_uuid(), $1)', [name])
+    const results = await Promise.all([
+      revokeKey(store.db, { id: key.id, by: OPERATOR }),
+      rotateKey(store.db, { id: key.id, ...rotation }),
+      createMerchant(store.db, { name, by: OPERATOR }),
+    ])
+    await other.end()
+    for (const result of results) expect(result).to.have.property('why').that.includes('Another session has locked it')
   })
 })

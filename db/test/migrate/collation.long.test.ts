@@ -171,7 +171,7 @@ describe('migrate', () => {
     await claimPayments(db, [{ id: payment.id, token }], { leaseMs: 60_000, attemptsMax: 10, redriveAfterMs: 60_000 })
     const settlement = settlePayment(payment, { outcome: 'approved' }, new Date())
     if (!settlement.settled) throw new Error('bug: the payment is settled')
-    const settling = { ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }
+    const settling = { ...settlement, token, actor: 'worker', requestId: undefined, previousHash: null, messages: [] }
     expect(await storeSettlements(db, [settling])).to.deep.equal(['SUCCESS'])
   })
 

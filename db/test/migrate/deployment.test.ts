@@ -45,13 +45,8 @@ describe('mode of a deployment', () => {
     return error?.message
   }
   function service(sandbox: boolean, logger = nullLogger): Kysely<Tables> {
-    const db = createDatabase({
-      url: database.url,
-      applicationName: serviceSession('api'),
-      poolMax: 2,
-      sandbox,
-      logger,
-    })
+    const applicationName = serviceSession('api')
+    const db = createDatabase({ url: database.url, applicationName, poolMax: 2, sandbox, logger })
     opened.push(db)
     return db
   }
@@ -99,6 +94,11 @@ describe('mode of a deployment', () => {
     expect(await stored()).to.deep.equal([{ mode: 'live', secret: 32 }])
     await change('sandbox')
     expect(await stored()).to.deep.equal([{ mode: 'sandbox', secret: 32 }])
+    const acts = 'select via, action, before, after from operator_actions order by id'
+    expect((await run(acts)).map((act) => ({ ...act, via: String(act.via).split(' ')[0] }))).to.deep.equal([
+      { via: 'migrate', action: 'migrate --mode', before: { mode: 'sandbox' }, after: { mode: 'live' } },
+      { via: 'migrate', action: 'migrate --mode', before: { mode: 'live' }, after: { mode: 'sandbox' } },
+    ])
   })
 
   for (const [end, expected] of [

@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createDatabase, isTransient } from '../../src/index.ts'
 import { serviceSession } from '../../src/migrate/schema.ts'
-import { newPayment, storePayments } from '../test-store.ts'
+import { newPayment } from '../test-store.ts'
 import { createFormerDatabase, logger, migrateAll } from './former-database.ts'
 
 const CLIENTS = 8
@@ -39,8 +39,14 @@ describe('migrate', () => {
     const ended = new AbortController()
     const clients = Array.from({ length: CLIENTS }, async () => {
       while (!ended.signal.aborted) {
-        const created = { ...newPayment(), requestId: 'r', messages: [] }
-        await retryTransient(() => storePayments(api, [created], { redriveAfterMs: 60_000 }))
+        const { payment } = newPayment()
+        // Not the statement of this version, which needs a migration that is still to come.
+        await retryTransient(() =>
+          sql`
+            insert into payments (id, merchant_id, reference, amount_minor, currency, status)
+            values (${payment.id}, ${payment.merchantId}, ${payment.reference}, 1, 'USD', 'PENDING')
+            on conflict do nothing`.execute(api),
+        )
         stored += 1
         await sleep(10)
       }
@@ -54,7 +60,11 @@ describe('migrate', () => {
       .to.have.property('waits_for')
       .that.containSubset([{ application: 'report' }])
     await report.commit().execute()
-    expect((await migrating).applied).to.deep.equal(['0009_drop_former_indexes', '0015_drop_request_hash'])
+    expect((await migrating).applied).to.deep.equal([
+      '0009_drop_former_indexes',
+      '0015_drop_request_hash',
+      '0021_event_hashes',
+    ])
     const before = stored
     await eventually(() => expect(stored).to.be.above(before + CLIENTS))
     ended.abort()

@@ -67,6 +67,7 @@ describe('migrate', () => {
         expect((await migrateAll(database.db)).applied).to.deep.equal([
           '0009_drop_former_indexes',
           '0015_drop_request_hash',
+          '0021_event_hashes',
         ]),
       )
       await database.drop()

@@ -97,3 +97,28 @@ describe('npm run migrate on payments of a version that stored no mode', () => {
     await database.drop()
   })
 })
+
+describe('npm run migrate on merchants of one name', () => {
+  it('migrate lists merchants of one name by their ids, exits with 1 and changes nothing until they differ', async () => {
+    const database = await createFormerDatabase()
+    const insert = (id: string, name: string) =>
+      sql`insert into merchants (id, name, created_at) values (${id}, ${name}, '2026-11-22Z')`.execute(database.db)
+    for (const id of IDS) await insert(id, 'Acme')
+    await insert('00000000-0000-7000-8000-00000000000c', 'acme')
+    const tables = () =>
+      sql`select relname from pg_class where relnamespace = 'public'::regnamespace order by 1`.execute(database.db)
+    const { rows: before } = await tables()
+    const settings = { DATABASE_URL: database.url, SANDBOX: 'yes' }
+    const { code, stdout } = await migrate(settings)
+    const [listed, failed, ...others] = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(listed).to.deep.include({ level: 'error', message: 'merchants found that have the same name', ids: IDS })
+    expect([code, failed.code, others]).to.deep.equal([1, 'merchant_names', []])
+    expect((await tables()).rows).to.deep.equal(before)
+    await sql`update merchants set name = 'Acme 2' where id = ${IDS[1]}`.execute(database.db)
+    expect((await migrate(settings)).code).to.equal(0)
+    await database.drop()
+  })
+})

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { defined } from '@cashflow/async'
 import { buryMessage, listDeadLetters } from '@cashflow/outbox'
+import { OPERATOR } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { discard, requeue, settleByHand } from '../../src/operator.ts'
@@ -47,7 +48,7 @@ describe("the operator's commands", () => {
   describe('dead list', () => {
     it('returns unresolved dead letters, the oldest first', async () => {
       const [first, second, third] = [await parked(), await parked(), await parked()]
-      await settleByHand(store.db, { paymentId: second, outcome: APPROVED, reason: 'x' })
+      await settleByHand(store.db, { paymentId: second, outcome: APPROVED, reason: 'x', by: OPERATOR })
       const keys = (await listDeadLetters(store.db, { limit: 1_000 })).map(({ key }) => key)
       expect(keys.filter((key) => [first, second, third].includes(key))).to.deep.equal([first, third])
       expect(await listDeadLetters(store.db, { limit: 1 })).to.have.length(1)
@@ -58,7 +59,7 @@ describe("the operator's commands", () => {
     // Promise 18
     it('unparks a payment with attempts = 1, and resolves its dead letter', async () => {
       const id = await parked()
-      expect(await requeue(store.db, await letterIdOf(id))).to.deep.equal({ done: true })
+      expect(await requeue(store.db, await letterIdOf(id), { by: OPERATOR })).to.deep.equal({ done: true })
       const { redrive_at, ...payment } = await row(id)
       expect(payment).to.include({ status: 'PENDING', parked_at: null, attempts: 1, redrives: 0 })
       expect(Number(redrive_at)).to.be.closeTo(Date.now(), 5_000)
@@ -74,7 +75,7 @@ describe("the operator's commands", () => {
         store.db,
       )
       const { provider_pending_since: since } = await row(id)
-      await requeue(store.db, await letterIdOf(id))
+      await requeue(store.db, await letterIdOf(id), { by: OPERATOR })
       const requeued = await row(id)
       expect(requeued).to.include({ refusals: 0 })
       expect(requeued.provider_pending_since).to.deep.equal(since)
@@ -85,16 +86,16 @@ describe("the operator's commands", () => {
     it('unparks a payment once, however many operators requeue it at the same time', async () => {
       const id = await parked()
       const letterId = await letterIdOf(id)
-      const results = await Promise.all(Array.from({ length: 5 }, () => requeue(store.db, letterId)))
+      const results = await Promise.all(Array.from({ length: 5 }, () => requeue(store.db, letterId, { by: OPERATOR })))
       expect(results.filter(({ done }) => done)).to.have.length(1)
-      expect(await requeue(store.db, letterId)).to.deep.equal(NO_SUCH_LETTER)
+      expect(await requeue(store.db, letterId, { by: OPERATOR })).to.deep.equal(NO_SUCH_LETTER)
     })
 
     it("moves a relay's message back into the outbox unchanged", async () => {
       const key = randomUUID()
       await bury('outbox', key)
       const letter = defined((await letters(key)).at(0), 'dead letter of the message')
-      const results = await Promise.all(Array.from({ length: 5 }, () => requeue(store.db, letter.id)))
+      const results = await Promise.all(Array.from({ length: 5 }, () => requeue(store.db, letter.id, { by: OPERATOR })))
       expect(results.filter(({ done }) => done)).to.have.length(1)
       const [message, ...more] = await outbox(key)
       expect(more).to.deep.equal([])
@@ -114,10 +115,10 @@ describe("the operator's commands", () => {
       await bury('queue', unreadable)
       await bury('worker', unknown)
       for (const key of [unreadable, unknown]) {
-        expect(await requeue(store.db, await letterIdOf(key))).to.include({ done: false })
+        expect(await requeue(store.db, await letterIdOf(key), { by: OPERATOR })).to.include({ done: false })
         expect((await letters(key))[0]).to.include({ resolution: null })
       }
-      expect(await requeue(store.db, '999999999')).to.deep.equal(NO_SUCH_LETTER)
+      expect(await requeue(store.db, '999999999', { by: OPERATOR })).to.deep.equal(NO_SUCH_LETTER)
     })
   })
 
@@ -126,22 +127,22 @@ describe("the operator's commands", () => {
       const key = randomUUID()
       await bury('queue', key)
       const id = await letterIdOf(key)
-      expect(await discard(store.db, id, 'a test of ours')).to.deep.equal({ done: true })
+      expect(await discard(store.db, id, { by: OPERATOR, reason: 'a test of ours' })).to.deep.equal({ done: true })
       expect((await letters(key))[0]).to.include({ resolution: 'discarded: a test of ours' })
-      expect(await discard(store.db, id, 'again')).to.deep.equal(NO_SUCH_LETTER)
+      expect(await discard(store.db, id, { by: OPERATOR, reason: 'again' })).to.deep.equal(NO_SUCH_LETTER)
     })
 
     // Promise 31
     it('refuses the dead letter of a parked payment, which no list would show without it', async () => {
       const id = await parked()
-      expect(await discard(store.db, await letterIdOf(id), 'x')).to.include({ done: false })
+      expect(await discard(store.db, await letterIdOf(id), { by: OPERATOR, reason: 'x' })).to.include({ done: false })
       expect((await letters(id))[0]).to.include({ resolution: null })
     })
   })
 
   describe('settle', () => {
     const settle = (paymentId: string, outcome: Parameters<typeof settleByHand>[1]['outcome'] = APPROVED) =>
-      settleByHand(store.db, { paymentId, outcome, reason: 'the bank says so' })
+      settleByHand(store.db, { paymentId, outcome, reason: 'the bank says so', by: OPERATOR })
     const history = (id: string) =>
       store.db
         .selectFrom('payment_events')

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { defined, pause } from '@cashflow/async'
 import { DEFAULT_MERCHANT_ID, outcomeMessage, settlePayment } from '@cashflow/domain'
 import { buryMessage } from '@cashflow/outbox'
+import { OPERATOR } from '@cashflow/testing'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { sql } from 'kysely'
@@ -120,7 +121,7 @@ describe('cancel', () => {
     expect(await row(id)).to.include({ status: 'PENDING', claim_token: null })
     const letters = store.db.selectFrom('dead_letters').select('id').where('key', '=', id)
     const letter = await letters.where('resolved_at', 'is', null).executeTakeFirstOrThrow()
-    expect(await requeue(store.db, letter.id)).to.deep.equal({ done: true })
+    expect(await requeue(store.db, letter.id, { by: OPERATOR })).to.deep.equal({ done: true })
     expect(await cancel(id)).to.deep.include({ outcome: 'refused' })
   })
 
@@ -157,7 +158,7 @@ describe('cancel', () => {
     [
       'was parked after ten attempts and requeued',
       'retry',
-      async (id) => expect(await requeue(store.db, await park(id, 10))).to.deep.equal({ done: true }),
+      async (id) => expect(await requeue(store.db, await park(id, 10), { by: OPERATOR })).to.deep.equal({ done: true }),
     ],
   ]
   for (const [state, waitingFor, arrange] of REFUSED) {
@@ -177,7 +178,7 @@ describe('cancel', () => {
   for (const outcome of [APPROVED, { outcome: 'declined', failureCode: 'no_funds' }] as const) {
     it(`cancel: refuses a payment that is settled as ${outcome.outcome}`, async () => {
       const { id } = await store.insert()
-      await settleByHand(store.db, { paymentId: id, outcome, reason: 'x' })
+      await settleByHand(store.db, { paymentId: id, outcome, reason: 'x', by: OPERATOR })
       const refused = await cancel(id)
       expect(refused).to.deep.include({ outcome: 'refused' })
       expect(refused).to.have.nested.property('payment.waiting', null)
@@ -208,7 +209,7 @@ describe('cancel', () => {
         const settlement = settlePayment(payment, APPROVED, new Date())
         if (!settlement.settled) throw new Error('bug: not settled')
         const sent = [outcomeMessage(settlement.payment, settlement.event, { messageId: randomUUID(), requestId: 'r' })]
-        const settling = { ...settlement, token, actor: 'worker', requestId: 'r', messages: sent }
+        const settling = { ...settlement, token, actor: 'worker', requestId: 'r', previousHash: null, messages: sent }
         expect(await storeSettlements(store.db, [settling]), 'a claim is not fenced').to.deep.equal(['SUCCESS'])
         return verdict
       })

@@ -105,7 +105,8 @@ describe('claimPayments', () => {
     const settlement = settlePayment(payment, { outcome: 'approved' }, new Date()) as TransitionResult & {
       settled: true
     }
-    await storeSettlements(store.db, [{ ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }])
+    const by = { actor: 'worker', requestId: undefined, previousHash: null }
+    await storeSettlements(store.db, [{ ...settlement, token, ...by, messages: [] }])
     await store.db.transaction().execute((tx) => parkPayment(tx, parked as string, 0))
     await set(exhausted as string, 'attempts = 3')
     await set(ranOut as string, `claim_token = '${randomUUID()}', lease_until = now(), attempts = 1`)

@@ -31,26 +31,32 @@ export interface Read {
 /** Opens a session of its own, with the settings of the services, that tells what its last statement read. */
 export async function openExplained(db: Database) {
   const session = await db.openSession('test')
-  let last: Read | undefined
+  let reads: Read[] = []
   session.on('notice', ({ message = '' }) => {
     const [, duration, plan] = /^duration: (\S+) ms {2}plan:\n(.*)$/s.exec(message) ?? []
-    if (plan) last = toRead(JSON.parse(plan).Plan, Number(duration))
+    if (plan) reads.push(toRead(JSON.parse(plan).Plan, Number(duration)))
   })
   // EXPLAIN would plan the statement again. This shows the plan that the session has kept, for the values that it got.
   await session.query(`load 'auto_explain'; set auto_explain.log_min_duration = 0; set auto_explain.log_analyze = on;
     set auto_explain.log_timing = off; set auto_explain.log_buffers = on; set auto_explain.log_format = json;
     set auto_explain.log_level = warning`)
   const client = { query: session.query.bind(session), release() {} } as unknown as PostgresPoolClient
+  /** What each statement that `execute` executes reads. */
+  async function readsBy(execute: () => Promise<unknown>): Promise<readonly Read[]> {
+    reads = []
+    await execute()
+    return reads
+  }
+
   return {
     db: new Kysely<Tables>({
       dialect: new PostgresDialect({ pool: { options: {}, connect: async () => client, end: () => session.end() } }),
     }),
-    /** What the statement that `execute` executes reads. */
+    /** What the last statement that `execute` executes reads. */
     async readBy(execute: () => Promise<unknown>): Promise<Read> {
-      last = undefined
-      await execute()
-      return defined<Read>(last, 'the plan of a statement')
+      return defined((await readsBy(execute)).at(-1), 'the plan of a statement')
     },
+    readsBy,
   }
 }
 

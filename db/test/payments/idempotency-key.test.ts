@@ -4,6 +4,7 @@ import { aPayment } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import type { PaymentInsert } from '../../src/index.ts'
+import { createEmptyDatabase, migrateAll, migrateUpTo } from '../migrate/former-database.ts'
 import { createTestStore, storePayments, type TestStore } from '../test-store.ts'
 
 describe('idempotency keys of payments', () => {
@@ -57,6 +58,19 @@ describe('idempotency keys of payments', () => {
     ])
   })
 
+  it('name the currency that differs if only a newer version knows it, and fail no other payment of the batch', async () => {
+    const [held, free] = [created({ key: randomUUID() }), created({})]
+    await insert(held)
+    const { id, reference } = held.payment
+    await store.db.updateTable('payments').set({ currency: 'EUR' }).where('id', '=', id).execute()
+    const again = created({ key: defined(held.idempotencyKey, 'key'), reference })
+    expect(await insert(again, created({ reference }), free)).to.deep.equal([
+      { has: 'key', paymentId: id, createdAt: held.payment.createdAt, mismatch: ['currency'] },
+      { has: 'reference', paymentId: id, mismatch: ['currency'] },
+      { has: 'itself', paymentId: free.payment.id },
+    ])
+  })
+
   it('find their own payment when its first transaction’s answer was lost', async () => {
     const payment = created({ key: randomUUID() })
     await insert(payment)
@@ -93,6 +107,25 @@ describe('idempotency keys of payments', () => {
     expect(other).to.deep.equal({ ...found, mismatch: ['metadata', 'reference'] })
     const rows = await store.db.selectFrom('payments').select('id').where('idempotency_key', '=', key).execute()
     expect(rows).to.deep.equal([])
+  })
+
+  // Promise 80
+  it('are replayed if their payment was pruned before the time of pruned payments was kept', async () => {
+    const former = await createEmptyDatabase()
+    await migrateUpTo(former.db, '0011_api_keys')
+    const [key, id, reference] = [randomUUID(), '01a200e6-61da-7305-a53d-01a16fbc86b7', 'REF-001']
+    await sql`insert into pruned_references (merchant_id, reference, idempotency_key, id, amount_minor, currency)
+      select id, ${reference}, ${key}, ${id}, 100, 'USD' from merchants`.execute(former.db)
+    await migrateAll(former.db)
+    const again = [created({ key, reference }), created({ key }), created({})]
+    const holders = await storePayments(former.db, again, { redriveAfterMs: 60_000 })
+    await former.drop()
+    const found = { has: 'key', paymentId: id, createdAt: new Date('2026-11-22T01:37:08.058Z') }
+    expect(holders).to.deep.equal([
+      { ...found, mismatch: [] },
+      { ...found, mismatch: ['reference'] },
+      { has: 'itself', paymentId: again[2]?.payment.id },
+    ])
   })
 
   it('stay with a pruned reference that is restored without its payment', async () => {

@@ -101,6 +101,8 @@ describe('list of payments', () => {
       const { rows } = await sql<{ statement: string }>`
         select statement from pg_prepared_statements where statement like '%"payments"%'`.execute(db)
       expect(rows).to.have.length.within(1, 8)
+      // With as few payments as in the ordinary run, the time says nothing about an index.
+      if (STORED >= 5_000_000) expect(worstMs).to.be.below(10)
       console.log(`      ${COMBINATIONS.length} lists, the slowest took PostgreSQL ${worstMs} ms`)
       await db.destroy()
     }).timeout(120_000 + STORED)

@@ -77,6 +77,7 @@ describe('the statements about payments and messages', () => {
         token: claims[index]?.token ?? '',
         actor: 'worker',
         requestId: 'r',
+        previousHash: null,
         messages: [aMessage({ key: payment.id, topic: 'payment.succeeded' })],
       }))
       .filter((_, index) => index !== 1 && index !== 2)

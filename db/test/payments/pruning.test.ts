@@ -47,6 +47,7 @@ describe('pruning by the statements of docs/operations.md', () => {
           case when ${status} = 'PENDING' then now() end
         from merchants m returning id, merchant_id
       )
+      , attempted as (insert into payment_attempts (payment_id, kind, actor) select id, 'redriven', 'test' from p)
       insert into payment_events (payment_id, merchant_id, sequence, type, data, actor)
       select id, merchant_id, n, 'payment.event', '{}', 'test' from p, generate_series(1, 2) n`.execute(store.db)
     return { id, reference }
@@ -67,6 +68,8 @@ describe('pruning by the statements of docs/operations.md', () => {
   const find = (id: string) => findPayment(store.db, { merchantId: DEFAULT_MERCHANT_ID, id })
   const events = async (id: string) =>
     (await sql`select 1 from payment_events where payment_id = ${id}`.execute(store.db)).rows.length
+  const attempts = async (id: string) =>
+    (await sql`select 1 from payment_attempts where payment_id = ${id}`.execute(store.db)).rows.length
   const codeOf = (attempt: Promise<unknown>) =>
     attempt.then(
       () => 'done',
@@ -83,8 +86,8 @@ describe('pruning by the statements of docs/operations.md', () => {
     const letter = { messageId: uuidv7(), topic: 't', source: 'outbox', reason: 'r', attempts: 1, payload: {} }
     await store.db.transaction().execute((tx) => buryMessage(tx, { ...letter, key: kept[2]?.id ?? '' }))
     await prune()
-    for (const { id } of gone) expect([await find(id), await events(id)]).to.eql([undefined, 0])
-    for (const { id } of kept) expect([(await find(id))?.id, await events(id)]).to.eql([id, 2])
+    for (const { id } of gone) expect([await find(id), await events(id), await attempts(id)]).to.eql([undefined, 0, 0])
+    for (const { id } of kept) expect([(await find(id))?.id, await events(id), await attempts(id)]).to.eql([id, 2, 1])
   })
 
   it('deletes dead letters that were resolved long ago, and no others', async () => {

@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { claimPayment, createTestStore, storeSettlements, type TestStore } from '../test-store.ts'
 
+const BY = { actor: 'worker', requestId: 'r-2', previousHash: null }
 const DECLINED = { outcome: 'declined', failureCode: 'card_declined' } as const
 const claimOf = (token: string = randomUUID()) => ({ token, leaseMs: 20_000, attemptsMax: 3, redriveAfterMs: 60_000 })
 
@@ -27,7 +28,7 @@ describe('settlePayments', () => {
   async function settle(payment: Payment, token: string, outcome: Outcome = DECLINED) {
     const settlement = settlePayment(payment, outcome, new Date())
     if (!settlement.settled) throw new Error('A new payment is PENDING')
-    const settling = { ...settlement, token, actor: 'worker', requestId: 'r-2', messages: [] }
+    const settling = { ...settlement, token, ...BY, messages: [] }
     const [status] = await storeSettlements(store.db, [settling])
     return status
   }
@@ -67,7 +68,7 @@ describe('settlePayments', () => {
       const messages = [
         outcomeMessage(settlement.payment, settlement.event, { messageId: randomUUID(), requestId: 'r-2' }),
       ]
-      return { ...settlement, token, actor: 'worker', requestId: 'r-2', messages }
+      return { ...settlement, token, ...BY, messages }
     })
     expect(await storeSettlements(store.db, settlings)).to.deep.equal([undefined, 'SUCCESS'])
     expect((await history(payment.id)).map(({ type }) => type)).to.deep.equal(['payment.created', 'payment.succeeded'])
@@ -132,7 +133,8 @@ describe('settlePayments', () => {
       mandatory: false,
     }
     const { token } = claim
-    const settlement = { payment, event, token, actor: 'an actor', requestId: 'a request', messages: [message] }
+    const by = { actor: 'an actor', requestId: 'a request', previousHash: null, trace: { a: 'trace' } }
+    const settlement = { payment, event, token, ...by, messages: [message] }
     expect(await storeSettlements(store.db, [settlement])).to.deep.equal(['FAILED'])
 
     const { claim_token, ...stored } = await row(id)
@@ -154,6 +156,7 @@ describe('settlePayments', () => {
       actor: 'an actor',
       request_id: 'a request',
       created_at: event.at,
+      trace: { a: 'trace' },
     })
     const appended = await store.db.selectFrom('outbox_messages').selectAll().where('key', '=', id).execute()
     expect(appended).to.have.length(1)

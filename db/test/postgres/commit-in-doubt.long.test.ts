@@ -102,8 +102,8 @@ describe('COMMIT without a synchronous standby', () => {
     const settlement = settlePayment(payment, { outcome: 'approved' }, new Date()) as TransitionResult & {
       settled: true
     }
-    const settle = () =>
-      storeSettlements(db, [{ ...settlement, token, actor: 'worker', requestId: undefined, messages: [] }])
+    const by = { actor: 'worker', requestId: undefined, previousHash: null }
+    const settle = () => storeSettlements(db, [{ ...settlement, token, ...by, messages: [] }])
     for (let attempt = 0; attempt < 2; attempt++) {
       const settled = reasonOf(settle())
       await waitCancelled()

@@ -13,7 +13,7 @@ import {
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import type pg from 'pg'
-import { createDatabase } from '../../src/index.ts'
+import { createDatabase, DatabaseSettingError } from '../../src/index.ts'
 
 const reasonOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error)
 
@@ -51,6 +51,23 @@ describe('session settings on a private server', () => {
     await admin.query('alter system reset synchronous_standby_names')
     await admin.query('select pg_reload_conf()')
     await admin.query('alter database payments reset synchronous_commit')
+  }).timeout(180_000)
+
+  // Promise 57
+  it('db: refuses a session where a standby is required and synchronous_standby_names is empty, and says what to do', async () => {
+    const open = (standbyRequired: boolean) =>
+      createDatabase({ url: server.url, applicationName: 'test', poolMax: 1, standbyRequired, logger: nullLogger })
+    const [requiring, other] = [open(true), open(false)]
+    const refused = await reasonOf(sql`select 1`.execute(requiring))
+    expect(refused).to.be.instanceOf(DatabaseSettingError)
+    expect(String(refused)).to.include('synchronous_standby_names is empty').and.include("such as to 'ANY 1 (")
+    expect((await sql`select 1 as one`.execute(other)).rows).to.deep.equal([{ one: 1 }])
+    await admin.query("alter system set synchronous_standby_names = 'absent'")
+    await admin.query('select pg_reload_conf()')
+    await eventually(async () => expect((await sql`select 1 as one`.execute(requiring)).rows).to.have.length(1))
+    await admin.query('alter system reset synchronous_standby_names')
+    await admin.query('select pg_reload_conf()')
+    await Promise.all([requiring.destroy(), other.destroy()])
   }).timeout(180_000)
 
   // Promise 11

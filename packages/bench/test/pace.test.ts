@@ -36,6 +36,12 @@ describe('pace of a queue', () => {
     expect(rate).to.be.greaterThan(0).and.finite
   })
 
+  it('measures the pace of a queue even if all messages arrive before the first look', async () => {
+    const before = { depth: 20, consumers: 0 }
+    const { rate } = await measureRise(queueOf(100), { from: 20, to: 100, before, signal })
+    expect(rate).to.be.greaterThan(0).and.finite
+  })
+
   it('measures the pace of a queue for a limited time', async () => {
     const rising = queueOf(...Array.from({ length: 100_000 }, (_, depth) => depth))
     const { rate } = await measureRise(rising, { from: 0, to: 100_000, limitMs: 50, signal })

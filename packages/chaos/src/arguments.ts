@@ -13,6 +13,8 @@ export interface Plan {
   readonly restMs: readonly [min: number, max: number]
   readonly clients: number
   readonly perSecond: number
+  /** Starts a Prometheus, and reports the alerts that it fired. Default: false. */
+  readonly prometheus?: boolean
 }
 
 export const HELP = `npm run chaos -- [options]      causes faults in a running Cashflow, and checks that no payment is lost or doubled
@@ -24,6 +26,7 @@ export const HELP = `npm run chaos -- [options]      causes faults in a running 
   --rest S          seconds without a fault after each one, to see the cost of each (0.5 to 4)
   --clients N       number of clients that create payments (24)
   --per-second N    payments per second of all clients together (40)
+  --prometheus      a Prometheus scrapes the services, and the report has the alerts that fired
   --list            prints the names of all faults
   --help
 
@@ -43,6 +46,7 @@ export function readArguments(args: readonly string[]): Plan & { list: boolean; 
     rest: text,
     clients: text,
     'per-second': text,
+    prometheus: flag,
     list: flag,
     help: { ...flag, short: 'h' },
   } as const
@@ -63,13 +67,14 @@ export function readArguments(args: readonly string[]): Plan & { list: boolean; 
     restMs: restS === undefined ? [500, 4_000] : [restS * 1_000, restS * 1_000],
     clients: number('clients', { min: 1, max: 1_000 }) ?? 24,
     perSecond: number('per-second', { min: 1, max: 10_000 }) ?? 40,
+    prometheus: values.prometheus ?? false,
     list: values.list ?? false,
     help: values.help ?? false,
   }
 }
 
 /** Returns the command that starts the same run again. */
-export function commandLine({ seed, minutes, faults, atOnce, restMs, clients, perSecond }: Plan): string {
+export function commandLine({ seed, minutes, faults, atOnce, restMs, clients, perSecond, prometheus }: Plan): string {
   const [restMinMs, restMaxMs] = restMs
   const options = [
     `--seed ${seed} --minutes ${minutes}`,
@@ -77,6 +82,7 @@ export function commandLine({ seed, minutes, faults, atOnce, restMs, clients, pe
     `--at-once ${atOnce}`,
     ...(restMinMs === restMaxMs ? [`--rest ${restMinMs / 1_000}`] : []),
     `--clients ${clients} --per-second ${perSecond}`,
+    ...(prometheus ? ['--prometheus'] : []),
   ]
   return `npm run chaos -- ${options.join(' ')}`
 }

@@ -1,5 +1,6 @@
 import { defined, pause } from '@cashflow/async'
 import { askAll, PATIENCE_MS } from './final-requests.ts'
+import { integrate } from './integrators.ts'
 import { type Key, keysOf, type Merchant } from './merchants.ts'
 import { get, isAnswer, post } from './payment-api.ts'
 import { type Answer, idOf, type PaymentRequest, type View } from './payment-request.ts'
@@ -32,13 +33,17 @@ const METADATA_SHARE = 0.3
 /** Share of payments that another merchant tries to read while there is load. */
 const FOREIGN_SHARE = 0.25
 
-/** Creates clients that create payments, retry as the documentation advises, and read what they created. */
+/**
+ * Creates clients that create payments, retry as the documentation advises, and read what they created. Every other one of a
+ * merchant's clients uses `@cashflow/client`, always with an idempotency key.
+ */
 export function createClients(options: ClientsOptions) {
   const { apiUrls, merchants, count, perSecond, seed, patienceMs = PATIENCE_MS } = options
   const paymentRequests: PaymentRequest[] = []
   const stopping = new AbortController()
   let running: Promise<unknown> = Promise.resolve()
 
+  const byPackage: typeof follow = (one, _, random) => integrate(one, { ...options, random, signal: stopping.signal })
   const merchantAt = (index: number) => defined(merchants[index % merchants.length], 'merchant')
 
   /** Creates payments by the clock. Slow ones are waited for in parallel with the next ones. */
@@ -46,7 +51,8 @@ export function createClients(options: ClientsOptions) {
     const random = createRandom(seed * 1_000 + client)
     const own: PaymentRequest[] = []
     const open = new Set<Promise<void>>()
-    const merchant = merchantAt(client)
+    const place = Math.floor(client / merchants.length) // Of this client among those of its merchant.
+    const [act, keyedShare] = place % 2 === 1 ? [byPackage, 1] : [follow, KEYED_SHARE]
     const everyMs = (count * 1_000) / perSecond
     let dueAt = performance.now() + random.int(0, everyMs)
     for (let number = 0; ; number++) {
@@ -55,12 +61,12 @@ export function createClients(options: ClientsOptions) {
       if (stopping.signal.aborted) break
       // Missed payments are not caught up, so that clients which waited together do not continue in step.
       dueAt += everyMs * Math.max(1, Math.ceil((performance.now() - dueAt) / everyMs))
-      const request = drawRequest(merchant, `${Math.floor(client / merchants.length)}-${number}`, random)
+      const request = drawRequest(merchantAt(client), `${place}-${number}`, random, keyedShare)
       paymentRequests.push(request)
       own.push(request)
       // A separate source of chance: otherwise a client's next payment would depend on when this one is answered.
       const chance = createRandom(random.int(0, 2 ** 31 - 1))
-      const followed: Promise<void> = follow(request, random.pick(own), chance).finally(() => open.delete(followed))
+      const followed: Promise<void> = act(request, random.pick(own), chance).finally(() => open.delete(followed))
       open.add(followed)
     }
     await Promise.all(open)
@@ -94,6 +100,7 @@ export function createClients(options: ClientsOptions) {
     paymentRequests: paymentRequests as readonly PaymentRequest[],
     start() {
       running = Promise.all(Array.from({ length: count }, (_, client) => run(client)))
+      running.catch(() => {}) // `stop` throws the error.
     },
     /** Stops the load. Resolves when each client has received, or given up, its last answer. */
     async stop() {
@@ -125,7 +132,12 @@ async function read(request: PaymentRequest, views: View[], key: Key | undefined
   if (isAnswer(view)) views.push(view)
 }
 
-function drawRequest({ id: merchantId }: Merchant, reference: string, random: Random): PaymentRequest {
+function drawRequest(
+  { id: merchantId }: Merchant,
+  reference: string,
+  random: Random,
+  keyedShare = KEYED_SHARE,
+): PaymentRequest {
   const [amountMinor, currency] = [random.int(1, 10_000_000), random.pick(['USD', 'ETB'])]
   return {
     merchantId,
@@ -134,9 +146,11 @@ function drawRequest({ id: merchantId }: Merchant, reference: string, random: Ra
     currency,
     // Not in the order in which they are answered.
     ...(random.chance(METADATA_SHARE) && { metadata: { order: reference, 10: 'ten', 9: 'nine' } }),
-    ...(random.chance(KEYED_SHARE) && { idempotencyKey: `key:${reference}` }),
+    ...(random.chance(keyedShare) && { idempotencyKey: `key:${reference}` }),
     answers: [],
     views: [],
     foreignViews: [],
+    cancels: [],
+    histories: [],
   }
 }

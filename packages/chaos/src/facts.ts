@@ -1,4 +1,6 @@
 import { openClient } from '@cashflow/testing'
+import type { FinalList } from './final-requests.ts'
+import type { Feed } from './followers.ts'
 import type { Key } from './merchants.ts'
 import type { Sighting, Unobserved } from './observer.ts'
 import type { PaymentRequest } from './payment-request.ts'
@@ -13,6 +15,7 @@ export interface PaymentRow {
   readonly metadata: Readonly<Record<string, string>> | null
   readonly idempotencyKey: string | null
   readonly status: 'PENDING' | 'SUCCESS' | 'FAILED'
+  readonly failureCode: string | null
   readonly attempts: number
   readonly parked: boolean
 }
@@ -46,6 +49,7 @@ export interface Failover {
 
 /** Everything that is known about a run at its end: from clients, provider, queues, services and PostgreSQL. */
 export interface Facts {
+  /** In the order of lists: the newest first. */
   readonly payments: readonly PaymentRow[]
   readonly events: readonly EventRow[]
   readonly letters: readonly LetterRow[]
@@ -53,6 +57,9 @@ export interface Facts {
   readonly backlog: RowCounts & { readonly queues: Readonly<Record<string, number>> }
   readonly paymentRequests: readonly PaymentRequest[]
   readonly keys: readonly Key[]
+  /** What each API listed of each merchant at the end. */
+  readonly lists: readonly FinalList[]
+  readonly feeds: readonly Feed[]
   /** Number of APIs through which each payment was read, and each request with a key repeated, at the end. */
   readonly apis: number
   readonly requests: readonly ProviderRequest[]
@@ -80,7 +87,9 @@ export async function readStored(databaseUrl: string): Promise<Pick<Facts, 'paym
     return {
       payments: await all<PaymentRow>(`
         select id, merchant_id as "merchantId", reference, amount_minor::float8 as "amountMinor", currency, metadata,
-          idempotency_key as "idempotencyKey", status, attempts, parked_at is not null as parked from payments`),
+          idempotency_key as "idempotencyKey", status, failure_code as "failureCode", attempts,
+          parked_at is not null as parked
+        from payments order by created_at desc, id desc`),
       events: await all<EventRow>(`
         select payment_id as "paymentId", sequence, type,
           case when current_setting('track_commit_timestamp')::boolean

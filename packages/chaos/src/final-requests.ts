@@ -1,12 +1,15 @@
 import { pause } from '@cashflow/async'
+import { CashflowError } from '@cashflow/client'
+import { call } from './client-call.ts'
 import { keysOf, type Merchant } from './merchants.ts'
 import { get, isAnswer, post } from './payment-api.ts'
-import { type Answer, idOf, type PaymentRequest, type View } from './payment-request.ts'
+import { type Answer, idOf, type PaymentRequest, type ShownPayment, type View } from './payment-request.ts'
 
 /** Time after which the final requests give up an API that does not answer. */
 export const PATIENCE_MS = 60_000
 const AT_ONCE = 16
 const RETRY_MS = 500
+const PAGE_MAX = 100
 
 /**
  * Reads each payment through each API, with the keys of its merchant and of another one, and repeats each request that has
@@ -51,4 +54,38 @@ export async function askAll(
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, askRemaining))
+}
+
+/** All payments of a merchant, as one API lists them. */
+export interface FinalList {
+  readonly merchantId: string
+  readonly payments: readonly ShownPayment[]
+  /** False if a page was not answered. */
+  readonly isWhole: boolean
+  /** The status of each answer without a page. */
+  readonly failures: readonly Answer['status'][]
+}
+
+/** Lists all payments of each merchant, page by page through each API, after the system has settled. */
+export async function listAll(options: {
+  apiUrls: readonly string[]
+  merchants: readonly Merchant[]
+  patienceMs?: number
+}): Promise<FinalList[]> {
+  const { apiUrls, merchants, patienceMs: timeoutMs = PATIENCE_MS } = options
+  const lists: FinalList[] = []
+  for (const apiUrl of apiUrls)
+    for (const { id: merchantId, key } of merchants) {
+      const payments: ShownPayment[] = []
+      const failures: Answer['status'][] = []
+      const end = await call(
+        { apiUrl, key },
+        async (client) => {
+          for await (const payment of client.payments.list({ limit: PAGE_MAX, timeoutMs })) payments.push(payment)
+        },
+        (status) => failures.push(status),
+      )
+      lists.push({ merchantId, payments, isWhole: !(end instanceof CashflowError), failures })
+    }
+  return lists
 }

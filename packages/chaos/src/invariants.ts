@@ -1,6 +1,9 @@
 import type { Facts } from './facts.ts'
+import { CANCEL_RULES } from './rules/cancels.ts'
 import { CLIENT_RULES } from './rules/clients.ts'
+import { EVENT_RULES } from './rules/events.ts'
 import { IDEMPOTENCY_RULES } from './rules/idempotency.ts'
+import { LIST_RULES } from './rules/lists.ts'
 import { MERCHANT_RULES } from './rules/merchants.ts'
 import { MESSAGE_RULES } from './rules/messages.ts'
 import { PAYMENT_RULES } from './rules/payments.ts'
@@ -22,7 +25,10 @@ const RULES = [
   MERCHANT_RULES,
   MESSAGE_RULES,
   PROVIDER_RULES,
+  CANCEL_RULES,
   CLIENT_RULES,
+  LIST_RULES,
+  EVENT_RULES,
   SERVICE_RULES,
 ].flat()
 

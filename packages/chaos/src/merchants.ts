@@ -31,6 +31,7 @@ export type Merchants = Awaited<ReturnType<typeof createMerchants>>
 /** The setting KEY_PEPPER of the APIs. */
 export const KEY_PEPPER = 'the-keys-of-a-chaos-run-have-this-pepper'
 
+const CHAOS = { actor: 'chaos', via: 'chaos' }
 const NAMES = ['one merchant', 'another merchant']
 const [PEPPER] = parsePeppers(KEY_PEPPER)
 /** Longer than PostgreSQL is unavailable in any fault, also on a slow machine. */
@@ -61,14 +62,14 @@ export async function createMerchants(postgres: { readonly url: string }) {
     )
 
   async function freshKey(merchantId: string): Promise<Key> {
-    const options = { merchantId, name: 'chaos', scopes: KEY_SCOPES, sandbox: true, pepper: PEPPER }
+    const options = { merchantId, name: 'chaos', scopes: KEY_SCOPES, sandbox: true, pepper: PEPPER, by: CHAOS }
     const { key, secret } = done(await command((db) => createKey(db, options)))
     const fresh: Key = { id: key.id, secret, uses: [] }
     keys.push(fresh)
     return fresh
   }
 
-  for (const name of NAMES) await command((db) => createMerchant(db, name))
+  for (const name of NAMES) await command((db) => createMerchant(db, { name, by: CHAOS }))
   const stored = (await command(listMerchants)).filter(({ name }) => NAMES.includes(name))
   const all: Merchant[] = []
   for (const { id } of stored) all.push({ id, key: await freshKey(id) })
@@ -81,7 +82,7 @@ export async function createMerchants(postgres: { readonly url: string }) {
       const from = Date.now()
       // Before it is sent: the APIs may refuse the key before its answer arrives here.
       key.revoked = { from, to: Number.POSITIVE_INFINITY }
-      done(await command((db) => revokeKey(db, key.id)))
+      done(await command((db) => revokeKey(db, { id: key.id, by: CHAOS })))
       key.revoked = { from, to: Date.now() }
     },
     /** Creates a key that the merchant's clients send from now on. */

@@ -46,7 +46,7 @@ export function isAnswer({ status }: Pick<Answer, 'status'>): boolean {
 }
 
 /** Milliseconds since 1970, finer than one and monotonic: it decides which of two views is older. */
-function now(): number {
+export function now(): number {
   return performance.timeOrigin + performance.now()
 }
 

@@ -3,8 +3,8 @@ export type Answer = {
   readonly at: number
   readonly status: number | 'none'
   readonly paymentId?: string
-  /** True for an answer with `Idempotent-Replayed: true`. */
-  readonly isReplay?: boolean
+  /** True for an answer with `Idempotent-Replayed: true`. `@cashflow/client` does not tell. */
+  readonly isReplay?: boolean | 'unknown'
   /** The body of a 201, as text. */
   readonly body?: string
 }
@@ -21,10 +21,25 @@ export interface PaymentRequest {
   readonly idempotencyKey?: string
   /** The answer to each POST, in order. `at` is in milliseconds since 1970. */
   readonly answers: Answer[]
-  /** The answer to each GET. A GET without an answer, or with 503, is recorded only if it is a final one. */
+  /**
+   * The answer to each GET, and what lists and a successful cancel showed. An answer that is missing, or a 503, is recorded
+   * only if it is a final one. A list without the payment is recorded as 404.
+   */
   readonly views: View[]
   /** The same for each GET with the other merchant's key. */
   readonly foreignViews: View[]
+  /** The answer to each request to cancel it. `at` is in milliseconds since 1970. */
+  readonly cancels: Answer[]
+  /** The events of the payment, each time that its client asked for them. */
+  readonly histories: History[]
+}
+
+export interface History {
+  /** When the GET was sent, in milliseconds since 1970. */
+  readonly at: number
+  readonly status: Answer['status']
+  /** The ids of the events. */
+  readonly ids: readonly string[]
 }
 
 export interface View {
@@ -38,9 +53,10 @@ export interface View {
   readonly isFinal: boolean
 }
 
-/** The members of a GET's answer, of any type. */
+/** The members of a GET's answer, of any type. `@cashflow/client` shows the amount as text. */
 export type ShownPayment = Readonly<Record<'id' | 'status' | 'amount' | 'currency' | 'reference', unknown>> & {
   readonly metadata?: unknown
+  readonly failure_code?: unknown
 }
 
 /** The id that the API answered with. Undefined when no answer had one. */

@@ -60,10 +60,14 @@ export async function startProvider(random: Random) {
   const responses: ProviderResponse[] = []
   const found = new Map<string, Verdict>()
   const held = new Set<ServerResponse>()
+  const refused = new Set<string>()
   let mode: ProviderMode = 'normal'
 
-  async function charge(request: IncomingMessage, { key, beganAt }: ProviderRequest): Promise<Verdict> {
-    const body = (await json(request)) as { payment_id: string; amount_minor: number; currency: string }
+  async function charge(request: IncomingMessage, { key, beganAt }: ProviderRequest): Promise<Verdict | 'refused'> {
+    const body = (await json(request)) as Record<'payment_id' | 'reference' | 'currency', string> & {
+      amount_minor: number
+    }
+    if (refused.has(body.reference)) return 'refused'
     const hasMoved = ['normal', 'slow', 'undecided'].includes(mode) || random.chance(0.5)
     const verdict = random.chance(0.7) ? 'approved' : 'declined'
     const known = Number.parseInt(key.slice(-1), 16) < 8 // The last digit of a UUID is random.
@@ -78,6 +82,7 @@ export async function startProvider(random: Random) {
     requests.push(arrived)
     const { key, method } = arrived
     const verdict = method === 'GET' ? found.get(key) : await charge(request, arrived)
+    if (verdict === 'refused') return say(response, 400, '')
     const isUndecided = mode === 'undecided' && found.has(key)
     if (isUndecided) return say(response, 202, '{"status":"pending"}', { 'retry-after': '1' })
     switch (mode) {
@@ -112,6 +117,8 @@ export async function startProvider(random: Random) {
       mode = next
       for (const response of held) response.destroy()
     },
+    /** References of the payments that it refuses, without a charge. */
+    refused,
     requests: requests as readonly ProviderRequest[],
     charges: charges as readonly Charge[],
     responses: responses as readonly ProviderResponse[],

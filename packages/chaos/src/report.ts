@@ -4,15 +4,24 @@ import { type Cost, costsOf, longestOutageMs } from './costs.ts'
 import type { Facts } from './facts.ts'
 import type { Violation } from './invariants.ts'
 import { idOf } from './payment-request.ts'
+import { CANCELED } from './rules/cancels.ts'
 import { type Harm, referenceOf } from './rules/rule.ts'
 import type { Run } from './run.ts'
 
 /** Maximum number of violations in the report. */
 export const VIOLATIONS_SHOWN_MAX = 20
+/** Longer than most alerts take to fire after their fault. Late payments are counted 70 seconds after their creation. */
+const ALERT_DELAY_MS = 90_000
 
 /** Returns the report of a run as text. */
 export function report(run: Run, plan: Plan): string {
-  return [summary(run, plan), table(run), ...run.leftOut.map((line) => `left out: ${line}`), verdict(run)]
+  return [
+    summary(run, plan),
+    table(run),
+    alertTable(run),
+    ...run.leftOut.map((line) => `left out: ${line}`),
+    verdict(run),
+  ]
     .filter((part) => part !== '')
     .join('\n\n')
 }
@@ -44,6 +53,8 @@ function summary(run: Run, plan: Plan): string {
     ['not exercised', unmet.join(', ') || 'none'],
     ['answers', inline(answers)],
     ['stored', `${payments.length}: SUCCESS ${of('SUCCESS')}, FAILED ${of('FAILED')}, PENDING ${of('PENDING')}`],
+    ['canceled', String(payments.filter(({ failureCode }) => failureCode === CANCELED).length)],
+    ['events', followed(facts)],
     ['charges', `${charges.length}, messages observed ${facts.sightings.length}`],
     ['lost', String(countHarmed(violations, 'lost'))],
     ['doubled', String(countHarmed(violations, 'doubled'))],
@@ -54,6 +65,14 @@ function summary(run: Run, plan: Plan): string {
     ['errors logged', inline(errors) || 'none'],
   ]
   return lines.map(([name, value]) => `${name.padEnd(16)}${value}`).join('\n')
+}
+
+/** Says how the followers have read the events. */
+function followed({ feeds }: Facts): string {
+  const pages = feeds.flatMap((feed) => feed.pages)
+  const count = pages.reduce((sum, { ids }) => sum + ids.length, 0)
+  const lost = pages.filter(({ isStored }) => !isStored).length
+  return `${count} on ${pages.length} pages, ${lost} of them with a lost cursor`
 }
 
 /** Returns the costs of the faults as a Markdown table. */
@@ -81,6 +100,22 @@ function row(fault: string, times: number, costs: readonly Cost[]): string {
     of(longest, ({ drainMs }) => drainMs),
   ]
   return `| ${cells.join(' | ')} |`
+}
+
+/** Returns the alerts that fired as a Markdown table, each with the faults that had begun in the time before it. */
+function alertTable({ alerts, faultRuns, from }: Run): string {
+  if (!alerts) return ''
+  if (alerts.length === 0) return 'No alert fired.'
+  const rows = alerts
+    .toSorted((one, other) => one.fromMs - other.fromMs)
+    .map(({ name, labels, fromMs, toMs }) => {
+      const before = faultRuns.filter((run) => run.from <= fromMs && run.recoveredAt >= fromMs - ALERT_DELAY_MS)
+      const cells = [name, inline(labels), seconds(fromMs - from), seconds(toMs - fromMs)]
+      return `| ${[...cells, before.map(({ fault }) => fault).join(', ')].join(' | ')} |`
+    })
+  return ['| Alert | Labels | At | Lasted | Faults until then |', '| --- | --- | ---: | ---: | --- |', ...rows].join(
+    '\n',
+  )
 }
 
 function verdict({ violations, facts }: Run): string {
@@ -114,6 +149,7 @@ function historyOf(facts: Facts, paymentId: string): string {
     ...(request?.views ?? []).map(({ at, status, payment }) =>
       moment(at, `its client saw ${payment?.status ?? status}`),
     ),
+    ...(request?.cancels ?? []).map(({ at, status }) => moment(at, `its client's cancel was answered with ${status}`)),
     ...own(facts.events).map((event) => moment(event.committedAt ?? 0, `event ${event.sequence}, ${event.type}`)),
     ...ofKey(facts.requests)
       .filter(({ method }) => method === 'GET')
@@ -142,7 +178,7 @@ function tally(values: readonly string[]): Record<string, number> {
   return Object.fromEntries([...Map.groupBy(values, (value) => value)].map(([value, all]) => [value, all.length]))
 }
 
-function inline(counts: Readonly<Record<string, number>>): string {
+function inline(counts: Readonly<Record<string, number | string>>): string {
   return Object.entries(counts)
     .map(([name, count]) => `${name} ${count}`)
     .join(', ')

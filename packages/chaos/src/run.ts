@@ -1,9 +1,12 @@
 import { describeExit } from '@cashflow/dev-stack'
 import { eventually } from '@cashflow/testing'
+import type { FiredAlert } from './alert-watch.ts'
 import type { Plan } from './arguments.ts'
 import { type Clients, createClients } from './clients.ts'
 import { type Facts, readStored } from './facts.ts'
 import type { Fault } from './fault.ts'
+import { listAll } from './final-requests.ts'
+import { createFollowers, type Followers } from './followers.ts'
 import { findIdle } from './idle-instances.ts'
 import { checkInvariants, type Violation } from './invariants.ts'
 import { listQueues, QUEUES } from './queues.ts'
@@ -12,7 +15,7 @@ import { planSchedule, type ScheduledFault } from './schedule.ts'
 import type { Service } from './service.ts'
 import { type System, type SystemOptions, startSystem } from './system.ts'
 
-export interface RunOptions extends Omit<SystemOptions, 'needs' | 'seed'>, Plan {
+export interface RunOptions extends Omit<SystemOptions, 'needs' | 'prometheus' | 'seed'>, Plan {
   /** Maximum time until the backlog is empty, in milliseconds. */
   readonly drainMaxMs?: number
   /** Ends the faults early. What has happened is checked all the same. */
@@ -32,6 +35,8 @@ export interface Run {
   /** Time from the end of faults and load until the backlog was empty, or was given up, in milliseconds. */
   readonly drainMs: number
   readonly errors: Readonly<Record<string, number>>
+  /** The alerts that fired from the beginning of the load until the backlog was empty. Undefined without `prometheus`. */
+  readonly alerts?: readonly FiredAlert[] | undefined
 }
 
 /** Longer than any lease, any redrive, and the longest backoff of a retry, 256 seconds. */
@@ -46,6 +51,7 @@ export async function runChaos(options: RunOptions): Promise<Run> {
   const system = await startSystem({ ...options, needs })
   const { apiUrls, merchants } = system
   const clients = createClients({ ...options, apiUrls, merchants: merchants.all, count: options.clients })
+  const followers = createFollowers({ apiUrls, merchants: merchants.all, seed: options.seed })
   try {
     const leftOut = faults.flatMap((fault) => missingFor(fault, system) ?? [])
     // Planned with all faults, so that a missing one does not change when the others run.
@@ -54,6 +60,7 @@ export async function runChaos(options: RunOptions): Promise<Run> {
     const signal = options.signal ?? new AbortController().signal
     const from = Date.now()
     clients.start()
+    followers.start()
     const faultRuns = await runSchedule(schedule, system, { say, signal })
     if (faultRuns.every(({ failure }) => failure === undefined)) await pauseUntil(from + durationMs, signal)
     await clients.stop()
@@ -62,14 +69,15 @@ export async function runChaos(options: RunOptions): Promise<Run> {
     const { drainMaxMs = DRAIN_MAX_MS } = options
     const isDrained = await drained(system, drainMaxMs)
     const drainMs = Date.now() - to
+    const alerts = await system.alerts?.fired(from, Date.now())
     const idle = isDrained ? await findIdle(system, clients) : []
     if (isDrained) await drained(system, drainMaxMs) // The checks have created payments too.
-    const facts = await gather(system, clients, { faultRuns, idle })
+    const facts = await gather(system, { clients, followers }, { faultRuns, idle })
     const violations = checkInvariants(facts)
-    return { schedule, faultRuns, leftOut, facts, violations, from, to, drainMs, errors: errorsOf(system) }
+    return { schedule, faultRuns, leftOut, facts, violations, from, to, drainMs, errors: errorsOf(system), alerts }
   } finally {
     say('stopping everything')
-    await clients.stop()
+    await Promise.allSettled([clients.stop(), followers.stop()])
     await system.stop()
   }
 }
@@ -106,11 +114,13 @@ function sum(counts: Readonly<Record<string, number>>): number {
 /** Collects the facts after the services have ended. Their unfinished deliveries are in the queue again then. */
 async function gather(
   system: System,
-  clients: Clients,
+  { clients, followers }: { clients: Clients; followers: Followers },
   { faultRuns, idle }: { faultRuns: readonly FaultRun[]; idle: readonly string[] },
 ): Promise<Facts> {
   const { postgres, provider, observer, services, apiUrls, merchants, countRows } = system
   await clients.askAll()
+  const lists = await listAll({ apiUrls, merchants: merchants.all })
+  await followers.finish()
   const exits = (await Promise.all(Object.values(services).flat().map(finish))).flat()
   const unread: string[] = []
   const queues = await depths(system).catch((error: Error) => {
@@ -122,6 +132,8 @@ async function gather(
     backlog: { ...(await countRows()), queues },
     paymentRequests: clients.paymentRequests,
     keys: merchants.keys,
+    lists,
+    feeds: followers.feeds,
     apis: apiUrls.length,
     requests: provider.requests,
     charges: provider.charges,

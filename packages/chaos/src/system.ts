@@ -5,11 +5,13 @@ import { freePorts } from '@cashflow/dev-stack'
 import {
   eventually,
   fetchLibfaketime,
+  fetchPrometheus,
   query as queryOnce,
   type Role,
   startRabbitmqCluster,
   startReplicatedPostgres,
 } from '@cashflow/testing'
+import { startAlertWatch } from './alert-watch.ts'
 import { createDuplicator } from './duplicator.ts'
 import type { RowCounts } from './facts.ts'
 import { type Links, startLinks } from './links.ts'
@@ -34,6 +36,8 @@ export interface SystemOptions {
   needs: ReadonlySet<Need>
   /** Arguments of Node for the processes of a role, such as those of a broken build. */
   nodeArguments?: Partial<Readonly<Record<Role, readonly string[]>>>
+  /** Starts a Prometheus that scrapes the services and evaluates the alert rules. Default: false. */
+  prometheus?: boolean
   say: (line: string) => void
 }
 
@@ -84,15 +88,25 @@ export async function startSystem(options: SystemOptions) {
   await observer.caughtUp() // Its queue is bound before a relay publishes.
   const duplicator = await kept(createDuplicator(brokerUrls))
 
-  const ports = await freePorts(sizes.api)
-  const services = createServices(options, links, { PROVIDER_URL: provider.url }, ports)
+  const ports = await freePorts(2 * sizes.api + sizes.relay + sizes.worker)
+  const take = (role: Role) => ports.splice(0, sizes[role])
+  const apiPorts = take('api')
+  // A process that is started again keeps its port, so that Prometheus finds it.
+  const adminPorts = { api: take('api'), relay: take('relay'), worker: take('worker') }
+  const services = createServices(options, links, { PROVIDER_URL: provider.url }, { apiPorts, adminPorts })
   const all = Object.values(services).flat()
   unfinished.defer(async () => void (await Promise.all(all.map((service) => service.stop()))))
   say(`starting ${all.map(({ name }) => name).join(', ')}`)
   await Promise.all(all.map((service) => service.start()))
-  const apiUrls = ports.map((port) => `http://127.0.0.1:${port}`)
+  const apiUrls = apiPorts.map(localUrl)
   await eventually(() => Promise.all(apiUrls.map(expectHealthy)), { timeoutMs: 60_000 })
 
+  const adminUrls = {
+    api: adminPorts.api.map(localUrl),
+    relay: adminPorts.relay.map(localUrl),
+    worker: adminPorts.worker.map(localUrl),
+  }
+  const alerts = options.prometheus ? await kept(watchAlerts(dir, adminUrls)) : undefined
   const merchants = await createMerchants(postgres)
 
   /** Runs one statement on the primary, as soon as the primary accepts it. It may run twice. */
@@ -110,6 +124,8 @@ export async function startSystem(options: SystemOptions) {
     merchants,
     observer,
     duplicator,
+    /** Undefined without `prometheus`. */
+    alerts,
     /** Path of the library. Undefined on a machine that cannot have it. */
     libfaketime,
     query,
@@ -118,11 +134,16 @@ export async function startSystem(options: SystemOptions) {
   }
 }
 
+async function watchAlerts(dir: string, adminUrls: Readonly<Record<Role, readonly string[]>>) {
+  const programs = await fetchPrometheus()
+  return await startAlertWatch({ program: defined(programs, 'Prometheus').prometheus, dir, adminUrls })
+}
+
 function createServices(
   { dir, sizes, nodeArguments }: SystemOptions,
   links: Links,
   env: Readonly<Record<string, string>>,
-  apiPorts: readonly number[],
+  { apiPorts, adminPorts }: { apiPorts: readonly number[]; adminPorts: Readonly<Record<Role, readonly number[]>> },
 ) {
   const create = (role: Role) =>
     Array.from({ length: sizes[role] }, (_, index) => {
@@ -137,11 +158,16 @@ function createServices(
           DATABASE_URL: links.database.urls(role),
           RABBITMQ_URL: links.broker.urls(role),
           PORT: String(apiPorts[index]),
+          ADMIN_PORT: String(adminPorts[role][index]),
           ...env,
         },
       })
     })
   return { api: create('api'), relay: create('relay'), worker: create('worker') }
+}
+
+function localUrl(port: number): string {
+  return `http://127.0.0.1:${port}`
 }
 
 async function expectHealthy(apiUrl: string): Promise<void> {

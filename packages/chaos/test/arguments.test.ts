@@ -21,7 +21,7 @@ describe('arguments of chaos', () => {
       'worker,broker-wipe',
     ])
     expect({ seed, minutes }).to.deep.equal({ seed: 7, minutes: 0.5 })
-    const names = ['worker-kill', 'worker-stop', 'worker-freeze', 'worker-freeze-long', 'broker-wipe']
+    const names = ['worker-kill', 'worker-stop', 'worker-freeze', 'worker-freeze-long', 'broker-wipe', 'worker-pause']
     expect(faults.map(({ name }) => name)).to.deep.equal(names)
   })
 
@@ -31,6 +31,7 @@ describe('arguments of chaos', () => {
 
   for (const line of [
     '--seed 7 --minutes 5 --at-once 2 --clients 24 --per-second 40',
+    '--seed 7 --minutes 5 --at-once 2 --clients 24 --per-second 40 --prometheus',
     '--seed 7 --minutes 0.5 --faults api-kill,worker-freeze --at-once 1 --rest 15 --clients 8 --per-second 10',
   ]) {
     it(`prints the arguments of chaos as they were given: ${line}`, () => {

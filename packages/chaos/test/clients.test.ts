@@ -143,7 +143,7 @@ describe('clients', () => {
   })
 
   it('read each payment at the end, and retry without an answer', async () => {
-    start({ count: 2 })
+    start()
     await eventually(() => expect(clients.paymentRequests).to.have.length.above(20))
     await clients.stop()
     let refused = 0

@@ -1,4 +1,6 @@
 import type { EventRow, Facts, LetterRow, PaymentRow } from '../src/facts.ts'
+import type { FinalList } from '../src/final-requests.ts'
+import type { Feed } from '../src/followers.ts'
 import { checkInvariants } from '../src/invariants.ts'
 import type { Sighting } from '../src/observer.ts'
 import type { Answer, PaymentRequest, ShownPayment, View } from '../src/payment-request.ts'
@@ -20,6 +22,7 @@ export const PAYMENT: PaymentRow = {
   metadata: null,
   idempotencyKey: null,
   status: 'SUCCESS',
+  failureCode: null,
   attempts: 0,
   parked: false,
 }
@@ -36,6 +39,8 @@ export const PAYMENT_REQUEST: PaymentRequest = {
   answers: [CREATED_ANSWER],
   views: [viewOf('PENDING', 13), viewOf('SUCCESS', 40), LAST, LAST],
   foreignViews: [HIDDEN, HIDDEN],
+  cancels: [],
+  histories: [],
 }
 export const CHARGE: Charge = {
   key: ID,
@@ -58,6 +63,24 @@ export const LETTER: LetterRow = {
   diedAt: 30,
 }
 
+/** The public ids of the events of a payment. */
+export const [SEEN_1, SEEN_2] = [`evt_${ID}_1`, `evt_${ID}_2`] as const
+export const LIST: FinalList = {
+  merchantId: MONEY.merchantId,
+  payments: [viewOf('SUCCESS', 0).payment].flatMap((payment) => payment ?? []),
+  isWhole: true,
+  failures: [],
+}
+export const FEED: Feed = {
+  merchantId: MONEY.merchantId,
+  pages: [
+    { at: 15, ids: [SEEN_1], isStored: true },
+    { at: 35, ids: [SEEN_2], isStored: true },
+  ],
+  failures: [],
+  whole: [SEEN_1, SEEN_2],
+}
+
 /** The facts of one payment without a violation. */
 export const GOOD: Facts = {
   payments: [PAYMENT],
@@ -66,6 +89,8 @@ export const GOOD: Facts = {
   backlog: { pending: 0, outbox: 0, scheduled: 0, queues: { payments: 0 } },
   paymentRequests: [PAYMENT_REQUEST],
   keys: [{ id: 'key', secret: '', uses: [{ sentAt: 10, answeredAt: 12, status: 201 }] }],
+  lists: [LIST, LIST],
+  feeds: [FEED],
   apis: 2,
   requests: [POSTED],
   charges: [CHARGE],
@@ -89,7 +114,16 @@ export const PARKED_WELL: Partial<Facts> = {
   charges: Array.from({ length: 10 }, () => ({ ...CHARGE, moved: false })),
   paymentRequests: [{ ...PAYMENT_REQUEST, views: [LAST_PENDING, LAST_PENDING] }],
   sightings: [SEEN_CREATED],
+  ...listed('PENDING'),
+  feeds: [{ ...FEED, pages: FEED.pages.slice(0, 1), whole: [SEEN_1] }],
 }
+
+/** The final lists, with this status of the payment. */
+function listed(status: string): Pick<Facts, 'lists'> {
+  const list = { ...LIST, payments: LIST.payments.map((payment) => ({ ...payment, status })) }
+  return { lists: [list, list] }
+}
+
 /**
  * Adds the facts of another settled payment. Without them, a payment without an end or an answer breaks the rule about
  * the run itself.
@@ -102,8 +136,16 @@ function withAnother(facts: Facts): Facts {
     payment: { ...viewOf('', 0).payment, ...view.payment, ...about } as ShownPayment,
   }))
   const answers = PAYMENT_REQUEST.answers.map((answer) => ({ ...answer, paymentId: OTHER }))
+  const shown = LIST.payments.map((payment) => ({ ...payment, ...about }))
+  const ids = [SEEN_1, SEEN_2].map((id) => id.replace(ID, OTHER))
   return {
     ...facts,
+    lists: facts.lists.map((list) => ({ ...list, payments: [...list.payments, ...shown] })),
+    feeds: facts.feeds.map((feed) => ({
+      ...feed,
+      pages: [...feed.pages, { at: 35, ids, isStored: true }],
+      whole: [...(feed.whole ?? []), ...ids],
+    })),
     payments: [...facts.payments, { ...PAYMENT, ...about }],
     events: [...facts.events, ...GOOD.events.map((event) => ({ ...event, paymentId: OTHER }))],
     paymentRequests: [...facts.paymentRequests, { ...PAYMENT_REQUEST, ...another, answers, views: viewed }],

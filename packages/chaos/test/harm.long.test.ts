@@ -7,7 +7,10 @@ import { report } from '../src/report.ts'
 import { runChaos } from '../src/run.ts'
 import {
   type BrokenBuild,
+  CANCEL_OF_CLAIMED,
+  FEED_WITHOUT_WAIT,
   KEY_NOT_STORED,
+  LIST_BEHIND,
   NO_CONSUMER_WATCH,
   NO_MERCHANT,
   NO_RECONCILER,
@@ -16,6 +19,12 @@ import {
   REPLAY_OF_THE_PRESENT,
 } from './broken/broken-builds.ts'
 
+/** The arguments of Node that turn each service into its broken builds. */
+function argumentsOf(builds: readonly BrokenBuild[]) {
+  const byService = Object.entries(Object.groupBy(builds, ({ service }) => service))
+  return Object.fromEntries(byService.map(([service, own = []]) => [service, own.flatMap(nodeArgumentsOf)]))
+}
+
 describe('chaos under load', () => {
   let dir: string
   before(async () => {
@@ -23,22 +32,39 @@ describe('chaos under load', () => {
   })
   after(() => rm(dir, { recursive: true, force: true }))
 
-  async function runOne(faultName: string, build?: BrokenBuild, drainMaxMs?: number) {
-    const faults = FAULTS.filter(({ name }) => name === faultName)
-    const plan = { seed: 7, minutes: 1 / 6, faults, atOnce: 1, restMs: [0, 0] as const, clients: 8, perSecond: 20 }
+  async function runOne(
+    faultNames: readonly string[],
+    builds: readonly BrokenBuild[],
+    { seed = 7, drainMaxMs = 600_000 } = {},
+  ) {
+    const faults = FAULTS.filter(({ name }) => faultNames.includes(name))
+    const plan = {
+      seed,
+      minutes: 1 / 6,
+      faults,
+      atOnce: faults.length,
+      restMs: [0, 0] as const,
+      clients: 8,
+      perSecond: 20,
+    }
     const run = await runChaos({
       ...plan,
-      dir: join(dir, `${faultName} ${build?.name}`),
+      dir: join(dir, [...faultNames, ...builds.map(({ name }) => name)].join()),
       sizes: { api: 1, relay: 1, worker: 1 },
-      ...(build && { nodeArguments: { [build.service]: nodeArgumentsOf(build) } }),
-      ...(drainMaxMs && { drainMaxMs }),
+      nodeArguments: argumentsOf(builds),
+      drainMaxMs,
       say: () => {},
     })
-    return { run, text: report(run, plan), lost: run.violations.filter(({ harm }) => harm === 'lost') }
+    return {
+      run,
+      text: report(run, plan),
+      lost: run.violations.filter(({ harm }) => harm === 'lost'),
+      broken: [...new Set(run.violations.map(({ rule }) => rule))],
+    }
   }
 
   it('reports the payments that a build without a reconciler loses, each with its history', async () => {
-    const { text, lost } = await runOne('broker-wipe', NO_RECONCILER, 5_000)
+    const { text, lost } = await runOne(['broker-wipe'], [NO_RECONCILER], { drainMaxMs: 5_000 })
     expect(lost, text).not.to.be.empty
     expect(text).to.include('payment.created')
     for (const { paymentId } of lost.slice(0, 3)) expect(text).to.include(paymentId)
@@ -46,7 +72,7 @@ describe('chaos under load', () => {
 
   it('reports the payments that a build without a consumer watch loses when RabbitMQ forgets consumers', async () => {
     // Longer than the watch takes to notice.
-    const { text, lost } = await runOne('consumers-forgotten', NO_CONSUMER_WATCH, 30_000)
+    const { text, lost } = await runOne(['consumers-forgotten'], [NO_CONSUMER_WATCH], { drainMaxMs: 30_000 })
     expect(lost, text).not.to.be.empty
   }).timeout(1_200_000)
 
@@ -58,15 +84,23 @@ describe('chaos under load', () => {
   ]
   for (const [build, rule] of cases)
     it(`reports what the build with "${build.name}" breaks while a key is revoked`, async () => {
-      const { run, text } = await runOne('key-revoked', build)
-      expect(
-        run.violations.map((violation) => violation.rule),
-        text,
-      ).to.include(rule)
+      const { broken, text } = await runOne(['key-revoked'], [build])
+      expect(broken, text).to.include(rule)
     }).timeout(1_200_000)
 
+  it('reports what builds with wrong lists, events and cancels break while the provider is slow', async () => {
+    // Each of them breaks a rule that the others leave alone.
+    const builds = [LIST_BEHIND, FEED_WITHOUT_WAIT, CANCEL_OF_CLAIMED]
+    const { broken, text } = await runOne(['provider-slow'], builds)
+    expect(broken, text).to.include.members([
+      'each GET and list finds the payment that was answered with its id, and never an older state',
+      'a follower is shown each event of its merchant, whenever it is killed',
+      'the provider is never asked about a canceled payment',
+    ])
+  }).timeout(1_200_000)
+
   it('reports no violation of the real build while a key is revoked', async () => {
-    const { run, text } = await runOne('key-revoked')
+    const { run, text } = await runOne(['key-revoked'], [])
     expect(run.violations, text).to.deep.equal([])
     const refused = run.facts.keys.flatMap(({ uses }) => uses.filter(({ status }) => status === 401))
     expect(refused, text).to.not.be.empty
@@ -76,7 +110,7 @@ describe('chaos under load', () => {
 
   // Promise 47
   it('reports no violation of the real build when RabbitMQ forgets consumers', async () => {
-    const { run, text } = await runOne('consumers-forgotten')
+    const { run, text } = await runOne(['consumers-forgotten'], [])
     expect(run.violations, text).to.deep.equal([])
     expect(run.faultRuns, text).to.not.be.empty
   }).timeout(1_200_000)

@@ -45,6 +45,16 @@ describe('chaos with a fixed mix of faults', () => {
     expect(run.faultRuns.length, text).to.be.at.least(run.schedule.length).and.above(15)
     const settled = run.facts.payments.filter(({ status }) => status !== 'PENDING').length
     expect(settled, text).to.be.above(100)
+    const { paymentRequests, feeds } = run.facts
+    const cancels = new Set(paymentRequests.flatMap((request) => request.cancels.map(({ status }) => status)))
+    expect([...cancels], text).to.include.members([200, 409])
+    const shown = paymentRequests.filter(({ histories }) => histories.some(({ ids }) => ids.length > 0))
+    expect(shown, text).not.to.be.empty
+    for (const { pages } of feeds)
+      expect(
+        pages.filter(({ isStored }) => !isStored),
+        text,
+      ).not.to.be.empty
     console.log(text.replace(/^/gm, '      '))
   }).timeout(900_000)
 })

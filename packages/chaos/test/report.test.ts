@@ -29,6 +29,8 @@ const FACTS = {
     answers: [{ at: 1_000, status: 500 }],
     views: [],
     foreignViews: [],
+    cancels: [],
+    histories: [],
   })),
 }
 const RUN: Run = {
@@ -57,6 +59,23 @@ describe('report of chaos', () => {
     expect(report(RUN, PLAN)).to.match(new RegExp(`^not exercised +${SECOND}, ${THIRD}$`, 'm'))
     expect(report(RUN, PLAN)).to.include(`| ${FIRST} | 2 | 1 | 0.5 s |`)
     expect(report(RUN, PLAN)).to.include(`| ${SECOND} | 1 | 1 |  |`)
+  })
+
+  it('report of chaos: shows the alerts that fired, each with the faults before it', () => {
+    const faultRuns = [
+      { fault: FIRST, from: 1_000, recoveredAt: 9_000 },
+      { fault: SECOND, from: 150_000, recoveredAt: 151_000 },
+      { fault: THIRD, from: 170_000, recoveredAt: 171_000 },
+    ]
+    const alerts = [
+      { name: 'CashflowNoConsumer', labels: { severity: 'page' }, fromMs: 160_000, toMs: 165_000 },
+      { name: 'CashflowInstanceGone', labels: { role: 'api', severity: 'ticket' }, fromMs: 20_000, toMs: 60_000 },
+    ]
+    expect(report({ ...RUN, faultRuns, alerts }, PLAN)).to.include(`
+| CashflowInstanceGone | role api, severity ticket | 20.0 s | 40.0 s | ${FIRST} |
+| CashflowNoConsumer | severity page | 160.0 s | 5.0 s | ${SECOND} |`)
+    expect(report({ ...RUN, alerts: [] }, PLAN)).to.include('No alert fired.')
+    expect(report(RUN, PLAN)).not.to.include('lert')
   })
 
   it('shows 20 violations of many, and describes all of them separately', () => {

@@ -1,13 +1,18 @@
 import { KEY_ID, KEY_SCOPES, type KeyScope } from '@cashflow/db'
 import { isUuid, readReference } from '@cashflow/domain'
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError } from '@commander-js/extra-typings'
 import * as z from 'zod'
 
 // Readers of arguments that several commands have. Each throws an InvalidArgumentError, which shows the usage.
 
+const REASON_MAX = 1_000
+
 export function reasonText(text: string): string {
-  if (text.trim() === '') throw new InvalidArgumentError('The reason is empty.')
-  return text.trim()
+  const reason = text.trim()
+  if (reason === '') throw new InvalidArgumentError('The reason is empty.')
+  if (reason.length > REASON_MAX) throw new InvalidArgumentError(`The reason is longer than ${REASON_MAX} characters.`)
+  if (/\p{Cc}/u.test(reason)) throw new InvalidArgumentError('The reason has a control character, such as a new line.')
+  return reason
 }
 
 /** @param what the thing that the id names, for the message */
@@ -36,6 +41,25 @@ export function scopeList(text: string): readonly KeyScope[] {
   const unknown = given.filter((scope) => !(KEY_SCOPES as readonly string[]).includes(scope))
   if (unknown.length > 0) throw new InvalidArgumentError(`Scopes are ${KEY_SCOPES.join(' and ')}.`)
   return KEY_SCOPES.filter((scope) => given.includes(scope))
+}
+
+export const limitNumber = limitUpTo(1_000)
+
+export function limitUpTo(max: number): (text: string) => number {
+  return (text) => {
+    if (!/^\d{1,10}$/.test(text) || Number(text) < 1 || Number(text) > max)
+      throw new InvalidArgumentError(`A limit is a number from 1 to ${max}.`)
+    return Number(text)
+  }
+}
+
+/** @param what the thing that the id names, for the message */
+export function numberedId(what: string): (text: string) => string {
+  return (text) => {
+    if (!/^[1-9]\d{0,17}$/.test(text))
+      throw new InvalidArgumentError(`The id of ${what} is a number, as list prints it.`)
+    return text
+  }
 }
 
 const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }

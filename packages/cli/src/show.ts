@@ -1,36 +1,82 @@
-type Value = string | null | Date | readonly string[]
+import { styleText } from 'node:util'
+import { jsonLine, visible } from '@cashflow/runtime'
+import Table from 'cli-table3'
+
+type Value = string | number | boolean | null | Date | readonly string[] | Readonly<Record<string, unknown>>
 
 /** Facts about one thing, by their names in snake_case. */
 export type Fields = Readonly<Record<string, Value>>
+
+/** @param now the time that ages are counted from */
+export type ShowOptions = { readonly json: boolean; readonly now?: Date }
 
 /**
  * Formats facts as lines. For people: the facts of one thing one below the other, those of a list as a table.
  *
  * @param json one JSON object, or of a list one object a line
  */
-export function linesOf(facts: Fields | readonly Fields[], { json }: { json: boolean }): string[] {
+export function linesOf(facts: Fields | readonly Fields[], { json, now = new Date() }: ShowOptions): string[] {
   const list = Array.isArray(facts) ? (facts as readonly Fields[]) : undefined
-  if (json) return (list ?? [facts]).map((fields) => JSON.stringify(fields))
-  if (!list) return aligned(Object.entries(facts as Fields).map(([name, value]) => [name, toText(value)]))
+  if (json) return (list ?? [facts]).map(jsonLine)
+  const text = (value: Value) => toText(value, now)
+  if (!list) return tableLines(Object.entries(facts as Fields).map(([name, value]) => [visible(name), text(value)]))
   const [first] = list
   if (!first) return []
-  return aligned([Object.keys(first), ...list.map((fields) => Object.values(fields).map((value) => toText(value)))])
+  const head = Object.keys(first).map((name) => styleText('bold', visible(name)))
+  return tableLines([head, ...list.map((fields) => Object.values(fields).map(text))])
 }
 
-function toText(value: Value): string {
+/** Aligns rows of cells, which have no control characters but those of colours. */
+export function tableLines(rows: readonly (readonly string[])[]): string[] {
+  const table = new Table({ chars: NO_LINES, style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] } })
+  table.push(...rows.map((row) => [...row]))
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+}
+
+const NO_LINES = {
+  ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
+  ...{ bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
+  ...{ left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' },
+}
+
+function toText(value: Value, now: Date): string {
   if (value === null) return '-'
-  if (value instanceof Date) return value.toISOString()
-  return typeof value === 'string' ? value : value.join(',')
+  if (value instanceof Date) return `${timeText(value)} (${relative(value, now)})`
+  if (typeof value !== 'object') return visible(String(value))
+  return Array.isArray(value) ? visible(value.join(',')) : jsonLine(value)
 }
 
-function aligned(rows: readonly (readonly string[])[]): string[] {
-  const widths: number[] = []
-  for (const row of rows)
-    for (const [column, text] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, text.length)
-  return rows.map((row) =>
-    row
-      .map((text, column) => text.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
+/** A time. One without a date, such as infinity, is a number. Only a change by hand stores one. */
+export function timeText(time: Date): string {
+  return Number.isFinite(Number(time)) ? time.toISOString() : String(time)
+}
+
+/** The beginning of a text that may be long, for people. */
+export function clipped(text: string, max = 100): string {
+  return text.length <= max ? text : `${text.slice(0, max).toWellFormed()}…`
+}
+
+function relative(time: Date, now: Date): string {
+  const ms = now.getTime() - time.getTime()
+  return ms < 0 ? `in ${ageText(-ms)}` : `${ageText(ms)} ago`
+}
+
+const UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+] as const
+
+/** A span of time in its two largest units: `350ms`, `1.5s`, `42s`, `5m 10s`, `3d 4h`. */
+export function ageText(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)}ms`
+  if (ms < 10_000) return `${Math.floor(ms / 100) / 10}s`
+  const at = UNITS.findIndex(([, unitMs]) => ms >= unitMs)
+  const [[unit, unitMs], next] = [UNITS[at] ?? UNITS[3], UNITS[at + 1]]
+  const rest = next ? Math.floor((ms % unitMs) / next[1]) : 0
+  return `${Math.floor(ms / unitMs)}${unit}${next && rest > 0 ? ` ${rest}${next[0]}` : ''}`
 }

@@ -11,10 +11,15 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** Runs a command of `cashflow` as a process of its own, with these settings only. */
-export function runCashflow(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ended> {
+/** Runs a command of `cashflow` as a process of its own, with these settings only. It finds no stack that runs in the checkout. */
+export function runCashflow(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  cwd?: string,
+): Promise<Ended> {
   return promisify(execFile)(process.execPath, [MAIN, ...args], {
     env: { APP_ENV: 'production', SANDBOX: 'yes', ...env },
+    ...(cwd !== undefined && { cwd }),
   }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (error: Ended) => error,

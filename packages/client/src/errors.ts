@@ -1,3 +1,5 @@
+import type { PaymentStatus, WaitingFor } from './payment.ts'
+
 /** What the API says about an error (RFC 9457). docs/problems.md lists every `code`. */
 export interface Problem {
   readonly type: string
@@ -12,11 +14,12 @@ export interface Problem {
     | { readonly parameter: string; readonly detail: string }
   )[]
   readonly payment_id?: string
-  readonly mismatch?: readonly string[]
-  readonly payment_status?: string
-  readonly waiting_for?: string
+  readonly mismatch?: readonly ('amount' | 'currency' | 'reference' | 'metadata')[]
+  readonly payment_status?: PaymentStatus
+  readonly waiting_for?: WaitingFor
   readonly next_action_at?: string
-  readonly 'violated-policies'?: readonly string[]
+  readonly failing?: readonly 'postgresql'[]
+  readonly 'violated-policies'?: readonly ('key' | 'address')[]
 }
 
 export interface ErrorFacts {

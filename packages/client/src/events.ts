@@ -1,4 +1,4 @@
-import { type EventPage, type EventType, type ParsedEvent, readEvent } from './payment.ts'
+import { type EventPage, type EventType, readEventPage } from './payment.ts'
 import { queryOf } from './query.ts'
 import { type CallOptions, pause, type Settings, send } from './send.ts'
 
@@ -20,16 +20,15 @@ export function createEvents(settings: Settings) {
   /**
    * Pages of events of all payments, in an order that skips none. Store the `next_cursor` of a page when its events are
    * handled, in the same transaction, and begin after it the next time. A page comes again if it was not stored, and an event
-   * may come again after a restore, so handle each `id` once. A page may be empty, but never is without a new cursor.
+   * may come again after a failover or a restore, so handle each `id` once. A page may be empty, but never is without a new cursor.
    */
   return async function* events(options: EventsOptions = {}): AsyncGenerator<EventPage, void, undefined> {
     const { timeoutMs, signal, follow = false, type, limit } = options
     const callOptions = { timeoutMs: follow ? Number.POSITIVE_INFINITY : timeoutMs, signal }
     for (let after = options.after; ; ) {
       const path = `/events${queryOf({ type, limit, after })}`
-      const { body } = await send(settings, { method: 'GET', path }, callOptions)
-      const page = body as Omit<EventPage, 'data'> & { data: ParsedEvent[] }
-      if (page.data.length > 0 || page.next_cursor !== after) yield { ...page, data: page.data.map(readEvent) }
+      const { value: page } = await send(settings, { method: 'GET', path, read: readEventPage }, callOptions)
+      if (page.data.length > 0 || page.next_cursor !== after) yield page
       after = page.next_cursor
       if (page.has_more) continue
       if (!follow) return

@@ -44,7 +44,7 @@ export interface PaymentEvent {
   /** Counts the events of one payment from 1. */
   readonly sequence: number
   readonly previous_event_id: string | null
-  /** The payment with the status that the event gave it. Null if an operator has deleted its row. */
+  /** The payment with the status that the event gave it. Null if it is gone. */
   readonly payment: Omit<CreatedPayment, 'metadata'> | null
   readonly failure_code: string | null
   readonly actor: 'api' | 'worker' | 'operator'
@@ -63,22 +63,43 @@ export interface EventPage {
   readonly has_more: boolean
   /** The place after these events. Store it with what the events made you do. */
   readonly next_cursor: string
-  /** Age of the oldest event that is stored and not shown yet, in milliseconds, or 0. */
+  /** Age of the first event that is stored and that no page shows yet, in milliseconds, or 0. Later pages do not count. */
   readonly delayed_ms: number
 }
 
 /** What `JSON.parse` makes of an answer's payment: it turns `100.50` into the number 100.5. */
-export type Parsed<P> = Omit<P, 'amount'> & { readonly amount: number }
+type Parsed<P> = Omit<P, 'amount'> & { readonly amount: number }
 
-export function readPayment<P extends CreatedPayment>(parsed: Parsed<P>): P {
+// Readers of answers. Each throws for another JSON object, such as one of a proxy.
+
+export function readPayment<P extends CreatedPayment>(body: object): P {
+  const parsed = body as Parsed<P>
+  if (typeof parsed.id !== 'string' || typeof parsed.status !== 'string') throw new TypeError('It is no payment.')
   return { ...parsed, amount: amountText(parsed) } as unknown as P
 }
 
-export type ParsedEvent = Omit<PaymentEvent, 'payment'> & { readonly payment: Parsed<CreatedPayment> | null }
-
-export function readEvent(event: ParsedEvent): PaymentEvent {
-  return { ...event, payment: event.payment && readPayment(event.payment) }
+export function readPayments(body: object): PaymentPage {
+  const page = body as Omit<PaymentPage, 'data'> & { data: object[] }
+  if (page.next_cursor !== null && typeof page.next_cursor !== 'string')
+    throw new TypeError('It is no page of payments.')
+  return { ...page, data: page.data.map((payment) => readPayment<Payment>(payment)) }
 }
+
+export function readEvents(body: object): PaymentEvent[] {
+  const { data } = body as { data: ParsedEvent[] }
+  return data.map((event) => {
+    if (typeof event.id !== 'string') throw new TypeError('It is no event.')
+    return { ...event, payment: event.payment && readPayment<CreatedPayment>(event.payment) }
+  })
+}
+
+export function readEventPage(body: object): EventPage {
+  const page = body as EventPage
+  if (typeof page.next_cursor !== 'string') throw new TypeError('It is no page of events.')
+  return { ...page, data: readEvents(page) }
+}
+
+type ParsedEvent = Omit<PaymentEvent, 'payment'> & { readonly payment: object | null }
 
 const DECIMALS_MAX = 6
 

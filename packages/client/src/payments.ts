@@ -1,22 +1,24 @@
+import { CashflowError } from './errors.ts'
 import {
   type CreatedPayment,
   type Currency,
   type NewPayment,
-  type Parsed,
-  type ParsedEvent,
   type Payment,
   type PaymentEvent,
   type PaymentPage,
   type PaymentStatus,
-  readEvent,
+  readEvents,
   readPayment,
+  readPayments,
 } from './payment.ts'
 import { queryOf } from './query.ts'
-import { type CallOptions, pause, type Settings, send } from './send.ts'
+import { type Answer, type CallOptions, pause, type Settings, send } from './send.ts'
 
 const WAIT_MAX_S = 30
 /** Pause after an answer that has not waited as it should, and time that an answer needs. */
 const POLL_MS = 1_000
+/** Pause between two answers when too little time is left to let the API wait. */
+const LAST_POLL_MS = 500
 
 export interface CreateOptions extends CallOptions {
   /** Your own key: 1 to 255 printable ASCII characters, another one for each payment. Default: a random one. */
@@ -43,10 +45,8 @@ export interface ListOptions extends CallOptions {
 export function createPayments(settings: Settings) {
   /** One page of payments, newest first. */
   async function listPage({ timeoutMs, signal, ...query }: ListOptions = {}): Promise<PaymentPage> {
-    const path = `/payments${queryOf(query)}`
-    const { body } = await send(settings, { method: 'GET', path }, { timeoutMs, signal })
-    const page = body as Omit<PaymentPage, 'data'> & { data: Parsed<Payment>[] }
-    return { ...page, data: page.data.map((payment) => readPayment<Payment>(payment)) }
+    const request = { method: 'GET', path: `/payments${queryOf(query)}`, read: readPayments } as const
+    return (await send(settings, request, { timeoutMs, signal })).value
   }
 
   return {
@@ -59,31 +59,33 @@ export function createPayments(settings: Settings) {
       // A number has lost digits before it is here: 0.1 + 0.2.
       if (typeof payment.amount !== 'string') throw new TypeError('amount is a string, such as "100.50"')
       const request = { method: 'POST', path: '/payments', body: JSON.stringify(payment), idempotencyKey } as const
-      const { body } = await send(settings, request, options)
-      return readPayment(body as Parsed<CreatedPayment>)
+      return (await send(settings, { ...request, read: readPayment<CreatedPayment> }, options)).value
     },
 
     /** The payment as it is. */
     async get(id: string, options?: CallOptions): Promise<Payment> {
-      const { body } = await send(settings, { method: 'GET', path: pathOf(id) }, options)
-      return readPayment<Payment>(body as Parsed<Payment>)
+      return (await send(settings, { method: 'GET', path: pathOf(id), read: readPayment<Payment> }, options)).value
     },
 
-    /** Waits until the payment is settled or `timeoutMs` has passed, and returns it as it is then: perhaps PENDING. */
+    /** Waits until the payment is settled or `timeoutMs` has passed, and returns it as it was seen last: perhaps PENDING. */
     async waitFor(id: string, options: CallOptions = {}): Promise<Payment> {
       const { timeoutMs = settings.timeoutMs, signal } = options
       const deadline = performance.now() + timeoutMs
-      for (;;) {
-        const leftMs = deadline - performance.now()
-        // The answer needs some of the time that is left.
-        const waitS = Math.max(0, Math.min(WAIT_MAX_S, Math.floor((leftMs - POLL_MS) / 1_000)))
-        const request = { method: 'GET', path: pathOf(id), waitS } as const
-        const { body, headers } = await send(settings, request, { timeoutMs: leftMs, signal })
-        const payment = readPayment<Payment>(body as Parsed<Payment>)
-        const isLast = deadline - performance.now() < 2 * POLL_MS
-        if (payment.status !== 'PENDING' || isLast) return payment
+      const leftMs = () => deadline - performance.now()
+      for (let seen: Answer<Payment> | undefined; ; ) {
+        // The answer needs some of the time that is left, and the API waits for whole seconds (RFC 7240 §4.3).
+        const waitS = Math.max(0, Math.min(WAIT_MAX_S, Math.floor((leftMs() - POLL_MS) / 1_000)))
+        const request = { method: 'GET', path: pathOf(id), waitS, read: readPayment<Payment> } as const
+        seen = await send(settings, request, { timeoutMs: leftMs(), signal }).catch((error: unknown) => {
+          // The last requests may find too little time for their answers.
+          if (seen && waitS === 0 && error instanceof CashflowError && error.retryable) return seen
+          throw error
+        })
+        if (seen.value.status !== 'PENDING' || leftMs() <= 0) return seen.value
+        if (waitS === 0) await pause(Math.min(LAST_POLL_MS, leftMs()), signal)
         // The API is stopping, or too many requests wait there.
-        if (!headers.has('preference-applied')) await pause(POLL_MS, signal)
+        else if (!seen.headers.has('preference-applied')) await pause(POLL_MS, signal)
+        if (leftMs() <= 0) return seen.value
       }
     },
 
@@ -93,14 +95,13 @@ export function createPayments(settings: Settings) {
      * @throws ApiError `not-cancelable` for any other payment
      */
     async cancel(id: string, options?: CallOptions): Promise<Payment> {
-      const { body } = await send(settings, { method: 'POST', path: `${pathOf(id)}/cancel` }, options)
-      return readPayment<Payment>(body as Parsed<Payment>)
+      const request = { method: 'POST', path: `${pathOf(id)}/cancel`, read: readPayment<Payment> } as const
+      return (await send(settings, request, options)).value
     },
 
     /** All committed events of one payment, in the order of their `sequence`. */
     async events(id: string, options?: CallOptions): Promise<PaymentEvent[]> {
-      const { body } = await send(settings, { method: 'GET', path: `${pathOf(id)}/events` }, options)
-      return (body as { data: ParsedEvent[] }).data.map(readEvent)
+      return (await send(settings, { method: 'GET', path: `${pathOf(id)}/events`, read: readEvents }, options)).value
     },
 
     /** Payments, newest first, from as many pages as the loop asks for. `timeoutMs` is the time of one page. */

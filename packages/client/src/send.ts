@@ -2,6 +2,8 @@ import { ApiError, type CashflowError, NoAnswerError, type Problem } from './err
 
 const BACKOFF_BASE_MS = 200
 const BACKOFF_MAX_MS = 5_000
+/** Timers fire at once for a longer time. */
+const TIMER_MAX_MS = 2 ** 31 - 1
 const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} /
 
 export interface CallOptions {
@@ -27,17 +29,19 @@ export interface Settings {
 }
 
 /** A request that may be sent twice: a GET, a POST with an idempotency key, or a POST that is safe to repeat. */
-export interface ApiRequest {
+export interface ApiRequest<Value> {
   readonly method: 'GET' | 'POST'
   readonly path: string
   readonly body?: string
   readonly idempotencyKey?: string
   /** Time that the answer may wait for the payment's end, in seconds. */
   readonly waitS?: number
+  /** Reads the answer's body. @throws for a body that is not the API's */
+  readonly read: (body: object) => Value
 }
 
-export interface Answer {
-  readonly body: unknown
+export interface Answer<Value> {
+  readonly value: Value
   readonly headers: Headers
 }
 
@@ -46,7 +50,11 @@ export interface Answer {
  *
  * @throws CashflowError of the last attempt, or the reason of the caller's `signal`
  */
-export async function send(settings: Settings, request: ApiRequest, options: CallOptions = {}): Promise<Answer> {
+export async function send<Value>(
+  settings: Settings,
+  request: ApiRequest<Value>,
+  options: CallOptions = {},
+): Promise<Answer<Value>> {
   const { timeoutMs = settings.timeoutMs, signal } = options
   const deadline = performance.now() + timeoutMs
   let mayHaveHappened = false
@@ -69,11 +77,11 @@ export async function send(settings: Settings, request: ApiRequest, options: Cal
 }
 
 /** Returns an error that is expected of a network or an API. Throws only the reason of the caller's `signal`, and bugs. */
-async function sendOnce(
+async function sendOnce<Value>(
   { base, key }: Settings,
-  { method, path, body, idempotencyKey, waitS }: ApiRequest,
+  { method, path, body, idempotencyKey, waitS, read }: ApiRequest<Value>,
   { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined },
-): Promise<Answer | CashflowError> {
+): Promise<Answer<Value> | CashflowError> {
   signal?.throwIfAborted()
   const requestId = crypto.randomUUID()
   const headers = new Headers({ accept: 'application/json, application/problem+json', 'request-id': requestId })
@@ -82,7 +90,10 @@ async function sendOnce(
   if (idempotencyKey !== undefined) headers.set('idempotency-key', quoted(idempotencyKey))
   if (waitS !== undefined) headers.set('prefer', `wait=${waitS}`)
   const ending = new AbortController()
-  const timer = setTimeout(() => ending.abort(new Error(`no answer within ${Math.ceil(timeoutMs)} ms`)), timeoutMs)
+  const timer = setTimeout(
+    () => ending.abort(new Error(`no answer within ${Math.ceil(timeoutMs)} ms`)),
+    Math.max(0, timeoutMs),
+  )
   const onAbort = () => ending.abort(signal?.reason)
   signal?.addEventListener('abort', onAbort)
   // Outside of `try`: a header that cannot be sent is the caller's mistake. A redirect would take the key elsewhere.
@@ -96,7 +107,7 @@ async function sendOnce(
   const request = new Request(base + path, init)
   try {
     const response = await fetch(request)
-    return read(response, await response.text(), requestId)
+    return readAnswer(response, await response.text(), { sentId: requestId, read })
   } catch (cause) {
     signal?.throwIfAborted()
     return new NoAnswerError(`${method} ${path.split('?')[0]}: ${reasonOf(cause)}`, {
@@ -108,13 +119,21 @@ async function sendOnce(
   }
 }
 
-function read({ ok, status, headers }: Response, text: string, sentId: string): Answer | CashflowError {
+function readAnswer<Value>(
+  { ok, status, headers }: Response,
+  text: string,
+  { sentId, read }: { sentId: string; read: (body: object) => Value },
+): Answer<Value> | CashflowError {
   const body = parsed(text)
   const requestId = headers.get('request-id') ?? sentId
-  if (ok && isObject(body)) return { body, headers }
   if (ok) {
-    const facts = { code: 'unreadable-answer', retryable: true, requestId, status }
-    return new NoAnswerError(`The answer ${status} is no JSON object.`, facts)
+    try {
+      if (!isObject(body)) throw new TypeError('It is no JSON object.')
+      return { value: read(body), headers }
+    } catch (cause) {
+      const facts = { code: 'unreadable-answer', retryable: true, requestId, status, cause }
+      return new NoAnswerError(`The answer ${status} is not one of the API. ${reasonOf(cause)}`, facts)
+    }
   }
   const problem = isProblem(body) ? body : undefined
   return new ApiError(problem?.detail ?? `HTTP ${status}, not in the API's own words`, {
@@ -146,7 +165,7 @@ export async function pause(ms: number, signal: AbortSignal | undefined): Promis
       signal?.removeEventListener('abort', done)
       resolve()
     }
-    const timer = setTimeout(done, ms)
+    const timer = setTimeout(done, Math.min(ms, TIMER_MAX_MS))
     signal?.addEventListener('abort', done)
   })
   signal?.throwIfAborted()

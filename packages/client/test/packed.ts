@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { createPackageFromTarballData } from '@arethetypeswrong/core'
 import { defined } from '@cashflow/async'
 import { REPOSITORY } from '@cashflow/testing'
 
@@ -13,11 +14,15 @@ export const run = promisify(execFile)
 export async function installPacked() {
   const dir = await mkdtemp(join(tmpdir(), 'cashflow-client-'))
   await run('pnpm', ['pack', '--pack-destination', dir], { cwd: join(REPOSITORY, 'packages/client') })
-  const tarball = join(dir, defined((await readdir(dir))[0], 'tarball'))
+  const tarball = await readFile(join(dir, defined((await readdir(dir))[0], 'tarball')))
+  const unpacked = createPackageFromTarballData(tarball)
+  for (const path of unpacked.listFiles()) {
+    const file = join(dir, path)
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, unpacked.readFile(path))
+  }
   const installed = join(dir, 'node_modules/@cashflow/client')
-  await mkdir(installed, { recursive: true })
-  await run('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1'])
-  return { dir, installed, tarball: await readFile(tarball), remove: () => rm(dir, { recursive: true }) }
+  return { dir, installed, tarball, remove: () => rm(dir, { recursive: true }) }
 }
 
 /** The machine's own Node, which is the oldest one here: Node 20 or newer. Packages' scripts have Node 24. */

@@ -56,7 +56,7 @@ describe('@cashflow/client: the pages for integrators', function () {
     return JSON.parse(created.stdout).secret
   }
 
-  /** Compiles the page's program with strict rules, runs it, and expects what its comments say. */
+  /** Checks the page's program with strict rules, runs it compiled and as it is, and expects what its comments say. */
   async function expectProgram(page: string): Promise<void> {
     const code = blocksOf(page, 'ts')
       .map((block) => block.code)
@@ -67,11 +67,17 @@ describe('@cashflow/client: the pages for integrators', function () {
     const compiled = await run('tsc', how, { cwd: packed.dir }).catch((error) => error)
     expect(compiled.stdout).to.equal('')
     await writeFile(join(packed.dir, 'page.mjs'), (await transform(code, { loader: 'ts', format: 'esm' })).code)
-    const { stdout } = await run(machineNode(), ['page.mjs'], { cwd: packed.dir, env, timeout: 120_000 })
-    const printed = stdout.trim().split('\n')
     const expected = printedBy(code)
     expect(expected).to.not.deep.equal([])
-    for (const [index, line] of expected.entries()) expect(printed[index]).to.match(patternOf(line))
+    // The oldest Node runs it compiled, and the Node of this test runs it as it is.
+    for (const [node, file] of [
+      [machineNode(), 'page.mjs'],
+      [process.execPath, 'page.ts'],
+    ] as const) {
+      const { stdout } = await run(node, [file], { cwd: packed.dir, env, timeout: 120_000 })
+      const printed = stdout.trim().split('\n')
+      for (const [index, line] of expected.entries()) expect(printed[index], file).to.match(patternOf(line))
+    }
   }
 
   it('the program of the README of @cashflow/client prints what it says', async () => {
@@ -89,7 +95,7 @@ describe('@cashflow/client: the pages for integrators', function () {
     })
     const printed = stdout.split('\0')
     for (const [index, { output, code }] of blocks.entries())
-      if (output !== undefined) expect(printed[index]?.trim(), code).to.match(patternOf(output))
+      if (output !== undefined) expect(printed[index]?.trim(), `${code}\n${printed[index]}`).to.match(patternOf(output))
   })
 
   it('the program of docs/integrating.md prints what it says', async () => {

@@ -1,7 +1,14 @@
 import { defined } from '@cashflow/async'
 import { answer, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
-import { ApiError, type CashflowError, createClient, NoAnswerError, type Retry } from '../src/index.ts'
+import {
+  ApiError,
+  type CashflowClient,
+  type CashflowError,
+  createClient,
+  NoAnswerError,
+  type Retry,
+} from '../src/index.ts'
 import { readRetryAfter, retryDelayMs } from '../src/send.ts'
 
 const PAYMENT = {
@@ -54,6 +61,9 @@ describe('@cashflow/client: send', () => {
     'no answer': noAnswer,
     'half an answer': halfAnAnswer,
     'an answer that is no JSON': answer(201, '<html>'),
+    'an object that is no payment': answer(201, {}),
+    'a payment without an id': answer(201, { ...PAYMENT, id: undefined }),
+    'a payment without an amount': answer(201, { ...PAYMENT, amount: undefined }),
     'a 408': problem(408, 'request-timeout', true),
     'a 429': problem(429, 'quota-exceeded', true),
     'a 500': problem(500, 'internal', true),
@@ -76,11 +86,32 @@ describe('@cashflow/client: send', () => {
       expect(retries.map(({ attempt }) => attempt)).to.deep.equal([1, 2])
     })
 
+  for (const [name, call] of Object.entries({
+    get: (client: CashflowClient) => client.payments.get(PAYMENT.id),
+    waitFor: (client: CashflowClient) => client.payments.waitFor(PAYMENT.id),
+    cancel: (client: CashflowClient) => client.payments.cancel(PAYMENT.id),
+    listPage: (client: CashflowClient) => client.payments.listPage(),
+    'events of a payment': (client: CashflowClient) => client.payments.events(PAYMENT.id),
+    events: (client: CashflowClient) => client.events().next(),
+  }))
+    it(`client: ${name} throws unreadable-answer for an answer that is not the API's`, async () => {
+      const onRetry = ({ error }: Retry) => {
+        throw error
+      }
+      for (const body of [{}, { data: [{}] }, { data: 1, next_cursor: 'c' }]) {
+        script(answer(200, body))
+        const error = await failureOf(call(clientWith({ onRetry })))
+        expect(error, JSON.stringify(body)).to.be.instanceOf(NoAnswerError)
+        expect(error).to.include({ code: 'unreadable-answer', status: 200, retryable: true })
+      }
+    })
+
   for (const [name, status, code] of [
     ['a 400', 400, 'validation-error'],
     ['a 401', 401, 'unauthenticated'],
     ['a 409', 409, 'duplicate-reference'],
     ['a 422', 422, 'idempotency-mismatch'],
+    ['a 429 to a wrong key', 429, 'too-many-wrong-keys'],
     ['a 503 that says that it is final', 503, 'retired'],
   ] as const)
     it(`client: ${name} is thrown at once, with code, status and request id`, async () => {
@@ -118,6 +149,32 @@ describe('@cashflow/client: send', () => {
     expect(error.message).to.match(/no answer within \d+ ms/)
   })
 
+  it('client: waitFor with a timeoutMs below 2 seconds asks again until the payment is settled', async () => {
+    const pending = answer(200, PAYMENT)
+    script(pending, pending, answer(200, { ...PAYMENT, status: 'SUCCESS' }))
+    const payment = await clientWith().payments.waitFor(PAYMENT.id, { timeoutMs: 1_900 })
+    expect(payment.status).to.equal('SUCCESS')
+    expect(server.seen).to.have.length(3)
+  })
+
+  it('client: waitFor returns a PENDING payment at its deadline, also if the last request has no answer', async () => {
+    for (const last of [answer(200, PAYMENT), () => {}]) {
+      script(answer(200, PAYMENT), last)
+      const began = performance.now()
+      const payment = await clientWith().payments.waitFor(PAYMENT.id, { timeoutMs: 1_900 })
+      expect(payment).to.include({ id: PAYMENT.id, status: 'PENDING' })
+      expect(performance.now() - began).to.be.within(1_890, 5_000)
+    }
+  })
+
+  it('client: waitFor throws if no request of it has an answer, or if a later one is refused', async () => {
+    script(noAnswer)
+    const error = await failureOf(clientWith().payments.waitFor(PAYMENT.id, { timeoutMs: 300 }))
+    expect(error).to.include({ code: 'no-answer' })
+    script(answer(200, PAYMENT), problem(401, 'unauthenticated', false))
+    expect(await failureOf(clientWith().payments.waitFor(PAYMENT.id, { timeoutMs: 1_900 }))).to.include({ status: 401 })
+  })
+
   it('client: a wait for Retry-After that does not end before the deadline is not begun', async () => {
     script(problem(503, 'overloaded', true, { 'retry-after': '3600' }))
     const error = await failureOf(clientWith().payments.get(PAYMENT.id))
@@ -129,6 +186,15 @@ describe('@cashflow/client: send', () => {
     script(problem(503, 'overloaded', true, { 'retry-after': '1' }), answer(200, PAYMENT))
     await clientWith().payments.get(PAYMENT.id)
     expect(retries[0]?.delayMs).to.be.within(1_000, 1_200)
+  })
+
+  it('client: sends no request before the end of a Retry-After of years', async () => {
+    script(problem(503, 'overloaded', true, { 'retry-after': '999999999' }))
+    const signal = AbortSignal.timeout(300)
+    const { payments } = clientWith({ timeoutMs: Number.POSITIVE_INFINITY })
+    const error = await failureOf(payments.get(PAYMENT.id, { signal }))
+    expect(error.name).to.equal('TimeoutError')
+    expect(server.seen).to.have.length(1)
   })
 
   it('client: a signal ends a call in the middle of a request, and between two, with its reason', async () => {

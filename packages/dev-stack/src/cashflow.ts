@@ -5,7 +5,7 @@ import { createLogPrinter } from './log-printer.ts'
 import type { RunOptions } from './run-stack.ts'
 import type { StackSettings } from './settings.ts'
 
-const CHECKOUT = resolve(import.meta.dirname, '../../..')
+export const CHECKOUT = resolve(import.meta.dirname, '../../..')
 
 /** The services of this repository. All that they write to the disk is in its folder `.cashflow`. */
 export function cashflowStack(

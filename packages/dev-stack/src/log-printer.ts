@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { visible } from '@cashflow/runtime'
 import { type LogLine, parseLogLine } from './processes/service-process.ts'
 
 type LogLevel = 'error' | 'warn' | 'info' | 'debug'
@@ -21,10 +22,10 @@ const LABEL_STYLES = { api: 'cyan', relay: 'magenta', worker: 'blue' } as const
  */
 export function createLogPrinter({ write, level, labelWidth }: LogPrinterOptions) {
   let heldBack: string[] | undefined = []
-  /** Prints a line as a service wrote it. */
+  /** Prints a line of a service. Control characters are written as escapes: operators choose reasons and names. */
   const print = (label: string, raw: string) => {
     const line = parseLogLine(raw)
-    if (!line?.time || !line.level) return write(`${label.padEnd(labelWidth)}  ${raw}`)
+    if (!line?.time || !line.level) return write(`${label.padEnd(labelWidth)}  ${visible(raw)}`)
     if (!isAtLeast(line.level, level)) return
     const text = format(label, labelWidth, line as Required<LogLine>)
     if (heldBack && !isAtLeast(line.level, 'warn')) heldBack.push(text)
@@ -50,12 +51,12 @@ function isAtLeast(level: string, threshold: LogLevel): boolean {
 /** `12:00:00.000  worker 2  info   payment settled payment_id=…`, coloured where standard output is a terminal. */
 function format(label: string, labelWidth: number, line: Required<LogLine>): string {
   const { time, level, message, service: _, ...fields } = line
-  const facts = Object.entries(fields).map(([name, value]) => styleText('gray', `${name}=`) + inline(value))
+  const facts = Object.entries(fields).map(([name, value]) => styleText('gray', `${visible(name)}=`) + inline(value))
   const shown = [
-    styleText('gray', time.slice(11, 23)),
+    styleText('gray', visible(time.slice(11, 23))),
     styleText(LABEL_STYLES[label.split(' ')[0] as keyof typeof LABEL_STYLES] ?? 'gray', label.padEnd(labelWidth)),
-    styleText(LEVEL_STYLES[level as LogLevel] ?? 'gray', level.padEnd(5)),
-    [message, ...facts].join(' '),
+    styleText(LEVEL_STYLES[level as LogLevel] ?? 'gray', visible(level).padEnd(5)),
+    [visible(message), ...facts].join(' '),
   ].join('  ')
   const stacks = level === 'error' ? Object.values(fields).flatMap(stackOf) : []
   return [shown, ...stacks].join('\n')
@@ -63,13 +64,13 @@ function format(label: string, labelWidth: number, line: Required<LogLine>): str
 
 function inline(value: unknown): string {
   const shown = isError(value) ? value.message : value
-  return typeof shown === 'string' && /^\S+$/.test(shown) ? shown : JSON.stringify(shown)
+  return visible(typeof shown === 'string' && /^\S+$/.test(shown) ? shown : JSON.stringify(shown))
 }
 
 function stackOf(value: unknown): string[] {
   if (!isError(value) || typeof value.stack !== 'string') return []
   const frames = value.stack.split('\n').filter((line) => line.trimStart().startsWith('at '))
-  return frames.map((frame) => styleText('gray', frame))
+  return frames.map((frame) => styleText('gray', visible(frame)))
 }
 
 function isError(value: unknown): value is { message: string; stack?: unknown } {

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { styleText } from 'node:util'
 import { defined } from '@cashflow/async'
-import { redact } from '@cashflow/runtime'
+import { redact, visible } from '@cashflow/runtime'
 import type { StackOptions } from './stack/context.ts'
-import { startStack } from './stack/stack.ts'
+import { type Stack, startStack } from './stack/stack.ts'
 import type { StackFile } from './stack/state-folder.ts'
 import { onStopSignals } from './stack/stop-signals.ts'
 
@@ -24,7 +24,7 @@ export async function runStack(options: RunOptions): Promise<void> {
     if (!stopping.signal.aborted) throw error
   })
   if (!stack) return
-  show(summary(stack.file()))
+  show(summary(stack.file(), stack.pauses))
   printer.release()
   if (!stopping.signal.aborted) await once(stopping.signal, 'abort')
   await stack.stop()
@@ -32,7 +32,10 @@ export async function runStack(options: RunOptions): Promise<void> {
 }
 
 /** The table at the end of the start. It hides the passwords of servers that the settings name. */
-function summary({ api, database_url, rabbitmq_management_url, processes }: StackFile): string {
+function summary(
+  { api, admin, database_url, rabbitmq_management_url, processes }: StackFile,
+  pauses: Stack['pauses'],
+): string {
   const management = new URL(rabbitmq_management_url)
   const login =
     processes.rabbitmq === undefined ? management.username : `${management.username} / ${management.password}`
@@ -41,6 +44,14 @@ function summary({ api, database_url, rabbitmq_management_url, processes }: Stac
     ...api.map((url, index): [string, string] => [index === 0 ? 'API' : '', url]),
     ['RabbitMQ', `${management.origin}   ${styleText('gray', 'login')} ${login}`],
     ['PostgreSQL', database],
+    ...Object.entries(admin).map(([service, urls], index): [string, string] => [
+      index === 0 ? 'Metrics' : '',
+      `${styleText('gray', service.padEnd(7))}${urls.map((url) => `${url}/metrics`).join('   ')}`,
+    ]),
+    ...Array.from(pauses, ([component, { by, reason }]): [string, string] => [
+      'Paused',
+      visible(`all ${component}s, by ${by}: ${reason}`),
+    ]),
   ]
   // Each time the command is run, its reference is another one.
   const payment = `{"amount": 100.50, "currency": "USD", "reference": "REF-'$(date +%s)'"}`

@@ -37,6 +37,13 @@ describe('npm start', () => {
     })
   }
 
+  const linesLike = (line: RegExp) => run?.output().match(line) ?? []
+  /** Waits until both relays have logged a line, and expects one of the stack for both. */
+  async function shownOnce(ofRelays: RegExp, ofStack: RegExp): Promise<void> {
+    await eventually(() => expect(linesLike(ofRelays)).to.have.length(2))
+    expect(linesLike(ofStack)).to.have.length(1)
+  }
+
   it('settles payments although every usual port is taken, prints all addresses, and leaves no process', async () => {
     const [postgres, rabbitmq, management] = await freePorts(4)
     for (const port of [postgres, rabbitmq, management, 8080]) {
@@ -52,6 +59,16 @@ describe('npm start', () => {
       expect(run.output()).to.match(new RegExp(`port ${port} is taken: ${what} uses \\d+`))
     expect(file.processes.relay).to.have.length(2)
     expect(await settled(String(file.api[0]))).to.equal('SUCCESS')
+
+    const pausing = `insert into pauses (component, reason, paused_by) values ('relay', 'the broker moves', 'ann@ops')`
+    await query(file.database_url, pausing)
+    const why = 'by=ann@ops reason="the broker moves" until=resumed'
+    await shownOnce(
+      /relay \d +warn +paused by an operator/g,
+      new RegExp(`stack +warn +the relays are paused, .* ${why}`, 'g'),
+    )
+    await query(file.database_url, `update pauses set resumed_at = now(), resumed_by = 'ann@ops'`)
+    await shownOnce(/relay \d +info +resumed/g, /stack +info +the relays are not paused any more/g)
 
     const [, origin, login] = /RabbitMQ +(\S+) +login (.*)/.exec(run.output()) ?? []
     const authorization = `Basic ${btoa(String(login).replace(' / ', ':'))}`

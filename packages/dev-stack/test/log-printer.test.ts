@@ -35,6 +35,16 @@ describe('log printer', () => {
     expect(lines).to.deep.equal(['api       Segmentation fault', 'api       {"not": "ours"}'])
   })
 
+  it('writes control characters of any text as escapes', () => {
+    const { lines, print } = printer('info')
+    print('worker 1', line('warn', 'paused\u0007', { reason: 'a\u009b2Jb', by: '\u202eann' }))
+    print('api', 'raw\u0007')
+    expect(lines).to.deep.equal([
+      '03:04:05.678  worker 1  warn   paused\\u0007 reason=a\\u009b2Jb by=\\u202eann',
+      'api       raw\\u0007',
+    ])
+  })
+
   it('prints no line below the configured level', () => {
     const { lines, print, release } = printer('warn')
     release()

@@ -3,7 +3,7 @@ export { readJsonNumber, readPlainNumber } from './decimal.ts'
 export type { PaymentEvent } from './events.ts'
 export { createdMessage, type NewPaymentMessage, outcomeMessage, retryMessage } from './messages.ts'
 export { METADATA_LIMITS, type Metadata, metadataOf, readMetadata } from './metadata.ts'
-export { AMOUNT_MINOR_MAX, formatMoney, isSameAmount, type Money, moneyOf } from './money.ts'
+export { AMOUNT_MINOR_MAX, formatMoney, isKnownCurrency, isSameAmount, type Money, moneyOf } from './money.ts'
 export {
   CANCELED,
   type CreatePaymentInput,

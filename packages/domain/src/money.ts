@@ -25,8 +25,13 @@ export function moneyOf(amount: Decimal, currency: Currency): Result<Money, Amou
   return accept({ amountMinor: BigInt(amount.digits + '0'.repeat(zeros)), currency })
 }
 
-/** Formats the amount as decimal text with all decimals of its currency: 10050n USD is `100.50`, also a JSON number. */
+/**
+ * Formats the amount as decimal text with all decimals of its currency: 10050n USD is `100.50`, also a JSON number.
+ *
+ * @throws RangeError for a currency that only a newer version knows
+ */
 export function formatMoney({ amountMinor, currency }: Money): string {
+  if (!isKnownCurrency(currency)) throw new RangeError(`The decimals of ${currency} are not known`)
   const decimals: number = CURRENCIES[currency]
   const digits = amountMinor.toString().padStart(decimals + 1, '0')
   const point = digits.length - decimals
@@ -42,8 +47,13 @@ function minorUnits(currency: Currency): bigint {
   return 10n ** BigInt(CURRENCIES[currency])
 }
 
+/** False for the currency of a stored payment that only a newer version knows. */
+export function isKnownCurrency(currency: string): currency is Currency {
+  return Object.hasOwn(CURRENCIES, currency)
+}
+
 /** @throws RangeError for money that `moneyOf` cannot return */
 export function assertMoney({ amountMinor, currency }: Money): void {
-  if (amountMinor <= 0n || amountMinor > AMOUNT_MINOR_MAX || !Object.hasOwn(CURRENCIES, currency))
+  if (amountMinor <= 0n || amountMinor > AMOUNT_MINOR_MAX || !isKnownCurrency(currency))
     throw new RangeError(`Not an amount to pay: ${amountMinor} ${currency}`)
 }

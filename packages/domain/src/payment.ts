@@ -30,7 +30,7 @@ export interface PaymentWithMetadata extends Payment {
 /** The provider's decision. A missing answer is no decision. */
 export type Outcome = { readonly outcome: 'approved' } | { readonly outcome: 'declined'; readonly failureCode: string }
 
-/** The failure code of a payment that its client canceled. */
+/** The failure code of a payment that its client canceled. No other payment may have it: a repeated cancel answers by it. */
 export const CANCELED = 'canceled'
 
 interface Transition {

@@ -167,6 +167,11 @@ describe('money', () => {
     expect(formatMoney({ amountMinor: 7n, currency: 'ETB' })).to.equal('0.07')
   })
 
+  it('is not formatted in a currency that has no known decimals', () => {
+    for (const currency of ['XYZ', 'toString'] as unknown as Currency[])
+      expect(() => formatMoney({ amountMinor: 10_050n, currency })).to.throw(RangeError, currency)
+  })
+
   it('counts as the same amount as the same number of another currency, and as no other number', () => {
     const dollars = { amountMinor: 10_050n, currency: 'USD' } as const
     expect(isSameAmount(dollars, { amountMinor: 10_050n, currency: 'USD' })).to.equal(true)

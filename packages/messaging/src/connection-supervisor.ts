@@ -33,6 +33,8 @@ export function createConnection(options: ConnectionOptions) {
   const stopping = new AbortController()
   const live = createLatch<BrokerConnection>(stopping.signal)
   const outage = createOutageLog(logger)
+  const blocks = createStopwatch()
+  let connects = 0
   let running: Promise<void> | undefined
 
   async function keepConnected(): Promise<void> {
@@ -57,10 +59,18 @@ export function createConnection(options: ConnectionOptions) {
     broker.closed.throwIfAborted()
     const host = broker.endpoint.name
     logger.info('connected to RabbitMQ', { host, ...outage.end() })
-    const logBlocked = (reason?: string) => logger.warn('RabbitMQ blocks publishing', { host, reason })
-    if (broker.blocked) logBlocked()
-    broker.amqp.on('blocked', logBlocked)
-    broker.amqp.on('unblocked', () => logger.info('RabbitMQ accepts messages again', { host }))
+    connects += 1
+    const onBlocked = (reason?: string) => {
+      blocks.start()
+      logger.warn('RabbitMQ blocks publishing', { host, reason })
+    }
+    if (broker.blocked) onBlocked()
+    broker.amqp.on('blocked', onBlocked)
+    broker.amqp.on('unblocked', () => {
+      blocks.stop()
+      logger.info('RabbitMQ accepts messages again', { host })
+    })
+    broker.closed.addEventListener('abort', blocks.stop)
     live.open(broker)
     // Shut before any promise runs: a channel supervisor that lost its channel with this connection must not get it again.
     broker.closed.addEventListener('abort', live.shut)
@@ -71,6 +81,8 @@ export function createConnection(options: ConnectionOptions) {
 
   return {
     name: `connection ${name}`,
+    /** Its name, as a label of metrics. */
+    label: name,
     /** Begins to connect and resolves at once. `whenReady` waits for the broker. */
     async start(): Promise<void> {
       running ??= keepConnected()
@@ -85,6 +97,14 @@ export function createConnection(options: ConnectionOptions) {
     /** True while the broker blocks publishers because of an alarm. */
     get blocked(): boolean {
       return live.value?.blocked ?? false
+    },
+    /** Time in which the broker has blocked publishers so far, in milliseconds. */
+    get blockedMs(): number {
+      return blocks.elapsedMs
+    },
+    /** Number of connections after the first one. */
+    get reconnects(): number {
+      return Math.max(0, connects - 1)
     },
     /** @throws the signal's reason, or an error when the connection is stopped */
     async whenReady(signal?: AbortSignal): Promise<void> {
@@ -104,6 +124,25 @@ export function connectionComponent(connection: ConnectionSupervisor) {
       await connection.whenReady(signal)
     },
     stop: () => connection.stop(),
+  }
+}
+
+/** Adds up the times between start and stop. */
+function createStopwatch() {
+  let since: number | undefined
+  let addedMs = 0
+  const runningMs = () => (since === undefined ? 0 : performance.now() - since)
+  return {
+    start(): void {
+      since ??= performance.now()
+    },
+    stop(): void {
+      addedMs += runningMs()
+      since = undefined
+    },
+    get elapsedMs(): number {
+      return addedMs + runningMs()
+    },
   }
 }
 

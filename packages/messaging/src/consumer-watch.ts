@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { aborted, errorMessage } from '@cashflow/async'
+import { aborted, errorMessage, type Loop, Loops } from '@cashflow/async'
 import type { BrokerConnection } from './broker-connection.ts'
 import type { Logger } from './logger.ts'
 import { lookAtQueue } from './topology.ts'
@@ -28,15 +28,25 @@ export interface WatchedConsumer {
   readonly hasRoom: boolean
 }
 
+export interface ConsumerWatchOptions {
+  queue: string
+  logger: Logger
+  times?: WatchTimes | undefined
+  /** Returns whether a consumer without deliveries may be healthy, as during an operator's pause. Default: never. */
+  isPaused?: (() => boolean) | undefined
+}
+
 /**
  * Notices that RabbitMQ has forgotten a consumer without a `basic.cancel`. RabbitMQ 3.10 does so when a queue is deleted
  * and declared again while messages are published to it. The channel then stays open, and nothing is delivered on it.
  * The queue's number of consumers does not show it, because another process may have one.
  */
-export function createConsumerWatch(queue: string, logger: Logger, times = TIMES) {
+export function createConsumerWatch({ queue, logger, times = TIMES, isPaused = () => false }: ConsumerWatchOptions) {
   const { quietMs, quietMaxMs, secondLookMs, lookDeadlineMs } = times
+  const loops = new Loops()
   /** Subscriptions since the last delivery. */
   let attempts = 0
+  let resubscriptions = 0
   let deliveredAt = performance.now()
 
   /** Waits `ms`. Returns whether the consumer had room and received nothing in that time. */
@@ -63,15 +73,23 @@ export function createConsumerWatch(queue: string, logger: Logger, times = TIMES
     }
   }
 
-  async function watch(broker: BrokerConnection, consumer: WatchedConsumer, signal: AbortSignal): Promise<boolean> {
+  async function watch(
+    broker: BrokerConnection,
+    consumer: WatchedConsumer,
+    signal: AbortSignal,
+    loop: Loop,
+  ): Promise<boolean> {
     for (;;) {
-      if (!(await isQuiet(consumer, Math.min(quietMs * 2 ** attempts, quietMaxMs)))) continue
+      loop.beat()
+      if (!(await isQuiet(consumer, Math.min(quietMs * 2 ** attempts, quietMaxMs))) || isPaused()) continue
       const { received } = consumer
-      if ((await look(broker, signal)) === 0 || !(await isQuiet(consumer, secondLookMs))) continue
-      const ready = await look(broker, signal)
-      if (ready === 0 || consumer.received > received) continue
+      // Outwaited, because a broker that blocks publishers does not answer.
+      if ((await loop.outwait(look(broker, signal))) === 0 || !(await isQuiet(consumer, secondLookMs))) continue
+      const ready = await loop.outwait(look(broker, signal))
+      if (ready === 0 || consumer.received > received || isPaused()) continue
       if (consumer.ended.aborted || signal.aborted) return false
       attempts++
+      resubscriptions++
       logger.error('RabbitMQ delivers nothing although the queue has messages, subscribing again', {
         queue,
         host: broker.endpoint.name,
@@ -84,14 +102,21 @@ export function createConsumerWatch(queue: string, logger: Logger, times = TIMES
   }
 
   return {
+    loops,
+    /** Number of subscriptions that replaced a forgotten one. */
+    get resubscriptions(): number {
+      return resubscriptions
+    },
     /**
      * Resolves with true when the consumer has to subscribe again: it has room, its queue has messages or is missing, and
      * the broker delivers nothing. Resolves with false when the subscription has ended, or the signal aborts.
      */
     isForgotten(broker: BrokerConnection, consumer: WatchedConsumer, signal: AbortSignal): Promise<boolean> {
+      const loop = loops.begin('consumer watch')
       const ended = aborted(consumer.ended, signal).then(() => false)
       // `watch` rejects when the subscription ends.
-      return Promise.race([watch(broker, consumer, signal).catch(() => false), ended])
+      const watching = watch(broker, consumer, signal, loop).catch(() => false)
+      return Promise.race([watching, ended]).finally(() => loops.end(loop))
     },
   }
 }

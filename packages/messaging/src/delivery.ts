@@ -2,13 +2,13 @@ import type { ConsumeMessage } from 'amqplib/callback_api'
 import { bodySize } from './amqplib-internals.ts'
 import type { Logger } from './logger.ts'
 
-/** A handler's decision on a delivery. A message is never requeued. */
+/** A handler's decision on a delivery. No failure requeues a message. */
 export type AckDecision =
   /** The message is done. */
   | 'ack'
   /** The broker moves the message to the dead letter exchange. */
   | 'reject'
-  /** Nothing is sent. The broker delivers the message again once the channel is closed. For a process that stops. */
+  /** No work has begun. The message returns to its queue once the consumer is cancelled. For a consumer that pauses or stops. */
   | 'leave'
 
 export interface Delivery {
@@ -24,6 +24,11 @@ export interface Delivery {
   redelivered: boolean
   /** Aborted when the delivery's channel is closed. The broker delivers the message again; a decision has no effect. */
   signal: AbortSignal
+  /**
+   * Aborted when the consumer pauses or stops, and with `signal`. A handler that has not begun its work answers `leave`
+   * then, and one that has begun finishes it.
+   */
+  draining: AbortSignal
 }
 
 export interface DeliveryOptions {
@@ -40,7 +45,10 @@ export interface DeliveryOptions {
   logger: Logger
 }
 
-export function toDelivery(message: ConsumeMessage, signal: AbortSignal): Delivery {
+export function toDelivery(
+  message: ConsumeMessage,
+  { signal, draining }: Pick<Delivery, 'signal' | 'draining'>,
+): Delivery {
   const { content, fields, properties } = message
   return {
     body: content,
@@ -50,5 +58,6 @@ export function toDelivery(message: ConsumeMessage, signal: AbortSignal): Delive
     headers: properties.headers ?? {},
     redelivered: fields.redelivered,
     signal,
+    draining,
   }
 }

@@ -12,6 +12,25 @@ export interface OutboundMessage {
   createdAt: Date
 }
 
+/**
+ * The properties that a message has at the broker.
+ *
+ * @param tag its delivery tag
+ */
+export function propertiesOf(message: OutboundMessage, tag: number) {
+  return {
+    mandatory: message.mandatory,
+    persistent: true,
+    contentType: 'application/json',
+    messageId: message.messageId,
+    type: message.topic,
+    timestamp: Math.floor(message.createdAt.getTime() / 1000),
+    headers: message.headers,
+    // A return carries no delivery tag, and two messages with the same id may be in flight.
+    correlationId: String(tag),
+  }
+}
+
 export type PublishOutcome =
   /** The broker is responsible for the message now. */
   | { status: 'confirmed' }

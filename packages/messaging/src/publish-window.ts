@@ -36,6 +36,8 @@ export class PublishWindow {
   readonly #unfinished = new Set<Promise<unknown>>()
   #current: { channel: SendingChannel; broker: BrokerConnection } | undefined
   #accepting = true
+  /** Number of messages by the status of their outcome. */
+  readonly outcomes = { confirmed: 0, nacked: 0, returned: 0, oversized: 0, rejected: 0, unknown: 0 }
 
   /** @param stopping aborted when nothing is sent any more */
   constructor(windowMax: number, suspects: Suspects, stopping: AbortSignal) {
@@ -50,6 +52,11 @@ export class PublishWindow {
     return this.#accepting && this.#ready.value !== undefined
   }
 
+  /** Messages sent and not answered. */
+  get inFlight(): number {
+    return this.#current?.channel.inFlight ?? 0
+  }
+
   async whenReady(signal?: AbortSignal): Promise<void> {
     await this.#ready.wait(signal)
   }
@@ -58,7 +65,11 @@ export class PublishWindow {
     const { promise, resolve } = Promise.withResolvers<PublishOutcome[]>()
     const aloneUntil = performance.now() + deadlineMs - Math.min(ALONE_MS, deadlineMs / 2)
     const order = this.suspects.size > 0 ? this.suspects.order(messages) : undefined
-    const batch = new Batch(messages, { order, aloneUntil, finish: resolve })
+    const finish = (outcomes: PublishOutcome[]) => {
+      for (const { status } of outcomes) this.outcomes[status] += 1
+      resolve(outcomes)
+    }
+    const batch = new Batch(messages, { order, aloneUntil, finish })
     if (messages.length === 0) resolve([])
     else if (!this.#accepting) batch.giveUp('the publisher was stopped')
     else {

@@ -8,7 +8,7 @@ import type { ConnectionSupervisor } from './connection-supervisor.ts'
 import { blamesMessage, messageBytesMax } from './errors.ts'
 import { createLatch } from './latch.ts'
 import type { Logger } from './logger.ts'
-import type { OutboundMessage, PublishOutcome } from './outbound-message.ts'
+import { type OutboundMessage, type PublishOutcome, propertiesOf } from './outbound-message.ts'
 import { type Batch, PublishWindow, type SendingChannel } from './publish-window.ts'
 import { createSuspects } from './suspects.ts'
 import { declareTopology, type Topology } from './topology.ts'
@@ -75,6 +75,12 @@ export function createPublisher(options: PublisherOptions) {
     get ready(): boolean {
       return window.ready
     },
+    /** Messages sent and not answered. */
+    get inFlight(): number {
+      return window.inFlight
+    },
+    /** Number of messages so far, by the status of their outcome. */
+    outcomes: window.outcomes as Readonly<typeof window.outcomes>,
     /** @throws the signal's reason, or an error when the publisher is stopped */
     whenReady: (signal?: AbortSignal): Promise<void> => window.whenReady(signal),
     /** Resolves when the broker has accepted the topology for the first time, also while it blocks publishing. */
@@ -94,6 +100,7 @@ export function createPublisher(options: PublisherOptions) {
       if (!broker) return false
       try {
         await onOwnChannel(broker, (channel) => declareTopology(channel, topology), signal)
+        logger.warn('messages were returned, the topology is declared again', { host: broker.endpoint.name })
         return true
       } catch (error) {
         logger.error('could not declare the topology', { host: broker.endpoint.name, reason: errorMessage(error) })
@@ -231,19 +238,5 @@ class ConfirmSession implements SendingChannel {
       batch.giveUp(reason)
     }
     return false
-  }
-}
-
-function propertiesOf(message: OutboundMessage, tag: number) {
-  return {
-    mandatory: message.mandatory,
-    persistent: true,
-    contentType: 'application/json',
-    messageId: message.messageId,
-    type: message.topic,
-    timestamp: Math.floor(message.createdAt.getTime() / 1000),
-    headers: message.headers,
-    // A return carries no delivery tag, and two messages with the same id may be in flight.
-    correlationId: String(tag),
   }
 }

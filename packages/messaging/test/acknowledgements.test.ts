@@ -3,8 +3,8 @@ import { defined } from '@cashflow/async'
 import { createTestVhost, eventually, type TestVhost } from '@cashflow/testing'
 import type { Channel, ConsumeMessage } from 'amqplib/callback_api'
 import { expect } from 'chai'
+import { createAcknowledgements } from '../src/acknowledgements.ts'
 import { ask } from '../src/channel.ts'
-import { createAcknowledgements } from '../src/consumer.ts'
 import { depth, onChannel } from './rig.ts'
 
 const QUEUE = 'acknowledged'
@@ -36,6 +36,7 @@ describe('createAcknowledgements', () => {
         for (const place of places) acknowledgements.ack(defined(messages[place - 1], 'message'))
       }
       const reject = (place: number) => acknowledgements.reject(defined(messages[place - 1], 'message'))
+      const requeue = (place: number) => acknowledgements.requeue(defined(messages[place - 1], 'message'))
       // The channel is closed before its connection: the end of the connection would discard what the channel has to send.
       const closed = once(channel, 'close')
       let isOpen = true
@@ -43,7 +44,7 @@ describe('createAcknowledgements', () => {
         if (isOpen) channel.close()
         isOpen = false
       }
-      await work({ ack, reject, flush: acknowledgements.flush, close, sent, failures })
+      await work({ ack, reject, requeue, flush: acknowledgements.flush, close, sent, failures })
       close()
       await closed
     })
@@ -82,6 +83,15 @@ describe('createAcknowledgements', () => {
     await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(2))
   })
 
+  it('counts a delivery that returns to its queue as settled', async () => {
+    await withFive(async ({ ack, requeue, sent }) => {
+      requeue(2)
+      ack(1, 3)
+      await eventually(() => expect(sent).to.deep.equal(['2?', '3+']))
+    })
+    await eventually(async () => expect(await depth(vhost.url, QUEUE)).to.equal(3))
+  })
+
   it('sends due acknowledgements before the channel is closed', async () => {
     await withFive(async ({ ack, flush, close, sent }) => {
       ack(1, 2)
@@ -106,17 +116,22 @@ describe('createAcknowledgements', () => {
 interface Five {
   ack(...places: number[]): void
   reject(place: number): void
+  requeue(place: number): void
   flush(): void
   close(): void
   readonly sent: readonly string[]
   readonly failures: readonly unknown[]
 }
 
-function recording(channel: Channel, sent: string[]): Pick<Channel, 'ack' | 'reject'> {
+function recording(channel: Channel, sent: string[]): Pick<Channel, 'ack' | 'nack' | 'reject'> {
   return {
     ack(message, allUpTo) {
       sent.push(`${message.content}${allUpTo ? '+' : ''}`)
       channel.ack(message, allUpTo)
+    },
+    nack(message, allUpTo, requeue) {
+      sent.push(`${message.content}?`)
+      channel.nack(message, allUpTo, requeue)
     },
     reject(message, requeue) {
       sent.push(`${message.content}-`)

@@ -45,6 +45,9 @@ describe('publisher and consumer of a failing broker', function () {
     await broker.ctl('set_vm_memory_high_watermark', '0.6')
     expect(await next).to.deep.equal([CONFIRMED])
     expect(publisher.ready).to.equal(true)
+    const { blockedMs } = rig.connection
+    expect(blockedMs).to.be.above(2_000)
+    expect(rig.connection.blockedMs).to.equal(blockedMs)
     // One connection throughout: blocking does not drop it.
     expect(rig.logger.logged('connected to RabbitMQ')).to.have.length(1)
     expect(rig.logger.logged('lost the connection to RabbitMQ')).to.have.length(0)

@@ -153,6 +153,7 @@ describe('connection supervisor', () => {
     })
     await eventually(() => expect(rig.logger.logged('lost the connection to RabbitMQ')).to.have.length(1))
     expect(await publisher.publish([message()], { deadlineMs: 60_000 })).to.deep.equal([CONFIRMED])
+    expect(rig.connection).to.include({ reconnects: 1, ready: true })
   })
 
   it('logs no password', async () => {

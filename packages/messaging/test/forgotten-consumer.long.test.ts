@@ -1,16 +1,25 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { defined } from '@cashflow/async'
 import { type RabbitmqServer, startRabbitmq } from '@cashflow/dev-stack'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { ask } from '../src/channel.ts'
-import type { AckDecision, ConfirmPublisher } from '../src/index.ts'
+import type { AckDecision, ConfirmPublisher, Delivery } from '../src/index.ts'
 import { cleanUp, createRig, depth, message, onChannel, type Rig } from './rig.ts'
 
 const SOON = { deadlineMs: 60_000 }
 const SUBSCRIBES_AGAIN = 'RabbitMQ delivers nothing although the queue has messages, subscribing again'
 const watchTimes = { quietMs: 400, quietMaxMs: 2_000, secondLookMs: 200, lookDeadlineMs: 30_000 }
+
+/** A handler that acknowledges each delivery. */
+const noteIn =
+  (handled: (string | undefined)[]) =>
+  async ({ messageId }: Delivery): Promise<AckDecision> => {
+    handled.push(messageId)
+    return 'ack'
+  }
 
 describe('consumer that RabbitMQ has forgotten', function () {
   this.timeout(180_000)
@@ -70,18 +79,14 @@ describe('consumer that RabbitMQ has forgotten', function () {
   // Promise 47
   it('subscribes again, and receives the ready messages', async () => {
     const handled: (string | undefined)[] = []
-    rig.consumer(
-      async ({ messageId }) => {
-        handled.push(messageId)
-        return 'ack'
-      },
-      { watchTimes },
-    )
+    const consumer = rig.consumer(noteIn(handled), { watchTimes })
     await publish('before')
     await eventually(() => expect(handled).to.deep.equal(['before']))
     await forget()
     await publish('after')
     await eventually(() => expect(handled).to.deep.equal(['before', 'after']))
+    expect(consumer.resubscriptions).to.equal(1)
+    expect(Array.from(consumer.loops, ({ name }) => name)).to.deep.equal(['consumer watch'])
     const [line] = rig.logger.logged(SUBSCRIBES_AGAIN)
     expect(line).to.deep.include({ level: 'error' })
     expect(line?.fields).to.include({ queue: 'payments', ready_messages: 1, attempts: 1 })
@@ -91,15 +96,26 @@ describe('consumer that RabbitMQ has forgotten', function () {
   })
 
   // Promise 47
+  it('consumer: does not subscribe again while its watch is paused, and does when the pause has ended', async () => {
+    const handled: (string | undefined)[] = []
+    let isPaused = true
+    const consumer = rig.consumer(noteIn(handled), { watchTimes, isWatchPaused: () => isPaused })
+    await consuming()
+    await forget()
+    await publish('after')
+    const [loop] = consumer.loops
+    const turns = defined(loop, 'loop of the watch').turns
+    await eventually(() => expect(loop?.turns).to.be.above(turns + 4))
+    expect(rig.logger.logged(SUBSCRIBES_AGAIN)).to.deep.equal([])
+    isPaused = false
+    await eventually(() => expect(handled).to.deep.equal(['after']))
+    expect(consumer.resubscriptions).to.equal(1)
+  })
+
+  // Promise 47
   it('declares its queue again when the queue is missing too', async () => {
     const handled: (string | undefined)[] = []
-    rig.consumer(
-      async ({ messageId }) => {
-        handled.push(messageId)
-        return 'ack'
-      },
-      { watchTimes },
-    )
+    rig.consumer(noteIn(handled), { watchTimes })
     await consuming()
     await forget()
     await remove('payments')
@@ -112,13 +128,7 @@ describe('consumer that RabbitMQ has forgotten', function () {
   // Promise 47
   it('subscribes again to the dead letter queue', async () => {
     const dead: (string | undefined)[] = []
-    rig.consumer(
-      async ({ messageId }) => {
-        dead.push(messageId)
-        return 'ack'
-      },
-      { from: 'payments.dead', watchTimes },
-    )
+    rig.consumer(noteIn(dead), { from: 'payments.dead', watchTimes })
     await publish('rejected')
     await forget('payments.dead')
     rig.consumer(async () => 'reject')

@@ -78,6 +78,8 @@ describe('publisher', () => {
       SOON,
     )
     expect(outcomes).to.deep.equal([RETURNED, CONFIRMED, CONFIRMED])
+    expect(publisher.outcomes).to.include({ returned: 1, confirmed: 2, unknown: 0 })
+    expect(publisher.inFlight).to.equal(0)
   })
 
   it('distinguishes two messages with the same id that are in flight together', async () => {
@@ -99,6 +101,7 @@ describe('publisher', () => {
     )
     expect(await publisher.publish([message()], SOON)).to.deep.equal([RETURNED])
     expect(await publisher.redeclare()).to.equal(true)
+    expect(rig.logger.logged('messages were returned, the topology is declared again')).to.have.length(1)
     expect(await publisher.publish([message()], SOON)).to.deep.equal([CONFIRMED])
   })
 

@@ -53,19 +53,79 @@ const STORED = [
   'resolution',
 ] as const
 
+/** A dead letter as it is stored, with its resolution. */
+export type StoredDeadLetter = NonNullable<Awaited<ReturnType<typeof findDeadLetter>>>
+
+/** Which dead letters. Those that fulfil all conditions. */
+export interface DeadLetterFilter {
+  readonly source?: string | undefined
+  readonly topic?: string | undefined
+  /** Text that the reason contains. */
+  readonly reason?: string | undefined
+  /** Minimum time since the message died, in milliseconds. */
+  readonly ageMinMs?: number | undefined
+  readonly limit: number
+}
+
 /** The unresolved dead letters, oldest first. */
-export async function listDeadLetters<Tables extends OutboxTables>(db: Kysely<Tables>, { limit }: { limit: number }) {
-  return await outboxOf(db)
+export async function listDeadLetters<Tables extends OutboxTables>(db: Kysely<Tables>, filter: DeadLetterFilter) {
+  return await filtered(db, filter).select(STORED).execute()
+}
+
+/** The ids of unresolved dead letters, oldest first. */
+export async function listDeadLetterIds<Tables extends OutboxTables>(
+  db: Kysely<Tables>,
+  filter: DeadLetterFilter,
+): Promise<string[]> {
+  return (await filtered(db, filter).select('id').execute()).map(({ id }) => id)
+}
+
+function filtered<Tables extends OutboxTables>(
+  db: Kysely<Tables>,
+  { source, topic, reason, ageMinMs, limit }: DeadLetterFilter,
+) {
+  // As `sql`: the builder has no intervals, and `strpos` reads better so. No letter of LIKE has a meaning in `strpos`.
+  return outboxOf(db)
     .selectFrom('dead_letters')
-    .select(STORED)
     .where('resolved_at', 'is', null)
+    .$if(source !== undefined, (letters) => letters.where(isOf('source', source ?? '')))
+    .$if(topic !== undefined, (letters) => letters.where(isOf('topic', topic ?? '')))
+    .$if(reason !== undefined, (letters) => letters.where(sql<SqlBool>`strpos(reason, ${reason}) > 0`))
+    .$if(ageMinMs !== undefined, (letters) =>
+      letters.where(sql<SqlBool>`died_at <= now() - ${ageMinMs} * interval '1 millisecond'`),
+    )
     .orderBy('id')
     .limit(limit)
+}
+
+/** Counts the unresolved dead letters by their source. It reads at most `limit` of them. */
+export async function countDeadLetters<Tables extends OutboxTables>(db: Kysely<Tables>, { limit }: { limit: number }) {
+  const own = outboxOf(db)
+  const read = own
+    .selectFrom('dead_letters')
+    .select('source')
+    .where('resolved_at', 'is', null)
+    .orderBy('source', (order) => order.collate('C'))
+    .limit(limit)
+  return await own
+    .selectFrom(read.as('letter'))
+    .select(['letter.source', sql<number>`count(*)::int`.as('letters')])
+    .groupBy('letter.source')
     .execute()
 }
 
-export async function findDeadLetter<Tables extends OutboxTables>(db: Kysely<Tables>, id: string) {
-  return await outboxOf(db).selectFrom('dead_letters').select(STORED).where('id', '=', id).executeTakeFirst()
+/** @param forUpdate whether to lock it, for a transaction that may resolve it */
+export async function findDeadLetter<Tables extends OutboxTables>(
+  db: Kysely<Tables>,
+  id: string,
+  { forUpdate = false } = {},
+) {
+  return await outboxOf(db)
+    .selectFrom('dead_letters')
+    .select([...STORED, 'message_id as messageId', 'headers', 'created_at as createdAt', 'resolved_at as resolvedAt'])
+    .where('id', '=', id)
+    .$if(forUpdate, (letter) => letter.forUpdate())
+    .executeTakeFirst()
 }
 
 /** @returns false if it is resolved already */
@@ -78,11 +138,11 @@ export async function resolveDeadLetter<Tables extends OutboxTables>(
   return numUpdatedRows === 1n
 }
 
-/** Returns whether an unresolved dead letter of a source is about a key, with any topic. */
-export async function hasDeadLetter<Tables extends OutboxTables>(
+/** Returns the id of an unresolved dead letter of a source about a key, with any topic. */
+export async function findUnresolvedDeadLetter<Tables extends OutboxTables>(
   tx: Transaction<Tables>,
   { source, key }: { source: string; key: string },
-): Promise<boolean> {
+): Promise<string | undefined> {
   const row = await outboxOf(tx)
     .selectFrom('dead_letters')
     .select('id')
@@ -91,7 +151,7 @@ export async function hasDeadLetter<Tables extends OutboxTables>(
     .where(isOf('key', key))
     .limit(1)
     .executeTakeFirst()
-  return row !== undefined
+  return row?.id
 }
 
 /** Resolves the dead letters of a source about a key, of any topic. */
@@ -107,7 +167,7 @@ export async function resolveDeadLettersOf<Tables extends OutboxTables>(
  * The index of unresolved dead letters orders text by its bytes, not by the database's collation. As `sql`: the builder has
  * COLLATE only in an ORDER BY.
  */
-function isOf(column: 'source' | 'key', value: string) {
+function isOf(column: 'source' | 'topic' | 'key', value: string) {
   return sql<SqlBool>`${sql.ref(column)} = ${value} collate "C"`
 }
 

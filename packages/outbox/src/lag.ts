@@ -165,6 +165,6 @@ export async function oldestRefused(db: Kysely<OutboxTables>) {
 }
 
 /** Age of a time in milliseconds, by the clock and not by the start of the transaction. The builder has no EXTRACT. */
-function ageMs(time: Expression<unknown>) {
+export function ageMs(time: Expression<unknown>) {
   return sql<number>`extract(epoch from clock_timestamp() - ${time})::float8 * 1000`
 }

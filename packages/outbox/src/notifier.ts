@@ -1,4 +1,4 @@
-import { createThrottle } from '@cashflow/async'
+import { createThrottle, Loops } from '@cashflow/async'
 import type { Kysely } from 'kysely'
 
 /** The channel that relays LISTEN to. */
@@ -29,12 +29,15 @@ export function createNotifier<Tables>(
 ) {
   const notification = db.selectNoFrom(({ fn, val }) => fn('pg_notify', [val(OUTBOX_CHANNEL), val('')]).as('sent'))
   // When it fails, polling finds the messages all the same.
+  const loops = new Loops()
   const send = () =>
-    notification.execute().then(
+    loops.track('notifier', notification.execute()).then(
       () => fails?.ended(),
       (error) => fails?.holds({ error }),
     )
   return {
+    /** For /livez: the notification that is being sent. */
+    loops,
     /** Notifies relays of a commit. A hint: it never fails, and a lost notification costs one poll interval. */
     notify: createThrottle(send, INTERVAL_MS),
   }

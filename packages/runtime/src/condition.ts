@@ -6,7 +6,7 @@ interface ConditionOptions {
   /** The line when the condition has ended, at level info, with `lasted_ms`. */
   ended: string
   /** Level of `message`. Default: warn. */
-  level?: 'warn' | 'error'
+  level?: 'info' | 'warn' | 'error'
   /** Time between two lines of `message`, in milliseconds. Default: 60,000. */
   everyMs?: number
   now?: () => number

@@ -26,17 +26,32 @@ export function isProduction({ APP_ENV }: Env): boolean {
 export function loadConfig<Config>(parse: (env: Env) => Config): Config {
   outliveOutput()
   try {
-    if (isProduction(process.env)) checkCertificates(process.env)
-    else {
-      // Variables that are set win, also if they are empty.
-      for (const [name, value] of Object.entries(readEnvFile('.env'))) process.env[name] ??= value
-    }
-    return parse(process.env)
+    return readConfig(parse)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     process.stderr.write(`${error.message}\n`)
     process.exit(1)
   }
+}
+
+/**
+ * Reads a process's configuration, once.
+ *
+ * @param parse gets the environment, and the names of those variables that `.env` has set
+ * @throws ConfigError
+ */
+export function readConfig<Config>(parse: (env: Env, fromFile: ReadonlySet<string>) => Config): Config {
+  const fromFile = new Set<string>()
+  if (isProduction(process.env)) checkCertificates(process.env)
+  else {
+    for (const [name, value] of Object.entries(readEnvFile('.env'))) {
+      // Variables that are set win, also if they are empty.
+      if (process.env[name] !== undefined) continue
+      process.env[name] = value
+      fromFile.add(name)
+    }
+  }
+  return parse(process.env, fromFile)
 }
 
 /** Node ignores certificates that it cannot read. Docker makes a folder if the file to mount is missing. */

@@ -1,13 +1,18 @@
 export { randomUUIDv7 as uuidv7 } from 'node:crypto'
+export { type AdminOptions, withAdmin } from './admin/with-admin.ts'
 export { createCondition } from './condition.ts'
 export { hostUrls } from './database-url.ts'
-export { areReadable, ConfigError, type Env, integer, isProduction, loadConfig, parseEnv } from './env.ts'
+export { areReadable, ConfigError, type Env, integer, isProduction, loadConfig, parseEnv, readConfig } from './env.ts'
+export { INSTANCE } from './instance.ts'
 export { backgroundComponent, type Component, failureFields, runUntilSignal } from './lifecycle.ts'
 export { outliveOutput } from './log-output.ts'
 export { createLogger, type LogFields, type Logger } from './logger.ts'
+export { providerEnv, providerKind, providerRules } from './provider.ts'
 export { redact, redactedErrorMessage } from './redact.ts'
 export { isRequestId } from './request-id.ts'
 export {
+  adminAddress,
+  adminEnv,
   brokerEnv,
   brokerUrls,
   databaseEnv,
@@ -18,5 +23,10 @@ export {
   loggingEnv,
   redriveEnv,
   sandboxEnv,
+  standbyEnv,
+  yesOrNo,
 } from './settings.ts'
-export { waitFor } from './wait-for.ts'
+export { type BurnRate, THRESHOLDS } from './thresholds.ts'
+export { VERSION } from './version.ts'
+export { jsonLine, visible, visibleLines } from './visible.ts'
+export { type WaitOptions, waitFor } from './wait-for.ts'

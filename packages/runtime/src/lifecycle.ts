@@ -1,3 +1,4 @@
+import { type Loop, Loops } from '@cashflow/async'
 import type { LogFields, Logger } from './logger.ts'
 import { redactedErrorMessage } from './redact.ts'
 
@@ -9,6 +10,8 @@ import { redactedErrorMessage } from './redact.ts'
  */
 export interface Component {
   readonly name: string
+  /** The loops that /livez watches. */
+  readonly loops?: Iterable<Loop>
   /** Resolves when the component works. Rejects when the signal aborts. */
   start(signal: AbortSignal): Promise<void>
   /** Finishes the work in flight, then resolves. */
@@ -18,19 +21,22 @@ export interface Component {
 /**
  * A component that runs `run` in the background, from its start until `stopping` aborts.
  *
+ * @param run begins a loop for each loop that it runs, so that /livez notices a hung one
  * @param isAwaited whether `stop` waits until `run` has ended
  */
 export function backgroundComponent(
   name: string,
-  run: () => Promise<unknown>,
+  run: (loops: Loops) => Promise<unknown>,
   stopping: AbortController,
   { isAwaited = true } = {},
 ): Component {
+  const loops = new Loops()
   let running: Promise<unknown> | undefined
   return {
     name,
+    loops,
     async start() {
-      running ??= run()
+      running ??= run(loops).finally(() => loops.clear())
     },
     async stop() {
       stopping.abort(new Error(`the ${name} was stopped`))

@@ -2,6 +2,8 @@ import { errorMessage } from '@cashflow/async'
 
 const SECRET_NAME = /password|passwd|secret|token|authorization|cookie|api_?key|pepper/i
 const URL_USER = /:\/\/[^/:@]*:/
+/** Parameters of a PostgreSQL URL. */
+const SECRET_PARAMETER = /([?&](?:password|sslpassword|passfile|passphrase)=)[^&\s]*/gi
 const DEPTH_MAX = 6
 
 /**
@@ -9,7 +11,7 @@ const DEPTH_MAX = 6
  * Errors become plain objects.
  */
 export function redact(value: unknown, depth = 0): unknown {
-  if (typeof value === 'string') return withoutPasswords(withoutKeys(value))
+  if (typeof value === 'string') return withoutPasswords(withoutParameters(withoutKeys(value)))
   if (typeof value !== 'object' || value === null || value instanceof Date) return value
   if (depth >= DEPTH_MAX) return '[deep]'
   if (value instanceof Error) return redactError(value, depth)
@@ -30,6 +32,10 @@ const KEY = new RegExp(`${encodable('cf_')}(?:${encodable('test')}|${encodable('
 export function withoutKeys(text: string): string {
   // The two searches cost a tenth of the pattern's time, and most texts of a log have neither character.
   return text.includes('_') || text.includes('%') ? text.replace(KEY, 'cf_***') : text
+}
+
+function withoutParameters(text: string): string {
+  return text.includes('=') ? text.replace(SECRET_PARAMETER, '$1***') : text
 }
 
 // Word by word, in linear time: a client's text may be long, and one pattern for the whole text needs quadratic time.

@@ -21,12 +21,29 @@ export const loggingEnv = {
   LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug').default('info'),
 }
 
+export const adminEnv = {
+  ADMIN_HOST: listenHost.default('127.0.0.1'),
+  ADMIN_PORT: integer({ min: 0, max: 65_535, default: 0 }),
+}
+
+/** Where a process serves its metrics and probes. */
+export function adminAddress({ ADMIN_HOST: host, ADMIN_PORT: port }: z.output<z.ZodObject<typeof adminEnv>>) {
+  return { host, port }
+}
+
 export const redriveEnv = {
   REDRIVE_AFTER_MS: integer({ min: 100, max: 3_600_000, default: 60_000 }),
 }
 
+export const yesOrNo = z.enum(['yes', 'no'], 'must be yes or no')
+
 export const sandboxEnv = {
-  SANDBOX: z.enum(['yes', 'no'], 'must be yes or no').optional(),
+  SANDBOX: yesOrNo.optional(),
+}
+
+/** Of each service, because each one commits what must survive the loss of the primary. */
+export const standbyEnv = {
+  REQUIRE_STANDBY: yesOrNo.default('no'),
 }
 
 /** True where no money may move. Without `SANDBOX` that is everywhere except in production. */

@@ -13,6 +13,9 @@ describe('redact', () => {
     ['see postgres://a:b@c and amqp://d:e@f', 'see postgres://a:***@c and amqp://d:***@f'],
     ['at https://h/p?next=amqp://a:b@c@d then', 'at https://h/p?next=amqp://a:***@d then'],
     ['http://127.0.0.1:8080/payments', 'http://127.0.0.1:8080/payments'],
+    ['postgres://h/d?password=hunter2&sslmode=require', 'postgres://h/d?password=***&sslmode=require'],
+    ['postgres://u:p@h/d?a=1&sslpassword=x@y z', 'postgres://u:***@h/d?a=1&sslpassword=*** z'],
+    ['postgres://h/d?PassFile=/run/secret', 'postgres://h/d?PassFile=***'],
     ['nothing to hide', 'nothing to hide'],
     [`${KEY}.`, 'cf_***.'],
     [`${KEY.toUpperCase()} and cf_live_1`, 'cf_*** and cf_***'],
@@ -29,7 +32,22 @@ describe('redact', () => {
     })
   }
 
-  for (const part of ['a', '://', '://:', '@', ':', '%', '%25', '25', '%63%66', 'cf_', 'cf_test_', 'cf%2525']) {
+  for (const part of [
+    'a',
+    '://',
+    '://:',
+    '@',
+    ':',
+    '%',
+    '%25',
+    '25',
+    '%63%66',
+    'cf_',
+    'cf_test_',
+    'cf%2525',
+    '?password',
+    '&password=***',
+  ]) {
     it(`reads a long text of ${part} in linear time`, function () {
       this.timeout(2_000)
       const text = part.repeat(1_000_000)

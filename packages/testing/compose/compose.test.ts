@@ -130,14 +130,14 @@ describe('docker-compose.yml', () => {
       await publishByHand('payments', 'no payment')
       const letter = await eventually(
         async () => {
-          const lines = (await run('dead', 'list')).split('\n').filter(Boolean)
+          const lines = (await run('dead', 'list', '--json')).split('\n').filter(Boolean)
           expect(lines).to.have.lengthOf(1)
           return JSON.parse(String(lines[0])) as { id: string }
         },
         { timeoutMs: 60_000, intervalMs: 500 },
       )
       await run('dead', 'discard', letter.id, '--reason', 'sent by a test')
-      expect(await run('dead', 'list')).to.equal('')
+      expect(await run('dead', 'list', '--json')).to.equal('')
     })
 
     it('settle a payment that no worker has processed', async () => {

@@ -36,3 +36,6 @@ export function aMessage<Fields extends object>(fields?: Fields) {
   const messageId = randomUUIDv7()
   return { messageId, key: messageId, topic: 'thing.happened', payload: {} as unknown, ...fields }
 }
+
+/** An operator, as acts record one. */
+export const OPERATOR = { actor: 'ann@ops', via: 'test' } as const

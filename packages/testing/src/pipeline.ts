@@ -30,6 +30,11 @@ export async function startPipeline(
     return service
   }
 
+  async function countMessages(queue: string, counter: 'messages' | 'messages_ready'): Promise<number> {
+    const counts = await vhost.management.request('GET', `/queues/${vhost.name}/${queue}`)
+    return (counts as Record<typeof counter, number | undefined>)[counter] ?? Number.NaN
+  }
+
   const roles = Object.keys(sizes) as Role[]
   await Promise.all(roles.flatMap((role) => Array.from({ length: sizes[role] }, () => start(role))))
   return {
@@ -49,12 +54,9 @@ export async function startPipeline(
       if (!(answer as { routed: boolean }).routed) throw new Error('there is no work queue')
     },
     /** Ready and unacknowledged messages of a queue, by default the work queue. */
-    async queueDepth(queue = 'payments') {
-      const { messages } = (await vhost.management.request('GET', `/queues/${vhost.name}/${queue}`)) as {
-        messages?: number
-      }
-      return messages ?? Number.NaN
-    },
+    queueDepth: (queue = 'payments') => countMessages(queue, 'messages'),
+    /** Number of messages of the work queue that no worker has. */
+    readyMessages: () => countMessages('payments', 'messages_ready'),
     /** Removes the ready messages of the work queue, as a broker that loses its disk does. */
     async purge() {
       await vhost.management.request('DELETE', `/queues/${vhost.name}/payments/contents`)

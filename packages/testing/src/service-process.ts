@@ -55,6 +55,10 @@ export function startService(
       running.kill('SIGTERM')
       return exited
     },
+    /** The URL of its admin server, once it listens. */
+    async adminUrl(): Promise<string> {
+      return String((await running.logged('admin server listening')).url)
+    },
     /** Resolves with the first line with this message, also if it was logged before the call. */
     logged: (message: string, options?: { timeoutMs?: number }) => running.logged(message, options) as Promise<LogLine>,
   }

@@ -76,6 +76,7 @@ describe('service with an invalid address', () => {
     ['relay', { DATABASE_URL: 'postgres://u:hunter2%@h/db' }, /^ {2}DATABASE_URL: must percent-encode/],
     ['relay', { RABBITMQ_URL: 'amqp://guest:hunter2%@127.0.0.1:5672/' }, /^ {2}RABBITMQ_URL: must percent-encode/],
     ['worker', { MQ_HOST: 'mq:hunter2' }, /^ {2}MQ_HOST: must have hosts such as/],
+    ['api', { PROVIDER: '' }, /^ {2}PROVIDER: must be http or simulated, and has no default/],
     ['worker', { PROVIDER: '' }, /^ {2}PROVIDER: must be http or simulated, and has no default/],
   ] as const) {
     // Promise 64

@@ -10,21 +10,34 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // Integrators install it, so it brings nothing with it.
   'packages/client': [],
   'packages/outbox': ['async', 'kysely'],
-  'packages/messaging': ['async', 'amqplib'],
-  'packages/runtime': ['async', 'winston', 'zod'],
-  db: ['async', 'domain', 'outbox', 'runtime', 'kysely', 'pg', 'pg-connection-string', 'zod'],
+  'packages/messaging': ['async', '@prometheus-io/client', 'amqplib'],
+  'packages/runtime': ['async', '@prometheus-io/client', 'winston', 'zod'],
+  db: ['async', 'domain', 'outbox', 'runtime', '@prometheus-io/client', 'kysely', 'pg', 'pg-connection-string', 'zod'],
   // Never messaging: the api appends to the outbox, so that a dual write cannot be written.
   'services/api': [
     ...['async', 'db', 'domain', 'outbox', 'runtime', 'express', 'helmet', 'kysely', 'swagger-ui-dist', 'zod'],
-    'zod-openapi',
+    ...['@prometheus-io/client', 'zod-openapi'],
   ],
-  'services/relay': ['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],
-  'services/worker': ['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],
-  'packages/cli': ['async', 'client', 'db', 'domain', 'outbox', 'runtime', 'commander', 'kysely', 'zod'],
+  'services/relay': [
+    ...['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', '@prometheus-io/client', 'kysely', 'zod'],
+  ],
+  'services/worker': [
+    ...['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', '@prometheus-io/client', 'kysely', 'zod'],
+  ],
+  'packages/cli': [
+    ...['async', 'client', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],
+    ...['@commander-js/extra-typings', 'cli-table3', 'commander'],
+  ],
 }
 
 /** For development only: no package of the product may depend on them, but its tests may. */
-const DEVELOPMENT = ['packages/bench', 'packages/chaos', 'packages/dev-stack', 'packages/testing']
+const DEVELOPMENT = [
+  'packages/bench',
+  'packages/chaos',
+  'packages/dev-stack',
+  'packages/monitoring',
+  'packages/testing',
+]
 
 describe('packages', () => {
   const folders = globSync('{db,packages/*,services/*}/package.json', { cwd: REPOSITORY }).map(dirname)

@@ -77,14 +77,14 @@ describe('services behind PgBouncer', () => {
       expect(service.output).to.deep.equal([])
     }).timeout(300_000)
 
-  for (const [program, args] of [
-    ['db/src/migrate-main.ts', []],
-    ['packages/cli/src/main.ts', ['dead', 'list']],
+  for (const [program, args, exitCode] of [
+    ['db/src/migrate-main.ts', [], 1],
+    ['packages/cli/src/main.ts', ['dead', 'list'], 3],
   ] as const)
     it(`${program} refuses to work through PgBouncer in transaction mode, and names the remedy`, async () => {
       pgbouncer = await startPgbouncer(database.url, { poolMode: 'transaction' })
       const { code, output } = await run(program, args, pgbouncer.url)
-      expect(code).to.equal(1)
+      expect(code).to.equal(exitCode)
       expect(output).to.include('pool_mode = session')
     }).timeout(300_000)
 })

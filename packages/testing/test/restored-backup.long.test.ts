@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { expect } from 'chai'
 import { addresses } from '../src/addresses.ts'
 import {
@@ -32,6 +33,8 @@ describe('restored backup with the steps of docs/operations.md', function () {
   /** The idempotency keys that the provider has charged. */
   const charged: string[] = []
   const running: ServiceProcess[] = []
+  /** A payment on the provider's list, of a merchant that was created after the backup. */
+  const ofMerchant = { id: '01a22819-1750-738c-94b7-000000000001', merchant: '01a22819-1750-738c-94b7-7987cfb3e8fd' }
   const ids: Record<'before' | 'charged' | 'sentAgain' | 'queued', string> = {
     before: '',
     charged: '',
@@ -60,15 +63,25 @@ describe('restored backup with the steps of docs/operations.md', function () {
     await queued(ids.queued)
     await stop()
     expect(charged).to.have.members([ids.before, ids.charged, ids.sentAgain])
+    charged.push(ofMerchant.id)
 
     await lost.drop()
     database = backup
-    const [askFirst = '', storeAgain = ''] = await recipe()
+    const [askFirst = '', storeAgain = '', storeMerchant = ''] = await recipe()
     await run(askFirst)
-    // The provider's list has two lost payments. One of them is not stored again, to show the effect that the page names.
-    const example = /'[0-9a-f-]{36}'::uuid, 'REF-001', 10050::bigint, 'USD'/
-    expect(storeAgain).to.match(example)
-    await run(storeAgain.replace(example, `'${ids.charged}'::uuid, 'REF-charged', 10050::bigint, 'USD'`))
+    // The provider's list has three lost payments. One of them is not stored again, to show the effect that the page names.
+    const example = /\('[0-9a-f-]{36}'::uuid, '([0-9a-f-]{36})'::uuid, 'REF-001', 10050::bigint, 'USD'\)/
+    const [, merchant = ''] = example.exec(storeAgain) ?? []
+    expect(merchant).to.equal(DEFAULT_MERCHANT_ID)
+    const lines = [
+      `('${ids.charged}'::uuid, '${merchant}'::uuid, 'REF-charged', 10050::bigint, 'USD')`,
+      `('${ofMerchant.id}', '${ofMerchant.merchant}', 'REF-charged', 500, 'ETB')`,
+    ]
+    const storing = storeAgain.replace(example, lines.join())
+    await run(storing)
+    expect(storeMerchant).to.include(ofMerchant.merchant)
+    await run(storeMerchant)
+    await run(storing)
     provider.seen.length = 0
     await start('relay', 'worker')
   })
@@ -94,6 +107,14 @@ describe('restored backup with the steps of docs/operations.md', function () {
   })
 
   // Promise 52
+  it('settles a lost payment of another merchant that was stored again, for this merchant and with no second charge', async () => {
+    await settled(ofMerchant.id)
+    const [stored] = await run(`select merchant_id, reference, currency from payments where id = '${ofMerchant.id}'`)
+    expect(stored).to.eql({ merchant_id: ofMerchant.merchant, reference: 'REF-charged', currency: 'ETB' })
+    expect(requests(ofMerchant.id)).to.eql([`GET /charges/${ofMerchant.id}`])
+  })
+
+  // Promise 52
   it('makes the message of a lost payment a dead letter that names it, and charges nothing', async () => {
     await eventually(
       async () =>
@@ -105,7 +126,7 @@ describe('restored backup with the steps of docs/operations.md', function () {
     expect(charged).not.to.include(ids.queued)
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      [join(REPOSITORY, 'packages/cli/src/main.ts'), 'dead', 'list'],
+      [join(REPOSITORY, 'packages/cli/src/main.ts'), 'dead', 'list', '--json'],
       { cwd: tmpdir(), env: { ...process.env, DATABASE_URL: database.url } },
     )
     expect(JSON.parse(stdout)).to.include({ key: ids.queued })

@@ -25,6 +25,7 @@ describe('database role with the grants of docs/operations.md', function () {
   const suffix = randomBytes(4).toString('hex')
   let url: string
   let ownerUrl: string
+  let operatorUrl: string
   let pipeline: Pipeline | undefined
 
   before(async () => {
@@ -32,11 +33,12 @@ describe('database role with the grants of docs/operations.md', function () {
     const database = withDatabase(postgresUrl, `payments_${suffix}`)
     ownerUrl = withLogin(database, `cashflow_owner_${suffix}`, 'change-me')
     url = withLogin(database, `cashflow_${suffix}`, 'change-me-too')
+    operatorUrl = withLogin(database, `cashflow_operator_${suffix}`, 'change-me-as-well')
     const page = await readFile(join(REPOSITORY, 'docs/operations.md'), 'utf8')
     const section = page.slice(page.indexOf('## Roles and grants'), page.indexOf('## Operator'))
     // Roles belong to the whole server, and other tests share it.
     const blocks = [...section.matchAll(/```sql\n([^`]*)```/g)].map(([, text = '']) =>
-      statements(text.replaceAll(/\b(cashflow(_owner)?|(?<=database )payments)\b/g, `$1_${suffix}`)),
+      statements(text.replaceAll(/\b(cashflow(?:_owner|_operator)?|(?<=database )payments)\b/g, `$1_${suffix}`)),
     )
     expect(blocks).to.have.length(2)
     await run(postgresUrl, blocks[0] ?? [])
@@ -48,6 +50,7 @@ describe('database role with the grants of docs/operations.md', function () {
     const drop = () =>
       run(postgresUrl, [
         `drop database payments_${suffix} with (force)`,
+        `drop role cashflow_operator_${suffix}`,
         `drop role cashflow_${suffix}`,
         `drop role cashflow_owner_${suffix}`,
       ])
@@ -100,6 +103,15 @@ describe('database role with the grants of docs/operations.md', function () {
     expect((await started().post('REF-1')).status).to.equal(409)
   })
 
+  it('lets api, relay and worker write their heartbeats and read the facts of the database', async () => {
+    await eventually(async () => {
+      const { rows } = await started().db.query('select role from instances order by role')
+      expect(rows.map(({ role }) => role)).to.deep.equal(['api', 'relay', 'worker'])
+    })
+    const lines = Object.values(started().processes).flatMap((processes) => processes.flatMap(({ logs }) => logs))
+    expect(lines.filter(({ message }) => /^could not (write|read)/.test(message))).to.deep.equal([])
+  })
+
   it('lets the services redrive a payment whose message is lost, and one whose lease has ended', async () => {
     await stopWorkers()
     const lost = await post('REF-lost')
@@ -127,28 +139,27 @@ describe('database role with the grants of docs/operations.md', function () {
     )
   })
 
-  it("lets the operator's commands list, requeue, discard and settle, and the owner's make merchants and keys", async () => {
+  it("lets the operator's commands list, requeue, discard, redrive and settle, make merchants and keys, and read what operators did", async () => {
     await started().publish('no payment')
-    const commandOf =
-      (role: string) =>
-      (...args: string[]) =>
-        execute(process.execPath, [join(REPOSITORY, 'packages/cli/src/main.ts'), ...args], {
-          cwd: tmpdir(),
-          env: { ...process.env, DATABASE_URL: role, KEY_PEPPER: PEPPER },
-        }).then(({ stdout }) => stdout)
-    const [command, ownersCommand] = [commandOf(url), commandOf(ownerUrl)]
-    const letter = await eventually(async () => JSON.parse(await command('dead', 'list')) as { id: string }, {
+    const command = (...args: string[]) =>
+      execute(process.execPath, [join(REPOSITORY, 'packages/cli/src/main.ts'), ...args], {
+        cwd: tmpdir(),
+        env: { ...process.env, DATABASE_URL: operatorUrl, KEY_PEPPER: PEPPER },
+      }).then(({ stdout }) => stdout)
+    const letter = await eventually(async () => JSON.parse(await command('dead', 'list', '--json')) as { id: string }, {
       timeoutMs: 60_000,
     })
     await command('dead', 'discard', letter.id, '--reason', 'sent by a test')
-    const merchant = JSON.parse(await ownersCommand('merchants', 'create', 'Shop', '--json')) as { id: string }
-    const key = JSON.parse(await ownersCommand('keys', 'create', '--merchant', merchant.id, '--json')) as Record<
+    const merchant = JSON.parse(await command('merchants', 'create', 'Shop', '--json')) as { id: string }
+    const key = JSON.parse(await command('keys', 'create', '--merchant', merchant.id, '--json')) as Record<
       string,
       string
     >
     await useKey(key)
-    await ownersCommand('keys', 'revoke', key.id ?? '')
-    expect(await command('dead', 'list')).to.equal('')
+    await command('keys', 'revoke', key.id ?? '')
+    expect(await command('dead', 'list', '--json')).to.equal('')
+    await command('pause', 'relay', '--for', '1m', '--reason', 'a test')
+    await command('resume', 'relay')
     await stopWorkers()
     const parked = await post('REF-parked')
     await run(url, [
@@ -156,10 +167,16 @@ describe('database role with the grants of docs/operations.md', function () {
       `insert into dead_letters (lane, message_id, key, topic, payload, source, reason)
         values (0, gen_random_uuid(), '${parked}', 'payment.created', '{}', 'worker', 'parked by a test')`,
     ])
-    const { id } = JSON.parse(await command('dead', 'list')) as { id: string }
+    const { id } = JSON.parse(await command('dead', 'list', '--json')) as { id: string }
     await command('dead', 'requeue', id)
+    await command('redrive', parked)
     await command('settle', parked, '--success', '--reason', 'on the bank statement')
     await settled([parked])
+    const acts = (await command('audit', 'list', '--target', parked, '--json')).trim().split('\n')
+    expect(acts.map((line) => JSON.parse(line))[0]).to.include({
+      action: 'payments settle',
+      via: `cashflow as cashflow_operator_${suffix}`,
+    })
   })
 
   it('lets the api store when a key was last used', async () => {
@@ -169,10 +186,14 @@ describe('database role with the grants of docs/operations.md', function () {
   })
 
   // Promise 65
-  it('database role may not change events, delete payments, create tables or keys, or run programs', async () => {
+  it('database role may not change events, delete payments, create tables or keys, read or write what operators did, or run programs', async () => {
     for (const statement of [
       "update payment_events set actor = 'another'",
       'delete from payment_events',
+      "update payment_events set hash = sha256('another'), trace = null",
+      'delete from payment_attempts',
+      'update operator_actions set reason = null',
+      'delete from operator_actions',
       'delete from payments',
       'truncate payments',
       'delete from pruned_references',
@@ -183,6 +204,8 @@ describe('database role with the grants of docs/operations.md', function () {
       "insert into merchants (id, name) values (gen_random_uuid(), 'another')",
       "insert into api_keys (id) values ('0aB3dE5fG7hI9')",
       'update api_keys set revoked_at = null',
+      'select 1 from operator_actions',
+      "insert into operator_actions (actor, via, action, target) values ('a', 'b', 'c', 'd')",
     ])
       expect(await refused(statement), statement).to.equal('42501')
   })

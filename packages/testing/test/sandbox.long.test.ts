@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import {
+  answer,
   createTestDatabase,
   createTestVhost,
   eventually,
   query,
   REPOSITORY,
   startPipeline,
+  startScriptedServer,
   startService,
   type TestDatabase,
   type TestVhost,
@@ -19,6 +21,8 @@ const HTTP = { PROVIDER: 'http', PROVIDER_URL: 'http://127.0.0.1:1/charges' }
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   migrate: ['db/src/migrate-main.ts'],
   dead: ['packages/cli/src/main.ts', 'dead', 'list'],
+  merchants: ['packages/cli/src/main.ts', 'merchants', 'list'],
+  keys: ['packages/cli/src/main.ts', 'keys', 'list'],
   settle: [
     'packages/cli/src/main.ts',
     'settle',
@@ -54,6 +58,11 @@ describe('sandbox or live', function () {
   }
   const service = (role: 'api' | 'relay' | 'worker', env: Record<string, string>) =>
     startService(role, { DATABASE_URL: database.url, RABBITMQ_URL: vhost.url, PORT: '0', ...HTTP, ...env })
+  /** The servers, which outlive the pipeline that uses them. */
+  const kept = () => ({
+    database: { url: database.url, drop: async () => {} },
+    vhost: { ...vhost, drop: async () => {} },
+  })
   const flip = (mode: 'sandbox' | 'live') => query(database.url, `update deployment set mode = '${mode}'`)
 
   // Promise 75
@@ -78,10 +87,10 @@ describe('sandbox or live', function () {
 
   // Promise 75
   for (const program of Object.keys(PROGRAMS))
-    it(`the command ${program} refuses a database of another mode with exit code 1, and names both`, async () => {
+    it(`the command ${program} refuses a database of another mode, and names both`, async () => {
       const refused = async (env: Record<string, string>) => {
         const { code, stdout, stderr } = await run(program, env)
-        expect(code).to.equal(1)
+        expect(code).to.equal(program === 'migrate' ? 1 : 3)
         const text = `${stdout}${stderr}`
         expect(text.trim().split('\n')).to.have.length(1)
         return text
@@ -96,9 +105,36 @@ describe('sandbox or live', function () {
         .and.include('is live (SANDBOX=no)')
     })
 
+  // Promise 54
+  it('a worker with PROVIDER=http in a sandbox charges no payment that asks for a simulated outcome, whichever PROVIDER the api has', async () => {
+    const provider = await startScriptedServer()
+    provider.script = answer(200, { status: 'approved' })
+    const pipeline = await startPipeline({ api: 1, relay: 1, worker: 0 }, {}, kept())
+    await pipeline.start('worker', { PROVIDER: 'http', PROVIDER_URL: provider.url })
+    const url = String((await pipeline.processes.api[0]?.logged('listening'))?.url)
+    const answered = await fetch(`${url}/payments`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ amount: 1, currency: 'USD', reference: 'REF-1', metadata: { simulate: 'decline' } }),
+    })
+    expect(answered.status).to.equal(201)
+    const { id } = await pipeline.post('REF-2')
+    await eventually(async () => {
+      const rows = await query(database.url, 'select status, attempts > 0 as tried from payments order by reference')
+      expect(rows).to.deep.equal([
+        { status: 'PENDING', tried: true },
+        { status: 'SUCCESS', tried: false },
+      ])
+    })
+    expect(provider.seen.map(({ method, headers }) => [method, headers['idempotency-key']])).to.deep.equal([
+      ['POST', id],
+    ])
+    await pipeline.stop()
+    await provider.close()
+  })
+
   it('a database changes from sandbox to live when its services are stopped and its payments settled', async () => {
-    const kept = { database: { url: database.url, drop: async () => {} }, vhost: { ...vhost, drop: async () => {} } }
-    const pipeline = await startPipeline({ api: 1, relay: 1, worker: 1 }, {}, kept)
+    const pipeline = await startPipeline({ api: 1, relay: 1, worker: 1 }, {}, kept())
     const { status } = await pipeline.post('REF-1')
     expect(status).to.equal(201)
     const change = () => run('migrate', {}, '--mode', 'live')

@@ -121,6 +121,16 @@ describe('service', () => {
       expect(JSON.stringify(service.logs)).to.include('npm run migrate')
     })
 
+    // Promise 57
+    it(`${role} does not start where REQUIRE_STANDBY is yes and no COMMIT waits for a standby`, async () => {
+      const env = { DATABASE_URL: database.url, RABBITMQ_URL: vhost.url, REQUIRE_STANDBY: 'yes' }
+      const service = startService(role, { ...env, PORT: '0' })
+      expect(await service.exited).to.equal(1)
+      const [line] = service.logs.filter(({ message }) => message === 'could not start')
+      expect(line).to.include({ level: 'error', code: 'database_setting' })
+      expect(line?.reason).to.include('synchronous_standby_names is empty')
+    })
+
     it(`names every invalid setting as ${role} in one message without a stack`, async () => {
       const service = startService(role, { DATABASE_URL: 'mysql://u:hunter2@h/d', LOG_LEVEL: 'loud' })
       expect(await service.exited).to.equal(1)

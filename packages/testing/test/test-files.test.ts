@@ -21,6 +21,7 @@ const WITH_LISTENERS = [
   'packages/chaos/test/faults/links.test.ts',
   'packages/dev-stack/src/servers/postgres-client.ts',
   'packages/dev-stack/src/servers/rabbitmq-management.ts',
+  'packages/runtime/test/admin/admin-server.test.ts',
   'packages/testing/src/open-socket.ts',
   'packages/testing/src/tcp-proxy/tcp-proxy.ts', // Its pipes add them.
   'packages/testing/test/tcp-proxy/plain-sockets.ts',

@@ -32,8 +32,24 @@ describe('requests that wait for the whole system', () => {
     }
   }).timeout(60_000)
 
+  // Promise 89
+  it('system: a worker notifies of each payment that it settles, and an API listens', async () => {
+    const heard: string[] = []
+    const client = await pipeline.db.connect()
+    client.on('notification', ({ payload = '' }) => heard.push(...payload.split(',')))
+    await client.query('listen payments_settled')
+    const { id } = (await (await post('success', 'wait=30')).json()) as { id: string }
+    await eventually(() => expect(heard).to.deep.equal([id]))
+    client.release(true)
+    const { rowCount } = await pipeline.db.query(
+      `select from pg_stat_activity
+       where application_name like 'cashflow-api%' and query ilike 'listen %payments_settled%'`,
+    )
+    expect(rowCount).to.equal(1)
+  }).timeout(60_000)
+
   // Promise 92
-  it('system: advance makes ten attempts of a payment in seconds, which would take minutes', async () => {
+  it('system: advance makes ten attempts of a payment in seconds, which would take minutes, and is refused once it is parked', async () => {
     const { id } = (await (await post('timeout', 'wait=0')).json()) as { id: string }
     const get = async () => (await (await fetch(`${await url()}/payments/${id}`)).json()) as Record<string, string>
     await eventually(async () => {
@@ -41,6 +57,12 @@ describe('requests that wait for the whole system', () => {
       if (waiting_for === 'retry') await fetch(`${await url()}/test/payments/${id}/advance`, { method: 'POST' })
       expect(waiting_for).to.equal('operator')
     })
+    const refused = await fetch(`${await url()}/test/payments/${id}/advance`, { method: 'POST' })
+    expect(refused.status).to.equal(409)
+    const problem = (await refused.json()) as object
+    expect(problem).to.include({ code: 'not-advanceable', waiting_for: 'operator' })
+    expect(problem).to.not.have.property('next_action_at')
+    expect(await get()).to.include({ waiting_for: 'operator' })
   }).timeout(60_000)
 
   // Promises 24, 89

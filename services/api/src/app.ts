@@ -5,6 +5,7 @@ import { errorHandler, methodNotAllowed, notFound } from './errors.ts'
 import type { FeedOptions } from './events/feed.ts'
 import { eventRoutes } from './events/routes.ts'
 import { healthRoutes } from './health.ts'
+import type { EndedRequest } from './metrics.ts'
 import { documentRoutes } from './openapi/routes.ts'
 import type { AdvancePaymentOptions } from './payments/advance-payment.ts'
 import { type PaymentRoutesOptions, paymentRoutes, testRoutes } from './payments/routes.ts'
@@ -23,14 +24,23 @@ export interface AppOptions extends PaymentRoutesOptions, AdvancePaymentOptions,
   trustProxy: readonly Network[]
   /** Its limit is 0 if the rate of requests is not limited. */
   rateLimiter: RateLimiter
+  /** Called after each request, for its metrics. */
+  onRequest?: ((request: EndedRequest) => void) | undefined
 }
 
 /** The REST API as a request listener. */
-export function createApp({ logger, trustProxy, authenticate, rateLimiter, ...options }: AppOptions): Express {
+export function createApp({
+  logger,
+  trustProxy,
+  authenticate,
+  rateLimiter,
+  onRequest,
+  ...options
+}: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing')
   addSecurityHeaders(app)
-  app.use(requestId, requestLog(logger, trustProxy))
+  app.use(requestId, requestLog(logger, trustProxy, onRequest))
   // The path '/' would match '//' too.
   app.route(/^\/$/).get(root).all(methodNotAllowed('GET', 'HEAD'))
   // Without a key: what stands before `authenticate`. A path that no route has needs a key too, so that its answer tells nothing.
@@ -61,20 +71,27 @@ const requestId: RequestHandler = (req, res, next) => {
 const PATH_MAX = 512
 
 /** Logs one line for each request, after its answer or after its client has gone. The query may hold secrets, so it is left out. */
-function requestLog(logger: Logger, trustProxy: readonly Network[]): RequestHandler {
+function requestLog(
+  logger: Logger,
+  trustProxy: readonly Network[],
+  onRequest: AppOptions['onRequest'],
+): RequestHandler {
   const clientAddressOf = createClientAddressOf(trustProxy)
   return (req, res, next) => {
     const startedAt = performance.now()
     const client = clientAddressOf(req)
     res.locals.client = clientNetwork(client)
-    const [path] = req.originalUrl.split('?', 1)
+    const [path = ''] = req.originalUrl.split('?', 1)
     res.once('close', () => {
       const { requestId, keyId, paymentId } = res.locals
+      const status = res.writableFinished ? res.statusCode : undefined
+      const durationMs = performance.now() - startedAt
+      onRequest?.({ method: req.method, path, status, seconds: durationMs / 1_000 })
       logger.info(res.writableFinished ? 'request answered' : 'request abandoned by its client', {
         method: req.method,
-        path: path?.slice(0, PATH_MAX),
-        status: res.writableFinished ? res.statusCode : undefined,
-        duration_ms: Math.round(performance.now() - startedAt),
+        path: path.slice(0, PATH_MAX),
+        status,
+        duration_ms: Math.round(durationMs),
         request_id: requestId,
         client,
         key_id: keyId,

@@ -3,6 +3,8 @@ import { defined } from '@cashflow/async'
 import { type Pepper, pepperEnv } from '@cashflow/db'
 import { SIMULATIONS } from '@cashflow/domain'
 import {
+  adminAddress,
+  adminEnv,
   areReadable,
   databaseEnv,
   databaseUrl,
@@ -13,8 +15,12 @@ import {
   listenHost,
   loggingEnv,
   parseEnv,
+  providerEnv,
+  providerKind,
+  providerRules,
   redriveEnv,
-  sandboxEnv,
+  standbyEnv,
+  yesOrNo,
 } from '@cashflow/runtime'
 import * as z from 'zod'
 import { readNetworks } from './client-address.ts'
@@ -37,19 +43,18 @@ const rateLimit = z
   .transform((text) => (text === 'off' ? 0 : Number(text)))
   .refine((limit) => limit <= RATE_LIMIT_MAX, `must be at most ${RATE_LIMIT_MAX}`)
 
-const yesOrNo = z.enum(['yes', 'no'], 'must be yes or no')
-
 export const apiEnv = z.object({
   ...databaseEnv,
-  ...sandboxEnv,
+  ...standbyEnv,
+  ...providerEnv,
   ...loggingEnv,
+  ...adminEnv,
   ...redriveEnv,
   HOST: listenHost.default('127.0.0.1'),
   PORT: integer({ min: 0, max: 65_535, default: 8080 }),
   API_QUEUE_MAX: integer({ min: 1, max: 100_000, default: 1_000 }),
   RATE_LIMIT: rateLimit.optional(),
   TRUST_PROXY: networks.default([]),
-  PROVIDER: z.enum(['simulated', 'http'], 'must be simulated or http').optional(),
   AUTH: z.enum(['api-key', 'none'], 'must be api-key or none').optional(),
   ALLOW_UNAUTHENTICATED: yesOrNo.default('no'),
   ...pepperEnv,
@@ -64,12 +69,14 @@ export type AuthSettings =
 
 /** @throws ConfigError that names every invalid setting */
 export function apiConfig(env: Env) {
-  const settings = parseEnv(checkedEnv(isProduction(env)), env)
+  const settings = parseEnv(checkedEnv(env), env)
   const auth = authSettings(settings, isProduction(env))
   return Object.freeze({
     databaseUrl: databaseUrl(settings),
     sandbox: isSandbox(settings, env),
+    standbyRequired: settings.REQUIRE_STANDBY === 'yes',
     logLevel: settings.LOG_LEVEL,
+    admin: adminAddress(settings),
     redriveAfterMs: settings.REDRIVE_AFTER_MS,
     host: settings.HOST,
     /** 0 means any free port. */
@@ -88,13 +95,16 @@ export function apiConfig(env: Env) {
 /** Values that `metadata.simulate` may have. Undefined outside of a sandbox, where it is metadata like any other. */
 function simulations(settings: ApiEnv, env: Env): ReadonlySet<string> | undefined {
   if (!isSandbox(settings, env)) return undefined
-  const provider = settings.PROVIDER ?? (isProduction(env) ? 'http' : 'simulated')
-  return new Set(provider === 'simulated' ? SIMULATIONS : ['duplicate_delivery'])
+  return new Set(providerKind(settings) === 'simulated' ? SIMULATIONS : ['duplicate_delivery'])
 }
 
 /** The settings, with the rules that concern several of them. */
-function checkedEnv(production: boolean) {
+function checkedEnv(env: Env) {
+  const { isChosen, isAllowed } = providerRules(env)
+  const production = isProduction(env)
   return apiEnv
+    .refine(...isChosen)
+    .refine(...isAllowed)
     .refine((settings) => authKind(settings, production) === 'none' || settings.KEY_PEPPER !== undefined, {
       path: ['KEY_PEPPER'],
       message:

@@ -18,7 +18,8 @@ export const READS_MAX = 3
 
 /** Requests for lists that read at the same time, each of another merchant. They have no slot of the others that read. */
 export const LISTS_MAX = 2
-/** Requests that cancel or advance a payment at the same time. Each has a transaction of its own. */
+
+/** Requests that cancel or advance a payment at the same time, each of another merchant and in a transaction of its own. */
 export const CHANGES_MAX = 2
 
 /** Statements at the same time about payments that requests wait for: one looks at all of them, one finds some. */
@@ -35,7 +36,10 @@ export function waitsMax(connectionsMax: number): number {
 /** Statements about keys at the same time: two look known keys up, one looks unknown ids up, and one stores their last use. */
 const KEY_STATEMENTS_MAX = 4
 
-/** Sessions with PostgreSQL of one process. Four of them are for /health, for notifying relays, for notifying APIs and for rate limits. */
+/**
+ * Sessions with PostgreSQL of one process. Six of them are for /health, for notifying relays, for notifying APIs, for rate
+ * limits, for the facts of the database and for the heartbeat.
+ */
 export const CONNECTIONS_MAX =
   WRITERS_MAX +
   WRITERS_ALONE_MAX +
@@ -45,4 +49,4 @@ export const CONNECTIONS_MAX =
   CHANGES_MAX +
   WAIT_STATEMENTS_MAX +
   KEY_STATEMENTS_MAX +
-  4
+  6

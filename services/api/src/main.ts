@@ -1,5 +1,7 @@
 import {
   createDatabase,
+  createFacts,
+  createHeartbeat,
   createListener,
   createSettledNotifier,
   databaseComponent,
@@ -7,33 +9,39 @@ import {
   findPayments,
   findSettled,
   readCursorSecret,
+  registerFacts,
   reportUse,
   SETTLED_CHANNEL,
   SETTLED_NOTIFY_FAILS,
   serviceSession,
 } from '@cashflow/db'
 import { createNotifier, NOTIFY_FAILS } from '@cashflow/outbox'
-import { createCondition, createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
+import { createCondition, createLogger, loadConfig, runUntilSignal, VERSION, withAdmin } from '@cashflow/runtime'
+import { Registry } from '@prometheus-io/client'
 import { createApp } from './app.ts'
 import { createAuthentication } from './auth/create-authentication.ts'
 import { apiConfig } from './config.ts'
 import { defaultConnectionsMax } from './connections.ts'
 import { createCursors } from './cursor.ts'
 import { httpComponent } from './http-component.ts'
-import { CHANGES_MAX, CONNECTIONS_MAX, LISTS_MAX, READS_MAX, WRITES_MAX, waitsMax } from './limits.ts'
+import { CONNECTIONS_MAX, waitsMax } from './limits.ts'
+import { registerApi, registerBatches, registerRequests } from './metrics.ts'
 import { createPaymentWriter } from './payments/create-payment.ts'
 import { createWaits } from './payments/waits.ts'
+import { createQueues } from './queues.ts'
 import { createRateLimiter } from './rate-limit/rate-limiter.ts'
-import { createRequestQueue } from './request-queue.ts'
 
 const config = loadConfig(apiConfig)
-const { databaseUrl, sandbox, redriveAfterMs, queueMax, rateLimit, trustProxy, simulations, auth } = config
+const { databaseUrl, sandbox, standbyRequired, redriveAfterMs, queueMax, rateLimit, trustProxy, simulations, auth } =
+  config
 const logger = createLogger({ service: 'api', level: config.logLevel })
+const registry = new Registry()
 const db = createDatabase({
   url: databaseUrl,
   applicationName: serviceSession('api'),
   poolMax: CONNECTIONS_MAX,
   sandbox,
+  standbyRequired,
   logger,
 })
 const notifier = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
@@ -46,6 +54,7 @@ const waits = createWaits({
   find: (names) => findPayments(db, names),
   findSettled: (names) => findSettled(db, names),
   waitsMax: waitsMax(defaultConnectionsMax()),
+  unseenMax: queueMax,
   logger,
 })
 const listener = createListener({
@@ -56,18 +65,9 @@ const listener = createListener({
   logger,
   otherwise: 'requests that wait for a payment find it a second later',
 })
-const writer = createPaymentWriter({ db, notifier, redriveAfterMs, logger })
-const writes = createRequestQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax: queueMax, logger })
-const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })
-const lists = createRequestQueue({
-  name: 'lists',
-  runningMax: LISTS_MAX,
-  waitingMax: queueMax,
-  onePerMerchant: true,
-  logger,
-})
+const writer = createPaymentWriter({ db, notifier, redriveAfterMs, onBatch: registerBatches(registry), logger })
+const queues = createQueues({ queueMax, logger })
 const cursors = createCursors(() => readCursorSecret(db))
-const changes = createRequestQueue({ name: 'changes', runningMax: CHANGES_MAX, waitingMax: queueMax, logger })
 const rateLimiter = createRateLimiter({
   limit: rateLimit,
   report: (uses, bucket) => reportUse(db, uses, bucket),
@@ -78,10 +78,20 @@ const { authenticate, keyUses } = createAuthentication({ auth, db, sandbox, logg
 const { notify } = notifier
 const app = createApp({
   ...{ authenticate, rateLimiter, trustProxy, sandbox, simulations, logger },
-  ...{ db, writer, writes, reads, lists, cursors, changes, waits, notify, settled },
+  ...{ ...queues, db, writer, cursors, waits, notify, settled },
+  onRequest: registerRequests(registry),
 })
 
+const facts = createFacts({ db, standbyRequired, logger })
+registerFacts(registry, facts)
+const heartbeat = createHeartbeat({ db, role: 'api', version: VERSION, registry, logger })
 const http = httpComponent(app, { host: config.host, port: config.port, logger })
 // Stopped in reverse order: waiting requests are answered at once, and `http` then waits for all answers.
-const parts = [databaseComponent(db, logger), keyUses, rateLimiter, http, waits, listener]
-await runUntilSignal(parts, { logger, deadlineMs: 20_000 })
+const parts = [databaseComponent(db, logger), heartbeat, facts, keyUses, rateLimiter, http, waits, listener]
+registerApi(registry, { db, queues, waits, listener })
+const admin = {
+  ...{ ...config.admin, service: 'api', registry, logger },
+  watched: [notifier, settledNotifier, writer],
+  servers: () => ({ postgresql: listener.isListening ? 'reached' : 'away' }),
+}
+await runUntilSignal(withAdmin(parts, admin), { logger, deadlineMs: 20_000 })

@@ -54,7 +54,8 @@ export function readQuery<Schema extends z.ZodObject>(req: Request, schema: Sche
   throw validationProblem([...wrong, ...invalid])
 }
 
-/** An error of a parameter. A long name would fill the answer. */
+/** An error of a parameter. A long name would fill the answer, and a reader would not see an empty one. */
 function parameterError(name: string, detail: string): ParameterError {
-  return { parameter: name.length <= NAME_MAX ? name : `${name.slice(0, NAME_MAX).toWellFormed()}…`, detail }
+  const shown = name.length <= NAME_MAX ? name : `${name.slice(0, NAME_MAX).toWellFormed()}…`
+  return { parameter: shown || '""', detail }
 }

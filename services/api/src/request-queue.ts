@@ -49,7 +49,7 @@ export function createRequestQueue(options: RequestQueueOptions) {
     { signal, merchantId }: { signal: AbortSignal; merchantId: string },
   ) {
     const release = await slots.acquire(signal, merchantId).catch((error: unknown) => {
-      throw error instanceof LimitError ? overloaded() : error
+      throw error instanceof LimitError ? refuse() : error
     })
     try {
       return await work(signal)
@@ -59,7 +59,7 @@ export function createRequestQueue(options: RequestQueueOptions) {
     }
   }
 
-  function overloaded(): Problem {
+  function refuse(): Problem {
     refused += 1
     const { running, waiting } = slots
     if (refused === 1) logger.warn('overloaded, refusing requests', { queue: name, running, waiting })

@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express'
 import { sendJson } from './send-json.ts'
 
-const DOCUMENT = {
+export const OVERVIEW = {
   name: 'Cashflow, a payment gateway',
   payments: '/api/v1/payments',
   events: '/api/v1/events',
@@ -18,10 +18,10 @@ const PAGE = `<!doctype html>
 <h1>Cashflow</h1>
 <p>A payment gateway. Programs talk to it.</p>
 <ul>
-<li>Payments: <code>POST ${DOCUMENT.payments}</code>, <code>GET ${DOCUMENT.payments}</code> and <code>GET ${DOCUMENT.payments}/:id</code></li>
-<li>Events: <code>GET ${DOCUMENT.events}</code></li>
-<li>Health: <a href="${DOCUMENT.health}">${DOCUMENT.health}</a></li>
-<li>Documentation: <a href="${DOCUMENT.documentation}">${DOCUMENT.documentation}</a>, and for programs <a href="${DOCUMENT.openapi}">${DOCUMENT.openapi}</a></li>
+<li>Payments: <code>POST ${OVERVIEW.payments}</code>, <code>GET ${OVERVIEW.payments}</code> and <code>GET ${OVERVIEW.payments}/:id</code></li>
+<li>Events: <code>GET ${OVERVIEW.events}</code></li>
+<li>Health: <a href="${OVERVIEW.health}">${OVERVIEW.health}</a></li>
+<li>Documentation: <a href="${OVERVIEW.documentation}">${OVERVIEW.documentation}</a>, and for programs <a href="${OVERVIEW.openapi}">${OVERVIEW.openapi}</a></li>
 </ul>
 </html>
 `
@@ -35,5 +35,5 @@ export const root: RequestHandler = (req, res) => {
   const isShort = (req.headers.accept ?? '').length <= ACCEPT_MAX
   if (isShort && req.accepts(['json', 'html']) === 'html')
     res.setHeader('Content-Type', 'text/html; charset=utf-8').end(PAGE)
-  else sendJson(res, 200, DOCUMENT)
+  else sendJson(res, 200, OVERVIEW)
 }

@@ -1,5 +1,5 @@
 import { SIMULATIONS } from '@cashflow/domain'
-import { documentedSettings } from '@cashflow/testing'
+import { documentedSettings, PROVIDER_CHOICES } from '@cashflow/testing'
 import { expect } from 'chai'
 import { apiConfig, apiEnv } from '../src/config.ts'
 
@@ -8,8 +8,10 @@ const PEPPER = 'p'.repeat(32)
 describe('api settings', () => {
   it('api settings have defaults for a developer’s machine', () => {
     expect(apiConfig({})).to.deep.equal({
+      admin: { host: '127.0.0.1', port: 0 },
       databaseUrl: 'postgres://postgres:postgres@localhost:5432/payments',
       sandbox: true,
+      standbyRequired: false,
       logLevel: 'info',
       redriveAfterMs: 60_000,
       host: '127.0.0.1',
@@ -88,16 +90,24 @@ describe('api settings', () => {
   })
 
   it('allows metadata.simulate in a sandbox only, and all its values with the simulated provider only', () => {
-    const allowed = (env: Record<string, string>) => [...(apiConfig(env).simulations ?? ['not read'])]
-    expect(allowed({ SANDBOX: 'no' })).to.deep.equal(['not read'])
-    const unauthenticated = { APP_ENV: 'production', AUTH: 'none', ALLOW_UNAUTHENTICATED: 'yes' }
-    expect(allowed({ ...unauthenticated, PROVIDER: 'simulated' })).to.deep.equal(['not read'])
-    const production = { ...unauthenticated, SANDBOX: 'yes' }
-    expect(allowed({ ...production, PROVIDER: 'simulated' })).to.deep.equal(SIMULATIONS)
-    expect(allowed({ PROVIDER: 'http' })).to.deep.equal(['duplicate_delivery'])
-    expect(allowed(production), 'PROVIDER has no default in production').to.deep.equal(['duplicate_delivery'])
-    expect(() => apiConfig({ PROVIDER: 'stripe' })).to.throw('PROVIDER: must be simulated or http')
+    const allowed = (env: Record<string, string>) => [
+      ...(apiConfig({ KEY_PEPPER: PEPPER, ...env }).simulations ?? ['not read']),
+    ]
+    const production = { APP_ENV: 'production', SANDBOX: 'yes' }
+    for (const env of [{}, production]) {
+      expect(allowed({ ...env, PROVIDER: 'simulated' })).to.deep.equal(SIMULATIONS)
+      expect(allowed({ ...env, PROVIDER: 'http' })).to.deep.equal(['duplicate_delivery'])
+      expect(allowed({ ...env, PROVIDER: 'http', SANDBOX: 'no' })).to.deep.equal(['not read'])
+    }
   })
+
+  // Promise 54
+  for (const { env, provider, problem } of PROVIDER_CHOICES)
+    it(`api reads the provider from ${JSON.stringify(env)} as the worker does`, () => {
+      const read = () => apiConfig({ KEY_PEPPER: PEPPER, ...env })
+      if (problem) expect(read).to.throw(problem)
+      else expect(read().simulations?.has('decline') ?? false, 'decline').to.equal(provider === 'simulated')
+    })
 
   it('reads TRUST_PROXY as networks', () => {
     expect(apiConfig({ TRUST_PROXY: '10.0.0.0/8, ::1' }).trustProxy).to.deep.equal([
@@ -123,7 +133,7 @@ describe('api settings', () => {
     { HOST: '0.0.0.0' },
     { HOST: '::' },
     { HOST: 'api' },
-    { APP_ENV: 'production' },
+    { APP_ENV: 'production', PROVIDER: 'http' },
     { AUTH: 'api-key' },
   ]) {
     it(`needs keys with ${JSON.stringify(env)}, and a pepper for them`, () => {
@@ -138,7 +148,7 @@ describe('api settings', () => {
   }
 
   it('takes AUTH=none in production only together with ALLOW_UNAUTHENTICATED=yes', () => {
-    const env = { APP_ENV: 'production', AUTH: 'none' }
+    const env = { APP_ENV: 'production', PROVIDER: 'http', AUTH: 'none' }
     expect(() => apiConfig(env)).to.throw('AUTH: none needs ALLOW_UNAUTHENTICATED=yes')
     expect(() => apiConfig({ ...env, ALLOW_UNAUTHENTICATED: 'no' })).to.throw('AUTH: none needs')
     expect(apiConfig({ ...env, ALLOW_UNAUTHENTICATED: 'yes' }).auth).to.deep.equal({ kind: 'none' })

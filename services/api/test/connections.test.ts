@@ -13,6 +13,8 @@ const CONNECTIONS_MAX = 10
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
 const LAST = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
 const HELD = 'GET /held HTTP/1.1\r\nHost: x\r\n\r\n'
+// More than the buffers of a connection have, and on all connections together less than the api allows to be unread.
+const LARGE = Buffer.alloc(12e6)
 const LOGGED = 'connections closed: the limit is reached'
 
 interface Client {
@@ -36,7 +38,7 @@ describe('HTTP server at its connection limit', () => {
     begun += 1
     for await (const _ of req);
     if (req.url === '/held') held.push(res)
-    else res.end(req.url === '/large' ? Buffer.alloc(64e6) : 'served')
+    else res.end(req.url === '/large' ? LARGE : 'served')
   }
   beforeEach(async () => {
     clients = []

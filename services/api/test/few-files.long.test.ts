@@ -13,7 +13,8 @@ describe('api that may open few files', () => {
   // Promise 28
   it('serves clients and reaches PostgreSQL when clients open more connections than it may open files', async () => {
     const database = await createTestDatabase()
-    const settings = { APP_ENV: 'production', SANDBOX: 'yes', AUTH: 'none', ALLOW_UNAUTHENTICATED: 'yes' }
+    const provider = { SANDBOX: 'yes', PROVIDER: 'simulated' }
+    const settings = { APP_ENV: 'production', ...provider, AUTH: 'none', ALLOW_UNAUTHENTICATED: 'yes' }
     const env = { PATH: process.env.PATH, ...settings, DATABASE_URL: database.url, PORT: '0' }
     const command = `ulimit -n ${FILES_MAX}; exec "$0" "$@"`
     const api = spawn('sh', ['-c', command, process.execPath, MAIN], { env, stdio: ['ignore', 'pipe', 'inherit'] })

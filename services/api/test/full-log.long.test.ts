@@ -17,7 +17,8 @@ describe('api whose log cannot be written', () => {
     const file = join(dir, 'api.log')
     // A file that cannot grow acts as a full disk.
     const command = `ulimit -f ${LOG_BYTES_MAX / 1_024}; exec "$0" "$@" >> api.log`
-    const settings = { APP_ENV: 'production', SANDBOX: 'yes', AUTH: 'none', ALLOW_UNAUTHENTICATED: 'yes' }
+    const provider = { SANDBOX: 'yes', PROVIDER: 'simulated' }
+    const settings = { APP_ENV: 'production', ...provider, AUTH: 'none', ALLOW_UNAUTHENTICATED: 'yes' }
     const env = { PATH: process.env.PATH, ...settings, DATABASE_URL: database.url, PORT: '0' }
     const program = [process.execPath, join(REPOSITORY, 'services/api/src/main.ts')]
     const api = spawn('bash', ['-c', command, ...program], { cwd: dir, env, stdio: ['ignore', 'ignore', 'pipe'] })

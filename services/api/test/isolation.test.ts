@@ -1,52 +1,86 @@
+import { defined, eventually } from '@cashflow/async'
 import { uuidv7 } from '@cashflow/runtime'
 import { expect } from 'chai'
+import { sql } from 'kysely'
 import type { Response } from 'supertest'
 import { AUTH, createKey } from './auth/merchant-keys.ts'
+import { startApiOnOwnServer } from './events/start-own-server.ts'
 import { bodyWith } from './requests.ts'
 import { routesOf } from './routes-of.ts'
-import { type ApiUnderTest, startApi } from './start-api.ts'
+import type { ApiUnderTest } from './start-api.ts'
 
-/** A payment of another merchant, of 100.50. */
+/** A payment of another merchant, of 100.50. Its next attempt is in an hour, and the merchant has one more payment. */
 interface Foreign {
   id: string
   reference: string
+  idempotencyKey: string
+  /** Sends a request of the other merchant. */
+  send: Send
 }
 
-type Send = (method: 'get' | 'post', path: string, body?: string) => Promise<Response>
+interface Sent {
+  body?: string
+  idempotencyKey?: string
+  prefer?: string
+}
+
+type Send = (method: 'get' | 'post', path: string, sent?: Sent) => Promise<Response>
 
 const withoutRequestId = ({ text, body }: Response) => text.replace(body.request_id, '')
 
-/** 404, as for an id that no payment has. */
+/** 404, as for an id that no payment has, also if the request would wait for the payment. */
 async function expectUnknown(
   send: Send,
   pathOf: (id: string) => string,
   [{ id }]: [Foreign, Foreign],
   method: 'get' | 'post' = 'get',
 ) {
-  const answer = await send(method, pathOf(id))
-  expect(answer.status).to.equal(404)
-  expect(withoutRequestId(answer)).to.equal(withoutRequestId(await send(method, pathOf(uuidv7()))))
-}
-
-/** 201: the references of another merchant are free, for the same amount and for another one. */
-async function expectFree(send: Send, path: string, [same, other]: [Foreign, Foreign]) {
-  for (const [{ id, reference }, amount] of [
-    [same, '100.50'],
-    [other, '7'],
-  ] as const) {
-    const answer = await send('post', path, bodyWith({ reference, amount }))
-    expect(answer.status, answer.text).to.equal(201)
-    expect(answer.text).not.to.include(id)
+  for (const sent of [{}, { prefer: 'wait=1' }]) {
+    const answer = await send(method, pathOf(id), sent)
+    expect(answer.status).to.equal(404)
+    expect(withoutRequestId(answer)).to.equal(withoutRequestId(await send(method, pathOf(uuidv7()), sent)))
   }
 }
 
-/** 200 with an empty list, as if the references and the payments did not exist. */
-async function expectUnlisted(send: Send, path: string, [{ reference }]: [Foreign, Foreign]) {
-  for (const query of ['', '?status=PENDING', '?currency=USD', `?reference=${reference}`, '?limit=100']) {
-    const answer = await send('get', path + query)
+/** 201 with a new payment: the references and the idempotency keys of another merchant are free, for any payment. */
+async function expectFree(send: Send, path: string, [same, other]: [Foreign, Foreign]) {
+  const requests = [
+    { body: bodyWith({ reference: same.reference }), idempotencyKey: same.idempotencyKey },
+    { body: bodyWith({ reference: other.reference, amount: '7' }) },
+    { body: bodyWith({ amount: '7' }), idempotencyKey: other.idempotencyKey },
+  ]
+  const ids = new Set([same.id, other.id])
+  for (const request of requests) {
+    const answer = await send('post', path, request)
+    expect(answer.status, answer.text).to.equal(201)
+    expect(answer.headers).to.not.have.property('idempotent-replayed')
+    expect(ids).to.not.include(answer.body.id)
+    ids.add(answer.body.id)
+  }
+}
+
+/** 200 with an empty list, as if the references, the keys and the payments did not exist. */
+async function expectUnlisted(send: Send, path: string, [foreign]: [Foreign, Foreign]) {
+  const { reference, idempotencyKey } = foreign
+  const names = [`reference=${reference}`, `idempotency_key=${idempotencyKey}`]
+  for (const filter of [...names, names.join('&'), 'limit=100', ...LIST_FILTERS]) {
+    const answer = await send('get', `${path}?${filter}`)
     expect(answer.status, answer.text).to.equal(200)
     expect(answer.body).to.deep.equal({ data: [], has_more: false, next_cursor: null })
   }
+  for (const filter of LIST_FILTERS) await expectNoCursor(send, `${path}?limit=1&${filter}&cursor=`, foreign)
+}
+
+const LIST_FILTERS = ['', 'status=PENDING', 'currency=USD', 'created_from=2026-01-01T00:00:00Z&status=PENDING']
+
+/** 400, as for a cursor that no list has given. For the other merchant its list goes on with the cursor. */
+async function expectNoCursor(send: Send, path: string, foreign: Foreign) {
+  const first = await foreign.send('get', path.replace(/&\w+=$/, ''))
+  const cursor = defined<string>(first.body.next_cursor ?? undefined, `cursor of ${path}`)
+  expect((await foreign.send('get', path + cursor)).status, path).to.equal(200)
+  const answer = await send('get', path + cursor)
+  expect([answer.status, answer.body.code], path).to.deep.equal([400, 'invalid-cursor'])
+  expect(withoutRequestId(answer)).to.equal(withoutRequestId(await send('get', `${path}AQ`)))
 }
 
 async function expectNoPayment(send: Send, path: string, [{ id, reference }]: [Foreign, Foreign]) {
@@ -55,11 +89,17 @@ async function expectNoPayment(send: Send, path: string, [{ id, reference }]: [F
   expect(text).not.to.include(id).and.not.to.include(reference)
 }
 
+/** 200 with no event, while the other merchants see theirs. */
 async function expectNoEvent(send: Send, path: string, foreign: [Foreign, Foreign]) {
-  const { status, body, text } = await send('get', path)
-  expect(status).to.equal(200)
-  expect(body.data).to.deep.equal([])
-  for (const { id, reference } of foreign) expect(text).not.to.include(id).and.not.to.include(reference)
+  const [{ send: sendForeign }] = foreign
+  await eventually(async () => expect((await sendForeign('get', path)).body.data).to.have.length(2))
+  for (const filter of ['', 'type=payment.created']) {
+    const { status, body, text } = await send('get', `${path}?${filter}`)
+    expect(status).to.equal(200)
+    expect(body.data).to.deep.equal([])
+    for (const { id, reference } of foreign) expect(text).not.to.include(id).and.not.to.include(reference)
+    await expectNoCursor(send, `${path}?limit=1&${filter}&after=`, foreign[0])
+  }
 }
 
 async function expectHealth(send: Send) {
@@ -103,24 +143,36 @@ const ROUTES: Record<string, (send: Send, foreign: [Foreign, Foreign]) => Promis
 describe('isolation of merchants', () => {
   let api: ApiUnderTest
   before(async () => {
-    api = await startApi({ auth: AUTH })
+    api = await startApiOnOwnServer({ auth: AUTH })
   })
-  after(() => api.stop())
+  after(() => api?.stop())
 
   const sendWith =
     (key: string): Send =>
-    async (method, path, body) => {
+    async (method, path, { body, idempotencyKey, prefer } = {}) => {
       const request = api.agent[method](path).set('Authorization', `Bearer ${key}`)
+      if (idempotencyKey !== undefined) request.set('Idempotency-Key', idempotencyKey)
+      if (prefer !== undefined) request.set('Prefer', prefer)
       return await (body === undefined ? request : request.set('Content-Type', 'application/json').send(body))
     }
 
   async function createForeign(): Promise<Foreign> {
-    const { text } = await createKey(api)
-    const reference = `REF-${uuidv7()}`
-    const { status, body } = await sendWith(text)('post', '/payments', bodyWith({ reference }))
+    const send = sendWith((await createKey(api)).text)
+    const [reference, idempotencyKey] = [`REF-${uuidv7()}`, `KEY-${uuidv7()}`]
+    const { status, body } = await send('post', '/payments', { body: bodyWith({ reference }), idempotencyKey })
     expect(status).to.equal(201)
-    return { id: body.id, reference }
+    // Such a payment can be canceled, and an advance would change it.
+    await sql`update payments set lease_until = now() + interval '1 hour' where id = ${body.id}`.execute(api.db)
+    await send('post', '/payments', { body: bodyWith() })
+    return { id: body.id, reference, idempotencyKey, send }
   }
+
+  /** All that is stored of a payment. */
+  const stored = async ({ id }: Foreign) => ({
+    payment: await api.db.selectFrom('payments').selectAll().where('id', '=', id).execute(),
+    events: await api.db.selectFrom('payment_events').selectAll().where('payment_id', '=', id).execute(),
+    messages: await api.db.selectFrom('outbox_messages').selectAll().where('key', '=', id).execute(),
+  })
 
   it('isolation of merchants is tested for every route of the application', () => {
     expect(routesOf(api.app).toSorted()).to.deep.equal(Object.keys(ROUTES).toSorted())
@@ -128,9 +180,12 @@ describe('isolation of merchants', () => {
 
   // Promise 66
   for (const [route, expectNoHint] of Object.entries(ROUTES)) {
-    it(`isolation of merchants: ${route} shows nothing of another merchant`, async () => {
+    it(`isolation of merchants: ${route} shows and changes nothing of another merchant`, async () => {
       const { text } = await createKey(api)
-      await expectNoHint(sendWith(text), [await createForeign(), await createForeign()])
+      const foreign: [Foreign, Foreign] = [await createForeign(), await createForeign()]
+      const before = await Promise.all(foreign.map(stored))
+      await expectNoHint(sendWith(text), foreign)
+      expect(await Promise.all(foreign.map(stored))).to.deep.equal(before)
     })
   }
 })

@@ -20,6 +20,7 @@ const HEADERS = [
   'X-Forwarded-For',
   'Idempotency-Key',
   'Prefer',
+  'If-None-Match',
   'traceparent',
   'Content-Type',
   'Expect',
@@ -27,13 +28,22 @@ const HEADERS = [
 
 const percentEncoded = (text: string) => Buffer.from(text).toString('hex').replace(/../g, '%$&')
 
+interface Planting {
+  /** The key of a merchant. */
+  key: string
+  /** Makes another key, to be put somewhere. */
+  plant: () => string
+}
+
+async function send(url: string, lines: string[], body = '') {
+  const head = [...lines, 'Host: x', 'Connection: close', `Content-Length: ${Buffer.byteLength(body)}`]
+  return await sendRaw(url, { bytes: Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`) })
+}
+
 /** Sends requests that have a key at every place where a client may put one. */
-async function plantKeys(url: string, { key, plant }: { key: string; plant: () => string }) {
+async function plantKeys(url: string, { key, plant }: Planting) {
   const authorization = `Authorization: Bearer ${key}`
-  const send = async (lines: string[], body = '') => {
-    const head = [...lines, 'Host: x', 'Connection: close', `Content-Length: ${Buffer.byteLength(body)}`]
-    return (await sendRaw(url, { bytes: Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`) })).status
-  }
+  const statusOf = async (lines: string[]) => (await send(url, lines)).status
   const paths = [
     `/payments/${plant()}`,
     `/${plant()}?key=${plant()}`,
@@ -42,22 +52,54 @@ async function plantKeys(url: string, { key, plant }: { key: string; plant: () =
     `/${'x'.repeat(490)}/${plant()}`, // The log cuts it off.
   ]
   for (const path of paths) {
-    expect(await send([`GET ${path} HTTP/1.1`])).to.equal(401)
-    expect(await send([`GET ${path} HTTP/1.1`, authorization])).to.equal(404)
+    expect(await statusOf([`GET ${path} HTTP/1.1`])).to.equal(401)
+    expect(await statusOf([`GET ${path} HTTP/1.1`, authorization])).to.equal(404)
   }
-  expect(await send([`${plant()} / HTTP/1.1`])).to.equal(400)
-  for (const name of HEADERS) await send(['GET /payments/x HTTP/1.1', `${name}: ${plant()}`])
+  expect(await statusOf([`${plant()} / HTTP/1.1`])).to.equal(400)
+  for (const name of HEADERS) {
+    await send(url, ['GET /payments/x HTTP/1.1', `${name}: ${plant()}`])
+    if (name !== 'Authorization') await send(url, ['GET /payments/x HTTP/1.1', authorization, `${name}: ${plant()}`])
+  }
+  for (const query of [`reference=${plant()}`, `idempotency_key=${plant()}`])
+    expect(await statusOf([`GET /payments?${query} HTTP/1.1`, authorization]), query).to.equal(200)
+  for (const name of ['status', 'currency', 'created_from', 'limit', 'cursor', plant()])
+    expect(await statusOf([`GET /payments?${name}=${plant()} HTTP/1.1`, authorization]), name).to.equal(400)
+  for (const name of ['type', 'limit', 'after', plant()])
+    expect(await statusOf([`GET /events?${name}=${plant()} HTTP/1.1`, authorization]), name).to.equal(400)
+}
 
+/** A payment with keys in its texts. The name of metadata has the beginning of one: the whole is too long. */
+const paymentOf = (plant: () => string) => ({
+  ...{ amount: 1, currency: 'USD', reference: plant() },
+  metadata: { note: plant(), [plant().slice(0, 40)]: plant() },
+})
+
+/** Posts payments that have keys in each header and each member, and gets the stored one. */
+async function plantPayments(url: string, { key, plant }: Planting) {
+  const headers = () => [
+    `Authorization: Bearer ${key}`,
+    `Request-Id: ${plant()}`,
+    `Idempotency-Key: ${plant()}`,
+    `Prefer: wait=1; note=${plant()}, ${plant()}`,
+  ]
   const post = (body: object) =>
-    send(
-      ['POST /payments HTTP/1.1', authorization, `Request-Id: ${plant()}`, 'Content-Type: application/json'],
-      JSON.stringify(body),
-    )
-  const payment = () => ({ amount: 1, currency: 'USD', reference: plant() })
-  expect(await post({ ...payment(), [plant()]: plant() })).to.equal(400)
-  expect(await post({ ...payment(), amount: plant(), currency: plant() })).to.equal(400)
-  expect(await post(payment())).to.equal(201)
-  return { postPayment: () => post(payment()) }
+    send(url, ['POST /payments HTTP/1.1', ...headers(), 'Content-Type: application/json'], JSON.stringify(body))
+  const payment = () => paymentOf(plant)
+  const wrong = [
+    { ...payment(), [plant()]: plant() },
+    { ...payment(), amount: plant(), currency: plant() },
+    { ...payment(), metadata: { [plant()]: plant() } },
+    { ...payment(), metadata: { simulate: plant() } },
+    { ...payment(), metadata: plant() },
+  ]
+  for (const body of wrong) expect((await post(body)).status).to.equal(400)
+  const { status, body } = await post(payment())
+  expect(status).to.equal(201)
+  const path = `/payments/${body.id}`
+  expect((await send(url, [`GET ${path} HTTP/1.1`, ...headers(), `If-None-Match: "${plant()}"`])).status).to.equal(200)
+  const refused = await send(url, [`GET ${path}/events?${plant()}=${plant()} HTTP/1.1`, ...headers()])
+  expect(refused.status).to.equal(400)
+  return { postPayment: async () => (await post(payment())).status }
 }
 
 describe('API keys that clients put anywhere', function () {
@@ -78,7 +120,9 @@ describe('API keys that clients put anywhere', function () {
       return defined(planted.at(-1), 'planted key')
     }
     const api = defined(pipeline.processes.api[0], 'api')
-    const { postPayment } = await plantKeys(String((await api.logged('listening')).url), { key, plant })
+    const url = String((await api.logged('listening')).url)
+    await plantKeys(url, { key, plant })
+    const { postPayment } = await plantPayments(url, { key, plant })
     await pipeline.publish(plant())
     await pipeline.publish(JSON.stringify({ payment_id: plant() }))
     await eventually(async () => {
@@ -111,6 +155,7 @@ describe('API keys that clients put anywhere', function () {
     outputs.push(...services.map(({ logs, output }) => JSON.stringify([logs, output])))
     expect(outputs.join('')).to.include('cf_***').and.to.include('payment settled').and.to.include('request failed')
     expect(outputs[1]).to.include('cf_***')
+    expect(outputs.filter((output) => output.includes(PEPPER))).to.deep.equal([])
     for (const text of planted) {
       const part = text.slice(24, 40)
       expect(outputs.filter((output) => output.includes(part) || output.includes(percentEncoded(part)))).to.deep.equal(

@@ -24,20 +24,17 @@ import type { Network } from '../src/client-address.ts'
 import type { AuthSettings } from '../src/config.ts'
 import { createCursors } from '../src/cursor.ts'
 import { type HttpComponent, httpComponent } from '../src/http-component.ts'
-import { CHANGES_MAX, CONNECTIONS_MAX, LISTS_MAX, READS_MAX, WRITES_MAX } from '../src/limits.ts'
+import { CONNECTIONS_MAX } from '../src/limits.ts'
 import { createPaymentWriter } from '../src/payments/create-payment.ts'
 import { createWaits, type Waits } from '../src/payments/waits.ts'
+import { createQueues, type Queues } from '../src/queues.ts'
 import { createRateLimiter } from '../src/rate-limit/rate-limiter.ts'
-import { createRequestQueue, type RequestQueue } from '../src/request-queue.ts'
 
-export interface ApiUnderTest {
+export interface ApiUnderTest extends Queues {
   app: Express
   http: HttpComponent
   /** Sends requests to the API. */
   agent: Agent
-  writes: RequestQueue
-  reads: RequestQueue
-  lists: RequestQueue
   /** Sessions with its database that do not pass the proxy. */
   db: Kysely<Tables>
   /** The proxy between the API and PostgreSQL. */
@@ -46,7 +43,7 @@ export interface ApiUnderTest {
   /** Number of requests that have passed authentication. */
   admitted: { readonly count: number }
   waits: Waits
-  /** Statements about payments that requests wait for, and the names in those of `find`. */
+  /** Statements about payments that requests wait for, once they are answered, and the names in those of `find`. */
   finds: { find: number; findSettled: number; names: number }
   /** Counts of the queries for /health: since the start, now, and at most at the same time. */
   healthQueries: { total: number; running: number; runningMax: number }
@@ -85,7 +82,7 @@ export interface StartOptions {
 export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest> {
   const {
     runningMax,
-    writesMax = runningMax ?? WRITES_MAX,
+    writesMax = runningMax,
     queueMax = 1_000,
     waitMaxMs = 60_000,
     headersMs,
@@ -107,16 +104,18 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   const settled = (paymentId: string) => settledNotifier.notify(paymentId)
   const finds = { find: 0, findSettled: 0, names: 0 }
   const waits = createWaits({
-    find(names) {
+    async find(names) {
+      const found = await findPayments(proxied, names)
       finds.find += 1
       finds.names += names.length
-      return findPayments(proxied, names)
+      return found
     },
     findSettled(names) {
       finds.findSettled += 1
       return polls ? findSettled(proxied, names) : Promise.resolve([])
     },
     waitsMax,
+    unseenMax: queueMax,
     logger,
   })
   const listener = createListener({
@@ -124,32 +123,11 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
     otherwise: 'requests that wait for a payment find it a second later',
   })
   const writer = createPaymentWriter({ db: proxied, notifier, redriveAfterMs: 60_000, logger })
-  const writes = createRequestQueue({ name: 'writes', runningMax: writesMax, waitingMax: queueMax, waitMaxMs, logger })
-  const reads = createRequestQueue({
-    name: 'reads',
-    runningMax: runningMax ?? READS_MAX,
-    waitingMax: queueMax,
-    waitMaxMs,
-    logger,
-  })
-  const lists = createRequestQueue({
-    ...{
-      name: 'lists',
-      runningMax: runningMax ?? LISTS_MAX,
-      waitingMax: queueMax,
-      waitMaxMs,
-      onePerMerchant: true,
-      logger,
-    },
+  const queues = createQueues({
+    ...{ queueMax, waitMaxMs, logger },
+    max: { writes: writesMax, reads: runningMax, lists: runningMax, changes: runningMax },
   })
   const cursors = createCursors(() => readCursorSecret(proxied))
-  const changes = createRequestQueue({
-    name: 'changes',
-    runningMax: runningMax ?? CHANGES_MAX,
-    waitingMax: queueMax,
-    waitMaxMs,
-    logger,
-  })
   const healthQueries = { total: 0, running: 0, runningMax: 0 }
   const rateLimiter = createRateLimiter({
     limit: rateLimit,
@@ -166,7 +144,7 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   }
   const app = createApp({
     authenticate: express.Router().use(authenticate, countAdmitted),
-    ...{ db: counted, writer, writes, reads, lists, cursors, changes, waits, settled, notify: notifier.notify },
+    ...{ ...queues, db: counted, writer, cursors, waits, settled, notify: notifier.notify },
     ...{ rateLimiter, trustProxy, sandbox, simulations, logger },
   })
   const http = httpComponent(app, {
@@ -184,9 +162,7 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   return {
     app,
     http,
-    writes,
-    reads,
-    lists,
+    ...queues,
     agent: supertest.agent(http.url),
     db,
     proxy,

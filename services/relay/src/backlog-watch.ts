@@ -1,5 +1,5 @@
-import { defined, pause } from '@cashflow/async'
-import type { Tables } from '@cashflow/db'
+import { defined, type Loops, pause } from '@cashflow/async'
+import { type Tables, withBeats } from '@cashflow/db'
 import { type Floors, laneHolders, lanesLockedBy, oldestMessage } from '@cashflow/outbox'
 import { backgroundComponent, type Component, createCondition, type Logger } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
@@ -17,6 +17,8 @@ export interface BacklogWatchOptions {
   db: Kysely<Tables>
   publisher: { readonly ready: boolean }
   floors: Floors
+  /** Returns whether an operator has paused the relays. */
+  isPaused: () => boolean
   logger: Logger
   /** Time between two looks, in milliseconds. Default: 5,000. */
   lookMs?: number
@@ -29,27 +31,33 @@ export interface BacklogWatchOptions {
  * messages, and lanes that another session has locked for long. Each of several relays logs it.
  */
 export function createBacklogWatch(options: BacklogWatchOptions): Component {
-  const { db, publisher, floors, logger, lookMs = LOOK_MS, longMs = LONG_MS } = options
+  const { publisher, floors, isPaused, logger, lookMs = LOOK_MS, longMs = LONG_MS } = options
   const stopping = new AbortController()
   const { signal } = stopping
-  const lookAtLocks = createLockLook(db, logger, longMs)
+  const lookAtLocks = createLockLook(logger, longMs)
   const waiting = createCondition(logger, {
     message: 'messages wait in the outbox',
     ended: 'messages no longer wait in the outbox',
+  })
+  const held = createCondition(logger, {
+    level: 'info',
+    message: 'messages wait in the outbox because the relays are paused',
+    ended: 'the relays publish again, no pause is in force',
   })
   const unseen = createCondition(logger, {
     message: 'could not check the outbox for waiting messages',
     ended: 'the outbox can be checked again',
   })
 
-  async function look(): Promise<void> {
+  async function look(db: Kysely<Tables>): Promise<void> {
     const unreadable: (number | undefined)[] = []
     let failure: unknown
     const fail = (error: unknown, lane?: number) => {
       failure = error
       unreadable.push(lane)
     }
-    await lookAtLocks().catch(fail)
+    // During a pause no relay needs a lane.
+    if (!isPaused()) await lookAtLocks(db).catch(fail)
     if (signal.aborted) return
     const isRowsOwn = (error: unknown) => !signal.aborted && concernsLane(error)
     const damage = { isRowsOwn, onUnreadable: fail }
@@ -57,17 +65,23 @@ export function createBacklogWatch(options: BacklogWatchOptions): Component {
     if (signal.aborted) return
     if (oldest && oldest.waitsMs >= longMs) {
       const { lane, topic, place } = oldest
-      waiting.holds({ lag_ms: Math.round(oldest.waitsMs), lane, topic, place, broker_ready: publisher.ready })
+      const facts = { lag_ms: Math.round(oldest.waitsMs), lane, topic, place }
+      if (isPaused()) held.holds(facts)
+      else waiting.holds({ ...facts, broker_ready: publisher.ready })
     } else if (failure === undefined) waiting.ended()
+    if (!isPaused()) held.ended()
     const lanes = unreadable.filter((lane) => lane !== undefined)
     if (failure !== undefined) unseen.holds({ ...(lanes.length > 0 && { lanes }), error: failure })
     else unseen.ended()
   }
 
-  async function run(): Promise<void> {
+  async function run(loops: Loops): Promise<void> {
+    const loop = loops.begin('backlog watch')
+    const db = withBeats(options.db, loop)
     while (!signal.aborted) {
+      loop.beat()
       const startedAt = performance.now()
-      await look()
+      await look(db)
       const restMs = LOOK_REST * (performance.now() - startedAt)
       await pause(Math.max(lookMs, Math.min(LOOK_REST_MAX_MS, restMs)), signal)
     }
@@ -78,7 +92,7 @@ export function createBacklogWatch(options: BacklogWatchOptions): Component {
 }
 
 /** Creates the look at sessions that have locked lanes. It logs the one that has held its lock longest. */
-function createLockLook(db: Kysely<Tables>, logger: Logger, longMs: number): () => Promise<void> {
+function createLockLook(logger: Logger, longMs: number): (db: Kysely<Tables>) => Promise<void> {
   const locked = createCondition(logger, {
     message: 'another session has locked lanes, their messages wait',
     ended: 'no other session has locked lanes any more',
@@ -86,7 +100,7 @@ function createLockLook(db: Kysely<Tables>, logger: Logger, longMs: number): () 
   /** When each transaction was first seen: its age is hidden from roles that may not read it. */
   let seenAt = new Map<string, number>()
 
-  return async () => {
+  return async (db) => {
     const holders = await laneHolders(db)
     const now = performance.now()
     seenAt = new Map(holders.map(({ transaction }) => [transaction, seenAt.get(transaction) ?? now]))

@@ -1,4 +1,6 @@
 import {
+  adminAddress,
+  adminEnv,
   brokerEnv,
   brokerUrls,
   databaseEnv,
@@ -10,14 +12,17 @@ import {
   loggingEnv,
   parseEnv,
   sandboxEnv,
+  standbyEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
 
 export const relayEnv = z.object({
   ...databaseEnv,
+  ...standbyEnv,
   ...sandboxEnv,
   ...brokerEnv,
   ...loggingEnv,
+  ...adminEnv,
   RELAY_PASSES: integer({ min: 1, max: 16, default: 2 }),
 })
 
@@ -30,6 +35,7 @@ export function relayConfig(env: Env) {
   return Object.freeze({
     databaseUrl: databaseUrl(settings),
     sandbox: isSandbox(settings, env),
+    standbyRequired: settings.REQUIRE_STANDBY === 'yes',
     brokerUrls: brokerUrls(settings),
     queue: settings.MQ_QUEUE,
     exchange: exchangeName(settings),
@@ -37,6 +43,7 @@ export function relayConfig(env: Env) {
     formerExchange:
       settings.MQ_EXCHANGE === undefined && settings.MQ_QUEUE !== FORMER_EXCHANGE ? FORMER_EXCHANGE : undefined,
     logLevel: settings.LOG_LEVEL,
+    admin: adminAddress(settings),
     passes: settings.RELAY_PASSES,
   })
 }

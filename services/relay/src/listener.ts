@@ -1,6 +1,5 @@
-import { createListener, type ListenerOptions } from '@cashflow/db'
+import { createListener, type Listener, type ListenerOptions } from '@cashflow/db'
 import { OUTBOX_CHANNEL } from '@cashflow/outbox'
-import type { Component } from '@cashflow/runtime'
 
 interface RelayListenerOptions extends Pick<ListenerOptions, 'db' | 'logger'> {
   onNotify: () => void
@@ -9,7 +8,7 @@ interface RelayListenerOptions extends Pick<ListenerOptions, 'db' | 'logger'> {
 }
 
 /** LISTENs for notifications of committed messages. Without them, polling finds the messages. */
-export function createRelayListener({ onNotify, onLost, ...options }: RelayListenerOptions): Component {
+export function createRelayListener({ onNotify, onLost, ...options }: RelayListenerOptions): Listener {
   return createListener({
     ...options,
     service: 'relay',

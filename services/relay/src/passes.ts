@@ -1,8 +1,9 @@
-import { pause } from '@cashflow/async'
-import type { Tables } from '@cashflow/db'
+import { type Loop, pause } from '@cashflow/async'
+import { type Tables, withBeats } from '@cashflow/db'
 import {
   type Floors,
   LANES,
+  type OutboxMessage,
   type PassLimits,
   type PassResult,
   type Publisher,
@@ -37,27 +38,39 @@ export interface LoopOptions {
 }
 
 export interface PassLoopOptions extends LoopOptions {
+  /** Returns whether an operator has paused the relays. */
+  isPaused: () => boolean
   publisher: Publisher & { whenReady(signal: AbortSignal): Promise<void> }
   limits: PassLimits
+  /** Called after COMMIT with each message that the broker has confirmed. */
+  onConfirmed?: ((message: OutboxMessage) => void) | undefined
 }
 
 /**
  * Creates the loop of passes. It may run several times at once: the runs share where the next pass starts. It rejects
  * with errors that no lane caused, such as a lost database session.
  */
-export function createPassLoop(options: PassLoopOptions): () => Promise<void> {
-  const { db, publisher, floors, topics, limits, wake, reopened, logger, signal } = options
-  const report = createReport(logger)
+export function createPassLoop(options: PassLoopOptions): (loop: Loop) => Promise<void> {
+  const { publisher, isPaused, floors, topics, limits, wake, reopened, onConfirmed, logger, signal } = options
+  const report = createReport(logger, onConfirmed)
   let window = FIRST_WINDOW
 
+  /** Without a broker, and during a pause, there is no pass: it would hold lanes and a transaction for nothing. */
+  async function mayBegin(): Promise<void> {
+    do {
+      while (isPaused() && !signal.aborted) await pause(POLL_MS, signal)
+      await publisher.whenReady(signal)
+      signal.throwIfAborted()
+    } while (isPaused())
+  }
+
   /** @returns undefined if all lanes wait for their retry, or after a failure that the messages of a lane caused */
-  async function passOnce(): Promise<(PassResult & { tookMs: number }) | undefined> {
-    // Without a broker there is no pass: it would hold lanes and a transaction for nothing.
-    await publisher.whenReady(signal)
+  async function passOnce(db: LoopOptions['db'], loop: Loop): Promise<(PassResult & { tookMs: number }) | undefined> {
+    await loop.outwait(mayBegin())
     const startedAt = performance.now()
     const begun = nextPass(window, startedAt)
     if ('retryMs' in begun) {
-      await pause(begun.retryMs, signal)
+      await loop.outwait(pause(begun.retryMs, signal))
       return undefined
     }
     const { startLane, laneCount, messagesMax } = begun
@@ -78,10 +91,12 @@ export function createPassLoop(options: PassLoopOptions): () => Promise<void> {
     }
   }
 
-  return async () => {
+  return async (loop) => {
+    const db = withBeats(options.db, loop)
     let failures = 0
     while (!signal.aborted) {
-      const pass = await passOnce()
+      loop.beat()
+      const pass = await passOnce(db, loop)
       if (!pass) continue
       const { dispositions, lanesHeld, tookMs } = pass
       const isFull = lanesHeld === limits.lanesMax
@@ -93,7 +108,7 @@ export function createPassLoop(options: PassLoopOptions): () => Promise<void> {
       if (isUnanswered) await pause(relayBackoffMs(failures), signal)
       else if (dispositions.length === 0) {
         // A pass that holds lanes and reads nothing went past messages of refused topics.
-        if (lanesHeld > 0) await pause(LOOK_PAST_REST * tookMs, signal)
+        if (lanesHeld > 0) await loop.outwait(pause(LOOK_PAST_REST * tookMs, signal))
         // In proportion to the lanes that it saw: a round of narrow passes then takes as long as one wide pass.
         const lanesSeen = isFull ? lanesHeld : window.laneCount
         await wake.wait({ atMostMs: (POLL_MS * lanesSeen) / LANES, signal })
@@ -103,13 +118,16 @@ export function createPassLoop(options: PassLoopOptions): () => Promise<void> {
 }
 
 /** Logs what happened to the messages of each pass. */
-function createReport(logger: Logger): (result: PassResult) => void {
+function createReport(logger: Logger, onConfirmed: PassLoopOptions['onConfirmed']): (result: PassResult) => void {
   const refusedTopics = new Set<string>()
   let refused = 0
   let refusedLoggedAt = Number.NEGATIVE_INFINITY
 
   return (result) => {
-    for (const disposition of result.dispositions) logMessage(logger, disposition)
+    for (const disposition of result.dispositions) {
+      if (disposition.action.action === 'delete') onConfirmed?.(disposition.message)
+      logMessage(logger, disposition)
+    }
     for (const change of result.changes) {
       const { topic } = change
       if (change.change === 'refused') {

@@ -1,5 +1,5 @@
-import { pause } from '@cashflow/async'
-import { mayBeItemsOwn } from '@cashflow/db'
+import { type Loop, type Loops, pause } from '@cashflow/async'
+import { mayBeItemsOwn, withBeats } from '@cashflow/db'
 import {
   createSpanSearch,
   createTopics,
@@ -26,28 +26,30 @@ const VERIFY_MS = 10_000
 // A relay spends at most a hundredth of its time on checking its floors.
 const VERIFY_REST = 99
 
-export interface RelayOptions extends Pick<PassLoopOptions, 'db' | 'publisher' | 'floors' | 'wake' | 'logger'> {
+export interface RelayOptions
+  extends Pick<PassLoopOptions, 'db' | 'publisher' | 'isPaused' | 'floors' | 'wake' | 'onConfirmed' | 'logger'> {
   /** Number of passes that run at once. */
   passes: number
 }
 
-/** Moves messages from the outbox to the broker for as long as it runs. */
-export function createRelay({ db, publisher, floors, wake, logger, passes }: RelayOptions): Component {
+/** Moves messages from the outbox to the broker for as long as it runs. During a pause it only moves scheduled ones to their lanes. */
+export function createRelay({ publisher, isPaused, passes, onConfirmed, ...given }: RelayOptions): Component {
   const stopping = new AbortController()
   const { signal } = stopping
   const topics = createTopics()
   const reopened = createWakeSignal()
-  const shared = { db, floors, topics, wake, reopened, logger, signal }
-  const passLoop = createPassLoop({ ...shared, publisher, limits: passLimits(passes) })
+  const shared = { ...given, topics, reopened, signal }
+  const passLoop = createPassLoop({ ...shared, publisher, isPaused, onConfirmed, limits: passLimits(passes) })
   const promotionLoop = createPromotionLoop(shared)
-  const restart = (loop: () => Promise<void>, failed: string) => restartOnError(loop, failed, shared)
-
-  const run = () =>
-    Promise.all([
-      ...Array.from({ length: passes }, () => restart(passLoop, PASS_FAILED)),
-      restart(promotionLoop, 'scheduled messages could not be moved to the outbox, trying again'),
-      watchFloors(shared),
+  const run = (loops: Loops) => {
+    const restart = (name: string, run: (loop: Loop) => Promise<void>, failed: string) =>
+      restartOnError(run, loops.begin(name), failed, shared)
+    return Promise.all([
+      ...Array.from({ length: passes }, () => restart('pass', passLoop, PASS_FAILED)),
+      restart('promotion', promotionLoop, 'scheduled messages could not be moved to the outbox, trying again'),
+      watchFloors(shared, loops.begin('check of floors')),
     ])
+  }
   return backgroundComponent('relay', run, stopping)
 }
 
@@ -57,7 +59,8 @@ export function createRelay({ db, publisher, floors, wake, logger, passes }: Rel
  * @param failed the log message of a failure
  */
 async function restartOnError(
-  loop: () => Promise<void>,
+  run: (loop: Loop) => Promise<void>,
+  loop: Loop,
   failed: string,
   { floors, logger, signal }: Pick<LoopOptions, 'floors' | 'logger' | 'signal'>,
 ): Promise<void> {
@@ -65,7 +68,8 @@ async function restartOnError(
   while (!signal.aborted) {
     const startedAt = performance.now()
     let isLate = false
-    await loop().catch((error: unknown) => {
+    loop.beat()
+    await run(loop).catch((error: unknown) => {
       if (signal.aborted) return
       // Unless the server itself ended the statement, the next session may reach another server, with ids that begin again.
       isLate = tookTooLong(error)
@@ -80,7 +84,7 @@ async function restartOnError(
 }
 
 /** Creates the loop that moves scheduled messages into their lanes when they are due. */
-function createPromotionLoop({ db, topics, wake, reopened, logger, signal }: LoopOptions): () => Promise<void> {
+function createPromotionLoop({ db: shared, topics, wake, reopened, logger, signal }: LoopOptions) {
   const search = createSpanSearch({ againMs: DAMAGE_AGAIN_MS })
   const damaged = createCondition(logger, {
     level: 'error',
@@ -89,7 +93,7 @@ function createPromotionLoop({ db, topics, wake, reopened, logger, signal }: Loo
   })
   let promotedMax = PROMOTED_MAX
 
-  async function promoteOnce(): Promise<{ promoted: number; isDamaged: boolean }> {
+  async function promoteOnce(db: LoopOptions['db']): Promise<{ promoted: number; isDamaged: boolean }> {
     let failure: unknown
     const onUnreadable = (error: unknown) => {
       failure = error
@@ -108,9 +112,11 @@ function createPromotionLoop({ db, topics, wake, reopened, logger, signal }: Loo
     return { promoted, isDamaged: failure !== undefined }
   }
 
-  return async () => {
+  return async (loop: Loop): Promise<void> => {
+    const db = withBeats(shared, loop)
     while (!signal.aborted) {
-      const { promoted, isDamaged } = await promoteOnce()
+      loop.beat()
+      const { promoted, isDamaged } = await promoteOnce(db)
       if (promoted > 0) wake.wake()
       if (isDamaged) await pause(DAMAGE_PAUSE_MS, signal)
       else if (promoted === 0) await reopened.wait({ atMostMs: POLL_MS, signal })
@@ -122,14 +128,14 @@ function createPromotionLoop({ db, topics, wake, reopened, logger, signal }: Loo
  * Checks for messages below the floors until the signal aborts. A check that fails shows nothing about them: when a
  * session is lost, the loops and the listener reset the floors.
  */
-async function watchFloors({ db, floors, logger, signal }: LoopOptions): Promise<void> {
+async function watchFloors({ db, floors, logger, signal }: LoopOptions, loop: Loop): Promise<void> {
   const unseen = createCondition(logger, {
     message: 'could not check for messages below the floors',
     ended: 'messages below the floors can be checked for again',
   })
   let tookMs = 0
   for (;;) {
-    await pause(Math.max(VERIFY_MS, VERIFY_REST * tookMs), signal)
+    await loop.outwait(pause(Math.max(VERIFY_MS, VERIFY_REST * tookMs), signal))
     if (signal.aborted) return
     const startedAt = performance.now()
     const lanes: number[] = []
@@ -139,7 +145,9 @@ async function watchFloors({ db, floors, logger, signal }: LoopOptions): Promise
       if (lane !== undefined) lanes.push(lane)
     }
     const damage = { isRowsOwn: concernsLane, onUnreadable }
-    const wrong = await verifyFloors(db, floors, signal, damage).catch((error) => void onUnreadable(error))
+    const wrong = await verifyFloors(withBeats(db, loop), floors, signal, damage).catch(
+      (error) => void onUnreadable(error),
+    )
     if (wrong)
       logger.error('message found below the floor of its lane, all lanes are read from their start again', wrong)
     if (failure !== undefined) unseen.holds({ ...(lanes.length > 0 && { lanes }), error: failure })

@@ -49,9 +49,9 @@ describe('backlog watch', () => {
     await database.drop()
   })
 
-  async function start({ ready = true, longMs = 10_000 } = {}): Promise<void> {
+  async function start({ ready = true, longMs = 10_000, isPaused = (): boolean => false } = {}): Promise<void> {
     const publisher = { ready }
-    watch = createBacklogWatch({ db, publisher, floors: createFloors(), logger, lookMs: 50, longMs })
+    watch = createBacklogWatch({ db, publisher, floors: createFloors(), isPaused, logger, lookMs: 50, longMs })
     await watch.start(new AbortController().signal)
   }
   async function connectAs(url: string): Promise<void> {
@@ -185,9 +185,29 @@ describe('backlog watch', () => {
     }
   }).timeout(60_000)
 
+  it('relay: warns of no old message and no locked lane during a pause, and of both after it', async () => {
+    let isPaused = true
+    await append(news(1), 60)
+    await operator.query('begin; lock table outbox_lanes')
+    await start({ longMs: 1, isPaused: () => isPaused })
+    const held = await logged('messages wait in the outbox because the relays are paused')
+    expect(held).to.deep.include({ level: 'info' })
+    expect(held.fields).to.include({ topic: 'payment.created', place: 'lane' })
+    expect([count(WAIT), count(LOCKED)]).to.deep.equal([0, 0])
+    isPaused = false
+    await Promise.all([logged(WAIT), logged(LOCKED), logged('the relays publish again, no pause is in force')])
+  })
+
   it('logs once a minute that it cannot check the outbox while the database is away, and goes on', async () => {
     const away = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })
-    watch = createBacklogWatch({ db: away, publisher: { ready: true }, floors: createFloors(), logger, lookMs: 1 })
+    watch = createBacklogWatch({
+      db: away,
+      publisher: { ready: true },
+      floors: createFloors(),
+      isPaused: () => false,
+      logger,
+      lookMs: 1,
+    })
     await watch.start(new AbortController().signal)
     const { fields } = await logged(UNSEEN)
     expect(fields.error).to.be.an('error')

@@ -59,6 +59,7 @@ describe('relay that starts while an old snapshot keeps dead tuples', () => {
     relay = createRelay({
       db: impatient,
       publisher,
+      isPaused: () => false,
       floors: createFloors(),
       wake: createWakeSignal(),
       logger,

@@ -20,7 +20,7 @@ export async function readRecipe(): Promise<Recipe> {
   const [, recipe = ''] = page.split('## A new topic with its consumer\n')
   const { settlementOf } = await run(`
     import type { NewMessage } from '@cashflow/outbox'
-    export function settlementOf(payment, event, token, requestId, { outcomeMessage, uuidv7, formatMoney }) {
+    export function settlementOf(payment, event, claim, requestId, { outcomeMessage, uuidv7, formatMoney }) {
       ${snippetAfter(recipe, '**1. Append**')}
     }`)
   const { receiptsTopology } = await run(snippetAfter(recipe, '**2. Route**'))
@@ -30,7 +30,7 @@ export async function readRecipe(): Promise<Recipe> {
       const payment = { id, status: 'SUCCESS', currency: 'USD' }
       const outcome = { messageId: randomUUID(), key: id, topic: 'payment.succeeded', payload: {}, mandatory: false }
       const builders = { outcomeMessage: () => outcome, uuidv7: randomUUID, formatMoney: () => '1.00' }
-      return settlementOf(payment, {}, 't', 'r', builders).messages
+      return settlementOf(payment, {}, {}, 'r', builders).messages
     },
   }
 }

@@ -27,6 +27,8 @@ import { createRelayListener } from '../src/listener.ts'
 import { createRelay, type RelayOptions } from '../src/relay.ts'
 import { createWakeSignal, type WakeSignal } from '../src/wake-signal.ts'
 
+const isPaused = () => false
+
 describe('relay', () => {
   let database: TestDatabase
   let vhost: TestVhost
@@ -62,10 +64,9 @@ describe('relay', () => {
     const publisher = createPublisher({ connection, topology, logger })
     const floors = createFloors()
     const wake = createWakeSignal()
-    const waits: WakeSignal = polls
-      ? wake
-      : { ...wake, wait: ({ signal }) => wake.wait({ atMostMs: 3_600_000, signal }) }
-    await run(connection, publisher, createRelay({ db, publisher, floors, wake: waits, logger, passes: 2 }))
+    const onlyWoken: WakeSignal = { ...wake, wait: ({ signal }) => wake.wait({ atMostMs: 3_600_000, signal }) }
+    const waits = polls ? wake : onlyWoken
+    await run(connection, publisher, createRelay({ db, publisher, isPaused, floors, wake: waits, logger, passes: 2 }))
     if (listen) await run(createRelayListener({ db, onNotify: wake.wake, onLost: floors.forget, logger }))
   }
 
@@ -147,7 +148,7 @@ describe('relay', () => {
         return Promise.all(messages.map(async ({ topic }) => ({ status: await answer(topic) })))
       },
     }
-    await run(createRelay({ db, publisher, floors: createFloors(), wake, logger, passes }))
+    await run(createRelay({ db, publisher, isPaused, floors: createFloors(), wake, logger, passes }))
     return calls
   }
 

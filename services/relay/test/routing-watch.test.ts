@@ -55,7 +55,14 @@ describe('routing watch of a relay', () => {
     await publish()
     await consume('payments')
     await run(
-      createRoutingWatch({ connection: await connect(), queue: 'orders', exchange: 'orders', logger, lookMs: 50 }),
+      createRoutingWatch({
+        connection: await connect(),
+        queue: 'orders',
+        exchange: 'orders',
+        isPaused: () => false,
+        logger,
+        lookMs: 50,
+      }),
     )
     const [line] = await eventually(() => {
       expect(linesOf(UNREAD)).to.have.length(1)
@@ -66,6 +73,16 @@ describe('routing watch of a relay', () => {
     await consume('orders')
     await eventually(() => expect(linesOf(READ)).to.have.length(1))
     expect(linesOf(UNREAD)).to.have.length(1)
+  })
+
+  it('routing watch: knows its queue while RabbitMQ answers', async () => {
+    await publish()
+    const connection = await connect()
+    const options = { connection, queue: 'orders', exchange: 'orders', isPaused: () => false, logger, lookMs: 50 }
+    const { seen } = await run(createRoutingWatch(options))
+    await eventually(() => expect(seen()).to.deep.equal({ ready: 1, consumers: 0 }))
+    await connection.stop()
+    await eventually(() => expect(seen()).to.equal(undefined))
   })
 
   /** A connection that counts the looks of the watch. */
@@ -89,7 +106,16 @@ describe('routing watch of a relay', () => {
       await eventually(() => expect(connection.looks).to.be.above(before + 3))
     }
     await publish()
-    await run(createRoutingWatch({ connection, queue: 'orders', exchange: 'orders', logger, lookMs: 50 }))
+    await run(
+      createRoutingWatch({
+        connection,
+        queue: 'orders',
+        exchange: 'orders',
+        isPaused: () => false,
+        logger,
+        lookMs: 50,
+      }),
+    )
     await eventually(() => expect(linesOf(UNREAD)).to.have.length(1))
     await vhost.management.request('DELETE', `/queues/${vhost.name}/orders/contents`)
     await looked()
@@ -100,9 +126,33 @@ describe('routing watch of a relay', () => {
     await eventually(() => expect(linesOf(READ)).to.have.length(1))
   })
 
+  it('relay: says that a pause keeps workers from the queue instead of warning, and warns after it', async () => {
+    let isPaused = true
+    const held = 'no worker consumes the queue because of a pause, its messages wait'
+    const connection = await connectCounted()
+    await publish()
+    const options = { connection, queue: 'orders', exchange: 'orders', isPaused: () => isPaused, logger, lookMs: 10 }
+    await run(createRoutingWatch(options))
+    await eventually(() => expect(connection.looks).to.be.above(5))
+    expect(linesOf(held)).to.have.length(1)
+    expect(linesOf(held)[0]).to.deep.include({ level: 'info', fields: { queue: 'orders', ready_messages: 1 } })
+    expect(linesOf(UNREAD)).to.deep.equal([])
+    isPaused = false
+    await eventually(() => expect(linesOf(UNREAD)).to.have.length(1))
+  })
+
   it('logs no warning about an empty or missing queue', async () => {
     const connection = await connectCounted()
-    await run(createRoutingWatch({ connection, queue: 'orders', exchange: 'orders', logger, lookMs: 10 }))
+    await run(
+      createRoutingWatch({
+        connection,
+        queue: 'orders',
+        exchange: 'orders',
+        isPaused: () => false,
+        logger,
+        lookMs: 10,
+      }),
+    )
     await eventually(() => expect(connection.looks).to.be.above(3))
     await consume('orders')
     const before = connection.looks

@@ -38,7 +38,15 @@ describe('relay with a slow or unreadable lane', () => {
         return messages.map(() => ({ status: 'confirmed' as const }))
       },
     }
-    relay = createRelay({ db: own, publisher, floors: createFloors(), wake: createWakeSignal(), logger, passes: 2 })
+    relay = createRelay({
+      db: own,
+      publisher,
+      isPaused: () => false,
+      floors: createFloors(),
+      wake: createWakeSignal(),
+      logger,
+      passes: 2,
+    })
     await relay.start(new AbortController().signal)
   }
 

@@ -111,7 +111,7 @@ describe('relay with a topic that was added as docs/extending.md says', () => {
         return publisher.publish(messages, options)
       },
     }
-    await run(createRelay({ db, publisher: counting, floors, wake, logger, passes: 2 }))
+    await run(createRelay({ db, publisher: counting, isPaused: () => false, floors, wake, logger, passes: 2 }))
   }
 
   async function consume(topology: Topology): Promise<void> {

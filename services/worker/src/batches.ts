@@ -1,3 +1,4 @@
+import { Loops } from '@cashflow/async'
 import { ALONE, createGroupCommit, onlyStatement, type Tables } from '@cashflow/db'
 import { type Claim, claimPayments, type NewClaim, type SettlementWrite, settlePayments } from '@cashflow/db/worker'
 import type { PaymentStatus } from '@cashflow/domain'
@@ -11,6 +12,8 @@ const LIMITS = { batchMax: 100, writersMax: 2, aloneMax: 2 }
 
 export interface TimedClaim {
   readonly claim: Exclude<Claim, { verdict: 'locked' }>
+  /** Time of the answer, by this worker's clock. */
+  readonly claimedAt: Date
   /** The end of the claim's lease. */
   readonly leaseEnd: TimeLimit
   /** The latest time to begin the charge. After it, the lease may be too short for the charge and its settlement. */
@@ -32,16 +35,26 @@ export interface BatchOptions {
  * item again.
  */
 export function createBatches(options: BatchOptions) {
+  const { db } = options
+  const loops = new Loops()
+  const verdicts = { claimed: 0, settled: 0, parked: 0, leased: 0, exhausted: 0, unknown: 0, locked: 0 }
   return {
+    /** Number of claims so far, by verdict. */
+    verdicts: verdicts as Readonly<typeof verdicts>,
+    /** For /livez: the transactions of the payments. */
+    loops,
     claims: createGroupCommit<NewClaim, TimedClaim>({
       ...LIMITS,
-      commit: (claims, alone) => claim(claims, alone, options),
+      commit: (claims, alone) => loops.track('claims', claim(claims, alone, options, verdicts)),
     }),
     /** Resolves with undefined when the claim does not hold the payment any more. */
     settlements: createGroupCommit<SettlementWrite, PaymentStatus | undefined>({
       ...LIMITS,
       commit: (settlings, alone) =>
-        options.db.transaction().execute((tx) => settlePayments(onlyStatement(tx), settlings, alone)),
+        loops.track(
+          'settlements',
+          db.transaction().execute((tx) => settlePayments(onlyStatement(tx), settlings, alone)),
+        ),
     }),
   }
 }
@@ -50,11 +63,14 @@ async function claim(
   claims: readonly NewClaim[],
   alone: boolean,
   { db, providerDeadlineMs, redriveAfterMs, attemptsMax, clocks }: BatchOptions,
+  verdicts: Record<Claim['verdict'], number>,
 ): Promise<(TimedClaim | typeof ALONE)[]> {
   const leaseMs = providerDeadlineMs + 2 * LEASE_MARGIN_MS
   // Measured from before the statement is sent, so that the lease never ends later here than in the database.
   const leaseEnd = createTimeLimit(leaseMs, clocks)
   const startBy = createTimeLimit(LEASE_MARGIN_MS, clocks)
   const made = await claimPayments(db, claims, { leaseMs, attemptsMax, redriveAfterMs }, alone)
-  return made.map((claim) => (claim.verdict === 'locked' ? ALONE : { claim, leaseEnd, startBy }))
+  for (const { verdict } of made) verdicts[verdict] += 1
+  const claimedAt = new Date()
+  return made.map((claim) => (claim.verdict === 'locked' ? ALONE : { claim, claimedAt, leaseEnd, startBy }))
 }

@@ -1,5 +1,7 @@
 import { defined } from '@cashflow/async'
 import {
+  adminAddress,
+  adminEnv,
   areReadable,
   brokerEnv,
   brokerUrls,
@@ -12,27 +14,27 @@ import {
   isSandbox,
   loggingEnv,
   parseEnv,
+  providerEnv,
+  providerKind,
+  providerRules,
   redriveEnv,
-  sandboxEnv,
+  standbyEnv,
 } from '@cashflow/runtime'
 import * as z from 'zod'
 import type { ProviderSettings } from './provider/create-provider.ts'
 import { PENDING_MAX_MS } from './release-plan.ts'
 
-const provider = (problem: string) => z.enum(['simulated', 'http'], problem)
-
-const MUST_BE_SANDBOX = 'must be yes with PROVIDER=simulated, which settles payments by chance and moves no money'
-
 export const workerEnv = z
   .object({
     ...databaseEnv,
-    ...sandboxEnv,
+    ...standbyEnv,
+    ...providerEnv,
     ...brokerEnv,
     ...loggingEnv,
+    ...adminEnv,
     ...redriveEnv,
     RECONCILE_INTERVAL_MS: integer({ min: 100, max: 600_000, default: 5_000 }),
     WORKER_PREFETCH: integer({ min: 1, max: 1_000, default: 100 }),
-    PROVIDER: provider('must be simulated or http').optional(),
     PROVIDER_URL: z
       .string()
       .refine(isPlainHttpUrl, 'must be an http or https URL without credentials, query and fragment')
@@ -63,46 +65,36 @@ export const workerEnv = z
     message: 'is needed with PROVIDER=http',
     when: areReadable('PROVIDER', 'PROVIDER_URL'),
   })
-  .refine((env) => env.PROVIDER !== undefined || env.SANDBOX !== 'no', {
-    path: ['PROVIDER'],
-    message: 'must be http, and has no default with SANDBOX=no',
-    when: areReadable('PROVIDER', 'SANDBOX'),
-  })
-  .refine((env) => env.PROVIDER !== 'simulated' || env.SANDBOX !== 'no', {
-    path: ['SANDBOX'],
-    message: MUST_BE_SANDBOX,
-    when: areReadable('PROVIDER', 'SANDBOX'),
-  })
 
-/** In production the provider has no default: a missing setting must not settle payments by chance. */
-const productionEnv = workerEnv
-  .safeExtend({
-    PROVIDER: provider('must be http or simulated, and has no default with APP_ENV=production'),
-  })
-  .refine((env) => env.PROVIDER === 'http' || env.SANDBOX !== undefined, {
-    path: ['SANDBOX'],
-    message: MUST_BE_SANDBOX,
-    when: areReadable('PROVIDER', 'SANDBOX'),
-  })
-  .refine((env) => env.PROVIDER === 'http' || env.PROVIDER_URL === undefined, {
-    path: ['PROVIDER'],
-    message: 'must be http where PROVIDER_URL is set, with APP_ENV=production: chance would settle its payments',
-    when: areReadable('PROVIDER', 'PROVIDER_URL', 'SANDBOX'),
-  })
+/** The settings, with the rules that differ in production. */
+function checkedEnv(env: Env) {
+  const { isChosen, isAllowed } = providerRules(env)
+  const production = isProduction(env)
+  return workerEnv
+    .refine(...isChosen)
+    .refine(...isAllowed)
+    .refine(({ PROVIDER, PROVIDER_URL }) => !production || PROVIDER === 'http' || PROVIDER_URL === undefined, {
+      path: ['PROVIDER'],
+      message: 'must be http where PROVIDER_URL is set, with APP_ENV=production: chance would settle its payments',
+      when: areReadable('PROVIDER', 'PROVIDER_URL', 'SANDBOX'),
+    })
+}
 
 // Time to settle the last payments that were charged before a stop.
 const SETTLE_MS = 5_000
 
 /** @throws ConfigError that names every unusable setting */
 export function workerConfig(env: Env) {
-  const settings = parseEnv(isProduction(env) ? productionEnv : workerEnv, env)
+  const settings = parseEnv(checkedEnv(env), env)
   return Object.freeze({
     databaseUrl: databaseUrl(settings),
     sandbox: isSandbox(settings, env),
+    standbyRequired: settings.REQUIRE_STANDBY === 'yes',
     brokerUrls: brokerUrls(settings),
     queue: settings.MQ_QUEUE,
     exchange: exchangeName(settings),
     logLevel: settings.LOG_LEVEL,
+    admin: adminAddress(settings),
     prefetch: settings.WORKER_PREFETCH,
     provider: providerSettings(settings),
     breaker: { failuresMax: settings.PROVIDER_FAILURES_MAX, openMs: settings.PROVIDER_OPEN_MS },
@@ -119,7 +111,7 @@ export function workerConfig(env: Env) {
 }
 
 function providerSettings(settings: z.output<typeof workerEnv>): ProviderSettings {
-  if (settings.PROVIDER === 'http')
+  if (providerKind(settings) === 'http')
     return { kind: 'http', url: defined(settings.PROVIDER_URL, 'PROVIDER_URL'), token: settings.PROVIDER_TOKEN }
   return { kind: 'simulated', delayMs: settings.PROVIDER_DELAY_MS, successRate: settings.PROVIDER_SUCCESS_RATE }
 }

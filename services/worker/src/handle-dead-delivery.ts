@@ -1,4 +1,4 @@
-import { createLimiter, pause } from '@cashflow/async'
+import { createLimiter, Loops, pause } from '@cashflow/async'
 import { mayBeItemsOwn, type Tables } from '@cashflow/db'
 import { redriveNow } from '@cashflow/db/worker'
 import type { Delivery } from '@cashflow/messaging'
@@ -29,6 +29,7 @@ interface DeadHandlerOptions extends Pick<RetryOptions, 'logger'> {
  */
 export function createDeadDeliveryHandler({ db, logger, pauseMs = UNSTORABLE_PAUSE_MS }: DeadHandlerOptions): Handler {
   const stopping = new AbortController()
+  const loops = new Loops()
   const storing = createLimiter({ runningMax: STORING_MAX })
   const waiting = new Set<Delivery>()
   const unstorable = createCondition(logger, {
@@ -38,9 +39,9 @@ export function createDeadDeliveryHandler({ db, logger, pauseMs = UNSTORABLE_PAU
   })
 
   async function storeInTurn(delivery: Delivery, signal: AbortSignal): Promise<void> {
-    await storing.acquire(signal)
+    await storing.acquire(delivery.draining)
     try {
-      await store(delivery, waiting.has(delivery), { db, logger, signal })
+      await store(delivery, waiting.has(delivery), { db, logger, signal, loops })
     } finally {
       storing.release()
     }
@@ -48,6 +49,7 @@ export function createDeadDeliveryHandler({ db, logger, pauseMs = UNSTORABLE_PAU
 
   return {
     name: 'dead delivery handler',
+    loops,
     async start() {},
     async stop() {
       stopping.abort()
@@ -62,15 +64,17 @@ export function createDeadDeliveryHandler({ db, logger, pauseMs = UNSTORABLE_PAU
           } catch (error) {
             // The channel is gone, so RabbitMQ delivers the message again and ignores this decision.
             if (delivery.signal.aborted) return 'ack'
+            if (delivery.draining.aborted) return 'leave'
             stopping.signal.throwIfAborted()
             // This queue is the last one, and drops a rejected message. So it stays here until an operator removes the cause.
             waiting.add(delivery)
             unstorable.holds({ message_id: delivery.messageId, messages: waiting.size, error })
-            await pause(pauseMs, signal)
+            await pause(pauseMs, AbortSignal.any([stopping.signal, delivery.draining]))
           }
         }
       } finally {
-        if (waiting.delete(delivery) && waiting.size === 0 && !signal.aborted) unstorable.ended()
+        if (waiting.delete(delivery) && waiting.size === 0 && !signal.aborted && !delivery.draining.aborted)
+          unstorable.ended()
       }
     },
   }
@@ -78,6 +82,7 @@ export function createDeadDeliveryHandler({ db, logger, pauseMs = UNSTORABLE_PAU
 
 interface Storage extends DeadHandlerOptions {
   signal: AbortSignal
+  loops: Loops
 }
 
 /** @param isRefused PostgreSQL refused an earlier attempt */
@@ -105,7 +110,8 @@ async function buryUnreadable(delivery: Delivery, isRefused: boolean, storage: S
 async function redrive(message: PaymentMessage, storage: Storage): Promise<void> {
   // The first attempt waits for a locked row, and the second skips it: the payment then keeps its redrive time.
   const decide = async (tx: Transaction<Tables>, again: boolean) => {
-    const became = await redriveNow(tx, message.paymentId, { skipLocked: again })
+    const reason = 'its message reached the dead letter queue'
+    const became = await redriveNow(tx, message.paymentId, { skipLocked: again, reason })
     if (became === 'unknown') await buryMessage(tx, unknownLetter(message))
     return became
   }

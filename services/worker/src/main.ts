@@ -1,11 +1,15 @@
 import {
   createDatabase,
+  createHeartbeat,
+  createPauseWatch,
   createSettledNotifier,
   databaseComponent,
+  registerPauses,
   SETTLED_NOTIFY_FAILS,
   serviceSession,
 } from '@cashflow/db'
-import { WORK_TOPICS } from '@cashflow/domain'
+import { claimNothing } from '@cashflow/db/worker'
+import { type PaymentStatus, WORK_TOPICS } from '@cashflow/domain'
 import {
   connectionComponent,
   createConnection,
@@ -14,15 +18,17 @@ import {
   workQueue,
 } from '@cashflow/messaging'
 import { createNotifier, NOTIFY_FAILS } from '@cashflow/outbox'
-import { createCondition, createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
+import { createCondition, createLogger, loadConfig, runUntilSignal, VERSION, withAdmin } from '@cashflow/runtime'
+import { Registry } from '@prometheus-io/client'
 import { workerConfig } from './config.ts'
 import { createDeadDeliveryHandler } from './handle-dead-delivery.ts'
 import { createHandler } from './handle-delivery.ts'
+import { registerDeliveries, registerProvider, registerSettlements, registerWorker } from './metrics.ts'
 import { createAdmission } from './provider/admission.ts'
 import { createBreaker } from './provider/breaker.ts'
 import { createProvider } from './provider/create-provider.ts'
 import { createReconciler } from './reconcile.ts'
-import { createSimulator } from './simulate.ts'
+import { createSimulator, refuseToSimulate } from './simulate.ts'
 
 // Few dead deliveries use the database at the same time. The others may wait for an operator.
 const DEAD_PREFETCH = 100
@@ -35,40 +41,48 @@ const STOP_MARGIN_MS = 10_000
 
 const config = loadConfig(workerConfig)
 const logger = createLogger({ service: 'worker', level: config.logLevel })
+const registry = new Registry()
 const db = createDatabase({
   url: config.databaseUrl,
   applicationName: serviceSession('worker'),
-  poolMax: 11,
+  poolMax: 13,
   sandbox: config.sandbox,
+  standbyRequired: config.standbyRequired,
   logger,
 })
-const { notify } = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
-
+const pauses = createPauseWatch({ db, own: 'worker', logger, onChange: pauseConsumers })
+const notifier = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
+const { notify } = notifier
 const settledNotifier = createSettledNotifier(db, createCondition(logger, SETTLED_NOTIFY_FAILS))
-const settled = (paymentId: string) => {
+const noteSettled = registerSettlements(registry)
+const settled = (paymentId: string, status: PaymentStatus) => {
+  noteSettled(status)
   notify()
   settledNotifier.notify(paymentId)
 }
 
 const provider = createProvider(config.provider, logger)
-const admission = createAdmission(createBreaker({ provider, logger, ...config.breaker }), config.chargesMax)
+const onAnswer = registerProvider(registry)
+const admission = createAdmission(createBreaker({ provider, logger, onAnswer, ...config.breaker }), config.chargesMax)
 const simulator = config.provider.kind === 'simulated' ? createSimulator({ db, logger }) : undefined
-const handler = createHandler({ db, admission, simulator, logger, settled, ...config.processing })
+// In a live deployment metadata.simulate is metadata like any other.
+const simulate = config.sandbox ? refuseToSimulate : undefined
+const handler = createHandler({ db, admission, simulator, simulate, logger, settled, ...config.processing })
 const deadHandler = createDeadDeliveryHandler({ db, logger })
 const waiting = () => admission.waiting
-const reconciler = createReconciler({ db, logger, notify, waiting, ...config.reconciling })
+const reconciler = createReconciler({ db, logger, notify, waiting, isPaused: pauses.isAny, ...config.reconciling })
 
 const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
 // A separate connection: a dead message that makes RabbitMQ close the connection interrupts no payment.
 const deadConnection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker-dead', logger })
 const topology = workQueue({ queue: config.queue, exchange: config.exchange, topics: WORK_TOPICS })
-const shared = { topology, bodyBytesMax: BODY_BYTES_MAX, logger }
+const shared = { topology, bodyBytesMax: BODY_BYTES_MAX, isWatchPaused: pauses.isAny, logger }
 const consumer = createConsumer({
   ...shared,
   connection,
   queue: topology.queue,
   prefetch: config.prefetch,
-  handle: handler.handle,
+  handle: registerDeliveries(registry, handler.handle),
 })
 const deadConsumer = createConsumer({
   ...shared,
@@ -78,8 +92,20 @@ const deadConsumer = createConsumer({
   handle: deadHandler.handle,
 })
 
+/** A dead delivery redrives its payment, and during any pause nothing is redriven. */
+function pauseConsumers(): void {
+  if (pauses.inForce('worker')) consumer.pause()
+  else consumer.resume()
+  if (pauses.isAny()) deadConsumer.pause()
+  else deadConsumer.resume()
+}
+
+const heartbeat = createHeartbeat({ db, role: 'worker', version: VERSION, registry, logger })
+
 const parts = [
-  databaseComponent(db, logger),
+  databaseComponent(db, logger, () => claimNothing(db)),
+  pauses,
+  heartbeat,
   connectionComponent(connection),
   connectionComponent(deadConnection),
   reconciler,
@@ -90,4 +116,9 @@ const parts = [
   admission,
   topologyComponent(consumer, deadConsumer),
 ]
-await runUntilSignal(parts, { logger, deadlineMs: config.drainMs + STOP_MARGIN_MS })
+const connections = [connection, deadConnection]
+const consumers = { work: consumer, dead: deadConsumer }
+registerPauses(registry, pauses)
+registerWorker(registry, { db, connections, handler, admission, reconciler, consumers })
+const admin = { ...config.admin, service: 'worker', registry, logger, watched: [notifier, settledNotifier] }
+await runUntilSignal(withAdmin(parts, admin), { logger, deadlineMs: config.drainMs + STOP_MARGIN_MS })

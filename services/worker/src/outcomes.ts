@@ -1,5 +1,6 @@
 import type { Tables } from '@cashflow/db'
 import {
+  type AttemptData,
   attemptsAfter,
   type Claim,
   findReleased,
@@ -9,7 +10,7 @@ import {
   type SettlementWrite,
   saveRetry,
 } from '@cashflow/db/worker'
-import { type Outcome, outcomeMessage, type Payment, settlePayment } from '@cashflow/domain'
+import { type Outcome, outcomeMessage, type Payment, type PaymentStatus, settlePayment } from '@cashflow/domain'
 import { buryMessage, scheduleMessages } from '@cashflow/outbox'
 import { type Logger, uuidv7 } from '@cashflow/runtime'
 import type { Kysely, Transaction } from 'kysely'
@@ -19,6 +20,7 @@ import { logFieldsOf, type PaymentMessage, retryOf } from './payment-message.ts'
 import type { Charge, ProviderAnswer } from './provider/provider.ts'
 import { planRelease, type ReleaseLimits, type ReleasePlan } from './release-plan.ts'
 import { type RetryOptions, retryWhileUnavailable, transact } from './retry.ts'
+import type { Trace } from './trace.ts'
 
 const CLAIM_LOST_DELAY_MS = 1_000
 
@@ -30,7 +32,7 @@ export interface ProcessOptions extends ReleaseLimits {
   simulate?: ((claim: Claimed, retry: RetryOptions) => Promise<ProviderAnswer> | undefined) | undefined
   logger: Logger
   /** Called after COMMIT with the id of a settled payment, whose message is in the outbox. */
-  settled: (paymentId: string) => void
+  settled: (paymentId: string, status: PaymentStatus) => void
   providerDeadlineMs: number
   /** Time that a payment may be PENDING after the end of its lease, or the time of its retry, before it is redriven. */
   redriveAfterMs: number
@@ -96,13 +98,19 @@ export async function buryUnknown(run: PaymentRun): Promise<Processed> {
 }
 
 /** Settles a payment as SUCCESS or FAILED, as the provider decided, if the claim still holds it. */
-export async function settle(run: PaymentRun, claimed: Payment, outcome: Outcome): Promise<Processed> {
+export async function settle(
+  run: PaymentRun,
+  { payment, lastHash: previousHash }: Claimed,
+  outcome: Outcome,
+  trace: Trace,
+): Promise<Processed> {
   const { message, token, options } = run
-  const settlement = settlementOf(claimed, outcome, { token, requestId: message.requestId })
+  const { requestId } = message
+  const settlement = settlementOf(payment, outcome, { token, requestId, previousHash, trace })
   const status = await retryWhileUnavailable(() => options.batches.settlements.commit(settlement), run.retry)
   if (!status) return await loseClaim(run)
   options.logger.info('payment settled', { ...logFieldsOf(message), status })
-  options.settled(message.paymentId)
+  options.settled(message.paymentId, status)
   return 'settled'
 }
 
@@ -110,13 +118,14 @@ export async function settle(run: PaymentRun, claimed: Payment, outcome: Outcome
 export function settlementOf(
   claimed: Payment,
   outcome: Outcome,
-  { token, requestId }: { token: string; requestId: string | undefined },
+  claim: Pick<SettlementWrite, 'token' | 'requestId' | 'previousHash' | 'trace'>,
 ): SettlementWrite {
   const result = settlePayment(claimed, outcome, new Date())
   if (!result.settled) throw new Error(`bug: a claimed payment was ${result.status}`)
   const { payment, event } = result
+  const { requestId } = claim
   const messages = [outcomeMessage(payment, event, { messageId: uuidv7(), requestId })]
-  return { payment, event, token, actor: 'worker', requestId, messages }
+  return { ...claim, payment, event, actor: 'worker', messages }
 }
 
 /** Ends the claim of a payment that the provider has not decided. The payment is tried again later, or parked. */
@@ -124,10 +133,13 @@ export async function releaseClaim(
   run: PaymentRun,
   { attempts, pending }: Claimed,
   answer: Exclude<ProviderAnswer, Outcome>,
+  trace: Trace,
 ): Promise<Processed> {
   const { message, options } = run
   const plan = planRelease(answer, { attempts, pending }, options)
-  const work = (tx: Transaction<Tables>, again: boolean) => release(tx, run, { plan, attempts, again })
+  const reason = 'reason' in answer ? answer.reason : undefined
+  const data = { ...trace, answer: answer.outcome, reason }
+  const work = (tx: Transaction<Tables>, again: boolean) => release(tx, run, { plan, attempts, data, again })
   const released = await transact(options.db, work, run.retry)
   if (!released) return await loseClaim(run)
   const fields = { ...logFieldsOf(message), attempts: released.attempts, refusals: released.refusals }
@@ -136,8 +148,7 @@ export async function releaseClaim(
     return 'parked'
   }
   const [level, line, processed] = RELEASES[answer.outcome]
-  const reason = 'reason' in answer ? { reason: answer.reason } : {}
-  options.logger[level](line, { ...fields, delay_ms: Math.ceil(released.delayMs), ...reason })
+  options.logger[level](line, { ...fields, delay_ms: Math.ceil(released.delayMs), ...(reason && { reason }) })
   return processed
 }
 
@@ -173,7 +184,7 @@ export function rescheduleMessage(tx: Transaction<Tables>, message: PaymentMessa
 async function release(
   tx: Transaction<Tables>,
   { message, token, options }: PaymentRun,
-  { plan, attempts: before, again }: { plan: ReleasePlan; attempts: number; again: boolean },
+  { plan, attempts: before, data, again }: { plan: ReleasePlan; attempts: number; data: AttemptData; again: boolean },
 ): Promise<{ attempts: number; refusals: number; parked: boolean; delayMs: number } | undefined> {
   const { cause, delayMsAfter, mustPark, parkReason: reason } = plan
   const { paymentId: id } = message
@@ -182,7 +193,7 @@ async function release(
     const done = again ? await findReleased(tx, id, { attempts }) : undefined
     return done && { ...done, attempts }
   }
-  const saved = await saveRetry(tx, id, { cause, delayMsAfter, redriveAfterMs: options.redriveAfterMs })
+  const saved = await saveRetry(tx, id, { cause, delayMsAfter, redriveAfterMs: options.redriveAfterMs, data })
   const parked = mustPark(saved)
   if (parked) await park(tx, message, { attempts: saved.attempts, reason, again })
   else await rescheduleMessage(tx, message, saved.delayMs)
@@ -199,7 +210,8 @@ async function park(
   message: PaymentMessage,
   { attempts, reason, again }: { attempts: number; reason: string; again: boolean },
 ): Promise<boolean> {
-  if (!(await parkPayment(tx, message.paymentId, attempts))) return again && (await isParked(tx, message.paymentId))
+  if (!(await parkPayment(tx, message.paymentId, attempts, reason)))
+    return again && (await isParked(tx, message.paymentId))
   await buryMessage(tx, parkedLetter(message, reason, attempts))
   return true
 }

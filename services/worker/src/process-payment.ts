@@ -1,3 +1,4 @@
+import { isKnownCurrency } from '@cashflow/domain'
 import { uuidv7 } from '@cashflow/runtime'
 import type { TimedClaim } from './batches.ts'
 import {
@@ -13,8 +14,10 @@ import {
   skip,
 } from './outcomes.ts'
 import type { PaymentMessage } from './payment-message.ts'
+import type { ProviderAnswer } from './provider/provider.ts'
+import { doubtOf } from './release-plan.ts'
 import { retryWhileUnavailable } from './retry.ts'
-import type { TimeLimit } from './time-limit.ts'
+import { traceOf } from './trace.ts'
 
 /**
  * Processes the payment that a message names: claim, charge, settle. Each outcome is committed before it is returned.
@@ -30,12 +33,13 @@ export async function processPayment(
   signal: AbortSignal,
   claiming: AbortSignal = signal,
 ): Promise<Processed> {
-  const { logger, random } = options
-  const run: PaymentRun = { message, token: uuidv7(), options, retry: { signal, logger, random } }
-  const { claim, leaseEnd } = await claimInTime(run, claiming)
+  const { logger, random, batches } = options
+  const run: PaymentRun = { message, token: uuidv7(), options, retry: { signal, logger, random, loops: batches.loops } }
+  const timed = await claimInTime(run, claiming)
+  const { claim } = timed
   switch (claim.verdict) {
     case 'claimed':
-      return await charge(run, claim, leaseEnd)
+      return await charge(run, claim, timed)
     case 'settled':
       return skip(run, `already ${claim.status}`)
     case 'parked':
@@ -60,16 +64,34 @@ async function claimInTime({ message, token, options, retry }: PaymentRun, signa
   }
 }
 
-async function charge(run: PaymentRun, claim: Claimed, leaseEnd: TimeLimit): Promise<Processed> {
+async function charge(
+  run: PaymentRun,
+  claim: Claimed,
+  { claimedAt, leaseEnd }: Pick<TimedClaim, 'claimedAt' | 'leaseEnd'>,
+): Promise<Processed> {
   const { payment, attempts, pending } = claim
   const { options } = run
+  const inPlace = answerUnknown(claim) ?? options.simulate?.(claim, run.retry)
+  const askedAt = inPlace ? undefined : new Date()
   const attempt = { attempts, pending, deadlineMs: options.providerDeadlineMs, leaseEnd }
-  const answer = await (options.simulate?.(claim, run.retry) ?? options.charge(payment, attempt))
+  const answer = await (inPlace ?? options.charge(payment, attempt))
+  const trace = traceOf(answer, { attempt: attempts + 1, claimedAt, askedAt })
   switch (answer.outcome) {
     case 'approved':
     case 'declined':
-      return await settle(run, payment, answer)
+      return await settle(run, claim, answer, trace)
     default:
-      return await releaseClaim(run, claim, answer)
+      return await releaseClaim(run, claim, answer, trace)
   }
+}
+
+/**
+ * Answers in place of the provider for a currency that only a newer version knows: its amount cannot be written. A worker of
+ * that version, or an operator, gets the payment later.
+ */
+function answerUnknown({ payment: { currency }, ...earlier }: Claimed): ProviderAnswer | undefined {
+  if (isKnownCurrency(currency)) return undefined
+  // An attempt of another worker looks the same as one of a worker that did not know the currency either.
+  const reason = `this worker does not know the currency ${currency}, and has not asked the provider${doubtOf(earlier)}`
+  return { outcome: 'unknown', reason }
 }

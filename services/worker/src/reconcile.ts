@@ -1,5 +1,5 @@
-import { pause } from '@cashflow/async'
-import { mayBeItemsOwn, type Tables } from '@cashflow/db'
+import { type Loops, pause } from '@cashflow/async'
+import { mayBeItemsOwn, type Tables, withBeats } from '@cashflow/db'
 import { claimOverdue, hasOverdue } from '@cashflow/db/worker'
 import { retryMessage, WORK_TOPICS } from '@cashflow/domain'
 import {
@@ -23,6 +23,8 @@ export interface ReconcileOptions {
   redriveAfterMs: number
   /** Returns how many deliveries wait in this worker for the provider to return. */
   waiting: () => number
+  /** Returns whether an operator has paused the relays or the workers. */
+  isPaused: () => boolean
 }
 
 export interface Reconciled {
@@ -34,9 +36,11 @@ export interface Reconciled {
   lagMs: number
   /** Above 0 when nothing was done: this many deliveries wait for the provider. */
   waiting: number
+  /** True when nothing was done because of a pause: overdue payments wait for its end. */
+  paused: boolean
 }
 
-const NOTHING: Reconciled = { redriven: 0, leased: 0, lagMs: 0, waiting: 0 }
+const NOTHING: Reconciled = { redriven: 0, leased: 0, lagMs: 0, waiting: 0, paused: false }
 
 /**
  * Sends payments that have been PENDING for too long through the pipeline again, at most 100. A published message is no
@@ -53,6 +57,7 @@ export async function reconcileOnce(
   const { db, notify, redriveAfterMs } = options
   const isOverdue = await hasOverdue(db).catch(orUnreadable(true))
   if (!isOverdue && search.blindSpots === 0) return NOTHING
+  if (options.isPaused()) return { ...NOTHING, paused: true }
   // The payments of waiting deliveries are among the overdue ones, and more wait in the queue. An open breaker alone is no
   // reason to stop: if RabbitMQ lost the queue, only a redrive brings the payment that probes the provider.
   const waiting = options.waiting()
@@ -108,6 +113,12 @@ function createConditions(logger: Logger, everyMs: number) {
       ended: 'payments are redriven again, none waits for the provider here',
       everyMs,
     }),
+    paused: createCondition(logger, {
+      level: 'info',
+      message: 'payments are overdue because of a pause, none is redriven',
+      ended: 'payments are redriven again, no pause is in force',
+      everyMs,
+    }),
     unreadable: createCondition(logger, {
       level: 'error',
       message: 'PostgreSQL cannot use some rows, the other overdue payments are redriven',
@@ -122,44 +133,65 @@ function createConditions(logger: Logger, everyMs: number) {
   }
 }
 
+export interface Reconciler extends Component {
+  /** Number of payments that got a new message so far. */
+  readonly redriven: number
+}
+
 /**
  * Runs `reconcileOnce` every `intervalMs`, and again at once after a full batch.
  *
  * @param options.repeatMs time between two log lines about a lasting condition, in milliseconds. Default: 60,000.
  */
-export function createReconciler(options: ReconcileOptions & { intervalMs: number; repeatMs?: number }): Component {
+export function createReconciler(options: ReconcileOptions & { intervalMs: number; repeatMs?: number }): Reconciler {
   const { logger, intervalMs, repeatMs = 60_000 } = options
   const stopping = new AbortController()
   const { signal } = stopping
-  const { lagging, held, unreadable, failing } = createConditions(logger, repeatMs)
+  const { lagging, held, paused, unreadable, failing } = createConditions(logger, repeatMs)
   const search = createSpanSearch()
+  let redrivenTotal = 0
 
   /** Returns whether the batch was full, so that there may be more overdue payments. */
-  async function reconcile(): Promise<boolean> {
+  async function reconcile(db: Kysely<Tables>): Promise<boolean> {
     let damage: unknown
-    const { redriven, leased, lagMs, waiting } = await reconcileOnce(options, search, (error) => {
+    const result = await reconcileOnce({ ...options, db }, search, (error) => {
       damage = error
     })
+    const { redriven, leased, lagMs, waiting } = result
     if (damage !== undefined) unreadable.holds({ spots: search.blindSpots, error: damage })
     else if (search.blindSpots === 0) unreadable.ended()
+    if (result.paused) {
+      paused.holds()
+      return false
+    }
+    if (!options.isPaused()) paused.ended()
     if (lagMs > 0) lagging.holds({ lag_ms: lagMs })
     else lagging.ended()
     if (waiting > 0) held.holds({ waiting })
     else held.ended()
+    redrivenTotal += redriven
     if (redriven + leased > 0) logger.warn('overdue payments redriven', { redriven, leased })
     failing.ended()
     return redriven + leased === BATCH_MAX
   }
 
-  async function run(): Promise<void> {
+  async function run(loops: Loops): Promise<void> {
+    const loop = loops.begin('reconciler')
+    const db = withBeats(options.db, loop)
     while (!signal.aborted) {
-      const more = await reconcile().catch((error: unknown) => {
+      loop.beat()
+      const more = await reconcile(db).catch((error: unknown) => {
         failing.holds({ error })
         return false
       })
-      if (!more) await pause(intervalMs, signal)
+      if (!more) await loop.outwait(pause(intervalMs, signal))
     }
   }
 
-  return backgroundComponent('reconciler', run, stopping)
+  return {
+    ...backgroundComponent('reconciler', run, stopping),
+    get redriven() {
+      return redrivenTotal
+    },
+  }
 }

@@ -62,8 +62,7 @@ export function planRelease(
       // Spread, so that payments that were refused together return at different times, between answers to other payments.
       const delayMs = ANSWER_SHOWS_MS * (1 + random())
       if (!answer.othersAnswered) return uncounted(delayMs)
-      const doubt = earlier.attempts > 0 || earlier.pending ? '; an earlier request may have charged it' : ''
-      const parkReason = `the provider refused the payment ${REFUSALS_MAX} times: ${answer.reason}${doubt}`
+      const parkReason = `the provider refused the payment ${REFUSALS_MAX} times: ${answer.reason}${doubtOf(earlier)}`
       const mustPark = ({ refusals }: Counts) => refusals >= REFUSALS_MAX
       return { cause: 'refused', delayMsAfter: () => delayMs, mustPark, parkReason }
     }
@@ -74,6 +73,11 @@ export function planRelease(
     default:
       return answer satisfies never
   }
+}
+
+/** For the reason of a dead letter: what an operator has to know before settling the payment as FAILED. */
+export function doubtOf({ attempts, pending }: Earlier): string {
+  return attempts > 0 || pending ? '; an earlier request may have charged it' : ''
 }
 
 function uncounted(delayMs: number): ReleasePlan {

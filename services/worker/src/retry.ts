@@ -1,4 +1,4 @@
-import { fullJitterMs, pause } from '@cashflow/async'
+import { fullJitterMs, type Loops, pause } from '@cashflow/async'
 import { isAway, isPermanent, mayBeItemsOwn, type Tables, waitForStandby } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
 import type { Kysely, Transaction } from 'kysely'
@@ -16,6 +16,8 @@ export interface RetryOptions {
   signal: AbortSignal
   logger: Logger
   random?: (() => number) | undefined
+  /** Gets each attempt of a transaction, so that /livez notices one that hangs. */
+  loops?: Loops | undefined
   now?: (() => number) | undefined
 }
 
@@ -65,10 +67,12 @@ export function transact<Result>(
   work: (tx: Transaction<Tables>, again: boolean) => Promise<Result>,
   options: RetryOptions,
 ): Promise<Result> {
-  const run = (again: boolean) =>
+  const execute = (again: boolean) =>
     db.transaction().execute(async (tx) => {
       if (again) await waitForStandby(tx)
       return await work(tx, again)
     })
+  const { loops } = options
+  const run = (again: boolean) => (loops ? loops.track('transaction', execute(again)) : execute(again))
   return retryWhileUnavailable(run, options)
 }

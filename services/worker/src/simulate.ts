@@ -1,6 +1,7 @@
 import { within } from '@cashflow/async'
 import type { Tables } from '@cashflow/db'
 import { mayCrash } from '@cashflow/db/worker'
+import { SIMULATIONS } from '@cashflow/domain'
 import type { Logger } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import type { Claimed } from './outcomes.ts'
@@ -10,7 +11,20 @@ import { type RetryOptions, retryWhileUnavailable } from './retry.ts'
 const APPROVED: ProviderAnswer = { outcome: 'approved' }
 const DECLINED: ProviderAnswer = { outcome: 'declined', failureCode: 'card_declined' }
 const UNANSWERED: ProviderAnswer = { outcome: 'unknown', reason: 'metadata.simulate asks for no answer' }
+const NOT_SIMULATED: ProviderAnswer = {
+  outcome: 'unknown',
+  reason: 'metadata.simulate asks for an outcome that this worker cannot simulate, and the provider was not asked',
+}
 const NOT_ATTEMPTED: ProviderAnswer = { outcome: 'not_attempted', reason: 'this worker ends itself' }
+
+/**
+ * Answers in place of a provider that moves money, in a sandbox. An api with another `PROVIDER` has accepted a payment that
+ * asks for a simulated outcome, so it must not be charged. A worker with the simulated provider, or an operator, gets it later.
+ */
+export function refuseToSimulate({ simulate }: Pick<Claimed, 'simulate'>): Promise<ProviderAnswer> | undefined {
+  if (simulate === 'duplicate_delivery' || !SIMULATIONS.some((known) => known === simulate)) return undefined
+  return Promise.resolve(NOT_SIMULATED)
+}
 
 export interface SimulatorOptions {
   db: Kysely<Tables>

@@ -42,7 +42,7 @@ describe('batches of claims and settlements', () => {
       claimed.map(async (one, index) => {
         const { claim } = await claims.commit(one)
         if (claim.verdict !== 'claimed') throw new Error(claim.verdict)
-        const by = { token: one.token, requestId: 'r-2' }
+        const by = { token: one.token, requestId: 'r-2', previousHash: claim.lastHash }
         return settlementOf(claim.payment, index % 2 === 0 ? APPROVED : DECLINED, by)
       }),
     )

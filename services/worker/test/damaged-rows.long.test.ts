@@ -4,6 +4,7 @@ import {
   answer,
   createTestVhost,
   eventually,
+  OPERATOR,
   type PrivatePostgres,
   startPrivatePostgres,
   startScriptedServer,
@@ -90,7 +91,9 @@ describe('worker with payments on damaged pages', function () {
     await repair()
     expect(await payments.row(id)).to.include({ status: 'PENDING' })
     await payments.expireLease(id)
-    expect(await requeue(payments.db, defined(letter, 'dead letter').id)).to.deep.equal({ done: true })
+    expect(await requeue(payments.db, defined(letter, 'dead letter').id, { by: OPERATOR })).to.deep.equal({
+      done: true,
+    })
     await withReconciler(async () => {
       await eventually(async () => expect(await redriven()).to.deep.equal([id]))
     })
@@ -153,7 +156,15 @@ describe('worker with payments on damaged pages', function () {
 
   async function withReconciler(work: () => Promise<void>): Promise<void> {
     const { db, logger } = payments
-    const options = { db, logger, notify() {}, redriveAfterMs: 600_000, waiting: () => 0, intervalMs: 10 }
+    const options = {
+      db,
+      logger,
+      notify() {},
+      redriveAfterMs: 600_000,
+      waiting: () => 0,
+      isPaused: () => false,
+      intervalMs: 10,
+    }
     const reconciler = createReconciler(options)
     await reconciler.start(new AbortController().signal)
     try {
@@ -165,7 +176,7 @@ describe('worker with payments on damaged pages', function () {
 
   // Promise 42
   it('redrives all payments except those on damaged pages, and those after the repair', async () => {
-    const { damaged, sound, repair } = await damage({ count: 300, pages: 2 })
+    const { damaged, sound, repair } = await damage({ count: 300, pages: 3 })
     expect(damaged).to.have.length.above(80)
     await withReconciler(async () => {
       await eventually(async () => expect(await redriven()).to.deep.equal(sound.toSorted()), { timeoutMs: 60_000 })

@@ -144,6 +144,21 @@ describe('handler of dead deliveries', () => {
     })
   })
 
+  it('worker: leaves dead deliveries that cannot be stored when their consumer drains', async () => {
+    const { logger, lines } = payments
+    const nowhere = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })
+    const handler = createDeadDeliveryHandler({ db: nowhere, logger, pauseMs: 3_600_000 })
+    const consumer = new AbortController()
+    // More than are stored at the same time: the others wait for their turn.
+    const all = Array.from({ length: 8 }, () => handler.handle(deliveryOf('?', { draining: consumer.signal })))
+    await eventually(() => expect(lines.map(({ message }) => message)).to.include('database away, trying again'))
+    consumer.abort()
+    expect(await Promise.race(all)).to.equal('leave')
+    await handler.stop()
+    await Promise.allSettled(all)
+    await nowhere.destroy()
+  })
+
   it('waits while the database is away, until the worker stops or the channel is gone', async () => {
     const { logger, lines } = payments
     const nowhere = createDatabase({ url: 'postgres://u:p@127.0.0.1:1/x', applicationName: 'test', poolMax: 1, logger })

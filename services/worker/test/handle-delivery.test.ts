@@ -103,6 +103,18 @@ describe('handler of deliveries with an HTTP provider', () => {
     expect(await payments.row(id)).to.include({ claim_token: null, lease_until: null })
   })
 
+  it('worker: leaves a delivery that waits for the provider when its consumer drains', async () => {
+    const worker = createWorker({ openMs: 60_000, failuresMax: 1 })
+    server.script = answer(500)
+    await worker.handle(delivery(await payments.pending()))
+    const draining = new AbortController()
+    const id = await payments.pending()
+    const handled = worker.handle(delivery(id, { draining: draining.signal }))
+    draining.abort(new Error('paused'))
+    expect(await handled).to.equal('leave')
+    expect(await payments.row(id)).to.include({ claim_token: null, lease_until: null, attempts: 0 })
+  })
+
   it('claims no more payments than it may charge at the same time', async () => {
     const worker = createWorker({ chargesMax: 3 })
     const ids = await Promise.all(Array.from({ length: 12 }, () => payments.pending()))

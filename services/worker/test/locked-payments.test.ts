@@ -45,4 +45,27 @@ describe('worker with payments that another session has locked', () => {
       expect(await Promise.all(held)).to.deep.equal(locked.map(() => 'ack'))
       for (const id of [...locked, ...others]) expect(await payments.row(id)).to.include({ status: 'SUCCESS' })
     })
+
+  // Promise 100
+  it('worker: leaves a delivery whose claim waits for a locked row when its consumer drains', async () => {
+    const id = await payments.pending()
+    const session = await payments.db.startTransaction().execute()
+    await sql`set local idle_in_transaction_session_timeout = 0`.execute(session)
+    await sql`select from payments where id = ${id} for update`.execute(session)
+    let charges = 0
+    const provider = {
+      async charge() {
+        charges += 1
+        return { outcome: 'approved' } as const
+      },
+    }
+    const draining = new AbortController()
+    const handled = createTestHandler(payments, provider).handle(delivery(id, { draining: draining.signal }))
+    await eventually(() => expect(payments.logged()).to.include('statement failed, trying again'))
+    draining.abort(new Error('paused'))
+    expect(await handled).to.equal('leave')
+    await session.rollback().execute()
+    expect(await payments.row(id)).to.include({ claim_token: null, lease_until: null, attempts: 0 })
+    expect(charges).to.equal(0)
+  })
 })

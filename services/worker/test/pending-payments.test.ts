@@ -1,6 +1,6 @@
 import { defined, pause } from '@cashflow/async'
 import { requeue } from '@cashflow/db/operator'
-import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
+import { answer, eventually, OPERATOR, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createHttpProvider } from '../src/provider/http-provider.ts'
@@ -144,7 +144,9 @@ describe('worker with pending payments', () => {
         'the provider has not decided within PROVIDER_PENDING_MAX_MS (60000)',
       ])
       expect(asked.get(id)?.map(({ method }) => method)).to.deep.equal(Array.from({ length: looks }, () => 'GET'))
-      expect(await requeue(payments.db, defined(letters[0], 'dead letter').id)).to.deep.equal({ done: true })
+      expect(await requeue(payments.db, defined(letters[0], 'dead letter').id, { by: OPERATOR })).to.deep.equal({
+        done: true,
+      })
       expect((await payments.row(id)).provider_pending_since).to.deep.equal(since)
     }
     undecided.clear()

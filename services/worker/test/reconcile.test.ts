@@ -7,16 +7,18 @@ import { createReconciler, type ReconcileOptions, reconcileOnce } from '../src/r
 import { createTestWorker, type TestWorker } from './test-worker.ts'
 
 const REDRIVE_AFTER_MS = 60_000
-const NOTHING = { redriven: 0, leased: 0, lagMs: 0, waiting: 0 }
+const NOTHING = { redriven: 0, leased: 0, lagMs: 0, waiting: 0, paused: false }
 
 describe('reconciler', () => {
   let payments: TestWorker
   let notified = 0
   let waiting = 0
+  let isPaused = false
   beforeEach(async () => {
     payments = await createTestWorker()
     notified = 0
     waiting = 0
+    isPaused = false
   })
   afterEach(() => payments.drop())
 
@@ -28,6 +30,7 @@ describe('reconciler', () => {
     },
     redriveAfterMs: REDRIVE_AFTER_MS,
     waiting: () => waiting,
+    isPaused: () => isPaused,
   })
   const reconcile = () => reconcileOnce(options())
   const outbox = () =>
@@ -172,6 +175,21 @@ describe('reconciler', () => {
     await reconciler.stop()
     const lines = payments.lines.filter(({ message }) => message.includes('the provider is away'))
     expect(lines.map(({ fields }) => fields)).to.deep.equal([{ waiting: 7 }])
+  })
+
+  it('reconciler: redrives nothing during a pause, says so, and redrives at its end', async () => {
+    const ids = await overdue(2)
+    isPaused = true
+    expect(await reconcile()).to.deep.equal({ ...NOTHING, paused: true })
+    const reconciler = createReconciler({ ...options(), intervalMs: 10 })
+    await reconciler.start(new AbortController().signal)
+    const logged = (text: string) => payments.lines.filter(({ message }) => message.includes(text))
+    await eventually(() => expect(logged('because of a pause, none is redriven')).to.have.length(1))
+    expect(await outbox()).to.deep.equal([])
+    isPaused = false
+    await eventually(async () => expect(await outbox()).to.have.length(ids.length))
+    await eventually(() => expect(logged('no pause is in force')).to.have.length(1))
+    await reconciler.stop()
   })
 
   it('repeats the log line about a lasting condition, and logs its end once', async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defined } from '@cashflow/async'
 import { requeue } from '@cashflow/db/operator'
-import { answer, eventually, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
+import { answer, eventually, OPERATOR, type Script, type ScriptedServer, startScriptedServer } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createHttpProvider } from '../src/provider/http-provider.ts'
 import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
@@ -164,7 +164,9 @@ describe('worker with payments that the provider refuses', () => {
       await handleDue([id])
     }
     const letter = await payments.db.selectFrom('dead_letters').select('id').where('key', '=', id).executeTakeFirst()
-    expect(await requeue(payments.db, defined(letter, 'dead letter').id)).to.deep.equal({ done: true })
+    expect(await requeue(payments.db, defined(letter, 'dead letter').id, { by: OPERATOR })).to.deep.equal({
+      done: true,
+    })
     expect(await payments.row(id)).to.include({ refusals: 0, attempts: 1, parked_at: null })
     // The provider has no charge under this key, so the payment is charged.
     server.script = (request, response) => (request.method === 'GET' ? answer(404) : refuseBad)(request, response)

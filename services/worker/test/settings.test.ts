@@ -1,4 +1,4 @@
-import { documentedSettings } from '@cashflow/testing'
+import { documentedSettings, PROVIDER_CHOICES } from '@cashflow/testing'
 import { expect } from 'chai'
 import { workerConfig, workerEnv } from '../src/config.ts'
 
@@ -87,6 +87,14 @@ describe('settings of the worker', () => {
     expect(() => workerConfig({ SANDBOX: 'no', PROVIDER: 'simulated' })).to.throw('SANDBOX: must be yes with PROVIDER')
   })
 
+  // Promise 54
+  for (const { env, provider, problem } of PROVIDER_CHOICES)
+    it(`worker reads the provider from ${JSON.stringify(env)} as the api does`, () => {
+      const read = () => workerConfig({ ...env, ...(provider === 'http' && { PROVIDER_URL: 'https://pay.internal/' }) })
+      if (problem) expect(read).to.throw(problem)
+      else expect(read().provider.kind).to.equal(provider)
+    })
+
   it('worker accepts the HTTP provider in a sandbox and outside, with and without APP_ENV=production', () => {
     const http = { PROVIDER: 'http', PROVIDER_URL: 'https://pay.internal/' }
     for (const env of [{}, { APP_ENV: 'production' }])
@@ -103,6 +111,7 @@ describe('settings of the worker', () => {
   for (const [name, value] of [
     ['PROVIDER', 'https'],
     ['SANDBOX', 'true'],
+    ['REQUIRE_STANDBY', 'true'],
     ['PROVIDER_URL', 'ftp://pay.internal/charges'],
     ['PROVIDER_URL', 'pay.internal'],
     ['PROVIDER_URL', 'https://user:secret@pay.internal/charges'],

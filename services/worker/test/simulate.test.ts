@@ -1,9 +1,9 @@
-import type { Simulation } from '@cashflow/domain'
+import { SIMULATIONS, type Simulation } from '@cashflow/domain'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import type { Provider } from '../src/provider/provider.ts'
-import { createSimulator } from '../src/simulate.ts'
+import { createSimulator, refuseToSimulate } from '../src/simulate.ts'
 import { createTestHandler, createTestWorker, delivery, type TestWorker } from './test-worker.ts'
 
 describe('simulator', () => {
@@ -87,6 +87,19 @@ describe('simulator', () => {
     await createWorker().handle(delivery(id))
     expect(await row(id)).to.include({ status: 'SUCCESS', attempts: 1 })
     expect(charged).to.deep.equal([])
+  })
+
+  // Promise 54
+  it('worker whose provider moves money does not charge a payment that asks for a simulated outcome', async () => {
+    const { handle } = createTestHandler(payments, approving, { simulate: refuseToSimulate })
+    for (const simulate of SIMULATIONS.filter((each) => each !== 'duplicate_delivery')) {
+      const id = await pending(simulate)
+      await handle(delivery(id))
+      expect(await row(id), simulate).to.deep.equal({ ...WAITING, attempts: 1 })
+    }
+    const others = [await pending('duplicate_delivery'), await payments.pending({ simulate: 'Decline' })]
+    for (const id of others) await handle(delivery(id))
+    expect(charged).to.deep.equal(others)
   })
 
   it('simulator hides its missing answers from the breaker', async () => {

@@ -116,6 +116,7 @@ export function delivery(body: string | Buffer, options: Partial<Delivery> = {})
     headers: {},
     redelivered: false,
     signal: new AbortController().signal,
+    draining: options.signal ?? new AbortController().signal,
     ...options,
   }
 }

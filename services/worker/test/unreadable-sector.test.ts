@@ -41,7 +41,7 @@ describe('worker with a payment whose page the disk cannot read (58030)', () => 
   it('redrives all payments except the one that the disk cannot read', async () => {
     const { db, logger } = payments
     await whileReadable(() => sql`update payments set redrive_at = clock_timestamp() - interval '1 minute'`.execute(db))
-    await reconcileOnce({ db, logger, notify() {}, redriveAfterMs: 600_000, waiting: () => 0 })
+    await reconcileOnce({ db, logger, notify() {}, redriveAfterMs: 600_000, waiting: () => 0, isPaused: () => false })
     expect(await redriven()).to.deep.equal(sound.toSorted())
   })
 
@@ -55,7 +55,10 @@ describe('worker with a payment whose page the disk cannot read (58030)', () => 
     })
     const search = createSpanSearch()
     await eventually(async () => {
-      await reconcileOnce({ db, logger, notify() {}, redriveAfterMs: 600_000, waiting: () => 0 }, search)
+      await reconcileOnce(
+        { db, logger, notify() {}, redriveAfterMs: 600_000, waiting: () => 0, isPaused: () => false },
+        search,
+      )
       expect(await redriven()).to.deep.equal(sound.toSorted())
     })
   })

@@ -21,14 +21,16 @@ import { createLogger, loadConfig, runUntilSignal } from '@cashflow/runtime'
 const { databaseUrl, logLevel, host, port, queueMax, rateLimit, trustProxy, auth, sandbox } = loadConfig(apiConfig)
 const logger = createLogger({ service: 'api', level: logLevel })
 const db = createDatabase({ url: databaseUrl, applicationName: 'empty', poolMax: 1, logger }) // A session is opened for keys only.
-const writer: PaymentWriter = { write: async ({ payment }) => ({ has: 'itself', paymentId: payment.id }) }
+const writer: Pick<PaymentWriter, 'write'> = {
+  write: async ({ payment }) => ({ has: 'itself', paymentId: payment.id }),
+}
 const writes = createRequestQueue({ name: 'writes', runningMax: WRITES_MAX, waitingMax: queueMax, logger })
 const reads = createRequestQueue({ name: 'reads', runningMax: READS_MAX, waitingMax: queueMax, logger })
 const cursors = createCursors(() => readCursorSecret(db))
 const unshared = { report: async () => [], deleteIdle: async () => {} }
 const rateLimiter = createRateLimiter({ limit: rateLimit, ...unshared, logger })
 const { authenticate } = createAuthentication({ auth, db, sandbox, logger })
-const waits = createWaits({ find: async () => [], findSettled: async () => [], waitsMax: 1, logger })
+const waits = createWaits({ find: async () => [], findSettled: async () => [], waitsMax: 1, unseenMax: 1, logger })
 // No benchmark reads a list here.
 const app = createApp({
   ...{ authenticate, rateLimiter, trustProxy, sandbox: false, logger },

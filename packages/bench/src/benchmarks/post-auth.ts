@@ -48,7 +48,8 @@ async function measureWithout(context: Context) {
 async function createSecret({ databaseUrl: url }: Place): Promise<string> {
   const db = createDatabase({ url, applicationName: 'bench-operator', poolMax: 1, sandbox: true, logger: nullLogger })
   try {
-    const made = await createMerchant(db, 'bench')
+    const by = { actor: 'bench', via: 'bench' }
+    const made = await createMerchant(db, { name: 'bench', by })
     if (!made.done) throw new Error(made.why)
     const [pepper] = parsePeppers(KEY_PEPPER)
     const key = await createKey(db, {
@@ -57,6 +58,7 @@ async function createSecret({ databaseUrl: url }: Place): Promise<string> {
       scopes: KEY_SCOPES,
       sandbox: true,
       pepper,
+      by,
     })
     if (!key.done) throw new Error(key.why)
     return key.secret

@@ -52,7 +52,8 @@ export async function drain(
   const queue = cleanup.use(await openQueue(started.place.brokerUrl))
   const measure = async (given: Chunks, rise: Omit<Rise, 'signal'>) => {
     // Before `give`: a fast relay could publish everything before the first look, and the rate would be 0.
-    const measuring = measureRise(queue, { ...rise, signal })
+    const before = await queue.state()
+    const measuring = measureRise(queue, { ...rise, before, signal })
     const giving = started.give(untilAborted(given, signal))
     try {
       const [pace] = await Promise.all([measuring, giving])

@@ -13,6 +13,8 @@ interface Bounds {
   readonly from: number
   /** Maximum duration of the measurement, in milliseconds. Default: unlimited. */
   readonly limitMs?: number | undefined
+  /** The queue before anything changed it. Default: the first look, which has to come before that. */
+  readonly before?: QueueState | undefined
   readonly signal: AbortSignal
 }
 
@@ -52,11 +54,11 @@ export function measureFall(queue: Queue, { from, isDone, ...limits }: Fall): Pr
 
 async function measure(
   queue: Queue,
-  { limitMs = Number.POSITIVE_INFINITY, signal }: Omit<Bounds, 'from'>,
+  { limitMs = Number.POSITIVE_INFINITY, before: given, signal }: Omit<Bounds, 'from'>,
   { hasBegun, hasEnded }: { hasBegun(state: QueueState): boolean; hasEnded(state: QueueState): Promise<boolean> },
 ): Promise<Pace> {
   const startAt = ({ depth }: QueueState) => ({ depth, at: performance.now(), stop: startMeter() })
-  const before = startAt(await queue.state())
+  const before = startAt(given ?? (await queue.state()))
   let first: typeof before | undefined
   let moved: Omit<typeof before, 'stop'> = before
   for (;;) {

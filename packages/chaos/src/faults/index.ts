@@ -2,6 +2,7 @@ import type { Fault } from '../fault.ts'
 import { BROKER_FAULTS, DUPLICATES } from './broker.ts'
 import { KEY_REVOKED } from './keys.ts'
 import { LINK_FAULTS } from './links.ts'
+import { PAUSES } from './pauses.ts'
 import { POSTGRES_FAULTS } from './postgres.ts'
 import { PROVIDER_FAULTS } from './provider.ts'
 import { QUEUE_FAULTS } from './queue.ts'
@@ -18,4 +19,5 @@ export const FAULTS: readonly Fault[] = [
   ...PROVIDER_FAULTS,
   CLOCK_SKEW,
   KEY_REVOKED,
+  ...PAUSES,
 ]

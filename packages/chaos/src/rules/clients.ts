@@ -1,24 +1,31 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type Answer, idOf, type PaymentRequest } from '../payment-request.ts'
+import type { PaymentRow } from '../facts.ts'
+import { type Answer, idOf, type PaymentRequest, type ShownPayment } from '../payment-request.ts'
 import type { Rule } from './rule.ts'
 
 /** Whether a 401 or a 429 may be answered is a rule about keys. */
 const REFUSED: readonly Answer['status'][] = [401, 429]
 const POST_ANSWERS: readonly Answer['status'][] = [201, 409, 503, 'none', ...REFUSED]
 const GET_ANSWERS: readonly Answer['status'][] = [200, 404, 503, 'none', ...REFUSED]
+const CANCEL_ANSWERS: readonly Answer['status'][] = [200, 409, 503, 'none', ...REFUSED]
+const PAGE_ANSWERS: readonly Answer['status'][] = [200, 503, 'none', ...REFUSED]
 
 /** Rules about the answers to clients. */
 export const CLIENT_RULES: readonly Rule[] = [
   {
     name: 'every answer is a documented one',
     harm: 'other',
-    *check({ paymentRequests }) {
-      for (const { reference, answers, views } of paymentRequests) {
+    *check({ paymentRequests, lists, feeds }) {
+      for (const { reference, answers, views, cancels } of paymentRequests) {
         for (const { status } of answers)
           if (!POST_ANSWERS.includes(status)) yield `${reference} was answered with ${status}`
         for (const { status } of views)
           if (!GET_ANSWERS.includes(status)) yield `a GET of ${reference} was answered with ${status}`
+        for (const { status } of cancels)
+          if (!CANCEL_ANSWERS.includes(status)) yield `a cancel of ${reference} was answered with ${status}`
       }
+      for (const status of [...lists, ...feeds].flatMap(({ failures }) => failures))
+        if (!PAGE_ANSWERS.includes(status)) yield `a list was answered with ${status}`
     },
   },
   {
@@ -37,7 +44,7 @@ export const CLIENT_RULES: readonly Rule[] = [
     *check({ paymentRequests }) {
       for (const request of paymentRequests) {
         const kinds = request.answers.map((answer) => kindOf(request, answer))
-        const first = kinds.findIndex((kind) => kind === 'created' || kind === 'repeated')
+        const first = kinds.findIndex((kind) => kind === 'created' || kind === 'repeated' || kind === 'stored')
         // A request without an answer, or with 503, may have stored the payment.
         const mayBeThere = request.answers
           .slice(0, Math.max(0, first))
@@ -60,7 +67,7 @@ export const CLIENT_RULES: readonly Rule[] = [
     },
   },
   {
-    name: 'a GET finds every payment that was answered with its id, and never an older state',
+    name: 'each GET and list finds the payment that was answered with its id, and never an older state',
     harm: 'lost',
     *check({ paymentRequests }) {
       for (const request of paymentRequests) {
@@ -79,7 +86,7 @@ export const CLIENT_RULES: readonly Rule[] = [
     },
   },
   {
-    name: 'a GET shows the stored payment, and a final status that stays',
+    name: 'each GET and list shows the stored payment, and a final status that stays',
     harm: 'doubled',
     *check({ paymentRequests, byId }) {
       for (const request of paymentRequests) {
@@ -88,16 +95,8 @@ export const CLIENT_RULES: readonly Rule[] = [
         if (!row) continue
         for (const { payment } of request.views) {
           if (!payment) continue
-          const { id, status, amount, currency, reference, metadata = null } = payment
-          const isSame =
-            id === row.id &&
-            currency === row.currency &&
-            reference === row.reference &&
-            isDeepStrictEqual(metadata, row.metadata)
-          // The double that is next to the decimal number.
-          const isAmount = amount === row.amountMinor / 100
-          if (!isSame || !isAmount || (status !== 'PENDING' && status !== row.status))
-            yield [row.id, `was shown as ${JSON.stringify(payment)}`]
+          const shown = payment.status === 'PENDING' ? { ...row, status: 'PENDING', failureCode: null } : row
+          if (differsFrom(shown, payment)) yield [row.id, `was shown as ${JSON.stringify(payment)}`]
         }
       }
     },
@@ -119,12 +118,22 @@ export const CLIENT_RULES: readonly Rule[] = [
   },
 ]
 
-/** What an answer says about the payment: this request has created it, or an earlier one. */
+/** What an answer says about the payment: this request has created it, or an earlier one. `stored`: one of them has. */
 function kindOf({ idempotencyKey }: PaymentRequest, { status, isReplay = false }: Answer) {
   const isKeyed = idempotencyKey !== undefined
+  if (status === 201 && isReplay === 'unknown') return 'stored'
   if (status === 201) return !isReplay ? 'created' : isKeyed ? 'repeated' : 'wrong'
   if (status === 409) return isKeyed ? 'wrong' : 'repeated'
   return 'unknown'
+}
+
+/** Returns whether an answer shows the payment otherwise than it is stored. */
+export function differsFrom(row: Omit<PaymentRow, 'status'> & { status: string }, shown: ShownPayment): boolean {
+  const { amount, metadata = null, failure_code: failureCode = null, ...rest } = shown
+  const isSame = (['id', 'status', 'currency', 'reference'] as const).every((member) => rest[member] === row[member])
+  // The double that is next to the decimal number, or the decimal number itself.
+  const isAmount = amount === row.amountMinor / 100 || amount === (row.amountMinor / 100).toFixed(2)
+  return !isSame || !isAmount || failureCode !== row.failureCode || !isDeepStrictEqual(metadata, row.metadata)
 }
 
 export function about(request: PaymentRequest, what: string): string | [paymentId: string, what: string] {

@@ -35,7 +35,7 @@ export const IDEMPOTENCY_RULES: readonly Rule[] = [
     harm: 'other',
     *check({ paymentRequests, apis }) {
       for (const request of paymentRequests) {
-        const replays = request.answers.filter((answer) => answer.isReplay)
+        const replays = request.answers.filter(({ isReplay }) => isReplay === true)
         if (idOf(request) !== undefined && keyOf(request) !== undefined && replays.length < apis)
           yield about(request, `was replayed ${replays.length} times, not through ${apis} APIs`)
       }

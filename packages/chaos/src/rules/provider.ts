@@ -1,3 +1,4 @@
+import { CANCELED } from './cancels.ts'
 import type { Rule } from './rule.ts'
 
 const VERDICT_OF = { SUCCESS: 'approved', FAILED: 'declined' } as const
@@ -80,8 +81,8 @@ export const PROVIDER_RULES: readonly Rule[] = [
     harm: 'other',
     *check({ payments, responses }) {
       const last = new Map(responses.map(({ key, verdict }) => [key, verdict]))
-      for (const { id, status } of payments)
-        if (status !== 'PENDING' && last.get(id) !== VERDICT_OF[status])
+      for (const { id, status, failureCode } of payments)
+        if (status !== 'PENDING' && failureCode !== CANCELED && last.get(id) !== VERDICT_OF[status])
           yield [id, `is ${status}, and the provider's last answer is ${last.get(id) ?? 'missing'}`]
     },
   },

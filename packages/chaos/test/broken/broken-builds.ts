@@ -107,6 +107,33 @@ export const NO_REVOCATION: BrokenBuild = {
   replacement: 'always',
 }
 
+/** A list is read where the payments of the last two seconds are not stored yet, such as on a standby. */
+export const LIST_BEHIND: BrokenBuild = {
+  name: 'list without the newest payments',
+  service: 'api',
+  file: 'db/src/payments/list.ts',
+  exported: 'listPayments',
+  replacement: 'withoutNewest',
+}
+
+/** The event feed shows what is committed, and does not wait for transactions that are older. */
+export const FEED_WITHOUT_WAIT: BrokenBuild = {
+  name: 'feed without a wait for older transactions',
+  service: 'api',
+  file: 'db/src/events/feed.ts',
+  exported: 'readFeed',
+  replacement: 'ofAllCommitted',
+}
+
+/** A payment is canceled while a worker has it, in a transaction that is open for a second. */
+export const CANCEL_OF_CLAIMED: BrokenBuild = {
+  name: 'cancel of a claimed payment',
+  service: 'api',
+  file: 'db/src/payments/cancel.ts',
+  exported: 'cancelPayment',
+  replacement: 'withoutClaim',
+}
+
 /**
  * Returns the arguments of Node that turn a service into its broken build. The service ends with an error before its
  * `main.ts` begins if it does not load the module, or if the module has no such export.

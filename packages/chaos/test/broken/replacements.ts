@@ -1,3 +1,5 @@
+import { pause } from '@cashflow/async'
+
 /** The replacements of broken builds. Each function receives an export of the product and returns one with a mistake. */
 
 type Publish = (messages: readonly object[], options: object) => Promise<object[]>
@@ -11,14 +13,28 @@ type CreateBatches = (options: { db: Database }) => {
   settlements: { commit(settlement: Settlement, ...rest: unknown[]): Promise<unknown> }
 }
 
-/** The part of Kysely that `withoutFence` uses. */
+/** The part of Kysely that replacements use. */
 interface Query {
   select(columns: string[]): Query
+  selectAll(): Query
+  set(values: object): Query
   where(column: string, operator: string, value: unknown): Query
-  execute(): Promise<{ id: string; claim_token: string | null; merchant_id: string }[]>
+  orderBy(column: string): Query
+  execute(): Promise<Row[]>
+}
+interface Row {
+  readonly id: string
+  readonly claim_token: string | null
+  readonly merchant_id: string
+  readonly xid: string
+  readonly payment_id: string
+  readonly request_id: string
+  readonly created_at: Date
 }
 interface Database {
   selectFrom(table: string): Query
+  updateTable(table: string): Query
+  transaction(): { execute(work: (tx: Database) => Promise<unknown>): Promise<unknown> }
 }
 
 export function withoutAwait(processPayment: Act): Act {
@@ -88,6 +104,50 @@ export function createdNow(findHolders: (...given: unknown[]) => Promise<{ has: 
     const holders = await findHolders(...given)
     return holders.map((holder) => (holder.has === 'key' ? { ...holder, createdAt: new Date() } : holder))
   }
+}
+
+type ListPayments = (...given: unknown[]) => Promise<{ payment: { createdAt: Date } }[]>
+
+export function withoutNewest(listPayments: ListPayments): ListPayments {
+  return async (...given) =>
+    (await listPayments(...given)).filter(({ payment }) => payment.createdAt.getTime() < Date.now() - 2_000)
+}
+
+interface FeedRequest {
+  merchantId: string
+  after?: { xid: string; id: string }
+  limit: number
+}
+
+export function ofAllCommitted() {
+  return async (db: Database, { merchantId, after = { xid: '0', id: '0' }, limit }: FeedRequest) => {
+    const events = db.selectFrom('payment_events').selectAll().where('merchant_id', '=', merchantId)
+    const found = await events.where('xid', '>=', after.xid).orderBy('xid').orderBy('id').execute()
+    const rows = found.filter(({ xid, id }) => xid !== after.xid || BigInt(id) > BigInt(after.id)).slice(0, limit)
+    const { xid, id } = rows.at(-1) ?? after
+    return {
+      events: rows.map(({ payment_id: paymentId, request_id: requestId, created_at: createdAt, ...row }) => ({
+        ...row,
+        ...{ paymentId, requestId, createdAt, payment: null },
+      })),
+      next: { epoch: '', xid, id, createdAtMs: 0 },
+      hasMore: rows.length === limit,
+      delayedMs: 0,
+    }
+  }
+}
+
+type CancelPayment = (db: Pick<Database, 'transaction'>, wanted: { id: string }) => Promise<unknown>
+
+/** The transaction stays open for a while after it got its xid, as if it asked another server. */
+export function withoutClaim(cancelPayment: CancelPayment): CancelPayment {
+  return (db, wanted) =>
+    db.transaction().execute(async (tx) => {
+      const payments = tx.updateTable('payments').set({ claim_token: null })
+      await payments.where('id', '=', wanted.id).where('status', '=', 'PENDING').execute()
+      await pause(1_000)
+      return await cancelPayment({ transaction: () => ({ execute: (work) => work(tx) }) }, wanted)
+    })
 }
 
 export function always(): () => boolean {

@@ -63,6 +63,8 @@ const NOT_OBSERVED = {
   backlog: { pending: 0, outbox: 0, scheduled: 0, queues: {} },
   sightings: [],
   keys: [],
+  lists: [],
+  feeds: [],
   exits: [],
   refusals: [],
   idle: [],
@@ -114,7 +116,8 @@ export async function createStage(): Promise<Stage> {
   async function create(reference: string): Promise<string> {
     const answers: Answer[] = []
     const money = { amountMinor: 10_050, currency: 'USD' }
-    paymentRequests.push({ merchantId: DEFAULT_MERCHANT_ID, reference, ...money, answers, views: [], foreignViews: [] })
+    const nothing = { views: [], foreignViews: [], cancels: [], histories: [] }
+    paymentRequests.push({ merchantId: DEFAULT_MERCHANT_ID, reference, ...money, answers, ...nothing })
     return await eventually(async () => {
       const { status, id: paymentId } = await pipeline
         .post(reference)

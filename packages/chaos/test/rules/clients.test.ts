@@ -28,8 +28,8 @@ describe('invariants about clients', () => {
     expect(broken(viewed({ ...viewOf('PENDING', 41), answeredAt: 60 }))).to.deep.equal([])
   })
 
-  const seen = 'a GET finds every payment that was answered with its id, and never an older state'
-  const shown = 'a GET shows the stored payment, and a final status that stays'
+  const seen = 'each GET and list finds the payment that was answered with its id, and never an older state'
+  const shown = 'each GET and list shows the stored payment, and a final status that stays'
   const over = 'at the end, each API shows the final status of each payment'
   const documented = 'every answer is a documented one'
   const taken = 'a reference is taken once, by its first request'

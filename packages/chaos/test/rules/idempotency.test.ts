@@ -16,6 +16,7 @@ import {
 const BODY = `{"id":"${ID}","status":"PENDING"}`
 const CREATED: Answer = { ...CREATED_ANSWER, body: BODY, isReplay: false }
 const REPLAY: Answer = { ...CREATED, isReplay: true }
+const BY_PACKAGE: Answer = { ...CREATED_ANSWER, isReplay: 'unknown' }
 const KEYED = { ...PAYMENT, idempotencyKey: 'key' }
 
 /** The differences for a payment whose requests have an idempotency key. */
@@ -30,6 +31,10 @@ describe('invariants about idempotency keys', () => {
 
   it('invariants about idempotency keys hold for a creation whose answer was lost', () => {
     expect(broken(keyed(UNANSWERED, REPLAY, REPLAY))).to.eql([])
+  })
+
+  it('invariants about idempotency keys hold for an answer that does not tell whether it is a replay', () => {
+    expect(broken(keyed(BY_PACKAGE, REPLAY, REPLAY))).to.eql([])
   })
 
   const one = 'an idempotency key has one payment, which answers name'
@@ -55,7 +60,7 @@ describe('invariants about idempotency keys', () => {
     ['metadata that no client sent', requested, { payments: [{ ...PAYMENT, metadata: { order: '1' } }] }],
     [
       'metadata that a GET does not show',
-      'a GET shows the stored payment, and a final status that stays',
+      'each GET and list shows the stored payment, and a final status that stays',
       {
         payments: [{ ...PAYMENT, metadata: { order: '1' } }],
         paymentRequests: [{ ...PAYMENT_REQUEST, metadata: { order: '1' } }],
@@ -63,7 +68,7 @@ describe('invariants about idempotency keys', () => {
     ],
     [
       'metadata that only a GET shows',
-      'a GET shows the stored payment, and a final status that stays',
+      'each GET and list shows the stored payment, and a final status that stays',
       {
         paymentRequests: [
           {
@@ -79,6 +84,12 @@ describe('invariants about idempotency keys', () => {
     ['a replay with another space', same, changed(BODY.replace(',', ', '))],
     ['replays that show the end', same, keyed(...[REPLAY, REPLAY].map(ended))],
     ['a request that one API has not replayed', replayed, keyed(CREATED, REPLAY)],
+    [
+      'a request that one API has not replayed, after an answer that does not tell',
+      replayed,
+      keyed(BY_PACKAGE, REPLAY),
+    ],
+    ['a creation after an answer that does not tell', first, keyed(BY_PACKAGE, CREATED, REPLAY, REPLAY)],
     ['a 409 to a repeated request with a key', kind, keyed(CREATED, REPLAY, REPLAY, TAKEN_ANSWER)],
     ['a replay without a key', kind, answered(CREATED, REPLAY)],
     ['a replay of a request that was not sent before', first, keyed(REPLAY, REPLAY)],

@@ -1,8 +1,9 @@
 import { KEY_SCOPES, type KeyScope, type Pepper } from '@cashflow/db'
 import { createKey, type KeyFacts, listKeys, revokeKey, rotateKey } from '@cashflow/db/operator'
 import { redactedErrorMessage } from '@cashflow/runtime'
-import { type Command, Option } from 'commander'
+import { type Command, Option } from '@commander-js/extra-typings'
 import { durationMs, futureTime, keyId, nameText, scopeList, uuidOf } from '../arguments.ts'
+import { examples } from '../help.ts'
 import type { Act, Context } from '../run-command.ts'
 import type { Fields } from '../show.ts'
 
@@ -10,15 +11,13 @@ const DAY_MS = 86_400_000
 const EXPIRES_MAX_DAYS = 3_650
 const OVERLAP_MAX_DAYS = 90
 
-const HELP = `
-create and rotate need KEY_PEPPER, the same as the api's. A secret is printed once, and cannot be had again: if it got lost,
-revoke or rotate its key.
-
-In a checkout: npm run -s cashflow -- keys list. With Compose: docker compose run --rm migrate cashflow keys list`
+const NEEDS_PEPPER = `
+It needs KEY_PEPPER, the same as the api's. A secret is printed once, and cannot be had again: if it got lost, revoke or
+rotate its key.
+`
 
 export function addKeyCommands(program: Command, choose: (act: Act) => void): void {
   const keys = program.command('keys').description('keys: what clients of a merchant authenticate with')
-  keys.addHelpText('afterAll', HELP)
   keys
     .command('create')
     .description('create a key, and print its secret')
@@ -31,17 +30,24 @@ export function addKeyCommands(program: Command, choose: (act: Act) => void): vo
         .conflicts('expiresAt'),
     )
     .option('--expires-at <time>', 'such as 2030-01-31 or 2030-01-31T12:00:00Z', futureTime)
-    .action((options: CreateOptions) => choose(create(options)))
+    .addHelpText(
+      'after',
+      NEEDS_PEPPER +
+        examples('keys create --merchant 0197f3c0-0000-7000-8000-0123456789ab --name shop --expires-in 90d'),
+    )
+    .action((options) => choose(create(options)))
   keys
     .command('list')
     .description('print keys, the oldest first')
     .option('--merchant <id>', 'only those of this merchant', uuidOf('merchant'))
-    .action(({ merchant }: { merchant?: string }) => choose(list(merchant)))
+    .addHelpText('after', examples('keys list', 'keys list --merchant 0197f3c0-0000-7000-8000-0123456789ab'))
+    .action(({ merchant }) => choose(list(merchant)))
   keys
     .command('revoke')
     .description('revoke a key, forever; the api refuses it within 5 seconds')
     .argument('<id>', 'id of the key, as list prints it', keyId)
-    .action((id: string) => choose(revoke(id)))
+    .addHelpText('after', examples('keys revoke 0kUlpfeHMOVcc'))
+    .action((id) => choose(revoke(id)))
   keys
     .command('rotate')
     .description('create the successor of a key, and print its secret; after the overlap the former key expires')
@@ -51,7 +57,8 @@ export function addKeyCommands(program: Command, choose: (act: Act) => void): vo
         .argParser(durationMs({ minMs: 0, maxMs: OVERLAP_MAX_DAYS * DAY_MS }))
         .default(DAY_MS, '24h'),
     )
-    .action((id: string, { overlap }: { overlap: number }) => choose(rotate(id, overlap)))
+    .addHelpText('after', NEEDS_PEPPER + examples('keys rotate 0kUlpfeHMOVcc --overlap 48h'))
+    .action((id, { overlap }) => choose(rotate(id, overlap)))
 }
 
 interface CreateOptions {
@@ -72,7 +79,10 @@ function create({ merchant: merchantId, name, scopes, expiresIn, expiresAt }: Cr
     const { db, sandbox, peppers } = context
     if (!peppers) return NO_PEPPER
     const expires = expiresIn === undefined ? expiresAt : { afterMs: expiresIn }
-    const result = await createKey(db, { merchantId, name, scopes, expires, sandbox, pepper: peppers[0] })
+    const result = await createKey(db, {
+      ...{ merchantId, name, scopes, expires, sandbox },
+      ...{ pepper: peppers[0], by: context },
+    })
     return result.done ? showSecret(context, result) : result
   }
 }
@@ -81,7 +91,7 @@ function rotate(id: string, overlapMs: number): Act {
   return async (context) => {
     const { db, sandbox, peppers } = context
     if (!peppers) return NO_PEPPER
-    const result = await rotateKey(db, { id, overlapMs, sandbox, pepper: peppers[0] })
+    const result = await rotateKey(db, { id, overlapMs, sandbox, pepper: peppers[0], by: context })
     if (!result.done) return result
     const { former } = result
     return showSecret(context, result, { replaces: former.id, replaced_expires_at: former.expiresAt })
@@ -116,8 +126,8 @@ function list(merchantId: string | undefined): Act {
 }
 
 function revoke(id: string): Act {
-  return async ({ db, show, peppers }) => {
-    const result = await revokeKey(db, id)
+  return async ({ db, show, peppers, ...by }) => {
+    const result = await revokeKey(db, { id, by })
     if (result.done) await show(toFields(result.key, peppers))
     return result
   }

@@ -1,6 +1,7 @@
 import { createMerchant, listMerchants, type Merchant } from '@cashflow/db/operator'
-import type { Command } from 'commander'
+import type { Command } from '@commander-js/extra-typings'
 import { nameText } from '../arguments.ts'
+import { examples } from '../help.ts'
 import type { Act } from '../run-command.ts'
 
 export function addMerchantCommands(program: Command, choose: (act: Act) => void): void {
@@ -9,16 +10,18 @@ export function addMerchantCommands(program: Command, choose: (act: Act) => void
     .command('create')
     .description('create a merchant, and print its id')
     .argument('<name>', 'name of the merchant, unique', nameText)
-    .action((name: string) => choose(create(name)))
+    .addHelpText('after', examples('merchants create Acme'))
+    .action((name) => choose(create(name)))
   merchants
     .command('list')
     .description('print all merchants, the oldest first')
+    .addHelpText('after', examples('merchants list'))
     .action(() => choose(list))
 }
 
 function create(name: string): Act {
-  return async ({ db, show }) => {
-    const result = await createMerchant(db, name)
+  return async ({ db, show, ...by }) => {
+    const result = await createMerchant(db, { name, by })
     if (result.done) await show(toFields(result.merchant))
     return result
   }

@@ -17,6 +17,8 @@ export interface StackOptions {
   env: NodeJS.ProcessEnv
   cwd: string
   fresh: boolean
+  /** Deletes `stateDir` and all data at the end. Default: false. */
+  temporary?: boolean
   printer: LogPrinter
   say: (line: string) => void
   /** Ends the attempt to start. */

@@ -2,21 +2,25 @@ import { defined, pause } from '@cashflow/async'
 import { choosePort, freePorts } from '../ports.ts'
 import { describeExit } from '../processes/daemon.ts'
 import type { Running } from '../processes/keep-running.ts'
-import { type ServiceCommand, startServiceProcess } from '../processes/service-process.ts'
+import { type LogLine, type ServiceCommand, startServiceProcess } from '../processes/service-process.ts'
 import { StartError } from '../start-error.ts'
 import { type ServiceName, type StackContext, startTogether } from './context.ts'
+import { createPauses } from './pauses.ts'
 import type { Servers } from './servers.ts'
 
 interface Planned {
   name: ServiceName
   label: string
   command: Pick<ServiceCommand, 'file' | 'args' | 'cwd' | 'env'>
+  /** Port of its admin server. It stays the same when the service is restarted. */
+  adminPort: number
   /** A URL that must answer GET with 200 before the service counts as ready. */
   healthUrl?: string
 }
 
 /** Longer than a worker, the slowest service, takes to stop: `PROVIDER_DEADLINE_MS`, a minute at most, and 15 seconds. */
 const STOP_PATIENCE_MS = 80_000
+const ADMIN_HOST = '127.0.0.1'
 const HEALTH_RETRY_MS = 100
 const HEALTH_ANSWER_MS = 5_000
 
@@ -24,21 +28,34 @@ const HEALTH_ANSWER_MS = 5_000
 export async function startServices(context: StackContext, servers: Servers) {
   const { settings, say, printer, supervise, onSpawn, signal } = context
   const ports = await apiPorts(context)
-  const planned = plan(context, servers, ports)
+  const { counts } = context
+  const adminPorts = await freePorts(counts.api + counts.relay + counts.worker)
+  const planned = plan(context, servers, ports, adminPorts)
+  const pauses = createPauses(printer)
   say(`starting ${planned.map(({ label }) => label).join(', ')}`)
   const kept = await startTogether(
     planned.map(({ name, label, command, healthUrl }) => (failed: AbortSignal) => {
-      const output = { onLine: (line: string) => printer.print(label, line) }
-      const start = (aborted: AbortSignal) =>
-        startReady({ ...command, name: label, output, onSpawn: (pid) => onSpawn(pid, name) }, healthUrl, aborted)
+      const onLine = (line: string, parsed: LogLine | undefined) => {
+        printer.print(label, line)
+        pauses.onLine(name, label, parsed)
+      }
+      const start = (aborted: AbortSignal) => {
+        pauses.onStart(label)
+        const own = { ...command, name: label, output: { onLine }, onSpawn: (pid: number) => onSpawn(pid, name) }
+        return startReady(own, healthUrl, aborted)
+      }
       return supervise(label, start, failed)
     }),
     signal,
   )
   const pidsOf = (wanted: ServiceName) =>
     kept.flatMap((process, index) => (planned[index]?.name === wanted ? (process.pid() ?? []) : []))
+  const adminUrlsOf = (wanted: ServiceName) =>
+    planned.filter(({ name }) => name === wanted).map(({ adminPort }) => `http://${ADMIN_HOST}:${adminPort}`)
   return {
     apiUrls: ports.map((port) => apiUrl(settings.host, port)),
+    adminUrls: { api: adminUrlsOf('api'), relay: adminUrlsOf('relay'), worker: adminUrlsOf('worker') },
+    pauses: pauses.inForce,
     pids: () => ({ api: pidsOf('api'), relay: pidsOf('relay'), worker: pidsOf('worker') }),
     async stop() {
       await Promise.all(kept.map((process) => process.stop()))
@@ -46,7 +63,13 @@ export async function startServices(context: StackContext, servers: Servers) {
   }
 }
 
-function plan({ counts, commands, env, cwd, settings }: StackContext, servers: Servers, ports: number[]): Planned[] {
+function plan(
+  { counts, commands, env, cwd, settings }: StackContext,
+  servers: Servers,
+  ports: number[],
+  adminPorts: number[],
+): Planned[] {
+  const leftPorts = adminPorts.values()
   const shared = {
     ...env,
     DATABASE_URL: servers.urls.database_url,
@@ -58,11 +81,13 @@ function plan({ counts, commands, env, cwd, settings }: StackContext, servers: S
   return (['api', 'relay', 'worker'] as const).flatMap((name) =>
     Array.from({ length: counts[name] }, (_, index): Planned => {
       const label = counts[name] > 1 ? `${name} ${index + 1}` : name
-      const command = { ...commands[name], cwd, env: shared }
-      if (name !== 'api') return { name, label, command }
+      const adminPort = defined(leftPorts.next().value, `admin port of ${label}`)
+      const own = { ...shared, ADMIN_HOST, ADMIN_PORT: String(adminPort) }
+      const command = { ...commands[name], cwd, env: own }
+      if (name !== 'api') return { name, label, command, adminPort }
       const port = defined(ports[index], `port of ${label}`)
       const healthUrl = `${apiUrl(settings.host, port)}/health`
-      return { name, label, command: { ...command, env: { ...shared, PORT: String(port) } }, healthUrl }
+      return { name, label, command: { ...command, env: { ...own, PORT: String(port) } }, adminPort, healthUrl }
     }),
   )
 }

@@ -5,6 +5,8 @@ import { startServers } from './servers.ts'
 import { startServices } from './services.ts'
 import { claimStateFolder, type StackFile } from './state-folder.ts'
 
+export type Stack = Awaited<ReturnType<typeof startStack>>
+
 /**
  * Resolves when everything is ready. Rejects once everything that it had started is stopped.
  *
@@ -18,7 +20,7 @@ export async function startStack(options: StackOptions) {
     )
   }
   await using unfinished = new AsyncDisposableStack()
-  const folder = await claimStateFolder(options.stateDir, options.say)
+  const folder = await claimStateFolder(options.stateDir, options.say, options.temporary)
   unfinished.defer(folder.release)
   if (portIsGiven && port !== 0 && !(await isPortFree(port)))
     throw new StartError(`port ${port}, which PORT asks for, is taken, or forbidden for this user`)
@@ -33,6 +35,7 @@ export async function startStack(options: StackOptions) {
   /** The content of stack.json. */
   const file = (): StackFile => ({
     api: services.apiUrls,
+    admin: services.adminUrls,
     ...servers.urls,
     processes: { ...servers.pids(), ...services.pids() },
   })
@@ -43,5 +46,5 @@ export async function startStack(options: StackOptions) {
   })
   const stack = unfinished.move()
   /** Stops the services first, then the broker, then the database. */
-  return { file, stop: () => stack.disposeAsync() }
+  return { file, pauses: services.pauses, stop: () => stack.disposeAsync() }
 }

@@ -4,11 +4,15 @@ import { readIfThere, writeFileAtomically } from '../files.ts'
 import { tryLock } from '../processes/lock.ts'
 import { sendSignal } from '../processes/process-table.ts'
 import { openRegister, stopLeftovers } from '../processes/register.ts'
+import { removePostgresData } from '../servers/postgres.ts'
 import { StartError } from '../start-error.ts'
+import type { ServiceName } from './context.ts'
 
 /** The content of stack.json, for other programs. It has no process for a server that the settings name. */
 export interface StackFile {
   api: string[]
+  /** URLs of the admin servers, with /metrics, /livez and /readyz. */
+  admin: Readonly<Record<ServiceName, readonly string[]>>
   database_url: string
   rabbitmq_url: string
   rabbitmq_management_url: string
@@ -18,9 +22,10 @@ export interface StackFile {
 /**
  * Claims the folder, which then belongs to this process alone until `release()`. Stops all processes that an earlier run left behind.
  *
+ * @param temporary whether the end of this process, or `release()`, deletes the folder and all data
  * @throws StartError if a stack is running there
  */
-export async function claimStateFolder(stateDir: string, say: (line: string) => void) {
+export async function claimStateFolder(stateDir: string, say: (line: string) => void, temporary = false) {
   mkdirSync(stateDir, { recursive: true })
   const stackFile = join(stateDir, 'stack.json')
   const removeStackFile = () => rmSync(stackFile, { force: true })
@@ -36,10 +41,16 @@ export async function claimStateFolder(stateDir: string, say: (line: string) => 
   removeStackFile()
   await stopLeftovers(register.running(), say)
   register.clear()
+  const removeData = () => {
+    if (!temporary) return
+    removePostgresData(stateDir)
+    rmSync(stateDir, { recursive: true, force: true, maxRetries: 3 })
+  }
   // Runs also when this process ends by an error or by `process.exit`. Only SIGKILL leaves processes and the file.
   const onExit = () => {
     removeStackFile()
     for (const { pid } of register.running()) sendSignal(-pid, 'SIGKILL')
+    removeData()
   }
   process.on('exit', onExit)
   unfinished.move()
@@ -50,6 +61,7 @@ export async function claimStateFolder(stateDir: string, say: (line: string) => 
       process.off('exit', onExit)
       removeStackFile()
       register.clear()
+      removeData()
       lock.release()
     },
   }

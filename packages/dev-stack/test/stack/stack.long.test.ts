@@ -49,7 +49,14 @@ describe('stack', function () {
   it('describes its servers and processes in stack.json as long as it runs', async () => {
     const run = start()
     const file = await run.ready()
-    expect(file).to.have.all.keys('api', 'database_url', 'rabbitmq_url', 'rabbitmq_management_url', 'processes')
+    expect(file).to.have.all.keys(
+      'api',
+      'admin',
+      'database_url',
+      'rabbitmq_url',
+      'rabbitmq_management_url',
+      'processes',
+    )
     expect(file.api).to.have.length(2)
     expect(file.api[0]).to.equal(`http://127.0.0.1:${port}`)
     expect(file.database_url).to.equal(`postgres://postgres:postgres@127.0.0.1:${ports.postgres}/payments`)
@@ -57,6 +64,12 @@ describe('stack', function () {
     expect(file.processes).to.have.all.keys('postgres', 'api', 'relay', 'worker')
     expect(file.processes.worker).to.have.length(2)
     for (const api of file.api) expect((await fetch(`${api}/health`)).status).to.equal(200)
+    expect(file.admin.worker).to.have.length(2)
+    for (const url of Object.values(file.admin).flat()) {
+      expect(run.output()).to.contain(`${url}/metrics`)
+      expect(run.output()).to.contain(`ADMIN_PORT=${new URL(url).port}`)
+    }
+    expect(new Set(Object.values(file.admin).flat())).to.have.lengthOf(Object.values(file.admin).flat().length)
     expect(run.output()).to.match(/worker 1 .*settings .*DATABASE_URL=\S+\/payments.*LOG_LEVEL=info/)
     expect(run.output()).to.contain(`curl http://127.0.0.1:${port}/api/v1/payments`)
     expect(run.output().split('everything')[0]).not.to.contain('guest:secret')

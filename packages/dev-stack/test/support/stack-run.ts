@@ -34,6 +34,12 @@ export function runCashflow(stateDir: string, ports: Ports, env: Record<string, 
   return run('cashflow-process.ts', stateDir, ports, env)
 }
 
+/** Runs `npm run demo` with its state in the given folder. */
+export function runDemo(stateDir: string, startMaxMs?: number): StackRun {
+  const options = startMaxMs === undefined ? [] : [String(startMaxMs)]
+  return run('demo-process.ts', stateDir, { postgres: 0, rabbitmq: 0, management: 0 }, {}, options)
+}
+
 function run(
   script: string,
   stateDir: string,
@@ -61,7 +67,9 @@ function run(
     ready() {
       const file = eventually(
         () => {
-          const file = output.includes('Cashflow is running') ? readStackFile(join(stateDir, 'stack.json')) : undefined
+          const file = /Cashflow is running|ready after/.test(output)
+            ? readStackFile(join(stateDir, 'stack.json'))
+            : undefined
           if (!file) throw new Error(`not ready:\n${output}`)
           return file
         },

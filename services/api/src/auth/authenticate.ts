@@ -29,7 +29,7 @@ export interface AuthenticateOptions {
  */
 export function authenticate(options: AuthenticateOptions): RequestHandler {
   const { sandbox, peppers, cache, wrongKeys, uses, now = () => performance.now() } = options
-  const matches = keyMatcher(peppers, options.logger)
+  const matches = keyMatcher(peppers, unknownPepperLog(options.logger, now))
 
   const isCurrent = ({ key, askedAt }: FoundKey) => key !== undefined && isInForce(key, now() - askedAt)
 
@@ -73,34 +73,42 @@ export function requireScope(scope: KeyScope): RequestHandler {
 /**
  * Compares keys with what is stored of them. An id that no key has takes the same time as one with a wrong secret.
  *
- * The HMAC costs 13 µs in a busy process. So a key that has matched is recognised by a salted SHA-256 for 1 µs, for as long as
+ * The HMAC costs 13 µs in a busy process. So a key that has matched is recognised by a salted SHA-256 for less than 1 µs, for as long as
  * its look-up is used. Neither the key nor a hash that another process could use is kept.
  */
-function keyMatcher(peppers: AuthenticateOptions['peppers'], logger: Logger) {
+function keyMatcher(peppers: AuthenticateOptions['peppers'], onUnknownPepper: (key: StoredKey) => void) {
   const byId = new Map(peppers.map((pepper) => [pepper.id, pepper]))
   const [first] = peppers
   const absent = Buffer.alloc(hashKey('', first).length)
   const salt = randomUUID()
+  // One for all requests: a new buffer for each costs more than the hash.
+  const digest = Buffer.alloc(hash('sha256', salt, 'buffer').length)
   const matched = new WeakMap<FoundKey, Buffer>()
-  let loggedAt = Number.NEGATIVE_INFINITY
-
-  // A client may send such a key at any rate.
-  function logUnknownPepper({ id, pepperId }: StoredKey): void {
-    if (performance.now() - loggedAt < UNKNOWN_PEPPER_EVERY_MS) return
-    loggedAt = performance.now()
-    logger.error('a key is refused: its pepper is not in KEY_PEPPER', { key_id: id, pepper_id: pepperId })
-  }
 
   return (text: string, found: FoundKey): boolean => {
-    const digest = hash('sha256', salt + text, 'buffer')
+    digest.write(hash('sha256', salt + text, 'binary'), 'binary')
     const before = matched.get(found)
     if (before && timingSafeEqual(digest, before)) return true
     const { key } = found
     const pepper = key && byId.get(key.pepperId)
-    if (key && !pepper) logUnknownPepper(key)
+    if (key && !pepper) onUnknownPepper(key)
     const isEqual = timingSafeEqual(hashKey(text, pepper ?? first), key && pepper ? key.hash : absent)
     if (!isEqual || !pepper) return false
-    matched.set(found, digest)
+    matched.set(found, Buffer.from(digest))
     return true
+  }
+}
+
+/** Logs a key whose pepper is unknown, once a minute: a client may send such a key at any rate. */
+function unknownPepperLog(logger: Logger, now: () => number) {
+  let loggedAt = Number.NEGATIVE_INFINITY
+  /** Requests that were refused since the last line. */
+  let refused = 0
+  return ({ id, pepperId }: StoredKey): void => {
+    refused += 1
+    if (now() - loggedAt < UNKNOWN_PEPPER_EVERY_MS) return
+    loggedAt = now()
+    logger.error('a key is refused: its pepper is not in KEY_PEPPER', { key_id: id, pepper_id: pepperId, refused })
+    refused = 0
   }
 }

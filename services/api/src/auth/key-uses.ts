@@ -1,4 +1,4 @@
-import { pause, within } from '@cashflow/async'
+import { type Loops, pause, within } from '@cashflow/async'
 import { backgroundComponent, type Component, createCondition, type Logger } from '@cashflow/runtime'
 
 const EVERY_MS = 60_000
@@ -45,8 +45,10 @@ export function createKeyUses({ store, logger, everyMs = EVERY_MS }: KeyUsesOpti
     }
   }
 
-  async function run(): Promise<void> {
+  async function run(loops: Loops): Promise<void> {
+    const loop = loops.begin('key uses')
     while (!stopping.signal.aborted) {
+      loop.beat()
       await pause(everyMs, stopping.signal)
       await flush()
     }

@@ -21,11 +21,13 @@ export function forbiddenProblem(scope: string): Problem {
 
 const RETRY_AFTER_S = '1'
 
-/** The answer to wrong keys of an address that has sent too many. */
+/** The answer to a wrong key of an address that has sent too many. The key was looked up, so it is as final as a 401. */
 export function tooManyWrongKeysProblem(): Problem {
-  return new Problem('quota-exceeded', 'Too many requests with wrong API keys came from this address.', {
-    headers: { 'Retry-After': RETRY_AFTER_S },
-  })
+  return new Problem(
+    'too-many-wrong-keys',
+    'The API key is not valid, and too many requests with such keys came from this address. Send a valid API key.',
+    { headers: { 'Retry-After': RETRY_AFTER_S } },
+  )
 }
 
 /** The answer to a key whose row PostgreSQL cannot read. */

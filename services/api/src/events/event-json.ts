@@ -1,11 +1,32 @@
 import type { StoredEvent } from '@cashflow/db'
 import { formatMoney, statusAfter } from '@cashflow/domain'
+import type { Logger } from '@cashflow/runtime'
 
 const ACTORS = ['api', 'worker']
 
 /**
- * An event as its merchant sees it, for `JSON.stringify`. Each member is listed here, so that what an operator wrote as a
- * reason stays private.
+ * The events of one payment, for `JSON.stringify`. If this version cannot show the payment, such as one in a currency of a
+ * newer version, they have no payment, and the log names them.
+ */
+export function paymentEventsJson(
+  events: readonly StoredEvent[],
+  { logger, requestId }: { logger: Logger; requestId: string },
+) {
+  try {
+    return events.map(eventJson)
+  } catch (error) {
+    logger.error('payments cannot be shown, their events are shown without them', {
+      event_ids: events.map(({ paymentId, sequence }) => eventId(paymentId, sequence)),
+      error,
+      request_id: requestId,
+    })
+    return events.map((event) => eventJson({ ...event, payment: null }))
+  }
+}
+
+/**
+ * An event as its merchant sees it, for `JSON.stringify`. Each member is listed here, so that what an operator
+ * wrote as a reason stays private.
  */
 export function eventJson(event: StoredEvent) {
   const { paymentId, sequence, type, data, actor } = event
@@ -23,7 +44,7 @@ export function eventJson(event: StoredEvent) {
   }
 }
 
-const eventId = (paymentId: string, sequence: number) => `evt_${paymentId}_${sequence}`
+export const eventId = (paymentId: string, sequence: number) => `evt_${paymentId}_${sequence}`
 
 /** The payment with the status that the event gave it. What else is here never changes, except a duplicate's reference. */
 function paymentJson({ paymentId, type, payment, createdAt }: StoredEvent) {

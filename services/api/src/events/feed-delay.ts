@@ -1,18 +1,34 @@
-import { type FeedHolder, type FeedPage, findFeedHolder, type Tables } from '@cashflow/db'
+import { type FeedHolder, type FeedPage, findFeedHolder, type StoredEvent, type Tables } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
+import { eventId } from './event-json.ts'
 
 const DELAYED_MS = 10_000
 const LOG_EVERY_MS = 60_000
 
-/** Logs which transaction holds the event feed up for over 10 seconds: when a page shows it, at most once a minute. */
+/**
+ * Logs what holds an event feed up: a transaction for over 10 seconds, or an event that this version cannot show. When a page
+ * shows it, at most once a minute.
+ */
 export function createFeedDelayLog(
   db: Kysely<Tables>,
   logger: Logger,
   { now = () => performance.now() }: { now?: () => number } = {},
 ) {
   let nextAt = Number.NEGATIVE_INFINITY
-  return async ({ delayedMs, horizon }: FeedPage): Promise<void> => {
+  let nextStopAt = Number.NEGATIVE_INFINITY
+
+  function logStop(event: StoredEvent): void {
+    if (now() < nextStopAt) return
+    nextStopAt = now() + LOG_EVERY_MS
+    logger.error('a feed stops before an event in a currency that this version does not know', {
+      event_id: eventId(event.paymentId, event.sequence),
+      currency: event.payment?.currency,
+    })
+  }
+
+  return async ({ delayedMs, horizon, stoppedBy }: FeedPage): Promise<void> => {
+    if (stoppedBy) return logStop(stoppedBy)
     if (delayedMs < DELAYED_MS || now() < nextAt) return
     nextAt = now() + LOG_EVERY_MS
     const fields = { delayed_ms: delayedMs, xid: horizon }

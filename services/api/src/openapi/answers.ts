@@ -2,6 +2,7 @@ import { AMOUNT_MINOR_MAX, EVENT_TYPES, METADATA_LIMITS, REFERENCE_LENGTH_MAX, T
 import * as z from 'zod'
 import { ALL_CURRENCIES } from '../payments/payment-body.ts'
 import { AMOUNT_RANGE } from '../payments/payment-body-document.ts'
+import { OVERVIEW } from '../root.ts'
 
 // What the API answers. The contract test validates real answers with these, and takes no member that is not here.
 
@@ -9,6 +10,7 @@ import { AMOUNT_RANGE } from '../payments/payment-body-document.ts'
 export const text = z
   .string()
   .regex(/^\P{Cc}+$/u)
+  .min(1)
   .max(4_096)
 
 /** As stored, so also what POST would refuse today. */
@@ -17,20 +19,31 @@ const stored = z.string().regex(/^[\s\S]*$/)
 export const paymentId = z.string().meta({
   description: 'The id of a payment, a UUID of version 7.',
   format: 'uuid',
+  minLength: 36,
   maxLength: 36,
   examples: ['01a200e6-61da-7305-a53d-01a16fbc86b7'],
 })
 
 const time = (description: string) =>
-  z.string().meta({ description, format: 'date-time', maxLength: 35, examples: ['2026-11-22T01:37:08.058Z'] })
+  z.string().meta({
+    description,
+    format: 'date-time',
+    minLength: '2026-11-22T01:37:08Z'.length,
+    maxLength: 35,
+    examples: ['2026-11-22T01:37:08.058Z'],
+  })
 
 export const status = z.enum(Object.keys(TRANSITIONS) as (keyof typeof TRANSITIONS)[]).meta({
   id: 'PaymentStatus',
   description: 'PENDING until the payment is settled. SUCCESS and FAILED are final.',
 })
 
-const integer = (description: string, minimum: number, maximum: number) =>
-  z.int().min(minimum).max(maximum).meta({ description, format: 'int64' })
+const integer = (description: string, minimum: number, maximum: number, example: number) =>
+  z
+    .int()
+    .min(minimum)
+    .max(maximum)
+    .meta({ description, format: 'int64', examples: [example] })
 
 const members = {
   id: paymentId,
@@ -40,7 +53,7 @@ const members = {
       'A JSON number with all decimals of the currency, such as `100.50`. Every JSON parser holds it exactly.',
     examples: [100.5],
   }),
-  amount_minor: integer('The amount in minor units, such as cents.', 1, Number(AMOUNT_MINOR_MAX)),
+  amount_minor: integer('The amount in minor units, such as cents.', 1, Number(AMOUNT_MINOR_MAX), 10_050),
   currency: z.enum(ALL_CURRENCIES).meta({ description: 'ISO 4217 code.', examples: ['USD'] }),
   reference: stored
     .min(1)
@@ -50,7 +63,10 @@ const members = {
   created_at: time('When the payment was created.'),
 }
 
-const failureCode = stored.min(1).max(255)
+const failureCode = stored
+  .min(1)
+  .max(255)
+  .meta({ examples: ['card_declined'] })
 
 export const waitingFor = z
   .enum(['queue', 'worker', 'provider', 'retry', 'pending', 'operator'])
@@ -78,18 +94,20 @@ export const payment = z
 const eventId = z
   .string()
   .regex(/^evt_[0-9a-f-]{36}_[1-9][0-9]*$/)
+  .min(42)
   .max(64)
+  .meta({ examples: ['evt_01a200e6-61da-7305-a53d-01a16fbc86b7_1'] })
 
 const event = z
   .object({
     id: eventId,
     type: z.enum(EVENT_TYPES),
-    sequence: integer('Counts the events of the payment from 1.', 1, 2_147_483_647),
+    sequence: integer('Counts the events of the payment from 1.', 1, 2_147_483_647, 1),
     previous_event_id: eventId.nullable().meta({ description: 'The event before it, of the same payment.' }),
     payment: z
       .object(members)
       .nullable()
-      .meta({ description: 'The payment with the status that the event gave it, or null if it is pruned.' }),
+      .meta({ description: 'The payment with the status that the event gave it, or null if it is gone.' }),
     failure_code: failureCode.nullable().meta({ description: 'Why the payment failed.' }),
     actor: z.enum(['api', 'worker', 'operator']),
     request_id: stored
@@ -98,13 +116,23 @@ const event = z
       .meta({ description: 'The `Request-Id` of the request that created the payment.' }),
     created_at: time('When the event happened.'),
   })
-  .meta({ id: 'Event', description: 'What happened to a payment. Events never change.' })
+  .meta({
+    id: 'Event',
+    description:
+      'What happened to a payment. An event never changes, except in its `payment`: the `reference` is the present one, and it is null once the payment is gone.',
+  })
 
-const hasMore = z.boolean().meta({ description: 'True if there are more now.' })
+const hasMore = z.boolean().meta({ description: 'True if there are more now.', examples: [false] })
 const cursor = z
   .string()
   .regex(/^[A-Za-z0-9_-]+$/)
+  .min(1)
   .max(512)
+  .meta({
+    examples: [
+      'AeyiapKdIdE-A14jGq-5HNaWSPFxIC9Hi7t5Tadgch9CWyI3NzEzODQ1OTAxNjAxMTEwMTI4LzAwMDAwMDAxIiwiODExIiwiMSIsIjE3OTYwMTk3NjY2NTkiXQ',
+    ],
+  })
 
 export const paymentPage = z
   .object({
@@ -122,9 +150,10 @@ export const eventPage = z
     has_more: hasMore,
     next_cursor: cursor.meta({ description: 'Send it as `after` for later events, also after the last one.' }),
     delayed_ms: integer(
-      'Age of the oldest event that is committed and not shown yet, 0 without one.',
+      'Age of the first event that is committed and that no page shows yet, of any type, in milliseconds. 0 without one. Events of later pages do not count.',
       0,
       Number.MAX_SAFE_INTEGER,
+      0,
     ),
   })
   .meta({ id: 'EventPage', description: 'Events in an order that later events never change.' })
@@ -140,10 +169,19 @@ export const health = z
 const path = z
   .string()
   .regex(/^\/[\w./-]*$/)
+  .min(1)
   .max(64)
+const example = (name: keyof typeof OVERVIEW) => ({ examples: [OVERVIEW[name]] })
 
 export const overview = z
-  .object({ name: text, payments: path, events: path, health: path, documentation: path, openapi: path })
+  .object({
+    name: text.meta(example('name')),
+    payments: path.meta(example('payments')),
+    events: path.meta(example('events')),
+    health: path.meta(example('health')),
+    documentation: path.meta(example('documentation')),
+    openapi: path.meta(example('openapi')),
+  })
   .meta({ id: 'Overview', description: 'Where everything is.' })
 
 export const page = z

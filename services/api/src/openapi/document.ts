@@ -49,6 +49,11 @@ export function createApiDocument() {
         // An answer may grow members. What the API sends today is checked by the contract test.
         const isClosed = zodSchema._zod.def.type === 'object' && jsonSchema.additionalProperties === false
         if (io === 'output' && isClosed) delete jsonSchema.additionalProperties
+        // The linter asks each member for an example and a shortest length. A constant or an enumeration has both in itself.
+        const values = jsonSchema.enum ?? ('const' in jsonSchema ? [jsonSchema.const] : [])
+        if (io === 'output' && values.length > 0) jsonSchema.examples ??= [values[0]]
+        if (io === 'output' && jsonSchema.type === 'string' && values.length > 0)
+          jsonSchema.minLength = Math.min(...values.map((value) => String(value).length))
       },
     },
   )

@@ -13,7 +13,9 @@ export function optional(schema: z.ZodType) {
 export const requestIdText = z
   .string()
   .regex(/^[A-Za-z0-9._-]{1,128}$/)
+  .min(1)
   .max(128)
+  .meta({ examples: ['01a200e6-61cd-73eb-b61b-50e5924ffc86'] })
 
 const requestId = header(
   'Request-Id',

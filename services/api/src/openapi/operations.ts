@@ -7,7 +7,10 @@ import { createProblemAnswers } from './problem-answers.ts'
 /** Problems that every request may get: from the connection, the headers, or a bug. */
 const ANY: readonly ProblemCode[] = ['bad-request', 'request-timeout', 'headers-too-large', 'internal']
 /** Problems that every request with a key may get besides. */
-const KEYED: readonly ProblemCode[] = ['unauthenticated', 'forbidden', 'quota-exceeded', 'overloaded', 'unavailable']
+const KEYED: readonly ProblemCode[] = [
+  ...(['unauthenticated', 'too-many-wrong-keys', 'forbidden'] as const),
+  ...(['quota-exceeded', 'overloaded', 'unavailable'] as const),
+]
 
 const problemAnswers = createProblemAnswers()
 

@@ -24,7 +24,8 @@ export const PAYMENT_PATHS: ZodOpenApiPathsObject = {
     get: keyed({
       operationId: 'listPayments',
       summary: 'List payments',
-      description: 'Newest first. A list has every payment that was answered with 201 before it was asked for.',
+      description:
+        'Newest first. A list has every payment that was answered with 201 before it was asked for. A payment that cannot be shown is left out, so a page may be empty while `has_more` is true.',
       tags: ['Payments'],
       requestParams: { query: LIST_QUERY },
       responses: { 200: answer('A page of payments.', paymentPage) },
@@ -80,7 +81,7 @@ export const PAYMENT_PATHS: ZodOpenApiPathsObject = {
       operationId: 'cancelPayment',
       summary: 'Cancel a payment',
       description:
-        'Ends a payment that the provider was never asked for: it is FAILED with the `failure_code` `canceled`. Repeating it gets the same 200. A body is ignored.',
+        'Ends a payment that no attempt may have charged: it is FAILED with the `failure_code` `canceled`. Repeating it gets the same 200. A body is ignored.',
       tags: ['Payments'],
       requestParams: { path: z.object({ id }) },
       responses: { 200: answer('The payment is canceled.', payment) },
@@ -119,7 +120,7 @@ export const PAYMENT_PATHS: ZodOpenApiPathsObject = {
       operationId: 'listEvents',
       summary: 'Read the next events',
       description:
-        'Events of all payments, in an order that later events never change. Store `next_cursor` with what you did for the events, and send it as `after`: no event is skipped, and none expires.',
+        'Events of all payments, in an order that later events never change. Store `next_cursor` with what you did for the events, and send it as `after`: no event is skipped. Events do not expire, but an operator who deletes an old payment deletes its events.',
       tags: ['Events'],
       requestParams: { query: FEED_QUERY },
       responses: { 200: answer('A page of events.', eventPage, { cache: 'private, no-cache' }) },

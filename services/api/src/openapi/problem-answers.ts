@@ -11,12 +11,13 @@ const memberError = z
     pointer: z
       .string()
       .regex(/^#/)
+      .min(1)
       .max(4_096)
       .meta({
         description: 'A member of the body: a JSON pointer as URI fragment (RFC 6901 §6).',
         examples: ['#/amount'],
       }),
-    detail: text,
+    detail: text.meta({ examples: ['must have at most 2 decimals'] }),
   })
   .meta({ id: 'MemberError' })
 
@@ -25,9 +26,10 @@ const parameterError = z
     parameter: z
       .string()
       .regex(/^[\s\S]*$/)
+      .min(1)
       .max(65)
       .meta({ description: 'The name of a parameter.', examples: ['limit'] }),
-    detail: text,
+    detail: text.meta({ examples: ['must be a whole number from 1 to 100'] }),
   })
   .meta({ id: 'ParameterError' })
 
@@ -60,8 +62,8 @@ const MEMBERS: { readonly [Code in ProblemCode]?: Members } = {
   'quota-exceeded': {
     'violated-policies': z
       .array(z.enum(['key', 'address']))
-      .max(1)
-      .optional(),
+      .min(1)
+      .max(1),
   },
   unavailable: {
     failing: z
@@ -84,13 +86,13 @@ const withoutLinks = (markdown: string) => markdown.replaceAll(/\[([^\]]+)\]\([^
 
 /** The schema of a problem, from the table that the API answers from. */
 function problemSchema(code: ProblemCode) {
-  const { type, title, retryable, when, remedy, ...problem } = PROBLEMS[code]
+  const { type, title, retryable, exampleDetail, when, remedy, ...problem } = PROBLEMS[code]
   return z
     .object({
       type: z.literal(type),
       title: text.meta({ examples: [title] }),
       status: z.literal(problem.status),
-      detail: text,
+      detail: text.meta({ examples: [exampleDetail] }),
       code: z.literal(code),
       retryable: z.literal(retryable),
       request_id: requestIdText,

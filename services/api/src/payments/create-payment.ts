@@ -1,4 +1,4 @@
-import { DeadlineError } from '@cashflow/async'
+import { DeadlineError, Loops } from '@cashflow/async'
 import {
   createGroupCommit,
   findHolders,
@@ -25,7 +25,7 @@ import { sendPayment, setWaitApplied } from './send-payment.ts'
 import type { Waits } from './waits.ts'
 
 export interface CreatePaymentOptions {
-  writer: PaymentWriter
+  writer: Pick<PaymentWriter, 'write'>
   writes: RequestQueue
   waits: Waits
   /** Values that `metadata.simulate` may have. Undefined where it is metadata like any other. */
@@ -139,19 +139,26 @@ export interface PaymentWriterOptions {
   notifier: Notifier
   /** Age at which a payment that is still PENDING is sent to a worker again, in milliseconds. */
   redriveAfterMs: number
+  /** Called with the number of payments of each transaction. */
+  onBatch?: ((payments: number) => void) | undefined
   logger: Logger
 }
 
 /** Writes the payments of concurrent requests in one transaction. */
-export function createPaymentWriter({ db, notifier, redriveAfterMs, logger }: PaymentWriterOptions) {
+export function createPaymentWriter({ db, notifier, redriveAfterMs, onBatch, logger }: PaymentWriterOptions) {
+  const loops = new Loops()
+
+  async function store(batch: readonly PaymentInsert[]): Promise<Holder[]> {
+    onBatch?.(batch.length)
+    // Payments, their events and their outbox messages are stored together, or not at all.
+    const inserted = await db
+      .transaction()
+      .execute((tx) => insertPayments(onlyStatement(tx), batch, { redriveAfterMs }))
+    return await findHolders(db, batch, inserted)
+  }
+
   const group = createGroupCommit({
-    async commit(batch: readonly PaymentInsert[]): Promise<Holder[]> {
-      // Payments, their events and their outbox messages are stored together, or not at all.
-      const inserted = await db
-        .transaction()
-        .execute((tx) => insertPayments(onlyStatement(tx), batch, { redriveAfterMs }))
-      return await findHolders(db, batch, inserted)
-    },
+    commit: (batch: readonly PaymentInsert[]) => loops.track('writes', store(batch)),
     batchMax: BATCH_MAX,
     writersMax: WRITERS_MAX,
     aloneMax: WRITERS_ALONE_MAX,
@@ -163,6 +170,7 @@ export function createPaymentWriter({ db, notifier, redriveAfterMs, logger }: Pa
       }),
   })
   return {
+    loops,
     /**
      * Stores a payment, its event and its message, or none of them if the key or the reference is taken. Resolves after
      * COMMIT with the payment that has it. A repeated call with the same payment finds the payment that the first one stored.

@@ -21,8 +21,10 @@ export interface GetPaymentOptions {
 export function getPaymentHandler({ db, reads, waits }: GetPaymentOptions): RequestHandler<{ id: string }> {
   async function find(req: Request, res: Response, name: PaymentName): Promise<PaymentView | undefined> {
     const seconds = readWait(req)
-    if (seconds === undefined) return await reads.run(res, () => findPayment(db, name))
-    const { payment, isHonoured } = await waits.until(res, name, { seconds })
+    const waited = seconds === undefined ? undefined : await waits.until(res, name, { seconds })
+    // A preference never makes a request fail (RFC 7240 §2): one that may not wait is answered like one without.
+    if (seconds === undefined || !waited) return await reads.run(res, () => findPayment(db, name))
+    const { payment, isHonoured } = waited
     await res.locals.assertKey()
     if (payment && isHonoured) setWaitApplied(res, seconds)
     return payment

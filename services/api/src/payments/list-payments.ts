@@ -1,5 +1,6 @@
 import { type ListedPayment, listPayments, type Tables } from '@cashflow/db'
 import { CURRENCIES, type Currency, type PaymentStatus, TRANSITIONS } from '@cashflow/domain'
+import type { Logger } from '@cashflow/runtime'
 import type { RequestHandler } from 'express'
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
@@ -13,6 +14,7 @@ export interface ListPaymentsOptions {
   db: Kysely<Tables>
   lists: RequestQueue
   cursors: Cursors
+  logger: Logger
 }
 
 const TEXT_MAX = 255
@@ -66,11 +68,15 @@ export const LIST_QUERY = z.object({
   cursor: pageCursor,
 })
 
-/** GET /payments: 200 with payments of the merchant, newest first, and with the cursor of the next page. */
-export function listPaymentsHandler({ db, lists, cursors }: ListPaymentsOptions): RequestHandler {
+/**
+ * GET /payments: 200 with payments of the merchant, newest first, and with the cursor of the next page. A payment that this
+ * version cannot show, such as one in a currency of a newer version, is left out, and the log names it. If the client asks for
+ * it by reference or key, the answer is 500: an empty list would tell that nothing is stored.
+ */
+export function listPaymentsHandler({ db, lists, cursors, logger }: ListPaymentsOptions): RequestHandler {
   return async (req, res) => {
     const { limit, cursor, ...filters } = readQuery(req, LIST_QUERY)
-    const { merchantId } = res.locals
+    const { merchantId, requestId } = res.locals
     const scope = { list: 'payments', merchantId, filters } as const
     const text = await lists.run(res, async () => {
       const [createdAt, id] = cursor === undefined ? [] : await cursors.open(scope, cursor)
@@ -85,33 +91,40 @@ export function listPaymentsHandler({ db, lists, cursors }: ListPaymentsOptions)
         after: createdAt === undefined || id === undefined ? undefined : { createdAt, id },
         limit: limit + 1,
       })
-      const page = pageOf(found.slice(0, limit))
-      const place = found[page.length] && found[page.length - 1]?.place
+      const { texts, hidden, read } = pageOf(found.slice(0, limit))
+      const isAskedFor = filters.reference !== undefined || filters.idempotency_key !== undefined
+      if (isAskedFor && hidden[0]) {
+        res.locals.paymentId = hidden[0].id
+        throw hidden[0].error
+      }
+      if (hidden.length > 0)
+        logger.error('payments cannot be shown, a list leaves them out', {
+          payment_ids: hidden.map(({ id }) => id),
+          error: hidden[0]?.error,
+          request_id: requestId,
+        })
+      const place = found[read] && found[read - 1]?.place
       const next = place ? await cursors.seal(scope, [place.createdAt, place.id]) : null
-      return `{"data":[${page.join(',')}],"has_more":${next !== null},"next_cursor":${JSON.stringify(next)}}`
+      return `{"data":[${texts.join(',')}],"has_more":${next !== null},"next_cursor":${JSON.stringify(next)}}`
     })
     sendJsonText(res, 200, text)
   }
 }
 
-/** The payments as JSON texts, as many as fit into one answer. */
-function pageOf(found: readonly ListedPayment[]): string[] {
-  const page: string[] = []
+/** The payments as JSON texts, as many as fit into one answer. Those that cannot be shown are `read` too. */
+function pageOf(found: readonly ListedPayment[]) {
+  const texts: string[] = []
+  const hidden: { id: string; error: unknown }[] = []
   let length = 0
   for (const { payment } of found) {
-    const text = asJson(payment)
-    length += text.length
-    if (page.length > 0 && length > PAGE_MAX) break
-    page.push(text)
+    try {
+      const text = paymentJson(payment)
+      length += text.length
+      if (texts.length > 0 && length > PAGE_MAX) break
+      texts.push(text)
+    } catch (error) {
+      hidden.push({ id: payment.id, error })
+    }
   }
-  return page
-}
-
-/** @throws Error that names a payment that cannot be shown, such as one in a currency that a newer version has added */
-function asJson(payment: ListedPayment['payment']): string {
-  try {
-    return paymentJson(payment)
-  } catch (cause) {
-    throw new Error(`payment ${payment.id} cannot be shown`, { cause })
-  }
+  return { texts, hidden, read: texts.length + hidden.length }
 }

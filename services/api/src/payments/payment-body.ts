@@ -58,7 +58,9 @@ const metadata = z
 const bodyIn = (currencies: readonly Currency[]) =>
   z.strictObject({
     amount: amountIn(currencies),
-    currency: z.enum(ALL_CURRENCIES, missingOr(`must be ${ALL_CURRENCIES.join(' or ')}`)),
+    currency: z
+      .enum(ALL_CURRENCIES, missingOr(`must be ${ALL_CURRENCIES.join(' or ')}`))
+      .meta({ description: 'ISO 4217 code.', minLength: 3, examples: ['USD'] }),
     reference,
     metadata: metadata.optional(),
   })

@@ -9,7 +9,6 @@ import { type CreatePaymentOptions, createPaymentHandler } from './create-paymen
 import { type GetPaymentOptions, getPaymentHandler } from './get-payment.ts'
 import { type ListPaymentsOptions, listPaymentsHandler } from './list-payments.ts'
 
-/** Reads, lists, writes and changes have a queue each, so that none delays the others. */
 export interface PaymentRoutesOptions
   extends CreatePaymentOptions,
     GetPaymentOptions,

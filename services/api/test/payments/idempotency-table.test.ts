@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import {
@@ -23,10 +24,9 @@ describe('Idempotency-Key: what integrators expect', () => {
 
   const send = (key: string, body: string, path?: string) => postWithKey(api, key, body, path)
 
-  async function settle(id: string): Promise<void> {
-    await sql`update payments set status = 'SUCCESS', settled_at = now(), redrive_at = null where id = ${id}`.execute(
-      api.db,
-    )
+  async function settle(id: string, status = 'SUCCESS'): Promise<void> {
+    const settled = sql`update payments set status = ${status}, settled_at = now(), redrive_at = null where id = ${id}`
+    await settled.execute(api.db)
   }
 
   const rowsOf = async (key: string) =>
@@ -184,6 +184,17 @@ describe('Idempotency-Key: what integrators expect', () => {
     const { key, body } = await create()
     const before = await stored(api)
     for (let n = 0; n < 3; n++) await send(key, body)
+    expect(await stored(api)).to.deep.equal(before)
+  })
+  expects('Kill Bill #660', 'a retry that meets the failure of its payment creates no second one', async () => {
+    const { key, body, first } = await create()
+    const [before, { held }] = [await stored(api), api.proxy]
+    api.proxy.holdAnswerTo('with "given"')
+    const retry = send(key, body)
+    await eventually(() => expect(api.proxy.held).to.equal(held + 1))
+    await settle(first.body.id, 'FAILED')
+    api.proxy.restore()
+    for (const replay of [await retry, await send(key, body)]) expectReplayOf(first, replay)
     expect(await stored(api)).to.deep.equal(before)
   })
   expects(

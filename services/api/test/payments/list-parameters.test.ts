@@ -22,6 +22,7 @@ describe('GET /payments: parameters', () => {
       await expectNames(`limit=${limit}`, 'limit')
     await expectNames('stauts=PENDING', 'stauts')
     await expectNames('toString=1&__proto__=2&constructor=3', 'toString', '__proto__', 'constructor')
+    await expectNames('=1', '""')
     await expectNames('status=PENDING&status=PENDING', 'status')
     await expectNames('status=pending&currency=usd&currencies=USD', 'currencies', 'status', 'currency')
     await expectNames(`${'x'.repeat(1_000)}=1`, `${'x'.repeat(64)}…`)

@@ -199,13 +199,47 @@ describe('GET /payments', () => {
     expect(pages).to.equal(3)
   })
 
-  it('GET /payments: answers 500 rather than leave out a payment that it cannot show, and logs its id', async () => {
+  // Promise 82
+  it('GET /payments: leaves out payments that it cannot show, goes on behind them, and logs their ids once a page', async () => {
     const merchant = await createMerchant()
-    const [shown, damaged] = [await merchant.create(), await merchant.create()]
-    await api.db.updateTable('payments').set({ currency: 'EUR' }).where('id', '=', damaged.id).execute()
-    expectProblem(await merchant.get(), 500, 'internal')
+    const created: string[] = []
+    for (let n = 0; n < 7; n++) created.unshift((await merchant.create()).id)
+    // The second and the last page have such payments only.
+    const hidden = [1, 2, 3, 6].map((n) => defined(created[n], 'id'))
+    await api.db.updateTable('payments').set({ currency: 'EUR' }).where('id', 'in', hidden).execute()
+    api.logs.length = 0
+    const pages: string[][] = []
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const page: Page = await merchant.list({ limit: '2', ...(cursor && { cursor }) })
+      expect(page.has_more).to.equal(page.next_cursor !== null)
+      pages.push(idsOf(page))
+      cursor = page.next_cursor
+    }
+    expect(pages).to.deep.equal([[created[0]], [], [created[4], created[5]], []])
     const errors = api.logs.filter(({ level }) => level === 'error')
-    expect(String(errors.at(-1)?.error)).to.include(damaged.id)
-    expect(idsOf(await merchant.list({ currency: 'USD' }))).to.deep.equal([shown.id])
+    expect(errors.map(({ payment_ids }) => payment_ids)).to.deep.equal([[hidden[0]], hidden.slice(1, 3), [hidden[3]]])
+    for (const { message, error, request_id } of errors) {
+      expect(message).to.equal('payments cannot be shown, a list leaves them out')
+      expect(error).to.be.an('error')
+      expect(request_id).to.be.a('string')
+    }
+  })
+
+  it('GET /payments/:id, and by reference or key: answers 500 for a payment that it cannot show, and logs its id', async () => {
+    const merchant = await createMerchant()
+    const { id, reference } = await merchant.create()
+    await api.db
+      .updateTable('payments')
+      .set({ currency: 'EUR', idempotency_key: reference })
+      .where('id', '=', id)
+      .execute()
+    api.logs.length = 0
+    expectProblem(await merchant.show(id), 500, 'internal')
+    expectProblem(await merchant.get({ reference }), 500, 'internal')
+    expectProblem(await merchant.get({ idempotency_key: reference }), 500, 'internal')
+    const errors = api.logs.filter(({ level }) => level === 'error')
+    expect(errors.map(({ message, payment_id }) => [message, payment_id])).to.deep.equal(
+      Array(3).fill(['request failed', id]),
+    )
   })
 })

@@ -46,8 +46,8 @@ const STATES: Readonly<Record<string, State>> = {
   'has an attempt that is due': {
     row: `attempts = 3, lease_until = ${PAST}, redrive_at = ${FUTURE}`,
     waitingFor: 'retry',
-    next: 'redrive_at',
-    retryAfter: [2, 20],
+    next: 'lease_until',
+    retryAfter: 1,
   },
   'was requeued by an operator': {
     row: `attempts = 1, redrive_at = ${PAST}`,

@@ -1,6 +1,9 @@
-import { recordingLogger } from '@cashflow/testing'
+import { randomUUID } from 'node:crypto'
+import { eventually } from '@cashflow/async'
+import { nullLogger, recordingLogger } from '@cashflow/testing'
 import { expect } from 'chai'
 import { Bucket } from '../../src/rate-limit/bucket.ts'
+import { createRateLimiter } from '../../src/rate-limit/rate-limiter.ts'
 import { simulate } from './simulation.ts'
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0)
@@ -56,6 +59,49 @@ describe('rate limiter', () => {
     const { limiters } = simulate({ limit: 200 })
     const left = Array.from({ length: 12 }, () => limiters[0]?.take('k'))
     expect(left).to.deep.equal([9, 8, 7, 6, 5, 4, 3, 2, 1, 0, -1, -1])
+  })
+
+  it('reports a key that is new to an idle process immediately, and then accepts the whole burst', async () => {
+    let isReported = false
+    const limiter = createRateLimiter({
+      limit: 100,
+      async report(uses, { burst }) {
+        isReported = true
+        return uses.map(({ key, used, offered }) => ({ key, level: burst - used, demand: offered }))
+      },
+      deleteIdle: async () => {},
+      reportEveryMs: 3_600_000,
+      logger: nullLogger,
+    })
+    await limiter.start(new AbortController().signal)
+    limiter.take('k')
+    await eventually(() => expect(isReported).to.equal(true))
+    for (let n = 0; n < 40; n += 1) expect(limiter.take('k')).to.be.at.least(0)
+    await limiter.stop()
+  })
+
+  it('reports at most once in 160 ms, also if each request has a new key', async () => {
+    const reportedAt: number[] = []
+    const limiter = createRateLimiter({
+      limit: 100,
+      async report(uses, { burst }) {
+        reportedAt.push(performance.now())
+        return uses.map(({ key, used, offered }) => ({ key, level: burst - used, demand: offered }))
+      },
+      deleteIdle: async () => {},
+      logger: nullLogger,
+    })
+    await limiter.start(new AbortController().signal)
+    await eventually(
+      () => {
+        limiter.take(randomUUID())
+        expect(reportedAt).to.have.length(6)
+      },
+      { intervalMs: 1 },
+    )
+    await limiter.stop()
+    for (const [index, at] of reportedAt.entries())
+      if (index > 0) expect(at - (reportedAt[index - 1] ?? 0)).to.be.at.least(155)
   })
 
   it('tells a refused client how long the refill pays what many processes have accepted too many', async () => {

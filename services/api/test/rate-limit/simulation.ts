@@ -11,7 +11,8 @@ export interface Simulation {
   readonly reports: { statements: number; keys: number }
   now(): number
   /**
-   * Offers requests of one key to each process at even intervals, and lets each process report every 160 to 240 ms.
+   * Offers requests of one key to each process at even intervals, and lets each process report every 160 to 240 ms. A
+   * process without reports for 200 ms reports a new key immediately.
    *
    * @param rates requests a second, of each process
    * @returns the numbers of accepted requests, of each process
@@ -21,7 +22,7 @@ export interface Simulation {
 
 /** Several processes with one table of buckets, in simulated time. The table works as the statement of `reportUse`. */
 export function simulate({
-  processes = 3,
+  processes: count = 3,
   limit = 100,
   keysMax = 1_000,
   logger = nullLogger as Logger,
@@ -55,10 +56,15 @@ export function simulate({
     })
   }
 
-  const limiters = Array.from({ length: processes }, () =>
+  const limiters = Array.from({ length: count }, () =>
     createRateLimiter({ limit, report, deleteIdle: async () => {}, keysMax, logger, now: () => nowMs, random }),
   )
-  const reportAt = limiters.map(() => random() * 200)
+  const processes = limiters.map((limiter) => ({
+    limiter,
+    reportAt: random() * 200,
+    hasReported: false,
+    known: new Set<string>(),
+  }))
 
   const simulation: Simulation = {
     limiters,
@@ -69,12 +75,17 @@ export function simulate({
       const accepted = limiters.map(() => 0)
       const offered = limiters.map(() => random())
       for (const end = nowMs + durationMs; nowMs < end; nowMs += 1)
-        for (const [n, limiter] of limiters.entries()) {
-          for (offered[n] = (offered[n] ?? 0) + (rates[n] ?? 0) / 1_000; (offered[n] ?? 0) >= 1; offered[n] -= 1)
+        for (const [n, process] of processes.entries()) {
+          const { limiter, known, hasReported } = process
+          let isNew = false
+          for (offered[n] = (offered[n] ?? 0) + (rates[n] ?? 0) / 1_000; (offered[n] ?? 0) >= 1; offered[n] -= 1) {
             if (limiter.take(key) >= 0) accepted[n] = (accepted[n] ?? 0) + 1
-          if (nowMs < (reportAt[n] ?? 0)) continue
-          await limiter.once()
-          reportAt[n] = nowMs + 160 + 80 * random()
+            isNew = !known.has(key)
+            known.add(key)
+          }
+          if (nowMs < process.reportAt && (hasReported || !isNew)) continue
+          process.hasReported = await limiter.once()
+          process.reportAt = nowMs + 160 + 80 * random()
         }
       return accepted
     },

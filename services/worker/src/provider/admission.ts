@@ -1,6 +1,7 @@
 import { createLimiter } from '@cashflow/async'
 import type { Component } from '@cashflow/runtime'
 import { createSignalJoin } from '../join-signals.ts'
+import type { CircuitState } from './circuit.ts'
 import type { Charge } from './provider.ts'
 
 /** The right to claim one payment and to charge it once. */
@@ -20,6 +21,8 @@ export interface Admission extends Component {
    * not counted.
    */
   readonly waiting: number
+  /** The state of the circuit to the provider. */
+  readonly state: CircuitState
   /**
    * Resolves when the payment may be claimed: at once, when the provider has returned, or to probe the provider.
    * Undefined when `signal` aborts or the worker stops first.
@@ -31,7 +34,7 @@ export interface Admission extends Component {
  * Admits the payments that the breaker admits, but at most `chargesMax` at the same time. The others wait in their order,
  * unclaimed: a claimed payment must not wait, because its lease runs.
  */
-export function createAdmission(breaker: Admission, chargesMax: number): Admission {
+export function createAdmission(breaker: Admission, chargesMax: number): Admission & { readonly slotsInUse: number } {
   const slots = createLimiter({ runningMax: chargesMax })
   const stopping = new AbortController()
   const untilStop = createSignalJoin(stopping.signal)
@@ -40,6 +43,13 @@ export function createAdmission(breaker: Admission, chargesMax: number): Admissi
     name: breaker.name,
     get waiting() {
       return breaker.waiting
+    },
+    get state() {
+      return breaker.state
+    },
+    /** Payments that are claimed, charged, or about to be. */
+    get slotsInUse() {
+      return slots.running
     },
     start: breaker.start,
     async stop() {

@@ -63,6 +63,9 @@ export function createBreaker({ probeClaimMs = 10_000, ...options }: BreakerOpti
 
   return {
     name: 'breaker',
+    get state() {
+      return circuit.state
+    },
     get waiting() {
       return line.size
     },

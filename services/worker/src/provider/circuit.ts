@@ -19,7 +19,12 @@ export interface CircuitOptions {
    * before the first 32 probes with other payments.
    */
   openMs: number
+  /** Called after each attempt with the provider's answer and the time that it took. */
+  onAnswer?: ((answer: ProviderAnswer, seconds: number) => void) | undefined
 }
+
+/** `half_open`: a probe is at the provider. */
+export type CircuitState = 'closed' | 'open' | 'half_open'
 
 interface Judgement {
   readonly answer: ProviderAnswer
@@ -34,13 +39,16 @@ interface Judgement {
  *
  * @param onChange called when the circuit has closed, and when a probe is due
  */
-export function createCircuit({ provider, logger, failuresMax, openMs }: CircuitOptions, onChange: () => void) {
+export function createCircuit(
+  { provider, logger, failuresMax, openMs, onAnswer }: CircuitOptions,
+  onChange: () => void,
+) {
   const record = createProviderRecord(failuresMax)
   const waits = createWaits(openMs)
   const probes = createTimer(onChange)
   /** Ends the wait of payments that were not refused since the provider's last answer: one of them may probe. */
   const firstProbes = createTimer(onChange)
-  let state: 'closed' | 'open' | 'half_open' = 'closed'
+  let state: CircuitState = 'closed'
   let isRefusing = false
 
   function open({ answer, isRepeated }: Judgement): void {
@@ -72,6 +80,9 @@ export function createCircuit({ provider, logger, failuresMax, openMs }: Circuit
   }
 
   return {
+    get state(): CircuitState {
+      return state
+    },
     get isClosed() {
       return state === 'closed'
     },
@@ -86,7 +97,10 @@ export function createCircuit({ provider, logger, failuresMax, openMs }: Circuit
       const decides = isProbe || state === 'closed'
       if (!decides && !isRefusing) return { outcome: 'not_attempted' }
       if (isProbe) state = 'half_open'
-      const judgement = judge(await attemptCharge(provider, payment, attempt), payment.id, isProbe)
+      const startedAt = performance.now()
+      const answer = await attemptCharge(provider, payment, attempt)
+      onAnswer?.(answer, (performance.now() - startedAt) / 1_000)
+      const judgement = judge(answer, payment.id, isProbe)
       if (decides && judgement.opens && state !== 'open') open(judgement)
       // A late failure during the probe has opened the circuit again: the probe's answer came from before, and is ignored.
       else if (isProbe && !judgement.opens && state === 'half_open') close()

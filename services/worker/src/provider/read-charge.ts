@@ -1,3 +1,4 @@
+import { CANCELED } from '@cashflow/domain'
 import * as z from 'zod'
 import type { ProviderAnswer } from './provider.ts'
 
@@ -33,7 +34,7 @@ export function readCharge({ status, retryAfter, body }: HttpAnswer): ProviderAn
   const isSuccess = status >= 200 && status <= 299
   const read = isSuccess || DECLINES.includes(status) ? charge.safeParse(readJson(body)) : undefined
   const found = read?.success ? read.data : undefined
-  if (found?.status === 'declined') return { outcome: 'declined', failureCode: found.failure_code ?? 'declined' }
+  if (found?.status === 'declined') return { outcome: 'declined', failureCode: failureCodeOf(found.failure_code) }
   if (found?.status === 'approved' && isSuccess) return { outcome: 'approved' }
   if (status === 202 || (found?.status === 'pending' && isSuccess)) return { outcome: 'pending', ...askedDelay() }
   if (REFUSALS.includes(status)) return { outcome: 'refused', reason: `HTTP ${status}` }
@@ -44,6 +45,11 @@ export function readCharge({ status, retryAfter, body }: HttpAnswer): ProviderAn
     const retryAfterMs = readRetryAfter(retryAfter)
     return retryAfterMs === undefined ? {} : { retryAfterMs }
   }
+}
+
+function failureCodeOf(given: string | null | undefined): string {
+  // The client has not canceled the payment, and must not read that it has.
+  return given === CANCELED ? `${CANCELED}_by_provider` : (given ?? 'declined')
 }
 
 function readJson(body: Uint8Array | undefined): unknown {

@@ -34,7 +34,7 @@ export async function createLedger(db: Kysely<Tables>): Promise<void> {
 }
 
 export async function empty(db: Kysely<Tables>): Promise<void> {
-  await sql`truncate ledger, claims, trespasses, payments, payment_events, outbox_messages, outbox_scheduled, dead_letters`.execute(
+  await sql`truncate ledger, claims, trespasses, payments, payment_events, payment_attempts, outbox_messages, outbox_scheduled, dead_letters`.execute(
     db,
   )
 }

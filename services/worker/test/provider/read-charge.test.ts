@@ -40,6 +40,11 @@ describe('readCharge', () => {
     })
   }
 
+  it('reads the failure code canceled, which only a cancel of the client has, as canceled_by_provider', () => {
+    const body = { status: 'declined', failure_code: 'canceled' }
+    expect(read(422, body)).to.deep.equal({ outcome: 'declined', failureCode: 'canceled_by_provider' })
+  })
+
   for (const body of [{ status: 'declined' }, { status: 'declined', failure_code: null }]) {
     it(`reads ${JSON.stringify(body)} as declined without a failure code`, () => {
       expect(read(422, body)).to.deep.equal({ outcome: 'declined', failureCode: 'declined' })

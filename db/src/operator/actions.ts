@@ -1,0 +1,118 @@
+import { findDeadLetter } from '@cashflow/outbox'
+import { type Kysely, type Selectable, type SqlBool, sql, type Transaction } from 'kysely'
+import { fromNow } from '../payments/row.ts'
+import type { OperatorActionsTable, Tables } from '../tables.ts'
+
+/** Who acts, and with which program, such as `cashflow`. */
+export interface Operator {
+  readonly actor: string
+  readonly via: string
+}
+
+/** Acts of an operator, named as their commands. */
+export type ActionName =
+  | 'dead requeue'
+  | 'dead discard'
+  | 'payments settle'
+  | 'redrive'
+  | 'pause'
+  | 'resume'
+  | 'merchants create'
+  | 'keys create'
+  | 'keys revoke'
+  | 'keys rotate'
+  | 'migrate --mode'
+  | 'verify --seal'
+
+type Fact = string | number | boolean | null | undefined | Date | readonly string[]
+
+/** What an act changed. Never a secret, and nothing that a secret can be computed from. */
+export type ActionFacts = Readonly<Record<string, Fact>>
+
+export interface NewAction {
+  readonly action: ActionName
+  /**
+   * The id of the payment, key or merchant, the name of the component, or the id of a dead letter that is about no
+   * payment. At most 255 characters.
+   */
+  readonly target: string
+  readonly reason?: string | undefined
+  readonly before?: ActionFacts
+  readonly after?: ActionFacts
+}
+
+/** Records acts of an operator. Takes their transaction: no act is stored without its record, and no record without its act. */
+export async function recordAction(
+  tx: Transaction<Tables>,
+  { actor, via }: Operator,
+  ...actions: readonly NewAction[]
+): Promise<void> {
+  if (actions.length === 0) return
+  await tx
+    .insertInto('operator_actions')
+    .values(
+      actions.map(({ action, target, reason, before, after }) => ({
+        actor,
+        // The actor is what the operator says. The role is what PostgreSQL knows. The builder has no session_user.
+        via: sql<string>`${via}::text || ' as ' || session_user`,
+        action,
+        target,
+        reason: reason ?? null,
+        before: before ? jsonOf(before) : null,
+        after: after ? jsonOf(after) : null,
+      })),
+    )
+    .execute()
+}
+
+const TEXT_MAX = 500
+const ITEMS_MAX = 20
+
+/** Facts as JSON of a bounded size. A text may come from a client or a provider, so its end is cut off. */
+function jsonOf(facts: ActionFacts): string {
+  return JSON.stringify(facts, (_, value: unknown) => {
+    if (Array.isArray(value)) return value.slice(0, ITEMS_MAX)
+    if (typeof value !== 'string' || value.length <= TEXT_MAX) return value
+    return `${value.slice(0, TEXT_MAX).toWellFormed()}…`
+  })
+}
+
+export type Action = Selectable<OperatorActionsTable>
+
+export interface ActionFilter {
+  /** The target of an act, or the id of a dead letter. */
+  readonly target?: string | undefined
+  readonly actor?: string | undefined
+  /** Maximum age, in milliseconds. */
+  readonly ageMaxMs?: number | undefined
+  /** The id of an act. Only those before it are read. */
+  readonly before?: string | undefined
+  readonly limit: number
+}
+
+const COLUMNS = ['id', 'at', 'actor', 'via', 'action', 'target', 'reason', 'before', 'after'] as const
+
+/** Reads acts, the newest first. To continue after the last one, pass its id as `before`. */
+export async function listActions(
+  db: Kysely<Tables>,
+  { target, actor, ageMaxMs, before, limit }: ActionFilter,
+): Promise<Action[]> {
+  const letter = target !== undefined && /^\d{1,18}$/.test(target) ? await findDeadLetter(db, target) : undefined
+  return await db
+    .selectFrom('operator_actions')
+    .select(COLUMNS)
+    .$if(before !== undefined, (read) => read.where('id', '<', before ?? ''))
+    .$if(actor !== undefined, (read) => read.where('actor', '=', actor ?? ''))
+    .$if(ageMaxMs !== undefined, (read) => read.where('at', '>=', fromNow(-(ageMaxMs ?? 0))))
+    .$if(target !== undefined, (read) =>
+      read.where((eb) => {
+        const isTarget = eb('target', '=', target ?? '')
+        if (!letter) return isTarget
+        const isAboutLetter = sql<SqlBool>`before ->> 'dead_letter' = ${letter.id}` // The builder's form reads worse.
+        return eb.or([isTarget, eb.and([eb('target', '=', letter.key), isAboutLetter])])
+      }),
+    )
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+}

@@ -1,0 +1,85 @@
+import type { Database } from '@cashflow/db'
+import { listInstances, readServer, type SeenInstance } from '@cashflow/db/operator'
+import { ageText } from '../show.ts'
+import { isGone, queueDepths } from '../status/rows.ts'
+import { type Line, lineOf, ok, wrong } from './line.ts'
+
+const ROLES = ['api', 'relay', 'worker'] as const
+/** Sessions that a process opens at most; a relay with the default of RELAY_PASSES. */
+const SESSIONS_MAX = { api: 26, relay: 9, worker: 13 } as const
+/**
+ * A process makes its id soon after its start. Times from the start to the id that are not ok, in milliseconds. A machine
+ * that is busy starts a process slowly, and its clock then seems to be ahead.
+ */
+const [BEHIND_MS, AHEAD_MS] = [2_000, 60_000]
+/** Time after its start in which a relay looks at its queue, in milliseconds. */
+const FIRST_LOOK_MS = 30_000
+
+/** Checks what the processes write into their rows. */
+export async function processLines(db: Database): Promise<Line[]> {
+  const instances: SeenInstance[] = []
+  const read = await lineOf('processes', async () => {
+    instances.push(...(await listInstances(db)))
+    return runningLine(instances)
+  })
+  const running = instances.filter((instance) => !isGone(instance))
+  const sessions = await lineOf('sessions', () => sessionsLine(db, running))
+  if (running.length === 0) return [read, sessions]
+  return [read, versionsLine(running), clocksLine(running), sessions, queuesLine(running)]
+}
+
+function runningLine(instances: readonly SeenInstance[]): Line {
+  const running = instances.filter((instance) => !isGone(instance))
+  const gone = instances.filter(isGone)
+  const found = ROLES.map((role) => `${running.filter((instance) => instance.role === role).length} ${role}`).join(', ')
+  const missing = ROLES.filter((role) => !running.some((instance) => instance.role === role))
+  if (missing.length > 0) return wrong('processes', `${found} run. Start at least one ${missing.join(', one ')}.`)
+  if (gone.length === 0) return ok('processes', `${found} run`)
+  const names = gone.map(({ role, instance, ageMs }) => `${role} ${instance} (${ageText(ageMs)} ago)`).join(', ')
+  return wrong('processes', `${found} run; gone without a clean stop: ${names}. Find out why in their logs.`)
+}
+
+function versionsLine(running: readonly SeenInstance[]): Line {
+  const versions = [...new Set(running.map(({ version }) => version))]
+  if (versions.length === 1) return ok('versions', `all processes have ${versions}`)
+  return wrong('versions', `processes have ${versions.join(' and ')}. Finish the upgrade.`)
+}
+
+/** `id` has the time of the process's machine, `startedAt` that of PostgreSQL. */
+function clocksLine(running: readonly SeenInstance[]): Line {
+  const offsets = running.map((instance) => ({ instance, ms: timeOf(instance.id) - instance.startedAt.getTime() }))
+  const far = offsets.filter(({ ms }) => ms < -BEHIND_MS || ms > AHEAD_MS)
+  if (far.length === 0) return ok('clocks of processes', "agreed with PostgreSQL's when they started")
+  const names = far.map(({ instance, ms }) => `${instance.role} ${instance.instance} by ${ageText(Math.abs(ms))}`)
+  return wrong(
+    'clocks of processes',
+    `differed from PostgreSQL's when they started: ${names.join(', ')}. Synchronise their machines, such as with chrony.`,
+  )
+}
+
+/** The time that a UUIDv7 contains (RFC 9562 §5.7), in milliseconds since 1970. */
+const timeOf = (id: string) => Number.parseInt(id.replace('-', '').slice(0, 12), 16)
+
+async function sessionsLine(db: Database, running: readonly SeenInstance[]): Promise<Line> {
+  const { sessionsMax, sessions } = await readServer(db)
+  const planned = running.reduce((sum, { role }) => sum + SESSIONS_MAX[role], 0)
+  const needed = Math.max(planned, sessions.own) + sessions.others
+  const found = `${sessions.own} of Cashflow, ${sessions.others} of others; up to ${needed} of ${sessionsMax} that PostgreSQL allows`
+  if (needed <= sessionsMax) return ok('sessions', found)
+  return wrong('sessions', `${found}. Raise max_connections to ${needed + 10} or more, or run fewer processes.`)
+}
+
+function queuesLine(running: readonly SeenInstance[]): Line {
+  const relays = running.filter(({ role }) => role === 'relay')
+  const blind = relays.filter(
+    ({ queueDepths, startedAt, seenAt }) =>
+      queueDepths === null && seenAt.getTime() - startedAt.getTime() > FIRST_LOOK_MS,
+  )
+  if (blind.length > 0)
+    return wrong(
+      'queues of relays',
+      `${blind.map(({ instance }) => instance).join(', ')} see no queue: RabbitMQ is away, or MQ_QUEUE is missing there. See their logs.`,
+    )
+  const depths = Object.entries(queueDepths(relays)).map(([queue, ready]) => `${queue}: ${ready} ready`)
+  return ok('queues of relays', depths.join(', ') || 'no relay has looked yet')
+}

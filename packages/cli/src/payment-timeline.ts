@@ -1,0 +1,168 @@
+import { styleText } from 'node:util'
+import type { NamedPayment, Timeline, TimelineEntry } from '@cashflow/db/operator'
+import { formatMoney, isKnownCurrency, type Money } from '@cashflow/domain'
+import { visible } from '@cashflow/runtime'
+import { ageText, linesOf, tableLines, timeText } from './show.ts'
+
+/** Characters of a fact that are shown to people. `--json` has all. */
+const FACT_MAX = 300
+
+/** All that is stored about a payment, for programs. Names are in snake_case. */
+export function timelineJson(named: NamedPayment, timeline: Timeline) {
+  const { payment, counts, leaseUntil, redriveAt, entries, messages, pauses, notRecorded, now } = timeline
+  return {
+    id: payment.id,
+    merchant_id: payment.merchantId,
+    merchant: named.merchant,
+    reference: payment.reference,
+    amount_minor: String(payment.amountMinor),
+    currency: payment.currency,
+    status: payment.status,
+    failure_code: payment.failureCode,
+    metadata: payment.metadata && Object.fromEntries(payment.metadata),
+    ...counts,
+    created_at: payment.createdAt,
+    settled_at: payment.settledAt,
+    waiting_for: payment.waiting?.for ?? null,
+    next_action_at: payment.waiting?.nextActionAt ?? null,
+    lease_until: leaseUntil,
+    redrive_at: redriveAt,
+    timeline: entries.map(({ at, what, by, facts }, index) => ({
+      at,
+      after_ms: afterMs(entries, index),
+      what,
+      by,
+      facts,
+    })),
+    messages: messages.map(({ messageId, topic, attempts, createdAt, dueAt, refused }) => ({
+      message_id: messageId,
+      topic,
+      attempts,
+      created_at: createdAt,
+      due_at: dueAt,
+      refused,
+    })),
+    pauses: pauses.map(({ component, reason, pausedBy, pausedAt, until }) => ({
+      component,
+      reason,
+      paused_by: pausedBy,
+      paused_at: pausedAt,
+      until,
+    })),
+    not_recorded: notRecorded,
+    read_at: now,
+  }
+}
+
+/** The same for people. */
+export function timelineLines(named: NamedPayment, timeline: Timeline): string[] {
+  const { payment, counts, entries, notRecorded, now } = timeline
+  const { status, failureCode, metadata } = payment
+  const facts = {
+    id: payment.id,
+    reference: payment.reference,
+    merchant: `${named.merchant ?? '(no row)'} ${payment.merchantId}`,
+    amount: amountText(payment),
+    status: failureCode === null ? status : `${status} ${failureCode}`,
+    ...(metadata && { metadata: cut(JSON.stringify(Object.fromEntries(metadata))) }),
+    ...(counts.attempts > 0 && { attempts: counts.attempts }),
+    ...(counts.refusals > 0 && { refusals: counts.refusals }),
+    ...(counts.redrives > 0 && { redrives: counts.redrives }),
+    created_at: payment.createdAt,
+    ...(payment.settledAt && { settled_at: payment.settledAt }),
+  }
+  const head = ['time', 'after', 'what', 'by', 'facts'].map((name) => styleText('bold', name))
+  const rows = entries.map((entry, index) => rowOf(entry, afterMs(entries, index)))
+  return [
+    ...linesOf(facts, { json: false, now }),
+    '',
+    ...tableLines([head, ...rows]),
+    ...notRecorded.map((what) => styleText('gray', `not recorded: ${what}`)),
+    ...(payment.waiting ? ['', ...waitingLines(timeline)] : []),
+  ]
+}
+
+export function amountText({ amountMinor, currency }: Money): string {
+  if (!isKnownCurrency(currency)) return `${amountMinor} minor units of ${currency}`
+  return `${formatMoney({ amountMinor, currency })} ${currency}`
+}
+
+/** Time since the entry before, in milliseconds. Null for the first one, and where a time has no date. */
+function afterMs(entries: readonly TimelineEntry[], index: number): number | null {
+  const [before, entry] = [entries[index - 1], entries[index]]
+  const ms = before && entry ? Number(entry.at) - Number(before.at) : Number.NaN
+  return Number.isFinite(ms) ? ms : null
+}
+
+const COLOURS = {
+  'payment.succeeded': 'green',
+  'payment.failed': 'red',
+  'dead letter': 'red',
+  parked: 'red',
+  unanswered: 'yellow',
+  expired: 'yellow',
+} as const
+
+function rowOf({ at, what, by, facts }: TimelineEntry, ms: number | null): string[] {
+  const colour = COLOURS[what as keyof typeof COLOURS]
+  return [
+    timeText(at),
+    ms === null ? '' : `+${ageText(ms)}`,
+    colour ? styleText(colour, visible(what)) : visible(what),
+    visible(by ?? '-'),
+    factsText(facts),
+  ]
+}
+
+function factsText(facts: Readonly<Record<string, unknown>>): string {
+  return Object.entries(facts)
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([name, value]) => {
+      const text = typeof value === 'string' ? value : JSON.stringify(value)
+      return `${styleText('gray', `${visible(name)}=`)}${cut(/^\S+$/.test(text) ? text : JSON.stringify(value))}`
+    })
+    .join(' ')
+}
+
+function cut(text: string): string {
+  return visible(text.length <= FACT_MAX ? text : `${text.slice(0, FACT_MAX).toWellFormed()}…`)
+}
+
+const WAITS_FOR = {
+  queue: 'its first worker',
+  provider: 'the provider. A worker has it, and no other one may claim it before its lease ends',
+  worker: 'another worker. Its lease has ended, so its worker has probably died',
+  retry: 'its next attempt',
+  pending: 'the provider, which has not decided yet. It is asked again',
+  operator: 'an operator. It is parked: requeue its dead letter, or settle it',
+} as const
+
+/** What a PENDING payment waits for, and what delays it. */
+function waitingLines({ payment, leaseUntil, redriveAt, messages, pauses, now }: Timeline): string[] {
+  const waiting = payment.waiting
+  if (!waiting) return []
+  const when = (at: Date) => {
+    const ms = Number(at) - now.getTime()
+    if (!Number.isFinite(ms)) return timeText(at)
+    return `${at.toISOString()} (${ms < 0 ? `${ageText(-ms)} ago` : `in ${ageText(ms)}`})`
+  }
+  const lines = [`${styleText('yellow', 'It waits for')} ${WAITS_FOR[waiting.for]}.`]
+  if (waiting.nextActionAt) lines.push(`  next action    ${when(waiting.nextActionAt)}`)
+  if (leaseUntil) lines.push(`  lease until    ${when(leaseUntil)}`)
+  if (redriveAt) lines.push(`  redriven       ${when(redriveAt)}, if nothing else happens`)
+  for (const { component, reason, until } of pauses)
+    lines.push(
+      `  ${styleText('yellow', `${component}s paused`)}  ${until ? `until ${when(until)}` : 'without an end'}: ${visible(reason)}`,
+    )
+  for (const { topic, createdAt, dueAt, refused } of messages) {
+    const place = refused
+      ? 'RabbitMQ refused its topic'
+      : dueAt
+        ? `scheduled for ${when(dueAt)}`
+        : 'a relay has to publish it'
+    lines.push(`  message        ${visible(topic)} of ${when(createdAt)}: ${place}`)
+  }
+  if (messages.length === 0 && waiting.for !== 'operator')
+    lines.push('  message        none in the outbox: RabbitMQ or a worker has it, or it was lost')
+  return lines
+}

@@ -1,0 +1,180 @@
+import { uuidv7 } from '@cashflow/runtime'
+import {
+  createTestDatabase,
+  createTestVhost,
+  fetchLibfaketime,
+  query,
+  startPipeline,
+  startPrivatePostgres,
+  type TestDatabase,
+} from '@cashflow/testing'
+import { expect } from 'chai'
+import { runCashflow } from './run-cashflow.ts'
+
+interface Line {
+  readonly check: string
+  readonly ok: boolean
+  readonly detail: string
+}
+
+/** Runs `doctor`, and returns its lines by their checks. That of durability is left out: the server of tests has fsync off. */
+async function doctor(env: Readonly<Record<string, string>>) {
+  const { code, stdout, stderr } = await runCashflow(['doctor', '--json'], env)
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line): Line => JSON.parse(line))
+  const wrong = lines.filter(({ ok }) => !ok)
+  expect([code, stderr], stdout).to.deep.equal(
+    wrong.length === 0 ? [0, ''] : [1, `${wrong.length} of ${lines.length} checks are not ok.\n`],
+  )
+  return {
+    wrong: wrong.map(({ check }) => check).filter((check) => check !== 'durability'),
+    detail: (name: string) => lines.find(({ check }) => check === name)?.detail,
+  }
+}
+
+const NO_PROCESS = 'processes'
+
+/** The id of a process that starts at this time. */
+const idAt = (ms: number) =>
+  `'${ms
+    .toString(16)
+    .padStart(12, '0')
+    .replace(/^(.{8})/, '$1-')}-7000-8000-000000000000'`
+
+describe('cashflow doctor', function () {
+  this.timeout(300_000)
+  let database: TestDatabase
+
+  beforeEach(async () => {
+    database = await createTestDatabase()
+  })
+  afterEach(() => database.drop())
+
+  const env = () => ({ DATABASE_URL: database.url })
+
+  /** Stores the row of a process that was seen just now. */
+  async function storeInstance(
+    role: string,
+    values: Partial<Record<'id' | 'version' | 'queue_depths' | 'seen_at', string>> = {},
+  ) {
+    const {
+      id = `'${uuidv7()}'`,
+      version = "'1'",
+      queue_depths = 'null',
+      seen_at = "now() + interval '1 hour'",
+    } = values
+    await query(
+      database.url,
+      `insert into instances (id, role, instance, version, started_at, seen_at, counters, queue_depths)
+        values (${id}, '${role}', 'host:1', ${version}, now(), ${seen_at}, '{}', ${queue_depths})`,
+    )
+  }
+
+  it('doctor: finds nothing wrong with a system that works, and shows no secret', async () => {
+    const vhost = await createTestVhost()
+    const pipeline = await startPipeline(
+      { api: 1, relay: 1, worker: 1 },
+      {},
+      { database: { ...database, drop: async () => {} }, vhost },
+    )
+    const found = await doctor({ ...env(), RABBITMQ_URL: vhost.url, KEY_PEPPER: 'p'.repeat(32) })
+    expect(found.wrong).to.deep.equal([])
+    expect(found.detail('setting KEY_PEPPER')).to.equal('*** (environment)')
+    expect(found.detail('setting DATABASE_URL'))
+      .to.include(':***@')
+      .and.to.match(/ \(environment\)$/)
+    expect(found.detail('queue payments')).to.match(/^\d+ ready, 1 consumers$/)
+    const shown = await runCashflow(['doctor'], { ...env(), RABBITMQ_URL: vhost.url })
+    expect(shown.stdout).to.match(/^schema +ok +as new as this version needs$/m)
+
+    await Promise.all(pipeline.processes.worker.map((worker) => worker.stop()))
+    const without = await doctor({ ...env(), RABBITMQ_URL: vhost.url })
+    expect(without.wrong).to.deep.equal(['processes', 'queue payments', 'queue payments.dead'])
+    expect(without.detail('processes')).to.equal('1 api, 1 relay, 0 worker run. Start at least one worker.')
+    await pipeline.stop()
+  })
+
+  it('doctor: names settings that are not usable, and PostgreSQL that cannot be reached or refuses the login', async () => {
+    const bad = await doctor({ DB_PORT: 'x' })
+    expect(bad.detail('settings')).to.match(/DB_PORT: must be a port/)
+    const away = await doctor({ DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/nowhere' })
+    expect(away.wrong).to.deep.equal(['PostgreSQL'])
+    expect(away.detail('PostgreSQL')).to.match(/ECONNREFUSED.*Check DATABASE_URL/)
+    const url = new URL(database.url)
+    url.password = 'hunter2'
+    const refused = await doctor({ DATABASE_URL: url.href, DB_PORT: '5432' })
+    expect(refused.detail('PostgreSQL')).to.match(/^PostgreSQL refuses the connection/)
+    expect(refused.detail('setting DB_PORT')).to.equal('5432 (environment), without effect: a URL is set')
+  })
+
+  it('doctor: finds an old schema, a database of the other mode, and a session that loses commits', async () => {
+    await query(database.url, "delete from cashflow_migration where name like '0021%'")
+    const old = await doctor({ ...env(), SANDBOX: 'no' })
+    expect(old.wrong).to.deep.equal(['schema', 'sandbox or live', NO_PROCESS])
+    expect(old.detail('schema')).to.include('Run "npm run migrate"')
+    expect(old.detail('sandbox or live')).to.include('Correct SANDBOX')
+    await query(database.url, `alter database ${database.name} set synchronous_commit = off`)
+    const lossy = await doctor(env())
+    expect(lossy.wrong).to.deep.equal(['PostgreSQL'])
+    expect(lossy.detail('PostgreSQL')).to.include('synchronous_commit is off')
+  })
+
+  it('doctor: finds a server that may lose data, that lacks its standby, or has too few connections', async () => {
+    const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '30' }
+    const postgres = await startPrivatePostgres(settings)
+    await query(
+      postgres.url,
+      `insert into instances (id, role, instance, version, started_at, seen_at, counters)
+        values ('${uuidv7()}', 'api', 'host:1', '1', now(), now() + interval '1 hour', '{}'), ('${uuidv7()}', 'relay', 'host:2', '1', now(), now() + interval '1 hour', '{}'),
+          ('${uuidv7()}', 'worker', 'host:3', '1', now(), now() + interval '1 hour', '{}')`,
+    )
+    const alone = await doctor({ DATABASE_URL: postgres.url, REQUIRE_STANDBY: 'yes' })
+    expect(alone.detail('standby')).to.include('REQUIRE_STANDBY is yes')
+    expect(alone.wrong).to.deep.equal(['standby', 'sessions', 'queues of relays'])
+    await query(postgres.url, "alter system set synchronous_standby_names = 'ANY 1 (second)'")
+    await query(postgres.url, 'select pg_reload_conf()')
+    const found = await doctor({ DATABASE_URL: postgres.url })
+    expect(found.wrong).to.deep.equal(['standby', 'sessions', 'queues of relays'])
+    expect(found.detail('durability')).to.include('Set fsync and full_page_writes to on')
+    expect(found.detail('standby')).to.include('so each COMMIT waits')
+    expect(found.detail('sessions')).to.match(/up to \d+ of \d+ that PostgreSQL allows\. Raise max_connections/)
+    await postgres.stop()
+  })
+
+  it('doctor: finds processes that are gone, differ in version or clock, or see no queue', async () => {
+    await storeInstance('api', { seen_at: "now() - interval '1 minute'" })
+    await storeInstance('api', { version: "'2'" })
+    await storeInstance('worker', { id: idAt(Date.now() - 3_600_000) })
+    await storeInstance('relay')
+    const found = await doctor(env())
+    expect(found.wrong).to.deep.equal(['processes', 'versions', 'clocks of processes', 'queues of relays'])
+    expect(found.detail('processes')).to.match(/gone without a clean stop: api host:1 \(\d+m.* ago\)/)
+    expect(found.detail('versions')).to.match(/Finish the upgrade/)
+    expect(found.detail('clocks of processes')).to.match(/worker host:1 by (59m|1h)/)
+    expect(found.detail('queues of relays')).to.match(/^host:1 see no queue/)
+  })
+
+  it("doctor: finds that this machine's clock differs", async () => {
+    const library = await fetchLibfaketime()
+    if (library === undefined) return // Neither installed nor to be downloaded, as testing's own test says.
+    const found = await doctor({ ...env(), LD_PRELOAD: library, FAKETIME: '+1h', FAKETIME_DONT_FAKE_MONOTONIC: '1' })
+    expect(found.wrong).to.deep.equal(['clock of PostgreSQL', NO_PROCESS])
+    expect(found.detail('clock of PostgreSQL')).to.match(/^(59m|1h).* behind this machine's/)
+  })
+
+  it('doctor: finds RabbitMQ that cannot be reached, refuses the login, or lacks the queue', async () => {
+    const away = await doctor({ ...env(), RABBITMQ_URL: 'amqp://u:hunter2@127.0.0.1:1/' })
+    expect(away.wrong).to.deep.equal([NO_PROCESS, 'RabbitMQ'])
+    expect(away.detail('RabbitMQ')).to.match(/^cannot be reached: .*ECONNREFUSED/)
+    const vhost = await createTestVhost()
+    const url = new URL(vhost.url)
+    url.password = 'hunter2'
+    const refused = await doctor({ ...env(), RABBITMQ_URL: url.href })
+    expect(refused.detail('RabbitMQ')).to.match(/^cannot be reached: .*(ACCESS|403|refused)/i)
+    const empty = await doctor({ ...env(), RABBITMQ_URL: vhost.url })
+    expect(empty.wrong).to.deep.equal([NO_PROCESS, 'queue payments', 'queue payments.dead'])
+    await vhost.drop()
+  })
+})

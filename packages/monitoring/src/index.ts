@@ -1,0 +1,1 @@
+export { rulesFile } from './rules-file.ts'
