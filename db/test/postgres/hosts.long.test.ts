@@ -110,6 +110,10 @@ describe('pool of a primary and two standbys', () => {
       const waited = await write().catch((error: unknown) => error)
       expect(waited).to.be.an('error').with.property('message', 'Query read timeout')
     })
+    // The request to cancel the COMMIT is a connection too. It has arrived when no session waits for a standby.
+    await eventually(async () =>
+      expect(await trio.query(0, "select pid from pg_stat_activity where wait_event = 'SyncRep'")).to.deep.equal([]),
+    )
     await standbys('')
     const [first, second] = proxies.map(({ taken }) => taken)
     await write()
