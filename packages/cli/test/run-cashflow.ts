@@ -18,7 +18,7 @@ export function runCashflow(
   cwd?: string,
 ): Promise<Ended> {
   return promisify(execFile)(process.execPath, [MAIN, ...args], {
-    env: { APP_ENV: 'production', SANDBOX: 'yes', ...env },
+    env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, APP_ENV: 'production', SANDBOX: 'yes', ...env },
     ...(cwd !== undefined && { cwd }),
   }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),

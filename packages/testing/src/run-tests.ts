@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { REPOSITORY } from './repository.ts'
@@ -40,11 +40,15 @@ const runs = args.length > 0 ? [['--concurrency=2', ...args]] : halves.map((filt
 
 const startedAt = performance.now()
 const servers = await startServers()
-const reports = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
+const folder = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
+const reports = join(folder, 'reports')
+await mkdir(reports)
 const env = {
   ...process.env,
   CASHFLOW_TEST_SERVERS: JSON.stringify(servers.addresses),
   CASHFLOW_TEST_REPORTS: reports,
+  // Tests start hundreds of processes, and most of the time of a start is for compiling.
+  NODE_COMPILE_CACHE: join(folder, 'compile-cache'),
   MOCHA_OPTIONS: `--reporter ${join(import.meta.dirname, 'run-reporter.ts')}`,
   TURBO_TELEMETRY_DISABLED: '1',
 }
@@ -56,7 +60,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => tu
 const codes = await Promise.all(turbos.map(async (turbo) => ((await once(turbo, 'exit')) as [number | null])[0]))
 await servers.stop()
 process.stdout.write(summary(`npm run ${task}`, readReports(reports), performance.now() - startedAt))
-await rm(reports, { recursive: true, force: true })
+await rm(folder, { recursive: true, force: true })
 const failed = codes.some((code) => code !== 0)
 // Mocha reports nothing for a file that cannot be loaded.
 if (failed) process.stdout.write('The run failed. Turbo names the packages above, after "Failed:".\n')

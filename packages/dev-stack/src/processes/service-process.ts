@@ -22,10 +22,14 @@ export type ServiceProcess = ReturnType<typeof startServiceProcess>
 const LOOK_AGAIN_MS = 20
 const TAIL_LINES = 10
 
-/** Starts a process that logs JSON lines, as all our services do. */
-export function startServiceProcess({ name, output, ...command }: ServiceCommand) {
+/**
+ * Starts a process that logs JSON lines, as all our services do. It uses the `NODE_COMPILE_CACHE` of this process, also if
+ * `env` has none.
+ */
+export function startServiceProcess({ name, output, env, ...command }: ServiceCommand) {
   const log = 'file' in output ? followFile(output.file) : followLines(output.onLine)
-  const { daemon, spawned } = spawnDaemon({ ...command, output: log.output })
+  const { NODE_COMPILE_CACHE } = process.env
+  const { daemon, spawned } = spawnDaemon({ ...command, env: { NODE_COMPILE_CACHE, ...env }, output: log.output })
   let failure: unknown
   spawned.catch((error) => {
     failure = error
