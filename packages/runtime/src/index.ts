@@ -1,5 +1,16 @@
 export { randomUUIDv7 as uuidv7 } from 'node:crypto'
 export { type AdminOptions, withAdmin } from './admin/with-admin.ts'
+export {
+  CertificateError,
+  type CertificatePaths,
+  type Certificates,
+  certificateFile,
+  certificatesIn,
+  createCertificates,
+  keyFile,
+  pairFault,
+  readCertificates,
+} from './certificates.ts'
 export { createCondition } from './condition.ts'
 export { hostUrls } from './database-url.ts'
 export { areReadable, ConfigError, type Env, integer, isProduction, loadConfig, parseEnv, readConfig } from './env.ts'
