@@ -12,8 +12,19 @@ export {
   readCertificates,
 } from './certificates.ts'
 export { createCondition } from './condition.ts'
-export { hostUrls } from './database-url.ts'
-export { areReadable, ConfigError, type Env, integer, isProduction, loadConfig, parseEnv, readConfig } from './env.ts'
+export type { DatabaseTls } from './database-tls.ts'
+export { hostUrls, splitTls } from './database-url.ts'
+export {
+  areReadable,
+  ConfigError,
+  type Env,
+  integer,
+  isProduction,
+  loadConfig,
+  parseEnv,
+  readConfig,
+  SECRETS,
+} from './env.ts'
 export { INSTANCE } from './instance.ts'
 export { backgroundComponent, type Component, failureFields, runUntilSignal } from './lifecycle.ts'
 export { outliveOutput } from './log-output.ts'
