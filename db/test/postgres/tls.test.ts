@@ -53,6 +53,13 @@ describe('TLS to PostgreSQL', () => {
       })
       expect(await rig.isEncrypted({ ...verified, sslmode: 'verify-ca' })).to.equal(true)
     })
+    // Of several hosts, each one is verified by its own name.
+    await rig.serving(await rig.authority.issue('one', { names: ['127.0.0.1'] }), async () => {
+      const { port } = new URL(rig.url)
+      const hosts = { host: 'localhost,127.0.0.1', port: `${port},${port}` }
+      expect(await rig.isEncrypted({ ...verified, ...hosts })).to.equal(true)
+      expect((await rig.refusal(byName)).message).to.match(/^PostgreSQL's certificate has another name: /)
+    })
     // Node emits warnings in a later turn of the event loop.
     await new Promise(setImmediate)
     expect(warnings).to.deep.equal([])

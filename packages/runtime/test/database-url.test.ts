@@ -59,7 +59,7 @@ describe('address of PostgreSQL', () => {
     ['postgres://u:p@h/db?ssl=0&sslmode=require', 'h/db?sslmode=require'],
     ['postgres://u:p@h/db?sslrootcert=system', 'h/db?sslrootcert=system&sslmode=verify-full'],
     ['postgres://u:p@h/db?sslnegotiation=direct', 'h/db?sslnegotiation=direct&sslmode=verify-full'],
-    ['postgres://u:p@h/db?sslmode=disable&sslrootcert=/nowhere', 'h/db?sslmode=disable&sslrootcert=%2Fnowhere'],
+    ['postgres://u:p@h/db?sslmode=disable&sslrootcert=/nowhere', 'h/db?sslrootcert=%2Fnowhere&sslmode=disable'],
     ['postgres://u:p@h/db?target_session_attrs=read-write', 'h/db'],
   ] as const) {
     it(`reads the address of PostgreSQL from DATABASE_URL=${JSON.stringify(given)}`, () => {
