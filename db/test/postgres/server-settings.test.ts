@@ -75,7 +75,7 @@ describe('session settings on a private server', () => {
     const { port, pathname, username, password } = new URL(server.url)
     const { logger, lines } = recordingLogger()
     const url = `postgres://${username}:${password}@localhost:${port}${pathname}?host=${socketFolder}`
-    // As in libpq, there is no TLS on a Unix socket, whatever sslmode says.
+    // As in libpq, there is no TLS on a Unix socket, with any sslmode.
     const withTls = open(`${url}&sslmode=verify-full`, nullLogger)
     expect((await sql`select 1 as one`.execute(withTls)).rows).to.deep.equal([{ one: 1 }])
     await withTls.destroy()

@@ -65,6 +65,7 @@ describe('certificate files', () => {
     expect(certificatesIn(readFileSync(second.cert))[0]?.validToDate).to.deep.equal(new Date('2020-01-01'))
   })
 
+  // Promise 110
   it('certificates: are read again when a link to their folder changes, and the log says so once', () => {
     const { paths, swap } = mounted(first)
     const { read, lines } = opened(paths)
@@ -79,6 +80,7 @@ describe('certificate files', () => {
     expect(lines[0]?.fields).to.deep.include({ for: 'PostgreSQL', certificate_until: '2020-01-01T00:00:00.000Z' })
   })
 
+  // Promise 110
   it('certificates: the former ones stay in use until the new certificate and the new key are both there', () => {
     const { paths } = mounted(first)
     const { read, lines, linesOf } = opened(paths)

@@ -87,7 +87,7 @@ async function migrate(
   const migration = await startDaemon({
     ...commands.migrate,
     cwd,
-    env: { ...env, ...extra, DATABASE_URL: databaseUrl, DATABASE_URL_FILE: '' },
+    env: { ...env, ...extra, DATABASE_URL: databaseUrl },
     output: { onLine: (line) => printer.print('migrate', line) },
     onSpawn: (pid) => onSpawn(pid, 'migrate'),
     outlive: true,

@@ -74,9 +74,6 @@ function plan(
     ...env,
     DATABASE_URL: servers.urls.database_url,
     RABBITMQ_URL: servers.urls.rabbitmq_url,
-    // The stack has read them.
-    DATABASE_URL_FILE: '',
-    RABBITMQ_URL_FILE: '',
     HOST: settings.host,
     // Services log `ready` at info. The printer filters the lines by the user's level.
     LOG_LEVEL: settings.logLevel === 'debug' ? 'debug' : 'info',
