@@ -1,5 +1,5 @@
 import { copyFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import {
   createAuthority,
@@ -7,6 +7,7 @@ import {
   eventually,
   type IssuedFiles,
   nullLogger,
+  openSocket,
   recordingLogger,
 } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -201,15 +202,14 @@ describe('TLS to PostgreSQL', () => {
   // Promise 109
   for (const sslnegotiation of ['postgres', 'direct'])
     it(`db: encrypts the request that cancels a statement, with sslnegotiation=${sslnegotiation}`, async () => {
-      const { port: serverPort } = new URL(rig.url)
       const sent: Buffer[][] = []
       const proxy = createServer((socket) => {
         const bytes: Buffer[] = []
         sent.push(bytes)
-        const target = connect(Number(serverPort), '127.0.0.1')
+        const target = openSocket(rig.url)
         socket.on('data', (chunk) => bytes.push(chunk))
         socket.on('error', () => {}).pipe(target)
-        target.on('error', () => {}).pipe(socket)
+        target.pipe(socket)
       }).listen(0, '127.0.0.1')
       await eventually(async () => expect(proxy.listening).to.equal(true))
       const parameters = { sslmode: 'verify-full', sslrootcert: rig.authority.ca, sslnegotiation }
