@@ -90,7 +90,8 @@ function openServers(options: DatabaseOptions) {
     onFirst: (session) => {
       refusals.begin()
       warnOfIneffectiveSettings(logger, url, session)
-      if (hosts.tls?.mode === 'require') logger.warn(UNVERIFIED, { sslmode: 'require' })
+      if (hosts.tls?.mode === 'require' && hosts.all.some((host) => tls(host).tls))
+        logger.warn(UNVERIFIED, { sslmode: 'require' })
     },
   })
   const openSession = (name: string) =>

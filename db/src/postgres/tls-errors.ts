@@ -10,8 +10,8 @@ export class DatabaseTlsError extends Error {
   /** What an operator has to look at. */
   readonly settings: string
 
-  constructor(message: string, settings: string, cause?: Error) {
-    super(message, { cause })
+  constructor(message: string, settings: string) {
+    super(message)
     this.settings = settings
   }
 }
@@ -25,7 +25,7 @@ const OTHER_OF_TLS = /^(ERR_(SSL|TLS|OSSL)_|CERT_|INVALID_PURPOSE$|PATH_LENGTH_E
 export function tlsError(error: Error & { code?: unknown; reason?: unknown }): DatabaseTlsError | undefined {
   if (error instanceof DatabaseTlsError) return error
   const explained = explain(error, typeof error.code === 'string' ? error.code : '')
-  return explained && new DatabaseTlsError(...explained, error)
+  return explained && new DatabaseTlsError(...explained)
 }
 
 function explain(error: Error & { reason?: unknown }, code: string): [message: string, settings: string] | undefined {

@@ -94,7 +94,7 @@ export async function openServerSocket(
     return secure
   } catch (error) {
     socket.destroy()
-    throw signal.aborted ? new Error('Connection terminated unexpectedly') : error
+    throw (error as Error).name === 'AbortError' ? new Error('Connection terminated unexpectedly') : error
   } finally {
     clearTimeout(limit)
   }

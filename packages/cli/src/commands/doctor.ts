@@ -11,9 +11,9 @@ import { type OperatorSettings, readSettings } from '../settings.ts'
 import { tableLines } from '../show.ts'
 
 const HELP = `
-Each line is ok, or says what to do; then the exit code is 1. It stays 0 with a WARNING: all works, and something has to be
-done all the same, such as to replace a certificate that ends within 30 days. RabbitMQ is asked if RABBITMQ_URL or MQ_HOST is set, or a stack
-runs here. Otherwise the relays' reports have to do.
+Each line is ok, or says what to do; then the exit code is 1. A WARNING says what to do as well, such as to replace a
+certificate that ends within 30 days, but all works, and the exit code stays 0. RabbitMQ is asked if RABBITMQ_URL or MQ_HOST
+is set, or a stack runs here. Otherwise the relays' reports have to do.
 `
 
 export function addDoctorCommand(program: Command, choose: (act: OutsideAct) => void): void {
