@@ -50,6 +50,7 @@ export { registerListener } from './postgres/listener-metric.ts'
 export { onlyStatement } from './postgres/one-trip-driver.ts'
 export { registerPool } from './postgres/pool-metrics.ts'
 export { waitForStandby } from './postgres/standby.ts'
+export { DatabaseTlsError } from './postgres/tls-errors.ts'
 export { withBeats } from './postgres/with-beats.ts'
 export { deleteIdleRateLimits } from './rate-limits/delete-idle.ts'
 export {

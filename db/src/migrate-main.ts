@@ -26,11 +26,11 @@ npm run migrate -- --mode sandbox|live       also changes what the database is, 
 const { mode, setAsideDuplicates } = readArguments()
 const config = loadConfig((env) => {
   const settings = parseEnv(migrateEnv, env)
-  return { ...settings, mode: modeOf(isSandbox(settings, env)) }
+  return { ...settings, url: databaseUrl(settings), mode: modeOf(isSandbox(settings, env)) }
 })
 const logger = createLogger({ service: 'migrate', level: config.LOG_LEVEL })
 const db = createDatabase({
-  url: databaseUrl(config),
+  url: config.url,
   applicationName: 'cashflow-migrate',
   poolMax: 2,
   statementMs: 0,
@@ -45,6 +45,7 @@ try {
     logger,
     signal: stopping.signal,
     isHopeless: (error) => error instanceof DatabaseSettingError || !isTransient(error),
+    settingsOf: refusedSettings,
   })
   logger.info(applied.length > 0 ? 'schema migrated' : 'schema is up to date', { applied })
   for (const { migration, services } of left)

@@ -18,6 +18,7 @@ export { type ClockOffset, readClock, readServer, type ServerFacts } from './ope
 export { settleByHand } from './operator/settle-by-hand.ts'
 export { readStatus, SETTLED_SPAN_MS, type SystemStatus } from './operator/status.ts'
 export { readTimeline, type Timeline, type TimelineEntry } from './operator/timeline.ts'
+export { type HostTls, isLocal, readSessionTls, tlsLooks, tlsOf } from './operator/tls.ts'
 export { PAUSABLE, type Pausable } from './pauses/pausable.ts'
 export { ignoringPauses, type Pause, pause, resume } from './pauses/pauses.ts'
 export type { Head } from './verify/check-history.ts'

@@ -16,12 +16,15 @@ import {
   sessionConfig,
 } from './session-config.ts'
 import { createTimelines } from './timelines.ts'
+import { createTls } from './tls.ts'
 
 export interface DatabaseOptions extends SessionOptions {
   poolMax: number
   logger: Logger
 }
 
+const UNVERIFIED =
+  'connections to PostgreSQL are encrypted, but its certificate is not verified: set DB_SSLMODE=verify-full'
 const REFUSALS_EVERY_MS = 10_000
 /** The limit of a session's start if there is another host to try. */
 const ATTEMPT_MS = 1_000
@@ -63,12 +66,14 @@ export function createDatabase(options: DatabaseOptions): Database {
 function openServers(options: DatabaseOptions) {
   const { logger, url, poolMax, applicationName } = options
   const hosts = createHosts(url, logger)
+  const tls = createTls(hosts.tls, logger)
   const timelines = createTimelines(logger)
   const refusals = createRefusals(logger)
   const lookup = createSharedLookup()
   const isOne = hosts.all.length === 1
   const configOf = (host: Host, name = applicationName): HostSessionConfig => ({
     ...sessionConfig({ ...options, url: host.url, applicationName: name }, lookup),
+    ...tls(host),
     timelines,
     startMs: isOne ? CONNECT_MS : ATTEMPT_MS,
     onRefused: (reason) => {
@@ -85,11 +90,13 @@ function openServers(options: DatabaseOptions) {
     onFirst: (session) => {
       refusals.begin()
       warnOfIneffectiveSettings(logger, url, session)
+      if (hosts.tls?.mode === 'require' && hosts.all.some((host) => tls(host).tls))
+        logger.warn(UNVERIFIED, { sslmode: 'require' })
     },
   })
   const openSession = (name: string) =>
     hosts.reach(
-      (host) => new HostSession(configOf(host, name)).connect(),
+      async (host) => await new HostSession(configOf(host, name)).connect(),
       (late) => void late.end(),
     )
   const { counts } = pool

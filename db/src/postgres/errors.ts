@@ -1,3 +1,5 @@
+import { DatabaseTlsError } from './tls-errors.ts'
+
 /**
  * COMMIT succeeded with a warning: PostgreSQL stopped waiting for the synchronous standby, so the transaction may be lost
  * with this primary. If it is run again, it finds its own rows and waits for the standby itself.
@@ -131,14 +133,15 @@ export function isAway(error: unknown): boolean {
 }
 
 const SETTINGS_BY_STATE: Readonly<Record<string, string>> = {
-  '28000': 'DATABASE_URL, or DB_USER and DB_PASSWORD', // invalid_authorization_specification
+  '28000': 'DATABASE_URL, or DB_USER, DB_PASSWORD, DB_SSLMODE and DB_SSLCERT', // invalid_authorization_specification
   '28P01': 'DATABASE_URL, or DB_USER and DB_PASSWORD', // invalid_password
   '3D000': 'DATABASE_URL, or DB_NAME', // invalid_catalog_name
   '42501': 'DATABASE_URL, or DB_USER', // insufficient_privilege
 }
 
-/** The settings to check when PostgreSQL refused this user, or refused it this database. */
+/** The settings to check when TLS failed, or when PostgreSQL refused this user, or refused it this database. */
 export function refusedSettings(error: unknown): string | undefined {
+  if (error instanceof DatabaseTlsError) return error.settings
   if (error instanceof NoHostError) return error.errors.map(refusedSettings).find((settings) => settings !== undefined)
   const state = sqlStateOf(error)
   return state === undefined ? undefined : SETTINGS_BY_STATE[state]

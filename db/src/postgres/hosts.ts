@@ -1,10 +1,11 @@
-import { hostUrls, type Logger, redactedErrorMessage } from '@cashflow/runtime'
+import { type DatabaseTls, hostUrls, type Logger, redactedErrorMessage, splitTls } from '@cashflow/runtime'
 import { parseIntoClientConfig } from 'pg-connection-string'
 import { DatabaseSettingError, NoHostError } from './errors.ts'
 
 export interface Host {
   /** Address and port, without user and password. */
   readonly name: string
+  /** Its URL without parameters about TLS. */
   readonly url: string
 }
 
@@ -19,7 +20,8 @@ const NEXT_AFTER_MS = 250
  * @throws DatabaseSettingError when the URL cannot be read
  */
 export function createHosts(url: string, logger: Logger) {
-  const [first, ...others] = readUrl(url)
+  const { tls, urls } = readUrl(url)
+  const [first, ...others] = urls
   const all = [toHost(first), ...others.map(toHost)] as const
   let order: readonly Host[] = all
   let inUse: Host | undefined
@@ -33,6 +35,8 @@ export function createHosts(url: string, logger: Logger) {
   }
 
   return {
+    /** What the URL says about TLS. */
+    tls,
     all,
     /** The host that is tried first. It is the one that last worked. */
     get first(): Host {
@@ -99,9 +103,10 @@ function failure(errors: ReadonlyMap<Host, unknown>): unknown {
   return [...errors.values()].find((error) => error instanceof DatabaseSettingError) ?? new NoHostError(errors)
 }
 
-function readUrl(url: string): readonly [string, ...string[]] {
+function readUrl(url: string): { tls: DatabaseTls | undefined; urls: readonly [string, ...string[]] } {
   try {
-    return hostUrls(url)
+    const { url: address, tls } = splitTls(url)
+    return { tls, urls: hostUrls(address) }
   } catch (error) {
     throw new DatabaseSettingError(`DATABASE_URL ${redactedErrorMessage(error)}`)
   }

@@ -5,6 +5,7 @@ import type pg from 'pg'
 import { parseIntoClientConfig } from 'pg-connection-string'
 import { DatabaseSettingError, type ReadOnlyError } from './errors.ts'
 import { SET_BY_SESSION, type SessionLimits } from './session-settings.ts'
+import type { SessionTls } from './tls.ts'
 
 export interface SessionOptions extends Partial<SessionLimits> {
   url: string
@@ -13,6 +14,8 @@ export interface SessionOptions extends Partial<SessionLimits> {
 }
 
 export interface SessionConfig extends pg.ClientConfig {
+  /** Each session reads the certificates again. */
+  tls?: SessionTls | undefined
   /** Without limits the session neither sets nor checks any setting. */
   limits?: SessionLimits | undefined
   /** Called with the reason when a session is refused. The caller of `connect` gets it as well. */
@@ -29,8 +32,8 @@ const ANSWER_MARGIN_MS = 3_000
 /**
  * The configuration of a session, with a limit for each way of waiting. No parameter of the URL changes a limit.
  *
- * @param options `url` names one host, as `hostUrls` writes it
- * @throws DatabaseSettingError when the URL, or a file that it names, cannot be read
+ * @param options `url` names one host, as `hostUrls` writes it, without parameters about TLS
+ * @throws DatabaseSettingError when the URL cannot be read
  */
 export function sessionConfig(options: SessionOptions, lookup: LookupFunction = dns.lookup): SessionConfig {
   const { url, applicationName, idleInTransactionMs = 10_000, statementMs = STATEMENT_MS } = options
@@ -50,8 +53,8 @@ export function sessionConfig(options: SessionOptions, lookup: LookupFunction = 
 /** The allowed parameters only. Others are options of pg's client and pool, with which a URL could remove a limit. */
 function parametersOf(url: string) {
   try {
-    const { host, port, user, password, database, ssl, sslnegotiation, options } = parseIntoClientConfig(url)
-    return { host, port, user, password, database, ssl, sslnegotiation, options }
+    const { host, port, user, password, database, options } = parseIntoClientConfig(url)
+    return { host, port, user, password, database, options }
   } catch (error) {
     throw new DatabaseSettingError(`DATABASE_URL cannot be used: ${redactedErrorMessage(error)}`)
   }

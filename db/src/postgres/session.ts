@@ -1,4 +1,3 @@
-import { connect } from 'node:net'
 import pg from 'pg'
 import { SCHEMA_TOO_OLD } from '../migrate/schema.ts'
 import { BeginQuery } from './begin-query.ts'
@@ -13,6 +12,8 @@ import {
 } from './errors.ts'
 import { CONNECT_MS, type SessionConfig } from './session-config.ts'
 import { type FoundSettings, refusal, type SessionLimits, settingStatements } from './session-settings.ts'
+import { openServerSocket, type SessionTls } from './tls.ts'
+import { tlsError } from './tls-errors.ts'
 
 /** Maximum number of prepared statements of a session. */
 const STATEMENTS_MAX = 200
@@ -29,6 +30,7 @@ const READ_ONLY_SIGNS = ['in_hot_standby', 'default_transaction_read_only']
  * A query that committed, but may not have been replicated, fails with `CommitInDoubtError`.
  */
 export class Session extends pg.Client {
+  readonly #tls: SessionConfig['tls']
   readonly #limits: SessionLimits | undefined
   readonly #onRefused: SessionConfig['onRefused']
   readonly #onOverdue: SessionConfig['onOverdue']
@@ -39,8 +41,11 @@ export class Session extends pg.Client {
   #unusable: Error | undefined
   #found: FoundSettings | undefined
 
+  /** @throws DatabaseTlsError if the files of certificates have never been usable */
   constructor(config: SessionConfig = {}) {
-    super(config)
+    // `ssl` is left out where the URL says nothing: pg then looks at PGSSLMODE.
+    super(config.tls ? { ...config, ...clientTls(config.tls) } : config)
+    this.#tls = config.tls
     this.#limits = config.limits
     this.#onRefused = config.onRefused
     this.#onOverdue = config.onOverdue
@@ -144,7 +149,7 @@ export class Session extends pg.Client {
     const isOverdue = error.message === 'Query read timeout'
     if (isOverdue && !this.#unusable) {
       this.#onOverdue?.()
-      cancelStatement(this)
+      void cancelStatement(this, this.#tls).catch(() => {})
     }
     // After an overdue answer, the next query would be answered later still, or never. After an error of pg itself, such
     // as a parameter that it cannot write, it may be wrong about the statements that are prepared.
@@ -191,11 +196,17 @@ function asUnset(error: Error & { code?: string }): Error {
 }
 
 /**
- * The error of a session that could not be opened. Some errors of pg, TLS and poolers (XX000) would pass for an error of
- * the statement that was to be sent.
+ * The error of a session that could not be opened. Some errors of pg and poolers (XX000) would pass for an error of the
+ * statement that was to be sent.
  */
 export function asUnconnected(error: Error): Error {
+  const ofTls = tlsError(error)
+  if (ofTls) return ofTls
   return isPermanent(error) || mayBeItemsOwn(error) ? Object.assign(error, { code: '08001' }) : error
+}
+
+function clientTls({ options, isDirect }: SessionTls): pg.ClientConfig {
+  return { ssl: options(), sslnegotiation: isDirect ? 'direct' : 'postgres' }
 }
 
 const CANCEL_REQUEST = 80_877_102
@@ -204,14 +215,18 @@ const CANCEL_MS = 5_000
 /**
  * Asks PostgreSQL to cancel what a session executes, on a connection of its own (Frontend/Backend Protocol,
  * CancelRequest). No limit of the server ends a COMMIT that waits for a synchronous standby, and nothing else ends its
- * server process. PostgreSQL does not answer, so errors are ignored.
+ * server process. The key is as secret as the session, so this connection is protected in the same way.
  */
-function cancelStatement({ host, port, processID, secretKey }: Session & { processID?: unknown; secretKey?: unknown }) {
+async function cancelStatement(
+  { host, port, processID, secretKey }: Session & { processID?: unknown; secretKey?: unknown },
+  tls: SessionTls | undefined,
+): Promise<void> {
   if (typeof processID !== 'number' || typeof secretKey !== 'number') return
   const request = Buffer.alloc(16)
   for (const [at, value] of [16, CANCEL_REQUEST, processID, secretKey].entries()) request.writeInt32BE(value, at * 4)
-  const socket = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
-  socket.on('error', () => {})
+  const how = { options: tls?.options(), isDirect: tls?.isDirect ?? false, limitMs: CANCEL_MS }
+  const socket = await openServerSocket({ host, port }, how)
+  // PostgreSQL closes the connection without an answer.
   socket.setTimeout(CANCEL_MS, () => socket.destroy())
-  socket.unref().resume().end(request)
+  socket.resume().end(request)
 }

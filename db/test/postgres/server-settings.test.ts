@@ -74,7 +74,12 @@ describe('session settings on a private server', () => {
   it('db: works over a Unix socket, and warns once that a frozen relay keeps its lanes there (promise 11)', async () => {
     const { port, pathname, username, password } = new URL(server.url)
     const { logger, lines } = recordingLogger()
-    const db = open(`postgres://${username}:${password}@localhost:${port}${pathname}?host=${socketFolder}`, logger)
+    const url = `postgres://${username}:${password}@localhost:${port}${pathname}?host=${socketFolder}`
+    // As in libpq, there is no TLS on a Unix socket, with any sslmode.
+    const withTls = open(`${url}&sslmode=verify-full`, nullLogger)
+    expect((await sql`select 1 as one`.execute(withTls)).rows).to.deep.equal([{ one: 1 }])
+    await withTls.destroy()
+    const db = open(url, logger)
     for (let session = 0; session < 2; session++) {
       const { rows } = await sql<{ pid: number; socket: boolean }>`
         select pg_backend_pid() as pid, inet_client_addr() is null as socket`.execute(db)

@@ -83,7 +83,7 @@ describe('session', () => {
     const database = await createTestDatabase()
     const db = open(`${database.url}?sslmode=verify-full`)
     const refused = await reasonOf(sql`select 1`.execute(db))
-    expect(refused).to.be.an('error').with.property('message').that.includes('does not support SSL')
+    expect(refused).to.be.an('error').with.property('message').that.equals('PostgreSQL does not offer TLS')
     expect(isPermanent(refused)).to.equal(false)
     await db.destroy()
     await database.drop()

@@ -2,6 +2,7 @@ import {
   CommitInDoubtError,
   createDatabase,
   DatabaseSettingError,
+  DatabaseTlsError,
   type Done,
   ensureSchema,
   isTransient,
@@ -170,6 +171,7 @@ export function explainFailure(error: unknown, whatToDo = 'Check DATABASE_URL, o
   const reason = redactedErrorMessage(error)
   if (error instanceof CommitInDoubtError) return `${reason}. ${IN_DOUBT}`
   const settings = refusedSettings(error)
+  if (error instanceof DatabaseTlsError) return `${reason}. Check ${error.settings}.`
   if (settings !== undefined) return `PostgreSQL refuses the connection: ${reason}. Check ${settings}.`
   if (error instanceof DatabaseSettingError || !isTransient(error)) return reason
   return `PostgreSQL cannot be reached: ${reason}. ${whatToDo}`

@@ -1,11 +1,16 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { uuidv7 } from '@cashflow/runtime'
 import {
+  createAuthority,
   createTestDatabase,
   createTestVhost,
   fetchLibfaketime,
   query,
   startPipeline,
   startPrivatePostgres,
+  startTlsPostgres,
   type TestDatabase,
 } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -14,6 +19,7 @@ import { runCashflow } from './run-cashflow.ts'
 interface Line {
   readonly check: string
   readonly ok: boolean
+  readonly warning?: true
   readonly detail: string
 }
 
@@ -30,6 +36,7 @@ async function doctor(env: Readonly<Record<string, string>>) {
   )
   return {
     wrong: wrong.map(({ check }) => check).filter((check) => check !== 'durability'),
+    warnings: lines.filter(({ warning }) => warning).map(({ check }) => check),
     detail: (name: string) => lines.find(({ check }) => check === name)?.detail,
   }
 }
@@ -154,6 +161,52 @@ describe('cashflow doctor', function () {
     expect(found.detail('versions')).to.match(/Finish the upgrade/)
     expect(found.detail('clocks of processes')).to.match(/worker host:1 by (59m|1h)/)
     expect(found.detail('queues of relays')).to.match(/^host:1 see no queue/)
+  })
+
+  // Promise 109
+  it('doctor: says what is encrypted and verified, and when each certificate ends', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'cashflow-test-'))
+    const inDays = (days: number) => new Date(Date.now() + days * 86_400_000)
+    const authority = await createAuthority(folder)
+    const client = await authority.issue('client', { notAfter: inDays(10) })
+    const server = await startTlsPostgres(await authority.issue('server', { notAfter: inDays(90) }))
+    const { host } = new URL(server.url)
+    const certificate = `certificate of PostgreSQL at ${host}`
+    const files = { DB_SSLROOTCERT: authority.ca, DB_SSLCERT: client.cert, DB_SSLKEY: client.key }
+    const env = { DATABASE_URL: server.url }
+
+    const verified = await doctor({ ...env, ...files })
+    expect(verified.wrong).to.deep.equal([NO_PROCESS])
+    expect(verified.detail('TLS to PostgreSQL')).to.match(
+      /^encrypted with TLSv1\.3, TLS_\w+; certificate and host name are verified by /,
+    )
+    expect(verified.detail(certificate)).to.match(/^CN=server: valid until \d{4}-\d\d-\d\d, for 89 days$/)
+    expect(verified.detail('authority of PostgreSQL, DB_SSLROOTCERT')).to.match(/^CN=Test authority .*, for 364 days$/)
+    expect(verified.detail('own certificate, DB_SSLCERT')).to.match(/^CN=client: ends on .*, in 9 days\. Replace it\.$/)
+    expect(verified.warnings).to.deep.equal(['own certificate, DB_SSLCERT'])
+
+    const unverified = await doctor({ ...env, DB_SSLMODE: 'require' })
+    expect(unverified.warnings).to.deep.equal(['TLS to PostgreSQL'])
+    expect(unverified.detail('TLS to PostgreSQL')).to.include('the server is not verified')
+    const plain = await doctor(env)
+    expect([plain.warnings, plain.detail('TLS to PostgreSQL')]).to.deep.equal([[], 'not encrypted, on this machine'])
+
+    await server.serve(await authority.issue('server', { notAfter: inDays(-3) }))
+    const expired = await doctor({ ...env, ...files })
+    expect(expired.wrong).to.deep.equal(['PostgreSQL', certificate])
+    expect(expired.detail('PostgreSQL')).to.match(/^PostgreSQL's certificate has expired/)
+    expect(expired.detail(certificate)).to.match(/^CN=server: ended on \d{4}-\d\d-\d\d\. Replace it\.$/)
+    await server.stop()
+    await rm(folder, { recursive: true })
+  })
+
+  it('doctor: names the file of a secret, and not the secret', async () => {
+    const file = join(await mkdtemp(join(tmpdir(), 'cashflow-test-')), 'url')
+    await writeFile(file, `${database.url}\n`)
+    const found = await doctor({ DATABASE_URL_FILE: file })
+    expect(found.wrong).to.deep.equal([NO_PROCESS])
+    expect(found.detail('setting DATABASE_URL')).to.include(':***@').and.include(`(the file ${file})`)
+    await rm(dirname(file), { recursive: true })
   })
 
   it("doctor: finds that this machine's clock differs", async () => {

@@ -22,6 +22,19 @@ const schema = z.object({
   PORT: integer({ min: 0, max: 65_535, default: 8080 }),
 })
 
+/**
+ * Empty settings for migrate and the services. They get the URLs of their servers, which no file may name as well. TLS is
+ * not for a server that the stack starts.
+ */
+export const READ_BY_STACK = {
+  DATABASE_URL_FILE: '',
+  RABBITMQ_URL_FILE: '',
+  DB_SSLMODE: '',
+  DB_SSLROOTCERT: '',
+  DB_SSLCERT: '',
+  DB_SSLKEY: '',
+} as const
+
 export type StackSettings = ReturnType<typeof stackSettings>
 
 /** @throws ConfigError that names every invalid variable */

@@ -52,7 +52,8 @@ describe('npm start', () => {
       await Promise.race([once(other, 'listening'), new Promise((taken) => other.once('error', taken))])
       others.push(other)
     }
-    const settings = { PROVIDER_DELAY_MS: '0', PROVIDER_SUCCESS_RATE: '1' }
+    // TLS is meant for a server that the settings name.
+    const settings = { PROVIDER_DELAY_MS: '0', PROVIDER_SUCCESS_RATE: '1', DB_SSLMODE: 'verify-full' }
     run = runCashflow(folder.path, { postgres, rabbitmq, management }, settings)
     const file = await run.ready()
     for (const [what, port] of Object.entries({ PostgreSQL: postgres, RabbitMQ: rabbitmq, 'the API': 8080 }))

@@ -1,9 +1,6 @@
-import { accessSync, constants } from 'node:fs'
 import { defined } from '@cashflow/async'
 import { type Address, AddressError, formatAddress, parseAddress, parseHosts, withPorts } from './address.ts'
-
-const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']
-const SSL_FILES = ['sslcert', 'sslkey', 'sslrootcert']
+import { type DatabaseTls, normalizeTls, takeTls } from './database-tls.ts'
 
 /**
  * Splits a database URL into one connection string for pg for each host, in order. The URL has libpq's form:
@@ -15,6 +12,18 @@ export function hostUrls(url: string): readonly [string, ...string[]] {
   const address = readDatabaseUrl(url)
   const [first, ...rest] = address.hosts.map((host) => formatDatabaseUrl({ ...address, hosts: [host] }))
   return [defined(first, 'host'), ...rest]
+}
+
+/**
+ * Separates what a database URL says about TLS from the rest, which pg can read.
+ *
+ * @returns no `tls` if the URL says nothing about it
+ * @throws AddressError
+ */
+export function splitTls(url: string): { url: string; tls: DatabaseTls | undefined } {
+  const address = readDatabaseUrl(url)
+  const tls = takeTls(address.query)
+  return { url: formatDatabaseUrl(address), tls }
 }
 
 /**
@@ -47,7 +56,7 @@ export function readDatabaseUrl(text: string): Address {
   const path = take('dbname') ?? address.path
   checkDatabaseName(path)
   checkServerKind(take('target_session_attrs'))
-  checkTls(query)
+  normalizeTls(query)
   const named = hosts === undefined ? address.hosts : parseHosts(hosts)
   const all = named.length === 0 ? [{ name: 'localhost' }] : named
   return { ...address, user, password, path, query, hosts: ports === undefined ? all : withPorts(all, ports) }
@@ -62,38 +71,4 @@ export function checkDatabaseName(name: string): void {
 function checkServerKind(wanted: string | undefined): void {
   if (wanted !== undefined && !['any', 'read-write', 'primary'].includes(wanted))
     throw new AddressError('must not have a target_session_attrs other than read-write, primary or any')
-}
-
-/**
- * Replaces the modes that pg reads as `verify-full` by that, so that pg does not warn. Replaces `ssl=false`, with which pg
- * uses TLS, by `sslmode=disable`.
- *
- * @throws AddressError for a mode that pg does not know, and a file that cannot be read
- */
-function checkTls(query: URLSearchParams): void {
-  const ssl = query.get('ssl')
-  if (ssl === 'false' || ssl === '0') {
-    query.delete('ssl')
-    query.set('sslmode', 'disable')
-  } else if (ssl !== null && ssl !== 'true' && ssl !== '1') throw new AddressError('must have ssl=true or ssl=false')
-  const mode = query.get('sslmode')
-  if (mode !== null && !SSL_MODES.includes(mode))
-    throw new AddressError(`must have an sslmode of ${SSL_MODES.join(', ')}`)
-  const isAsPgSays =
-    mode === null || mode === 'disable' || mode === 'no-verify' || query.get('uselibpqcompat') === 'true'
-  if (!isAsPgSays) query.set('sslmode', 'verify-full')
-  for (const name of SSL_FILES) {
-    const file = query.get(name)
-    if (file !== null) checkReadable(name, file)
-  }
-}
-
-function checkReadable(parameter: string, file: string): void {
-  try {
-    accessSync(file, constants.R_OK)
-  } catch (error) {
-    throw new AddressError(
-      `must name a file that can be read in ${parameter}: ${(error as NodeJS.ErrnoException).code}, ${file}`,
-    )
-  }
 }

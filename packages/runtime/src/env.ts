@@ -34,10 +34,20 @@ export function loadConfig<Config>(parse: (env: Env) => Config): Config {
   }
 }
 
+/** Settings that hold a secret. A variable with `_FILE` after the name may name a file with the value instead. */
+export const SECRETS = [
+  'DATABASE_URL',
+  'DB_PASSWORD',
+  'RABBITMQ_URL',
+  'MQ_PASSWORD',
+  'PROVIDER_TOKEN',
+  'KEY_PEPPER',
+] as const
+
 /**
  * Reads a process's configuration, once.
  *
- * @param parse gets the environment, and the names of those variables that `.env` has set
+ * @param parse gets the environment with the secrets from files, and the names of those variables that `.env` has set
  * @throws ConfigError
  */
 export function readConfig<Config>(parse: (env: Env, fromFile: ReadonlySet<string>) => Config): Config {
@@ -51,7 +61,36 @@ export function readConfig<Config>(parse: (env: Env, fromFile: ReadonlySet<strin
       fromFile.add(name)
     }
   }
-  return parse(process.env, fromFile)
+  return parse(withSecrets(process.env), fromFile)
+}
+
+/**
+ * Adds the secrets whose files the environment names. They are not stored in `process.env`, which child processes get.
+ *
+ * @throws ConfigError that names every file that cannot be used
+ */
+export function withSecrets(env: Env): Env {
+  const faults: string[] = []
+  const secrets = SECRETS.flatMap((name) => {
+    const file = env[`${name}_FILE`]
+    if (!file) return []
+    const { value, fault } = env[name] ? { fault: `must not be set together with ${name}` } : readSecret(file)
+    if (fault !== undefined) faults.push(`${name}_FILE: ${fault}`)
+    return [[name, value]]
+  })
+  if (faults.length > 0) throw new ConfigError(faults)
+  return { ...env, ...Object.fromEntries(secrets) }
+}
+
+function readSecret(file: string): { value?: string; fault?: string } {
+  try {
+    const value = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file)).replace(/\r?\n$/, '')
+    return value === '' ? { fault: `must name a file that is not empty: ${file}` } : { value }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === NOT_UTF8) return { fault: `must name a text in UTF-8: ${file}` }
+    return { fault: `must name a file that can be read: ${code}, ${file}` }
+  }
 }
 
 /** Node ignores certificates that it cannot read. Docker makes a folder if the file to mount is missing. */
@@ -99,6 +138,7 @@ export function integer(bounds: { min: number; max: number; default: number }) {
     .default(bounds.default)
 }
 
+const NOT_UTF8 = 'ERR_ENCODING_INVALID_ENCODED_DATA'
 const QUOTED = /^([ \t]*(?:export[ \t]+)?[\w.-]+[ \t]*=)[ \t]*(["'`])([\s\S]*?)\2(.*)$/gm
 const COMMENT = /^[ \t]*(#.*)?$/
 const ASSIGNMENT = /^[ \t]*(export[ \t]+)?[\w.-]+[ \t]*=.*$/
@@ -128,7 +168,7 @@ function readText(file: string): string {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return ''
-    if (code !== 'ERR_ENCODING_INVALID_ENCODED_DATA') throw new ConfigError([`${file}: cannot be read: ${code}`])
+    if (code !== NOT_UTF8) throw new ConfigError([`${file}: cannot be read: ${code}`])
   }
   throw new ConfigError([`${file}: must be a text in UTF-8`])
 }

@@ -1,8 +1,30 @@
 export { randomUUIDv7 as uuidv7 } from 'node:crypto'
 export { type AdminOptions, withAdmin } from './admin/with-admin.ts'
+export {
+  CertificateError,
+  type CertificatePaths,
+  type Certificates,
+  certificateFile,
+  certificatesIn,
+  createCertificates,
+  keyFile,
+  pairFault,
+  readCertificates,
+} from './certificates.ts'
 export { createCondition } from './condition.ts'
-export { hostUrls } from './database-url.ts'
-export { areReadable, ConfigError, type Env, integer, isProduction, loadConfig, parseEnv, readConfig } from './env.ts'
+export type { DatabaseTls } from './database-tls.ts'
+export { hostUrls, splitTls } from './database-url.ts'
+export {
+  areReadable,
+  ConfigError,
+  type Env,
+  integer,
+  isProduction,
+  loadConfig,
+  parseEnv,
+  readConfig,
+  SECRETS,
+} from './env.ts'
 export { INSTANCE } from './instance.ts'
 export { backgroundComponent, type Component, failureFields, runUntilSignal } from './lifecycle.ts'
 export { outliveOutput } from './log-output.ts'

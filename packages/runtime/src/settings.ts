@@ -1,9 +1,11 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
-import { AddressError, formatAddress, isPort, parseHosts, withPorts } from './address.ts'
+import { type Address, AddressError, formatAddress, isPort, parseHosts, withPorts } from './address.ts'
 import { readBrokerHosts, readBrokerUrls } from './broker-url.ts'
-import { checkDatabaseName, formatDatabaseUrl, readDatabaseUrl } from './database-url.ts'
-import { type Env, integer, isProduction } from './env.ts'
+import { certificateFile, keyFile } from './certificates.ts'
+import { checkRootCertificate, checkTlsMode, TLS_SETTINGS, TlsParameterError } from './database-tls.ts'
+import { checkDatabaseName, formatDatabaseUrl, readDatabaseUrl, splitTls } from './database-url.ts'
+import { ConfigError, type Env, integer, isProduction } from './env.ts'
 
 /** The settings that several services share, as zod shapes to spread into a service's own schema. */
 
@@ -52,16 +54,18 @@ export function isSandbox({ SANDBOX }: z.output<z.ZodObject<typeof sandboxEnv>>,
 }
 
 /** A text that `read` accepts: it throws no AddressError. */
-function readable(read: (text: string) => unknown) {
+function readable(read: (text: string) => unknown, reasonOf = (error: AddressError) => error.message) {
   return z.string().superRefine((value, context) => {
     try {
       read(value)
     } catch (error) {
       if (!(error instanceof AddressError)) throw error
-      context.addIssue(error.message)
+      context.addIssue(reasonOf(error))
     }
   })
 }
+
+const withoutParameter = (error: AddressError) => (error instanceof TlsParameterError ? error.reason : error.message)
 
 const port = z.string().trim().refine(isPort, 'must be a port, 1 to 65535')
 
@@ -72,19 +76,46 @@ export const databaseEnv = {
   DB_USER: z.string().default('postgres'),
   DB_PASSWORD: z.string().default('postgres'),
   DB_NAME: readable(checkDatabaseName).default('payments'),
+  DB_SSLMODE: readable(checkTlsMode, withoutParameter).optional(),
+  DB_SSLROOTCERT: readable(checkRootCertificate, withoutParameter).optional(),
+  DB_SSLCERT: certificateFile.optional(),
+  DB_SSLKEY: keyFile.optional(),
 }
 
 type DatabaseEnv = z.output<z.ZodObject<typeof databaseEnv>>
 
 /**
  * Returns `DATABASE_URL` if it is set, else a URL made of the `DB_` settings. It may name several hosts: `hostUrls` makes
- * one URL for each of them.
+ * one URL for each of them. What the settings say about TLS becomes parameters of the URL, unless it has them.
+ *
+ * @throws ConfigError if settings about TLS do not fit together
  */
 export function databaseUrl(env: DatabaseEnv): string {
-  if (env.DATABASE_URL) return formatDatabaseUrl(readDatabaseUrl(env.DATABASE_URL))
+  const address = env.DATABASE_URL ? readDatabaseUrl(env.DATABASE_URL) : addressOfParts(env)
+  const given = new Set(address.query.keys())
+  for (const [parameter, setting] of Object.entries(TLS_SETTINGS)) {
+    const value = env[setting]
+    if (value !== undefined && !given.has(parameter)) address.query.set(parameter, value)
+  }
+  const url = formatDatabaseUrl(address)
+  try {
+    splitTls(url)
+  } catch (error) {
+    if (!(error instanceof TlsParameterError)) throw error
+    const { parameter, reason } = error
+    const isOfUrl = given.has(parameter) || !(parameter in TLS_SETTINGS)
+    const name = isOfUrl
+      ? `DATABASE_URL: parameter ${parameter}`
+      : `${TLS_SETTINGS[parameter as keyof typeof TLS_SETTINGS]}:`
+    throw new ConfigError([`${name} ${reason}`])
+  }
+  return formatDatabaseUrl(readDatabaseUrl(url))
+}
+
+function addressOfParts(env: DatabaseEnv): Address {
   const { DB_USER: user, DB_PASSWORD: password, DB_NAME: path } = env
   const hosts = withPorts(parseHosts(env.DB_HOST), env.DB_PORT)
-  return formatDatabaseUrl({ scheme: 'postgres', user, password, hosts, path, query: new URLSearchParams() })
+  return { scheme: 'postgres', user, password, hosts, path, query: new URLSearchParams() }
 }
 
 /** The name of a queue or an exchange. `<queue>.dead` is reserved for the queue and the exchange of dead letters. */

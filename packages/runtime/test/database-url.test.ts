@@ -1,6 +1,11 @@
+import { join } from 'node:path'
 import { expect } from 'chai'
 import * as z from 'zod'
-import { type ConfigError, databaseEnv, databaseUrl, hostUrls, parseEnv } from '../src/index.ts'
+import { type ConfigError, databaseEnv, databaseUrl, hostUrls, parseEnv, splitTls } from '../src/index.ts'
+
+/** A self-signed certificate. */
+const CERTIFICATE = join(import.meta.dirname, '../../../services/worker/test/certificate/certificate.pem')
+const KEY = join(import.meta.dirname, '../../../services/worker/test/certificate/key.pem')
 
 const url = (env: Record<string, string>) => databaseUrl(parseEnv(z.object(databaseEnv), env))
 
@@ -47,8 +52,14 @@ describe('address of PostgreSQL', () => {
     ['postgres://u:p@h/db?options=-c%20search_path%3Dapp', 'h/db?options=-c%20search_path%3Dapp'],
     ['postgres://u:p@h/db?sslmode=disable', 'h/db?sslmode=disable'],
     ['postgres://u:p@h/db?sslmode=no-verify', 'h/db?sslmode=no-verify'],
-    ['postgres://u:p@h/db?sslmode=require', 'h/db?sslmode=verify-full'],
+    ['postgres://u:p@h/db?sslmode=require', 'h/db?sslmode=require'],
+    ['postgres://u:p@h/db?sslmode=require&uselibpqcompat=true', 'h/db?sslmode=require'],
     ['postgres://u:p@h/db?ssl=false', 'h/db?sslmode=disable'],
+    ['postgres://u:p@h/db?ssl=true', 'h/db?sslmode=verify-full'],
+    ['postgres://u:p@h/db?ssl=0&sslmode=require', 'h/db?sslmode=require'],
+    ['postgres://u:p@h/db?sslrootcert=system', 'h/db?sslrootcert=system&sslmode=verify-full'],
+    ['postgres://u:p@h/db?sslnegotiation=direct', 'h/db?sslnegotiation=direct&sslmode=verify-full'],
+    ['postgres://u:p@h/db?sslmode=disable&sslrootcert=/nowhere', 'h/db?sslrootcert=%2Fnowhere&sslmode=disable'],
     ['postgres://u:p@h/db?target_session_attrs=read-write', 'h/db'],
   ] as const) {
     it(`reads the address of PostgreSQL from DATABASE_URL=${JSON.stringify(given)}`, () => {
@@ -86,8 +97,28 @@ describe('address of PostgreSQL', () => {
     [{ DATABASE_URL: 'postgres://h:0/db' }, /DATABASE_URL: must have ports from 1 to 65535/],
     [{ DATABASE_URL: 'postgres:///db?host=a,b&port=1,2,3' }, /DATABASE_URL: must have one port/],
     [{ DATABASE_URL: 'postgres://[fe80::1%25eth0]/db' }, /DATABASE_URL: must not name an IPv6 address with a zone/],
-    [{ DATABASE_URL: 'postgres://h/db?sslmode=on' }, /DATABASE_URL: must have an sslmode of disable, /],
-    [{ DATABASE_URL: 'postgres://h/db?sslrootcert=/missing.pem' }, /DATABASE_URL: .* sslrootcert: ENOENT/],
+    [
+      { DATABASE_URL: 'postgres://h/db?sslmode=on' },
+      /DATABASE_URL: parameter sslmode must be disable, require, verify-/,
+    ],
+    [{ DATABASE_URL: 'postgres://h/db?sslmode=prefer' }, /sslmode must be .*: with prefer a connection may be unencr/],
+    [{ DATABASE_URL: 'postgres://h/db?ssl=on' }, /DATABASE_URL: parameter ssl must be true or false/],
+    [{ DATABASE_URL: 'postgres://h/db?sslrootcert=/missing.pem' }, /URL: parameter sslrootcert must name .* ENOENT/],
+    [{ DATABASE_URL: 'postgres://h/db?sslmode=verify-ca' }, /DATABASE_URL: parameter sslmode must be verify-full, or/],
+    [{ DATABASE_URL: 'postgres://h/db?sslmode=disable&sslnegotiation=direct' }, /sslnegotiation must not be direct/],
+    [
+      { DATABASE_URL: 'postgres://h/db?sslmode=require&sslnegotiation=now' },
+      /sslnegotiation must be postgres or direct/,
+    ],
+    [{ DATABASE_URL: 'postgres://h/db', DB_SSLMODE: 'verify-ca' }, /DB_SSLMODE: must be verify-full, or sslrootcert/],
+    [{ DB_SSLMODE: 'allow' }, /DB_SSLMODE: must be disable, .*: with allow a connection may be unencrypted/],
+    [{ DB_SSLMODE: 'require', DB_SSLROOTCERT: 'system' }, /DB_SSLMODE: must be verify-full with sslrootcert=system/],
+    [
+      { DB_SSLROOTCERT: '/missing.pem' },
+      /DB_SSLROOTCERT: must name a usable file: .*missing\.pem cannot be read: ENOENT/,
+    ],
+    [{ DB_SSLCERT: CERTIFICATE }, /DB_SSLCERT: needs sslkey \(DB_SSLKEY\) as well/],
+    [{ DB_SSLCERT: CERTIFICATE, DB_SSLKEY: CERTIFICATE }, /DB_SSLKEY: the file .* has no private key/],
     [{ DATABASE_URL: 'postgres://h/db?target_session_attrs=standby' }, /DATABASE_URL: must not have a target_/],
   ] as const) {
     it(`rejects an address of PostgreSQL in one line, by name and without its value: ${JSON.stringify(env)}`, () => {
@@ -98,6 +129,24 @@ describe('address of PostgreSQL', () => {
       expect(message.split('\n')).to.have.length(2)
     })
   }
+
+  // Promise 109
+  it('address of PostgreSQL has the settings of TLS as parameters, unless DATABASE_URL has them', () => {
+    const files = { DB_SSLROOTCERT: CERTIFICATE, DB_SSLCERT: CERTIFICATE, DB_SSLKEY: KEY }
+    expect(splitTls(url({ DB_HOST: 'h', ...files })).tls).to.deep.equal({
+      mode: 'verify-full',
+      paths: { ca: CERTIFICATE, cert: CERTIFICATE, key: KEY },
+      isDirect: false,
+    })
+    const DATABASE_URL = 'postgres://u:p@a,b/db?sslmode=require&x=y'
+    expect(splitTls(url({ DATABASE_URL, DB_SSLMODE: 'verify-full' }))).to.deep.equal({
+      url: 'postgres://u:p@a,b/db?x=y',
+      tls: { mode: 'require', paths: { ca: undefined, cert: undefined, key: undefined }, isDirect: false },
+    })
+    expect(splitTls(url({ DATABASE_URL, ...files })).tls?.mode).to.equal('verify-ca')
+    expect(splitTls(url({ DB_SSLMODE: 'disable', ...files })).tls?.mode).to.equal('disable')
+    expect(splitTls(url({ DATABASE_URL: 'postgres://h/db' })).tls).to.equal(undefined)
+  })
 
   it('address of PostgreSQL may have any character in the password', () => {
     const DB_PASSWORD = `%41@:/#?&=+ ,'"ß日😀\\;!()*[]{}|^~\`<>$`

@@ -1,7 +1,11 @@
 import { spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import * as z from 'zod'
+import { withSecrets } from '../src/env.ts'
 import {
   brokerEnv,
   brokerUrls,
@@ -12,6 +16,7 @@ import {
   integer,
   isSandbox,
   parseEnv,
+  SECRETS,
 } from '../src/index.ts'
 
 const schema = z.object({ ...databaseEnv, ...brokerEnv, PORT: integer({ min: 0, max: 65_535, default: 8080 }) })
@@ -116,6 +121,60 @@ describe('settings', () => {
       expect(refused({ PORT: bad })).to.include('PORT')
     })
   }
+})
+
+describe('secrets from files', () => {
+  let folder: string
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'cashflow-test-'))
+  })
+  after(() => rmSync(folder, { recursive: true }))
+
+  function fileOf(content: string | Buffer): string {
+    const file = join(folder, randomUUID())
+    writeFileSync(file, content)
+    return file
+  }
+
+  // Promise 110
+  it('settings take each secret from the file that NAME_FILE names, without a line break at its end', () => {
+    for (const name of SECRETS)
+      for (const text of ['p@ss wörd', 'p@ss wörd\n', 'p@ss wörd\r\n'])
+        expect(withSecrets({ [`${name}_FILE`]: fileOf(text) })[name]).to.equal('p@ss wörd')
+    expect(withSecrets({ DB_PASSWORD: 'x', DB_PASSWORD_FILE: '' })).to.include({ DB_PASSWORD: 'x' })
+  })
+
+  // Promise 110
+  it('settings name each file of a secret that cannot be used, and show nothing of it', () => {
+    const env = {
+      DATABASE_URL_FILE: fileOf('\n'),
+      DB_PASSWORD: 'hunter2',
+      DB_PASSWORD_FILE: fileOf('hunter2'),
+      KEY_PEPPER_FILE: fileOf(Buffer.from([0x68, 0x75, 0xff])),
+      MQ_PASSWORD_FILE: join(folder, 'missing'),
+      PROVIDER_TOKEN_FILE: folder,
+    }
+    expect(() => withSecrets(env)).to.throw(
+      ConfigError,
+      [
+        'These settings are not usable:',
+        `DATABASE_URL_FILE: must name a file that is not empty: ${env.DATABASE_URL_FILE}`,
+        'DB_PASSWORD_FILE: must not be set together with DB_PASSWORD',
+        `MQ_PASSWORD_FILE: must name a file that can be read: ENOENT, ${env.MQ_PASSWORD_FILE}`,
+        `PROVIDER_TOKEN_FILE: must name a file that can be read: EISDIR, ${folder}`,
+        `KEY_PEPPER_FILE: must name a text in UTF-8: ${env.KEY_PEPPER_FILE}`,
+      ].join('\n  '),
+    )
+  })
+
+  it('settings from files reach the parser, and not the environment of child processes', () => {
+    const runtime = join(import.meta.dirname, '../src/index.ts')
+    const program = `import { loadConfig } from ${JSON.stringify(runtime)}
+      process.stdout.write(JSON.stringify(loadConfig((env) => [env.DB_PASSWORD, process.env.DB_PASSWORD ?? null])))`
+    const env = { DB_PASSWORD_FILE: fileOf('hunter2\n'), APP_ENV: 'production' }
+    const ended = spawnSync(process.execPath, ['--input-type=module', '--eval', program], { env, encoding: 'utf8' })
+    expect(ended).to.include({ status: 0, stdout: '["hunter2",null]' })
+  })
 })
 
 describe('isSandbox', () => {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { SECRETS } from '@cashflow/runtime'
 import { expect } from 'chai'
 import { documentedSettings, REPOSITORY } from '../src/repository.ts'
 
@@ -18,5 +19,19 @@ describe('docker-compose.yml', () => {
       const passed = [...blocks.matchAll(/^ +([A-Z_]+):(?: (?!\$).*| \$\{\1:-\w+\})?$/gm)].map(([, name]) => name)
       const settings = Object.keys(await documentedSettings(service)).filter((name) => !FIXED.test(name))
       expect(passed).to.include.members(settings)
+      const files = settings
+        .filter((name) => (SECRETS as readonly string[]).includes(name))
+        .map((name) => `${name}_FILE`)
+      for (const name of files) {
+        const secret = name.replace('_FILE', '').toLowerCase()
+        expect(own).to.include(`${name}: \${${name}:+/run/secrets/${secret}}`)
+        expect(own).to.match(new RegExp(`^ +secrets: \\[.*\\b${secret}\\b.*\\]$`, 'm'))
+        expect(text).to.include(`  ${secret}:\n    file: \${${name}:-./deploy/no-secret}`)
+      }
     })
+
+  it('docs/settings.md lists every secret that a file may hold', async () => {
+    const page = await readFile(join(REPOSITORY, 'docs/settings.md'), 'utf8')
+    expect([...new Set(page.match(/(?<=`)[A-Z_]+(?=_FILE`)/g))]).to.have.members([...SECRETS])
+  })
 })

@@ -11,14 +11,15 @@ import { type OperatorSettings, readSettings } from '../settings.ts'
 import { tableLines } from '../show.ts'
 
 const HELP = `
-Each line is ok, or says what to do; then the exit code is 1. RabbitMQ is asked if RABBITMQ_URL or MQ_HOST is set, or a stack
-runs here. Otherwise the relays' reports have to do.
+Each line is ok, or says what to do; then the exit code is 1. A WARNING says what to do as well, such as to replace a
+certificate that ends within 30 days, but all works, and the exit code stays 0. RabbitMQ is asked if RABBITMQ_URL or MQ_HOST
+is set, or a stack runs here. Otherwise the relays' reports have to do.
 `
 
 export function addDoctorCommand(program: Command, choose: (act: OutsideAct) => void): void {
   program
     .command('doctor')
-    .description('check settings, connections, schema, durability, clocks, sessions, processes and queues')
+    .description('check settings, connections, TLS, schema, durability, clocks, sessions, processes and queues')
     .addHelpText('after', HELP + examples('doctor', 'doctor --json'))
     .action(() => choose(doctor))
 }
@@ -44,7 +45,8 @@ async function check(): Promise<Line[]> {
   return [...settingLines(settings), ...(await databaseLines(settings)), ...(await brokerLines(settings))]
 }
 
-function cells({ check, ok, detail }: Line): string[] {
+function cells({ check, ok, warning, detail }: Line): string[] {
   const [name, text] = [visible(check), visible(detail)]
+  if (warning) return [name, styleText('yellow', 'WARNING'), styleText('yellow', text)]
   return ok ? [name, styleText('green', 'ok'), text] : [name, styleText('red', 'NOT OK'), styleText('red', text)]
 }

@@ -5,13 +5,14 @@ import { sql } from 'kysely'
 import { explainFailure, openOperatorDatabase } from '../run-command.ts'
 import type { OperatorSettings } from '../settings.ts'
 import { ageText } from '../show.ts'
+import { databaseTlsLines } from './database-tls.ts'
 import { type Line, lineOf, ok, wrong } from './line.ts'
 import { processLines } from './processes.ts'
 
 /** Difference of clocks that is not ok, in milliseconds. */
 const CLOCK_MS = 2_000
 
-/** Checks PostgreSQL and what its tables say. If it cannot be reached, that is the only line. */
+/** Checks PostgreSQL and what its tables say. If it cannot be reached, only its certificates are checked as well. */
 export async function databaseLines(settings: OperatorSettings): Promise<Line[]> {
   const db = openAnyMode(settings.url)
   try {
@@ -20,10 +21,12 @@ export async function databaseLines(settings: OperatorSettings): Promise<Line[]>
       const { version } = await readServer(db)
       return ok('PostgreSQL', `version ${version}; each session sets and verifies what the code relies on`)
     })
-    if (!connection.ok) return [connection, ...hosts]
+    const tls = await databaseTlsLines(settings.url, connection.ok ? db : undefined)
+    if (!connection.ok) return [connection, ...hosts, ...tls]
     return [
       connection,
       ...hosts,
+      ...tls,
       await lineOf('schema', async () => {
         await ensureSchema(db)
         return ok('schema', 'as new as this version needs')

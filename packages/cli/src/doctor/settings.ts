@@ -17,7 +17,8 @@ export function settingLines(settings: OperatorSettings): Line[] {
   const names = Object.keys({ ...operatorEnv.shape, ...doctorEnv.shape }).filter((name) => env[name])
   const values = redact(Object.fromEntries(names.map((name) => [name, env[name]]))) as Record<string, string>
   const lines = names.map((name) => {
-    const from = fromFile.has(name) ? '.env' : 'environment'
+    const secretFile = env[`${name}_FILE`]
+    const from = secretFile ? `the file ${secretFile}` : fromFile.has(name) ? '.env' : 'environment'
     return ok(
       `setting ${name}`,
       `${values[name]} (${from})${isIgnored(name, env) ? ', without effect: a URL is set' : ''}`,
