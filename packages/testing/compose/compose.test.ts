@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { setInterval } from 'node:timers/promises'
 import { eventually } from '@cashflow/async'
 import { expect } from 'chai'
@@ -95,6 +96,17 @@ describe('docker-compose.yml', () => {
       const script = 'process.stdout.write(JSON.stringify(require("node:tls").getCACertificates("extra")))'
       const trusted = JSON.parse(await compose('exec', '-T', service, 'node', '-e', script)) as string[]
       expect(trusted.map((certificate) => certificate.trim())).to.eql([authority.trim()])
+    }
+  })
+
+  it('gives its services the files of SECRETS_DIR, and the settings that name them', async () => {
+    const read = (name: string) => `process.stdout.write(require("node:fs").readFileSync(process.env.${name}, "utf8"))`
+    for (const [service, name] of [
+      ['api', 'KEY_PEPPER_FILE'],
+      ['worker', 'PROVIDER_TOKEN_FILE'],
+    ] as const) {
+      const file = join(String(process.env.SECRETS_DIR), basename(String(process.env[name])))
+      expect(await compose('exec', '-T', service, 'node', '-e', read(name))).to.equal(await readFile(file, 'utf8'))
     }
   })
 

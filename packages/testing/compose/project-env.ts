@@ -28,6 +28,9 @@ export async function projectEnv(compose: Command): Promise<NodeJS.ProcessEnv> {
     WORKER_PREFETCH: '20',
     // Any certificate that Node does not trust by itself.
     NODE_EXTRA_CA_CERTS: join(REPOSITORY, 'services/worker/test/certificate/certificate.pem'),
+    SECRETS_DIR: join(import.meta.dirname, 'secrets'),
+    KEY_PEPPER_FILE: '/run/secrets/key_pepper',
+    PROVIDER_TOKEN_FILE: '/run/secrets/provider_token',
     // Settings that an .env has for processes of the host. In a container each of them would be wrong.
     APP_ENV: 'development',
     DB_HOST: 'localhost',
