@@ -16,6 +16,8 @@ export interface PaymentListOptions {
   readonly createdTo?: string | undefined
   /** The place of the last payment of the page before. It replaces `createdTo`. */
   readonly after?: PaymentPlace | undefined
+  /** The place of the last payment that the list may have. It replaces `createdFrom`. */
+  readonly upTo?: PaymentPlace | undefined
   readonly limit: number
 }
 
@@ -38,7 +40,8 @@ export interface ListedPayment {
  * It reads no more rows than it returns, and one for each status and currency that the list may have.
  */
 export async function listPayments(db: Kysely<Tables>, options: PaymentListOptions): Promise<ListedPayment[]> {
-  const { merchantId, reference, idempotencyKey, status, currency, createdFrom, createdTo, after, limit } = options
+  const { merchantId, reference, idempotencyKey, status, currency, createdFrom, createdTo, after, upTo, limit } =
+    options
   const statement =
     reference !== undefined
       ? OF_REFERENCE
@@ -51,7 +54,8 @@ export async function listPayments(db: Kysely<Tables>, options: PaymentListOptio
     idempotencyKey: idempotencyKey ?? null,
     status: status ?? null,
     currency: currency ?? null,
-    from: createdFrom ?? '-infinity',
+    from: upTo?.createdAt ?? createdFrom ?? '-infinity',
+    fromId: upTo?.id ?? LOWEST_ID,
     before: after?.createdAt ?? createdTo ?? 'infinity',
     beforeId: after?.id ?? LOWEST_ID,
     limit,
@@ -63,7 +67,7 @@ export async function listPayments(db: Kysely<Tables>, options: PaymentListOptio
 }
 
 /** Of the payments of a time, none is before this one. */
-const LOWEST_ID = '00000000-0000-0000-0000-000000000000'
+export const LOWEST_ID = '00000000-0000-0000-0000-000000000000'
 
 interface Values {
   merchantId: string
@@ -72,6 +76,7 @@ interface Values {
   status: string | null
   currency: string | null
   from: string
+  fromId: string
   before: string
   beforeId: string
   limit: number
@@ -91,9 +96,9 @@ const found = (db: Kysely<Tables>, parameter: ParameterOf<Values>) =>
     .select((eb) => eb.cast<string>('created_at', 'text').as('place'))
     .where('merchant_id', '=', parameter('merchantId'))
 
-/** As `sql`, so that the last condition is one comparison of rows, which PostgreSQL reads from the index. */
+/** As `sql`, so that each condition is one comparison of rows, which PostgreSQL reads from the index. */
 const inTime = (parameter: ParameterOf<Values>) =>
-  sql<SqlBool>`created_at >= ${parameter('from')}::timestamptz
+  sql<SqlBool>`(created_at, id) >= (${parameter('from')}::timestamptz, ${parameter('fromId')}::uuid)
     and (created_at, id) < (${parameter('before')}::timestamptz, ${parameter('beforeId')}::uuid)`
 
 /** Text before the first currency, and after the last one. */
