@@ -4,7 +4,7 @@ import { fromNow } from '../payments/row.ts'
 import { BIGINT_MAX } from '../postgres/pages.ts'
 import { isUnreadable, type LeftOut, leftOut, readPastDamage } from '../postgres/past-damage.ts'
 import type { OperatorActionsTable, Tables } from '../tables.ts'
-import { UNREADABLE_MAX } from './read-rows.ts'
+import { CUT_MS } from './read-rows.ts'
 
 /** Who acts, and with which program, such as `cashflow`. */
 export interface Operator {
@@ -140,7 +140,7 @@ export async function searchActions(
       }),
     placeOf: ({ id }) => BIGINT_MAX - BigInt(id),
     span: { after: before === undefined ? -1n : BIGINT_MAX - BigInt(before), to: BIGINT_MAX },
-    ...{ limit, unreadableMax: UNREADABLE_MAX },
+    ...{ limit, cutMs: CUT_MS },
   })
   return {
     actions: found.flatMap((part) => (isUnreadable(part) ? [] : part)),

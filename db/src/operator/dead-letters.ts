@@ -17,7 +17,7 @@ import { isUnreadable, type LeftOut, leftOut, readPastDamage } from '../postgres
 import type { Tables } from '../tables.ts'
 import { type NewAction, type Operator, recordAction } from './actions.ts'
 import { type Done, orRefused, refused } from './done.ts'
-import { UNREADABLE_MAX } from './read-rows.ts'
+import { CUT_MS } from './read-rows.ts'
 
 const NO_SUCH_LETTER = 'No unresolved dead letter has this id.'
 
@@ -30,7 +30,7 @@ export async function searchDeadLetters(
     read: (ids, limit) => listDeadLetters(db, { ...filter, ids, limit }),
     placeOf: ({ id }) => BigInt(id),
     span: { after: -1n, to: BIGINT_MAX },
-    ...{ limit: filter.limit, unreadableMax: UNREADABLE_MAX },
+    ...{ limit: filter.limit, cutMs: CUT_MS },
   })
   return {
     letters: found.flatMap((part) => (isUnreadable(part) ? [] : part)),

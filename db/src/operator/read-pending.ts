@@ -1,11 +1,10 @@
 import { isUuid } from '@cashflow/domain'
 import { type Kysely, type SqlBool, sql } from 'kysely'
-import { mayBeItemsOwn } from '../postgres/errors.ts'
+import { isDamage } from '../postgres/errors.ts'
 import { readPages, type Span } from '../postgres/pages.ts'
 import { type LeftOut, leftOut } from '../postgres/past-damage.ts'
 import type { Tables } from '../tables.ts'
-import { READ_MAX, type ReadRow, type ReadRows, readRows } from './read-rows.ts'
-import type { PaymentSearch } from './search-payments.ts'
+import { type PaymentSearch, READ_MAX, type ReadRow, type ReadRows, readRows } from './read-rows.ts'
 
 interface Place {
   readonly id: string
@@ -48,7 +47,7 @@ async function pastDamage(
   try {
     return rowsOf(await read(reading))
   } catch (error) {
-    if (!mayBeItemsOwn(error)) throw error
+    if (!isDamage(error)) throw error
     return await readPast(reading)
   }
 }
@@ -108,7 +107,7 @@ async function unparkedPastDamage(reading: Reading): Promise<ReadRows> {
   }
   const rows: ReadRow[] = []
   const unreadable: LeftOut[] = []
-  for await (const part of readPages(read, ALL_TIMES, READ_MAX, { awayMs: 0 })) {
+  for await (const part of readPages(read, ALL_TIMES, READ_MAX, { awayMs: 0, isOwn: isDamage })) {
     if ('error' in part) unreadable.push(leftOut(`the payments whose redrive is at ${timeText(part.at)}`, part.error))
     else rows.push(...part.rows)
     if (rows.length >= READ_MAX) break
@@ -168,7 +167,7 @@ async function parkedPastDamage(reading: Reading): Promise<ReadRows> {
       const found = await readRows(reading.db, isOld(reading)).where('id', '=', key).execute()
       rows.push(...found.filter(({ waiting_for }) => waiting_for === 'operator'))
     } catch (error) {
-      if (!(error instanceof Error && mayBeItemsOwn(error))) throw error
+      if (!isDamage(error)) throw error
       unreadable.push(leftOut(`payment ${key}`, error))
     }
   }

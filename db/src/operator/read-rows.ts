@@ -6,8 +6,20 @@ import type { Tables } from '../tables.ts'
 
 /** Rows that a search reads at most. A page of rare payments may show none, and the search goes on behind it. */
 export const READ_MAX = 10_000
-/** Unreadable rows at which a page ends. */
-export const UNREADABLE_MAX = 100
+/** Time after which a page with unreadable rows ends, in milliseconds. */
+export const CUT_MS = 10_000
+
+export interface PaymentSearch {
+  readonly merchantId?: string | undefined
+  readonly status?: PaymentStatus | undefined
+  /** Only PENDING payments wait. */
+  readonly waitingFor?: Waiting['for'] | undefined
+  /** Age that payments have at least, in milliseconds. */
+  readonly olderThanMs?: number | undefined
+  /** `next` of the page before. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
 
 export interface ReadRow {
   readonly id: string

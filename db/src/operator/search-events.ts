@@ -1,10 +1,10 @@
 import { type Kysely, type SqlBool, sql } from 'kysely'
-import { mayBeItemsOwn } from '../postgres/errors.ts'
+import { isDamage } from '../postgres/errors.ts'
 import { BIGINT_MAX, type Span } from '../postgres/pages.ts'
 import { isUnreadable, type LeftOut, leftOut, readPastDamage } from '../postgres/past-damage.ts'
 import type { Tables } from '../tables.ts'
 import type { Done } from './done.ts'
-import { UNREADABLE_MAX } from './read-rows.ts'
+import { CUT_MS } from './read-rows.ts'
 
 /** Names an event, as its public id does. */
 export interface EventName {
@@ -50,7 +50,7 @@ export async function searchEvents(db: Kysely<Tables>, search: EventSearch): Pro
     read: (span, most) => order.read(db, span).limit(most).execute(),
     placeOf: order.placeOf,
     span: { after: place ? order.placeOf({ ...place, sequence: after?.sequence ?? 0 }) : -1n, to: order.last },
-    ...{ limit, unreadableMax: UNREADABLE_MAX },
+    ...{ limit, cutMs: CUT_MS },
   })
   const events: SeenEvent[] = []
   const unreadable: LeftOut[] = []
@@ -145,7 +145,7 @@ async function nameOf(db: Kysely<Tables>, id: bigint): Promise<string> {
     const { payment_id, sequence } = await name.executeTakeFirstOrThrow()
     return `event evt_${payment_id}_${sequence}`
   } catch (error) {
-    if (!mayBeItemsOwn(error)) throw error
+    if (!isDamage(error)) throw error
     return `the row ${id} of payment_events`
   }
 }

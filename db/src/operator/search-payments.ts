@@ -1,27 +1,14 @@
-import type { PaymentStatus } from '@cashflow/domain'
 import { type Kysely, sql } from 'kysely'
 import type { PaymentPlace } from '../payments/list.ts'
 import { listPaymentsPastDamage } from '../payments/list-past-damage.ts'
-import { type PaymentName, type PaymentView, toView, VIEW, type Waiting } from '../payments/view.ts'
-import { mayBeItemsOwn } from '../postgres/errors.ts'
+import { type PaymentName, type PaymentView, toView, VIEW } from '../payments/view.ts'
+import { isDamage } from '../postgres/errors.ts'
 import { placeOfUuid, UUID_MAX, uuidAt } from '../postgres/pages.ts'
 import { isUnreadable, type LeftOut, leftOut, readPastDamage } from '../postgres/past-damage.ts'
 import type { Tables } from '../tables.ts'
 import type { Done } from './done.ts'
 import { readPending } from './read-pending.ts'
-import { READ_MAX, type ReadRow, type ReadRows, readRows, UNREADABLE_MAX } from './read-rows.ts'
-
-export interface PaymentSearch {
-  readonly merchantId?: string | undefined
-  readonly status?: PaymentStatus | undefined
-  /** Only PENDING payments wait. */
-  readonly waitingFor?: Waiting['for'] | undefined
-  /** Age that payments have at least, in milliseconds. */
-  readonly olderThanMs?: number | undefined
-  /** `next` of the page before. */
-  readonly after?: string | undefined
-  readonly limit: number
-}
+import { CUT_MS, type PaymentSearch, READ_MAX, type ReadRow, type ReadRows, readRows } from './read-rows.ts'
 
 export interface PaymentPage {
   readonly payments: readonly PaymentView[]
@@ -72,7 +59,7 @@ async function readNewest(db: Kysely<Tables>, { after, olderThanMs, status, limi
     placeOf: ({ id }) => UUID_MAX - placeOfUuid(id),
     span: { after: after === undefined ? -1n : UUID_MAX - placeOfUuid(after), to: UUID_MAX },
     limit: most,
-    unreadableMax: UNREADABLE_MAX,
+    cutMs: CUT_MS,
   })
   const idOf = (part: (typeof found)[number]) => (isUnreadable(part) ? uuidAt(UUID_MAX - part.at) : part.id)
   const last = found.at(-1)
@@ -102,7 +89,7 @@ async function inOrder(db: Kysely<Tables>, ids: readonly string[]): Promise<Pick
     const byId = new Map((await found(ids)).map((row) => [row.id, toView(row)]))
     return { payments: ids.flatMap((id) => byId.get(id) ?? []), leftOut: [] }
   } catch (error) {
-    if (!mayBeItemsOwn(error)) throw error
+    if (!isDamage(error)) throw error
   }
   const payments: PaymentView[] = []
   const unreadable: LeftOut[] = []
@@ -110,7 +97,7 @@ async function inOrder(db: Kysely<Tables>, ids: readonly string[]): Promise<Pick
     try {
       payments.push(...(await found([id])).map(toView))
     } catch (error) {
-      if (!(error instanceof Error && mayBeItemsOwn(error))) throw error
+      if (!isDamage(error)) throw error
       unreadable.push(leftOut(`payment ${id}`, error))
     }
   return { payments, leftOut: unreadable }
@@ -124,10 +111,11 @@ async function listOfMerchant(
   const place = after === undefined ? undefined : await placeOf(db, { merchantId, id: after })
   if (after !== undefined && !place) return { done: false, why: `The merchant has no payment ${after}.` }
   const createdTo = olderThanMs === undefined ? undefined : await timeOfAge(db, olderThanMs)
-  const { found, isCut } = await listPaymentsPastDamage(db, {
-    ...{ merchantId, status, createdTo, limit: limit + 1 },
-    after: place,
-  })
+  const { found, isCut } = await listPaymentsPastDamage(
+    db,
+    { merchantId, status, createdTo, after: place, limit: limit + 1 },
+    CUT_MS,
+  )
   const page = found.slice(0, limit)
   return {
     done: true,
@@ -146,7 +134,7 @@ async function placeOf(db: Kysely<Tables>, { merchantId, id }: PaymentName): Pro
     .where('merchant_id', '=', merchantId)
     .executeTakeFirst()
     .catch((error: unknown) => {
-      if (!mayBeItemsOwn(error)) throw error
+      if (!isDamage(error)) throw error
       return event.where('merchant_id', '=', merchantId).executeTakeFirst()
     })
   return row && { createdAt: row.created_at, id }

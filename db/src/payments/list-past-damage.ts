@@ -10,12 +10,12 @@ export interface UnreadablePayment {
   readonly error: Error
 }
 
-/** Where a list in damaged tables ends early: a request must be answered in time. */
-const UNREADABLE_MAX = 10
-
 /**
  * Lists payments as `listPayments` does. One that PostgreSQL cannot read is named by its place, and counts as one of `limit`.
- * If the list is cut, it goes on behind its last place.
+ * If the list is cut, it goes on behind its last place. A list with such payments has none in currencies that only a newer
+ * version knows: PostgreSQL might find those by reading all payments of the merchant.
+ *
+ * @param cutMs time after which the list is cut, in milliseconds: a request must be answered in time
  *
  * @throws PostgreSQL's error about the payment of a reference or of an idempotency key: an empty list would tell that
  * nothing is stored
@@ -23,6 +23,7 @@ const UNREADABLE_MAX = 10
 export async function listPaymentsPastDamage(
   db: Kysely<Tables>,
   options: PaymentListOptions,
+  cutMs = 1_500,
 ): Promise<{ found: (ListedPayment | UnreadablePayment)[]; isCut: boolean }> {
   if (options.reference !== undefined || options.idempotencyKey !== undefined)
     return { found: await listPayments(db, options), isCut: false }
@@ -37,10 +38,11 @@ export async function listPaymentsPastDamage(
         ...options,
         after: part.after === span.after ? after : placeAt(part.after),
         upTo: part.to === span.to ? undefined : placeAt(part.to),
+        isOfKnownCurrencies: part.after !== span.after || part.to !== span.to,
         limit: most,
       }),
     placeOf: ({ place }) => numberOf(place),
-    ...{ span, limit, unreadableMax: UNREADABLE_MAX },
+    ...{ span, limit, cutMs },
   })
   return {
     found: found.map((part) => (isUnreadable(part) ? { place: placeAt(part.at), error: part.error } : part)),
@@ -48,9 +50,9 @@ export async function listPaymentsPastDamage(
   }
 }
 
-// The number of a place: microseconds before the end of the year 9999, then the id in its 128 bits, backwards.
+// The number of a place: microseconds before the last one of the year 9999, then the id in its 128 bits, backwards.
 
-const END_MICROS = BigInt(Date.UTC(10_000, 0)) * 1_000n
+const END_MICROS = BigInt(Date.UTC(10_000, 0)) * 1_000n - 1n
 const IDS = 128n
 /** The number of the first microsecond of the year 1. */
 const LAST = ((END_MICROS - BigInt(Date.parse('0001-01-01T00:00:00Z')) * 1_000n) << IDS) | UUID_MAX

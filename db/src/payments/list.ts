@@ -18,6 +18,8 @@ export interface PaymentListOptions {
   readonly after?: PaymentPlace | undefined
   /** The place of the last payment that the list may have. It replaces `createdFrom`. */
   readonly upTo?: PaymentPlace | undefined
+  /** Leaves out currencies that only a newer version knows. Each part of the list then is in the order of its index. */
+  readonly isOfKnownCurrencies?: boolean | undefined
   readonly limit: number
 }
 
@@ -42,12 +44,13 @@ export interface ListedPayment {
 export async function listPayments(db: Kysely<Tables>, options: PaymentListOptions): Promise<ListedPayment[]> {
   const { merchantId, reference, idempotencyKey, status, currency, createdFrom, createdTo, after, upTo, limit } =
     options
+  const currencies = options.isOfKnownCurrencies ? 'known' : 'all'
   const statement =
     reference !== undefined
       ? OF_REFERENCE
       : idempotencyKey !== undefined
         ? OF_KEY
-        : PARTS[status ? 'one' : 'all'][currency ? 'one' : 'all']
+        : PARTS[status ? 'one' : 'all'][currency ? 'one' : currencies]
   const rows = await statement(db, {
     merchantId,
     reference: reference ?? null,
@@ -105,13 +108,15 @@ const inTime = (parameter: ParameterOf<Values>) =>
 const [LOWEST, HIGHEST] = ['', '~']
 const KNOWN = Object.keys(CURRENCIES).toSorted()
 
+const KNOWN_CURRENCIES = KNOWN.map((currency) => sql<SqlBool>`${CURRENCY} = ${sql.lit(currency)}`)
+
 /**
  * Conditions that select each currency once. Those that this version does not know are in the ranges between the others: a
  * payment that a newer version has stored must not be missing from a list. Such a range is not in the order of the list, so
  * PostgreSQL sorts it. It is empty unless two versions run.
  */
 const ALL_CURRENCIES: readonly Expression<SqlBool>[] = [
-  ...KNOWN.map((currency) => sql<SqlBool>`${CURRENCY} = ${sql.lit(currency)}`),
+  ...KNOWN_CURRENCIES,
   ...[LOWEST, ...KNOWN].map((currency, index) => {
     const next = KNOWN[index] ?? HIGHEST
     return sql<SqlBool>`${CURRENCY} > ${sql.lit(currency)} and ${CURRENCY} < ${sql.lit(next)}`
@@ -121,10 +126,14 @@ const ALL_CURRENCIES: readonly Expression<SqlBool>[] = [
 const ALL_STATUSES = Object.keys(TRANSITIONS).map((status) => sql<SqlBool>`${STATUS} = ${sql.lit(status)}`)
 
 /** A list in parts, one for each status and currency. PostgreSQL merges them: it reads the next row of a part when it has used the one before. */
-function inParts(of: { status: 'one' | 'all'; currency: 'one' | 'all' }) {
+function inParts(of: { status: 'one' | 'all'; currency: 'one' | 'known' | 'all' }) {
   return compiledOnce((db: Kysely<Tables>, parameter: ParameterOf<Values>) => {
     const statuses = of.status === 'all' ? ALL_STATUSES : [sql<SqlBool>`${STATUS} = ${parameter('status')}`]
-    const currencies = of.currency === 'all' ? ALL_CURRENCIES : [sql<SqlBool>`${CURRENCY} = ${parameter('currency')}`]
+    const currencies = {
+      one: [sql<SqlBool>`${CURRENCY} = ${parameter('currency')}`],
+      known: KNOWN_CURRENCIES,
+      all: ALL_CURRENCIES,
+    }[of.currency]
     const [first, ...others] = statuses
       .flatMap((status) => currencies.map((currency) => found(db, parameter).where(status).where(currency)))
       .map((part) =>
@@ -145,10 +154,12 @@ function inParts(of: { status: 'one' | 'all'; currency: 'one' | 'all' }) {
   })
 }
 
-const PARTS = {
-  one: { one: inParts({ status: 'one', currency: 'one' }), all: inParts({ status: 'one', currency: 'all' }) },
-  all: { one: inParts({ status: 'all', currency: 'one' }), all: inParts({ status: 'all', currency: 'all' }) },
-}
+const inPartsOf = (status: 'one' | 'all') => ({
+  one: inParts({ status, currency: 'one' }),
+  known: inParts({ status, currency: 'known' }),
+  all: inParts({ status, currency: 'all' }),
+})
+const PARTS = { one: inPartsOf('one'), all: inPartsOf('all') }
 
 /** A payment that is found by what is unique, if the other filters select it too. */
 function lookUp(column: 'reference' | 'idempotency_key', name: 'reference' | 'idempotencyKey') {

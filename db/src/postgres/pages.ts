@@ -38,13 +38,14 @@ export interface Span {
  * statement may read a row behind its last one, so pages before the row are read in a span that ends before it.
  *
  * @param awayMs time for which a server may be away, in milliseconds
+ * @param isOwn whether a row may have caused an error
  * @throws the error of a server that stays away, or of one row whose statement takes too long
  */
 export async function* readPages<Read extends Page>(
   read: ReadPage<Read>,
   { after, to }: Span,
   limitMax: number,
-  { awayMs = AWAY_MS } = {},
+  { awayMs = AWAY_MS, isOwn = mayBeItemsOwn } = {},
 ): AsyncGenerator<Read | Unreadable> {
   let place = after
   /** A row after `place` and not behind this could not be read. */
@@ -58,11 +59,11 @@ export async function* readPages<Read extends Page>(
       if (failing !== undefined && place >= failing) failing = undefined
       yield page
     } catch (error) {
-      if (limit > 1 && (isTooSlow(error) || (isItemsOwn(error) && failing === undefined))) {
+      if (limit > 1 && (isTooSlow(error) || (isOwn(error) && failing === undefined))) {
         limit = Math.ceil(limit / 8)
         continue
       }
-      if (!isItemsOwn(error)) throw error
+      if (!(error instanceof Error && isOwn(error))) throw error
       failing = end
       if (end - place > 1n) continue
       place = end
@@ -70,10 +71,6 @@ export async function* readPages<Read extends Page>(
       yield { at: end, error }
     }
   }
-}
-
-function isItemsOwn(error: unknown): error is Error {
-  return error instanceof Error && mayBeItemsOwn(error)
 }
 
 function isTooSlow(error: unknown): boolean {

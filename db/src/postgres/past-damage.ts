@@ -1,10 +1,10 @@
-import { mayBeItemsOwn } from './errors.ts'
+import { isDamage } from './errors.ts'
 import { readPages, type Span, type Unreadable } from './pages.ts'
 
 /** Rows in the order of their places, with the places of those that PostgreSQL cannot read. */
 export interface Found<Row extends object> {
   readonly found: readonly (Row | Unreadable)[]
-  /** True if it ends early, because too many rows cannot be read. */
+  /** True if it ends early, because its time is over. */
   readonly isCut: boolean
 }
 
@@ -15,8 +15,11 @@ export interface Reading<Row extends object> {
   readonly span: Span
   /** Maximum number of rows, including those that cannot be read. */
   readonly limit: number
-  /** Number of rows that cannot be read at which it ends early: each takes up to 200 statements. */
-  readonly unreadableMax: number
+  /**
+   * Time after which it ends early, once it has found a row, in milliseconds. A row that cannot be read takes up to 200
+   * statements.
+   */
+  readonly cutMs: number
 }
 
 /**
@@ -28,12 +31,12 @@ export async function readPastDamage<Row extends object>({
   placeOf,
   span,
   limit,
-  unreadableMax,
+  cutMs,
 }: Reading<Row>): Promise<Found<Row>> {
   try {
     return { found: await read(span, limit), isCut: false }
   } catch (error) {
-    if (!mayBeItemsOwn(error)) throw error
+    if (!isDamage(error)) throw error
   }
   const readPage = async (after: bigint, to: bigint, most: number) => {
     const rows = await read({ after, to }, most)
@@ -41,14 +44,12 @@ export async function readPastDamage<Row extends object>({
     return { rows, upto: last ? placeOf(last) : to }
   }
   const found: (Row | Unreadable)[] = []
-  let unreadable = 0
-  for await (const part of readPages(readPage, span, limit, { awayMs: 0 })) {
-    if ('error' in part) {
-      found.push(part)
-      unreadable += 1
-    } else found.push(...part.rows)
+  const cutAt = performance.now() + cutMs
+  for await (const part of readPages(readPage, span, limit, { awayMs: 0, isOwn: isDamage })) {
+    if ('error' in part) found.push(part)
+    else found.push(...part.rows)
     if (found.length >= limit) return { found: found.slice(0, limit), isCut: false }
-    if (unreadable >= unreadableMax) return { found, isCut: true }
+    if (found.length > 0 && performance.now() > cutAt) return { found, isCut: true }
   }
   return { found, isCut: false }
 }

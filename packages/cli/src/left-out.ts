@@ -10,7 +10,7 @@ import { DAMAGED, noteFound } from './run-command.ts'
 export async function showWithout(leftOut: readonly LeftOut[], show: () => Promise<void>): Promise<Done> {
   if (leftOut.length > 0) noteFound()
   await show()
-  for (const { what, why } of leftOut) process.stderr.write(visible(`PostgreSQL cannot read ${what}: ${why}`) + '\n')
+  for (const { what, why } of leftOut) process.stderr.write(`${visible(`PostgreSQL cannot read ${what}: ${why}`)}\n`)
   if (leftOut.length === 0) return { done: true }
   return { done: false, why: `The list is incomplete. ${DAMAGED}` }
 }
