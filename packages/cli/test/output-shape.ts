@@ -4,7 +4,7 @@ import { expect } from 'chai'
 const HEAD = /^[a-z_]+( {2,}[a-z_]+){2,}$/
 /** The name of a fact, in front of its value. */
 const NAME = /^ {0,2}([a-z][a-z_ ]*?) {2,}\S/
-const AGE = /Z \((in \S.*|\S.* ago)\)/
+const AGE = /^ *[a-z_ ]+ {2,}\d{4}-\d\d-\d\dT\S+Z \((in \S.*|\S.* ago)\)/
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/
 
 interface Shape {
