@@ -5,6 +5,9 @@ import { sql } from 'kysely'
 import { bodyWith, expectProblem, newReference, post } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
 
+/** Makes rows longer, so that fewer are on a page. */
+const NOTE = `, "metadata": {"note": "${'x'.repeat(500)}"}}`
+
 describe('api: damaged page', function () {
   this.timeout(180_000)
   let server: PrivatePostgres
@@ -19,7 +22,7 @@ describe('api: damaged page', function () {
     api = await startApi({ given: { url: server.url, name: 'payments', drop: () => server.stop() } })
     // Enough to fill the first page, so that PostgreSQL stores no new payment there.
     references = Array.from({ length: 150 }, newReference)
-    await Promise.all(references.map((reference) => post(api, bodyWith({ reference, metadata: { note: 'x'.repeat(500) } }))))
+    await Promise.all(references.map((reference) => post(api, bodyWith({ reference }).replace(/}$/, NOTE))))
     const { rows } = await sql<typeof damaged>`
       select id, reference from payments where ctid < '(1,0)'::tid`.execute(api.db)
     lost = rows.map(({ reference }) => reference)
