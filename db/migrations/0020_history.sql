@@ -15,6 +15,16 @@ create table payment_attempts (
 
 create index payment_attempts_payment on payment_attempts (payment_id, id);
 
+-- Pruning deletes them with their payments, also by statements of an earlier version, which do not name this table.
+create function prunes_attempts() returns trigger language plpgsql as $$
+begin
+  delete from payment_attempts where payment_id in (select id from pruned);
+  return null;
+end $$;
+
+create trigger prunes_attempts after delete on payments referencing old table as pruned
+  for each statement execute function prunes_attempts();
+
 -- Each act of an operator, written in the transaction of the act.
 create table operator_actions (
   id bigint generated always as identity primary key,
@@ -36,8 +46,27 @@ begin
   raise exception 'the table % is append-only', tg_table_name using errcode = '42501';
 end $$;
 
-create trigger append_only before update or delete or truncate on operator_actions
+create trigger append_only before update or truncate on operator_actions
   for each statement execute function is_append_only();
+
+-- One command may redrive millions of payments. When such a payment is pruned, its redrives may be deleted. All other acts
+-- are kept forever.
+create function keeps_acts() returns trigger language plpgsql as $$
+begin
+  -- Not one condition: only the target of a redrive is always a UUID.
+  if old.action = 'redrive' then
+    if exists (select from pruned_references where id = old.target::uuid)
+      and not exists (select from payments where id = old.target::uuid)
+    then
+      return old;
+    end if;
+  end if;
+  raise exception 'the table % is append-only', tg_table_name using errcode = '42501',
+    hint = 'Only redrives of pruned payments can be deleted.';
+end $$;
+
+create trigger keeps_acts before delete on operator_actions
+  for each row execute function keeps_acts();
 
 -- A role that may store events may write the attempts too. Without these grants no claim would succeed after the upgrade,
 -- until an operator has run the grants again.

@@ -11,7 +11,7 @@ export { findKeys, type StoredKey } from './merchants/find-keys.ts'
 export { type Pepper, parsePeppers, pepperEnv } from './merchants/pepper.ts'
 export { touchKeys } from './merchants/touch-keys.ts'
 export { ensureSchema, serviceSession } from './migrate/schema.ts'
-export type { Done } from './operator/done.ts'
+export { type Done, refusedByLock } from './operator/done.ts'
 export { registerPauses } from './pauses/pause-metrics.ts'
 export { createPauseWatch, type PauseWatch } from './pauses/pause-watch.ts'
 export type { Pause } from './pauses/pauses.ts'
@@ -20,6 +20,7 @@ export { type Canceled, cancelPayment } from './payments/cancel.ts'
 export { findHolders, type Holder } from './payments/holder.ts'
 export { insertPayments, type PaymentInsert } from './payments/insert.ts'
 export { type ListedPayment, listPayments, type PaymentListOptions, type PaymentPlace } from './payments/list.ts'
+export { listPaymentsPastDamage, type UnreadablePayment } from './payments/list-past-damage.ts'
 export {
   createSettledNotifier,
   SETTLED_CHANNEL,
@@ -39,6 +40,7 @@ export {
   CommitInDoubtError,
   DatabaseSettingError,
   isAway,
+  isDamage,
   isPermanent,
   isTransient,
   mayBeItemsOwn,

@@ -6,14 +6,22 @@ export { type KeyFacts, listKeys } from './merchants/list-keys.ts'
 export { createMerchant, listMerchants, type Merchant } from './merchants/merchants.ts'
 export { revokeKey } from './merchants/revoke-key.ts'
 export { rotateKey } from './merchants/rotate-key.ts'
-export { type Action, type ActionFilter, listActions, type Operator, recordAction } from './operator/actions.ts'
-export { discard, requeue, type Selection, selectDeadLetters } from './operator/dead-letters.ts'
+export {
+  type Action,
+  type ActionFilter,
+  listActions,
+  type Operator,
+  recordAction,
+  searchActions,
+} from './operator/actions.ts'
+export { discard, requeue, type Selection, searchDeadLetters, selectDeadLetters } from './operator/dead-letters.ts'
 export { findById, findByReference, type NamedPayment } from './operator/find-payments.ts'
 export { operatorName } from './operator/operator-name.ts'
+export type { PaymentSearch } from './operator/read-rows.ts'
 export { countDue, type RedriveBatch, type RedrivePlace, redriveBatch } from './operator/redrive-batch.ts'
 export { redrivePayment } from './operator/redrive-by-hand.ts'
 export { type EventName, type EventSearch, type SeenEvent, searchEvents } from './operator/search-events.ts'
-export { type PaymentPage, type PaymentSearch, searchPayments } from './operator/search-payments.ts'
+export { type PaymentPage, searchPayments } from './operator/search-payments.ts'
 export { type ClockOffset, readClock, readServer, type ServerFacts } from './operator/server.ts'
 export { settleByHand } from './operator/settle-by-hand.ts'
 export { readStatus, SETTLED_SPAN_MS, type SystemStatus } from './operator/status.ts'
@@ -21,6 +29,7 @@ export { readTimeline, type Timeline, type TimelineEntry } from './operator/time
 export { type HostTls, isLocal, readSessionTls, tlsLooks, tlsOf } from './operator/tls.ts'
 export { PAUSABLE, type Pausable } from './pauses/pausable.ts'
 export { ignoringPauses, type Pause, pause, resume } from './pauses/pauses.ts'
+export type { LeftOut } from './postgres/past-damage.ts'
 export type { Head } from './verify/check-history.ts'
 export type { Finding } from './verify/finding.ts'
 export { type VerifiedCounts, type VerifyOptions, verify } from './verify/verify.ts'

@@ -1,6 +1,6 @@
 import type { Kysely, Transaction } from 'kysely'
 import { type Operator, recordAction } from '../operator/actions.ts'
-import { type Done, refused } from '../operator/done.ts'
+import { type Done, orRefused, refused } from '../operator/done.ts'
 import { fromNow } from '../payments/row.ts'
 import type { Tables } from '../tables.ts'
 import { type KeyScope, type NewKeyOptions, newKey } from './api-key.ts'
@@ -27,10 +27,13 @@ export interface NewKeyOfMerchant extends NewKeyOptions {
  * use the key.
  */
 export function createKey(db: Kysely<Tables>, options: NewKeyOfMerchant): Promise<Done<CreatedKey>> {
-  return db.transaction().execute(async (tx): Promise<Done<CreatedKey>> => {
-    if (!(await merchantExists(tx, options.merchantId))) return refused(NO_SUCH_MERCHANT)
-    return { done: true, ...(await storeKey(tx, options)) }
-  })
+  return orRefused(
+    { act: 'create it', on: `a key of merchant ${options.merchantId}` },
+    db.transaction().execute(async (tx): Promise<Done<CreatedKey>> => {
+      if (!(await merchantExists(tx, options.merchantId))) return refused(NO_SUCH_MERCHANT)
+      return { done: true, ...(await storeKey(tx, options)) }
+    }),
+  )
 }
 
 /** Stores a key of a merchant that exists. */

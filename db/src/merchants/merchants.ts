@@ -1,7 +1,7 @@
 import { uuidv7 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import { type Operator, recordAction } from '../operator/actions.ts'
-import { type Done, refused, refusedIfLocked } from '../operator/done.ts'
+import { type Done, orRefused, refused } from '../operator/done.ts'
 import type { Tables } from '../tables.ts'
 
 export interface Merchant {
@@ -19,7 +19,8 @@ export function createMerchant(
   db: Kysely<Tables>,
   { name, by }: { name: string; by: Operator },
 ): Promise<Done<{ merchant: Merchant }>> {
-  return refusedIfLocked(
+  return orRefused(
+    { act: 'create it', on: `merchant ${name}` },
     db.transaction().execute(async (tx) => {
       const merchant = await tx
         .insertInto('merchants')

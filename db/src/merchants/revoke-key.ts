@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import { type Operator, recordAction } from '../operator/actions.ts'
-import { type Done, refused, refusedIfLocked } from '../operator/done.ts'
+import { type Done, orRefused, refused } from '../operator/done.ts'
 import type { Tables } from '../tables.ts'
 import { actionFactsOf, KEY_COLUMNS, type KeyFacts, toKeyFacts } from './list-keys.ts'
 
@@ -11,7 +11,8 @@ export function revokeKey(
   db: Kysely<Tables>,
   { id, by }: { id: string; by: Operator },
 ): Promise<Done<{ key: KeyFacts }>> {
-  return refusedIfLocked(
+  return orRefused(
+    { act: 'revoke', on: `key ${id}` },
     db.transaction().execute(async (tx) => {
       const before = await tx
         .selectFrom('api_keys')

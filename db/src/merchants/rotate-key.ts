@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { type Operator, recordAction } from '../operator/actions.ts'
-import { type Done, refused, refusedIfLocked } from '../operator/done.ts'
+import { type Done, orRefused, refused } from '../operator/done.ts'
 import { fromNow } from '../payments/row.ts'
 import type { Tables } from '../tables.ts'
 import type { NewKeyOptions } from './api-key.ts'
@@ -18,7 +18,8 @@ export function rotateKey(
   db: Kysely<Tables>,
   { id, overlapMs, by, ...options }: NewKeyOptions & { id: string; overlapMs: number; by: Operator },
 ): Promise<Done<CreatedKey & { former: KeyFacts }>> {
-  return refusedIfLocked(
+  return orRefused(
+    { act: 'rotate', on: `key ${id}` },
     db.transaction().execute(async (tx) => {
       const row = await tx
         .selectFrom('api_keys')

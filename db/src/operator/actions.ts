@@ -1,7 +1,10 @@
 import { findDeadLetter } from '@cashflow/outbox'
 import { type Kysely, type Selectable, type SqlBool, sql, type Transaction } from 'kysely'
 import { fromNow } from '../payments/row.ts'
+import { BIGINT_MAX } from '../postgres/pages.ts'
+import { isUnreadable, type LeftOut, leftOut, readPastDamage } from '../postgres/past-damage.ts'
 import type { OperatorActionsTable, Tables } from '../tables.ts'
+import { CUT_MS } from './read-rows.ts'
 
 /** Who acts, and with which program, such as `cashflow`. */
 export interface Operator {
@@ -87,6 +90,8 @@ export interface ActionFilter {
   readonly ageMaxMs?: number | undefined
   /** The id of an act. Only those before it are read. */
   readonly before?: string | undefined
+  /** The lowest id that is read. */
+  readonly from?: string | undefined
   readonly limit: number
 }
 
@@ -95,13 +100,14 @@ const COLUMNS = ['id', 'at', 'actor', 'via', 'action', 'target', 'reason', 'befo
 /** Reads acts, the newest first. To continue after the last one, pass its id as `before`. */
 export async function listActions(
   db: Kysely<Tables>,
-  { target, actor, ageMaxMs, before, limit }: ActionFilter,
+  { target, actor, ageMaxMs, before, from, limit }: ActionFilter,
 ): Promise<Action[]> {
   const letter = target !== undefined && /^\d{1,18}$/.test(target) ? await findDeadLetter(db, target) : undefined
   return await db
     .selectFrom('operator_actions')
     .select(COLUMNS)
     .$if(before !== undefined, (read) => read.where('id', '<', before ?? ''))
+    .$if(from !== undefined, (read) => read.where('id', '>=', from ?? ''))
     .$if(actor !== undefined, (read) => read.where('actor', '=', actor ?? ''))
     .$if(ageMaxMs !== undefined, (read) => read.where('at', '>=', fromNow(-(ageMaxMs ?? 0))))
     .$if(target !== undefined, (read) =>
@@ -115,4 +121,29 @@ export async function listActions(
     .orderBy('id', 'desc')
     .limit(limit)
     .execute()
+}
+
+/** Reads acts as `listActions` does, without those that PostgreSQL cannot read. */
+export async function searchActions(
+  db: Kysely<Tables>,
+  filter: ActionFilter,
+): Promise<{ actions: readonly Action[]; leftOut: readonly LeftOut[] }> {
+  const { before, limit } = filter
+  // Places count backwards from the highest id.
+  const { found } = await readPastDamage<Action>({
+    read: ({ after, to }, most) =>
+      listActions(db, {
+        ...filter,
+        before: after < 0n ? undefined : String(BIGINT_MAX - after),
+        from: String(BIGINT_MAX - to),
+        limit: most,
+      }),
+    placeOf: ({ id }) => BIGINT_MAX - BigInt(id),
+    span: { after: before === undefined ? -1n : BIGINT_MAX - BigInt(before), to: BIGINT_MAX },
+    ...{ limit, cutMs: CUT_MS },
+  })
+  return {
+    actions: found.flatMap((part) => (isUnreadable(part) ? [] : part)),
+    leftOut: found.filter(isUnreadable).map(({ at, error }) => leftOut(`act ${BIGINT_MAX - at}`, error)),
+  }
 }

@@ -4,6 +4,7 @@ import {
   type DeadLetterFilter,
   findDeadLetter,
   listDeadLetterIds,
+  listDeadLetters,
   requeueDeadLetter,
   resolveDeadLetter,
   type StoredDeadLetter,
@@ -11,12 +12,33 @@ import {
 import type { Kysely, Transaction } from 'kysely'
 import { isParked, lockPayment, unparkPayment } from '../payments/parked.ts'
 import { redriveUnreadable } from '../payments/redrive.ts'
-import { mayBeItemsOwn } from '../postgres/errors.ts'
+import { BIGINT_MAX } from '../postgres/pages.ts'
+import { isUnreadable, type LeftOut, leftOut, readPastDamage } from '../postgres/past-damage.ts'
 import type { Tables } from '../tables.ts'
 import { type NewAction, type Operator, recordAction } from './actions.ts'
-import { type Done, refused, refusedIfLocked } from './done.ts'
+import { type Done, orRefused, refused } from './done.ts'
+import { CUT_MS } from './read-rows.ts'
 
 const NO_SUCH_LETTER = 'No unresolved dead letter has this id.'
+
+/** Lists unresolved dead letters, the oldest first, without those that PostgreSQL cannot read. */
+export async function searchDeadLetters(
+  db: Kysely<Tables>,
+  filter: DeadLetterFilter,
+): Promise<{ letters: readonly ListedDeadLetter[]; leftOut: readonly LeftOut[] }> {
+  const { found } = await readPastDamage<ListedDeadLetter>({
+    read: (ids, limit) => listDeadLetters(db, { ...filter, ids, limit }),
+    placeOf: ({ id }) => BigInt(id),
+    span: { after: -1n, to: BIGINT_MAX },
+    ...{ limit: filter.limit, cutMs: CUT_MS },
+  })
+  return {
+    letters: found.flatMap((part) => (isUnreadable(part) ? [] : part)),
+    leftOut: found.filter(isUnreadable).map(({ at, error }) => leftOut(`dead letter ${at}`, error)),
+  }
+}
+
+type ListedDeadLetter = Awaited<ReturnType<typeof listDeadLetters>>[number]
 
 /** Dead letters that a filter selects. */
 export interface Selection {
@@ -45,8 +67,8 @@ export interface Resolving {
 
 /** Resolves a dead letter, and lets its payment or its message continue: a payment is redriven, a message published. */
 export function requeue(db: Kysely<Tables>, id: string, { by, reason }: Resolving): Promise<Done> {
-  return refusedIfUnusable(
-    'requeue',
+  return orRefused(
+    { act: 'requeue', on: `dead letter ${id}, its payment` },
     db.transaction().execute(async (tx) => {
       const letter = await lockLetter(tx, id, ['worker', 'database'])
       if (!letter) return refused(NO_SUCH_LETTER)
@@ -60,19 +82,6 @@ export function requeue(db: Kysely<Tables>, id: string, { by, reason }: Resolvin
       return { done: true }
     }),
   )
-}
-
-/** Replaces the error of an act whose payment is locked by another session, or that PostgreSQL cannot read or write. */
-async function refusedIfUnusable(name: 'requeue' | 'discard', act: Promise<Done>): Promise<Done> {
-  try {
-    return await refusedIfLocked(act)
-  } catch (error) {
-    if (!mayBeItemsOwn(error)) throw error
-    const { code, message } = error as Error & { code?: string }
-    return refused(
-      `PostgreSQL cannot read or write this payment: ${code} ${message}. Repair what the error names, then ${name} again.`,
-    )
-  }
 }
 
 /** Returns why a locked dead letter was not requeued. */
@@ -107,8 +116,8 @@ export function discard(
   id: string,
   { by, reason }: Resolving & { readonly reason: string },
 ): Promise<Done> {
-  return refusedIfUnusable(
-    'discard',
+  return orRefused(
+    { act: 'discard', on: `dead letter ${id}, its payment` },
     db.transaction().execute(async (tx) => {
       // The letter of an unreadable payment is discarded without reading the payment.
       const letter = await lockLetter(tx, id, ['worker'])

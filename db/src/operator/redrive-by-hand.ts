@@ -4,7 +4,7 @@ import { readPauses } from '../pauses/pauses.ts'
 import { WAITING_FOR } from '../payments/view.ts'
 import type { PaymentsTable, Tables } from '../tables.ts'
 import { type NewAction, type Operator, recordAction } from './actions.ts'
-import { type Done, refused, refusedIfLocked } from './done.ts'
+import { type Done, orRefused, refused } from './done.ts'
 
 export interface Redriving {
   readonly by: Operator
@@ -16,7 +16,8 @@ export interface Redriving {
  * attempt may be claimed now too. Refused for a payment that is settled or parked, or that a worker holds, and during a pause.
  */
 export function redrivePayment(db: Kysely<Tables>, id: string, { by, reason }: Redriving): Promise<Done> {
-  return refusedIfLocked(
+  return orRefused(
+    { act: 'redrive', on: `payment ${id}` },
     db.transaction().execute(async (tx): Promise<Done> => {
       const paused = await refusedByPause(tx)
       if (paused !== undefined) return refused(paused)

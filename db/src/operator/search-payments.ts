@@ -1,34 +1,26 @@
-import type { PaymentStatus } from '@cashflow/domain'
-import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely'
-import { listPayments } from '../payments/list.ts'
-import { type PaymentView, toView, VIEW, WAITING_FOR, type Waiting } from '../payments/view.ts'
+import { type Kysely, sql } from 'kysely'
+import type { PaymentPlace } from '../payments/list.ts'
+import { listPaymentsPastDamage } from '../payments/list-past-damage.ts'
+import { type PaymentName, type PaymentView, toView, VIEW } from '../payments/view.ts'
+import { isDamage } from '../postgres/errors.ts'
+import { placeOfUuid, UUID_MAX, uuidAt } from '../postgres/pages.ts'
+import { isUnreadable, type LeftOut, leftOut, readPastDamage } from '../postgres/past-damage.ts'
 import type { Tables } from '../tables.ts'
 import type { Done } from './done.ts'
-
-/** Rows that a search reads at most. A page of rare payments may show none, and the search goes on behind it. */
-const READ_MAX = 10_000
-
-export interface PaymentSearch {
-  readonly merchantId?: string | undefined
-  readonly status?: PaymentStatus | undefined
-  /** Only PENDING payments wait. */
-  readonly waitingFor?: Waiting['for'] | undefined
-  /** Age that payments have at least, in milliseconds. */
-  readonly olderThanMs?: number | undefined
-  /** `next` of the page before. */
-  readonly after?: string | undefined
-  readonly limit: number
-}
+import { readPending } from './read-pending.ts'
+import { CUT_MS, type PaymentSearch, READ_MAX, type ReadRow, type ReadRows, readRows } from './read-rows.ts'
 
 export interface PaymentPage {
   readonly payments: readonly PaymentView[]
+  /** Payments that PostgreSQL cannot read, and that may belong into this page. */
+  readonly leftOut: readonly LeftOut[]
   /** The id of the last payment that was read. Undefined if there are no more payments. */
   readonly next: string | undefined
 }
 
 /**
  * Searches payments of any merchant, in pages. It reads at most 10,000 rows. PENDING payments come in the order of their
- * redrives, parked ones last; others come newest first.
+ * redrives, parked ones last; others come newest first. Payments that PostgreSQL cannot read are left out and named.
  */
 export async function searchPayments(db: Kysely<Tables>, search: PaymentSearch): Promise<Done<PaymentPage>> {
   const { merchantId, status, waitingFor, olderThanMs, limit } = search
@@ -41,76 +33,74 @@ export async function searchPayments(db: Kysely<Tables>, search: PaymentSearch):
     (status === undefined || row.status === status) &&
     (olderThanMs === undefined || row.is_old) &&
     (waitingFor === undefined || row.waiting_for === waitingFor)
-  const wanted = read.filter(isWanted).map(({ id }) => id)
+  const wanted = read.rows.filter(isWanted).map(({ id }) => id)
   const ids = wanted.slice(0, limit)
-  const lastRead = read.length < READ_MAX ? undefined : read.at(-1)?.id
-  return { done: true, payments: await inOrder(db, ids), next: wanted.length > limit ? ids.at(-1) : lastRead }
+  const views = await inOrder(db, ids)
+  return {
+    done: true,
+    payments: views.payments,
+    leftOut: [...read.leftOut, ...views.leftOut],
+    next: wanted.length > limit ? ids.at(-1) : read.next,
+  }
 }
 
-type ReadRow = Awaited<ReturnType<typeof readNewest>>[number]
-
-/** @param isOld whether a payment is as old as asked */
-const rows = (db: Kysely<Tables>, isOld: RawBuilder<boolean>) =>
-  db.selectFrom('payments').select(['id', 'merchant_id', 'status', WAITING_FOR.as('waiting_for'), isOld.as('is_old')])
-
-// As `sql` below: the builder has no intervals and no row comparison.
-
-async function readNewest(db: Kysely<Tables>, { after, olderThanMs, status, limit }: PaymentSearch) {
-  let newest = rows(db, sql.lit(true))
-    .orderBy('id', 'desc')
-    .limit(status === undefined ? limit + 1 : READ_MAX)
-  if (after !== undefined) newest = newest.where('id', '<', after)
-  if (olderThanMs !== undefined) newest = newest.where('id', '<=', idOfAge(olderThanMs))
-  return await newest.execute()
+async function readNewest(db: Kysely<Tables>, { after, olderThanMs, status, limit }: PaymentSearch): Promise<ReadRows> {
+  const most = status === undefined ? limit + 1 : READ_MAX
+  // Places count backwards from the highest id.
+  const { found, isCut } = await readPastDamage({
+    read: (span, count) =>
+      readRows(db, sql.lit(true))
+        .where('id', '<=', uuidAt(UUID_MAX - span.after - 1n))
+        .where('id', '>=', uuidAt(UUID_MAX - span.to))
+        .$if(olderThanMs !== undefined, (newest) => newest.where('id', '<=', idOfAge(olderThanMs ?? 0)))
+        .orderBy('id', 'desc')
+        .limit(count)
+        .execute(),
+    placeOf: ({ id }) => UUID_MAX - placeOfUuid(id),
+    span: { after: after === undefined ? -1n : UUID_MAX - placeOfUuid(after), to: UUID_MAX },
+    limit: most,
+    cutMs: CUT_MS,
+  })
+  const idOf = (part: (typeof found)[number]) => (isUnreadable(part) ? uuidAt(UUID_MAX - part.at) : part.id)
+  const last = found.at(-1)
+  return {
+    rows: found.flatMap((part) => (isUnreadable(part) ? [] : part)),
+    leftOut: found.filter(isUnreadable).map((part) => leftOut(`payment ${idOf(part)}`, part.error)),
+    next: last && (isCut || found.length === most) ? idOf(last) : undefined,
+  }
 }
 
 /** The highest id of a payment that was created so long ago: it contains the time of creation (RFC 9562 §5.7). */
 function idOfAge(ms: number) {
+  // As `sql`: the builder has no EXTRACT.
   const at = sql<number>`(extract(epoch from clock_timestamp()) * 1000 - ${ms}::float8)::bigint`
   return sql<string>`(lpad(to_hex(${at}), 12, '0') || repeat('f', 20))::uuid`
 }
 
-/** Reads PENDING payments by the index of their redrives. Undefined if the payment of `after` is not among them. */
-async function readPending(db: Kysely<Tables>, { after, olderThanMs, waitingFor }: PaymentSearch) {
-  const place = after === undefined ? undefined : await placeOf(db, after)
-  if (after !== undefined && !place) return undefined
-  const isParkedPlace = place?.redrive_at === null
-  // Not a condition: PostgreSQL would read on until it has found as many.
-  const isOld = sql<boolean>`created_at <= clock_timestamp() - ${olderThanMs ?? 0} * interval '1 millisecond'`
-  const pending = rows(db, isOld).where('status', '=', sql.lit('PENDING')).limit(READ_MAX)
-  let unparked = pending.where('redrive_at', 'is not', null).orderBy('redrive_at').orderBy('id')
-  if (place)
-    unparked = unparked.where(sql<SqlBool>`(redrive_at, id) > (${place.redrive_at}::timestamptz, ${after}::uuid)`)
-  const found = isParkedPlace || waitingFor === 'operator' ? [] : await unparked.execute()
-  if (waitingFor !== undefined && waitingFor !== 'operator') return found
-  let parked = pending
-    .where('redrive_at', 'is', null)
-    .orderBy('id')
-    .limit(READ_MAX - found.length)
-  if (after !== undefined && isParkedPlace) parked = parked.where('id', '>', after)
-  return found.length === READ_MAX ? found : [...found, ...(await parked.execute())]
-}
-
-async function placeOf(db: Kysely<Tables>, id: string) {
-  return await db
-    .selectFrom('payments')
-    .select((eb) => eb.cast<string | null>('redrive_at', 'text').as('redrive_at')) // As text: a Date has no microseconds.
-    .where('id', '=', id)
-    .where('status', '=', sql.lit('PENDING'))
-    .executeTakeFirst()
-}
-
-async function inOrder(db: Kysely<Tables>, ids: readonly string[]): Promise<PaymentView[]> {
-  const found = await db
-    .selectFrom('payments')
-    .select(VIEW)
-    .where('id', '=', sql<string>`any(${ids}::uuid[])`)
-    .execute()
-  const byId = new Map(found.map((row) => [row.id, row]))
-  return ids.flatMap((id) => {
-    const row = byId.get(id)
-    return row ? [toView(row)] : []
-  })
+/** Reads payments in one statement. If PostgreSQL cannot read one of them, each is read in a statement of its own. */
+async function inOrder(db: Kysely<Tables>, ids: readonly string[]): Promise<Pick<PaymentPage, 'payments' | 'leftOut'>> {
+  const found = (some: readonly string[]) =>
+    db
+      .selectFrom('payments')
+      .select(VIEW)
+      .where('id', '=', sql<string>`any(${some}::uuid[])`) // The builder has no ANY.
+      .execute()
+  try {
+    const byId = new Map((await found(ids)).map((row) => [row.id, toView(row)]))
+    return { payments: ids.flatMap((id) => byId.get(id) ?? []), leftOut: [] }
+  } catch (error) {
+    if (!isDamage(error)) throw error
+  }
+  const payments: PaymentView[] = []
+  const unreadable: LeftOut[] = []
+  for (const id of ids)
+    try {
+      payments.push(...(await found([id])).map(toView))
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      unreadable.push(leftOut(`payment ${id}`, error))
+    }
+  return { payments, leftOut: unreadable }
 }
 
 async function listOfMerchant(
@@ -118,19 +108,36 @@ async function listOfMerchant(
   merchantId: string,
   { status, olderThanMs, after, limit }: PaymentSearch,
 ): Promise<Done<PaymentPage>> {
-  const last = db.selectFrom('payments').select((eb) => eb.cast<string>('created_at', 'text').as('created_at'))
-  const place =
-    after === undefined
-      ? undefined
-      : await last.where('id', '=', after).where('merchant_id', '=', merchantId).executeTakeFirst()
+  const place = after === undefined ? undefined : await placeOf(db, { merchantId, id: after })
   if (after !== undefined && !place) return { done: false, why: `The merchant has no payment ${after}.` }
   const createdTo = olderThanMs === undefined ? undefined : await timeOfAge(db, olderThanMs)
-  const found = await listPayments(db, {
-    ...{ merchantId, status, createdTo, limit: limit + 1 },
-    after: place && after !== undefined ? { createdAt: place.created_at, id: after } : undefined,
-  })
-  const payments = found.slice(0, limit).map(({ payment }) => payment)
-  return { done: true, payments, next: found.length > limit ? payments.at(-1)?.id : undefined }
+  const { found, isCut } = await listPaymentsPastDamage(
+    db,
+    { merchantId, status, createdTo, after: place, limit: limit + 1 },
+    CUT_MS,
+  )
+  const page = found.slice(0, limit)
+  return {
+    done: true,
+    payments: page.flatMap((part) => ('error' in part ? [] : part.payment)),
+    leftOut: page.flatMap((part) => ('error' in part ? leftOut(`payment ${part.place.id}`, part.error) : [])),
+    next: found.length > limit || isCut ? page.at(-1)?.place.id : undefined,
+  }
+}
+
+/** Finds the place of a payment. If PostgreSQL cannot read its row, its first event has the same time. */
+async function placeOf(db: Kysely<Tables>, { merchantId, id }: PaymentName): Promise<PaymentPlace | undefined> {
+  const createdAt = sql<string>`created_at::text`.as('created_at')
+  const payment = db.selectFrom('payments').select(createdAt).where('id', '=', id)
+  const event = db.selectFrom('payment_events').select(createdAt).where('payment_id', '=', id).where('sequence', '=', 1)
+  const row = await payment
+    .where('merchant_id', '=', merchantId)
+    .executeTakeFirst()
+    .catch((error: unknown) => {
+      if (!isDamage(error)) throw error
+      return event.where('merchant_id', '=', merchantId).executeTakeFirst()
+    })
+  return row && { createdAt: row.created_at, id }
 }
 
 async function timeOfAge(db: Kysely<Tables>, ms: number): Promise<string> {

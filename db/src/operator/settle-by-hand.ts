@@ -4,7 +4,7 @@ import { lockPayment } from '../payments/parked.ts'
 import { settleLocked } from '../payments/settle-locked.ts'
 import type { Tables } from '../tables.ts'
 import { type Operator, recordAction } from './actions.ts'
-import { type Done, refused, refusedIfLocked } from './done.ts'
+import { type Done, orRefused, refused } from './done.ts'
 
 /**
  * Settles a PENDING payment with the outcome that the operator knows. One transaction writes its status, event and message,
@@ -15,7 +15,8 @@ export function settleByHand(
   db: Kysely<Tables>,
   { paymentId, outcome, reason, by }: { paymentId: string; outcome: Outcome; reason: string; by: Operator },
 ): Promise<Done> {
-  return refusedIfLocked(
+  return orRefused(
+    { act: 'settle', on: `payment ${paymentId}` },
     db.transaction().execute(async (tx): Promise<Done> => {
       const locked = await lockPayment(tx, paymentId)
       if (!locked) return refused('No payment has this id.')

@@ -1,7 +1,7 @@
 import { type Kysely, type Selectable, sql, type Transaction } from 'kysely'
 import { servicesWithout } from '../migrate/schema.ts'
 import { type ActionFacts, type Operator, recordAction } from '../operator/actions.ts'
-import { type Done, refused, refusedIfLocked } from '../operator/done.ts'
+import { type Done, orRefused, refused } from '../operator/done.ts'
 import { fromNow } from '../payments/row.ts'
 import type { PausesTable, Tables } from '../tables.ts'
 import type { Pausable } from './pausable.ts'
@@ -57,7 +57,8 @@ export function pause(
   db: Kysely<Tables>,
   { component, reason, by, forMs }: NewPause,
 ): Promise<Done<{ readonly pause: Pause }>> {
-  return refusedIfLocked(
+  return orRefused(
+    { act: 'pause', on: `the pause of ${component}` },
     db.transaction().execute(async (tx) => {
       const before = await lockPause(tx, component)
       const values = {
@@ -92,7 +93,8 @@ export function resume(
   db: Kysely<Tables>,
   { component, reason, by }: { component: Pausable; reason: string | undefined; by: Operator },
 ): Promise<Done<{ readonly pause: Pause }>> {
-  return refusedIfLocked(
+  return orRefused(
+    { act: 'resume', on: `the pause of ${component}` },
     db.transaction().execute(async (tx) => {
       const before = await lockPause(tx, component)
       if (!before) return refused(`The ${component} is not paused.`)

@@ -16,6 +16,10 @@ export interface PaymentListOptions {
   readonly createdTo?: string | undefined
   /** The place of the last payment of the page before. It replaces `createdTo`. */
   readonly after?: PaymentPlace | undefined
+  /** The place of the last payment that the list may have. It replaces `createdFrom`. */
+  readonly upTo?: PaymentPlace | undefined
+  /** Leaves out currencies that only a newer version knows. Each part of the list then is in the order of its index. */
+  readonly isOfKnownCurrencies?: boolean | undefined
   readonly limit: number
 }
 
@@ -38,20 +42,23 @@ export interface ListedPayment {
  * It reads no more rows than it returns, and one for each status and currency that the list may have.
  */
 export async function listPayments(db: Kysely<Tables>, options: PaymentListOptions): Promise<ListedPayment[]> {
-  const { merchantId, reference, idempotencyKey, status, currency, createdFrom, createdTo, after, limit } = options
+  const { merchantId, reference, idempotencyKey, status, currency, createdFrom, createdTo, after, upTo, limit } =
+    options
+  const currencies = options.isOfKnownCurrencies ? 'known' : 'all'
   const statement =
     reference !== undefined
       ? OF_REFERENCE
       : idempotencyKey !== undefined
         ? OF_KEY
-        : PARTS[status ? 'one' : 'all'][currency ? 'one' : 'all']
+        : PARTS[status ? 'one' : 'all'][currency ? 'one' : currencies]
   const rows = await statement(db, {
     merchantId,
     reference: reference ?? null,
     idempotencyKey: idempotencyKey ?? null,
     status: status ?? null,
     currency: currency ?? null,
-    from: createdFrom ?? '-infinity',
+    from: upTo?.createdAt ?? createdFrom ?? '-infinity',
+    fromId: upTo?.id ?? LOWEST_ID,
     before: after?.createdAt ?? createdTo ?? 'infinity',
     beforeId: after?.id ?? LOWEST_ID,
     limit,
@@ -63,7 +70,7 @@ export async function listPayments(db: Kysely<Tables>, options: PaymentListOptio
 }
 
 /** Of the payments of a time, none is before this one. */
-const LOWEST_ID = '00000000-0000-0000-0000-000000000000'
+export const LOWEST_ID = '00000000-0000-0000-0000-000000000000'
 
 interface Values {
   merchantId: string
@@ -72,6 +79,7 @@ interface Values {
   status: string | null
   currency: string | null
   from: string
+  fromId: string
   before: string
   beforeId: string
   limit: number
@@ -91,14 +99,16 @@ const found = (db: Kysely<Tables>, parameter: ParameterOf<Values>) =>
     .select((eb) => eb.cast<string>('created_at', 'text').as('place'))
     .where('merchant_id', '=', parameter('merchantId'))
 
-/** As `sql`, so that the last condition is one comparison of rows, which PostgreSQL reads from the index. */
+/** As `sql`, so that each condition is one comparison of rows, which PostgreSQL reads from the index. */
 const inTime = (parameter: ParameterOf<Values>) =>
-  sql<SqlBool>`created_at >= ${parameter('from')}::timestamptz
+  sql<SqlBool>`(created_at, id) >= (${parameter('from')}::timestamptz, ${parameter('fromId')}::uuid)
     and (created_at, id) < (${parameter('before')}::timestamptz, ${parameter('beforeId')}::uuid)`
 
 /** Text before the first currency, and after the last one. */
 const [LOWEST, HIGHEST] = ['', '~']
 const KNOWN = Object.keys(CURRENCIES).toSorted()
+
+const KNOWN_CURRENCIES = KNOWN.map((currency) => sql<SqlBool>`${CURRENCY} = ${sql.lit(currency)}`)
 
 /**
  * Conditions that select each currency once. Those that this version does not know are in the ranges between the others: a
@@ -106,7 +116,7 @@ const KNOWN = Object.keys(CURRENCIES).toSorted()
  * PostgreSQL sorts it. It is empty unless two versions run.
  */
 const ALL_CURRENCIES: readonly Expression<SqlBool>[] = [
-  ...KNOWN.map((currency) => sql<SqlBool>`${CURRENCY} = ${sql.lit(currency)}`),
+  ...KNOWN_CURRENCIES,
   ...[LOWEST, ...KNOWN].map((currency, index) => {
     const next = KNOWN[index] ?? HIGHEST
     return sql<SqlBool>`${CURRENCY} > ${sql.lit(currency)} and ${CURRENCY} < ${sql.lit(next)}`
@@ -116,10 +126,14 @@ const ALL_CURRENCIES: readonly Expression<SqlBool>[] = [
 const ALL_STATUSES = Object.keys(TRANSITIONS).map((status) => sql<SqlBool>`${STATUS} = ${sql.lit(status)}`)
 
 /** A list in parts, one for each status and currency. PostgreSQL merges them: it reads the next row of a part when it has used the one before. */
-function inParts(of: { status: 'one' | 'all'; currency: 'one' | 'all' }) {
+function inParts(of: { status: 'one' | 'all'; currency: 'one' | 'known' | 'all' }) {
   return compiledOnce((db: Kysely<Tables>, parameter: ParameterOf<Values>) => {
     const statuses = of.status === 'all' ? ALL_STATUSES : [sql<SqlBool>`${STATUS} = ${parameter('status')}`]
-    const currencies = of.currency === 'all' ? ALL_CURRENCIES : [sql<SqlBool>`${CURRENCY} = ${parameter('currency')}`]
+    const currencies = {
+      one: [sql<SqlBool>`${CURRENCY} = ${parameter('currency')}`],
+      known: KNOWN_CURRENCIES,
+      all: ALL_CURRENCIES,
+    }[of.currency]
     const [first, ...others] = statuses
       .flatMap((status) => currencies.map((currency) => found(db, parameter).where(status).where(currency)))
       .map((part) =>
@@ -140,10 +154,12 @@ function inParts(of: { status: 'one' | 'all'; currency: 'one' | 'all' }) {
   })
 }
 
-const PARTS = {
-  one: { one: inParts({ status: 'one', currency: 'one' }), all: inParts({ status: 'one', currency: 'all' }) },
-  all: { one: inParts({ status: 'all', currency: 'one' }), all: inParts({ status: 'all', currency: 'all' }) },
-}
+const inPartsOf = (status: 'one' | 'all') => ({
+  one: inParts({ status, currency: 'one' }),
+  known: inParts({ status, currency: 'known' }),
+  all: inParts({ status, currency: 'all' }),
+})
+const PARTS = { one: inPartsOf('one'), all: inPartsOf('all') }
 
 /** A payment that is found by what is unique, if the other filters select it too. */
 function lookUp(column: 'reference' | 'idempotency_key', name: 'reference' | 'idempotencyKey') {

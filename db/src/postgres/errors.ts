@@ -111,6 +111,11 @@ export function mayBeItemsOwn(error: unknown): boolean {
   return state !== undefined && !NOT_OF_AN_ITEM.test(state) && !concernsAll(error as Error)
 }
 
+/** True if PostgreSQL cannot read or write a row that the statement needs: damaged data, an internal error, or a program limit. */
+export function isDamage(error: unknown): error is Error & { code: string } {
+  return mayBeItemsOwn(error) && /^(XX...|54...|58030)$/.test(sqlStateOf(error) ?? '')
+}
+
 /** True if every statement gets this error, although its SQLSTATE may also concern one: XX000 of a pooler, and 54000. */
 function concernsAll(error: Error): boolean {
   return endsSession(error) || ('routine' in error && OUT_OF_IDS.has(String(error.routine)))

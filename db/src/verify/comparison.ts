@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely'
+import { uuidAt } from '../postgres/pages.ts'
 import type { Tables } from '../tables.ts'
 import type { CheckedHistory, Head } from './check-history.ts'
 import type { Finding } from './finding.ts'
-import { uuidAt } from './pages.ts'
 import { findPruned } from './pruned.ts'
 
 const MISSING_MAX = 1_000

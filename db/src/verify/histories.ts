@@ -1,7 +1,7 @@
 import { WORK_TOPICS } from '@cashflow/domain'
 import { type Kysely, type Selectable, sql } from 'kysely'
+import { type Page, placeOfUuid, uuidAt } from '../postgres/pages.ts'
 import type { PaymentEventsTable, PaymentsTable, Tables } from '../tables.ts'
-import { type Page, placeOfUuid, uuidAt } from './pages.ts'
 
 /** A payment's row, as far as its events say the same. */
 export interface VerifiedPayment

@@ -1,9 +1,9 @@
 import { OUTCOME_TOPICS, statusAfter, WORK_TOPICS } from '@cashflow/domain'
 import { LANES } from '@cashflow/outbox'
 import { type Kysely, sql } from 'kysely'
+import { BIGINT_MAX, type Page, type Span } from '../postgres/pages.ts'
 import type { Tables } from '../tables.ts'
 import { type Finding, shortened } from './finding.ts'
-import type { Page, Span } from './pages.ts'
 
 /** The tables that hold messages which are still to be published. */
 export const MESSAGE_TABLES = ['outbox_messages', 'outbox_scheduled', 'dead_letters'] as const
@@ -28,7 +28,6 @@ export interface MessagePage extends Page {
   readonly messages: readonly MessageRow[]
 }
 
-const BIGINT_MAX = 2n ** 63n - 1n
 /** The places of a lane's messages begin here, times the lane. */
 const LANE = 2n ** 63n
 const TOPICS: readonly string[] = [...WORK_TOPICS, ...OUTCOME_TOPICS]

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
+import { whileAway } from '../postgres/pages.ts'
 import type { Tables } from '../tables.ts'
-import { whileAway } from './pages.ts'
 
 /**
  * Returns which of these payments an operator has pruned. A payment is deleted after its reference is stored here, so a

@@ -1,10 +1,10 @@
 import { type Kysely, sql } from 'kysely'
 import { type Operator, recordAction } from '../operator/actions.ts'
+import { placeOfUuid } from '../postgres/pages.ts'
 import { recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
 import { type CheckedHistory, checkHistory } from './check-history.ts'
 import { readHistories } from './histories.ts'
-import { placeOfUuid } from './pages.ts'
 
 /** Payments that one transaction seals. While it runs, workers cannot claim or settle them. */
 export const SEALED_MAX = 500

@@ -1,13 +1,22 @@
 import { isUuid } from '@cashflow/domain'
 import type { Kysely } from 'kysely'
 import type { Operator } from '../operator/actions.ts'
+import {
+  ALL_UUIDS,
+  ahead,
+  placeOfUuid,
+  readPages,
+  type Span,
+  type Unreadable,
+  uuidAt,
+  whileAway,
+} from '../postgres/pages.ts'
 import type { Tables } from '../tables.ts'
 import { type CheckedHistory, checkHistory, type Head } from './check-history.ts'
 import { createComparison } from './comparison.ts'
 import { type Finding, shortened } from './finding.ts'
 import { type History, type HistoryPage, readHistories } from './histories.ts'
 import { checkMessage, MESSAGE_TABLES, type MessageTable, readMessages, spanOf } from './messages.ts'
-import { ALL_UUIDS, ahead, placeOfUuid, readPages, type Span, type Unreadable, uuidAt, whileAway } from './pages.ts'
 import { findPruned } from './pruned.ts'
 import { SEALED_MAX, sealPayments } from './seal.ts'
 

@@ -182,6 +182,15 @@ describe("the operator's functions for merchants and keys", () => {
     expect(facts(await listKeys(store.db, { merchantId })).keys).to.have.length(1)
   })
 
+  it('createKey: is refused while another session has locked the table of keys', async () => {
+    const other = await openClient(store.database.url)
+    await other.query('begin')
+    await other.query('lock table api_keys in share mode')
+    const result = await createKey(store.db, options())
+    await other.end()
+    expect(result).to.have.property('why').that.includes('Another session has locked it')
+  })
+
   it('revokeKey, rotateKey, createMerchant: are refused while another session has locked the row', async () => {
     const { key } = await create()
     const name = randomUUID()

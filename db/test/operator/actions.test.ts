@@ -195,7 +195,6 @@ describe('operator_actions', () => {
       "update operator_actions set actor = 'another'",
       'delete from operator_actions',
       'truncate operator_actions',
-      'delete from operator_actions where false',
     ]) {
       const refused = await sql
         .raw(statement)

@@ -2,7 +2,7 @@ import { defined } from '@cashflow/async'
 import { buryMessage, listDeadLetters } from '@cashflow/outbox'
 import { OPERATOR, type PrivatePostgres, startPrivatePostgres } from '@cashflow/testing'
 import { expect } from 'chai'
-import { discard, requeue, settleByHand } from '../../src/operator.ts'
+import { discard, redrivePayment, requeue, settleByHand } from '../../src/operator.ts'
 import { createTestStore, newPayment, type TestStore } from '../test-store.ts'
 
 describe('operator: dead letter of a payment on a damaged page', function () {
@@ -62,14 +62,19 @@ describe('operator: dead letter of a payment on a damaged page', function () {
     const id = defined((await letters())[1], 'dead letter').id
     expect(await discard(store.db, id, { by: OPERATOR, reason: 'x' }))
       .to.have.property('why')
-      .that.matches(/XX001 .*block 0.* then discard again\.$/)
+      .that.matches(new RegExp(`dead letter ${id}, its payment.*: XX001 .*block 0.* then discard again\\.$`))
     expect(await letters()).to.have.length(2)
   })
 
   it('resolves the dead letter of a payment on a damaged page when the operator settles the payment after the repair', async () => {
     const settle = () =>
       settleByHand(store.db, { paymentId, outcome: { outcome: 'approved' }, reason: 'the bank says so', by: OPERATOR })
-    expect(await settle().catch((error: Error) => error.message)).to.match(/block 0/)
+    expect(await settle())
+      .to.have.property('why')
+      .that.matches(new RegExp(`payment ${paymentId}.*: XX001 .*block 0.* then settle again\\.$`))
+    expect(await redrivePayment(store.db, paymentId, { by: OPERATOR }))
+      .to.have.property('why')
+      .that.matches(new RegExp(`payment ${paymentId}.*: XX001 .*block 0.* then redrive again\\.$`))
     await repair()
     expect(await settle()).to.deep.equal({ done: true })
     expect(await letters()).to.deep.equal([])

@@ -26,7 +26,7 @@ describe('pruning by the statements of docs/operations.md', () => {
     const page = await readFile(join(REPOSITORY, 'docs/operations.md'), 'utf8')
     const section = page.slice(page.indexOf('## Pruning'), page.indexOf('\n## ', page.indexOf('## Pruning') + 1))
     recipe = [...section.matchAll(/```sql\n([^`]*)```/g)].map(([, text]) => text ?? '')
-    expect(recipe).to.have.length(3)
+    expect(recipe).to.have.length(4)
   })
   after(() => store.drop())
 
@@ -88,6 +88,33 @@ describe('pruning by the statements of docs/operations.md', () => {
     await prune()
     for (const { id } of gone) expect([await find(id), await events(id), await attempts(id)]).to.eql([undefined, 0, 0])
     for (const { id } of kept) expect([(await find(id))?.id, await events(id), await attempts(id)]).to.eql([id, 2, 1])
+  })
+
+  it('deletes the attempts of pruned payments by the statement of an earlier version, which does not name them', async () => {
+    const { id } = await stored()
+    await run(recipe[0] ?? '')
+    await run(
+      `with gone as (delete from payment_events where payment_id = '${id}') delete from payments where id = '${id}'`,
+    )
+    expect(await attempts(id)).to.equal(0)
+  })
+
+  // Promise 113
+  it('deletes the redrives of pruned payments from the acts of operators, and no other act', async () => {
+    const [gone, kept, pruned] = [await stored(), await stored({ ageMs: 80 * DAY_MS }), await stored()]
+    for (const { id } of [gone, kept])
+      await run(`insert into operator_actions (actor, via, action, target) values ('ann', 'test', 'redrive', '${id}')`)
+    await run(`insert into operator_actions (actor, via, action, target)
+      values ('ann', 'test', 'payments settle', '${pruned.id}'), ('ann', 'test', 'pause', 'worker')`)
+    const deleted = () => run(`delete from operator_actions where target = '${gone.id}'`)
+    expect(await codeOf(deleted()), 'before its payment is pruned').to.equal('42501')
+    await run(recipe[0] ?? '')
+    expect(await codeOf(deleted()), 'while its payment is there').to.equal('42501')
+    await prune()
+    const { rows } = await sql<{ target: string }>`select target from operator_actions order by id`.execute(store.db)
+    expect(rows.map(({ target }) => target)).to.eql([kept.id, pruned.id, 'worker'])
+    for (const { target } of rows)
+      expect(await codeOf(run(`delete from operator_actions where target = '${target}'`))).to.equal('42501')
   })
 
   it('deletes dead letters that were resolved long ago, and no others', async () => {

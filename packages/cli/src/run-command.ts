@@ -5,7 +5,9 @@ import {
   DatabaseTlsError,
   type Done,
   ensureSchema,
+  isDamage,
   isTransient,
+  refusedByLock,
   refusedSettings,
   type Tables,
 } from '@cashflow/db'
@@ -143,6 +145,8 @@ async function runInside(act: Act, context: Omit<Context, 'db' | 'sandbox' | 'pe
     await ensureSchema(db)
     return await act({ ...context, db, sandbox, peppers })
   } catch (error) {
+    const byLock = refusedByLock(error)
+    if (byLock) return byLock
     throw settings.stack ? new Error(explainFailure(error, NAMED_BY_STACK)) : error
   } finally {
     await db.destroy()
@@ -165,6 +169,9 @@ const NAMED_BY_STACK = `${STACK_FILE} names it: run "npm start" again, or set DA
 const IN_DOUBT =
   'It was done, and is lost only if the primary is lost before a standby has it. Look before you repeat it.'
 
+/** What to do about a row that PostgreSQL cannot read. */
+export const DAMAGED = 'docs/operations.md says what to do about a damaged page.'
+
 /** Returns one line, and what to do if PostgreSQL cannot be reached or refuses the login. */
 export function explainFailure(error: unknown, whatToDo = 'Check DATABASE_URL, or DB_HOST and DB_PORT.'): string {
   if (error instanceof ConfigError) return error.message
@@ -173,6 +180,7 @@ export function explainFailure(error: unknown, whatToDo = 'Check DATABASE_URL, o
   const settings = refusedSettings(error)
   if (error instanceof DatabaseTlsError) return `${reason}. Check ${error.settings}.`
   if (settings !== undefined) return `PostgreSQL refuses the connection: ${reason}. Check ${settings}.`
+  if (isDamage(error)) return `PostgreSQL cannot read or write a row: ${error.code} ${reason}. ${DAMAGED}`
   if (error instanceof DatabaseSettingError || !isTransient(error)) return reason
   return `PostgreSQL cannot be reached: ${reason}. ${whatToDo}`
 }

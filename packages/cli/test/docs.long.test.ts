@@ -5,6 +5,7 @@ import { defined } from '@cashflow/async'
 import { documentedCommands } from '@cashflow/testing'
 import { expect } from 'chai'
 import { KNOWN, startDocumentedStack } from './documented-stack.ts'
+import { expectShape } from './output-shape.ts'
 
 describe('documented commands of cashflow', function () {
   this.timeout(120_000)
@@ -30,14 +31,22 @@ describe('documented commands of cashflow', function () {
     expect(commands.filter(({ args }) => nameOf(args) === undefined)).to.deep.equal([])
   })
 
-  for (const { place, args } of commands) {
+  it('documented pages show the output of some commands', () => {
+    expect(commands.filter(({ output }) => output !== undefined)).to.have.length.above(4)
+  })
+
+  for (const { place, args, output } of commands) {
     it(`${place}: cashflow ${args.join(' ')}`, async () => {
       const known = KNOWN[nameOf(args) ?? '']
       if (!known) return expect.fail('no such command is known')
       const cwd = mkdtempSync(join(folder, 'run-'))
       const run = (given: readonly string[]) => stack.run(given, cwd)
-      const { code, stdout, stderr } = await run(await known.prepare(stack, args, run))
-      expect(known.exits ?? [0], `${stdout}\n${stderr}`).to.include(code)
+      const given = await known.prepare(stack, args, run, output)
+      const { code, stdout, stderr } = await run(given)
+      const finds = known.restore !== undefined && output !== undefined
+      expect(finds ? [1] : (known.exits ?? [0]), `${stdout}\n${stderr}`).to.include(code)
+      if (output !== undefined) expectShape(stdout, output)
+      if (finds) await known.restore?.(stack, given)
       // Otherwise the next command finds workers and relays that do nothing.
       if (args[0] === 'pause') await run(['resume', defined(args[1], 'component')])
     })

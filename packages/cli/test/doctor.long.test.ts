@@ -99,6 +99,7 @@ describe('cashflow doctor', function () {
     await Promise.all(pipeline.processes.worker.map((worker) => worker.stop()))
     const without = await doctor({ ...env(), RABBITMQ_URL: vhost.url })
     expect(without.wrong).to.deep.equal(['processes', 'queue payments', 'queue payments.dead'])
+    expect(without.detail('topology')).to.match(/^exchanges and queues are as this version declares them/)
     expect(without.detail('processes')).to.equal('1 api, 1 relay, 0 worker run. Start at least one worker.')
     await pipeline.stop()
   })
@@ -106,9 +107,13 @@ describe('cashflow doctor', function () {
   it('doctor: names settings that are not usable, and PostgreSQL that cannot be reached or refuses the login', async () => {
     const bad = await doctor({ DB_PORT: 'x' })
     expect(bad.detail('settings')).to.match(/DB_PORT: must be a port/)
-    const away = await doctor({ DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/nowhere' })
-    expect(away.wrong).to.deep.equal(['PostgreSQL'])
+    const vhost = await createTestVhost()
+    const nowhere = { DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/nowhere', RABBITMQ_URL: vhost.url }
+    const away = await doctor(nowhere)
+    expect(away.wrong).to.deep.equal(['PostgreSQL', 'queue payments', 'queue payments.dead', 'topology'])
     expect(away.detail('PostgreSQL')).to.match(/ECONNREFUSED.*Check DATABASE_URL/)
+    expect(away.detail('RabbitMQ'), 'what needs no PostgreSQL is checked').to.match(/^connected to/)
+    await vhost.drop()
     const url = new URL(database.url)
     url.password = 'hunter2'
     const refused = await doctor({ DATABASE_URL: url.href, DB_PORT: '5432' })
@@ -227,7 +232,26 @@ describe('cashflow doctor', function () {
     const refused = await doctor({ ...env(), RABBITMQ_URL: url.href })
     expect(refused.detail('RabbitMQ')).to.match(/^cannot be reached: .*(ACCESS|403|refused)/i)
     const empty = await doctor({ ...env(), RABBITMQ_URL: vhost.url })
-    expect(empty.wrong).to.deep.equal([NO_PROCESS, 'queue payments', 'queue payments.dead'])
+    expect(empty.wrong).to.deep.equal([NO_PROCESS, 'queue payments', 'queue payments.dead', 'topology'])
+    expect(empty.detail('topology')).to.include('exchange payments is missing; exchange payments.dead is missing')
+    await vhost.drop()
+  })
+
+  it('doctor: finds a queue with other arguments and an exchange of another type, and changes neither', async () => {
+    const vhost = await createTestVhost()
+    const { request } = vhost.management
+    await request('PUT', `/exchanges/${vhost.name}/payments`, { type: 'fanout', durable: true })
+    await request('PUT', `/queues/${vhost.name}/payments`, {
+      durable: true,
+      arguments: { 'x-queue-type': 'quorum' },
+    })
+    const found = await doctor({ ...env(), RABBITMQ_URL: vhost.url })
+    expect(found.detail('topology'))
+      .to.match(/inequivalent arg 'type' for exchange 'payments'/)
+      .and.match(/inequivalent arg '.+' for queue 'payments'/)
+      .and.match(/queue payments\.dead is missing/)
+    expect(await request('GET', `/queues/${vhost.name}`)).to.have.length(1)
+    expect(await request('GET', `/exchanges/${vhost.name}/payments`)).to.include({ type: 'fanout' })
     await vhost.drop()
   })
 })

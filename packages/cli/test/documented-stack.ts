@@ -9,6 +9,7 @@ import { parkPayment } from '@cashflow/db/worker'
 import { DEFAULT_MERCHANT_ID, isUuid } from '@cashflow/domain'
 import { buryMessage } from '@cashflow/outbox'
 import { aPayment, createTestDatabase, nullLogger, OPERATOR, startPipeline } from '@cashflow/testing'
+import { type RawBuilder, sql } from 'kysely'
 import { type Ended, MAIN, runCashflow } from './run-cashflow.ts'
 
 export type DocumentedStack = Awaited<ReturnType<typeof startDocumentedStack>>
@@ -42,6 +43,7 @@ export async function startDocumentedStack() {
     run,
     apiUrl: String(api.url),
     createPayment,
+    change: (statement: RawBuilder<unknown>) => statement.execute(db),
     /** The id of the dead letter of a parked payment. */
     async createParked(): Promise<string> {
       const id = await createPayment()
@@ -84,12 +86,16 @@ interface Known {
    * Returns the arguments, with what they are about in place of the page's example.
    *
    * @param run runs another command in the same folder
+   * @param output what the page shows as its output
    */
   readonly prepare: (
     stack: DocumentedStack,
     args: readonly string[],
     run: (args: readonly string[]) => Promise<Ended>,
+    output: string | undefined,
   ) => readonly string[] | Promise<readonly string[]>
+  /** Undoes what other commands would find. Gets the arguments that `prepare` has returned. */
+  readonly restore?: (stack: DocumentedStack, args: readonly string[]) => Promise<unknown>
   /** The exit codes that it may end with. Default: 0. */
   readonly exits?: readonly number[]
 }
@@ -122,6 +128,10 @@ const aboutLetters = (make: (stack: DocumentedStack) => Promise<string>): Known 
   },
 })
 
+/** Changes the amount of a payment by hand. */
+const addCents = ([, id]: readonly string[], cents: number) =>
+  sql`update payments set amount_minor = amount_minor + ${cents} where id = ${id}`
+
 /** Exit codes of a command that reports what it finds: what it finds in a stack of tests is not the same each time. */
 const FINDS = [0, 1]
 
@@ -139,7 +149,12 @@ export const KNOWN: Readonly<Record<string, Known>> = {
   'keys list': asShown,
   'keys rotate': about(2, (stack) => stack.createKey()),
   'keys revoke': about(2, (stack) => stack.createKey()),
-  'dead list': asShown,
+  'dead list': {
+    async prepare(stack, args) {
+      await stack.createParked()
+      return args
+    },
+  },
   'dead show': aboutLetters((stack) => stack.createParked()),
   'dead requeue': aboutLetters((stack) => stack.createParked()),
   'dead discard': aboutLetters((stack) => stack.createLetter()),
@@ -149,8 +164,12 @@ export const KNOWN: Readonly<Record<string, Known>> = {
   'payments show': {
     async prepare(stack, args, run) {
       const [, , name = ''] = args
-      if (isUuid(name)) return await aboutPayment.prepare(stack, args, run)
-      await stack.createPayment(name)
+      if (isUuid(name)) return await aboutPayment.prepare(stack, args, run, undefined)
+      const id = await stack.createPayment(name)
+      // It waits for its next attempt, as the page shows it.
+      await stack.change(
+        sql`update payments set attempts = 2, lease_until = now() + interval '1 hour' where id = ${id}`,
+      )
       const merchant = args.indexOf('--merchant') + 1
       return merchant === 0 ? args : args.with(merchant, DEFAULT_MERCHANT_ID)
     },
@@ -164,11 +183,14 @@ export const KNOWN: Readonly<Record<string, Known>> = {
     },
   },
   verify: {
-    async prepare(stack, args, run) {
+    async prepare(stack, args, run, output) {
       const file = args.indexOf('--against') + 1
       if (file > 0) await run(['verify', '--export', defined(args[file], 'file')])
-      return await aboutPayment.prepare(stack, args, run)
+      const given = await aboutPayment.prepare(stack, args, run, output)
+      if (output !== undefined) await stack.change(addCents(given, 1))
+      return given
     },
+    restore: ({ change }, args) => change(addCents(args, -1)),
   },
   conformance: about(1, ({ apiUrl }) => apiUrl),
 }

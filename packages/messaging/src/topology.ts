@@ -1,8 +1,9 @@
+import { errorMessage } from '@cashflow/async'
 import type { Channel } from 'amqplib/callback_api'
 import type { BrokerConnection } from './broker-connection.ts'
 import { ask, onOwnChannel } from './channel.ts'
 import type { ConnectionSupervisor } from './connection-supervisor.ts'
-import { isMissing } from './errors.ts'
+import { isMissing, isRefusal } from './errors.ts'
 
 /** Exchanges and queues that must exist. Declaring is idempotent. Each new channel does it: a broker can lose its disk. */
 export interface Topology {
@@ -133,6 +134,43 @@ export async function hasExchange(connection: ConnectionSupervisor, name: string
   const broker = await connection.broker(signal)
   const check = (channel: Channel) => ask((done) => channel.checkExchange(name, done))
   return (await orMissing(onOwnChannel(broker, check, signal))) !== 'missing'
+}
+
+/**
+ * Compares exchanges and queues that exist with a topology, and creates none. RabbitMQ tells a client of no bindings.
+ *
+ * @returns what is missing, and RabbitMQ's refusals of what exists with other arguments, or with another type
+ */
+export async function compareTopology(
+  broker: BrokerConnection,
+  { exchanges, queues }: Topology,
+  signal: AbortSignal,
+  deadlineMs?: number,
+): Promise<string[]> {
+  const differences: string[] = []
+  const on = <Answer>(work: (channel: Channel) => Promise<Answer>) => onOwnChannel(broker, work, signal, deadlineMs)
+  async function compare(name: string, look: (channel: Channel) => Promise<unknown>, declare: typeof look) {
+    try {
+      if ((await orMissing(on(look))) === 'missing') differences.push(`${name} is missing`)
+      else await on(declare)
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      differences.push(errorMessage(error))
+    }
+  }
+  for (const { name, type } of exchanges)
+    await compare(
+      `exchange ${name}`,
+      (channel) => ask((done) => channel.checkExchange(name, done)),
+      (channel) => ask((done) => channel.assertExchange(name, type, { durable: true }, done)),
+    )
+  for (const { name, arguments: given } of queues)
+    await compare(
+      `queue ${name}`,
+      (channel) => ask((done) => channel.checkQueue(name, done)),
+      (channel) => ask((done) => channel.assertQueue(name, { durable: true, arguments: given }, done)),
+    )
+  return differences
 }
 
 async function orMissing<Answer>(answer: Promise<Answer>): Promise<Answer | 'missing'> {

@@ -64,6 +64,8 @@ export interface DeadLetterFilter {
   readonly reason?: string | undefined
   /** Minimum time since the message died, in milliseconds. */
   readonly ageMinMs?: number | undefined
+  /** Only ids above `after`, up to `to`. */
+  readonly ids?: { readonly after: bigint; readonly to: bigint } | undefined
   readonly limit: number
 }
 
@@ -82,7 +84,7 @@ export async function listDeadLetterIds<Tables extends OutboxTables>(
 
 function filtered<Tables extends OutboxTables>(
   db: Kysely<Tables>,
-  { source, topic, reason, ageMinMs, limit }: DeadLetterFilter,
+  { source, topic, reason, ageMinMs, ids, limit }: DeadLetterFilter,
 ) {
   // As `sql`: the builder has no intervals, and `strpos` reads better so. No letter of LIKE has a meaning in `strpos`.
   return outboxOf(db)
@@ -93,6 +95,9 @@ function filtered<Tables extends OutboxTables>(
     .$if(reason !== undefined, (letters) => letters.where(sql<SqlBool>`strpos(reason, ${reason}) > 0`))
     .$if(ageMinMs !== undefined, (letters) =>
       letters.where(sql<SqlBool>`died_at <= now() - ${ageMinMs} * interval '1 millisecond'`),
+    )
+    .$if(ids !== undefined, (letters) =>
+      letters.where('id', '>', String(ids?.after)).where('id', '<=', String(ids?.to)),
     )
     .orderBy('id')
     .limit(limit)

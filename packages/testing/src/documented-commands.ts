@@ -12,6 +12,8 @@ export interface DocumentedCommand {
   readonly place: string
   /** The arguments of `cashflow`, such as `['dead', 'list']`. */
   readonly args: readonly string[]
+  /** What the page shows as its output: a block without a language, right behind the command. */
+  readonly output?: string
 }
 
 const markdown = unified().use(remarkParse).use(remarkGfm)
@@ -35,8 +37,14 @@ export function documentedCommands(): DocumentedCommand[] {
 
 export function commandsOf(page: string, file: string): DocumentedCommand[] {
   const found: DocumentedCommand[] = []
-  visit(markdown.parse(page), (node) => {
+  visit(markdown.parse(page), (node, index = 0, parent = undefined) => {
     if (node.type !== 'code' && node.type !== 'inlineCode') return
+    if (node.type === 'code' && !node.lang) {
+      const last = found.at(-1)
+      const before = parent?.children[index - 1]?.position
+      if (last && before && before.start.line <= lineOf(last) && lineOf(last) <= before.end.line)
+        found.splice(-1, 1, { ...last, output: node.value })
+    }
     const first = (node.position?.start.line ?? 0) + (node.type === 'code' ? 1 : 0)
     // A backslash at its end continues a line. It stays one line of the page, for the numbers of the others.
     const lines = node.value.replaceAll(/\\\n/g, ' \u0000').split('\n')
@@ -49,6 +57,8 @@ export function commandsOf(page: string, file: string): DocumentedCommand[] {
   })
   return found
 }
+
+const lineOf = ({ place }: DocumentedCommand) => Number(place.slice(place.lastIndexOf(':') + 1))
 
 /** Undefined if the line runs no command of `cashflow`. */
 function argumentsOf(line: string): string[] | undefined {

@@ -13,14 +13,21 @@ key=$(npm run -s cashflow -- keys create --json | cut -d '"' -f 8)
 cashflow dead list > letters; echo done
 npm run migrate -- --mode live
 \`\`\`
+
+\`cashflow status\` prints:
+
+\`\`\`
+payments  1
+\`\`\`
 `
-  it('commandsOf finds the commands of cashflow in blocks and in sentences, with their lines and their words', () => {
+  it('commandsOf finds the commands of cashflow in blocks and in sentences, with their lines, their words and the output behind them', () => {
     expect(commandsOf(page, 'page.md')).to.deep.equal([
       { place: 'page.md:2', args: ['dead', 'list'] },
       { place: 'page.md:5', args: ['pause', 'worker', '--for', '30m', '--reason', 'it # moves'] },
       { place: 'page.md:6', args: ['settle', '17', '--success', '--reason', "the bank's"] },
       { place: 'page.md:8', args: ['keys', 'create', '--json'] },
       { place: 'page.md:9', args: ['dead', 'list'] },
+      { place: 'page.md:13', args: ['status'], output: 'payments  1' },
     ])
   })
 })

@@ -1,8 +1,9 @@
-import { type Action, listActions } from '@cashflow/db/operator'
+import { type Action, searchActions } from '@cashflow/db/operator'
 import { jsonLine } from '@cashflow/runtime'
 import type { Command } from '@commander-js/extra-typings'
 import { durationMs, limitUpTo, nameText, numberedId } from '../arguments.ts'
 import { examples } from '../help.ts'
+import { showWithout } from '../left-out.ts'
 import { type Act, print } from '../run-command.ts'
 import { clipped, type Fields } from '../show.ts'
 
@@ -49,10 +50,11 @@ interface ListOptions {
 
 function list({ target, actor, since, before, limit = LIMIT }: ListOptions): Act {
   return async ({ db, json, show }) => {
-    const acts = await listActions(db, { target, actor, ageMaxMs: since, before, limit })
-    if (json) for (const act of acts) await print(jsonLine(act))
-    else await show(acts.map(toActionFields))
-    return { done: true }
+    const { actions, leftOut } = await searchActions(db, { target, actor, ageMaxMs: since, before, limit })
+    return await showWithout(leftOut, async () => {
+      if (json) for (const action of actions) await print(jsonLine(action))
+      else await show(actions.map(toActionFields))
+    })
   }
 }
 

@@ -1,11 +1,19 @@
 import type { Done } from '@cashflow/db'
-import { discard, listActions, requeue, type Selection, selectDeadLetters } from '@cashflow/db/operator'
-import { findDeadLetter, listDeadLetters } from '@cashflow/outbox'
+import {
+  discard,
+  listActions,
+  requeue,
+  type Selection,
+  searchDeadLetters,
+  selectDeadLetters,
+} from '@cashflow/db/operator'
+import { findDeadLetter } from '@cashflow/outbox'
 import { jsonLine, redactedErrorMessage } from '@cashflow/runtime'
 import { type Command, InvalidArgumentError } from '@commander-js/extra-typings'
 import { durationMs, limitUpTo, numberedId, reasonText } from '../arguments.ts'
 import { examples } from '../help.ts'
 import { untilInterrupt } from '../interrupt.ts'
+import { showWithout } from '../left-out.ts'
 import { type Act, type Context, print } from '../run-command.ts'
 import { clipped, type Fields } from '../show.ts'
 import { toActionFields } from './audit.ts'
@@ -118,17 +126,18 @@ const toQuery = ({ source, topic, containing, over, limit = LIMIT }: Filter) => 
 function list(filter: Filter): Act {
   return async ({ db, json, show }) => {
     const query = toQuery(filter)
-    const letters = await listDeadLetters(db, { ...query, limit: query.limit + 1 })
+    const { letters, leftOut } = await searchDeadLetters(db, { ...query, limit: query.limit + 1 })
     const shown = letters.slice(0, query.limit)
-    if (!json)
-      await show(
-        shown.map(({ id, source, topic, key, attempts, diedAt, reason }) => ({
-          ...{ id, source, topic, key, attempts, died_at: diedAt, reason: clipped(reason) },
-        })),
-      )
-    else for (const { resolution, diedAt, ...letter } of shown) await print(jsonLine({ ...letter, died_at: diedAt }))
-    if (letters.length > shown.length) process.stderr.write(`There are more than ${shown.length}. Raise --limit.\n`)
-    return { done: true }
+    return await showWithout(leftOut, async () => {
+      if (!json)
+        await show(
+          shown.map(({ id, source, topic, key, attempts, diedAt, reason }) => ({
+            ...{ id, source, topic, key, attempts, died_at: diedAt, reason: clipped(reason) },
+          })),
+        )
+      else for (const { resolution, diedAt, ...letter } of shown) await print(jsonLine({ ...letter, died_at: diedAt }))
+      if (letters.length > shown.length) process.stderr.write(`There are more than ${shown.length}. Raise --limit.\n`)
+    })
   }
 }
 

@@ -3,6 +3,7 @@ import { isUuid } from '@cashflow/domain'
 import { type Command, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { limitNumber, uuidOf } from '../arguments.ts'
 import { examples } from '../help.ts'
+import { showWithout } from '../left-out.ts'
 import type { Act } from '../run-command.ts'
 import type { Fields } from '../show.ts'
 
@@ -22,8 +23,8 @@ export function addEventsCommand(program: Command, choose: (act: Act) => void): 
     .action(({ payment, merchant, after, limit }) =>
       choose(async ({ db, json, show }) => {
         const result = await searchEvents(db, { paymentId: payment, merchantId: merchant, after, limit })
-        if (result.done) await show(result.events.map(json ? toFields : toColumns))
-        return result
+        if (!result.done) return result
+        return await showWithout(result.leftOut, () => show(result.events.map(json ? toFields : toColumns)))
       }),
     )
 }

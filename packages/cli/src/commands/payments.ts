@@ -3,6 +3,7 @@ import { formatMoney, isKnownCurrency } from '@cashflow/domain'
 import { type Command, Option } from '@commander-js/extra-typings'
 import { durationMs, limitNumber, uuidOf } from '../arguments.ts'
 import { examples } from '../help.ts'
+import { showWithout } from '../left-out.ts'
 import type { Act } from '../run-command.ts'
 import type { Fields } from '../show.ts'
 import { addPaymentShowCommand } from './payment-show.ts'
@@ -40,9 +41,10 @@ export function addPaymentCommands(program: Command, choose: (act: Act) => void)
       choose(async ({ db, json, show }) => {
         const result = await searchPayments(db, { ...search, merchantId, olderThanMs })
         if (!result.done) return result
-        await show(result.payments.map(json ? toFields : toColumns))
-        if (result.next !== undefined) process.stderr.write(`More: --after ${result.next}\n`)
-        return { done: true }
+        return await showWithout(result.leftOut, async () => {
+          await show(result.payments.map(json ? toFields : toColumns))
+          if (result.next !== undefined) process.stderr.write(`More: --after ${result.next}\n`)
+        })
       }),
     )
   addPaymentShowCommand(payments, choose)

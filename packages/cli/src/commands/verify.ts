@@ -75,6 +75,7 @@ async function run(context: Context, options: Options): ReturnType<Act> {
   const source = await sourceOf(context)
   const against = options.against === undefined ? undefined : await openHeads(options.against)
   if (against && against.source !== source) throw new Error(`${options.against} was exported from another database.`)
+  if (against && against.findings > 0) warn(context, exportedWithFindings(options.against, against.findings))
   const interrupted = options.export === undefined ? undefined : untilInterrupt()
   const writer = options.export === undefined ? undefined : await createHeadsWriter(options.export, source)
   try {
@@ -106,13 +107,29 @@ async function run(context: Context, options: Options): ReturnType<Act> {
 
 function resultOf(
   { payments, findings, unsealed }: VerifiedCounts,
-  { paymentId, seal }: Options,
+  { paymentId, seal, export: exported, against }: Options,
 ): Awaited<ReturnType<Act>> {
-  if (findings > 0) return { done: false, why: `${findings} findings.` }
+  if (findings > 0)
+    return { done: false, why: `${findings} findings.${exported === undefined ? '' : keepEarlier(exported, against)}` }
   if (paymentId !== undefined && payments === 0) return { done: false, why: 'No payment has this id.' }
   if (seal && unsealed > 0)
     return { done: false, why: `${unsealed} payments are not sealed, because other sessions use them. Run it again.` }
   return { done: true }
+}
+
+/** The file is evidence. As a reference it would hide what was found. */
+function keepEarlier(exported: string, against: string | undefined): string {
+  const earlier = against === undefined ? '' : ` Keep ${against}, and compare with it until each is explained.`
+  return ` ${exported} has the changed payments as they are now.${earlier}`
+}
+
+function exportedWithFindings(file: string | undefined, findings: number): string {
+  return `${file} was written by a run with ${findings} findings: what it found may not be found again. Compare with an earlier file too.`
+}
+
+function warn({ progress }: Context, text: string): void {
+  progress.clear()
+  process.stderr.write(`${visible(text)}\n`)
 }
 
 /** Identifies the database, also after it was restored elsewhere. It does not tell the secret. */

@@ -1,4 +1,5 @@
-import { createConnection, lookAtQueue } from '@cashflow/messaging'
+import { WORK_TOPICS } from '@cashflow/domain'
+import { compareTopology, createConnection, lookAtQueue, type Topology, workQueue } from '@cashflow/messaging'
 import { brokerUrls, parseEnv, redact } from '@cashflow/runtime'
 import type { OperatorSettings } from '../settings.ts'
 import { type Line, lineOf, ok, wrong } from './line.ts'
@@ -14,17 +15,18 @@ export async function brokerLines({ env, stack }: OperatorSettings): Promise<Lin
   if (!given.RABBITMQ_URL && !given.MQ_HOST)
     return [ok('RabbitMQ', 'not checked from here: neither RABBITMQ_URL nor MQ_HOST is set')]
   let urls: readonly string[] = []
-  let queue = ''
+  let topology: Topology | undefined
   const settings = await lineOf('RabbitMQ', async () => {
     const parsed = parseEnv(doctorEnv, given)
     urls = brokerUrls(parsed)
-    queue = parsed.MQ_QUEUE
+    topology = workQueue({ queue: parsed.MQ_QUEUE, exchange: parsed.MQ_EXCHANGE, topics: WORK_TOPICS })
     return ok('RabbitMQ', urls.map((url) => redact(url)).join(', '))
   })
-  return settings.ok ? await connectedLines(urls, queue) : [settings]
+  return settings.ok && topology ? await connectedLines(urls, topology) : [settings]
 }
 
-async function connectedLines(urls: readonly string[], queue: string): Promise<Line[]> {
+async function connectedLines(urls: readonly string[], topology: Topology): Promise<Line[]> {
+  const { queue, deadLetterQueue: dead } = topology
   let why = 'it did not answer in time'
   const note = (_message: string, fields?: Readonly<Record<string, unknown>>) => {
     if (fields?.reason !== undefined) why = String(redact(fields.reason))
@@ -42,7 +44,10 @@ async function connectedLines(urls: readonly string[], queue: string): Promise<L
         ? wrong('RabbitMQ', 'blocks publishers: free memory or disk space of its machine')
         : ok('RabbitMQ', `connected to ${broker.endpoint.name}`),
       await lineOf(`queue ${queue}`, async () => queueLine(queue, await look(queue))),
-      await lineOf(`queue ${queue}.dead`, async () => queueLine(`${queue}.dead`, await look(`${queue}.dead`))),
+      await lineOf(`queue ${dead}`, async () => queueLine(dead, await look(dead))),
+      await lineOf('topology', async () =>
+        topologyLine(await compareTopology(broker, topology, AbortSignal.timeout(LOOK_MS), LOOK_MS)),
+      ),
     ]
   } finally {
     await connection.stop()
@@ -55,4 +60,16 @@ function queueLine(queue: string, state: Awaited<ReturnType<typeof lookAtQueue>>
   const found = `${state.ready} ready, ${state.consumers} consumers`
   if (state.consumers > 0) return ok(check, found)
   return wrong(check, `${found}. Start a worker, compare MQ_QUEUE, or see whether workers are paused: cashflow status.`)
+}
+
+function topologyLine(differences: readonly string[]): Line {
+  if (differences.length === 0)
+    return ok(
+      'topology',
+      'exchanges and queues are as this version declares them; bindings cannot be checked from here',
+    )
+  return wrong(
+    'topology',
+    `${differences.join('; ')}. Start a worker, which declares what is missing. Delete what differs when its queue is empty, or choose another MQ_QUEUE.`,
+  )
 }

@@ -9,13 +9,15 @@ import { END, FIRST_LINE, headOf } from './heads-format.ts'
 const END_BYTES_MAX = 4_096
 
 const FIRST = z.object({ source: z.string(), begun_at: z.iso.datetime() })
-const LAST = z.object({ payments: z.int(), sha256: z.string() })
+const LAST = z.object({ payments: z.int(), findings: z.int(), sha256: z.string() })
 
 /** A file that an earlier run of `verify --export` wrote. */
 export interface HeadsFile {
   /** Identifies the database. */
   readonly source: string
   readonly begunAt: Date
+  /** Number of findings of the run that wrote it. */
+  readonly findings: number
   /** The heads, in the order of the payments' ids. */
   heads(): AsyncGenerator<Head>
 }
@@ -33,14 +35,19 @@ export async function openHeads(path: string): Promise<HeadsFile> {
     const begin = parsed(FIRST, first.startsWith(FIRST_LINE) ? first.slice(FIRST_LINE.length) : '')
     if (!begin) throw new Error(`${path} is no file that verify --export of this version wrote.`)
     if (sha256 !== last.sha256) throw new Error(`${path} is damaged: its SHA-256 is not the one in its last line.`)
-    return { source: begin.source, begunAt: new Date(begin.begun_at), heads: () => readLines(path, last.at) }
+    return {
+      source: begin.source,
+      begunAt: new Date(begin.begun_at),
+      findings: last.findings,
+      heads: () => readLines(path, last.at),
+    }
   } finally {
     await file.close()
   }
 }
 
 /** Reads the last line, and where it begins. */
-async function readLast(file: FileHandle, path: string): Promise<{ at: number; sha256: string }> {
+async function readLast(file: FileHandle, path: string): Promise<{ at: number; findings: number; sha256: string }> {
   const { size } = await file.stat()
   const from = Math.max(0, size - END_BYTES_MAX)
   const { buffer, bytesRead } = await file.read(Buffer.alloc(END_BYTES_MAX), 0, END_BYTES_MAX, from)
@@ -48,7 +55,7 @@ async function readLast(file: FileHandle, path: string): Promise<{ at: number; s
   const at = text.lastIndexOf(`\n${END}`) + 1
   const last = at > 0 && text.endsWith('\n') ? parsed(LAST, text.slice(at + END.length)) : undefined
   if (!last) throw new Error(`${path} has no last line: it is not whole, or no file that verify --export wrote.`)
-  return { at: from + at, sha256: last.sha256 }
+  return { ...last, at: from + at }
 }
 
 function parsed<Type>(schema: z.ZodType<Type>, json: string): Type | undefined {

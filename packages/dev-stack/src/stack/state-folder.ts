@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { errorMessage } from '@cashflow/async'
 import { readIfThere, writeFileAtomically } from '../files.ts'
 import { tryLock } from '../processes/lock.ts'
 import { sendSignal } from '../processes/process-table.ts'
@@ -23,13 +24,12 @@ export interface StackFile {
  * Claims the folder, which then belongs to this process alone until `release()`. Stops all processes that an earlier run left behind.
  *
  * @param temporary whether the end of this process, or `release()`, deletes the folder and all data
- * @throws StartError if a stack is running there
+ * @throws StartError if a stack is running there, or if this user may not write to the folder
  */
 export async function claimStateFolder(stateDir: string, say: (line: string) => void, temporary = false) {
-  mkdirSync(stateDir, { recursive: true })
   const stackFile = join(stateDir, 'stack.json')
   const removeStackFile = () => rmSync(stackFile, { force: true })
-  const lock = tryLock(join(stateDir, 'lock'))
+  const lock = lockFolder(stateDir)
   if (!lock) {
     const [api] = readStackFile(stackFile)?.api ?? []
     throw new StartError(`Cashflow is already running in this checkout${api ? `: ${api}` : ' (it is still starting)'}`)
@@ -64,6 +64,16 @@ export async function claimStateFolder(stateDir: string, say: (line: string) => 
       removeData()
       lock.release()
     },
+  }
+}
+
+/** Undefined if another process has it. */
+function lockFolder(stateDir: string): ReturnType<typeof tryLock> {
+  try {
+    mkdirSync(stateDir, { recursive: true })
+    return tryLock(join(stateDir, 'lock'))
+  } catch (error) {
+    throw new StartError(`${stateDir} cannot be used: ${errorMessage(error)}. Run it in a checkout of your own`)
   }
 }
 

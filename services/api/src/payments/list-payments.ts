@@ -1,4 +1,4 @@
-import { type ListedPayment, listPayments, type Tables } from '@cashflow/db'
+import { type ListedPayment, listPaymentsPastDamage, type Tables, type UnreadablePayment } from '@cashflow/db'
 import { CURRENCIES, type Currency, type PaymentStatus, TRANSITIONS } from '@cashflow/domain'
 import type { Logger } from '@cashflow/runtime'
 import type { RequestHandler } from 'express'
@@ -70,8 +70,8 @@ export const LIST_QUERY = z.object({
 
 /**
  * GET /payments: 200 with payments of the merchant, newest first, and with the cursor of the next page. A payment that this
- * version cannot show, such as one in a currency of a newer version, is left out, and the log names it. If the client asks for
- * it by reference or key, the answer is 500: an empty list would tell that nothing is stored.
+ * version cannot show, such as one in a currency of a newer version, or that PostgreSQL cannot read, is left out, and the log
+ * names it. If the client asks for it by reference or key, the answer is 500: an empty list would tell that nothing is stored.
  */
 export function listPaymentsHandler({ db, lists, cursors, logger }: ListPaymentsOptions): RequestHandler {
   return async (req, res) => {
@@ -80,7 +80,7 @@ export function listPaymentsHandler({ db, lists, cursors, logger }: ListPayments
     const scope = { list: 'payments', merchantId, filters } as const
     const text = await lists.run(res, async () => {
       const [createdAt, id] = cursor === undefined ? [] : await cursors.open(scope, cursor)
-      const found = await listPayments(db, {
+      const { found, isCut } = await listPaymentsPastDamage(db, {
         merchantId,
         reference: filters.reference,
         idempotencyKey: filters.idempotency_key,
@@ -103,7 +103,7 @@ export function listPaymentsHandler({ db, lists, cursors, logger }: ListPayments
           error: hidden[0]?.error,
           request_id: requestId,
         })
-      const place = found[read] && found[read - 1]?.place
+      const place = found[read] || isCut ? found[read - 1]?.place : undefined
       const next = place ? await cursors.seal(scope, [place.createdAt, place.id]) : null
       return `{"data":[${texts.join(',')}],"has_more":${next !== null},"next_cursor":${JSON.stringify(next)}}`
     })
@@ -112,18 +112,19 @@ export function listPaymentsHandler({ db, lists, cursors, logger }: ListPayments
 }
 
 /** The payments as JSON texts, as many as fit into one answer. Those that cannot be shown are `read` too. */
-function pageOf(found: readonly ListedPayment[]) {
+function pageOf(found: readonly (ListedPayment | UnreadablePayment)[]) {
   const texts: string[] = []
   const hidden: { id: string; error: unknown }[] = []
   let length = 0
-  for (const { payment } of found) {
+  for (const one of found) {
     try {
-      const text = paymentJson(payment)
+      if ('error' in one) throw one.error
+      const text = paymentJson(one.payment)
       length += text.length
       if (texts.length > 0 && length > PAGE_MAX) break
       texts.push(text)
     } catch (error) {
-      hidden.push({ id: payment.id, error })
+      hidden.push({ id: one.place.id, error })
     }
   }
   return { texts, hidden, read: texts.length + hidden.length }

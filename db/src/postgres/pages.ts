@@ -1,5 +1,5 @@
 import { pause } from '@cashflow/async'
-import { isTransient, mayBeItemsOwn } from '../postgres/errors.ts'
+import { isTransient, mayBeItemsOwn } from './errors.ts'
 
 // While the server restarts, or a migration locks a table.
 const AWAY_MS = 60_000
@@ -34,60 +34,43 @@ export interface Span {
  * Reads a span page by page, each in a statement of its own. A row that PostgreSQL cannot read is found and left out. A
  * statement that takes too long is repeated for fewer rows.
  *
+ * Reading such a row may fail in every way, so only its place in an index is known. It is found by halving the span. A
+ * statement may read a row behind its last one, so pages before the row are read in a span that ends before it.
+ *
+ * @param awayMs time for which a server may be away, in milliseconds
+ * @param isOwn whether a row may have caused an error
  * @throws the error of a server that stays away, or of one row whose statement takes too long
  */
 export async function* readPages<Read extends Page>(
   read: ReadPage<Read>,
   { after, to }: Span,
   limitMax: number,
+  { awayMs = AWAY_MS, isOwn = mayBeItemsOwn } = {},
 ): AsyncGenerator<Read | Unreadable> {
   let place = after
-  let repeatedAt: bigint | undefined
+  /** A row after `place` and not behind this could not be read. */
+  let failing: bigint | undefined
   for (let limit = limitMax; place < to; ) {
+    const end = failing === undefined ? to : place + (failing - place + 1n) / 2n
     try {
-      const page = await whileAway(() => read(place, to, limit))
+      const page = await whileAway(() => read(place, end, limit), awayMs)
       limit = Math.min(limitMax, 2 * limit)
       place = page.upto
+      if (failing !== undefined && place >= failing) failing = undefined
       yield page
     } catch (error) {
-      if (limit > 1 && (isItemsOwn(error) || isTooSlow(error))) {
+      if (limit > 1 && (isTooSlow(error) || (isOwn(error) && failing === undefined))) {
         limit = Math.ceil(limit / 8)
         continue
       }
-      if (!isItemsOwn(error)) throw error
-      const at = await firstUnreadable(read, { after: place, to })
-      if (at === undefined) {
-        if (repeatedAt === place) throw error
-        repeatedAt = place
-        continue
-      }
-      place = at
-      yield { at, error }
+      if (!(error instanceof Error && isOwn(error))) throw error
+      failing = end
+      if (end - place > 1n) continue
+      place = end
+      failing = undefined
+      yield { at: end, error }
     }
   }
-}
-
-/**
- * Finds the first row that cannot be read, by halving the span. Reading it may fail in every way, so only its place in an
- * index is known. Undefined if there is another row before it, or if it can be read by now.
- */
-async function firstUnreadable(read: ReadPage<Page>, { after, to }: Span): Promise<bigint | undefined> {
-  let [readable, unreadable] = [after, undefined as bigint | undefined]
-  for (let at = to; readable < at; at = readable + ((unreadable ?? to) - readable) / 2n) {
-    try {
-      const { upto } = await whileAway(() => read(after, at, 1))
-      if (upto < at || unreadable === undefined) return undefined
-      readable = at
-    } catch (error) {
-      if (!isItemsOwn(error)) throw error
-      unreadable = at
-    }
-  }
-  return unreadable
-}
-
-function isItemsOwn(error: unknown): error is Error {
-  return error instanceof Error && mayBeItemsOwn(error)
 }
 
 function isTooSlow(error: unknown): boolean {
@@ -95,8 +78,8 @@ function isTooSlow(error: unknown): boolean {
 }
 
 /** Repeats work while the server is away. It has to be safe to repeat. */
-export async function whileAway<Result>(work: () => Promise<Result>): Promise<Result> {
-  const giveUpAt = performance.now() + AWAY_MS
+export async function whileAway<Result>(work: () => Promise<Result>, awayMs = AWAY_MS): Promise<Result> {
+  const giveUpAt = performance.now() + awayMs
   for (;;) {
     try {
       return await work()
@@ -119,7 +102,8 @@ export async function* ahead<Item>(items: AsyncGenerator<Item>): AsyncGenerator<
   }
 }
 
-const UUID_MAX = 2n ** 128n - 1n
+export const BIGINT_MAX = 2n ** 63n - 1n
+export const UUID_MAX = 2n ** 128n - 1n
 
 /** The span of all UUIDs. */
 export const ALL_UUIDS: Span = { after: -1n, to: UUID_MAX }
