@@ -3,7 +3,7 @@ import { styleText } from 'node:util'
 import type { Arguments } from './arguments.ts'
 import { createLogPrinter } from './log-printer.ts'
 import type { RunOptions } from './run-stack.ts'
-import { READ_BY_STACK, type StackSettings } from './settings.ts'
+import { READ_BY_STACK, type StackSettings, WITHOUT_BROKER_TLS } from './settings.ts'
 
 export const CHECKOUT = resolve(import.meta.dirname, '../../..')
 
@@ -26,7 +26,7 @@ export function cashflowStack(
       relay: node('services/relay/src/main.ts'),
       worker: node('services/worker/src/main.ts'),
     },
-    env: { ...env, ...READ_BY_STACK },
+    env: { ...env, ...READ_BY_STACK, ...(settings.given.rabbitmqUrl ? {} : WITHOUT_BROKER_TLS) },
     cwd: CHECKOUT,
     fresh,
     printer: createLogPrinter({ write, level: settings.logLevel, labelWidth: 'worker 10'.length }),

@@ -10,6 +10,7 @@ import {
   loggingEnv,
   parseEnv,
   sandboxEnv,
+  withBrokerRules,
 } from '@cashflow/runtime'
 import * as z from 'zod'
 
@@ -20,6 +21,7 @@ const schema = z.object({
   ...loggingEnv,
   HOST: listenHost.default('127.0.0.1'),
   PORT: integer({ min: 0, max: 65_535, default: 8080 }),
+  API_TLS_CERT: z.string().optional(),
 })
 
 /**
@@ -35,11 +37,20 @@ export const READ_BY_STACK = {
   DB_SSLKEY: '',
 } as const
 
+/** Empty settings for services whose RabbitMQ the stack starts: it has no TLS. */
+export const WITHOUT_BROKER_TLS = {
+  MQ_TLS: '',
+  MQ_TLS_CA: '',
+  MQ_TLS_CERT: '',
+  MQ_TLS_KEY: '',
+  MQ_TLS_SERVERNAME: '',
+} as const
+
 export type StackSettings = ReturnType<typeof stackSettings>
 
 /** @throws ConfigError that names every invalid variable */
 export function stackSettings(env: Env) {
-  const settings = parseEnv(schema, env)
+  const settings = parseEnv(withBrokerRules(schema), env)
   return {
     /** Servers that the environment names. The stack starts the others. */
     given: {
@@ -49,6 +60,7 @@ export function stackSettings(env: Env) {
     databaseName: settings.DB_NAME,
     sandbox: isSandbox(settings, env),
     host: settings.HOST,
+    apiScheme: settings.API_TLS_CERT === undefined ? 'http' : 'https',
     /** Preferred port of the first API. With 0 each API gets a free one. */
     port: settings.PORT,
     /** True if PORT is set. The start fails if that port is taken; the default port is replaced by another. */

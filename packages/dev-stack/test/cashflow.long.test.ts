@@ -53,7 +53,7 @@ describe('npm start', () => {
       others.push(other)
     }
     // TLS is meant for a server that the settings name.
-    const settings = { PROVIDER_DELAY_MS: '0', PROVIDER_SUCCESS_RATE: '1', DB_SSLMODE: 'verify-full' }
+    const settings = { PROVIDER_DELAY_MS: '0', PROVIDER_SUCCESS_RATE: '1', DB_SSLMODE: 'verify-full', MQ_TLS: 'yes' }
     run = runCashflow(folder.path, { postgres, rabbitmq, management }, settings)
     const file = await run.ready()
     for (const [what, port] of Object.entries({ PostgreSQL: postgres, RabbitMQ: rabbitmq, 'the API': 8080 }))

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import type { Channel, Connection, ConsumeMessage, Message } from 'amqplib/callback_api'
 
 // Private fields of amqplib, and what patches/ adds: the types of amqplib declare neither.
@@ -10,7 +11,7 @@ import type { Channel, Connection, ConsumeMessage, Message } from 'amqplib/callb
  * @returns the socket, which writes at the end of the turn, or when it is uncorked
  */
 export function writeTogether(amqp: Connection): Duplex {
-  const { stream } = amqp.connection as unknown as { stream: Duplex }
+  const stream = streamOf(amqp)
   const write = stream.write.bind(stream) as (...given: unknown[]) => boolean
   stream.write = (...given: unknown[]) => {
     if (stream.writableCorked === 0) {
@@ -20,6 +21,23 @@ export function writeTogether(amqp: Connection): Duplex {
     return write(...given)
   }
   return stream
+}
+
+/** A connection's TLS version and cipher. */
+export interface BrokerEncryption {
+  readonly protocol: string
+  readonly cipher: string
+}
+
+/** Undefined without TLS. */
+export function encryptionOf(amqp: Connection): BrokerEncryption | undefined {
+  const stream = streamOf(amqp)
+  if (!(stream instanceof TLSSocket)) return undefined
+  return { protocol: stream.getProtocol() ?? 'unknown', cipher: stream.getCipher().name }
+}
+
+function streamOf(amqp: Connection): Duplex {
+  return (amqp.connection as unknown as { stream: Duplex }).stream
 }
 
 /** Creates a channel that keeps at most `bodyBytesMax` bytes of a delivery's body. Undefined: all bytes. Patched. */

@@ -1,17 +1,32 @@
 import { aborted, within } from '@cashflow/async'
 import { type Connection as AmqpConnection, connect, credentials, type SocketOptions } from 'amqplib/callback_api'
-import { writeTogether } from './amqplib-internals.ts'
+import { encryptionOf, writeTogether } from './amqplib-internals.ts'
 import type { Endpoint } from './endpoint.ts'
 
 const CLOSE_DEADLINE_MS = 2_000
+// Explicit: NODE_TLS_REJECT_UNAUTHORIZED=0 and NODE_OPTIONS would change Node's defaults.
+const VERIFIED = { rejectUnauthorized: true, minVersion: 'TLSv1.2' } as const
 
 /** One live connection to one broker. It ends once, and the supervisor replaces it with a new one. */
 export type BrokerConnection = ReturnType<typeof toBrokerConnection>
+
+/** PEM texts for TLS, and the name of the broker's certificate where it is not the host's. */
+export interface TlsOptions {
+  /** Authorities that the broker's certificate must come from. Default: those that Node trusts. */
+  readonly ca?: Buffer
+  /** Certificate and private key of this client. */
+  readonly cert?: Buffer
+  readonly key?: Buffer
+  /** Name that is sent to the broker (SNI), and that its certificate must have. Default: the host, if it is a name. */
+  readonly servername?: string
+}
 
 export interface DialOptions {
   /** Connection name in RabbitMQ's management UI. */
   name: string
   connectTimeoutMs: number
+  /** Called for each connection to an `amqps://` URL. */
+  tls?: (() => TlsOptions) | undefined
   signal: AbortSignal
 }
 
@@ -22,12 +37,13 @@ export interface DialOptions {
  */
 export async function connectToBroker(
   endpoint: Endpoint,
-  { name, connectTimeoutMs, signal }: DialOptions,
+  { name, connectTimeoutMs, tls, signal }: DialOptions,
 ): Promise<BrokerConnection> {
   signal.throwIfAborted()
-  // An abort destroys the socket in each state: lookup, dialling, handshake, idle, or without any answer.
+  // An abort destroys the socket in each state: lookup, dialling, either handshake, idle, or without any answer.
   const socket = new AbortController()
   const options: SocketOptions & { signal: AbortSignal } = {
+    ...(endpoint.isEncrypted && { ...VERIFIED, ...tls?.() }),
     signal: socket.signal,
     noDelay: true,
     keepAlive: true,
@@ -70,6 +86,8 @@ function toBrokerConnection(endpoint: Endpoint, amqp: AmqpConnection, socket: Ab
   return {
     endpoint,
     amqp,
+    /** How the connection is encrypted. Undefined without TLS. */
+    encryption: encryptionOf(amqp),
     /** Aborted, with the cause, as soon as the connection is unusable. */
     closed: closed.signal,
     /** True while the broker has a memory or disk alarm: it reads nothing from publishers then. */

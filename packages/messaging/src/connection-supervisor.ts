@@ -1,5 +1,5 @@
-import { aborted, defined, errorMessage, fullJitterMs, pause } from '@cashflow/async'
-import { type BrokerConnection, connectToBroker } from './broker-connection.ts'
+import { aborted, defined, errorMessage, fullJitterMs, pause, type TlsFault, tlsFault } from '@cashflow/async'
+import { type BrokerConnection, connectToBroker, type TlsOptions } from './broker-connection.ts'
 import { parseEndpoints } from './endpoint.ts'
 import { isLoginRefused, isVhostMissing } from './errors.ts'
 import { createLatch } from './latch.ts'
@@ -8,8 +8,18 @@ import type { Logger } from './logger.ts'
 /** Waits between attempts to connect or to open a channel. */
 export const BACKOFF = { baseMs: 100, capMs: 5_000 }
 const REMINDER_MS = 10_000
+/** Of an outage that only an operator can end. */
+const OPERATORS_REMINDER_MS = 60_000
 const LOGIN_SETTINGS = 'RABBITMQ_URL, or MQ_USER and MQ_PASSWORD'
 const VHOST_SETTINGS = 'RABBITMQ_URL, whose path is the vhost'
+const TLS_SETTINGS: Readonly<Record<TlsFault['kind'], string>> = {
+  authority: 'MQ_TLS_CA',
+  name: 'the host in RABBITMQ_URL or MQ_HOST, or MQ_TLS_SERVERNAME',
+  time: "the broker's certificate, MQ_TLS_CA, and the clock of this machine",
+  own_certificate: 'MQ_TLS_CERT and MQ_TLS_KEY',
+  no_tls: 'the port in RABBITMQ_URL or MQ_PORT, which for TLS is 5671 as a rule',
+  other: "the broker's ssl_options",
+}
 
 export interface ConnectionOptions {
   /** Brokers of one cluster, tried in turn. */
@@ -19,6 +29,8 @@ export interface ConnectionOptions {
   logger: Logger
   /** Heartbeat interval. A connection on which the broker is silent for two to three intervals is lost. Default 10. */
   heartbeatSeconds?: number
+  /** Called for each new connection to an `amqps://` URL, so that it uses the certificates as they are now. */
+  tls?: () => TlsOptions
   /** Deadline of lookup, TCP, TLS and handshake together, in milliseconds. Default 5,000. */
   connectTimeoutMs?: number
   random?: () => number
@@ -28,7 +40,7 @@ export type ConnectionSupervisor = ReturnType<typeof createConnection>
 
 /** Keeps one connection to RabbitMQ up until it is stopped. Publishing and consuming need one each. */
 export function createConnection(options: ConnectionOptions) {
-  const { name, logger, connectTimeoutMs = 5_000, random = Math.random } = options
+  const { name, logger, tls, connectTimeoutMs = 5_000, random = Math.random } = options
   const endpoints = parseEndpoints(options.urls, options.heartbeatSeconds ?? 10)
   const stopping = new AbortController()
   const live = createLatch<BrokerConnection>(stopping.signal)
@@ -43,7 +55,7 @@ export function createConnection(options: ConnectionOptions) {
       const endpoint = defined(endpoints[turn % endpoints.length], 'endpoint of this turn')
       const startedAt = performance.now()
       try {
-        await runConnection(await connectToBroker(endpoint, { name, connectTimeoutMs, signal: stopping.signal }))
+        await runConnection(await connectToBroker(endpoint, { name, connectTimeoutMs, tls, signal: stopping.signal }))
       } catch (error) {
         if (!stopping.signal.aborted) outage.log(endpoint.name, error)
       }
@@ -58,7 +70,7 @@ export function createConnection(options: ConnectionOptions) {
   async function runConnection(broker: BrokerConnection): Promise<void> {
     broker.closed.throwIfAborted()
     const host = broker.endpoint.name
-    logger.info('connected to RabbitMQ', { host, ...outage.end() })
+    logger.info('connected to RabbitMQ', { host, tls: broker.encryption?.protocol, ...outage.end() })
     connects += 1
     const onBlocked = (reason?: string) => {
       blocks.start()
@@ -146,27 +158,39 @@ function createStopwatch() {
   }
 }
 
-/** Logs an outage when it begins, and every ten seconds: as an error where only an operator can end it. */
+/**
+ * Logs an outage when it begins, and again every ten seconds. Where only an operator can end it, it is an error, once a
+ * minute.
+ */
 function createOutageLog(logger: Logger) {
   let since: number | undefined
-  let loggedAt = Number.NEGATIVE_INFINITY
+  let nextAt = Number.NEGATIVE_INFINITY
   return {
     log(host: string, error: unknown): void {
       const now = performance.now()
       since ??= now
-      if (now - loggedAt < REMINDER_MS) return
-      loggedAt = now
-      const facts = { host, reason: errorMessage(error), waited_ms: Math.round(now - since) }
-      const settings = isVhostMissing(error) ? VHOST_SETTINGS : LOGIN_SETTINGS
-      if (isLoginRefused(error)) logger.error('waiting for RabbitMQ', { ...facts, settings })
-      else logger.warn('waiting for RabbitMQ', facts)
+      if (now < nextAt) return
+      const { settings, ...found } = explain(error)
+      nextAt = now + (settings === undefined ? REMINDER_MS : OPERATORS_REMINDER_MS)
+      const facts = { host, ...found, waited_ms: Math.round(now - since) }
+      if (settings === undefined) logger.warn('waiting for RabbitMQ', facts)
+      else logger.error('waiting for RabbitMQ', { ...facts, settings })
     },
     end(): { waited_ms?: number } {
       if (since === undefined) return {}
       const waited = Math.round(performance.now() - since)
       since = undefined
-      loggedAt = Number.NEGATIVE_INFINITY
+      nextAt = Number.NEGATIVE_INFINITY
       return { waited_ms: waited }
     },
   }
+}
+
+/** The settings to correct are given where no time ends the outage. */
+function explain(error: unknown): { reason: string; settings?: string } {
+  const fault = tlsFault(error)
+  if (fault) return { reason: fault.reason, settings: TLS_SETTINGS[fault.kind] }
+  const reason = errorMessage(error)
+  if (!isLoginRefused(error)) return { reason }
+  return { reason, settings: isVhostMissing(error) ? VHOST_SETTINGS : LOGIN_SETTINGS }
 }

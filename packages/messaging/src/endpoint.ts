@@ -3,6 +3,8 @@ export interface Endpoint {
   /** `host:port/vhost`, for logs. */
   readonly name: string
   readonly url: string
+  /** True for `amqps://`. */
+  readonly isEncrypted: boolean
   readonly username: string
   readonly password: string
 }
@@ -18,11 +20,13 @@ function parseEndpoint(text: string, index: number, heartbeatSeconds: number): E
     const url = new URL(text)
     if (url.protocol !== 'amqp:' && url.protocol !== 'amqps:') throw new TypeError('wrong protocol')
     if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(heartbeatSeconds))
-    const port = url.port || (url.protocol === 'amqps:' ? '5671' : '5672')
+    const isEncrypted = url.protocol === 'amqps:'
+    const port = url.port || (isEncrypted ? '5671' : '5672')
     const anonymous = url.username === '' && url.password === ''
     return {
       name: `${url.hostname}:${port}${url.pathname || '/'}`,
       url: url.href,
+      isEncrypted,
       // We decode user and password: amqplib decodes with unescape(), which breaks every login that is not ASCII.
       username: anonymous ? 'guest' : decodeURIComponent(url.username),
       password: anonymous ? 'guest' : decodeURIComponent(url.password),

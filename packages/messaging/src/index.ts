@@ -1,3 +1,5 @@
+export type { BrokerEncryption } from './amqplib-internals.ts'
+export type { TlsOptions } from './broker-connection.ts'
 export {
   type ConnectionOptions,
   type ConnectionSupervisor,

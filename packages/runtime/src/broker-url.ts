@@ -39,8 +39,13 @@ function checkBrokerHosts(hosts: readonly Host[]): void {
     throw new AddressError('must not name a Unix socket: RabbitMQ listens on TCP only')
 }
 
+/** Parameters of other clients of RabbitMQ, which amqplib ignores. */
+const IGNORED = ['auth_mechanism', 'cacertfile', 'certfile', 'keyfile', 'verify', 'server_name_indication']
+
 /** amqplib reads an invalid number as 0, or sends it to the broker. */
 function checkParameters(query: URLSearchParams): void {
+  for (const name of IGNORED)
+    if (query.has(name)) throw new AddressError(`must not have ${name}: the settings for TLS are MQ_TLS_CA and others`)
   const heartbeat = query.get('heartbeat')
   if (heartbeat !== null && !isBetween(heartbeat, 1, 600))
     throw new AddressError('must have a heartbeat of 1 to 600 seconds: without one a silent broker is never noticed')

@@ -1,6 +1,15 @@
 export { randomUUIDv7 as uuidv7 } from 'node:crypto'
 export { type AdminOptions, withAdmin } from './admin/with-admin.ts'
 export {
+  type BrokerTls,
+  brokerEnv,
+  brokerTls,
+  brokerUrls,
+  createBrokerTls,
+  exchangeName,
+  withBrokerRules,
+} from './broker-settings.ts'
+export {
   CertificateError,
   type CertificatePaths,
   type Certificates,
@@ -35,11 +44,8 @@ export { isRequestId } from './request-id.ts'
 export {
   adminAddress,
   adminEnv,
-  brokerEnv,
-  brokerUrls,
   databaseEnv,
   databaseUrl,
-  exchangeName,
   isSandbox,
   listenHost,
   loggingEnv,

@@ -1,7 +1,6 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
-import { type Address, AddressError, formatAddress, isPort, parseHosts, withPorts } from './address.ts'
-import { readBrokerHosts, readBrokerUrls } from './broker-url.ts'
+import { type Address, AddressError, isPort, parseHosts, withPorts } from './address.ts'
 import { certificateFile, keyFile } from './certificates.ts'
 import { checkRootCertificate, checkTlsMode, TLS_SETTINGS, TlsParameterError } from './database-tls.ts'
 import { checkDatabaseName, formatDatabaseUrl, readDatabaseUrl, splitTls } from './database-url.ts'
@@ -54,7 +53,7 @@ export function isSandbox({ SANDBOX }: z.output<z.ZodObject<typeof sandboxEnv>>,
 }
 
 /** A text that `read` accepts: it throws no AddressError. */
-function readable(read: (text: string) => unknown, reasonOf = (error: AddressError) => error.message) {
+export function readable(read: (text: string) => unknown, reasonOf = (error: AddressError) => error.message) {
   return z.string().superRefine((value, context) => {
     try {
       read(value)
@@ -67,7 +66,7 @@ function readable(read: (text: string) => unknown, reasonOf = (error: AddressErr
 
 const withoutParameter = (error: AddressError) => (error instanceof TlsParameterError ? error.reason : error.message)
 
-const port = z.string().trim().refine(isPort, 'must be a port, 1 to 65535')
+export const port = z.string().trim().refine(isPort, 'must be a port, 1 to 65535')
 
 export const databaseEnv = {
   DATABASE_URL: readable(readDatabaseUrl).optional(),
@@ -116,38 +115,4 @@ function addressOfParts(env: DatabaseEnv): Address {
   const { DB_USER: user, DB_PASSWORD: password, DB_NAME: path } = env
   const hosts = withPorts(parseHosts(env.DB_HOST), env.DB_PORT)
   return { scheme: 'postgres', user, password, hosts, path, query: new URLSearchParams() }
-}
-
-/** The name of a queue or an exchange. `<queue>.dead` is reserved for the queue and the exchange of dead letters. */
-const brokerName = z
-  .string()
-  .max(200, 'must have at most 200 characters')
-  .regex(/\S/, 'must not be blank')
-  .refine((value) => !value.startsWith('amq.'), 'must not begin with amq., which RabbitMQ reserves')
-  .refine((value) => !value.endsWith('.dead'), 'must not end with .dead, which is reserved for dead letters')
-
-export const brokerEnv = {
-  RABBITMQ_URL: readable(readBrokerUrls).optional(),
-  MQ_HOST: readable(readBrokerHosts).default('localhost'),
-  MQ_PORT: port.default('5672'),
-  MQ_USER: z.string().default('guest'),
-  MQ_PASSWORD: z.string().default('guest'),
-  MQ_QUEUE: brokerName.default('payments'),
-  MQ_EXCHANGE: brokerName.optional(),
-}
-
-type BrokerEnv = z.output<z.ZodObject<typeof brokerEnv>>
-
-/** Name of the exchange that messages are published to. By default it is the queue's, so that two systems share no exchange. */
-export function exchangeName(env: Pick<BrokerEnv, 'MQ_QUEUE' | 'MQ_EXCHANGE'>): string {
-  return env.MQ_EXCHANGE ?? env.MQ_QUEUE
-}
-
-/** Returns one URL for each broker, from `RABBITMQ_URL` if it is set, else from the `MQ_` settings. */
-export function brokerUrls(env: BrokerEnv): readonly string[] {
-  if (env.RABBITMQ_URL) return readBrokerUrls(env.RABBITMQ_URL).map((address) => formatAddress(address))
-  const { MQ_USER: user, MQ_PASSWORD: password } = env
-  const hosts = withPorts(readBrokerHosts(env.MQ_HOST), env.MQ_PORT)
-  const rest = { scheme: 'amqp', user, password, path: '', query: new URLSearchParams() }
-  return hosts.map((host) => formatAddress({ ...rest, hosts: [host] }))
 }

@@ -63,6 +63,7 @@ describe('address of RabbitMQ', () => {
     [{ RABBITMQ_URL: 'amqp://h:70000/' }, /RABBITMQ_URL: must have ports from 1 to 65535/],
     [{ RABBITMQ_URL: 'amqp://h/?heartbeat=0' }, /RABBITMQ_URL: must have a heartbeat of 1 to 600 seconds/],
     [{ RABBITMQ_URL: 'amqp://h/?heartbeat=none' }, /RABBITMQ_URL: must have a heartbeat/],
+    [{ RABBITMQ_URL: 'amqps://h/?verify=verify_none' }, /RABBITMQ_URL: must not have verify: .*MQ_TLS_CA/],
     [{ RABBITMQ_URL: 'amqp://h/?frameMax=big' }, /RABBITMQ_URL: must have a whole number as frameMax/],
   ] as const) {
     it(`rejects an address of RabbitMQ in one line, by name and without its value: ${JSON.stringify(env)}`, () => {

@@ -24,6 +24,8 @@ interface RabbitmqClusterOptions {
   /** Folder for data, configuration and logs. */
   dir: string
   size: 1 | 3
+  /** Returns lines to add to a node's rabbitmq.conf. `port` is a free one, such as for a listener with TLS. */
+  settings?: (port: number) => readonly string[]
   log?: (line: string) => void
 }
 
@@ -45,20 +47,20 @@ export async function startRabbitmqCluster(options: RabbitmqClusterOptions) {
     throw new StartError('A RabbitMQ cluster needs a rabbitmq-server that is installed, or that apt-get can download')
   }
   const { server } = await onPorts(
-    () => freePorts(1 + 3 * options.size),
+    () => freePorts(1 + 4 * options.size),
     (ports) => form(programs, options, ports),
   )
   return server
 }
 
-async function form(programs: RabbitmqPrograms, { size, ...options }: RabbitmqClusterOptions, ports: number[]) {
+async function form(programs: RabbitmqPrograms, options: RabbitmqClusterOptions, ports: number[]) {
   const dir = resolve(options.dir)
   const nextPort = () => defined(ports.pop(), 'free port')
   const epmdPort = nextPort()
   makeCookie(dir)
   await using unfinished = new AsyncDisposableStack()
   const epmd = await startEpmd(programs, epmdPort, { dir })
-  const cluster = toCluster(createNodes(programs, { dir, size }, epmdPort, nextPort), epmd)
+  const cluster = toCluster(createNodes(programs, { ...options, dir }, epmdPort, nextPort), epmd)
   unfinished.defer(cluster.stop)
   await cluster.start().catch((error) => {
     if (epmd.isRunning()) throw error
@@ -78,7 +80,7 @@ function makeCookie(dir: string): void {
 
 function createNodes(
   programs: RabbitmqPrograms,
-  { dir, size }: { dir: string; size: number },
+  { dir, size, settings = () => [] }: RabbitmqClusterOptions,
   epmd: number,
   nextPort: () => number,
 ): RabbitmqClusterNode[] {
@@ -90,14 +92,21 @@ function createNodes(
   const clusterName = `cashflow-${epmd}-${process.pid}`
   return names.map((nodeName, index) => {
     // The first node of a new cluster finds no other, and need not retry for long.
-    const settings = [...discovery, ...(index === 0 ? ['cluster_formation.discovery_retry_limit = 1'] : [])]
-    const identity = { nodeName, clusterName, cookieFolder: dir, settings: size > 1 ? settings : [] }
+    const found = [...discovery, ...(index === 0 ? ['cluster_formation.discovery_retry_limit = 1'] : [])]
+    const tlsPort = nextPort()
+    const lines = [...(size > 1 ? found : []), ...settings(tlsPort)]
+    const identity = { nodeName, clusterName, cookieFolder: dir, settings: lines }
     const ports = { amqp: nextPort(), management: nextPort(), distribution: nextPort(), epmd }
-    return createClusterNode(programs, identity, ports, join(dir, `node-${index + 1}`))
+    return createClusterNode(programs, identity, { ...ports, tls: tlsPort }, join(dir, `node-${index + 1}`))
   })
 }
 
-function createClusterNode(programs: RabbitmqPrograms, identity: BrokerIdentity, ports: RabbitmqPorts, dir: string) {
+function createClusterNode(
+  programs: RabbitmqPrograms,
+  identity: BrokerIdentity,
+  ports: RabbitmqPorts & { tls: number },
+  dir: string,
+) {
   let server: RabbitmqServer | undefined
   let starting: { ended: Promise<void>; giveUp: AbortController } | undefined
 
@@ -123,6 +132,8 @@ function createClusterNode(programs: RabbitmqPrograms, identity: BrokerIdentity,
   return {
     name: identity.nodeName,
     ...localUrls(ports),
+    /** The port that `settings` got. */
+    tlsPort: ports.tls,
     /** @throws Error when it does not run */
     get pid() {
       return running().pid

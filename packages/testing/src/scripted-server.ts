@@ -32,12 +32,18 @@ export async function startScriptedServer(tls?: { cert: string; key: string }) {
     scripted.script(entry, response)
   }
   const server = tls ? createSecureServer(tls, serve) : createServer(serve)
+  let secured = 0
+  server.on('secureConnection', () => {
+    secured += 1
+  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const scripted = {
     url: `${tls ? 'https' : 'http'}://127.0.0.1:${port}/charges`,
     seen,
+    /** Number of TLS handshakes that succeeded. */
+    secured: () => secured,
     script: answer(500),
     async close(): Promise<void> {
       server.closeAllConnections()

@@ -2,6 +2,7 @@ import {
   adminAddress,
   adminEnv,
   brokerEnv,
+  brokerTls,
   brokerUrls,
   databaseEnv,
   databaseUrl,
@@ -13,6 +14,7 @@ import {
   parseEnv,
   sandboxEnv,
   standbyEnv,
+  withBrokerRules,
 } from '@cashflow/runtime'
 import * as z from 'zod'
 
@@ -31,12 +33,13 @@ const FORMER_EXCHANGE = 'payments'
 
 /** @throws ConfigError naming every setting that is not usable */
 export function relayConfig(env: Env) {
-  const settings = parseEnv(relayEnv, env)
+  const settings = parseEnv(withBrokerRules(relayEnv), env)
   return Object.freeze({
     databaseUrl: databaseUrl(settings),
     sandbox: isSandbox(settings, env),
     standbyRequired: settings.REQUIRE_STANDBY === 'yes',
     brokerUrls: brokerUrls(settings),
+    brokerTls: brokerTls(settings),
     queue: settings.MQ_QUEUE,
     exchange: exchangeName(settings),
     /** An exchange to which consumers may be bound although this relay does not publish there. */

@@ -17,7 +17,7 @@ import {
   workQueue,
 } from '@cashflow/messaging'
 import { createFloors } from '@cashflow/outbox'
-import { createLogger, loadConfig, runUntilSignal, VERSION, withAdmin } from '@cashflow/runtime'
+import { createBrokerTls, createLogger, loadConfig, runUntilSignal, VERSION, withAdmin } from '@cashflow/runtime'
 import { Registry } from '@prometheus-io/client'
 import { createBacklogWatch } from './backlog-watch.ts'
 import { relayConfig } from './config.ts'
@@ -40,7 +40,8 @@ const db = createDatabase({
   idleInTransactionMs: IDLE_IN_TRANSACTION_MS,
   logger,
 })
-const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-relay', logger })
+const tls = createBrokerTls(config.brokerTls, logger)
+const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-relay', tls, logger })
 const publisher = createPublisher({
   connection,
   topology: workQueue({ queue: config.queue, exchange: config.exchange, topics: WORK_TOPICS }),

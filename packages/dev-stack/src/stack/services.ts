@@ -15,7 +15,7 @@ interface Planned {
   /** Port of its admin server. It stays the same when the service is restarted. */
   adminPort: number
   /** A URL that must answer GET with 200 before the service counts as ready. */
-  healthUrl?: string
+  healthUrl?: string | undefined
 }
 
 /** Longer than a worker, the slowest service, takes to stop: `PROVIDER_DEADLINE_MS`, a minute at most, and 15 seconds. */
@@ -53,7 +53,7 @@ export async function startServices(context: StackContext, servers: Servers) {
   const adminUrlsOf = (wanted: ServiceName) =>
     planned.filter(({ name }) => name === wanted).map(({ adminPort }) => `http://${ADMIN_HOST}:${adminPort}`)
   return {
-    apiUrls: ports.map((port) => apiUrl(settings.host, port)),
+    apiUrls: ports.map((port) => apiUrl(settings, port)),
     adminUrls: { api: adminUrlsOf('api'), relay: adminUrlsOf('relay'), worker: adminUrlsOf('worker') },
     pauses: pauses.inForce,
     pids: () => ({ api: pidsOf('api'), relay: pidsOf('relay'), worker: pidsOf('worker') }),
@@ -86,7 +86,8 @@ function plan(
       const command = { ...commands[name], cwd, env: own }
       if (name !== 'api') return { name, label, command, adminPort }
       const port = defined(ports[index], `port of ${label}`)
-      const healthUrl = `${apiUrl(settings.host, port)}/health`
+      // Over HTTPS this process may not know the authority, or the certificate may be for another name.
+      const healthUrl = settings.apiScheme === 'http' ? `${apiUrl(settings, port)}/health` : undefined
       return { name, label, command: { ...command, env: { ...own, PORT: String(port) } }, adminPort, healthUrl }
     }),
   )
@@ -137,7 +138,7 @@ async function apiPorts({ counts, settings, say }: StackContext): Promise<number
 }
 
 /** The API's URL on this machine. */
-function apiUrl(host: string, port: number): string {
+function apiUrl({ host, apiScheme }: StackContext['settings'], port: number): string {
   const local = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
-  return `http://${local.includes(':') ? `[${local}]` : local}:${port}`
+  return `${apiScheme}://${local.includes(':') ? `[${local}]` : local}:${port}`
 }
