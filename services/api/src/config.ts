@@ -6,14 +6,17 @@ import {
   adminAddress,
   adminEnv,
   areReadable,
+  certificateFile,
   databaseEnv,
   databaseUrl,
   type Env,
   integer,
   isProduction,
   isSandbox,
+  keyFile,
   listenHost,
   loggingEnv,
+  pairFault,
   parseEnv,
   providerEnv,
   providerKind,
@@ -52,6 +55,8 @@ export const apiEnv = z.object({
   ...redriveEnv,
   HOST: listenHost.default('127.0.0.1'),
   PORT: integer({ min: 0, max: 65_535, default: 8080 }),
+  API_TLS_CERT: certificateFile.optional(),
+  API_TLS_KEY: keyFile.optional(),
   API_QUEUE_MAX: integer({ min: 1, max: 100_000, default: 1_000 }),
   RATE_LIMIT: rateLimit.optional(),
   TRUST_PROXY: networks.default([]),
@@ -81,6 +86,8 @@ export function apiConfig(env: Env) {
     host: settings.HOST,
     /** 0 means any free port. */
     port: settings.PORT,
+    /** Paths of the PEM files for HTTPS. Undefined: plain HTTP. */
+    certificate: settings.API_TLS_CERT === undefined ? undefined : pairOf(settings),
     /** Number of requests that may wait to write, and of those that may wait to read. */
     queueMax: settings.API_QUEUE_MAX,
     /** Requests a second for each client, 0 for no limit. */
@@ -90,6 +97,10 @@ export function apiConfig(env: Env) {
     simulations: simulations(settings, env),
     auth,
   })
+}
+
+function pairOf({ API_TLS_CERT: cert, API_TLS_KEY: key }: Pick<ApiEnv, 'API_TLS_CERT' | 'API_TLS_KEY'>) {
+  return { cert, key }
 }
 
 /** Values that `metadata.simulate` may have. Undefined outside of a sandbox, where it is metadata like any other. */
@@ -105,6 +116,11 @@ function checkedEnv(env: Env) {
   return apiEnv
     .refine(...isChosen)
     .refine(...isAllowed)
+    .refine((settings) => certificateFault(settings) === undefined, {
+      path: ['API_TLS_CERT'],
+      error: ({ input }) => certificateFault(input as ApiEnv),
+      when: areReadable('API_TLS_CERT', 'API_TLS_KEY'),
+    })
     .refine((settings) => authKind(settings, production) === 'none' || settings.KEY_PEPPER !== undefined, {
       path: ['KEY_PEPPER'],
       message:
@@ -116,6 +132,10 @@ function checkedEnv(env: Env) {
       message: 'none needs ALLOW_UNAUTHENTICATED=yes with APP_ENV=production',
       when: areReadable('AUTH', 'ALLOW_UNAUTHENTICATED'),
     })
+}
+
+function certificateFault(settings: ApiEnv): string | undefined {
+  return pairFault(pairOf(settings), { cert: 'API_TLS_CERT', key: 'API_TLS_KEY' })
 }
 
 function authKind({ AUTH, HOST }: Pick<ApiEnv, 'AUTH' | 'HOST'>, production: boolean): AuthSettings['kind'] {

@@ -1,11 +1,17 @@
 import { readFileSync } from 'node:fs'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
+import { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { Logger } from '@cashflow/runtime'
+import { socketUnder } from './secure-server.ts'
 import { largestUnread } from './unread-answers.ts'
 
+export type Server = HttpServer | HttpsServer
+
 export interface Connection {
-  readonly socket: Socket
+  /** The TCP connection, and after the handshake the TLS connection over it. The end of one ends the other. */
+  socket: Socket
   /** Exchanges in the order of their requests. An exchange ends when its answer is sent and its request has arrived. */
   readonly exchanges: Set<ServerResponse>
   /** The request whose body is arriving. */
@@ -26,7 +32,7 @@ export interface Connections {
 }
 
 /**
- * Tracks each connection and its exchanges. Above `connectionsMax` it closes a connection, so that no client can keep
+ * Tracks each connection and its exchanges, also during its TLS handshake. Above `connectionsMax` it closes a connection, so that no client can keep
  * others out by holding connections.
  *
  * 1. It closes the connection that has been idle for the longest time.
@@ -41,17 +47,9 @@ export function trackConnections(server: Server, logger: Logger, connectionsMax:
   const slow: Line = new Set()
   const closings = createClosingLog(logger, connectionsMax)
 
-  function lineOf({ socket, exchanges, isExpecting }: Connection): Line | undefined {
-    if (socket.destroyed) return undefined
-    // Answers go out in order: a client that does not read the first one gets no later one either.
-    const [due] = exchanges
-    if (due) return due.req.complete && !due.writableEnded ? undefined : slow
-    return isExpecting ? slow : idle
-  }
-
   /** Called after each change that may move the connection. A connection whose line stays the same keeps its place. */
   function place(connection: Connection): void {
-    const line = lineOf(connection)
+    const line = lineOf(connection, { idle, slow })
     if (line !== connection.line) move(connection, line)
   }
 
@@ -76,22 +74,35 @@ export function trackConnections(server: Server, logger: Logger, connectionsMax:
   }
   const closing = setInterval(closeUnread, LOOK_EVERY_MS).unref()
 
-  server.on('connection', (socket) => {
+  function readRequests(connection: Connection): void {
+    // Node's parser listens first, so it has read the bytes.
+    connection.socket.on('data', () => {
+      connection.isExpecting = true
+      if (connection.arriving?.complete) completeRequest(connection)
+      place(connection)
+    })
+  }
+
+  server.on('connection', (socket: Socket) => {
     const exchanges = new Set<ServerResponse>()
     const connection: Connection = { socket, exchanges, arriving: undefined, isExpecting: true, line: undefined }
     open.set(socket, connection)
     move(connection, slow)
     socket.once('close', () => leave(connection))
-    // Node's parser listens first, so it has read the bytes.
-    socket.on('data', () => {
-      connection.isExpecting = true
-      if (connection.arriving?.complete) completeRequest(connection)
-      place(connection)
-    })
+    if (!(server instanceof HttpsServer)) readRequests(connection)
     if (open.size > connectionsMax) makeRoom(connection)
   })
 
-  server.on('request', (req, res) => {
+  server.on('secureConnection', (socket: TLSSocket) => {
+    const connection = open.get(socketUnder(socket))
+    if (!connection) return void socket.destroy()
+    open.delete(connection.socket)
+    open.set(socket, connection)
+    connection.socket = socket
+    readRequests(connection)
+  })
+
+  server.on('request', (req: IncomingMessage, res: ServerResponse) => {
     const connection = open.get(req.socket)
     if (!connection) return
     if (connection.arriving) completeRequest(connection) // It arrived in the same bytes.
@@ -111,6 +122,17 @@ export function trackConnections(server: Server, logger: Logger, connectionsMax:
       closings.stop()
     },
   }
+}
+
+function lineOf(
+  { socket, exchanges, isExpecting }: Connection,
+  { idle, slow }: { idle: Line; slow: Line },
+): Line | undefined {
+  if (socket.destroyed) return undefined
+  // Answers go out in order: a client that does not read the first one gets no later one either.
+  const [due] = exchanges
+  if (due) return due.req.complete && !due.writableEnded ? undefined : slow
+  return isExpecting ? slow : idle
 }
 
 function move(connection: Connection, line: Line | undefined): void {

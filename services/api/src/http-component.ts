@@ -1,19 +1,28 @@
 import { once } from 'node:events'
-import { createServer, type RequestListener, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, type RequestListener, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { type Component, type Logger, uuidv7 } from '@cashflow/runtime'
-import { type Connections, defaultConnectionsMax, trackConnections } from './connections.ts'
+import { type Certificates, type Component, type Logger, uuidv7 } from '@cashflow/runtime'
+import {
+  type Connection,
+  type Connections,
+  defaultConnectionsMax,
+  type Server,
+  trackConnections,
+} from './connections.ts'
 import { PROBLEM_TYPE, Problem, problemBody } from './problem.ts'
 import { PROBLEMS } from './problem-types.ts'
+import { createSecureServer } from './secure-server.ts'
 import { SECURITY_HEADERS } from './security-headers.ts'
 
 export interface HttpOptions {
   host: string
   port: number
   logger: Logger
+  /** Certificate and key for HTTPS. Without them it is plain HTTP. */
+  certificates?: { read(): Certificates } | undefined
   /** Time after which a connection without any traffic is closed in the middle of an exchange, in milliseconds. */
   unreadMs?: number
-  /** Time for the headers of a request, in milliseconds. */
+  /** Time for the headers of a request, and for the handshake of TLS before it, in milliseconds. */
   headersMs?: number
   /** Number of connections. At this limit a new connection is accepted, and another one is closed for it. */
   connectionsMax?: number
@@ -33,21 +42,24 @@ const HEADERS_MS = 10_000
 
 /** Listens while started. On stop it answers the requests in flight, and then closes. */
 export function httpComponent(app: RequestListener, options: HttpOptions): HttpComponent {
-  const { host, port, logger, unreadMs = UNREAD_MS, headersMs = HEADERS_MS } = options
-  const server = createServer({
+  const { host, port, logger, certificates, unreadMs = UNREAD_MS, headersMs = HEADERS_MS } = options
+  const limits = {
     headersTimeout: headersMs,
     requestTimeout: 30_000,
     connectionsCheckingInterval: 1_000,
     keepAliveTimeout: 65_000, // Longer than in load balancers, which must not send a request on a connection that closes.
     requireHostHeader: false, // The app's own answer has a Request-Id.
-  })
+  }
+  const server = certificates
+    ? createSecureServer({ ...limits, handshakeTimeout: headersMs }, certificates)
+    : createServer(limits)
   server.timeout = unreadMs
-  parseInSlices(server)
+  parseInSlices(server, certificates ? 'secureConnection' : 'connection')
   // Not server.maxConnections: that closes the new connection, and keeps idle ones.
   const max = options.connectionsMax ?? defaultConnectionsMax()
   const connections = trackConnections(server, logger, max)
   server.on('clientError', (error, socket) => {
-    answerClientError(error, socket as Socket, [...(connections.open.get(socket as Socket)?.exchanges ?? [])])
+    answerClientError(error, socket as Socket, connections.open.get(socket as Socket))
   })
   let starting: Promise<unknown> | undefined
   let stopping: Promise<void> | undefined
@@ -66,7 +78,7 @@ export function httpComponent(app: RequestListener, options: HttpOptions): HttpC
     name: 'http',
     get url() {
       const { address, family, port } = server.address() as AddressInfo
-      return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+      return `${certificates ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`
     },
     async start() {
       if (stopping) return
@@ -116,8 +128,8 @@ const SLICE_BYTES = 1_024
  *
  * With a heap of 128 MB, the process survives with slices only.
  */
-function parseInSlices(server: Server): void {
-  server.on('connection', (socket) => {
+function parseInSlices(server: Server, begun: 'connection' | 'secureConnection'): void {
+  server.on(begun, (socket: Socket) => {
     const parsers = socket.listeners('data') as ((bytes: Buffer) => void)[]
     socket.removeAllListeners('data')
     socket.on('data', (bytes: Buffer) => {
@@ -132,10 +144,11 @@ function parseInSlices(server: Server): void {
 /**
  * Answers bytes that are no request for Node: broken HTTP, or headers that are too large or too slow.
  *
- * @param exchanges those of the connection that have not ended
+ * @param connection undefined if it has ended, or its TLS handshake has failed: its client cannot read an answer
  */
-function answerClientError(error: NodeJS.ErrnoException, socket: Socket, exchanges: readonly ServerResponse[]): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket, connection: Connection | undefined): void {
+  if (error.code === 'ECONNRESET' || !socket.writable || !connection) return void socket.destroy()
+  const exchanges: readonly ServerResponse[] = [...connection.exchanges]
   // A client would take this answer for that of an earlier request. So earlier requests get their own answers, and then
   // the connection ends.
   const earlier = exchanges.filter((res) => res.req.complete)

@@ -16,7 +16,15 @@ import {
   serviceSession,
 } from '@cashflow/db'
 import { createNotifier, NOTIFY_FAILS } from '@cashflow/outbox'
-import { createCondition, createLogger, loadConfig, runUntilSignal, VERSION, withAdmin } from '@cashflow/runtime'
+import {
+  createCertificates,
+  createCondition,
+  createLogger,
+  loadConfig,
+  runUntilSignal,
+  VERSION,
+  withAdmin,
+} from '@cashflow/runtime'
 import { Registry } from '@prometheus-io/client'
 import { createApp } from './app.ts'
 import { createAuthentication } from './auth/create-authentication.ts'
@@ -85,7 +93,8 @@ const app = createApp({
 const facts = createFacts({ db, standbyRequired, logger })
 registerFacts(registry, facts)
 const heartbeat = createHeartbeat({ db, role: 'api', version: VERSION, registry, logger })
-const http = httpComponent(app, { host: config.host, port: config.port, logger })
+const certificates = config.certificate && createCertificates(config.certificate, { what: 'HTTPS', logger })
+const http = httpComponent(app, { host: config.host, port: config.port, certificates, logger })
 // Stopped in reverse order: waiting requests are answered at once, and `http` then waits for all answers.
 const parts = [databaseComponent(db, logger), heartbeat, facts, keyUses, rateLimiter, http, waits, listener]
 registerApi(registry, { db, queues, waits, listener })

@@ -1,5 +1,8 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { SIMULATIONS } from '@cashflow/domain'
-import { documentedSettings, PROVIDER_CHOICES } from '@cashflow/testing'
+import { createAuthority, documentedSettings, PROVIDER_CHOICES } from '@cashflow/testing'
 import { expect } from 'chai'
 import { apiConfig, apiEnv } from '../src/config.ts'
 
@@ -16,12 +19,30 @@ describe('api settings', () => {
       redriveAfterMs: 60_000,
       host: '127.0.0.1',
       port: 8080,
+      certificate: undefined,
       queueMax: 1_000,
       rateLimit: 0,
       trustProxy: [],
       simulations: new Set(SIMULATIONS),
       auth: { kind: 'none' },
     })
+  })
+
+  it('reads the certificate of the api with its key, and refuses one without the other, by name', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'cashflow-api-config-'))
+    try {
+      const authority = await createAuthority(folder)
+      const [own, other] = [await authority.issue('own'), await authority.issue('other')]
+      const read = (cert?: string, key?: string) => () =>
+        apiConfig({ ...(cert && { API_TLS_CERT: cert }), ...(key && { API_TLS_KEY: key }) }).certificate
+      expect(read(own.cert, own.key)()).to.deep.equal(own)
+      expect(read(own.cert)).to.throw('API_TLS_CERT: needs API_TLS_KEY as well')
+      expect(read(undefined, own.key)).to.throw('API_TLS_CERT: needs API_TLS_CERT as well')
+      expect(read(own.cert, other.key)).to.throw(/API_TLS_CERT: .* is not the private key of/)
+      expect(read(`${own.cert}.gone`, own.key)).to.throw(/API_TLS_CERT: the file .* cannot be read: ENOENT/)
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
   })
 
   it('api settings match the tables in docs/settings.md', async () => {

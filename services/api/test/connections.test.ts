@@ -6,8 +6,8 @@ import { defined } from '@cashflow/async'
 import type { Logger } from '@cashflow/runtime'
 import { eventually, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
-import { defaultConnectionsMax } from '../src/connections.ts'
 import { type HttpComponent, httpComponent } from '../src/http-component.ts'
+import { createTestCertificates } from './test-certificates.ts'
 
 const CONNECTIONS_MAX = 10
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
@@ -23,7 +23,11 @@ interface Client {
   closed: boolean
 }
 
-describe('HTTP server at its connection limit', () => {
+for (const scheme of ['http', 'https'] as const)
+  describe(`${scheme.toUpperCase()} server at its connection limit`, () => limitTests(scheme))
+
+function limitTests(scheme: 'http' | 'https'): void {
+  const tls = createTestCertificates()
   let http: HttpComponent
   let clients: Client[]
   let held: ServerResponse[]
@@ -45,7 +49,8 @@ describe('HTTP server at its connection limit', () => {
     held = []
     lines = []
     begun = 0
-    http = httpComponent(app, { host: '127.0.0.1', port: 0, logger, connectionsMax: CONNECTIONS_MAX })
+    const certificates = scheme === 'https' ? tls.certificates : undefined
+    http = httpComponent(app, { host: '127.0.0.1', port: 0, certificates, logger, connectionsMax: CONNECTIONS_MAX })
     await http.start(new AbortController().signal)
   })
   afterEach(() => stop())
@@ -228,19 +233,4 @@ describe('HTTP server at its connection limit', () => {
     expect(lines.length).to.be.within(1, linesMax)
     expect(total()).to.deep.equal({ closed_idle: 0, closed_slow: 290, refused: 0 })
   })
-})
-
-describe('the default limit of connections', () => {
-  const limits = (files: string) =>
-    `Limit                     Soft Limit           Hard Limit           Units     
-Max processes             9                    9                    processes 
-Max open files            ${files.padEnd(21)}${files.padEnd(21)}files     `
-
-  it('limits connections to 4,096 by default, and to fewer if the process may open fewer files', () => {
-    expect(defaultConnectionsMax(limits('1048576'))).to.equal(4_096)
-    expect(defaultConnectionsMax(limits('unlimited'))).to.equal(4_096)
-    expect(defaultConnectionsMax('')).to.equal(4_096)
-    expect(defaultConnectionsMax(limits('1024'))).to.equal(960)
-    expect(defaultConnectionsMax(limits('10'))).to.equal(1)
-  })
-})
+}

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { nullLogger, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
+import { defaultConnectionsMax } from '../src/connections.ts'
 import { type HttpComponent, type HttpOptions, httpComponent } from '../src/http-component.ts'
 
 describe('HTTP server: limits', () => {
@@ -43,4 +44,19 @@ describe('HTTP server: limits', () => {
     expect(head).to.match(/^HTTP\/1.1 408 /)
     expect(JSON.parse(body)).to.include({ status: 408, code: 'request-timeout' })
   }).timeout(20_000) // A whole request has 30 s.
+})
+
+describe('the default limit of connections', () => {
+  const limits = (files: string) =>
+    `Limit                     Soft Limit           Hard Limit           Units     
+Max processes             9                    9                    processes 
+Max open files            ${files.padEnd(21)}${files.padEnd(21)}files     `
+
+  it('limits connections to 4,096 by default, and to fewer if the process may open fewer files', () => {
+    expect(defaultConnectionsMax(limits('1048576'))).to.equal(4_096)
+    expect(defaultConnectionsMax(limits('unlimited'))).to.equal(4_096)
+    expect(defaultConnectionsMax('')).to.equal(4_096)
+    expect(defaultConnectionsMax(limits('1024'))).to.equal(960)
+    expect(defaultConnectionsMax(limits('10'))).to.equal(1)
+  })
 })

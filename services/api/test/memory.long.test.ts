@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import {
   createTestDatabase,
   eventually,
@@ -10,12 +11,17 @@ import {
   type TestDatabase,
 } from '@cashflow/testing'
 import { expect } from 'chai'
+import { createTestCertificates } from './test-certificates.ts'
 
 const CONNECTIONS = 300
 const HEAP_MB_MAX = 128
 const GROWTH_MB_MAX = 300
 
-describe('api: memory', () => {
+for (const scheme of ['http', 'https'] as const)
+  describe(`api: memory, over ${scheme.toUpperCase()}`, () => memoryTests(scheme))
+
+function memoryTests(scheme: 'http' | 'https'): void {
+  const tls = createTestCertificates()
   let database: TestDatabase
   let api: ServiceProcess
   let url: URL
@@ -27,6 +33,7 @@ describe('api: memory', () => {
     api = startService('api', {
       DATABASE_URL: database.url,
       PORT: '0',
+      ...(scheme === 'https' && { API_TLS_CERT: tls.files.cert, API_TLS_KEY: tls.files.key }),
       NODE_OPTIONS: `--max-old-space-size=${HEAP_MB_MAX}`,
     })
     url = new URL(String((await api.logged('listening')).url))
@@ -46,7 +53,12 @@ describe('api: memory', () => {
   }
 
   /** Asserts that another client gets an answer. */
-  const expectAnswer = () => eventually(async () => expect((await fetch(new URL('/health', url))).ok).to.equal(true))
+  const expectAnswer = () =>
+    eventually(async () => {
+      const socket = openSocket(url.href)
+      socket.write('GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+      expect(await text(socket)).to.match(/^HTTP\/1\.1 200 /)
+    })
 
   /** Sends the same bytes on many connections, and never reads an answer. */
   async function flood(bytes: Buffer): Promise<void> {
@@ -84,4 +96,4 @@ describe('api: memory', () => {
     await allCut()
     await expectLittleGrowth()
   })
-})
+}

@@ -3,10 +3,15 @@ import type { Socket } from 'node:net'
 import { eventually, nullLogger, openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
 import { type HttpComponent, httpComponent } from '../src/http-component.ts'
+import { createTestCertificates } from './test-certificates.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
 
-describe('HTTP server', () => {
+for (const scheme of ['http', 'https'] as const)
+  describe(`${scheme.toUpperCase()} server`, () => stalledClientTests(scheme))
+
+function stalledClientTests(scheme: 'http' | 'https'): void {
+  const tls = createTestCertificates()
   let http: HttpComponent
   let client: Socket
   afterEach(async () => {
@@ -15,7 +20,8 @@ describe('HTTP server', () => {
   })
 
   async function serve(app: RequestListener, options: { unreadMs?: number } = {}): Promise<void> {
-    http = httpComponent(app, { host: '127.0.0.1', port: 0, logger: nullLogger, ...options })
+    const certificates = scheme === 'https' ? tls.certificates : undefined
+    http = httpComponent(app, { host: '127.0.0.1', port: 0, certificates, logger: nullLogger, ...options })
     await http.start(new AbortController().signal)
     client = openSocket(http.url).pause()
   }
@@ -48,4 +54,4 @@ describe('HTTP server', () => {
     await eventually(() => expect(cut).to.equal(true))
     expect(begun).to.equal(32)
   })
-})
+}
