@@ -4,7 +4,9 @@ import {
   adminEnv,
   areReadable,
   brokerEnv,
+  brokerTls,
   brokerUrls,
+  certificateFile,
   databaseEnv,
   databaseUrl,
   type Env,
@@ -19,6 +21,7 @@ import {
   providerRules,
   redriveEnv,
   standbyEnv,
+  withBrokerRules,
 } from '@cashflow/runtime'
 import * as z from 'zod'
 import type { ProviderSettings } from './provider/create-provider.ts'
@@ -39,6 +42,7 @@ export const workerEnv = z
       .string()
       .refine(isPlainHttpUrl, 'must be an http or https URL without credentials, query and fragment')
       .optional(),
+    PROVIDER_TLS_CA: certificateFile.optional(),
     PROVIDER_TOKEN: z
       .string()
       .regex(/^[!-~]{1,4096}$/, 'must be up to 4096 printable ASCII characters without spaces')
@@ -65,12 +69,17 @@ export const workerEnv = z
     message: 'is needed with PROVIDER=http',
     when: areReadable('PROVIDER', 'PROVIDER_URL'),
   })
+  .refine((env) => env.PROVIDER_TLS_CA === undefined || env.PROVIDER_URL?.startsWith('https:'), {
+    path: ['PROVIDER_TLS_CA'],
+    message: 'has no effect unless PROVIDER_URL is an https URL',
+    when: areReadable('PROVIDER_TLS_CA', 'PROVIDER_URL'),
+  })
 
 /** The settings, with the rules that differ in production. */
 function checkedEnv(env: Env) {
   const { isChosen, isAllowed } = providerRules(env)
   const production = isProduction(env)
-  return workerEnv
+  return withBrokerRules(workerEnv)
     .refine(...isChosen)
     .refine(...isAllowed)
     .refine(({ PROVIDER, PROVIDER_URL }) => !production || PROVIDER === 'http' || PROVIDER_URL === undefined, {
@@ -91,6 +100,7 @@ export function workerConfig(env: Env) {
     sandbox: isSandbox(settings, env),
     standbyRequired: settings.REQUIRE_STANDBY === 'yes',
     brokerUrls: brokerUrls(settings),
+    brokerTls: brokerTls(settings),
     queue: settings.MQ_QUEUE,
     exchange: exchangeName(settings),
     logLevel: settings.LOG_LEVEL,
@@ -112,7 +122,12 @@ export function workerConfig(env: Env) {
 
 function providerSettings(settings: z.output<typeof workerEnv>): ProviderSettings {
   if (providerKind(settings) === 'http')
-    return { kind: 'http', url: defined(settings.PROVIDER_URL, 'PROVIDER_URL'), token: settings.PROVIDER_TOKEN }
+    return {
+      kind: 'http',
+      url: defined(settings.PROVIDER_URL, 'PROVIDER_URL'),
+      token: settings.PROVIDER_TOKEN,
+      ca: settings.PROVIDER_TLS_CA,
+    }
   return { kind: 'simulated', delayMs: settings.PROVIDER_DELAY_MS, successRate: settings.PROVIDER_SUCCESS_RATE }
 }
 

@@ -18,7 +18,15 @@ import {
   workQueue,
 } from '@cashflow/messaging'
 import { createNotifier, NOTIFY_FAILS } from '@cashflow/outbox'
-import { createCondition, createLogger, loadConfig, runUntilSignal, VERSION, withAdmin } from '@cashflow/runtime'
+import {
+  createBrokerTls,
+  createCondition,
+  createLogger,
+  loadConfig,
+  runUntilSignal,
+  VERSION,
+  withAdmin,
+} from '@cashflow/runtime'
 import { Registry } from '@prometheus-io/client'
 import { workerConfig } from './config.ts'
 import { createDeadDeliveryHandler } from './handle-dead-delivery.ts'
@@ -72,9 +80,10 @@ const deadHandler = createDeadDeliveryHandler({ db, logger })
 const waiting = () => admission.waiting
 const reconciler = createReconciler({ db, logger, notify, waiting, isPaused: pauses.isAny, ...config.reconciling })
 
-const connection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker', logger })
+const brokers = { urls: config.brokerUrls, tls: createBrokerTls(config.brokerTls, logger), logger }
+const connection = createConnection({ ...brokers, name: 'cashflow-worker' })
 // A separate connection: a dead message that makes RabbitMQ close the connection interrupts no payment.
-const deadConnection = createConnection({ urls: config.brokerUrls, name: 'cashflow-worker-dead', logger })
+const deadConnection = createConnection({ ...brokers, name: 'cashflow-worker-dead' })
 const topology = workQueue({ queue: config.queue, exchange: config.exchange, topics: WORK_TOPICS })
 const shared = { topology, bodyBytesMax: BODY_BYTES_MAX, isWatchPaused: pauses.isAny, logger }
 const consumer = createConsumer({

@@ -18,7 +18,7 @@ describe('settings of the worker', () => {
 
   it('chooses the HTTP provider, although PROVIDER_DELAY_MS exceeds PROVIDER_DEADLINE_MS', () => {
     const env = { PROVIDER: 'http', PROVIDER_URL: 'https://pay.internal/charges', PROVIDER_DEADLINE_MS: '1000' }
-    const provider = { kind: 'http', url: 'https://pay.internal/charges' }
+    const provider = { kind: 'http', url: 'https://pay.internal/charges', ca: undefined }
     expect(workerConfig(env).provider).to.deep.equal({ ...provider, token: undefined })
     expect(workerConfig({ ...env, PROVIDER_TOKEN: 'a.b~c+/==' }).provider).to.deep.equal({
       ...provider,
@@ -104,7 +104,7 @@ describe('settings of the worker', () => {
       ] as const)
         expect(workerConfig({ ...http, ...env, SANDBOX })).to.deep.include({
           sandbox,
-          provider: { kind: 'http', url: http.PROVIDER_URL, token: undefined },
+          provider: { kind: 'http', url: http.PROVIDER_URL, token: undefined, ca: undefined },
         })
   })
 
@@ -120,6 +120,7 @@ describe('settings of the worker', () => {
     ['PROVIDER_TOKEN', 'né'],
     ['PROVIDER_TOKEN', 'line\r\nbreak'],
     ['PROVIDER_TOKEN', 'x'.repeat(4_097)],
+    ['PROVIDER_TLS_CA', '/nowhere/ca.pem'],
     ['PROVIDER_CONCURRENCY', '0'],
     ['PROVIDER_CONCURRENCY', '1001'],
     ['PROVIDER_FAILURES_MAX', '0'],

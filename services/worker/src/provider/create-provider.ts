@@ -1,11 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Logger } from '@cashflow/runtime'
+import { createCertificates, type Logger } from '@cashflow/runtime'
 import { createHttpProvider } from './http-provider.ts'
 import type { Provider } from './provider.ts'
 
 export type ProviderSettings =
   | ({ readonly kind: 'simulated' } & SimulatedSettings)
-  | { readonly kind: 'http'; readonly url: string; readonly token: string | undefined }
+  | {
+      readonly kind: 'http'
+      readonly url: string
+      readonly token: string | undefined
+      /** Path of a PEM file with the authorities that its certificate must come from. */
+      readonly ca?: string | undefined
+    }
 
 /** Creates the provider that the settings choose, and logs which one it is. */
 export function createProvider(settings: ProviderSettings, logger: Logger): Provider {
@@ -17,10 +23,14 @@ export function createProvider(settings: ProviderSettings, logger: Logger): Prov
       return createSimulatedProvider(settings)
     case 'http':
       logger.info('payments are charged at the HTTP provider', { url: settings.url })
-      return createHttpProvider(settings)
+      return createHttpProvider({ ...settings, certificates: certificatesOf(settings.ca, logger) })
     default:
       return settings satisfies never
   }
+}
+
+function certificatesOf(ca: string | undefined, logger: Logger) {
+  return ca === undefined ? undefined : createCertificates({ ca }, { what: 'the provider', logger })
 }
 
 interface SimulatedSettings {

@@ -4,28 +4,38 @@ import { request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import { defined } from '@cashflow/async'
 import { formatMoney, type Payment } from '@cashflow/domain'
+import type { Certificates } from '@cashflow/runtime'
 import type { Deadline, Provider, ProviderAnswer } from './provider.ts'
 import { type HttpAnswer, readCharge } from './read-charge.ts'
 
 const BODY_BYTES_MAX = 65_536
 
+interface HttpProviderOptions {
+  url: string
+  token?: string | undefined
+  /** Read for each request. Its authorities replace those that Node trusts. */
+  certificates?: { read(): Certificates } | undefined
+}
+
 /**
  * A provider behind HTTP, as docs/provider.md describes it. Each attempt sends at most one POST. If the charge may exist
  * already, the attempt first looks it up, and charges only when there is none.
  */
-export function createHttpProvider({ url, token }: { url: string; token?: string | undefined }): Provider {
+export function createHttpProvider({ url, token, certificates }: HttpProviderOptions): Provider {
   const charges = url.replace(/\/+$/, '')
   const authorization = token === undefined ? undefined : { authorization: `Bearer ${token}` }
+  const trusted = () => ({ ca: certificates?.read().ca })
   return {
     async charge(payment, deadline, { attempts, pending }) {
       if (attempts > 0 || pending) {
-        const found = await ask(`${charges}/${payment.id}`, { method: 'GET', headers: { ...authorization }, deadline })
+        const look = { ...trusted(), method: 'GET', headers: { ...authorization }, deadline } as const
+        const found = await ask(`${charges}/${payment.id}`, look)
         // In answer to a look-up, 404 means that there is no charge under this key.
         if (found.status !== 404) return readFound(found)
       }
       const body = JSON.stringify(chargeOf(payment))
       const headers = { ...authorization, 'content-type': 'application/json', 'idempotency-key': payment.id }
-      return readCharge(await ask(charges, { method: 'POST', headers, body, deadline }))
+      return readCharge(await ask(charges, { ...trusted(), method: 'POST', headers, body, deadline }))
     },
   }
 }
@@ -49,6 +59,8 @@ function chargeOf(payment: Payment) {
 }
 
 interface Request {
+  /** Authorities that a certificate must come from, as PEM text. Undefined: those that Node trusts. */
+  ca: Buffer | undefined
   method: 'GET' | 'POST'
   headers?: Record<string, string>
   body?: string
@@ -59,9 +71,12 @@ interface Request {
  * Sends one request. `fetch` is not used, because it repeats a request after a 421. A redirect is not followed, because
  * payments must not reach another host.
  */
-async function ask(url: string, { method, headers, body, deadline }: Request): Promise<HttpAnswer> {
-  const send = url.startsWith('https:') ? httpsRequest : httpRequest
-  const request = send(url, { method, headers: { accept: 'application/json', ...headers }, signal: deadline.signal })
+async function ask(url: string, { ca, method, headers, body, deadline }: Request): Promise<HttpAnswer> {
+  const options = { method, headers: { accept: 'application/json', ...headers }, signal: deadline.signal }
+  // Node's agent opens a new connection for other authorities. NODE_TLS_REJECT_UNAUTHORIZED=0 must not hold for money.
+  const request = url.startsWith('https:')
+    ? httpsRequest(url, { ...options, ...(ca && { ca }), rejectUnauthorized: true })
+    : httpRequest(url, options)
   // An error after the response has begun is thrown by the reading of its body.
   request.on('error', () => {})
   await connected(request)

@@ -1,4 +1,4 @@
-import { DeadlineError, errorMessage, within } from '@cashflow/async'
+import { DeadlineError, errorMessage, tlsFault, within } from '@cashflow/async'
 import type { Outcome, Payment } from '@cashflow/domain'
 import { createTimeLimit, type TimeLimit } from '../time-limit.ts'
 
@@ -65,7 +65,8 @@ export async function attemptCharge(
   try {
     return await within(charge(), { deadlineMs, what: 'the charge' })
   } catch (error) {
-    if (!(error instanceof DeadlineError)) return { outcome: 'unknown', reason: errorMessage(error) }
+    if (!(error instanceof DeadlineError))
+      return { outcome: 'unknown', reason: tlsFault(error)?.reason ?? errorMessage(error) }
     const reason = `no answer within ${deadlineMs} ms`
     ended.abort(new Error(reason))
     return { outcome: 'unknown', reason }
