@@ -45,13 +45,17 @@ export function tlsLooks(url: string): { host: string; look: () => Promise<HostT
       const { host, port } = parseIntoClientConfig(own.url)
       const options = { ...tls.options(), rejectUnauthorized: false }
       const address = { host: host || 'localhost', port: Number(port ?? 5432) }
-      const socket = await openServerSocket(address, { options, isDirect: tls.isDirect, limitMs: LOOK_MS })
+      // The socket keeps no process alive, and a command may have nothing else that does.
+      const alive = setTimeout(() => {}, 2 * LOOK_MS)
       try {
+        const socket = await openServerSocket(address, { options, isDirect: tls.isDirect, limitMs: LOOK_MS })
         if (!(socket instanceof TLSSocket)) throw new Error('the connection is not encrypted')
         const fault = socket.authorized ? undefined : String(socket.authorizationError)
-        return { host: own.name, certificate: socket.getPeerX509Certificate(), fault }
-      } finally {
+        const certificate = socket.getPeerX509Certificate()
         socket.destroy()
+        return { host: own.name, certificate, fault }
+      } finally {
+        clearTimeout(alive)
       }
     }
     return [{ host: own.name, look }]

@@ -3,6 +3,7 @@ import { ConfigError, jsonLine, visible } from '@cashflow/runtime'
 import type { Command } from '@commander-js/extra-typings'
 import { brokerLines } from '../doctor/broker.ts'
 import { databaseLines } from '../doctor/database.ts'
+import { httpsLines } from '../doctor/https.ts'
 import { type Line, wrong } from '../doctor/line.ts'
 import { settingLines } from '../doctor/settings.ts'
 import { examples } from '../help.ts'
@@ -42,7 +43,12 @@ async function check(): Promise<Line[]> {
     if (!(error instanceof ConfigError)) throw error
     return [wrong('settings', error.message.replaceAll(/\s*\n\s*/g, ' '))]
   }
-  return [...settingLines(settings), ...(await databaseLines(settings)), ...(await brokerLines(settings))]
+  return [
+    ...settingLines(settings),
+    ...(await databaseLines(settings)),
+    ...(await brokerLines(settings)),
+    ...(await httpsLines(settings)),
+  ]
 }
 
 function cells({ check, ok, warning, detail }: Line): string[] {

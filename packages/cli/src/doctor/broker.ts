@@ -1,7 +1,16 @@
 import { WORK_TOPICS } from '@cashflow/domain'
 import { compareTopology, createConnection, lookAtQueue, type Topology, workQueue } from '@cashflow/messaging'
-import { brokerUrls, parseEnv, redact } from '@cashflow/runtime'
+import {
+  type BrokerTls,
+  brokerTls,
+  brokerUrls,
+  createBrokerTls,
+  parseEnv,
+  redact,
+  withBrokerRules,
+} from '@cashflow/runtime'
 import type { OperatorSettings } from '../settings.ts'
+import { brokerCertificateLines, brokerEncryptionLine } from './broker-tls.ts'
 import { type Line, lineOf, ok, wrong } from './line.ts'
 import { doctorEnv } from './settings.ts'
 
@@ -14,25 +23,33 @@ export async function brokerLines({ env, stack }: OperatorSettings): Promise<Lin
   const given = isNamed ? env : { ...env, RABBITMQ_URL: stack?.rabbitmq_url }
   if (!given.RABBITMQ_URL && !given.MQ_HOST)
     return [ok('RabbitMQ', 'not checked from here: neither RABBITMQ_URL nor MQ_HOST is set')]
-  let urls: readonly string[] = []
-  let topology: Topology | undefined
+  let found: Broker | undefined
   const settings = await lineOf('RabbitMQ', async () => {
-    const parsed = parseEnv(doctorEnv, given)
-    urls = brokerUrls(parsed)
-    topology = workQueue({ queue: parsed.MQ_QUEUE, exchange: parsed.MQ_EXCHANGE, topics: WORK_TOPICS })
-    return ok('RabbitMQ', urls.map((url) => redact(url)).join(', '))
+    const parsed = parseEnv(withBrokerRules(doctorEnv), given)
+    const topology = workQueue({ queue: parsed.MQ_QUEUE, exchange: parsed.MQ_EXCHANGE, topics: WORK_TOPICS })
+    found = { urls: brokerUrls(parsed), tls: brokerTls(parsed), topology }
+    return ok('RabbitMQ', found.urls.map((url) => redact(url)).join(', '))
   })
-  return settings.ok && topology ? await connectedLines(urls, topology) : [settings]
+  return found
+    ? [...(await connectedLines(found)), ...(await brokerCertificateLines(found.urls, found.tls))]
+    : [settings]
 }
 
-async function connectedLines(urls: readonly string[], topology: Topology): Promise<Line[]> {
+interface Broker {
+  readonly urls: readonly string[]
+  readonly tls: BrokerTls
+  readonly topology: Topology
+}
+
+async function connectedLines({ urls, tls, topology }: Broker): Promise<Line[]> {
   const { queue, deadLetterQueue: dead } = topology
   let why = 'it did not answer in time'
   const note = (_message: string, fields?: Readonly<Record<string, unknown>>) => {
     if (fields?.reason !== undefined) why = String(redact(fields.reason))
   }
   const logger = { debug() {}, info() {}, warn: note, error: note }
-  const connection = createConnection({ urls, name: 'cashflow-operator', logger, connectTimeoutMs: LOOK_MS })
+  const options = { urls, tls: createBrokerTls(tls, logger), logger, connectTimeoutMs: LOOK_MS }
+  const connection = createConnection({ ...options, name: 'cashflow-operator' })
   try {
     await connection.start()
     const broker = await connection.broker(AbortSignal.timeout(CONNECT_MS)).catch(() => undefined)
@@ -43,6 +60,7 @@ async function connectedLines(urls: readonly string[], topology: Topology): Prom
       connection.blocked
         ? wrong('RabbitMQ', 'blocks publishers: free memory or disk space of its machine')
         : ok('RabbitMQ', `connected to ${broker.endpoint.name}`),
+      brokerEncryptionLine(broker.endpoint.url, broker.encryption, tls),
       await lineOf(`queue ${queue}`, async () => queueLine(queue, await look(queue))),
       await lineOf(`queue ${dead}`, async () => queueLine(dead, await look(dead))),
       await lineOf('topology', async () =>

@@ -4,7 +4,13 @@ import { type OperatorSettings, operatorEnv, STACK_FILE } from '../settings.ts'
 import { type Line, ok } from './line.ts'
 
 /** The settings that `doctor` reads in addition to those of every command. */
-export const doctorEnv = z.object(brokerEnv)
+export const doctorEnv = z.object({
+  ...brokerEnv,
+  // Read as they are: a file or URL that cannot be used has a line of its own.
+  API_TLS_CERT: z.string().optional(),
+  PROVIDER_URL: z.string().optional(),
+  PROVIDER_TLS_CA: z.string().optional(),
+})
 
 const PARTS_OF_URL = {
   DATABASE_URL: ['DB_HOST', 'DB_PORT', 'DB_USER', 'DB_PASSWORD', 'DB_NAME'],
