@@ -17,7 +17,7 @@ const CREATED = 'process payments:payment.created:payments'
 const RETRIED = 'process payments:payment.retry:payments'
 const PUBLISHED = ['outbox', 'send payments:payment.created']
 const PUBLISHED_AGAIN = ['outbox', 'send payments:payment.retry']
-const OUTCOME = ['outbox', 'send payments:payment.succeeded']
+const OUTCOME = ['send payments:payment.succeeded']
 
 describe('traces of the whole system', () => {
   let collector: Collector

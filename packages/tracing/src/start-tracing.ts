@@ -1,4 +1,4 @@
-import { within } from '@cashflow/async'
+import { DeadlineError, within } from '@cashflow/async'
 import type { Component, Logger } from '@cashflow/runtime'
 import type { TracingSettings } from './settings.ts'
 import type { Spans } from './spans.ts'
@@ -34,9 +34,12 @@ export async function startTracing({ service, settings, logger }: TracingOptions
     name,
     spans,
     async start() {},
+    // An export that fails is logged where it fails.
     stop() {
-      // An export that fails is logged where it fails.
-      stopped ??= within(shutDown(), { deadlineMs: FLUSH_MS }).catch(() => {})
+      stopped ??= within(shutDown(), { deadlineMs: FLUSH_MS }).catch((error: unknown) => {
+        if (error instanceof DeadlineError)
+          logger.warn('the last spans are lost, the collector did not take them in time')
+      })
       return stopped
     },
   }

@@ -69,11 +69,12 @@ describe('tracing', () => {
     await collector.close()
   })
 
-  it('tracing: with a collector that is away the log has one line, and the stop takes about a second', async () => {
-    const { spans, stop } = await start('http://127.0.0.1:1')
+  it('tracing: with a collector that is away the stop takes about a second, and the log says that spans are lost', async () => {
+    const { spans, stop, linesOf } = await start('http://127.0.0.1:1')
     spans?.begin('lost', undefined).end()
     const startedAt = performance.now()
     await stop()
     expect(performance.now() - startedAt).to.be.below(3_000)
+    expect(linesOf('the last spans are lost, the collector did not take them in time')).to.have.length(1)
   })
 })

@@ -28,7 +28,7 @@ export function tracePublisher(publisher: RelayPublisher, spans: Spans, exchange
     for (const [index, message] of messages.entries()) {
       const place = readTraceparent(message.headers.traceparent)
       if (place === undefined || !isSampled(place)) continue
-      recordWait(message, place, startedAt)
+      if (message.mandatory) recordWait(message, place, startedAt)
       places.push(recordSend(message, place, startedAt, defined(outcomes[index], 'outcome of a message').status))
     }
     const attributes = {
@@ -39,6 +39,7 @@ export function tracePublisher(publisher: RelayPublisher, spans: Spans, exchange
     spans.batch(`send ${exchange}`, places, { kind: SpanKind.CLIENT, startTime: startedAt, attributes })?.end()
   }
 
+  /** Of a message that a payment waits for. For others, the time between two spans shows it. */
   function recordWait({ createdAt }: OutboxMessage, place: string, startedAt: number): void {
     // The clock of PostgreSQL may be ahead of this machine's.
     const startTime = Math.min(createdAt.getTime(), startedAt)

@@ -55,5 +55,6 @@ export function retryOf({ paymentId, requestId, traceparent }: PaymentMessage): 
 
 /** The fields of every log line about the message. */
 export function logFieldsOf({ paymentId, messageId, requestId, traceparent }: PaymentMessage): LogFields {
-  return { payment_id: paymentId, message_id: messageId, request_id: requestId, trace_id: traceIdOf(traceparent) }
+  const fields = { payment_id: paymentId, message_id: messageId, request_id: requestId }
+  return traceparent === undefined ? fields : { ...fields, trace_id: traceIdOf(traceparent) }
 }
