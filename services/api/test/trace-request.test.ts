@@ -58,7 +58,7 @@ describe('trace of a request', () => {
     expect((await exported()).map(({ parentId }) => parentId)).to.deep.equal(['', '', ''])
   })
 
-  it('trace of a request: chance decides whether it is recorded, whatever the client asks for', async () => {
+  it("trace of a request: chance decides whether it is recorded, and not the client's flag", async () => {
     const share = { sampledShare: 0.5 }
     expect(await placeOf(UNSAMPLED, { ...share, random: () => 0.49 })).to.match(/-01$/)
     const refused = await placeOf(SAMPLED, { ...share, random: () => 0.5 })
