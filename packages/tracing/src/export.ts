@@ -7,8 +7,8 @@ import { createSpans, type Spans } from './spans.ts'
 
 /** Spans that wait for their export. Later ones are lost, so that a slow collector costs at most about 10 MB. */
 const QUEUE_MAX = 4_096
-/** Small, because the spans of an export are serialised at once. */
-const EXPORT_MAX = 512
+/** Small: the spans of an export are serialised at once, and those that wait for it cost the garbage collector. */
+const EXPORT_MAX = 128
 const EXPORT_EVERY_MS = 1_000
 const EXPORT_TIMEOUT_MS = 5_000
 /** Links of a batch. It has no more members. */
