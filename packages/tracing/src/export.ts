@@ -31,7 +31,13 @@ export function createExport({
     message: 'spans are lost, traces have gaps',
     ended: 'spans are exported again',
   })
-  const otlp = new OTLPTraceExporter({ url, headers: { ...headers }, timeoutMillis: EXPORT_TIMEOUT_MS })
+  const otlp = new OTLPTraceExporter({
+    url,
+    headers: { ...headers },
+    timeoutMillis: EXPORT_TIMEOUT_MS,
+    // A stop exports the whole queue at once.
+    concurrencyLimit: QUEUE_MAX / EXPORT_MAX + 1,
+  })
   const exporter: SpanExporter = {
     export: (spans, done) =>
       otlp.export(spans, (result) => {

@@ -31,6 +31,15 @@ describe('tracing', () => {
     await collector.close()
   })
 
+  it('tracing: a stop exports a full queue', async () => {
+    const collector = await startCollector()
+    const { spans, stop } = await start(collector.url)
+    for (let count = 0; count < 4_000; count += 1) spans?.begin('one', undefined).end()
+    await stop()
+    expect(collector.spans).to.have.length(4_000)
+    await collector.close()
+  })
+
   it('tracing: a batch has a trace of its own, with a link to each member that is sampled', async () => {
     const collector = await startCollector()
     const { spans, stop } = await start(collector.url)

@@ -16,6 +16,7 @@ import { routeOf } from './route-of.ts'
 /** For the API's document. A header that is not well-formed is ignored. */
 export const traceparentHeader = z
   .string()
+  .regex(/^[ -~]*$/)
   .max(512)
   .optional()
   .meta({
