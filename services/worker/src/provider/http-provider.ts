@@ -4,6 +4,7 @@ import { request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import { defined } from '@cashflow/async'
 import { formatMoney, type Payment } from '@cashflow/domain'
+import { markFailed, type Span, SpanKind, type Spans, traceparentOf, untilDone } from '@cashflow/tracing'
 import type { Deadline, Provider, ProviderAnswer } from './provider.ts'
 import { type HttpAnswer, readCharge } from './read-charge.ts'
 
@@ -11,21 +12,32 @@ const BODY_BYTES_MAX = 65_536
 
 /**
  * A provider behind HTTP, as docs/provider.md describes it. Each attempt sends at most one POST. If the charge may exist
- * already, the attempt first looks it up, and charges only when there is none.
+ * already, the attempt first looks it up, and charges only when there is none. Each request has the header `traceparent`, if
+ * the payment's has a trace.
+ *
+ * @param spans undefined where nothing is traced
  */
-export function createHttpProvider({ url, token }: { url: string; token?: string | undefined }): Provider {
+export function createHttpProvider(
+  { url, token }: { url: string; token?: string | undefined },
+  spans?: Spans,
+): Provider {
   const charges = url.replace(/\/+$/, '')
   const authorization = token === undefined ? undefined : { authorization: `Bearer ${token}` }
   return {
-    async charge(payment, deadline, { attempts, pending }) {
+    async charge(payment, deadline, { attempts, pending }, traceparent) {
+      const trace = { spans, traceparent }
       if (attempts > 0 || pending) {
-        const found = await ask(`${charges}/${payment.id}`, { method: 'GET', headers: { ...authorization }, deadline })
+        const found = await ask(
+          `${charges}/${payment.id}`,
+          { method: 'GET', headers: { ...authorization }, deadline },
+          trace,
+        )
         // In answer to a look-up, 404 means that there is no charge under this key.
         if (found.status !== 404) return readFound(found)
       }
       const body = JSON.stringify(chargeOf(payment))
       const headers = { ...authorization, 'content-type': 'application/json', 'idempotency-key': payment.id }
-      return readCharge(await ask(charges, { method: 'POST', headers, body, deadline }))
+      return readCharge(await ask(charges, { method: 'POST', headers, body, deadline }, trace))
     },
   }
 }
@@ -50,18 +62,53 @@ function chargeOf(payment: Payment) {
 
 interface Request {
   method: 'GET' | 'POST'
-  headers?: Record<string, string>
+  headers: Record<string, string>
   body?: string
   deadline: Deadline
+}
+
+/** Sends one request, with its span. */
+function ask(
+  url: string,
+  request: Request,
+  { spans, traceparent }: { spans: Spans | undefined; traceparent: string | undefined },
+): Promise<HttpAnswer> {
+  const span = spans && beginRequest(spans, traceparent, url, request)
+  const place = span ? traceparentOf(span) : traceparent
+  const headers = place === undefined ? request.headers : { ...request.headers, traceparent: place }
+  return untilDone(span, send(url, { ...request, headers }, span))
+}
+
+/** By OpenTelemetry's conventions for HTTP. */
+function beginRequest(
+  spans: Spans,
+  traceparent: string | undefined,
+  url: string,
+  { method }: Request,
+): Span | undefined {
+  const { hostname, port, protocol } = new URL(url)
+  return spans.child(method, traceparent, {
+    kind: SpanKind.CLIENT,
+    attributes: {
+      'http.request.method': method,
+      'url.full': url,
+      'server.address': hostname,
+      'server.port': Number(port || (protocol === 'https:' ? 443 : 80)),
+    },
+  })
 }
 
 /**
  * Sends one request. `fetch` is not used, because it repeats a request after a 421. A redirect is not followed, because
  * payments must not reach another host.
  */
-async function ask(url: string, { method, headers, body, deadline }: Request): Promise<HttpAnswer> {
-  const send = url.startsWith('https:') ? httpsRequest : httpRequest
-  const request = send(url, { method, headers: { accept: 'application/json', ...headers }, signal: deadline.signal })
+async function send(
+  url: string,
+  { method, headers, body, deadline }: Request,
+  span: Span | undefined,
+): Promise<HttpAnswer> {
+  const begin = url.startsWith('https:') ? httpsRequest : httpRequest
+  const request = begin(url, { method, headers: { accept: 'application/json', ...headers }, signal: deadline.signal })
   // An error after the response has begun is thrown by the reading of its body.
   request.on('error', () => {})
   await connected(request)
@@ -72,8 +119,12 @@ async function ask(url: string, { method, headers, body, deadline }: Request): P
   }
   request.end(body)
   const [response] = (await once(request, 'response')) as [IncomingMessage]
+  const status = defined(response.statusCode, 'status of a response')
+  span?.setAttribute('http.response.status_code', status)
+  // In answer to a look-up, 404 is no failure.
+  if (span && status >= 400 && !(method === 'GET' && status === 404)) markFailed(span, String(status))
   return {
-    status: defined(response.statusCode, 'status of a response'),
+    status,
     retryAfter: response.headers['retry-after'] ?? null,
     body: await readBody(response),
   }
