@@ -120,13 +120,17 @@ const MOMENTS = [
 
 /** The event, and what a worker noted about the attempt that led to it, by the worker's clock. */
 function entriesOfEvent({ type, sequence, data, actor, request_id, created_at, trace }: EventRow): TimelineEntry[] {
-  const { instance, attempt, ...rest } = (trace ?? {}) as Readonly<Record<string, unknown>>
+  const { instance, attempt, traceparent, ...rest } = (trace ?? {}) as Readonly<Record<string, unknown>>
   const by = typeof instance === 'string' ? instance : actor
   const moments = MOMENTS.flatMap(([member, what]): TimelineEntry[] => {
     const at = new Date(String(rest[member]))
     return Number.isNaN(at.getTime()) ? [] : [{ at, what, by, facts: what === 'claimed' ? { attempt } : {} }]
   })
-  const facts = { sequence, ...(data as object), ...(request_id !== null && { request_id }) }
+  const facts = {
+    ...{ sequence, ...(data as object) },
+    ...(request_id !== null && { request_id }),
+    ...(typeof traceparent === 'string' && { trace_id: traceparent.split('-')[1] }),
+  }
   return [...moments, { at: created_at, what: type, by: actor, facts }]
 }
 

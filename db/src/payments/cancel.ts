@@ -23,7 +23,15 @@ export type Canceled =
  */
 export function cancelPayment(
   db: Kysely<Tables>,
-  { merchantId, id, requestId }: PaymentName & { readonly requestId: string },
+  {
+    merchantId,
+    id,
+    requestId,
+    traceparent,
+  }: PaymentName & {
+    readonly requestId: string
+    readonly traceparent?: string | undefined
+  },
 ): Promise<Canceled> {
   return db.transaction().execute(async (tx): Promise<Canceled> => {
     const row = await tx
@@ -44,7 +52,7 @@ export function cancelPayment(
       await waitForStandby(tx) // An earlier call may have written what this one reads.
       return { outcome: payment.failureCode === CANCELED ? 'canceled' : 'refused', payment }
     }
-    const by = { actor: 'api', requestId, previousHash: row.last_hash } as const
+    const by = { actor: 'api', requestId, traceparent, previousHash: row.last_hash } as const
     await settleLocked(tx, { ...settlement, ...by, resolution: CANCELED })
     return { outcome: 'canceled', payment: { ...payment, ...settlement.payment, waiting: null } }
   })

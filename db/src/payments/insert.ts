@@ -13,6 +13,8 @@ export interface PaymentInsert {
   readonly idempotencyKey?: string | undefined
   readonly event: PaymentEvent
   readonly requestId: string
+  /** The request's place in its trace. It is stored in the event's trace, so that a redrive continues it. */
+  readonly traceparent?: string | undefined
   readonly messages: readonly NewMessage[]
 }
 
@@ -94,7 +96,8 @@ const INSERT = compiledOnce((tx: Transaction<Tables>, parameter: ParameterOf<Val
     .select('id'),
 )
 
-function toRow({ payment, idempotencyKey, event, requestId }: PaymentInsert) {
+function toRow({ payment, idempotencyKey, event, requestId, traceparent }: PaymentInsert) {
+  const trace = traceparent === undefined ? undefined : { traceparent }
   return {
     id: payment.id,
     merchant_id: payment.merchantId,
@@ -106,7 +109,7 @@ function toRow({ payment, idempotencyKey, event, requestId }: PaymentInsert) {
     // Left out if there is none: most payments have no metadata, and each member costs time.
     metadata: payment.metadata ? Object.fromEntries(payment.metadata) : undefined,
     idempotency_key: idempotencyKey,
-    ...eventOf({ event, actor: 'api', requestId }),
+    ...eventOf({ event, actor: 'api', requestId, trace }),
   }
 }
 

@@ -14,7 +14,7 @@ export interface RedriveOptions {
   batchMax: number
   /** The spans of `redrive_at` to search, in order. No row outside of them is read, so a damaged row can be left out. */
   spans: readonly TimeSpan[]
-  /** True to look up the ids of the requests that created the payments. */
+  /** True to look up the requests that created the payments. */
   traced: boolean
 }
 
@@ -22,6 +22,8 @@ export interface Overdue {
   readonly paymentId: string
   /** The id of the request that created it. */
   readonly requestId: string | undefined
+  /** The place of that request in its trace. */
+  readonly traceparent: string | undefined
 }
 
 /** Returns whether a payment is past its redrive. It takes no lock, so that a healthy system pays next to nothing. */
@@ -83,7 +85,10 @@ export async function claimOverdue(
       'p.attempts',
       'p.redrives',
       sql<boolean>`coalesce(lease_until > now(), false)`.as('leased'),
-      (traced ? creatorOf(eb) : eb.cast<string | null>(eb.lit(null), 'text')).as('request_id'),
+      (traced ? creatorOf(eb).select('e.request_id') : eb.cast<string | null>(eb.lit(null), 'text')).as('request_id'),
+      (traced ? creatorOf(eb).select(TRACEPARENT.as('traceparent')) : eb.cast<string | null>(eb.lit(null), 'text')).as(
+        'traceparent',
+      ),
     ])
     .execute()
   const free = rows.filter(({ leased }) => !leased)
@@ -95,7 +100,11 @@ export async function claimOverdue(
     })),
   )
   return {
-    overdue: free.map(({ id, request_id }) => ({ paymentId: id, requestId: request_id ?? undefined })),
+    overdue: free.map(({ id, request_id, traceparent }) => ({
+      paymentId: id,
+      requestId: request_id ?? undefined,
+      traceparent: traceparent ?? undefined,
+    })),
     leased: rows.length - free.length,
   }
 }
@@ -111,12 +120,11 @@ function nextRedrive(redriveAfterMs: number) {
   end + (clock_timestamp() - now())`
 }
 
+/** As `sql`: the builder's form reads worse. */
+const TRACEPARENT = sql<string | null>`e.trace ->> 'traceparent'`
+
 function creatorOf(eb: ExpressionBuilder<Tables & { p: { id: string } }, 'p'>) {
-  return eb
-    .selectFrom('payment_events as e')
-    .select('e.request_id')
-    .whereRef('e.payment_id', '=', 'p.id')
-    .where('e.sequence', '=', sql.lit(1))
+  return eb.selectFrom('payment_events as e').whereRef('e.payment_id', '=', 'p.id').where('e.sequence', '=', sql.lit(1))
 }
 
 /**

@@ -12,6 +12,8 @@ export interface LockedSettlement {
   readonly event: PaymentEvent
   readonly actor: 'api' | 'operator'
   readonly requestId: string | undefined
+  /** The place in a trace that the settlement belongs to. */
+  readonly traceparent?: string | undefined
   /** The payment's `last_hash`, as it was locked. */
   readonly previousHash: Buffer | null
   /** How the event came about, for operators. */
@@ -26,7 +28,7 @@ export interface LockedSettlement {
  */
 export async function settleLocked(
   tx: Transaction<Tables>,
-  { payment, resolution, ...settlement }: LockedSettlement,
+  { payment, resolution, traceparent, ...settlement }: LockedSettlement,
 ): Promise<void> {
   const { id, merchantId, status } = payment
   const token = uuidv7()
@@ -37,7 +39,7 @@ export async function settleLocked(
     .where(isOfMerchant(sql.val(merchantId)))
     .execute()
   const { event, requestId } = settlement
-  const messages = [outcomeMessage(payment, event, { messageId: uuidv7(), requestId })]
+  const messages = [outcomeMessage(payment, event, { messageId: uuidv7(), requestId, traceparent })]
   const [settled] = await settlePayments(tx, [{ ...settlement, payment, token, messages }])
   if (settled !== status) throw new Error(`bug: payment ${id} is locked and was not settled`)
   for (const source of ['worker', 'database']) await resolveDeadLettersOf(tx, { source, key: id }, resolution)

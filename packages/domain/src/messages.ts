@@ -21,6 +21,8 @@ export interface MessageIds {
   readonly messageId: string
   /** The id of the request that caused the message, sent as the header `x-request-id`. */
   readonly requestId: string | undefined
+  /** The place in a trace that the message continues, sent as the header `traceparent` (W3C Trace Context). */
+  readonly traceparent?: string | undefined
 }
 
 /** Sends a new payment to a worker. */
@@ -40,13 +42,20 @@ export function outcomeMessage({ id, status, failureCode }: Payment, event: Paym
   return { ...rest, payload: { ...payload, status, ...failure }, mandatory: false } satisfies NewPaymentMessage
 }
 
-function message(topic: Topic, paymentId: string, { messageId, requestId }: MessageIds): NewPaymentMessage {
+function message(topic: Topic, paymentId: string, ids: MessageIds): NewPaymentMessage {
   return {
-    messageId,
+    messageId: ids.messageId,
     key: paymentId,
     topic,
     payload: { payment_id: paymentId },
-    headers: requestId === undefined ? {} : { 'x-request-id': requestId },
+    headers: headersOf(ids),
     mandatory: true,
   }
+}
+
+function headersOf({ requestId, traceparent }: MessageIds): Record<string, string> {
+  const headers: Record<string, string> = {}
+  if (requestId !== undefined) headers['x-request-id'] = requestId
+  if (traceparent !== undefined) headers.traceparent = traceparent
+  return headers
 }

@@ -49,8 +49,10 @@ export {
   isSandbox,
   listenHost,
   loggingEnv,
+  plainHttpUrl,
   redriveEnv,
   sandboxEnv,
+  share,
   standbyEnv,
   yesOrNo,
 } from './settings.ts'

@@ -36,6 +36,23 @@ export const redriveEnv = {
   REDRIVE_AFTER_MS: integer({ min: 100, max: 3_600_000, default: 60_000 }),
 }
 
+/** A URL to which paths are appended, and which is logged: it has no query, fragment or credentials. */
+export const plainHttpUrl = z
+  .string()
+  .refine(isPlainHttpUrl, 'must be an http or https URL without credentials, query and fragment')
+
+function isPlainHttpUrl(text: string): boolean {
+  const url = URL.parse(text)
+  if (!url || !['http:', 'https:'].includes(url.protocol)) return false
+  return !url.username && !url.password && !/[?#]/.test(text)
+}
+
+/** A number from 0 to 1. */
+export const share = z
+  .string()
+  .regex(/^(0|1|0?\.\d{1,6}|0\.0+|1\.0+)$/, 'must be a number from 0 to 1')
+  .transform(Number)
+
 export const yesOrNo = z.enum(['yes', 'no'], 'must be yes or no')
 
 export const sandboxEnv = {

@@ -38,6 +38,7 @@ export async function startPipeline(
   const roles = Object.keys(sizes) as Role[]
   await Promise.all(roles.flatMap((role) => Array.from({ length: sizes[role] }, () => start(role))))
   return {
+    databaseUrl: database.url,
     db,
     processes,
     start,

@@ -12,17 +12,35 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'packages/outbox': ['async', 'kysely'],
   'packages/messaging': ['async', '@prometheus-io/client', 'amqplib'],
   'packages/runtime': ['async', '@prometheus-io/client', 'winston', 'zod'],
+  'packages/tracing': [
+    ...['async', 'runtime', '@opentelemetry/api', '@opentelemetry/exporter-trace-otlp-http'],
+    ...['@opentelemetry/resources', '@opentelemetry/sdk-trace', 'zod'],
+  ],
   db: ['async', 'domain', 'outbox', 'runtime', '@prometheus-io/client', 'kysely', 'pg', 'pg-connection-string', 'zod'],
   // Never messaging: the api appends to the outbox, so that a dual write cannot be written.
   'services/api': [
-    ...['async', 'db', 'domain', 'outbox', 'runtime', 'express', 'helmet', 'kysely', 'swagger-ui-dist', 'zod'],
+    ...[
+      'async',
+      'db',
+      'domain',
+      'outbox',
+      'runtime',
+      'tracing',
+      'express',
+      'helmet',
+      'kysely',
+      'swagger-ui-dist',
+      'zod',
+    ],
     ...['@prometheus-io/client', 'zod-openapi'],
   ],
   'services/relay': [
-    ...['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', '@prometheus-io/client', 'kysely', 'zod'],
+    ...['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'tracing', '@prometheus-io/client', 'kysely'],
+    'zod',
   ],
   'services/worker': [
-    ...['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', '@prometheus-io/client', 'kysely', 'zod'],
+    ...['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'tracing', '@prometheus-io/client', 'kysely'],
+    'zod',
   ],
   'packages/cli': [
     ...['async', 'client', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],

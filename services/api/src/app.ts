@@ -1,4 +1,5 @@
-import { isRequestId, type Logger, uuidv7 } from '@cashflow/runtime'
+import { isRequestId, uuidv7 } from '@cashflow/runtime'
+import { traceIdOf } from '@cashflow/tracing'
 import express, { type Express, type RequestHandler } from 'express'
 import { clientNetwork, createClientAddressOf, type Network } from './client-address.ts'
 import { errorHandler, methodNotAllowed, notFound } from './errors.ts'
@@ -14,6 +15,7 @@ import { limitRate } from './rate-limit/limit-rate.ts'
 import type { RateLimiter } from './rate-limit/rate-limiter.ts'
 import { root } from './root.ts'
 import { addSecurityHeaders } from './security-headers.ts'
+import { type RequestTracing, traceRequest } from './trace-request.ts'
 
 export interface AppOptions extends PaymentRoutesOptions, AdvancePaymentOptions, FeedOptions {
   /** True to serve the routes for tests. */
@@ -26,6 +28,7 @@ export interface AppOptions extends PaymentRoutesOptions, AdvancePaymentOptions,
   rateLimiter: RateLimiter
   /** Called after each request, for its metrics. */
   onRequest?: ((request: EndedRequest) => void) | undefined
+  tracing?: RequestTracing
 }
 
 /** The REST API as a request listener. */
@@ -35,12 +38,13 @@ export function createApp({
   authenticate,
   rateLimiter,
   onRequest,
+  tracing = UNTRACED,
   ...options
 }: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing')
   addSecurityHeaders(app)
-  app.use(requestId, requestLog(logger, trustProxy, onRequest))
+  app.use(requestId, requestLog({ logger, trustProxy, onRequest, tracing }))
   // The path '/' would match '//' too.
   app.route(/^\/$/).get(root).all(methodNotAllowed('GET', 'HEAD'))
   // Without a key: what stands before `authenticate`. A path that no route has needs a key too, so that its answer tells nothing.
@@ -69,23 +73,32 @@ const requestId: RequestHandler = (req, res, next) => {
 }
 
 const PATH_MAX = 512
+const UNTRACED: RequestTracing = { spans: undefined, isTrusted: false, sampledShare: 0 }
 
-/** Logs one line for each request, after its answer or after its client has gone. The query may hold secrets, so it is left out. */
-function requestLog(
-  logger: Logger,
-  trustProxy: readonly Network[],
-  onRequest: AppOptions['onRequest'],
-): RequestHandler {
+/**
+ * Logs one line for each request, after its answer or after its client has gone, and ends its span. The query may hold secrets,
+ * so it is left out.
+ */
+function requestLog({
+  logger,
+  trustProxy,
+  onRequest,
+  tracing,
+}: Pick<AppOptions, 'logger' | 'trustProxy' | 'onRequest'> & { tracing: RequestTracing }): RequestHandler {
   const clientAddressOf = createClientAddressOf(trustProxy)
   return (req, res, next) => {
     const startedAt = performance.now()
     const client = clientAddressOf(req)
     res.locals.client = clientNetwork(client)
     const [path = ''] = req.originalUrl.split('?', 1)
+    const traced = traceRequest(req, path, tracing)
+    const { traceparent } = traced
+    res.locals.traceparent = traceparent
     res.once('close', () => {
       const { requestId, keyId, paymentId } = res.locals
       const status = res.writableFinished ? res.statusCode : undefined
       const durationMs = performance.now() - startedAt
+      traced.end(status)
       onRequest?.({ method: req.method, path, status, seconds: durationMs / 1_000 })
       logger.info(res.writableFinished ? 'request answered' : 'request abandoned by its client', {
         method: req.method,
@@ -93,6 +106,7 @@ function requestLog(
         status,
         duration_ms: Math.round(durationMs),
         request_id: requestId,
+        trace_id: traceIdOf(traceparent),
         client,
         key_id: keyId,
         payment_id: paymentId,

@@ -22,9 +22,11 @@ import {
   providerKind,
   providerRules,
   redriveEnv,
+  share,
   standbyEnv,
   yesOrNo,
 } from '@cashflow/runtime'
+import { tracingEnv, tracingSettings } from '@cashflow/tracing'
 import * as z from 'zod'
 import { readNetworks } from './client-address.ts'
 
@@ -34,6 +36,15 @@ const networks = z.string().transform((text, context) => {
   context.addIssue('must be networks such as 10.0.0.0/8,fd00::/8')
   return z.NEVER
 })
+
+/** A decision is made once, for a request. So each sampler is one of roots, whether its name begins with `parentbased_` or not. */
+const SAMPLERS = ['always_on', 'always_off', 'traceidratio'] as const
+const sampler = z
+  .string()
+  .regex(
+    new RegExp(`^(parentbased_)?(${SAMPLERS.join('|')})$`),
+    `must be one of ${SAMPLERS.flatMap((name) => [name, `parentbased_${name}`]).join(', ')}`,
+  )
 
 const RATE_LIMIT_MAX = 100_000
 /** The default with authentication. */
@@ -63,6 +74,10 @@ export const apiEnv = z.object({
   AUTH: z.enum(['api-key', 'none'], 'must be api-key or none').optional(),
   ALLOW_UNAUTHENTICATED: yesOrNo.default('no'),
   ...pepperEnv,
+  ...tracingEnv,
+  OTEL_TRACES_SAMPLER: sampler.default('parentbased_always_on'),
+  OTEL_TRACES_SAMPLER_ARG: share.default(1),
+  TRUST_TRACEPARENT: yesOrNo.default('no'),
 })
 
 type ApiEnv = z.output<typeof apiEnv>
@@ -95,12 +110,20 @@ export function apiConfig(env: Env) {
     /** Networks of the proxies whose `X-Forwarded-For` counts. */
     trustProxy: settings.TRUST_PROXY,
     simulations: simulations(settings, env),
+    tracing: tracingSettings(settings),
+    sampling: { isTrusted: settings.TRUST_TRACEPARENT === 'yes', sampledShare: sampledShare(settings) },
     auth,
   })
 }
 
 function pairOf({ API_TLS_CERT: cert, API_TLS_KEY: key }: Pick<ApiEnv, 'API_TLS_CERT' | 'API_TLS_KEY'>) {
   return { cert, key }
+}
+
+/** Share of the traces that are recorded, from 0 to 1. */
+function sampledShare({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: ratio }: ApiEnv): number {
+  if (name.endsWith('traceidratio')) return ratio
+  return name.endsWith('always_on') ? 1 : 0
 }
 
 /** Values that `metadata.simulate` may have. Undefined outside of a sandbox, where it is metadata like any other. */

@@ -1,6 +1,7 @@
 import { DeadlineError } from '@cashflow/async'
 import { isPermanent, mayBeItemsOwn } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
+import { traceIdOf } from '@cashflow/tracing'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
 import { discardBody } from './discard-body.ts'
 import { PROBLEM_TYPE, Problem, problemBody } from './problem.ts'
@@ -30,14 +31,13 @@ export function errorHandler(logger: Logger): ErrorRequestHandler {
     if (error instanceof ClientGoneError) return // The request's own log line shows it.
     const problem = toProblem(error)
     const { requestId, paymentId } = res.locals
+    const ids = { request_id: requestId, trace_id: traceIdOf(res.locals.traceparent) }
     // A problem without a cause is logged where it arises, if it needs to be.
     const isLogged = error instanceof Problem && error.cause === undefined
     // A problem's own words are for clients. Its cause has those of PostgreSQL, such as a refused login.
     const cause = error instanceof Problem ? error.cause : error
-    if (problem.code === 'unavailable' && !isLogged)
-      logger.warn('database is not available', { error: cause, request_id: requestId })
-    if (problem.code === 'internal')
-      logger.error('request failed', { error, request_id: requestId, payment_id: paymentId })
+    if (problem.code === 'unavailable' && !isLogged) logger.warn('database is not available', { error: cause, ...ids })
+    if (problem.code === 'internal') logger.error('request failed', { error, ...ids, payment_id: paymentId })
     // A body that is itself too large is read to its end, so that its client reads the answer.
     if (!req.complete && problem.code !== 'payload-too-large') discardBody(req)
     if (res.headersSent) return void req.socket.destroy()

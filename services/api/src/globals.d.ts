@@ -12,6 +12,8 @@ declare namespace Express {
   /** Facts that a request's handlers share. */
   interface Locals {
     requestId: string
+    /** The place of the request in its trace (W3C Trace Context). Undefined if it has none. */
+    traceparent?: string | undefined
     /** The client's IPv4 address, or the network /64 of its IPv6 address. */
     client: string
     /** The id of the API key that the request was authenticated with. */

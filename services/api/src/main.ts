@@ -25,6 +25,7 @@ import {
   VERSION,
   withAdmin,
 } from '@cashflow/runtime'
+import { startTracing } from '@cashflow/tracing'
 import { Registry } from '@prometheus-io/client'
 import { createApp } from './app.ts'
 import { createAuthentication } from './auth/create-authentication.ts'
@@ -43,6 +44,8 @@ const config = loadConfig(apiConfig)
 const { databaseUrl, sandbox, standbyRequired, redriveAfterMs, queueMax, rateLimit, trustProxy, simulations, auth } =
   config
 const logger = createLogger({ service: 'api', level: config.logLevel })
+const tracing = await startTracing({ service: 'cashflow-api', settings: config.tracing, logger })
+const { spans } = tracing
 const registry = new Registry()
 const db = createDatabase({
   url: databaseUrl,
@@ -73,7 +76,8 @@ const listener = createListener({
   logger,
   otherwise: 'requests that wait for a payment find it a second later',
 })
-const writer = createPaymentWriter({ db, notifier, redriveAfterMs, onBatch: registerBatches(registry), logger })
+const onBatch = registerBatches(registry)
+const writer = createPaymentWriter({ db, notifier, redriveAfterMs, onBatch, spans, logger })
 const queues = createQueues({ queueMax, logger })
 const cursors = createCursors(() => readCursorSecret(db))
 const rateLimiter = createRateLimiter({
@@ -88,6 +92,7 @@ const app = createApp({
   ...{ authenticate, rateLimiter, trustProxy, sandbox, simulations, logger },
   ...{ ...queues, db, writer, cursors, waits, notify, settled },
   onRequest: registerRequests(registry),
+  tracing: { spans, ...config.sampling },
 })
 
 const facts = createFacts({ db, standbyRequired, logger })
@@ -96,7 +101,7 @@ const heartbeat = createHeartbeat({ db, role: 'api', version: VERSION, registry,
 const certificates = config.certificate && createCertificates(config.certificate, { what: 'HTTPS', logger })
 const http = httpComponent(app, { host: config.host, port: config.port, certificates, logger })
 // Stopped in reverse order: waiting requests are answered at once, and `http` then waits for all answers.
-const parts = [databaseComponent(db, logger), heartbeat, facts, keyUses, rateLimiter, http, waits, listener]
+const parts = [tracing, databaseComponent(db, logger), heartbeat, facts, keyUses, rateLimiter, http, waits, listener]
 registerApi(registry, { db, queues, waits, listener })
 const admin = {
   ...{ ...config.admin, service: 'api', registry, logger },

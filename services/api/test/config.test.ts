@@ -24,6 +24,8 @@ describe('api settings', () => {
       rateLimit: 0,
       trustProxy: [],
       simulations: new Set(SIMULATIONS),
+      tracing: { url: undefined, headers: {} },
+      sampling: { isTrusted: false, sampledShare: 1 },
       auth: { kind: 'none' },
     })
   })
@@ -43,6 +45,23 @@ describe('api settings', () => {
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
+  })
+
+  for (const [sampler, ratio, sampledShare] of [
+    ['always_on', '0.5', 1],
+    ['parentbased_always_off', '0.5', 0],
+    ['traceidratio', '0.5', 0.5],
+    ['parentbased_traceidratio', undefined, 1],
+  ] as const)
+    it(`api settings: OTEL_TRACES_SAMPLER=${sampler} with the argument ${ratio} traces a share of ${sampledShare}`, () => {
+      const env = { OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_SAMPLER_ARG: ratio, TRUST_TRACEPARENT: 'yes' }
+      expect(apiConfig(env).sampling).to.deep.equal({ isTrusted: true, sampledShare })
+    })
+
+  it('api settings: an unknown sampler is refused in one line that lists those that are known', () => {
+    expect(() => apiConfig({ OTEL_TRACES_SAMPLER: 'jaeger_remote' })).to.throw(
+      /OTEL_TRACES_SAMPLER: must be one of always_on, parentbased_always_on/,
+    )
   })
 
   it('api settings match the tables in docs/settings.md', async () => {

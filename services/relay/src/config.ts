@@ -16,6 +16,7 @@ import {
   standbyEnv,
   withBrokerRules,
 } from '@cashflow/runtime'
+import { tracingEnv, tracingSettings } from '@cashflow/tracing'
 import * as z from 'zod'
 
 export const relayEnv = z.object({
@@ -25,6 +26,7 @@ export const relayEnv = z.object({
   ...brokerEnv,
   ...loggingEnv,
   ...adminEnv,
+  ...tracingEnv,
   RELAY_PASSES: integer({ min: 1, max: 16, default: 2 }),
 })
 
@@ -47,6 +49,7 @@ export function relayConfig(env: Env) {
       settings.MQ_EXCHANGE === undefined && settings.MQ_QUEUE !== FORMER_EXCHANGE ? FORMER_EXCHANGE : undefined,
     logLevel: settings.LOG_LEVEL,
     admin: adminAddress(settings),
+    tracing: tracingSettings(settings),
     passes: settings.RELAY_PASSES,
   })
 }

@@ -18,6 +18,7 @@ import {
 } from '@cashflow/messaging'
 import { createFloors } from '@cashflow/outbox'
 import { createBrokerTls, createLogger, loadConfig, runUntilSignal, VERSION, withAdmin } from '@cashflow/runtime'
+import { startTracing } from '@cashflow/tracing'
 import { Registry } from '@prometheus-io/client'
 import { createBacklogWatch } from './backlog-watch.ts'
 import { relayConfig } from './config.ts'
@@ -26,10 +27,12 @@ import { createRelayListener } from './listener.ts'
 import { registerConfirms, registerRelay } from './metrics.ts'
 import { createRelay } from './relay.ts'
 import { createRoutingWatch } from './routing-watch.ts'
+import { tracePublisher } from './trace-publisher.ts'
 import { createWakeSignal } from './wake-signal.ts'
 
 const config = loadConfig(relayConfig)
 const logger = createLogger({ service: 'relay', level: config.logLevel })
+const tracing = await startTracing({ service: 'cashflow-relay', settings: config.tracing, logger })
 const registry = new Registry()
 const db = createDatabase({
   url: config.databaseUrl,
@@ -54,7 +57,8 @@ const floors = createFloors()
 const wake = createWakeSignal()
 const listener = createRelayListener({ db, onNotify: wake.wake, onLost: floors.forget, logger })
 const onConfirmed = registerConfirms(registry)
-const relay = createRelay({ db, publisher, isPaused, floors, wake, onConfirmed, logger, passes: config.passes })
+const traced = tracing.spans ? tracePublisher(publisher, tracing.spans, config.exchange) : publisher
+const relay = createRelay({ db, publisher: traced, isPaused, floors, wake, onConfirmed, logger, passes: config.passes })
 const backlogWatch = createBacklogWatch({ db, publisher, floors, isPaused, logger })
 const routingWatch = createRoutingWatch({ connection, isPaused: pauses.isAny, logger, ...config })
 registerPauses(registry, pauses)
@@ -75,6 +79,7 @@ const heartbeat = createHeartbeat({
 })
 
 const components = [
+  tracing,
   databaseComponent(db, logger),
   pauses,
   heartbeat,

@@ -2,6 +2,7 @@ import { Loops } from '@cashflow/async'
 import { ALONE, createGroupCommit, onlyStatement, type Tables } from '@cashflow/db'
 import { type Claim, claimPayments, type NewClaim, type SettlementWrite, settlePayments } from '@cashflow/db/worker'
 import type { PaymentStatus } from '@cashflow/domain'
+import { SpanKind, type Spans, untilDone } from '@cashflow/tracing'
 import type { Kysely } from 'kysely'
 import { type Clock, createTimeLimit, type TimeLimit } from './time-limit.ts'
 
@@ -9,6 +10,15 @@ import { type Clock, createTimeLimit, type TimeLimit } from './time-limit.ts'
 const LEASE_MARGIN_MS = 5_000
 // Claims and settlements use at most eight sessions together. The pool has more, so other work need not wait.
 const LIMITS = { batchMax: 100, writersMax: 2, aloneMax: 2 }
+
+/** A claim or a settlement within a batch. */
+interface Member {
+  /** The place of its span. Undefined if it is not recorded. */
+  readonly span?: string | undefined
+}
+
+export type Claiming = NewClaim & Member
+export type Settling = SettlementWrite & Member
 
 export interface TimedClaim {
   readonly claim: Exclude<Claim, { verdict: 'locked' }>
@@ -28,6 +38,8 @@ export interface BatchOptions {
   redriveAfterMs: number
   attemptsMax: number
   clocks?: readonly Clock[] | undefined
+  /** Undefined where nothing is traced. */
+  spans?: Spans | undefined
 }
 
 /**
@@ -35,32 +47,44 @@ export interface BatchOptions {
  * item again.
  */
 export function createBatches(options: BatchOptions) {
-  const { db } = options
+  const { db, spans } = options
   const loops = new Loops()
+
+  /** Records the transaction of a batch, with links to the spans of its members. */
+  function traced<Result>(name: string, members: readonly Member[], work: () => Promise<Result>): Promise<Result> {
+    if (!spans) return work()
+    const attributes = { 'db.system.name': 'postgresql', 'db.operation.batch.size': members.length }
+    const places = members.map(({ span }) => span)
+    return untilDone(spans.batch(name, places, { kind: SpanKind.CLIENT, attributes }), work())
+  }
+
   const verdicts = { claimed: 0, settled: 0, parked: 0, leased: 0, exhausted: 0, unknown: 0, locked: 0 }
   return {
     /** Number of claims so far, by verdict. */
     verdicts: verdicts as Readonly<typeof verdicts>,
     /** For /livez: the transactions of the payments. */
     loops,
-    claims: createGroupCommit<NewClaim, TimedClaim>({
+    claims: createGroupCommit<Claiming, TimedClaim>({
       ...LIMITS,
-      commit: (claims, alone) => loops.track('claims', claim(claims, alone, options, verdicts)),
+      commit: (claims, alone) =>
+        traced('claim payments', claims, () => loops.track('claims', claim(claims, alone, options, verdicts))),
     }),
     /** Resolves with undefined when the claim does not hold the payment any more. */
-    settlements: createGroupCommit<SettlementWrite, PaymentStatus | undefined>({
+    settlements: createGroupCommit<Settling, PaymentStatus | undefined>({
       ...LIMITS,
       commit: (settlings, alone) =>
-        loops.track(
-          'settlements',
-          db.transaction().execute((tx) => settlePayments(onlyStatement(tx), settlings, alone)),
+        traced('settle payments', settlings, () =>
+          loops.track(
+            'settlements',
+            db.transaction().execute((tx) => settlePayments(onlyStatement(tx), settlings, alone)),
+          ),
         ),
     }),
   }
 }
 
 async function claim(
-  claims: readonly NewClaim[],
+  claims: readonly Claiming[],
   alone: boolean,
   { db, providerDeadlineMs, redriveAfterMs, attemptsMax, clocks }: BatchOptions,
   verdicts: Record<Claim['verdict'], number>,

@@ -16,13 +16,16 @@ import {
   isSandbox,
   loggingEnv,
   parseEnv,
+  plainHttpUrl,
   providerEnv,
   providerKind,
   providerRules,
   redriveEnv,
+  share,
   standbyEnv,
   withBrokerRules,
 } from '@cashflow/runtime'
+import { tracingEnv, tracingSettings } from '@cashflow/tracing'
 import * as z from 'zod'
 import type { ProviderSettings } from './provider/create-provider.ts'
 import { PENDING_MAX_MS } from './release-plan.ts'
@@ -35,24 +38,18 @@ export const workerEnv = z
     ...brokerEnv,
     ...loggingEnv,
     ...adminEnv,
+    ...tracingEnv,
     ...redriveEnv,
     RECONCILE_INTERVAL_MS: integer({ min: 100, max: 600_000, default: 5_000 }),
     WORKER_PREFETCH: integer({ min: 1, max: 1_000, default: 100 }),
-    PROVIDER_URL: z
-      .string()
-      .refine(isPlainHttpUrl, 'must be an http or https URL without credentials, query and fragment')
-      .optional(),
+    PROVIDER_URL: plainHttpUrl.optional(),
     PROVIDER_TLS_CA: certificateFile.optional(),
     PROVIDER_TOKEN: z
       .string()
       .regex(/^[!-~]{1,4096}$/, 'must be up to 4096 printable ASCII characters without spaces')
       .optional(),
     PROVIDER_DELAY_MS: integer({ min: 0, max: 60_000, default: 2_000 }),
-    PROVIDER_SUCCESS_RATE: z
-      .string()
-      .regex(/^(0|1|0?\.\d{1,6}|0\.0+|1\.0+)$/, 'must be a number from 0 to 1')
-      .transform(Number)
-      .default(0.7),
+    PROVIDER_SUCCESS_RATE: share.default(0.7),
     PROVIDER_DEADLINE_MS: integer({ min: 100, max: 60_000, default: 10_000 }),
     PROVIDER_CONCURRENCY: integer({ min: 1, max: 1_000, default: 100 }),
     PROVIDER_FAILURES_MAX: integer({ min: 1, max: 1_000, default: 10 }),
@@ -105,6 +102,7 @@ export function workerConfig(env: Env) {
     exchange: exchangeName(settings),
     logLevel: settings.LOG_LEVEL,
     admin: adminAddress(settings),
+    tracing: tracingSettings(settings),
     prefetch: settings.WORKER_PREFETCH,
     provider: providerSettings(settings),
     breaker: { failuresMax: settings.PROVIDER_FAILURES_MAX, openMs: settings.PROVIDER_OPEN_MS },
@@ -129,11 +127,4 @@ function providerSettings(settings: z.output<typeof workerEnv>): ProviderSetting
       ca: settings.PROVIDER_TLS_CA,
     }
   return { kind: 'simulated', delayMs: settings.PROVIDER_DELAY_MS, successRate: settings.PROVIDER_SUCCESS_RATE }
-}
-
-/** Paths are appended to the URL, and it is logged, so it must have no query, fragment or credentials. */
-function isPlainHttpUrl(text: string): boolean {
-  const url = URL.parse(text)
-  if (!url || !['http:', 'https:'].includes(url.protocol)) return false
-  return !url.username && !url.password && !/[?#]/.test(text)
 }

@@ -1,6 +1,7 @@
 import { within } from '@cashflow/async'
 import type { AckDecision, Delivery } from '@cashflow/messaging'
 import type { Component } from '@cashflow/runtime'
+import { errorTypeOf, markFailed, type Span, traceparentOf } from '@cashflow/tracing'
 import { type Batches, type BatchOptions, createBatches } from './batches.ts'
 import { createSignalJoin } from './join-signals.ts'
 import type { Processed, ProcessOptions } from './outcomes.ts'
@@ -8,6 +9,7 @@ import { logFieldsOf, type PaymentMessage, readDelivery } from './payment-messag
 import { processPayment } from './process-payment.ts'
 import type { Admission, Permit } from './provider/admission.ts'
 import type { Simulator } from './simulate.ts'
+import type { BeginDelivery } from './trace-delivery.ts'
 
 const ATTEMPTS_MAX = 10
 const NONE_PROCESSED: Readonly<Record<Processed, number>> = {
@@ -28,6 +30,8 @@ export interface HandlerOptions
   admission: Admission
   /** Only with the simulated provider. Takes the place of `simulate`. */
   simulator?: Simulator | undefined
+  /** Undefined where nothing is traced. */
+  beginDelivery?: BeginDelivery | undefined
 }
 
 export interface PaymentHandler extends Handler {
@@ -49,7 +53,13 @@ export interface Handler extends Component {
  * Handles the deliveries of the work queue. A claimed payment is processed to its outcome even if the channel is lost
  * after the claim. Deliveries of one payment at the same time share its processing.
  */
-export function createHandler({ admission, simulator, clocks, ...given }: HandlerOptions): PaymentHandler {
+export function createHandler({
+  admission,
+  simulator,
+  clocks,
+  beginDelivery,
+  ...given
+}: HandlerOptions): PaymentHandler {
   const options = { ...given, attemptsMax: ATTEMPTS_MAX }
   const { logger } = options
   const stopping = new AbortController()
@@ -81,7 +91,7 @@ export function createHandler({ admission, simulator, clocks, ...given }: Handle
     return processPayment(message, { ...options, batches, ...charging }, stopping.signal, untilStop(draining))
   }
 
-  async function take(message: PaymentMessage, delivery: Delivery): Promise<AckDecision> {
+  async function take(message: PaymentMessage, delivery: Delivery, span: Span | undefined): Promise<AckDecision> {
     const { paymentId } = message
     for (let other = runs.get(paymentId); other; other = runs.get(paymentId)) {
       // If the other run fails, the delivery that began it logs the error.
@@ -93,6 +103,7 @@ export function createHandler({ admission, simulator, clocks, ...given }: Handle
     runs.set(paymentId, own)
     const result = await own
     if (result) processed[result] += 1
+    span?.setAttribute('cashflow.result', result ?? 'left')
     return result ? 'ack' : 'leave'
   }
 
@@ -112,15 +123,20 @@ export function createHandler({ admission, simulator, clocks, ...given }: Handle
         logger.error('message is not readable, rejected', { message_id: delivery.messageId, bytes: delivery.bytes })
         return 'reject'
       }
+      const span = beginDelivery?.(delivery, message)
+      if (span) message.span = traceparentOf(span)
       try {
-        return await take(message, delivery)
+        return await take(message, delivery, span)
       } catch (error) {
+        if (span) markFailed(span, errorTypeOf(error))
         stopping.signal.throwIfAborted()
         // RabbitMQ delivers it again. Waiting on for the database would pile up the deliveries of lost channels.
         if (delivery.draining.aborted) return 'leave'
         // An ack would lose the message, and a requeue would fail again at once.
         logger.error('payment could not be processed, message rejected', { ...logFieldsOf(message), error })
         return 'reject'
+      } finally {
+        span?.end()
       }
     },
   }

@@ -27,6 +27,7 @@ import {
   VERSION,
   withAdmin,
 } from '@cashflow/runtime'
+import { startTracing } from '@cashflow/tracing'
 import { Registry } from '@prometheus-io/client'
 import { workerConfig } from './config.ts'
 import { createDeadDeliveryHandler } from './handle-dead-delivery.ts'
@@ -37,6 +38,7 @@ import { createBreaker } from './provider/breaker.ts'
 import { createProvider } from './provider/create-provider.ts'
 import { createReconciler } from './reconcile.ts'
 import { createSimulator, refuseToSimulate } from './simulate.ts'
+import { createBeginDelivery } from './trace-delivery.ts'
 
 // Few dead deliveries use the database at the same time. The others may wait for an operator.
 const DEAD_PREFETCH = 100
@@ -49,6 +51,8 @@ const STOP_MARGIN_MS = 10_000
 
 const config = loadConfig(workerConfig)
 const logger = createLogger({ service: 'worker', level: config.logLevel })
+const tracing = await startTracing({ service: 'cashflow-worker', settings: config.tracing, logger })
+const { spans } = tracing
 const registry = new Registry()
 const db = createDatabase({
   url: config.databaseUrl,
@@ -69,13 +73,17 @@ const settled = (paymentId: string, status: PaymentStatus) => {
   settledNotifier.notify(paymentId)
 }
 
-const provider = createProvider(config.provider, logger)
+const provider = createProvider(config.provider, logger, spans)
 const onAnswer = registerProvider(registry)
 const admission = createAdmission(createBreaker({ provider, logger, onAnswer, ...config.breaker }), config.chargesMax)
 const simulator = config.provider.kind === 'simulated' ? createSimulator({ db, logger }) : undefined
 // In a live deployment metadata.simulate is metadata like any other.
 const simulate = config.sandbox ? refuseToSimulate : undefined
-const handler = createHandler({ db, admission, simulator, simulate, logger, settled, ...config.processing })
+const beginDelivery = spans && createBeginDelivery(spans, config)
+const handler = createHandler({
+  ...{ db, admission, simulator, simulate, logger, settled, spans, beginDelivery },
+  ...config.processing,
+})
 const deadHandler = createDeadDeliveryHandler({ db, logger })
 const waiting = () => admission.waiting
 const reconciler = createReconciler({ db, logger, notify, waiting, isPaused: pauses.isAny, ...config.reconciling })
@@ -112,6 +120,7 @@ function pauseConsumers(): void {
 const heartbeat = createHeartbeat({ db, role: 'worker', version: VERSION, registry, logger })
 
 const parts = [
+  tracing,
   databaseComponent(db, logger, () => claimNothing(db)),
   pauses,
   heartbeat,

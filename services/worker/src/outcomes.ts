@@ -7,14 +7,14 @@ import {
   isParked,
   lockClaimed,
   parkPayment,
-  type SettlementWrite,
   saveRetry,
 } from '@cashflow/db/worker'
 import { type Outcome, outcomeMessage, type Payment, type PaymentStatus, settlePayment } from '@cashflow/domain'
 import { buryMessage, scheduleMessages } from '@cashflow/outbox'
 import { type Logger, uuidv7 } from '@cashflow/runtime'
+import { type Spans, traceparentOf, untilDone } from '@cashflow/tracing'
 import type { Kysely, Transaction } from 'kysely'
-import type { Batches } from './batches.ts'
+import type { Batches, Settling } from './batches.ts'
 import { parkedLetter, unknownLetter } from './dead-letters.ts'
 import { logFieldsOf, type PaymentMessage, retryOf } from './payment-message.ts'
 import type { Charge, ProviderAnswer } from './provider/provider.ts'
@@ -36,6 +36,8 @@ export interface ProcessOptions extends ReleaseLimits {
   providerDeadlineMs: number
   /** Time that a payment may be PENDING after the end of its lease, or the time of its retry, before it is redriven. */
   redriveAfterMs: number
+  /** Undefined where nothing is traced. */
+  spans?: Spans | undefined
 }
 
 /** One message while a worker processes it. */
@@ -105,9 +107,12 @@ export async function settle(
   trace: Trace,
 ): Promise<Processed> {
   const { message, token, options } = run
-  const { requestId } = message
-  const settlement = settlementOf(payment, outcome, { token, requestId, previousHash, trace })
-  const status = await retryWhileUnavailable(() => options.batches.settlements.commit(settlement), run.retry)
+  const { requestId, traceparent } = message
+  const span = options.spans?.child('settle', message.span)
+  const claim = { token, requestId, previousHash, trace, ...(span && { span: traceparentOf(span) }) }
+  const settlement = settlementOf(payment, outcome, claim, traceparent)
+  const commit = () => options.batches.settlements.commit(settlement)
+  const status = await untilDone(span, retryWhileUnavailable(commit, run.retry))
   if (!status) return await loseClaim(run)
   options.logger.info('payment settled', { ...logFieldsOf(message), status })
   options.settled(message.paymentId, status)
@@ -118,13 +123,14 @@ export async function settle(
 export function settlementOf(
   claimed: Payment,
   outcome: Outcome,
-  claim: Pick<SettlementWrite, 'token' | 'requestId' | 'previousHash' | 'trace'>,
-): SettlementWrite {
+  claim: Pick<Settling, 'token' | 'requestId' | 'previousHash' | 'trace' | 'span'>,
+  traceparent?: string,
+): Settling {
   const result = settlePayment(claimed, outcome, new Date())
   if (!result.settled) throw new Error(`bug: a claimed payment was ${result.status}`)
   const { payment, event } = result
   const { requestId } = claim
-  const messages = [outcomeMessage(payment, event, { messageId: uuidv7(), requestId })]
+  const messages = [outcomeMessage(payment, event, { messageId: uuidv7(), requestId, traceparent })]
   return { ...claim, payment, event, actor: 'worker', messages }
 }
 
@@ -140,7 +146,8 @@ export async function releaseClaim(
   const reason = 'reason' in answer ? answer.reason : undefined
   const data = { ...trace, answer: answer.outcome, reason }
   const work = (tx: Transaction<Tables>, again: boolean) => release(tx, run, { plan, attempts, data, again })
-  const released = await transact(options.db, work, run.retry)
+  const span = options.spans?.child('release', message.span, { attributes: { 'cashflow.answer': answer.outcome } })
+  const released = await untilDone(span, transact(options.db, work, run.retry))
   if (!released) return await loseClaim(run)
   const fields = { ...logFieldsOf(message), attempts: released.attempts, refusals: released.refusals }
   if (released.parked) {

@@ -1,6 +1,7 @@
 import { isUuid, type NewPaymentMessage, retryMessage } from '@cashflow/domain'
 import type { Delivery } from '@cashflow/messaging'
 import { isRequestId, type LogFields, uuidv7 } from '@cashflow/runtime'
+import { readTraceparent, traceIdOf } from '@cashflow/tracing'
 
 // Messages of Cashflow have about 50 bytes. A longer one is not parsed, nor kept in memory until its payment is settled.
 const BODY_BYTES_MAX = 4_096
@@ -11,6 +12,10 @@ export interface PaymentMessage {
   messageId: string | undefined
   /** The id of the request that created the payment. */
   requestId: string | undefined
+  /** The place of that request in its trace. Messages that this one leads to continue it. */
+  traceparent?: string | undefined
+  /** The place of the span of the message's processing. Undefined if it is not recorded. */
+  span?: string | undefined
 }
 
 /** Reads `{"payment_id": "…"}`, or a bare payment id as an operator may publish it by hand. Undefined for other bodies. */
@@ -28,6 +33,7 @@ export function readDelivery({
     paymentId: paymentId.toLowerCase(),
     messageId,
     requestId: isRequestId(requestId) ? requestId : undefined,
+    traceparent: readTraceparent(headers.traceparent),
   }
 }
 
@@ -43,11 +49,12 @@ function readJson(text: string): string | undefined {
 }
 
 /** A new message that sends the same payment to a worker. */
-export function retryOf({ paymentId, requestId }: PaymentMessage): NewPaymentMessage {
-  return retryMessage(paymentId, { messageId: uuidv7(), requestId })
+export function retryOf({ paymentId, requestId, traceparent }: PaymentMessage): NewPaymentMessage {
+  return retryMessage(paymentId, { messageId: uuidv7(), requestId, traceparent })
 }
 
 /** The fields of every log line about the message. */
-export function logFieldsOf({ paymentId, messageId, requestId }: PaymentMessage): LogFields {
-  return { payment_id: paymentId, message_id: messageId, request_id: requestId }
+export function logFieldsOf({ paymentId, messageId, requestId, traceparent }: PaymentMessage): LogFields {
+  const fields = { payment_id: paymentId, message_id: messageId, request_id: requestId }
+  return traceparent === undefined ? fields : { ...fields, trace_id: traceIdOf(traceparent) }
 }

@@ -1,5 +1,6 @@
 import { isKnownCurrency } from '@cashflow/domain'
 import { uuidv7 } from '@cashflow/runtime'
+import { type Span, traceparentOf, untilDone } from '@cashflow/tracing'
 import type { TimedClaim } from './batches.ts'
 import {
   buryUnknown,
@@ -35,7 +36,8 @@ export async function processPayment(
 ): Promise<Processed> {
   const { logger, random, batches } = options
   const run: PaymentRun = { message, token: uuidv7(), options, retry: { signal, logger, random, loops: batches.loops } }
-  const timed = await claimInTime(run, claiming)
+  const span = options.spans?.child('claim', message.span)
+  const timed = await untilDone(span, claimInTime(run, claiming, span))
   const { claim } = timed
   switch (claim.verdict) {
     case 'claimed':
@@ -56,11 +58,18 @@ export async function processPayment(
 }
 
 /** Claims the payment. A claim whose answer came too late to charge within its lease is made again. */
-async function claimInTime({ message, token, options, retry }: PaymentRun, signal: AbortSignal): Promise<TimedClaim> {
-  const claim = { id: message.paymentId, token }
+async function claimInTime(
+  { message, token, options, retry }: PaymentRun,
+  signal: AbortSignal,
+  span: Span | undefined,
+): Promise<TimedClaim> {
+  const claim = { id: message.paymentId, token, span: span && traceparentOf(span) }
+  const commit = () => options.batches.claims.commit(claim, signal)
   for (;;) {
-    const timed = await retryWhileUnavailable(() => options.batches.claims.commit(claim, signal), { ...retry, signal })
-    if (!timed.startBy.passed()) return timed
+    const timed = await retryWhileUnavailable(commit, { ...retry, signal })
+    if (timed.startBy.passed()) continue
+    span?.setAttribute('cashflow.verdict', timed.claim.verdict)
+    return timed
   }
 }
 
@@ -73,7 +82,8 @@ async function charge(
   const { options } = run
   const inPlace = answerUnknown(claim) ?? options.simulate?.(claim, run.retry)
   const askedAt = inPlace ? undefined : new Date()
-  const attempt = { attempts, pending, deadlineMs: options.providerDeadlineMs, leaseEnd }
+  const traceparent = run.message.span ?? run.message.traceparent
+  const attempt = { attempts, pending, deadlineMs: options.providerDeadlineMs, leaseEnd, traceparent }
   const answer = await (inPlace ?? options.charge(payment, attempt))
   const trace = traceOf(answer, { attempt: attempts + 1, claimedAt, askedAt })
   switch (answer.outcome) {

@@ -74,8 +74,8 @@ export async function reconcileOnce(
         const taken = await claimOverdue(tx, { redriveAfterMs, batchMax, spans, traced })
         await appendMessages(
           tx,
-          taken.overdue.map((payment) =>
-            retryMessage(payment.paymentId, { messageId: uuidv7(), requestId: payment.requestId }),
+          taken.overdue.map(({ paymentId, ...request }) =>
+            retryMessage(paymentId, { messageId: uuidv7(), ...request }),
           ),
         )
         return taken

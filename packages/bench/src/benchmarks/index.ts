@@ -7,6 +7,7 @@ import { postAuth } from './post-auth.ts'
 import { relay } from './relay.ts'
 import { soak } from './soak.ts'
 import { stored } from './stored.ts'
+import { traces } from './traces.ts'
 import { worker } from './worker.ts'
 
 /** In the order in which they run. */
@@ -17,6 +18,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   backlog,
   worker,
   pipeline,
+  traces,
   latency,
   stored,
   soak,

@@ -21,7 +21,7 @@ const GATE_POLL_MS = 100
 /** What a pipeline has done and used so far. */
 type Total = Readonly<Record<'settled' | 'wal' | 'commits' | 'services' | 'postgres' | 'rabbitmq', number>>
 
-const COSTS = [
+export const COSTS = [
   { metric: 'wal', what: 'WAL of a payment', unit: 'bytes' },
   { metric: 'commits', what: 'commits of a payment', unit: '' },
   { metric: 'services', what: 'CPU of the services for a payment', unit: 'ms' },
@@ -36,15 +36,20 @@ export const pipeline: Benchmark = {
   ratios: [['product', 'textbook']],
   compared: 'product',
   variants: (context) => ({
-    product: () => measure(context.product, context),
-    textbook: () => measure(TEXTBOOK, context),
+    product: () => measurePipeline(context.product, context),
+    textbook: () => measurePipeline(TEXTBOOK, context),
   }),
 }
 
-async function measure(contender: Contender, context: Context): Promise<Pace & Measured> {
+/** @param env settings of all services */
+export async function measurePipeline(
+  contender: Contender,
+  context: Context,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Pace & Measured> {
   const { quick, signal, servers } = context
   const warmUpMs = quick ? 500 : 10_000
-  await using system = await startSystem(servers, contender, ['api', 'relay', 'worker'])
+  await using system = await startSystem(servers, contender, ['api', 'relay', 'worker'], { env })
   const { url, place } = system
   // After a checkpoint, the first change of each page logs the whole page. So all variants begin with a checkpoint.
   await place.query('checkpoint')

@@ -5,6 +5,7 @@ import { idempotencyKeyHeader } from '../payments/idempotency-key.ts'
 import { LIST_QUERY } from '../payments/list-payments.ts'
 import { BODY_IN_ANY } from '../payments/payment-body.ts'
 import { preferHeader } from '../payments/prefer.ts'
+import { traceparentHeader } from '../trace-request.ts'
 import { eventPage, payment, paymentEvents, paymentId, paymentPage } from './answers.ts'
 import { HEADERS, optional } from './headers.ts'
 import { answer, ifNoneMatch, keyed, unchanged } from './operations.ts'
@@ -37,7 +38,13 @@ export const PAYMENT_PATHS: ZodOpenApiPathsObject = {
       description:
         'After 201 the payment is stored, and will be settled. After a 503, or without an answer, send the same request again: with an `Idempotency-Key` it gets the same 201, and without one 409 `duplicate-reference` names the payment.',
       tags: ['Payments'],
-      requestParams: { header: z.object({ 'Idempotency-Key': idempotencyKeyHeader, Prefer: preferHeader }) },
+      requestParams: {
+        header: z.object({
+          'Idempotency-Key': idempotencyKeyHeader,
+          Prefer: preferHeader,
+          traceparent: traceparentHeader,
+        }),
+      },
       requestBody: { required: true, content: { 'application/json': { schema: newPayment } } },
       responses: {
         201: answer('The payment is stored.', payment, {

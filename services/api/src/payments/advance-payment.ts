@@ -26,8 +26,8 @@ export function advancePaymentHandler({ db, changes, notify }: AdvancePaymentOpt
   return async (req, res) => {
     discardBody(req)
     const { id } = req.params
-    const { merchantId, requestId } = res.locals
-    const message = retryMessage(id.toLowerCase(), { messageId: uuidv7(), requestId })
+    const { merchantId, requestId, traceparent } = res.locals
+    const message = retryMessage(id.toLowerCase(), { messageId: uuidv7(), requestId, traceparent })
     const advanced: Advanced = isUuid(id)
       ? await changes.run(res, () => advancePayment(db, { merchantId, id, message }))
       : { outcome: 'unknown' }

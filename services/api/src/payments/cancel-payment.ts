@@ -23,9 +23,9 @@ export function cancelPaymentHandler({ db, changes, settled }: CancelPaymentOpti
   return async (req, res) => {
     discardBody(req)
     const { id } = req.params
-    const { merchantId, requestId } = res.locals
+    const { merchantId, requestId, traceparent } = res.locals
     const canceled: Canceled = isUuid(id)
-      ? await changes.run(res, () => cancelPayment(db, { merchantId, id, requestId }))
+      ? await changes.run(res, () => cancelPayment(db, { merchantId, id, requestId, traceparent }))
       : { outcome: 'unknown' }
     switch (canceled.outcome) {
       case 'canceled':

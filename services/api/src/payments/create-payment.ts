@@ -11,6 +11,7 @@ import {
 import { createdMessage, createPayment, type PaymentWithMetadata } from '@cashflow/domain'
 import type { Notifier } from '@cashflow/outbox'
 import { type Logger, uuidv7 } from '@cashflow/runtime'
+import { SpanKind, type Spans, untilDone } from '@cashflow/tracing'
 import type { RequestHandler, Response } from 'express'
 import type { Kysely } from 'kysely'
 import { BATCH_MAX, WRITERS_ALONE_MAX, WRITERS_MAX } from '../limits.ts'
@@ -58,7 +59,7 @@ export function createPaymentHandler({
   return async (req, res) => {
     const idempotencyKey = readIdempotencyKey(req)
     const { amount: money, reference, metadata } = readPaymentBody(req.body, simulations)
-    const { merchantId, requestId } = res.locals
+    const { merchantId, requestId, traceparent } = res.locals
     // All ids are made before the first attempt. If its answer is lost, the next attempt recognises its own payment.
     const { payment, event } = createPayment({
       id: uuidv7(),
@@ -68,10 +69,10 @@ export function createPaymentHandler({
       metadata,
       at: new Date(),
     })
-    const message = createdMessage(event, { messageId: uuidv7(), requestId })
+    const message = createdMessage(event, { messageId: uuidv7(), requestId, traceparent })
     const isDoubled = simulations !== undefined && metadata?.get('simulate') === 'duplicate_delivery'
     const messages = isDoubled ? [message, message] : [message]
-    const created = { payment, idempotencyKey, event, requestId, messages }
+    const created = { payment, idempotencyKey, event, requestId, traceparent, messages }
     const holder = await writes.run(res, (signal) => writer.write(created, signal))
     res.locals.paymentId = holder.paymentId
     const answered = asCreated(payment, holder)
@@ -141,11 +142,13 @@ export interface PaymentWriterOptions {
   redriveAfterMs: number
   /** Called with the number of payments of each transaction. */
   onBatch?: ((payments: number) => void) | undefined
+  /** Undefined where nothing is traced. */
+  spans?: Spans | undefined
   logger: Logger
 }
 
 /** Writes the payments of concurrent requests in one transaction. */
-export function createPaymentWriter({ db, notifier, redriveAfterMs, onBatch, logger }: PaymentWriterOptions) {
+export function createPaymentWriter({ db, notifier, redriveAfterMs, onBatch, spans, logger }: PaymentWriterOptions) {
   const loops = new Loops()
 
   async function store(batch: readonly PaymentInsert[]): Promise<Holder[]> {
@@ -157,8 +160,16 @@ export function createPaymentWriter({ db, notifier, redriveAfterMs, onBatch, log
     return await findHolders(db, batch, inserted)
   }
 
+  /** Records the transaction, with links to the requests that share it. */
+  function storeTraced(batch: readonly PaymentInsert[]): Promise<Holder[]> {
+    if (!spans) return store(batch)
+    const attributes = { 'db.system.name': 'postgresql', 'db.operation.batch.size': batch.length }
+    const places = batch.map(({ traceparent }) => traceparent)
+    return untilDone(spans.batch('insert payments', places, { kind: SpanKind.CLIENT, attributes }), store(batch))
+  }
+
   const group = createGroupCommit({
-    commit: (batch: readonly PaymentInsert[]) => loops.track('writes', store(batch)),
+    commit: (batch: readonly PaymentInsert[]) => loops.track('writes', storeTraced(batch)),
     batchMax: BATCH_MAX,
     writersMax: WRITERS_MAX,
     aloneMax: WRITERS_ALONE_MAX,

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createCertificates, type Logger } from '@cashflow/runtime'
+import { SpanKind, type Spans, untilDone } from '@cashflow/tracing'
 import { createHttpProvider } from './http-provider.ts'
-import type { Provider } from './provider.ts'
+import type { Provider, ProviderAnswer } from './provider.ts'
 
 export type ProviderSettings =
   | ({ readonly kind: 'simulated' } & SimulatedSettings)
@@ -13,17 +14,21 @@ export type ProviderSettings =
       readonly ca?: string | undefined
     }
 
-/** Creates the provider that the settings choose, and logs which one it is. */
-export function createProvider(settings: ProviderSettings, logger: Logger): Provider {
+/**
+ * Creates the provider that the settings choose, and logs which one it is.
+ *
+ * @param spans undefined where nothing is traced
+ */
+export function createProvider(settings: ProviderSettings, logger: Logger, spans?: Spans): Provider {
   switch (settings.kind) {
     case 'simulated':
       logger.warn('the provider is simulated: no money moves, and chance settles each payment', {
         success_rate: settings.successRate,
       })
-      return createSimulatedProvider(settings)
+      return createSimulatedProvider(settings, Math.random, spans)
     case 'http':
       logger.info('payments are charged at the HTTP provider', { url: settings.url })
-      return createHttpProvider({ ...settings, certificates: certificatesOf(settings.ca, logger) })
+      return createHttpProvider({ ...settings, certificates: certificatesOf(settings.ca, logger) }, spans)
     default:
       return settings satisfies never
   }
@@ -40,12 +45,17 @@ interface SimulatedSettings {
 }
 
 /** Creates a provider that moves no money: after a delay it approves or declines by chance. */
-export function createSimulatedProvider(settings: SimulatedSettings, random = Math.random): Provider {
+export function createSimulatedProvider(settings: SimulatedSettings, random = Math.random, spans?: Spans): Provider {
   const { delayMs, successRate } = settings
+
+  async function answer(signal: AbortSignal): Promise<ProviderAnswer> {
+    if (delayMs > 0) await sleep(delayMs, undefined, { signal })
+    return random() < successRate ? { outcome: 'approved' } : { outcome: 'declined', failureCode: 'card_declined' }
+  }
+
   return {
-    async charge(_payment, { signal }) {
-      if (delayMs > 0) await sleep(delayMs, undefined, { signal })
-      return random() < successRate ? { outcome: 'approved' } : { outcome: 'declined', failureCode: 'card_declined' }
+    charge(_payment, { signal }, _earlier, traceparent) {
+      return untilDone(spans?.child('charge', traceparent, { kind: SpanKind.CLIENT }), answer(signal))
     },
   }
 }

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { defined } from '@cashflow/async'
 import { formatMoney, type Payment } from '@cashflow/domain'
 import type { Certificates } from '@cashflow/runtime'
+import { markFailed, type Span, SpanKind, type Spans, traceparentOf, untilDone } from '@cashflow/tracing'
 import type { Deadline, Provider, ProviderAnswer } from './provider.ts'
 import { type HttpAnswer, readCharge } from './read-charge.ts'
 
@@ -19,23 +20,27 @@ interface HttpProviderOptions {
 
 /**
  * A provider behind HTTP, as docs/provider.md describes it. Each attempt sends at most one POST. If the charge may exist
- * already, the attempt first looks it up, and charges only when there is none.
+ * already, the attempt first looks it up, and charges only when there is none. Each request has the header `traceparent`, if
+ * the payment's has a trace.
+ *
+ * @param spans undefined where nothing is traced
  */
-export function createHttpProvider({ url, token, certificates }: HttpProviderOptions): Provider {
+export function createHttpProvider({ url, token, certificates }: HttpProviderOptions, spans?: Spans): Provider {
   const charges = url.replace(/\/+$/, '')
   const authorization = token === undefined ? undefined : { authorization: `Bearer ${token}` }
   const trusted = () => ({ ca: certificates?.read().ca })
   return {
-    async charge(payment, deadline, { attempts, pending }) {
+    async charge(payment, deadline, { attempts, pending }, traceparent) {
+      const trace = { spans, traceparent }
       if (attempts > 0 || pending) {
         const look = { ...trusted(), method: 'GET', headers: { ...authorization }, deadline } as const
-        const found = await ask(`${charges}/${payment.id}`, look)
+        const found = await ask(`${charges}/${payment.id}`, look, trace)
         // In answer to a look-up, 404 means that there is no charge under this key.
         if (found.status !== 404) return readFound(found)
       }
       const body = JSON.stringify(chargeOf(payment))
       const headers = { ...authorization, 'content-type': 'application/json', 'idempotency-key': payment.id }
-      return readCharge(await ask(charges, { ...trusted(), method: 'POST', headers, body, deadline }))
+      return readCharge(await ask(charges, { ...trusted(), method: 'POST', headers, body, deadline }, trace))
     },
   }
 }
@@ -62,16 +67,51 @@ interface Request {
   /** Authorities that a certificate must come from, as PEM text. Undefined: those that Node trusts. */
   ca: Buffer | undefined
   method: 'GET' | 'POST'
-  headers?: Record<string, string>
+  headers: Record<string, string>
   body?: string
   deadline: Deadline
+}
+
+/** Sends one request, with its span. */
+function ask(
+  url: string,
+  request: Request,
+  { spans, traceparent }: { spans: Spans | undefined; traceparent: string | undefined },
+): Promise<HttpAnswer> {
+  const span = spans && beginRequest(spans, traceparent, url, request)
+  const place = span ? traceparentOf(span) : traceparent
+  const headers = place === undefined ? request.headers : { ...request.headers, traceparent: place }
+  return untilDone(span, send(url, { ...request, headers }, span))
+}
+
+/** By OpenTelemetry's conventions for HTTP. */
+function beginRequest(
+  spans: Spans,
+  traceparent: string | undefined,
+  url: string,
+  { method }: Request,
+): Span | undefined {
+  const { hostname, port, protocol } = new URL(url)
+  return spans.child(method, traceparent, {
+    kind: SpanKind.CLIENT,
+    attributes: {
+      'http.request.method': method,
+      'url.full': url,
+      'server.address': hostname,
+      'server.port': Number(port || (protocol === 'https:' ? 443 : 80)),
+    },
+  })
 }
 
 /**
  * Sends one request. `fetch` is not used, because it repeats a request after a 421. A redirect is not followed, because
  * payments must not reach another host.
  */
-async function ask(url: string, { ca, method, headers, body, deadline }: Request): Promise<HttpAnswer> {
+async function send(
+  url: string,
+  { ca, method, headers, body, deadline }: Request,
+  span: Span | undefined,
+): Promise<HttpAnswer> {
   const options = { method, headers: { accept: 'application/json', ...headers }, signal: deadline.signal }
   // Node's agent opens a new connection for other authorities. NODE_TLS_REJECT_UNAUTHORIZED=0 must not hold for money.
   const request = url.startsWith('https:')
@@ -87,8 +127,12 @@ async function ask(url: string, { ca, method, headers, body, deadline }: Request
   }
   request.end(body)
   const [response] = (await once(request, 'response')) as [IncomingMessage]
+  const status = defined(response.statusCode, 'status of a response')
+  span?.setAttribute('http.response.status_code', status)
+  // In answer to a look-up, 404 is no failure.
+  if (span && status >= 400 && !(method === 'GET' && status === 404)) markFailed(span, String(status))
   return {
-    status: defined(response.statusCode, 'status of a response'),
+    status,
     retryAfter: response.headers['retry-after'] ?? null,
     body: await readBody(response),
   }

@@ -39,14 +39,18 @@ export interface Provider {
    * Charges a payment. Called again after every answer except approved and declined, always with the payment's id as
    * idempotency key, so the provider must charge a key at most once. A rejection counts as `unknown`. Send nothing after
    * the deadline has passed.
+   *
+   * @param traceparent the attempt's place in a trace, to be sent on (W3C Trace Context)
    */
-  charge(payment: Payment, deadline: Deadline, earlier: Earlier): Promise<ProviderAnswer>
+  charge(payment: Payment, deadline: Deadline, earlier: Earlier, traceparent?: string): Promise<ProviderAnswer>
 }
 
 export interface Attempt extends Earlier {
   readonly deadlineMs: number
   /** The end of the claim's lease. Nothing may be sent after it. */
   readonly leaseEnd: TimeLimit
+  /** The attempt's place in a trace. */
+  readonly traceparent?: string | undefined
 }
 
 /** Makes one attempt to charge a payment. Never rejects, and resolves at its deadline at the latest. */
@@ -56,12 +60,12 @@ export type Charge = (payment: Payment, attempt: Attempt) => Promise<ProviderAns
 export async function attemptCharge(
   provider: Provider,
   payment: Payment,
-  { attempts, pending, deadlineMs, leaseEnd }: Attempt,
+  { attempts, pending, traceparent, deadlineMs, leaseEnd }: Attempt,
 ): Promise<ProviderAnswer> {
   const attemptEnd = createTimeLimit(deadlineMs)
   const ended = new AbortController()
   const deadline = { signal: ended.signal, passed: () => attemptEnd.passed() || leaseEnd.passed() }
-  const charge = async () => await provider.charge(payment, deadline, { attempts, pending })
+  const charge = async () => await provider.charge(payment, deadline, { attempts, pending }, traceparent)
   try {
     return await within(charge(), { deadlineMs, what: 'the charge' })
   } catch (error) {

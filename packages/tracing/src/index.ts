@@ -1,0 +1,5 @@
+export { type Span, SpanKind } from '@opentelemetry/api'
+export { type TracingSettings, tracingEnv, tracingSettings } from './settings.ts'
+export { createSpans, errorTypeOf, markFailed, type Spans, traceparentOf, untilDone } from './spans.ts'
+export { startTracing, type Tracing, type TracingOptions } from './start-tracing.ts'
+export { isSampled, readTraceparent, traceIdOf } from './traceparent.ts'
