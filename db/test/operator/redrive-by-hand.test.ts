@@ -209,7 +209,7 @@ describe('redrive by hand', () => {
     const { id } = await store.insert()
     await sql`insert into payments (id, merchant_id, reference, amount_minor, currency, status, created_at, redrive_at)
       select gen_random_uuid(), merchant_id, 'R-' || n, 100, 'USD', 'PENDING', now() - interval '1 hour',
-        date_trunc('hour', now()) + (1 + n / 150) * interval '1 hour'
+        date_trunc('hour', now()) + (2 + n / 150) * interval '1 hour'
       from payments, generate_series(1, 320) n where id = ${id}`.execute(store.db)
     const run = async (more: Partial<Parameters<typeof redriveBatch>[1]>) => {
       const batches: RedriveBatch[] = []

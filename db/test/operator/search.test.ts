@@ -1,5 +1,5 @@
 import { DEFAULT_MERCHANT_ID, type Payment } from '@cashflow/domain'
-import { OPERATOR } from '@cashflow/testing'
+import { aPayment, OPERATOR } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createMerchant, type PaymentSearch, searchEvents, searchPayments } from '../../src/operator.ts'
@@ -14,7 +14,12 @@ describe('searchPayments and searchEvents', () => {
   before(async () => {
     store = await createTestStore(4)
     payments = []
-    for (let made = 0; made < 5; made++) payments.push(await store.insert())
+    // Payments of the same millisecond are in no order that the test knows.
+    for (let ago = 6; ago > 1; ago--) {
+      const { payment, event } = aPayment({ at: new Date(Date.now() - ago) })
+      await storePayments(store.db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
+      payments.push(payment)
+    }
     const merchant = await createMerchant(store.db, { name: 'Other', by: OPERATOR })
     if (!merchant.done) throw new Error(merchant.why)
     otherMerchantId = merchant.merchant.id

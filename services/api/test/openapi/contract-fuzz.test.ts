@@ -92,8 +92,8 @@ const ACCEPTED = [
   '409 not-advanceable',
   '422 idempotency-mismatch',
 ]
-/** They may be any text: what is no ETag matches nothing, and what is no preference is ignored. */
-const HARMLESS = ['header If-None-Match', 'header Prefer']
+/** They may be any text: what is no ETag matches nothing, and what is no preference or no traceparent is ignored. */
+const HARMLESS = ['header If-None-Match', 'header Prefer', 'header traceparent']
 
 const ODD: Readonly<Record<Oddity, string>> = {
   'content type': '415 unsupported-media-type',
