@@ -15,7 +15,8 @@ const VHOST_SETTINGS = 'RABBITMQ_URL, whose path is the vhost'
 const TLS_SETTINGS: Readonly<Record<TlsFault['kind'], string>> = {
   authority: 'MQ_TLS_CA',
   name: 'the host in RABBITMQ_URL or MQ_HOST, or MQ_TLS_SERVERNAME',
-  time: "the broker's certificate, MQ_TLS_CA, and the clock of this machine",
+  expired: "the broker's certificate, and MQ_TLS_CA",
+  not_yet_valid: "the broker's certificate, and the clock of this machine",
   own_certificate: 'MQ_TLS_CERT and MQ_TLS_KEY',
   no_tls: 'the port in RABBITMQ_URL or MQ_PORT, which for TLS is 5671 as a rule',
   other: "the broker's ssl_options",

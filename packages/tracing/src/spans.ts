@@ -20,7 +20,7 @@ export interface Spans {
   child(name: string, parent: string | undefined, options?: SpanOptions): Span | undefined
   /**
    * Begins the span of work that several traces share, in a trace of its own, with a link to each member that is sampled.
-   * Undefined if none is.
+   * Undefined if fewer than two are: the span of a single member tells the same.
    */
   batch(name: string, members: readonly (string | undefined)[], options?: SpanOptions): Span | undefined
 }
@@ -37,7 +37,7 @@ export function createSpans(tracer: Tracer): Spans {
       const links: Link[] = []
       for (const member of members)
         if (member !== undefined && isSampled(member)) links.push({ context: spanContextOf(member) })
-      return links.length > 0 ? tracer.startSpan(name, { ...options, links }, ROOT_CONTEXT) : undefined
+      return links.length > 1 ? tracer.startSpan(name, { ...options, links }, ROOT_CONTEXT) : undefined
     },
   }
 }

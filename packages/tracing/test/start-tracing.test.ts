@@ -46,6 +46,7 @@ describe('tracing', () => {
     const members = Array.from({ length: 500 }, (_, n) => `00-${'a'.repeat(32)}-${String(n + 1).padStart(16, '0')}-01`)
     spans?.batch('batch', [...members, `00-${'b'.repeat(32)}-${'b'.repeat(16)}-00`, undefined])?.end()
     expect(spans?.batch('none', [undefined, `00-${'b'.repeat(32)}-${'b'.repeat(16)}-00`])).to.equal(undefined)
+    expect(spans?.batch('one', [members[0], undefined])).to.equal(undefined)
     expect(spans?.child('none', `00-${'b'.repeat(32)}-${'b'.repeat(16)}-00`)).to.equal(undefined)
     await stop()
     expect(collector.spans.map(({ name }) => name)).to.deep.equal(['batch'])
