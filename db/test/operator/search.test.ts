@@ -1,5 +1,5 @@
 import { DEFAULT_MERCHANT_ID, type Payment } from '@cashflow/domain'
-import { aPayment, OPERATOR } from '@cashflow/testing'
+import { eventually, OPERATOR } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createMerchant, type PaymentSearch, searchEvents, searchPayments } from '../../src/operator.ts'
@@ -14,11 +14,9 @@ describe('searchPayments and searchEvents', () => {
   before(async () => {
     store = await createTestStore(4)
     payments = []
-    // Payments of the same millisecond are in no order that the test knows.
-    for (let ago = 6; ago > 1; ago--) {
-      const { payment, event } = aPayment({ at: new Date(Date.now() - ago) })
-      await storePayments(store.db, [{ payment, event, requestId: 'r', messages: [] }], { redriveAfterMs: 60_000 })
-      payments.push(payment)
+    for (let made = 0; made < 5; made++) {
+      payments.push(await store.insert())
+      await nextMillisecond()
     }
     const merchant = await createMerchant(store.db, { name: 'Other', by: OPERATOR })
     if (!merchant.done) throw new Error(merchant.why)
@@ -139,3 +137,9 @@ describe('searchPayments and searchEvents', () => {
     expect(await searchEvents(store.db, { after, limit: 1 })).to.have.property('done', false)
   })
 })
+
+/** Ids of the same millisecond are in no order that the test knows. */
+async function nextMillisecond(): Promise<void> {
+  const now = Date.now()
+  await eventually(() => expect(Date.now()).to.be.above(now), { intervalMs: 1 })
+}
