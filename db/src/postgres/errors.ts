@@ -66,7 +66,9 @@ const RETRYABLE = new Set([
   '25006', // read_only_sql_transaction: an old primary
 ])
 
-const NETWORK = /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH)$/
+// ERR_SSL and the like: TLS ends a connection when a byte on it was changed.
+const NETWORK =
+  /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ERR_(SSL|TLS|OSSL)_.*)$/
 
 // Messages of pg and pg-pool about a lost or missing connection, which have no code.
 const CODELESS =

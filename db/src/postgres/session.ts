@@ -43,7 +43,6 @@ export class Session extends pg.Client {
 
   /** @throws DatabaseTlsError if the files of certificates have never been usable */
   constructor(config: SessionConfig = {}) {
-    // `ssl` is left out where the URL says nothing: pg then looks at PGSSLMODE.
     super(config.tls ? { ...config, ...clientTls(config.tls) } : config)
     this.#tls = config.tls
     this.#limits = config.limits

@@ -20,12 +20,11 @@ export interface SessionTls {
 /**
  * Returns a function that gives the part of a session's configuration that is about TLS.
  *
- * @param tls undefined if the URL says nothing about it. pg then looks at PGSSLMODE
+ * @param tls undefined if the URL says nothing about it: then there is none
  */
 export function createTls(tls: DatabaseTls | undefined, logger: Logger) {
   const session = tls && tls.mode !== 'disable' ? sessionTls(tls, logger) : undefined
   return ({ name }: Pick<Host, 'name'>): { tls?: SessionTls; ssl?: false } => {
-    if (!tls) return {}
     // As in libpq, there is no TLS on a Unix socket.
     return session && !name.startsWith('/') ? { tls: session } : { ssl: false }
   }
@@ -37,7 +36,11 @@ function sessionTls({ mode, paths, isDirect }: DatabaseTls, logger: Logger): Ses
     isDirect,
     options() {
       try {
-        const options: ConnectionOptions = { ...certificates.read(), rejectUnauthorized: mode !== 'require' }
+        const options: ConnectionOptions = {
+          ...certificates.read(),
+          rejectUnauthorized: mode !== 'require',
+          minVersion: 'TLSv1.2',
+        }
         // Any name is accepted if the authority has issued the certificate.
         if (mode === 'verify-ca') options.checkServerIdentity = () => undefined
         return options

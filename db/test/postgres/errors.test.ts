@@ -35,6 +35,9 @@ describe('errors of PostgreSQL', () => {
       const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
       expect(isTransient(refused)).to.equal(true)
       expect(isTransient(new AggregateError([refused, refused]))).to.equal(true)
+      // A byte on the connection was changed. A COMMIT may have taken effect.
+      const damaged = errorWith('ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC')
+      expect([isTransient(damaged), isPermanent(damaged), isAway(damaged)]).to.deep.equal([true, false, true])
     })
   })
 

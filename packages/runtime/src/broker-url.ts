@@ -10,7 +10,10 @@ const COMMA_AFTER_HOSTS = /^[^/]*\/\/[^/?#]*[/?#].*,/s
  * @throws AddressError
  */
 export function readBrokerUrls(text: string): readonly Address[] {
-  return text.trim().split(BETWEEN_URLS).flatMap(readBrokerUrl)
+  const addresses = text.trim().split(BETWEEN_URLS).flatMap(readBrokerUrl)
+  if (new Set(addresses.map(({ scheme }) => scheme)).size > 1)
+    throw new AddressError('must not have both amqp:// and amqps://, because passwords would be sent unencrypted')
+  return addresses
 }
 
 function readBrokerUrl(text: string): readonly Address[] {

@@ -1,9 +1,10 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import * as z from 'zod'
 import { createCondition } from './condition.ts'
 import type { Logger } from './logger.ts'
+import { readSmallFile, shownPath } from './small-file.ts'
 
 /** Paths of PEM files: authorities to verify the other side with, and the certificate chain and private key of this side. */
 export interface CertificatePaths {
@@ -22,6 +23,13 @@ export interface Certificates {
 /** Files that TLS cannot use. The message names the file, and shows nothing of what is in it. */
 export class CertificateError extends Error {
   readonly code = 'certificate_unusable'
+  /** True if the file may be the right one, and only reading it failed. */
+  readonly isUnread: boolean
+
+  constructor(message: string, { isUnread = false } = {}) {
+    super(message)
+    this.isUnread = isUnread
+  }
 }
 
 const PARTS = ['ca', 'cert', 'key'] as const
@@ -64,7 +72,8 @@ export function createCertificates(paths: CertificatePaths, { what, logger }: { 
       // Before the files are read: a file that is replaced in between is then read again next time.
       const now = fingerprint(paths)
       if (now !== lookedAt) load()
-      lookedAt = now
+      // What made reading fail may end without a change of the file.
+      lookedAt = fault?.isUnread ? undefined : now
       if (fault && inUse) unusable.holds({ for: what, reason: fault.message })
       else unusable.ended({ for: what })
       if (!inUse) throw fault
@@ -101,12 +110,14 @@ export function readCertificates(paths: CertificatePaths): Certificates {
   const [own] = cert ? certificatesIn(cert, paths.cert) : []
   const secret = key && privateKeyIn(key, paths.key)
   if (own && secret && !own.checkPrivateKey(secret))
-    throw new CertificateError(`the file ${paths.key} is not the private key of the certificate ${paths.cert}`)
+    throw new CertificateError(
+      `the file ${shownPath(paths.key)} is not the private key of the certificate ${shownPath(paths.cert)}`,
+    )
   const found = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) }
   try {
     createSecureContext(found)
   } catch (error) {
-    const names = PARTS.map((part) => paths[part]).filter((path) => path !== undefined)
+    const names = PARTS.flatMap((part) => (paths[part] === undefined ? [] : shownPath(paths[part])))
     throw new CertificateError(`the files ${names.join(', ')} cannot be used: ${(error as Error).message}`)
   }
   return found
@@ -114,9 +125,11 @@ export function readCertificates(paths: CertificatePaths): Certificates {
 
 function readFile(path: string): Buffer {
   try {
-    return readFileSync(path)
+    return readSmallFile(path)
   } catch (error) {
-    throw new CertificateError(`the file ${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`)
+    throw new CertificateError(`the file ${shownPath(path)} cannot be read: ${(error as Error).message}`, {
+      isUnread: true,
+    })
   }
 }
 
@@ -132,21 +145,21 @@ const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 export function certificatesIn(pem: Buffer, path = ''): readonly X509Certificate[] {
   const text = pem.toString('latin1')
   const blocks = text.match(BLOCK) ?? []
-  if (!text.includes(BEGIN)) throw new CertificateError(`the file ${path} has no certificate in PEM form`)
+  if (!text.includes(BEGIN)) throw new CertificateError(`the file ${shownPath(path)} has no certificate in PEM form`)
   try {
     const certificates = blocks.map((block) => new X509Certificate(block))
     if (certificates.length === text.split(BEGIN).length - 1) return certificates
   } catch {
     // Its message is about ASN.1.
   }
-  throw new CertificateError(`the file ${path} has a damaged certificate`)
+  throw new CertificateError(`the file ${shownPath(path)} has a damaged certificate`)
 }
 
 function privateKeyIn(pem: Buffer, path: string | undefined): KeyObject {
   try {
     return createPrivateKey(pem)
   } catch {
-    throw new CertificateError(`the file ${path} has no private key in PEM form that needs no passphrase`)
+    throw new CertificateError(`the file ${shownPath(path)} has no private key in PEM form that needs no passphrase`)
   }
 }
 

@@ -28,6 +28,9 @@ const NO_VERIFY = 'no-verify'
 const MODES: readonly string[] = ['disable', 'require', 'verify-ca', 'verify-full', NO_VERIFY]
 const MODE = 'must be disable, require, verify-ca or verify-full'
 
+/** Parameters that somebody may rely on: misspelt ones, and those of libpq that are not supported. */
+const ABOUT_PROTECTION = /ssl|tls|gssenc|channel_binding|requirepeer|require_auth/i
+
 /** A parameter of a database URL about TLS that cannot be used. */
 export class TlsParameterError extends AddressError {
   readonly parameter: Parameter
@@ -66,6 +69,9 @@ export function normalizeTls(query: URLSearchParams): void {
   const ssl = query.get('ssl')
   const mode = query.get('sslmode') ?? impliedMode(query, ssl)
   for (const name of ['ssl', 'sslmode', 'uselibpqcompat']) query.delete(name)
+  for (const name of query.keys())
+    if (ABOUT_PROTECTION.test(name) && !(PARAMETERS as readonly string[]).includes(name))
+      throw new AddressError(`must not have the parameter ${name}, which has no effect`)
   if (mode === undefined) return
   checkTlsMode(mode)
   query.set('sslmode', mode)

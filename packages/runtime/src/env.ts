@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parseEnv as parseEnvFile } from 'node:util'
 import * as z from 'zod'
 import { outliveOutput } from './log-output.ts'
+import { readSmallFile } from './small-file.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -42,6 +43,7 @@ export const SECRETS = [
   'MQ_PASSWORD',
   'PROVIDER_TOKEN',
   'KEY_PEPPER',
+  'OTEL_EXPORTER_OTLP_HEADERS',
 ] as const
 
 /**
@@ -61,7 +63,15 @@ export function readConfig<Config>(parse: (env: Env, fromFile: ReadonlySet<strin
       fromFile.add(name)
     }
   }
-  return parse(withSecrets(process.env), fromFile)
+  const env = withSecrets(process.env)
+  checkPgSslMode(env)
+  return parse(env, fromFile)
+}
+
+/** libpq's variable. Whoever has set it expects TLS, and would have none. */
+function checkPgSslMode({ PGSSLMODE, DB_SSLMODE, DATABASE_URL = '' }: Env): void {
+  if (PGSSLMODE && !DB_SSLMODE && !/[?&]sslmode=/.test(DATABASE_URL))
+    throw new ConfigError(['PGSSLMODE: is not read. Set DB_SSLMODE instead'])
 }
 
 /**
@@ -84,12 +94,12 @@ export function withSecrets(env: Env): Env {
 
 function readSecret(file: string): { value?: string; fault?: string } {
   try {
-    const value = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file)).replace(/\r?\n$/, '')
-    return value === '' ? { fault: `must name a file that is not empty: ${file}` } : { value }
+    const value = new TextDecoder('utf-8', { fatal: true }).decode(readSmallFile(file)).replace(/\r?\n$/, '')
+    return value === '' ? { fault: 'must name a file that is not empty' } : { value }
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === NOT_UTF8) return { fault: `must name a text in UTF-8: ${file}` }
-    return { fault: `must name a file that can be read: ${code}, ${file}` }
+    const { code, message } = error as NodeJS.ErrnoException
+    // Without the path: somebody may have given the secret itself.
+    return { fault: code === NOT_UTF8 ? 'must name a text in UTF-8' : `must name a file that can be read: ${message}` }
   }
 }
 

@@ -34,7 +34,7 @@ describe('address of RabbitMQ', () => {
     ['amqp://h/orders', 'amqp://h/orders'],
     ['amqp://h/a/b', 'amqp://h/a%2Fb'],
     ['AMQPS://u:p@[::1]:5671/v\n', 'amqps://u:p@[::1]:5671/v'],
-    ['amqp://u:p@a:1/v, amqps://u:p@b/v', 'amqp://u:p@a:1/v', 'amqps://u:p@b/v'],
+    ['amqps://u:p@a:1/v, AMQPS://u:p@b/v', 'amqps://u:p@a:1/v', 'amqps://u:p@b/v'],
     ['amqp://u:p@a:1,b:2/v', 'amqp://u:p@a:1/v', 'amqp://u:p@b:2/v'],
     ['amqp://u:p,q:r@h/', 'amqp://u:p%2Cq%3Ar@h/'],
     ['amqp://u:a%25b%2F%3F%23@h/?heartbeat=20', 'amqp://u:a%25b%2F%3F%23@h/?heartbeat=20'],
@@ -63,6 +63,7 @@ describe('address of RabbitMQ', () => {
     [{ RABBITMQ_URL: 'amqp://h:70000/' }, /RABBITMQ_URL: must have ports from 1 to 65535/],
     [{ RABBITMQ_URL: 'amqp://h/?heartbeat=0' }, /RABBITMQ_URL: must have a heartbeat of 1 to 600 seconds/],
     [{ RABBITMQ_URL: 'amqp://h/?heartbeat=none' }, /RABBITMQ_URL: must have a heartbeat/],
+    [{ RABBITMQ_URL: 'amqps://a, amqp://b' }, /RABBITMQ_URL: must not have both amqp:\/\/ and amqps:\/\//],
     [{ RABBITMQ_URL: 'amqps://h/?verify=verify_none' }, /RABBITMQ_URL: must not have verify: .*MQ_TLS_CA/],
     [{ RABBITMQ_URL: 'amqp://h/?frameMax=big' }, /RABBITMQ_URL: must have a whole number as frameMax/],
   ] as const) {

@@ -101,6 +101,10 @@ describe('address of PostgreSQL', () => {
       { DATABASE_URL: 'postgres://h/db?sslmode=on' },
       /DATABASE_URL: parameter sslmode must be disable, require, verify-/,
     ],
+    ...['ssl_mode', 'sslMode', 'tls', 'requiressl', 'channel_binding', 'gssencmode', 'sslcrl'].map(
+      (name) =>
+        [{ DATABASE_URL: `postgres://h/db?${name}=x` }, new RegExp(`must not have the parameter ${name}, `)] as const,
+    ),
     [{ DATABASE_URL: 'postgres://h/db?sslmode=prefer' }, /sslmode must be .*: with prefer a connection may be unencr/],
     [{ DATABASE_URL: 'postgres://h/db?ssl=on' }, /DATABASE_URL: parameter ssl must be true or false/],
     [{ DATABASE_URL: 'postgres://h/db?sslrootcert=/missing.pem' }, /URL: parameter sslrootcert must name .* ENOENT/],

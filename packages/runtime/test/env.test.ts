@@ -84,9 +84,9 @@ describe('settings', () => {
 
   it('accepts a URL without a change, and a list of URLs', () => {
     const url = 'postgres://postgres:postgres@localhost:5432/payments?sslmode=disable'
-    const settings = parseEnv(schema, { DATABASE_URL: url, DB_HOST: 'ignored', RABBITMQ_URL: 'amqp://a/, amqps://b/v' })
+    const settings = parseEnv(schema, { DATABASE_URL: url, DB_HOST: 'ignored', RABBITMQ_URL: 'amqp://a/, amqp://b/v' })
     expect(databaseUrl(settings)).to.equal(url)
-    expect(brokerUrls(settings)).to.deep.equal(['amqp://a/', 'amqps://b/v'])
+    expect(brokerUrls(settings)).to.deep.equal(['amqp://a/', 'amqp://b/v'])
   })
 
   it('ignores line breaks at the end of a value, which a file with a secret often has', () => {
@@ -153,18 +153,35 @@ describe('secrets from files', () => {
       KEY_PEPPER_FILE: fileOf(Buffer.from([0x68, 0x75, 0xff])),
       MQ_PASSWORD_FILE: join(folder, 'missing'),
       PROVIDER_TOKEN_FILE: folder,
+      RABBITMQ_URL_FILE: 'amqp://u:hunter2@h/',
     }
     expect(() => withSecrets(env)).to.throw(
       ConfigError,
       [
         'These settings are not usable:',
-        `DATABASE_URL_FILE: must name a file that is not empty: ${env.DATABASE_URL_FILE}`,
+        `DATABASE_URL_FILE: must name a file that is not empty`,
         'DB_PASSWORD_FILE: must not be set together with DB_PASSWORD',
-        `MQ_PASSWORD_FILE: must name a file that can be read: ENOENT, ${env.MQ_PASSWORD_FILE}`,
-        `PROVIDER_TOKEN_FILE: must name a file that can be read: EISDIR, ${folder}`,
-        `KEY_PEPPER_FILE: must name a text in UTF-8: ${env.KEY_PEPPER_FILE}`,
+        'RABBITMQ_URL_FILE: must name a file that can be read: ENOENT',
+        'MQ_PASSWORD_FILE: must name a file that can be read: ENOENT',
+        'PROVIDER_TOKEN_FILE: must name a file that can be read: it is not a file',
+        'KEY_PEPPER_FILE: must name a text in UTF-8',
       ].join('\n  '),
     )
+  })
+
+  it('a process does not start with PGSSLMODE, which is not read, unless the mode is given as a setting too', () => {
+    const runtime = join(import.meta.dirname, '../src/index.ts')
+    const program = `import { loadConfig } from ${JSON.stringify(runtime)}; loadConfig(() => {})`
+    const run = (env: Record<string, string>) =>
+      spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+        env: { PGSSLMODE: 'verify-full', APP_ENV: 'production', ...env },
+        encoding: 'utf8',
+      })
+    expect(run({}).stderr).to.equal(
+      'These settings are not usable:\n  PGSSLMODE: is not read. Set DB_SSLMODE instead\n',
+    )
+    expect(run({ DB_SSLMODE: 'verify-full' }).status).to.equal(0)
+    expect(run({ DATABASE_URL: 'postgres://h/db?sslmode=require' }).status).to.equal(0)
   })
 
   it('settings from files reach the parser, and not the environment of child processes', () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -120,8 +121,20 @@ describe('certificate files', () => {
       `KEY: the file ${ca} has no private key in PEM form that needs no passphrase`,
     ])
     expect(messages(folder, '/nowhere')).to.deep.equal([
-      `CA: the file ${folder} cannot be read: EISDIR`,
+      `CA: the file ${folder} cannot be read: it is not a file`,
       'KEY: the file /nowhere cannot be read: ENOENT',
+    ])
+    const secret = readFileSync(first.key, 'utf8')
+    expect(messages(ca, secret)).to.deep.equal([
+      'KEY: the file (not shown: it does not look like a path) cannot be read: ENOENT',
+    ])
+    const pipe = join(folder, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const huge = join(folder, 'huge.pem')
+    writeFileSync(huge, Buffer.alloc(2_000_000))
+    expect(messages(pipe, huge)).to.deep.equal([
+      `CA: the file ${pipe} cannot be read: it is not a file`,
+      `KEY: the file ${huge} cannot be read: it has over 1 MB`,
     ])
   })
 

@@ -5,7 +5,7 @@ import { expect } from 'chai'
 import { documentedSettings, REPOSITORY } from '../src/repository.ts'
 
 /** What Compose decides itself: where the servers are, and where services listen. */
-const FIXED = /^(DATABASE_URL|DB_\w+|RABBITMQ_URL|MQ_(HOST|PORT|USER|PASSWORD)|(ADMIN_)?(HOST|PORT))$/
+const FIXED = /^(DATABASE_URL|DB_(?!SSL)\w+|RABBITMQ_URL|MQ_(HOST|PORT|USER|PASSWORD)|(ADMIN_)?(HOST|PORT))$/
 
 describe('docker-compose.yml', () => {
   for (const service of ['api', 'relay', 'worker'])

@@ -35,6 +35,8 @@ export function createExport({
     url,
     headers: { ...headers },
     timeoutMillis: EXPORT_TIMEOUT_MS,
+    // Verified also with NODE_TLS_REJECT_UNAUTHORIZED=0: the headers may have a secret.
+    httpAgentOptions: { keepAlive: true, rejectUnauthorized: true },
     // A stop exports the whole queue at once.
     concurrencyLimit: QUEUE_MAX / EXPORT_MAX + 1,
   })

@@ -12,7 +12,7 @@ import {
   type Topics,
 } from '@cashflow/outbox'
 import type { Logger } from '@cashflow/runtime'
-import { traceIdOf } from '@cashflow/tracing'
+import { readTraceparent, traceIdOf } from '@cashflow/tracing'
 import type { Kysely } from 'kysely'
 import { concernsLane } from './lane-errors.ts'
 import { afterFailure, afterPass, FIRST_WINDOW, nextPass } from './scan-window.ts'
@@ -163,7 +163,7 @@ function logMessage(logger: Logger, { message, action }: Disposition): void {
     key: message.key,
     topic: message.topic,
     request_id: message.headers['x-request-id'],
-    trace_id: traceIdOf(message.headers.traceparent),
+    trace_id: traceIdOf(readTraceparent(message.headers.traceparent)),
   }
   if (action.action === 'delete') logger.debug('message published', fields)
   else if (action.action === 'delay')

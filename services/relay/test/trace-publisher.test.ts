@@ -40,6 +40,8 @@ describe('traced publisher', () => {
     const traced = tracePublisher(publisher, spans, 'things')
     expect(await traced.publish(messages, { deadlineMs: 1_000 })).to.equal(outcomes)
     expect(published).to.equal(messages)
+    const odd = { ...messages[0], headers: null } as unknown as OutboxMessage
+    expect(await traced.publish([odd], { deadlineMs: 1_000 }), 'a row that was written by hand').to.equal(outcomes)
     await stop()
 
     const named = (name: string) => collector.spans.filter((span) => span.name === name)
