@@ -118,6 +118,9 @@ describe("the operator's commands", () => {
         expect(await requeue(store.db, await letterIdOf(key), { by: OPERATOR })).to.include({ done: false })
         expect((await letters(key))[0]).to.include({ resolution: null })
       }
+      expect(await requeue(store.db, await letterIdOf(unknown), { by: OPERATOR })).to.deep.include({
+        why: `No payment has the id ${unknown}: it was never stored, or it was deleted. Discard this dead letter.`,
+      })
       expect(await requeue(store.db, '999999999', { by: OPERATOR })).to.deep.equal(NO_SUCH_LETTER)
     })
   })
