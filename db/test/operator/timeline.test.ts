@@ -74,7 +74,12 @@ describe('timeline of a payment', () => {
     const { id } = await store.insert()
     const token = randomUUID()
     await claimPayment(store.db, id, claimOf(token))
-    const letter = { ...retryMessage(id, { messageId: randomUUID(), requestId: 'r-1' }), source: 'worker', reason: 'r', attempts: 1 }
+    const letter = {
+      ...retryMessage(id, { messageId: randomUUID(), requestId: 'r-1' }),
+      source: 'worker',
+      reason: 'r',
+      attempts: 1,
+    }
     await store.db.transaction().execute(async (tx) => {
       const trace = { attempt: 1, reason: 'HTTP 503' }
       await saveRetry(tx, id, { delayMsAfter: () => 1_234.5, redriveAfterMs: 60_000, data: trace })
