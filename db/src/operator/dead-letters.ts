@@ -17,6 +17,7 @@ import { isUnreadable, type LeftOut, leftOut, readPastDamage } from '../postgres
 import type { Tables } from '../tables.ts'
 import { type NewAction, type Operator, recordAction } from './actions.ts'
 import { type Done, orRefused, refused } from './done.ts'
+import { findById } from './find-payments.ts'
 import { CUT_MS } from './read-rows.ts'
 
 const NO_SUCH_LETTER = 'No unresolved dead letter has this id.'
@@ -94,7 +95,7 @@ async function requeueLocked(
       await requeueDeadLetter(tx, id, 'requeued')
       return undefined
     case 'worker':
-      if (!(await unparkPayment(tx, key))) return `Payment ${key} is not parked. Discard this dead letter.`
+      if (!(await unparkPayment(tx, key))) return `${await whyNotParked(tx, key)} Discard this dead letter.`
       await resolveDeadLetter(tx, id, 'requeued')
       return undefined
     case 'database':
@@ -105,6 +106,12 @@ async function requeueLocked(
     default:
       return 'No worker can read this message, so it would become a dead letter again. Discard it.'
   }
+}
+
+async function whyNotParked(tx: Transaction<Tables>, paymentId: string): Promise<string> {
+  const payment = isUuid(paymentId) ? await findById(tx, paymentId) : undefined
+  if (!payment) return `No payment has the id ${paymentId}: it was never stored, or it was deleted.`
+  return `Payment ${paymentId} ${payment.status === null ? 'was pruned' : 'is not parked'}.`
 }
 
 /**

@@ -2,7 +2,11 @@ import { findDeadLettersOf, findMessages, type UnpublishedMessage } from '@cashf
 import type { Kysely, Transaction } from 'kysely'
 import { type Pause, readPauses } from '../pauses/pauses.ts'
 import { type PaymentView, toView, VIEW } from '../payments/view.ts'
+import { placeOfUuid } from '../postgres/pages.ts'
 import type { Tables } from '../tables.ts'
+import { checkHistory } from '../verify/check-history.ts'
+import type { Finding } from '../verify/finding.ts'
+import { readHistories } from '../verify/histories.ts'
 
 /** What happened to a payment at a time. */
 export interface TimelineEntry {
@@ -28,6 +32,8 @@ export interface Timeline {
   readonly pauses: readonly Pause[]
   /** What happened and is not stored, such as how an earlier version settled the payment. */
   readonly notRecorded: readonly string[]
+  /** What `verify` finds in the payment, its events and their hashes. */
+  readonly findings: readonly Finding[]
   /** Time of the snapshot, by PostgreSQL's clock. */
   readonly now: Date
 }
@@ -62,6 +68,7 @@ export function readTimeline(db: Kysely<Tables>, id: string): Promise<Timeline |
       messages: await findMessages(tx, id),
       pauses: (await readPauses(tx)).filter(({ isInForce }) => isInForce),
       notRecorded: [...unrecorded(row, events, attempts)],
+      findings: await readFindings(tx, id),
       now: row.now,
     }
   })
@@ -106,6 +113,11 @@ async function readActions(tx: Transaction<Tables>, id: string) {
     .execute()
 }
 
+async function readFindings(tx: Transaction<Tables>, id: string): Promise<readonly Finding[]> {
+  const { histories } = await readHistories(tx, placeOfUuid(id) - 1n, placeOfUuid(id), 1)
+  return histories.flatMap((history) => checkHistory(history).findings)
+}
+
 type Row = NonNullable<Awaited<ReturnType<typeof readRow>>>
 type EventRow = Awaited<ReturnType<typeof readEvents>>[number]
 type AttemptRow = Awaited<ReturnType<typeof readAttempts>>[number]
@@ -135,7 +147,16 @@ function entriesOfEvent({ type, sequence, data, actor, request_id, created_at, t
 }
 
 function entryOfAttempt({ at, kind, actor, attempts, data }: AttemptRow): TimelineEntry {
-  return { at, what: kind, by: actor, facts: { ...(attempts !== null && { attempts }), ...data } }
+  const { attempt, delay_ms: delayMs, ...rest } = data as Readonly<Record<string, unknown>>
+  const facts = {
+    ...(attempt !== undefined && { attempt }),
+    // An attempt that does not count leaves it as it was, and a pending answer sets it to 0.
+    ...(attempts !== null && { attempts_after: attempts }),
+    ...rest,
+    // Earlier versions stored fractions.
+    ...(typeof delayMs === 'number' && { delay_ms: Math.ceil(delayMs) }),
+  }
+  return { at, what: kind, by: actor, facts }
 }
 
 function entriesOfLetter({ id, source, topic, reason, diedAt, resolvedAt, resolution }: LetterRow): TimelineEntry[] {

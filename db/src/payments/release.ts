@@ -60,7 +60,8 @@ export async function saveRetry(
     .execute()
   const kind = cause === 'unanswered' ? 'unanswered' : 'released'
   const { attempts } = counts
-  await recordAttempts(tx, [{ paymentId: id, kind, actor: 'worker', attempts, data: { ...data, delay_ms: delayMs } }])
+  const noted = { ...data, delay_ms: Math.ceil(delayMs) }
+  await recordAttempts(tx, [{ paymentId: id, kind, actor: 'worker', attempts, data: noted }])
   return { ...counts, delayMs }
 }
 

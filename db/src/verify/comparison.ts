@@ -16,6 +16,7 @@ export function createComparison(
   heads: AsyncIterator<Head>,
   report: (finding: Finding) => Promise<void>,
 ) {
+  const counts = { compared: 0, notInExport: 0 }
   let next: Promise<IteratorResult<Head>> | undefined
   let missing: string[] = []
 
@@ -39,16 +40,21 @@ export function createComparison(
   async function compare(checked: readonly CheckedHistory[], upto: bigint): Promise<void> {
     const last = uuidAt(upto)
     const byId = new Map(checked.map((history) => [history.id, history]))
+    counts.notInExport += checked.length
     for (let head = await nextUpTo(last); head; head = await nextUpTo(last)) {
       const history = byId.get(head.id)
-      if (history) for (const finding of differences(head, history)) await report(finding)
-      else missing.push(head.id)
+      if (history) {
+        counts.compared += 1
+        counts.notInExport -= 1
+        for (const finding of differences(head, history)) await report(finding)
+      } else missing.push(head.id)
       if (missing.length === MISSING_MAX) await reportMissing()
     }
     await reportMissing()
   }
 
   return {
+    counts,
     compare,
     /** Goes past a payment that cannot be read. */
     async skip(at: bigint): Promise<void> {

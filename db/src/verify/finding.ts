@@ -9,9 +9,18 @@ export interface Finding {
   readonly found: string | null
 }
 
+/** Reports a finding, unless both are the same. */
+export type Differ = (what: string, expected: string | null, found: string | null) => void
+
 const TEXT_MAX = 300
 
 /** A text of a finding, which may hold what a client or an attacker wrote. */
-export function shortened(text: string | null): string | null {
-  return text !== null && text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text
+export function shortened(text: string | null, max = TEXT_MAX): string | null {
+  return text !== null && text.length > max ? `${text.slice(0, max)}…` : text
+}
+
+/** The finding that something cannot be read. */
+export function unreadable(error: Error, paymentId: string | null, what = 'row or events'): Finding {
+  const code = 'code' in error ? `${error.code} ` : ''
+  return { paymentId, what, expected: 'readable', found: shortened(`${code}${error.message}`) }
 }

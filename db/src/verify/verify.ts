@@ -1,21 +1,12 @@
 import { isUuid } from '@cashflow/domain'
 import type { Kysely } from 'kysely'
 import type { Operator } from '../operator/actions.ts'
-import {
-  ALL_UUIDS,
-  ahead,
-  placeOfUuid,
-  readPages,
-  type Span,
-  type Unreadable,
-  uuidAt,
-  whileAway,
-} from '../postgres/pages.ts'
+import { ALL_UUIDS, ahead, placeOfUuid, readPages, type Span, uuidAt, whileAway } from '../postgres/pages.ts'
 import type { Tables } from '../tables.ts'
 import { type CheckedHistory, checkHistory, type Head } from './check-history.ts'
 import { createComparison } from './comparison.ts'
-import { type Finding, shortened } from './finding.ts'
-import { type History, type HistoryPage, readHistories } from './histories.ts'
+import { type Finding, shortened, unreadable } from './finding.ts'
+import { type HistoryPage, readHistories } from './histories.ts'
 import { checkMessage, MESSAGE_TABLES, type MessageTable, readMessages, spanOf } from './messages.ts'
 import { findPruned } from './pruned.ts'
 import { SEALED_MAX, sealPayments } from './seal.ts'
@@ -37,6 +28,10 @@ export interface VerifiedCounts {
   /** Payments that this run has sealed. */
   sealed: number
   findings: number
+  /** Payments that were compared with an earlier export. Undefined without one. */
+  compared?: number
+  /** Payments that are not in the earlier export, as they are newer than it. They were compared with nothing in it. */
+  notInExport?: number
 }
 
 export interface VerifyOptions {
@@ -99,7 +94,7 @@ async function verifyPayments(run: Run): Promise<void> {
   // Sealing uses the connection in turn with reading.
   for await (const page of options.sealsAs ? pages : ahead(pages)) {
     if ('error' in page) {
-      await report(unreadable(page, uuidAt(page.at)))
+      await report(unreadable(page.error, uuidAt(page.at)))
       await comparison?.skip(page.at)
       continue
     }
@@ -108,6 +103,7 @@ async function verifyPayments(run: Run): Promise<void> {
     if (options.sealsAs) await seal(run, checked.filter(isToSeal), options.sealsAs)
     options.onProgress?.(counts)
   }
+  Object.assign(counts, comparison?.counts)
 }
 
 /** Checks and reports the payments of a page. */
@@ -117,7 +113,7 @@ async function checkPage({ db, options, counts, report }: Run, { histories }: Hi
   const checked: CheckedHistory[] = []
   for (const history of histories) {
     if (pruned.has(history.id)) continue // Some of its events are left.
-    const one = checkOne(history, options.isSealed)
+    const one = checkHistory(history, options.isSealed)
     checked.push(one)
     for (const finding of one.findings) await report(finding)
     if (history.payment) counts.payments += 1
@@ -127,17 +123,6 @@ async function checkPage({ db, options, counts, report }: Run, { histories }: Hi
     if (one.head) await options.onHead?.(one.head)
   }
   return checked
-}
-
-/** Checks a payment. One whose data cannot be walked, such as data of too many levels, is a finding. */
-function checkOne(history: History, isSealed: boolean | undefined): CheckedHistory {
-  try {
-    return checkHistory(history, isSealed)
-  } catch (error) {
-    if (!(error instanceof Error)) throw error
-    const finding = unreadable({ error }, history.id)
-    return { id: history.id, findings: [finding], isEndUnsealed: false, chain: [], head: undefined }
-  }
 }
 
 function isToSeal({ findings, head }: CheckedHistory): boolean {
@@ -158,7 +143,7 @@ async function verifyMessages({ db, options, counts, report }: Run, table: Messa
   const read = (after: bigint, to: bigint, limit: number) => readMessages(db, table, { after, to, limit })
   for await (const page of ahead(readPages(read, spanOf(table), MESSAGES_MAX))) {
     if ('error' in page) {
-      await report(unreadable(page, null, `${table}, place ${page.at}`))
+      await report(unreadable(page.error, null, `${table}, place ${page.at}`))
       continue
     }
     const unknown = page.messages.filter(({ payment_id }) => payment_id === null)
@@ -181,9 +166,4 @@ function spanOfPayments({ paymentId, since }: VerifyOptions): Span {
   if (paymentId !== undefined) return { after: placeOfUuid(paymentId) - 1n, to: placeOfUuid(paymentId) }
   // A UUIDv7 begins with the milliseconds since 1970, in 48 bits.
   return since ? { ...ALL_UUIDS, after: (BigInt(since.getTime()) << 80n) - 1n } : ALL_UUIDS
-}
-
-function unreadable({ error }: Pick<Unreadable, 'error'>, paymentId: string | null, what = 'row or events'): Finding {
-  const code = 'code' in error ? `${error.code} ` : ''
-  return { paymentId, what, expected: 'readable', found: shortened(`${code}${error.message}`) }
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { defined } from '@cashflow/async'
+import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { buryMessage, listDeadLetters } from '@cashflow/outbox'
 import { OPERATOR } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -118,6 +119,16 @@ describe("the operator's commands", () => {
         expect(await requeue(store.db, await letterIdOf(key), { by: OPERATOR })).to.include({ done: false })
         expect((await letters(key))[0]).to.include({ resolution: null })
       }
+      expect(await requeue(store.db, await letterIdOf(unknown), { by: OPERATOR })).to.deep.include({
+        why: `No payment has the id ${unknown}: it was never stored, or it was deleted. Discard this dead letter.`,
+      })
+      const pruned = randomUUID()
+      await bury('worker', pruned)
+      await sql`insert into pruned_references (merchant_id, reference, id, amount_minor, currency)
+        values (${DEFAULT_MERCHANT_ID}, 'pruned', ${pruned}, 100, 'USD')`.execute(store.db)
+      expect(await requeue(store.db, await letterIdOf(pruned), { by: OPERATOR })).to.deep.include({
+        why: `Payment ${pruned} was pruned. Discard this dead letter.`,
+      })
       expect(await requeue(store.db, '999999999', { by: OPERATOR })).to.deep.equal(NO_SUCH_LETTER)
     })
   })

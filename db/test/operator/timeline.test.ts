@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { defined } from '@cashflow/async'
-import { DEFAULT_MERCHANT_ID, outcomeMessage, settlePayment } from '@cashflow/domain'
+import { DEFAULT_MERCHANT_ID, outcomeMessage, retryMessage, settlePayment } from '@cashflow/domain'
 import { buryMessage, scheduleMessages } from '@cashflow/outbox'
 import { eventually, OPERATOR, openClient } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createMerchant, findById, findByReference, pause, readTimeline, resume } from '../../src/operator.ts'
+import { parkPayment, saveRetry } from '../../src/worker.ts'
 import { claimPayment, createTestStore, storeSettlements, type TestStore } from '../test-store.ts'
 
 describe('timeline of a payment', () => {
@@ -51,12 +52,55 @@ describe('timeline of a payment', () => {
       'provider answered host:7',
       'payment.succeeded worker',
     ])
-    expect(entries[1]?.facts).to.deep.equal({ attempts: 1, reason: 'HTTP 503' })
+    expect(entries[1]?.facts).to.deep.equal({ attempts_after: 1, reason: 'HTTP 503' })
     expect(entries[3]?.facts).to.deep.equal({ attempt: 2 })
     expect(messages.map(({ topic }) => topic)).to.deep.equal(['payment.succeeded'])
     expect(notRecorded).to.deep.equal([])
     expect(facts.payment).to.include({ status: 'SUCCESS', waiting: null })
     expect(facts).to.deep.include({ leaseUntil: null, redriveAt: null, pauses: [] })
+  })
+
+  it('has what verify finds in the payment, its events and their hashes', async () => {
+    const payment = await store.insert()
+    expect((await timelineOf(payment.id)).findings).to.deep.equal([])
+    await sql`update payments set amount_minor = 100 where id = ${payment.id}`.execute(store.db)
+    const { findings } = await timelineOf(payment.id)
+    expect(findings.map(({ what, expected, found }) => [what, expected, found])).to.deep.equal([
+      ['amount', '100.50', '1.00'],
+    ])
+  })
+
+  it('has the dead letter of a parked payment behind the attempt that it was parked for', async () => {
+    const { id } = await store.insert()
+    const token = randomUUID()
+    await claimPayment(store.db, id, claimOf(token))
+    const letter = {
+      ...retryMessage(id, { messageId: randomUUID(), requestId: 'r-1' }),
+      source: 'worker',
+      reason: 'r',
+      attempts: 1,
+    }
+    await store.db.transaction().execute(async (tx) => {
+      const trace = { attempt: 1, reason: 'HTTP 503' }
+      await saveRetry(tx, id, { delayMsAfter: () => 1_234.5, redriveAfterMs: 60_000, data: trace })
+      await parkPayment(tx, id, 1, 'r')
+      await buryMessage(tx, letter)
+    })
+    const { entries } = await timelineOf(id)
+    expect(entries.map(({ what }) => what)).to.deep.equal(['payment.created', 'unanswered', 'parked', 'dead letter'])
+    expect(Object.entries(entries[1]?.facts ?? {})).to.deep.equal([
+      ['attempt', 1],
+      ['attempts_after', 1],
+      ['reason', 'HTTP 503'],
+      ['delay_ms', 1_235],
+    ])
+  })
+
+  it('rounds the delays that an earlier version has stored', async () => {
+    const { id } = await store.insert()
+    await sql`insert into payment_attempts (payment_id, kind, actor, attempts, data)
+      values (${id}, 'unanswered', 'worker', 1, '{"delay_ms": 165861.1607913308}')`.execute(store.db)
+    expect((await timelineOf(id)).entries[1]?.facts).to.deep.equal({ attempts_after: 1, delay_ms: 165_862 })
   })
 
   it('has an event whose time is infinity, as only a change by hand stores it, behind the others', async () => {

@@ -34,6 +34,18 @@ describe('verify --against', () => {
     expect(await against(exported)).to.deep.equal([])
   })
 
+  it('verify counts the payments that it compared, and those that are newer than the export', async () => {
+    await settled()
+    const deleted = await settled()
+    const exported = await heads()
+    await forceDelete(deleted)
+    await settled()
+    await settled()
+    const { counts } = await verified({ against: eachOf(exported) })
+    expect(counts).to.include({ payments: 3, compared: 1, notInExport: 2, findings: 1 })
+    expect(await verified()).to.not.have.nested.property('counts.compared')
+  })
+
   // Promise 107
   it('verify finds deleted payments, a rewritten history, removed hashes and changed metadata, which the hashes alone do not tell', async () => {
     const [deleted, rewritten, unsealed, details] = [await settled(), await settled(), await settled(), await settled()]

@@ -80,7 +80,7 @@ describe('verify --seal', () => {
     await verified({ sealsAs: OPERATOR })
     await change(`update payment_events set actor = 'x', hash = null where payment_id = $1 and sequence = 1`, second)
     const { counts, what } = await verified({ sealsAs: OPERATOR })
-    expect(what).to.deep.equal(['amount', 'hash of event 1', 'hash of event 2'])
+    expect(what).to.deep.equal(['amount of row and event 1', 'hash of event 1', 'hash of event 2'])
     expect(counts).to.include({ sealed: 0, unsealed: 2 })
   })
 

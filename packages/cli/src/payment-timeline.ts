@@ -9,7 +9,7 @@ const FACT_MAX = 300
 
 /** All that is stored about a payment, for programs. Names are in snake_case. */
 export function timelineJson(named: NamedPayment, timeline: Timeline) {
-  const { payment, counts, leaseUntil, redriveAt, entries, messages, pauses, notRecorded, now } = timeline
+  const { payment, counts, leaseUntil, redriveAt, entries, messages, pauses, notRecorded, findings, now } = timeline
   return {
     id: payment.id,
     merchant_id: payment.merchantId,
@@ -50,13 +50,14 @@ export function timelineJson(named: NamedPayment, timeline: Timeline) {
       until,
     })),
     not_recorded: notRecorded,
+    findings: findings.map(({ what, expected, found }) => ({ what, expected, found })),
     read_at: now,
   }
 }
 
 /** The same for people. */
 export function timelineLines(named: NamedPayment, timeline: Timeline): string[] {
-  const { payment, counts, entries, notRecorded, now } = timeline
+  const { payment, counts, entries, notRecorded, findings, now } = timeline
   const { status, failureCode, metadata } = payment
   const facts = {
     id: payment.id,
@@ -75,11 +76,18 @@ export function timelineLines(named: NamedPayment, timeline: Timeline): string[]
   const rows = entries.map((entry, index) => rowOf(entry, afterMs(entries, index)))
   return [
     ...linesOf(facts, { json: false, now }),
+    ...findingsLines(payment.id, findings),
     '',
     ...tableLines([head, ...rows]),
     ...notRecorded.map((what) => styleText('gray', `not recorded: ${what}`)),
     ...(payment.waiting ? ['', ...waitingLines(timeline)] : []),
   ]
+}
+
+function findingsLines(id: string, findings: Timeline['findings']): string[] {
+  if (findings.length === 0) return []
+  const what = cut(findings.map((finding) => finding.what).join(', '))
+  return [styleText('red', `Row, events and hashes do not agree: ${what}. Run: cashflow verify ${id}`)]
 }
 
 export function amountText({ amountMinor, currency }: Money): string {

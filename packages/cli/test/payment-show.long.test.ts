@@ -57,6 +57,19 @@ describe('cashflow payments show', function () {
     expect([created_at, timeline.at(-1).at, timeline.at(-1).after_ms]).to.deep.equal(['Infinity', 'Infinity', null])
   })
 
+  it('says that the row and the events of a changed payment do not agree', async () => {
+    const id = await store('REF 6')
+    expect((await show(id)).stdout).to.not.include('do not agree')
+    expect(JSON.parse((await show(id, '--json')).stdout).findings).to.deep.equal([])
+    await sql`update payments set amount_minor = 9999 where id = ${id}`.execute(db)
+    const { code, stdout } = await show(id)
+    expect(code).to.equal(0)
+    expect(stdout).to.include(`\nRow, events and hashes do not agree: amount. Run: cashflow verify ${id}\n`)
+    expect(JSON.parse((await show(id, '--json')).stdout).findings).to.deep.equal([
+      { what: 'amount', expected: '1.00', found: '99.99' },
+    ])
+  })
+
   it('prints the same as JSON', async () => {
     const id = await store('REF 2')
     const shown = JSON.parse((await show(id, '--json')).stdout)

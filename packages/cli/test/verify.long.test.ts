@@ -102,6 +102,9 @@ describe('cashflow verify', function () {
   it('verify --against finds a deleted payment and a rewritten history, of which verify alone finds nothing', async () => {
     const exported = await verify('--export', file('heads'))
     expect([exported.code, exported.stderr]).to.deep.equal([0, ''])
+    expect(exported.stdout).to.match(new RegExp(`\nexported_heads +${PAYMENTS}\nexported_to +${file('heads')}\n`))
+    expect((await pipeline.post('after the export')).status).to.equal(201)
+    await eventually(async () => expect(await count("status = 'PENDING'")).to.equal(0))
     const [deleted, rewritten] = [await anyId('FAILED'), await anyId('SUCCESS')]
     await change(`do $$ begin
       set local session_replication_role = replica;
@@ -123,6 +126,7 @@ describe('cashflow verify', function () {
     )
     expect(found.stdout).to.include(`${deleted}  payment: expected "a row", found nothing\n`)
     expect(found.stdout).to.include(`${rewritten}  history up to event 2, as exported: expected "`)
+    expect(found.stdout).to.match(/\ncompared +599\nnot_in_export +1\nexported_heads +600\n/)
     const hidden = await verify('--against', file('next'))
     expect(hidden.code, 'the rewritten history is the reference now').to.equal(0)
     expect(hidden.stderr).to.equal(
@@ -145,7 +149,20 @@ describe('cashflow verify', function () {
       expect([refused.code, refused.stdout], name).to.deep.equal([3, ''])
       expect(refused.stderr, name).to.include(why)
     }
-    expect(await verify('--against', file('absent'))).to.include({ code: 3, stdout: '' })
+    for (const [path, why] of [
+      [file('absent'), 'no such file or directory'],
+      [directory, 'illegal operation on a directory'],
+    ] as const)
+      expect(await verify('--against', path)).to.include({
+        ...{ code: 3, stdout: '', stderr: `The file ${path} cannot be read: ${why}.\n` },
+      })
+    expect(await verify('--export', file('absent/heads'))).to.include({
+      ...{
+        code: 3,
+        stdout: '',
+        stderr: `The file ${file('absent/heads')} cannot be written: no such file or directory.\n`,
+      },
+    })
     const another = await createTestDatabase()
     await query(another.url, `update deployment set cursor_secret = sha256('another')`)
     const foreign = await verifyAt(another.url, '--against', file('next'))

@@ -20,7 +20,7 @@ export async function buryMessage<Tables extends OutboxTables>(
 ): Promise<boolean> {
   const { numInsertedOrUpdatedRows } = await outboxOf(tx)
     .insertInto('dead_letters')
-    .values({
+    .values((eb) => ({
       lane: laneOf(key),
       message_id: messageId,
       key,
@@ -31,7 +31,9 @@ export async function buryMessage<Tables extends OutboxTables>(
       source,
       reason,
       attempts,
-    })
+      // Not the time of the transaction: the attempt that it died of is written earlier in it, with its own time.
+      died_at: eb.fn<Date>('clock_timestamp'),
+    }))
     .onConflict((conflict) => conflict.doNothing())
     .executeTakeFirstOrThrow()
   if (numInsertedOrUpdatedRows === 1n) return true

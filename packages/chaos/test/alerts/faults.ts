@@ -68,7 +68,7 @@ export const RELAYS_FROZEN: OperatorsFault = {
   },
 }
 
-/** A message that names no payment goes to the dead letters. An operator discards it. */
+/** A message that cannot be read goes to the dead letters. An operator discards it. */
 export const POISON: OperatorsFault = {
   name: 'poison message',
   async run(system, { untilEnd }) {

@@ -93,12 +93,16 @@ async function run(context: Context, options: Options): ReturnType<Act> {
       onHead: writer && ((head) => writer.write(head)),
       against: against?.heads(),
     })
-    const { unsealedEnds, ...others } = counts
+    const { unsealedEnds, compared, notInExport, ...others } = counts
     const fields = { ...others, unsealed_ends: unsealedEnds }
-    await writer?.finish(fields)
+    const exported = await writer?.finish(fields)
     const result = resultOf(counts, options)
     if (!result.done) noteFound()
-    await show(fields)
+    await show({
+      ...fields,
+      ...(compared !== undefined && { compared, not_in_export: notInExport ?? 0 }),
+      ...(exported !== undefined && { exported_heads: exported, exported_to: options.export ?? '' }),
+    })
     return result
   } finally {
     await writer?.discard()

@@ -1,3 +1,4 @@
+import { getSystemErrorMessage } from 'node:util'
 import type { Head } from '@cashflow/db/operator'
 
 // A file of heads is text. Its first line has its version and where it comes from. Then comes a line for each payment, in
@@ -23,5 +24,13 @@ export function headOf(line: string): Head | undefined {
     hash: Buffer.from(hash, 'hex'),
     isSealed: sealed === 's',
     details: details === '-' ? null : details,
+  }
+}
+
+/** Names the file that the system does not let read or write, in place of the system call. */
+export function unusable(path: string, act: 'read' | 'written') {
+  return (error: NodeJS.ErrnoException): never => {
+    if (error.errno === undefined) throw error
+    throw new Error(`The file ${path} cannot be ${act}: ${getSystemErrorMessage(error.errno)}.`, { cause: error })
   }
 }

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Head } from '@cashflow/db/operator'
 import * as z from 'zod'
-import { END, FIRST_LINE, headOf } from './heads-format.ts'
+import { END, FIRST_LINE, headOf, unusable } from './heads-format.ts'
 
 /** The last line is shorter than this. */
 const END_BYTES_MAX = 4_096
@@ -28,7 +28,7 @@ export interface HeadsFile {
  * @throws Error if it cannot be read, is damaged, or is another kind of file
  */
 export async function openHeads(path: string): Promise<HeadsFile> {
-  const file = await open(path)
+  const file = await open(path).catch(unusable(path, 'read'))
   try {
     const last = await readLast(file, path)
     const { first, sha256 } = await digest(path, last.at)
@@ -50,7 +50,8 @@ export async function openHeads(path: string): Promise<HeadsFile> {
 async function readLast(file: FileHandle, path: string): Promise<{ at: number; findings: number; sha256: string }> {
   const { size } = await file.stat()
   const from = Math.max(0, size - END_BYTES_MAX)
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(END_BYTES_MAX), 0, END_BYTES_MAX, from)
+  const reading = file.read(Buffer.alloc(END_BYTES_MAX), 0, END_BYTES_MAX, from)
+  const { buffer, bytesRead } = await reading.catch(unusable(path, 'read'))
   const text = buffer.toString('latin1', 0, bytesRead)
   const at = text.lastIndexOf(`\n${END}`) + 1
   const last = at > 0 && text.endsWith('\n') ? parsed(LAST, text.slice(at + END.length)) : undefined
