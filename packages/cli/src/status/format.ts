@@ -1,7 +1,8 @@
 import { styleText } from 'node:util'
 import { visible } from '@cashflow/runtime'
 import { tableLines } from '../show.ts'
-import { isGone, type Look, queueDepths, type Row, rowsOf } from './rows.ts'
+import { isGone } from './gone.ts'
+import { type Look, queueDepths, type Row, rowsOf } from './rows.ts'
 
 /** The status for people. What is over a threshold is red, and says so for those who see no colours. */
 export function statusLines(look: Look, at = new Date()): string[] {
