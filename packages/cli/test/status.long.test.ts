@@ -102,7 +102,10 @@ describe('cashflow status', function () {
     const marked = stdout.match(/! (OVER|GONE)/g) ?? []
     expect(stderr).to.equal(`${marked.length} marked with "!".\n`)
     const json = await runCashflow(['status', '--json'], env())
-    expect([json.code, JSON.parse(json.stdout).over.length]).to.deep.equal([1, marked.length])
+    const { over, instances } = JSON.parse(json.stdout)
+    expect([json.code, over.length]).to.deep.equal([1, marked.length])
+    const replaced = instances.filter((instance: { replaced: boolean }) => instance.replaced)
+    expect(replaced.map(({ instance }: { instance: string }) => instance)).to.deep.equal(['vm:2'])
   })
 
   it('status: leaves out a part that PostgreSQL cannot read, and says so', async () => {

@@ -39,6 +39,6 @@ export function endText({ instance }: SeenInstance, others: readonly SeenInstanc
   const [host, pid] = [instance.slice(0, at), instance.slice(at + 1)]
   // In a container that was restarted, the new process may have the host and the process id of the former one.
   const isNameInUse = others.some((other) => other.instance === instance && !isGone(other))
-  const end = isNameInUse ? '' : `If it still runs on ${host}, it is frozen: kill -9 ${pid}. `
-  return `${end}Then start another one, if your supervisor does not.`
+  if (isNameInUse) return 'Start another one, if your supervisor does not.'
+  return `If it still runs on ${host}, it is frozen: kill -9 ${pid}. Then start another one, if your supervisor does not.`
 }
