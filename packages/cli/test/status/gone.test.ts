@@ -5,7 +5,7 @@ import { endText, isGone, replacedOf, replacedText } from '../../src/status/gone
 
 const NOW = Date.parse('2026-11-30T12:00:00Z')
 
-/** A process that was started and seen last so many seconds ago. */
+/** A process that was started `startedAgo` seconds ago, and seen last `seenAgo` seconds ago. */
 function seen(role: SeenInstance['role'], instance: string, startedAgo: number, seenAgo: number): SeenInstance {
   const [startedAt, seenAt] = [new Date(NOW - startedAgo * 1_000), new Date(NOW - seenAgo * 1_000)]
   const rest = { id: uuidv7(), version: '1', counters: {}, queueDepths: null }
