@@ -3,12 +3,14 @@
 export { listInstances, type SeenInstance } from './instances/instances.ts'
 export { createKey } from './merchants/create-key.ts'
 export { type KeyFacts, listKeys } from './merchants/list-keys.ts'
-export { createMerchant, listMerchants, type Merchant } from './merchants/merchants.ts'
+export { createMerchant, listMerchants, type Merchant, merchantNames } from './merchants/merchants.ts'
 export { revokeKey } from './merchants/revoke-key.ts'
 export { rotateKey } from './merchants/rotate-key.ts'
 export {
+  ACTION_NAMES,
   type Action,
   type ActionFilter,
+  type ActionName,
   listActions,
   type Operator,
   recordAction,
@@ -16,6 +18,14 @@ export {
 } from './operator/actions.ts'
 export { discard, requeue, type Selection, searchDeadLetters, selectDeadLetters } from './operator/dead-letters.ts'
 export { findById, findByReference, type NamedPayment } from './operator/find-payments.ts'
+export {
+  FINDING_PARTS,
+  FINDINGS_QUERY,
+  type Finding as DownFinding,
+  type FindingPart,
+  readFindings,
+  seesAllSessions,
+} from './operator/findings.ts'
 export { operatorName } from './operator/operator-name.ts'
 export type { PaymentSearch } from './operator/read-rows.ts'
 export { countDue, type RedriveBatch, type RedrivePlace, redriveBatch } from './operator/redrive-batch.ts'

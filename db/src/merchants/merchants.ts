@@ -2,6 +2,7 @@ import { uuidv7 } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import { type Operator, recordAction } from '../operator/actions.ts'
 import { type Done, orRefused, refused } from '../operator/done.ts'
+import { isDamage } from '../postgres/errors.ts'
 import type { Tables } from '../tables.ts'
 
 export interface Merchant {
@@ -40,6 +41,17 @@ export function createMerchant(
 
 export function listMerchants(db: Kysely<Tables>): Promise<Merchant[]> {
   return db.selectFrom('merchants').select(COLUMNS).orderBy('created_at').orderBy('id').execute()
+}
+
+/** Returns the names of merchants by their ids. It is empty if PostgreSQL cannot read one: a list needs no name. */
+export async function merchantNames(db: Kysely<Tables>, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  if (ids.length === 0) return new Map()
+  const names = db.selectFrom('merchants').select(['id', 'name']).where('id', 'in', ids)
+  const rows = await names.execute().catch((error: unknown) => {
+    if (!isDamage(error)) throw error
+    return []
+  })
+  return new Map(rows.map(({ id, name }) => [id, name]))
 }
 
 /** True if a merchant has this id. Merchants are never deleted. */

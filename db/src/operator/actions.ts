@@ -13,19 +13,12 @@ export interface Operator {
 }
 
 /** Acts of an operator, named as their commands. */
-export type ActionName =
-  | 'dead requeue'
-  | 'dead discard'
-  | 'payments settle'
-  | 'redrive'
-  | 'pause'
-  | 'resume'
-  | 'merchants create'
-  | 'keys create'
-  | 'keys revoke'
-  | 'keys rotate'
-  | 'migrate --mode'
-  | 'verify --seal'
+export const ACTION_NAMES = [
+  ...(['dead requeue', 'dead discard', 'payments settle', 'redrive', 'pause', 'resume', 'merchants create'] as const),
+  ...(['keys create', 'keys revoke', 'keys rotate', 'migrate --mode', 'verify --seal'] as const),
+] as const
+
+export type ActionName = (typeof ACTION_NAMES)[number]
 
 type Fact = string | number | boolean | null | undefined | Date | readonly string[]
 
@@ -86,6 +79,7 @@ export interface ActionFilter {
   /** The target of an act, or the id of a dead letter. */
   readonly target?: string | undefined
   readonly actor?: string | undefined
+  readonly action?: ActionName | undefined
   /** Maximum age, in milliseconds. */
   readonly ageMaxMs?: number | undefined
   /** The id of an act. Only those before it are read. */
@@ -100,7 +94,7 @@ const COLUMNS = ['id', 'at', 'actor', 'via', 'action', 'target', 'reason', 'befo
 /** Reads acts, the newest first. To continue after the last one, pass its id as `before`. */
 export async function listActions(
   db: Kysely<Tables>,
-  { target, actor, ageMaxMs, before, from, limit }: ActionFilter,
+  { target, actor, action, ageMaxMs, before, from, limit }: ActionFilter,
 ): Promise<Action[]> {
   const letter = target !== undefined && /^\d{1,18}$/.test(target) ? await findDeadLetter(db, target) : undefined
   return await db
@@ -109,6 +103,7 @@ export async function listActions(
     .$if(before !== undefined, (read) => read.where('id', '<', before ?? ''))
     .$if(from !== undefined, (read) => read.where('id', '>=', from ?? ''))
     .$if(actor !== undefined, (read) => read.where('actor', '=', actor ?? ''))
+    .$if(action !== undefined, (read) => read.where('action', '=', action ?? ''))
     .$if(ageMaxMs !== undefined, (read) => read.where('at', '>=', fromNow(-(ageMaxMs ?? 0))))
     .$if(target !== undefined, (read) =>
       read.where((eb) => {

@@ -14,6 +14,7 @@ export interface Pause {
   readonly pausedAt: Date
   /** Its end, unless it is resumed earlier. Null if it has no end. */
   readonly until: Date | null
+  readonly resumedAt: Date | null
   readonly resumedBy: string | null
   readonly resumeReason: string | null
 }
@@ -104,7 +105,13 @@ export function resume(
         .where('component', '=', component)
         .returning(COLUMNS)
         .executeTakeFirstOrThrow()
-      await recordAction(tx, by, { action: 'resume', target: component, reason, before: factsOf(before) })
+      await recordAction(tx, by, {
+        action: 'resume',
+        target: component,
+        reason,
+        before: factsOf(before),
+        after: { resumed_at: row.resumed_at, resumed_by: row.resumed_by },
+      })
       return { done: true, pause: toPause(row) }
     }),
   )
@@ -132,6 +139,7 @@ function toPause(row: Selectable<PausesTable>): Pause {
     pausedBy: row.paused_by,
     pausedAt: row.paused_at,
     until: row.paused_until,
+    resumedAt: row.resumed_at,
     resumedBy: row.resumed_by,
     resumeReason: row.resume_reason,
   }

@@ -1,4 +1,4 @@
-import type { Command } from '@commander-js/extra-typings'
+import type { Command, CommandUnknownOpts } from '@commander-js/extra-typings'
 import { nameText } from './arguments.ts'
 import { addAuditCommands } from './commands/audit.ts'
 import { addConformanceCommand } from './commands/conformance.ts'
@@ -29,7 +29,7 @@ export function addCommands(
   choose: (act: Act) => void,
   chooseOutside: (act: OutsideAct) => void,
 ): void {
-  program.name('cashflow').description("Cashflow's command for operators").showHelpAfterError()
+  program.name('cashflow').description("Cashflow's command for operators")
   program.configureHelp({ showGlobalOptions: true })
   program.option('--json', 'print JSON: one object, or of a list one object a line')
   program.option('--actor <name>', 'who you are, stored with what you do (default: user@host)', nameText)
@@ -47,4 +47,11 @@ export function addCommands(
   addVerifyCommand(program, choose)
   addAuditCommands(program, choose)
   addConformanceCommand(program, chooseOutside)
+  nameHelpAfterError(program, 'cashflow')
+}
+
+/** A wrong argument is one line. The whole help would push it off the screen. */
+function nameHelpAfterError(command: CommandUnknownOpts, name: string): void {
+  command.showHelpAfterError(`see ${name} --help`)
+  for (const below of command.commands) nameHelpAfterError(below, `${name} ${below.name()}`)
 }

@@ -26,8 +26,8 @@ const VIA = 'cashflow'
 export interface OutsideContext {
   /** True if the output is for programs: one JSON object, or of a list one object a line. */
   readonly json: boolean
-  /** Prints the facts of one thing, or of a list of things. */
-  readonly show: (facts: Fields | readonly Fields[]) => Promise<void>
+  /** Prints the facts of one thing, or of a list of things. People read `none` in place of an empty list. */
+  readonly show: (facts: Fields | readonly Fields[], options?: { readonly none?: string | undefined }) => Promise<void>
   /** Shows how far the command has come, if it takes long. */
   readonly progress: Progress
 }
@@ -88,9 +88,9 @@ export async function runCommand(addCommands: AddCommands): Promise<void> {
   const progress = createProgress(process.stderr)
   try {
     const { chosen, json, actor } = await readArguments(addCommands)
-    const show: Context['show'] = async (facts) => {
+    const show: Context['show'] = async (facts, { none } = {}) => {
       progress.clear()
-      const lines = linesOf(facts, { json })
+      const lines = linesOf(facts, { json, none })
       if (lines.length > 0) await print(lines.join('\n'))
     }
     if (!chosen) return

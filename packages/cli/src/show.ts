@@ -7,21 +7,26 @@ type Value = string | number | boolean | null | Date | readonly string[] | Reado
 /** Facts about one thing, by their names in snake_case. */
 export type Fields = Readonly<Record<string, Value>>
 
-/** @param now the time that ages are counted from */
-export type ShowOptions = { readonly json: boolean; readonly now?: Date }
+export interface ShowOptions {
+  readonly json: boolean
+  /** The time that ages are counted from. */
+  readonly now?: Date
+  /** What people read in place of an empty list. Without it they read nothing. */
+  readonly none?: string | undefined
+}
 
 /**
  * Formats facts as lines. For people: the facts of one thing one below the other, those of a list as a table.
  *
  * @param json one JSON object, or of a list one object a line
  */
-export function linesOf(facts: Fields | readonly Fields[], { json, now = new Date() }: ShowOptions): string[] {
+export function linesOf(facts: Fields | readonly Fields[], { json, now = new Date(), none }: ShowOptions): string[] {
   const list = Array.isArray(facts) ? (facts as readonly Fields[]) : undefined
   if (json) return (list ?? [facts]).map(jsonLine)
   const text = (value: Value) => toText(value, now)
   if (!list) return tableLines(Object.entries(facts as Fields).map(([name, value]) => [visible(name), text(value)]))
   const [first] = list
-  if (!first) return []
+  if (!first) return none === undefined ? [] : [none]
   const head = Object.keys(first).map((name) => styleText('bold', visible(name)))
   return tableLines([head, ...list.map((fields) => Object.values(fields).map(text))])
 }

@@ -167,7 +167,7 @@ describe("cashflow: operators' acts", function () {
     expect(acts[0].via).to.match(/^cashflow as \w+$/)
     expect((await run('audit', 'list')).stdout).to.include('status PENDING → SUCCESS')
     const others = await runCashflow(['audit', 'list', '--actor', 'bob@ops'], { DATABASE_URL: database.url })
-    expect([others.code, others.stdout]).to.deep.equal([0, ''])
+    expect([others.code, others.stdout]).to.deep.equal([0, 'No acts.\n'])
     await runCashflow(['pause', 'worker', '--reason', 'x'], { DATABASE_URL: database.url })
     const [newest] = (
       await runCashflow(['audit', 'list', '--limit', '1', '--json'], { DATABASE_URL: database.url })

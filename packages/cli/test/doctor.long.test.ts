@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { eventually } from '@cashflow/async'
 import { uuidv7 } from '@cashflow/runtime'
 import {
   createAuthority,
@@ -19,13 +20,6 @@ import { doctor } from './run-doctor.ts'
 
 const NO_PROCESS = 'processes'
 
-/** The id of a process that starts at this time. */
-const idAt = (ms: number) =>
-  `'${ms
-    .toString(16)
-    .padStart(12, '0')
-    .replace(/^(.{8})/, '$1-')}-7000-8000-000000000000'`
-
 describe('cashflow doctor', function () {
   this.timeout(300_000)
   let database: TestDatabase
@@ -36,24 +30,6 @@ describe('cashflow doctor', function () {
   afterEach(() => database.drop())
 
   const env = () => ({ DATABASE_URL: database.url })
-
-  /** Stores the row of a process that was seen just now. */
-  async function storeInstance(
-    role: string,
-    values: Partial<Record<'id' | 'version' | 'queue_depths' | 'seen_at', string>> = {},
-  ) {
-    const {
-      id = `'${uuidv7()}'`,
-      version = "'1'",
-      queue_depths = 'null',
-      seen_at = "now() + interval '1 hour'",
-    } = values
-    await query(
-      database.url,
-      `insert into instances (id, role, instance, version, started_at, seen_at, counters, queue_depths)
-        values (${id}, '${role}', 'host:1', ${version}, now(), ${seen_at}, '{}', ${queue_depths})`,
-    )
-  }
 
   it('doctor: finds nothing wrong with a system that works, and shows no secret', async () => {
     const vhost = await createTestVhost()
@@ -71,6 +47,17 @@ describe('cashflow doctor', function () {
     expect(found.detail('queue payments')).to.match(/^\d+ ready, 1 consumers$/)
     const shown = await runCashflow(['doctor'], { ...env(), RABBITMQ_URL: vhost.url })
     expect(shown.stdout).to.match(/^schema +ok +as new as this version needs$/m)
+
+    await runCashflow(['pause', 'relay', '--reason', 'a move', '--actor', 'ann'], env())
+    await eventually(async () => {
+      const paused = await doctor({ ...env(), RABBITMQ_URL: vhost.url })
+      expect(paused.detail('queue payments.dead')).to.equal(
+        '0 ready, 0 consumers: relay is paused by ann: cashflow resume relay',
+      )
+      expect(paused.wrong).to.deep.equal([])
+      expect(paused.detail('pause of relay')).to.match(/^by ann, for \S+: a move\. To end it: cashflow resume relay$/)
+    })
+    await runCashflow(['resume', 'relay'], env())
 
     await Promise.all(pipeline.processes.worker.map((worker) => worker.stop()))
     const without = await doctor({ ...env(), RABBITMQ_URL: vhost.url })
@@ -129,19 +116,6 @@ describe('cashflow doctor', function () {
     expect(found.detail('standby')).to.include('so each COMMIT waits')
     expect(found.detail('sessions')).to.match(/up to \d+ of \d+ that PostgreSQL allows\. Raise max_connections/)
     await postgres.stop()
-  })
-
-  it('doctor: finds processes that are gone, differ in version or clock, or see no queue', async () => {
-    await storeInstance('api', { seen_at: "now() - interval '1 minute'" })
-    await storeInstance('api', { version: "'2'" })
-    await storeInstance('worker', { id: idAt(Date.now() - 3_600_000) })
-    await storeInstance('relay')
-    const found = await doctor(env())
-    expect(found.wrong).to.deep.equal(['processes', 'versions', 'clocks of processes', 'queues of relays'])
-    expect(found.detail('processes')).to.match(/gone without a clean stop: api host:1 \(\d+m.* ago\)/)
-    expect(found.detail('versions')).to.match(/Finish the upgrade/)
-    expect(found.detail('clocks of processes')).to.match(/worker host:1 by (59m|1h)/)
-    expect(found.detail('queues of relays')).to.match(/^host:1 see no queue/)
   })
 
   // Promise 109

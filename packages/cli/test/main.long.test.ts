@@ -66,8 +66,13 @@ describe('cashflow', function () {
     expect(second.ignored_by).to.equal('cashflow-worker (schema 0018)')
     expect(second).to.include({ reason: 'it takes longer', until: null, paused_by: first.paused_by })
     expect(await run(['resume', 'relay'])).to.include({ code: 1, stderr: 'The relay is not paused.\n' })
-    const resumed = await run(['resume', 'worker', '--reason', 'it has moved', '--json'])
-    expect(JSON.parse(resumed.stdout)).to.include({ reason: 'it takes longer', resumed_by: first.paused_by })
+    const resumed = JSON.parse(
+      (await run(['resume', 'worker', '--reason', 'it has moved', '--actor', 'ann', '--json'])).stdout,
+    )
+    expect(resumed).to.include({ reason: 'it takes longer', resumed_by: 'ann', resume_reason: 'it has moved' })
+    const acts = await run(['audit', 'list', '--action', 'resume'])
+    expect(acts.stdout.trim().split('\n')).to.have.length(2)
+    expect(acts.stdout).to.include(`resumed_at ${resumed.resumed_at}, resumed_by ann`)
     expect(await run(['resume', 'worker'])).to.include({ code: 1, stderr: 'The worker is not paused.\n' })
   })
 
@@ -125,15 +130,44 @@ describe('cashflow', function () {
     }
   })
 
-  it('prints how a command is used after wrong arguments, with exit code 2', async () => {
-    for (const [program, args] of [
-      ['dead', ['bury']],
-      ['settle', ['--failure']],
+  it('prints one error and where the help is after wrong arguments, with exit code 2', async () => {
+    for (const [args, said] of [
+      [['dead', 'bury'], "error: unknown command 'bury'\nsee cashflow dead --help\n"],
+      [['dead', 'list', '--all'], "error: unknown option '--all'\nsee cashflow dead list --help\n"],
+    ] as const)
+      expect(await run(args, 'postgres://u:p@127.0.0.1:1/nowhere')).to.include({ code: 2, stderr: said })
+  })
+
+  it('cashflow: says that a list is empty, and prints nothing as JSON', async () => {
+    const empty = await createTestDatabase()
+    for (const [args, said] of [
+      [['dead', 'list'], 'No dead letters.\n'],
+      [['payments', 'list'], 'No payments.\n'],
+      [['payments', 'list', '--status', 'PENDING'], 'No payments.\n'],
+      [['events'], 'No events.\n'],
+      [['audit', 'list', '--action', 'resume'], 'No acts.\n'],
+      [['keys', 'list'], 'No keys.\n'],
     ] as const) {
-      const { code, stderr } = await run([program, ...args], 'postgres://u:p@127.0.0.1:1/nowhere')
-      expect(code).to.equal(2)
-      expect(stderr).to.include(`npm run ${program} -- `).and.to.not.include('    at ')
+      expect(await run(args, empty.url), args.join(' ')).to.include({ code: 0, stdout: said, stderr: '' })
     }
+    expect(await run(['dead', 'list', '--json'], empty.url)).to.include({ code: 0, stdout: '', stderr: '' })
+    await empty.drop()
+  })
+
+  it('payments list: names the merchant', async () => {
+    const id = await storePayment(db)
+    const [{ merchant_id, name } = {}] = await query(
+      database.url,
+      'select merchant_id, name from payments p join merchants m on m.id = p.merchant_id where p.id = $1',
+      { values: [id] },
+    )
+    const { stdout } = await run(['payments', 'list', '--json'])
+    const listed = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(listed.find((payment) => payment.id === id)).to.include({ merchant_id, merchant: name })
+    expect((await run(['payments', 'list'])).stdout).to.match(new RegExp(`^${id} +${name} `, 'm'))
   })
 
   it('reports that PostgreSQL cannot be reached, with exit code 3', async () => {

@@ -22,6 +22,8 @@ describe('linesOf', () => {
       'long id  read,write  2030-01-31T13:30:00.000Z (in 1h 24m)  2030-01-31T12:00:00.000Z (5m 10s ago)',
     ])
     expect(linesOf([], FOR_PEOPLE)).to.deep.equal([])
+    expect(linesOf([], { ...FOR_PEOPLE, none: 'No keys.' })).to.deep.equal(['No keys.'])
+    expect(linesOf([], { json: true, none: 'No keys.' })).to.deep.equal([])
   })
 
   it('linesOf shows a time without a date as text', () => {

@@ -61,7 +61,7 @@ describe('cashflow status', function () {
     for (const line of [
       /^ +settled +[\d.]+ a second$/m,
       /^ +pending +\d+$/m,
-      /^ +payments +\d+ ready$/m,
+      /^ +payments +\d+ ready, without those that workers hold$/m,
       /^ +worker +\S+:\d+, version /m,
     ])
       expect(shown.stdout).to.match(line)
@@ -81,7 +81,9 @@ describe('cashflow status', function () {
         values (3, gen_random_uuid(), 'k', 'payment.created', '{}', '{}', now() - interval '31 seconds')`,
       `insert into pauses (component, reason, paused_by, paused_at) values ('worker', E'\\u001b[31mred', 'Ada', now() - interval '2 hours')`,
       `insert into instances (id, role, instance, version, started_at, seen_at, counters)
-        values (gen_random_uuid(), 'api', 'host:1', '1', now() - interval '1 day', now() - interval '1 minute', '{}')`,
+        values (gen_random_uuid(), 'api', 'host:1', '1', now() - interval '1 day', now() - interval '11 seconds', '{}'),
+          (gen_random_uuid(), 'worker', 'vm:2', '1', now() - interval '1 day', now() - interval '1 minute', '{}'),
+          (gen_random_uuid(), 'worker', 'vm:3', '1', now() - interval '50 seconds', now() + interval '1 hour', '{}')`,
     ])
       await query(database.url, statement)
     const { code, stdout, stderr } = await runCashflow(['status'], env())
@@ -91,14 +93,19 @@ describe('cashflow status', function () {
       /^ +payment\.created +1 messages, the oldest .* {2}! OVER 30s/m,
       /^ +outbox +1 {2}! OVER 0/m,
       /^ +worker +for 2h, without an end, by Ada: \\u001b\[31mred {2}! OVER 1h/m,
-      /^ +api +host:1, .* {2}! GONE/m,
-      /^ +relay +none {2}! GONE/m,
+      /^ +api +host:1, .* {2}! GONE or frozen\. If it still runs on host, it is frozen: kill -9 1\./m,
+      /^ +api +none {2}! GONE: no api runs/m,
+      /^ +relay +none {2}! GONE: no relay runs/m,
+      /^ +worker +vm:2 was not seen for 1m.*, and was replaced; this line ends at \d\d:\d\d UTC$/m,
     ])
       expect(stdout).to.match(line)
     const marked = stdout.match(/! (OVER|GONE)/g) ?? []
     expect(stderr).to.equal(`${marked.length} marked with "!".\n`)
     const json = await runCashflow(['status', '--json'], env())
-    expect([json.code, JSON.parse(json.stdout).over.length]).to.deep.equal([1, marked.length])
+    const { over, instances } = JSON.parse(json.stdout)
+    expect([json.code, over.length]).to.deep.equal([1, marked.length])
+    const replaced = instances.filter((instance: { replaced: boolean }) => instance.replaced)
+    expect(replaced.map(({ instance }: { instance: string }) => instance)).to.deep.equal(['vm:2'])
   })
 
   it('status: leaves out a part that PostgreSQL cannot read, and says so', async () => {

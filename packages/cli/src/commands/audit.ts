@@ -1,6 +1,6 @@
-import { type Action, searchActions } from '@cashflow/db/operator'
+import { ACTION_NAMES, type Action, type ActionName, searchActions } from '@cashflow/db/operator'
 import { jsonLine } from '@cashflow/runtime'
-import type { Command } from '@commander-js/extra-typings'
+import { type Command, Option } from '@commander-js/extra-typings'
 import { durationMs, limitUpTo, nameText, numberedId } from '../arguments.ts'
 import { examples } from '../help.ts'
 import { showWithout } from '../left-out.ts'
@@ -22,6 +22,7 @@ export function addAuditCommands(program: Command, choose: (act: Act) => void): 
     .command('list')
     .description('print acts of operators, the newest first')
     .option('--target <id>', 'only those on this target', nameText)
+    .addOption(new Option('--action <name>', 'only those of this command').choices(ACTION_NAMES))
     .option(
       '--since <duration>',
       'only those of the last 24h, 30m or 7d',
@@ -31,7 +32,13 @@ export function addAuditCommands(program: Command, choose: (act: Act) => void): 
     .option('--limit <number>', `at most this many (default: ${LIMIT})`, limitUpTo(LIMIT_MAX))
     .addHelpText(
       'after',
-      HELP + examples('audit list', 'audit list --target 17', 'audit list --actor ann@ops --since 24h --json'),
+      HELP +
+        examples(
+          'audit list',
+          'audit list --target 17',
+          'audit list --action resume',
+          'audit list --actor ann@ops --since 24h --json',
+        ),
     )
     .action((options, command) => {
       // The setting of all commands. Here it says whose acts are listed.
@@ -43,17 +50,18 @@ export function addAuditCommands(program: Command, choose: (act: Act) => void): 
 interface ListOptions {
   target?: string
   actor?: string | undefined
+  action?: ActionName
   since?: number
   before?: string
   limit?: number
 }
 
-function list({ target, actor, since, before, limit = LIMIT }: ListOptions): Act {
+function list({ target, actor, action, since, before, limit = LIMIT }: ListOptions): Act {
   return async ({ db, json, show }) => {
-    const { actions, leftOut } = await searchActions(db, { target, actor, ageMaxMs: since, before, limit })
-    return await showWithout(leftOut, async () => {
+    const { actions, leftOut } = await searchActions(db, { target, actor, action, ageMaxMs: since, before, limit })
+    return await showWithout({ leftOut, none: 'No acts.' }, async (none) => {
       if (json) for (const action of actions) await print(jsonLine(action))
-      else await show(actions.map(toActionFields))
+      else await show(actions.map(toActionFields), { none })
     })
   }
 }

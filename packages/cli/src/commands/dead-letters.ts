@@ -128,12 +128,13 @@ function list(filter: Filter): Act {
     const query = toQuery(filter)
     const { letters, leftOut } = await searchDeadLetters(db, { ...query, limit: query.limit + 1 })
     const shown = letters.slice(0, query.limit)
-    return await showWithout(leftOut, async () => {
+    return await showWithout({ leftOut, none: 'No dead letters.' }, async (none) => {
       if (!json)
         await show(
           shown.map(({ id, source, topic, key, attempts, diedAt, reason }) => ({
             ...{ id, source, topic, key, attempts, died_at: diedAt, reason: clipped(reason) },
           })),
+          { none },
         )
       else for (const { resolution, diedAt, ...letter } of shown) await print(jsonLine({ ...letter, died_at: diedAt }))
       if (letters.length > shown.length) process.stderr.write(`There are more than ${shown.length}. Raise --limit.\n`)

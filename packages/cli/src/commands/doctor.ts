@@ -12,9 +12,9 @@ import { type OperatorSettings, readSettings } from '../settings.ts'
 import { tableLines } from '../show.ts'
 
 const HELP = `
-Each line is ok, or says what to do; then the exit code is 1. A WARNING says what to do as well, such as to replace a
-certificate that ends within 30 days, but all works, and the exit code stays 0. RabbitMQ is asked if RABBITMQ_URL or MQ_HOST
-is set, or a stack runs here. Otherwise the relays' reports have to do.
+Each line is ok, or says what to do; then the exit code is 1. A WARNING says what to do as well, and the exit code stays 0:
+such as a pause, an open transaction, dead letters, a process that was replaced, or a certificate that ends within 30 days.
+RabbitMQ is asked if RABBITMQ_URL or MQ_HOST is set, or a stack runs here. Otherwise the relays' reports have to do.
 `
 
 export function addDoctorCommand(program: Command, choose: (act: OutsideAct) => void): void {
@@ -43,10 +43,11 @@ async function check(): Promise<Line[]> {
     if (!(error instanceof ConfigError)) throw error
     return [wrong('settings', error.message.replaceAll(/\s*\n\s*/g, ' '))]
   }
+  const { lines, paused } = await databaseLines(settings)
   return [
     ...settingLines(settings),
-    ...(await databaseLines(settings)),
-    ...(await brokerLines(settings)),
+    ...lines,
+    ...(await brokerLines(settings, paused)),
     ...(await httpsLines(settings)),
   ]
 }

@@ -24,7 +24,9 @@ export function addEventsCommand(program: Command, choose: (act: Act) => void): 
       choose(async ({ db, json, show }) => {
         const result = await searchEvents(db, { paymentId: payment, merchantId: merchant, after, limit })
         if (!result.done) return result
-        return await showWithout(result.leftOut, () => show(result.events.map(json ? toFields : toColumns)))
+        return await showWithout({ leftOut: result.leftOut, none: 'No events.' }, (none) =>
+          show(result.events.map(json ? toFields : toColumns), { none }),
+        )
       }),
     )
 }

@@ -120,7 +120,11 @@ async function showSecret(
 function list(merchantId: string | undefined): Act {
   return async ({ db, show, peppers }) => {
     const result = await listKeys(db, { merchantId })
-    if (result.done) await show(result.keys.map((key) => toFields(key, peppers)))
+    if (result.done)
+      await show(
+        result.keys.map((key) => toFields(key, peppers)),
+        { none: 'No keys.' },
+      )
     return result
   }
 }

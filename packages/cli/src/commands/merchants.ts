@@ -28,7 +28,7 @@ function create(name: string): Act {
 }
 
 const list: Act = async ({ db, show }) => {
-  await show((await listMerchants(db)).map(toFields))
+  await show((await listMerchants(db)).map(toFields), { none: 'No merchants.' })
   return { done: true }
 }
 

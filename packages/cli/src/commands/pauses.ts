@@ -46,7 +46,10 @@ export function addPauseCommands(program: Command, choose: (act: Act) => void): 
     .action((component, { reason }) =>
       choose(async ({ db, show, ...by }) => {
         const result = await resume(db, { component, reason, by })
-        if (result.done) await show({ ...toFields(result.pause), resumed_by: result.pause.resumedBy })
+        if (!result.done) return result
+        const { resumedBy, resumedAt, resumeReason } = result.pause
+        const resumed = { resumed_by: resumedBy, resumed_at: resumedAt, resume_reason: resumeReason }
+        await show({ ...toFields(result.pause), ...resumed })
         return result
       }),
     )

@@ -1,4 +1,4 @@
-import { searchPayments } from '@cashflow/db/operator'
+import { merchantNames, searchPayments } from '@cashflow/db/operator'
 import { formatMoney, isKnownCurrency } from '@cashflow/domain'
 import { type Command, Option } from '@commander-js/extra-typings'
 import { durationMs, limitNumber, uuidOf } from '../arguments.ts'
@@ -41,8 +41,11 @@ export function addPaymentCommands(program: Command, choose: (act: Act) => void)
       choose(async ({ db, json, show }) => {
         const result = await searchPayments(db, { ...search, merchantId, olderThanMs })
         if (!result.done) return result
-        return await showWithout(result.leftOut, async () => {
-          await show(result.payments.map(json ? toFields : toColumns))
+        const names = await merchantNames(db, [...new Set(result.payments.map((payment) => payment.merchantId))])
+        const fields = result.payments.map((payment) => toFields(payment, names.get(payment.merchantId) ?? null))
+        return await showWithout({ leftOut: result.leftOut, none: 'No payments.' }, async (none) => {
+          // A page that shows none may not be the last one.
+          await show(json ? fields : fields.map(toColumns), { none: result.next === undefined ? none : undefined })
           if (result.next !== undefined) process.stderr.write(`More: --after ${result.next}\n`)
         })
       }),
@@ -54,15 +57,17 @@ export function addPaymentCommands(program: Command, choose: (act: Act) => void)
 type Found = Extract<Awaited<ReturnType<typeof searchPayments>>, { done: true }>['payments'][number]
 
 /** What fits into a line of a terminal. */
-function toColumns(payment: Found): Fields {
-  const { id, reference, amount, currency, status, waiting_for, created_at } = toFields(payment)
-  return { id, reference, amount, currency, status, waiting_for, created_at }
+function toColumns(fields: ReturnType<typeof toFields>): Fields {
+  const { id, merchant_id, merchant, reference, amount, currency, status, waiting_for, created_at } = fields
+  return { id, merchant: merchant ?? merchant_id, reference, amount, currency, status, waiting_for, created_at }
 }
 
-function toFields(payment: Found) {
+/** @param merchant the merchant's name. Null if its row is missing. */
+function toFields(payment: Found, merchant: string | null) {
   return {
     id: payment.id,
     merchant_id: payment.merchantId,
+    merchant,
     reference: payment.reference,
     // A newer version may have stored a currency that this one does not know.
     amount: isKnownCurrency(payment.currency) ? formatMoney(payment) : null,

@@ -11,14 +11,19 @@ import {
 } from '@cashflow/runtime'
 import type { OperatorSettings } from '../settings.ts'
 import { brokerCertificateLines, brokerEncryptionLine } from './broker-tls.ts'
+import { explained, type Paused } from './findings.ts'
 import { type Line, lineOf, ok, wrong } from './line.ts'
 import { doctorEnv } from './settings.ts'
 
 const CONNECT_MS = 6_000
 const LOOK_MS = 5_000
 
-/** Checks RabbitMQ, if settings or the stack that runs here name it. */
-export async function brokerLines({ env, stack }: OperatorSettings): Promise<Line[]> {
+/**
+ * Checks RabbitMQ, if settings or the stack that runs here name it.
+ *
+ * @param paused pauses explain that a queue has no consumer
+ */
+export async function brokerLines({ env, stack }: OperatorSettings, paused: Paused): Promise<Line[]> {
   const isNamed = env.RABBITMQ_URL || env.MQ_HOST
   const given = isNamed ? env : { ...env, RABBITMQ_URL: stack?.rabbitmq_url }
   if (!given.RABBITMQ_URL && !given.MQ_HOST)
@@ -31,7 +36,7 @@ export async function brokerLines({ env, stack }: OperatorSettings): Promise<Lin
     return ok('RabbitMQ', found.urls.map((url) => redact(url)).join(', '))
   })
   return found
-    ? [...(await connectedLines(found)), ...(await brokerCertificateLines(found.urls, found.tls))]
+    ? [...(await connectedLines(found, paused)), ...(await brokerCertificateLines(found.urls, found.tls))]
     : [settings]
 }
 
@@ -41,7 +46,7 @@ interface Broker {
   readonly topology: Topology
 }
 
-async function connectedLines({ urls, tls, topology }: Broker): Promise<Line[]> {
+async function connectedLines({ urls, tls, topology }: Broker, paused: Paused): Promise<Line[]> {
   const { queue, deadLetterQueue: dead } = topology
   let why = 'it did not answer in time'
   const note = (_message: string, fields?: Readonly<Record<string, unknown>>) => {
@@ -61,8 +66,8 @@ async function connectedLines({ urls, tls, topology }: Broker): Promise<Line[]> 
         ? wrong('RabbitMQ', 'blocks publishers: free memory or disk space of its machine')
         : ok('RabbitMQ', `connected to ${broker.endpoint.name}`),
       brokerEncryptionLine(broker.endpoint.url, broker.encryption, tls),
-      await lineOf(`queue ${queue}`, async () => queueLine(queue, await look(queue))),
-      await lineOf(`queue ${dead}`, async () => queueLine(dead, await look(dead))),
+      await lineOf(`queue ${queue}`, async () => queueLine(queue, await look(queue), explained(paused, 'worker'))),
+      await lineOf(`queue ${dead}`, async () => queueLine(dead, await look(dead), explained(paused, 'any'))),
       await lineOf('topology', async () =>
         topologyLine(await compareTopology(broker, topology, AbortSignal.timeout(LOOK_MS), LOOK_MS)),
       ),
@@ -72,12 +77,14 @@ async function connectedLines({ urls, tls, topology }: Broker): Promise<Line[]> 
   }
 }
 
-function queueLine(queue: string, state: Awaited<ReturnType<typeof lookAtQueue>>): Line {
+/** @param pause the pause during which the queue has no consumer */
+function queueLine(queue: string, state: Awaited<ReturnType<typeof lookAtQueue>>, pause: string | undefined): Line {
   const check = `queue ${queue}`
   if (state === 'missing') return wrong(check, 'is missing. Start a worker, which declares it, or compare MQ_QUEUE.')
   const found = `${state.ready} ready, ${state.consumers} consumers`
   if (state.consumers > 0) return ok(check, found)
-  return wrong(check, `${found}. Start a worker, compare MQ_QUEUE, or see whether workers are paused: cashflow status.`)
+  if (pause !== undefined) return ok(check, `${found}: ${pause}`)
+  return wrong(check, `${found}. Start a worker, or compare MQ_QUEUE.`)
 }
 
 function topologyLine(differences: readonly string[]): Line {

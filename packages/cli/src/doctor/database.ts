@@ -6,6 +6,7 @@ import { explainFailure, openOperatorDatabase } from '../run-command.ts'
 import type { OperatorSettings } from '../settings.ts'
 import { ageText } from '../show.ts'
 import { databaseTlsLines } from './database-tls.ts'
+import { findingLines, type Paused } from './findings.ts'
 import { type Line, lineOf, ok, wrong } from './line.ts'
 import { processLines } from './processes.ts'
 
@@ -13,7 +14,7 @@ import { processLines } from './processes.ts'
 const CLOCK_MS = 2_000
 
 /** Checks PostgreSQL and what its tables say. If it cannot be reached, only its certificates are checked as well. */
-export async function databaseLines(settings: OperatorSettings): Promise<Line[]> {
+export async function databaseLines(settings: OperatorSettings): Promise<{ lines: Line[]; paused: Paused }> {
   const db = openAnyMode(settings.url)
   try {
     const hosts = await hostLines(settings.url)
@@ -22,8 +23,8 @@ export async function databaseLines(settings: OperatorSettings): Promise<Line[]>
       return ok('PostgreSQL', `version ${version}; each session sets and verifies what the code relies on`)
     })
     const tls = await databaseTlsLines(settings.url, connection.ok ? db : undefined)
-    if (!connection.ok) return [connection, ...hosts, ...tls]
-    return [
+    if (!connection.ok) return { lines: [connection, ...hosts, ...tls], paused: new Map() }
+    const lines = [
       connection,
       ...hosts,
       ...tls,
@@ -37,6 +38,8 @@ export async function databaseLines(settings: OperatorSettings): Promise<Line[]>
       await lineOf('clock of PostgreSQL', () => clockLine(db)),
       ...(await processLines(db)),
     ]
+    const { lines: found, paused } = await findingLines(db)
+    return { lines: [...lines, ...found], paused }
   } finally {
     await db.destroy()
   }

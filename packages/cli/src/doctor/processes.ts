@@ -1,8 +1,9 @@
 import type { Database } from '@cashflow/db'
 import { listInstances, readServer, type SeenInstance } from '@cashflow/db/operator'
 import { ageText } from '../show.ts'
-import { isGone, queueDepths } from '../status/rows.ts'
-import { type Line, lineOf, ok, wrong } from './line.ts'
+import { endText, isGone, replacedOf, replacedText } from '../status/gone.ts'
+import { queueDepths } from '../status/rows.ts'
+import { type Line, lineOf, ok, warning, wrong } from './line.ts'
 
 const ROLES = ['api', 'relay', 'worker'] as const
 /** Sessions that a process opens at most; a relay with the default of RELAY_PASSES. */
@@ -24,19 +25,28 @@ export async function processLines(db: Database): Promise<Line[]> {
   })
   const running = instances.filter((instance) => !isGone(instance))
   const sessions = await lineOf('sessions', () => sessionsLine(db, running))
-  if (running.length === 0) return [read, sessions]
-  return [read, versionsLine(running), clocksLine(running), sessions, queuesLine(running)]
+  const gone = goneLines(instances)
+  if (running.length === 0) return [read, ...gone, sessions]
+  return [read, ...gone, versionsLine(running), clocksLine(running), sessions, queuesLine(running)]
 }
 
 function runningLine(instances: readonly SeenInstance[]): Line {
   const running = instances.filter((instance) => !isGone(instance))
-  const gone = instances.filter(isGone)
   const found = ROLES.map((role) => `${running.filter((instance) => instance.role === role).length} ${role}`).join(', ')
   const missing = ROLES.filter((role) => !running.some((instance) => instance.role === role))
   if (missing.length > 0) return wrong('processes', `${found} run. Start at least one ${missing.join(', one ')}.`)
-  if (gone.length === 0) return ok('processes', `${found} run`)
-  const names = gone.map(({ role, instance, ageMs }) => `${role} ${instance} (${ageText(ageMs)} ago)`).join(', ')
-  return wrong('processes', `${found} run; gone without a clean stop: ${names}. Find out why in their logs.`)
+  return ok('processes', `${found} run`)
+}
+
+/** One line for each process that did not stop cleanly. */
+function goneLines(instances: readonly SeenInstance[]): Line[] {
+  const replaced = replacedOf(instances)
+  return instances.filter(isGone).map((gone) => {
+    const check = `${gone.role} gone or frozen`
+    if (replaced.has(gone)) return warning(check, replacedText(gone))
+    const end = endText(gone, instances)
+    return wrong(check, `${gone.instance} was not seen for ${ageText(gone.ageMs)}, and did not stop cleanly. ${end}`)
+  })
 }
 
 function versionsLine(running: readonly SeenInstance[]): Line {

@@ -1,7 +1,8 @@
 import { styleText } from 'node:util'
 import { visible } from '@cashflow/runtime'
 import { tableLines } from '../show.ts'
-import { isGone, type Look, queueDepths, type Row, rowsOf } from './rows.ts'
+import { isGone, replacedOf } from './gone.ts'
+import { type Look, queueDepths, type Row, rowsOf } from './rows.ts'
 
 /** The status for people. What is over a threshold is red, and says so for those who see no colours. */
 export function statusLines(look: Look, at = new Date()): string[] {
@@ -25,6 +26,7 @@ export function overOf(look: Look): string[] {
 export function statusJson(look: Look, at = new Date()) {
   const { status, rates } = look
   const { pending, settled, oldestXmin } = status
+  const replaced = replacedOf(status.instances ?? [])
   return {
     at,
     over: overOf(look),
@@ -60,6 +62,7 @@ export function statusJson(look: Look, at = new Date()) {
         seen_at: instance.seenAt,
         seen_seconds_ago: instance.ageMs / 1_000,
         gone: isGone(instance),
+        replaced: replaced.has(instance),
         counters: instance.counters,
         queue_depths: instance.queueDepths,
       })) ?? null,

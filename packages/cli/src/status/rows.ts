@@ -2,6 +2,7 @@ import { SETTLED_SPAN_MS, type SeenInstance, type SystemStatus } from '@cashflow
 import { COUNTED_MAX } from '@cashflow/outbox'
 import { redactedErrorMessage, THRESHOLDS } from '@cashflow/runtime'
 import { ageText } from '../show.ts'
+import { endText, isGone, replacedOf, replacedText } from './gone.ts'
 import type { Rates } from './rates.ts'
 
 /** A line of the status. */
@@ -20,8 +21,6 @@ export interface Look {
 }
 
 const ROLES = ['api', 'relay', 'worker'] as const
-/** Age of a heartbeat from which a process counts as gone, in milliseconds, as in the alert. */
-const GONE_MS = 30_000
 const T = THRESHOLDS
 
 /** The lines of the status, in the order of the sections. A pause keeps those quiet that it explains, as with alerts. */
@@ -43,9 +42,6 @@ export function rowsOf({ status, rates }: Look): Row[] {
     })),
   ]
 }
-
-/** The processes that did not stop cleanly, and write no heartbeat any more. */
-export const isGone = ({ ageMs }: SeenInstance) => ageMs > GONE_MS
 
 const count = (number: number) => (number > COUNTED_MAX ? `over ${COUNTED_MAX}` : String(number))
 const isPaused = ({ pauses }: SystemStatus, component: string) =>
@@ -130,7 +126,7 @@ function queueRows(instances: readonly SeenInstance[] | undefined): Row[] {
   return Object.entries(queueDepths(instances)).map(([queue, ready]) => ({
     section: 'queues',
     label: queue,
-    value: `${ready} ready`,
+    value: `${ready} ready, without those that workers hold`,
   }))
 }
 
@@ -161,15 +157,18 @@ function pauseRows({ pauses }: SystemStatus): Row[] {
 
 function instanceRows(instances: readonly SeenInstance[] | undefined): Row[] {
   if (!instances) return []
+  const replaced = replacedOf(instances)
   return ROLES.flatMap((role) => {
     const own = instances.filter((instance) => instance.role === role)
     const rows = own.map((instance) => ({
       section: 'instances',
       label: role,
-      value: `${instance.instance}, version ${instance.version}, started ${instance.startedAt.toISOString()}, seen ${ageText(Math.max(0, instance.ageMs))} ago`,
-      over: isGone(instance) ? `GONE: seen last over ${ageText(GONE_MS)} ago, and did not stop cleanly` : undefined,
+      value: replaced.has(instance)
+        ? replacedText(instance)
+        : `${instance.instance}, version ${instance.version}, started ${instance.startedAt.toISOString()}, seen ${ageText(Math.max(0, instance.ageMs))} ago`,
+      over: isGone(instance) && !replaced.has(instance) ? `GONE or frozen. ${endText(instance, instances)}` : undefined,
     }))
-    const none = { section: 'instances', label: role, value: 'none', over: 'GONE: no process runs' }
+    const none = { section: 'instances', label: role, value: 'none', over: `GONE: no ${role} runs` }
     return own.some((instance) => !isGone(instance)) ? rows : [...rows, none]
   })
 }
