@@ -28,7 +28,7 @@ const NO_VERIFY = 'no-verify'
 const MODES: readonly string[] = ['disable', 'require', 'verify-ca', 'verify-full', NO_VERIFY]
 const MODE = 'must be disable, require, verify-ca or verify-full'
 
-/** Parameters that somebody may rely on: misspelt ones, and those of libpq that are not supported. */
+/** Parameters that an operator may rely on: misspelt ones, and those of libpq that are not supported. */
 const ABOUT_PROTECTION = /ssl|tls|gssenc|channel_binding|requirepeer|require_auth/i
 
 /** A parameter of a database URL about TLS that cannot be used. */

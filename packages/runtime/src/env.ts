@@ -68,7 +68,7 @@ export function readConfig<Config>(parse: (env: Env, fromFile: ReadonlySet<strin
   return parse(env, fromFile)
 }
 
-/** libpq's variable. Whoever has set it expects TLS, and would have none. */
+/** libpq's variable. An operator who has set it expects TLS, and would have none. */
 function checkPgSslMode({ PGSSLMODE, DB_SSLMODE, DATABASE_URL = '' }: Env): void {
   if (PGSSLMODE && !DB_SSLMODE && !/[?&]sslmode=/.test(DATABASE_URL))
     throw new ConfigError(['PGSSLMODE: is not read. Set DB_SSLMODE instead'])
@@ -98,7 +98,7 @@ function readSecret(file: string): { value?: string; fault?: string } {
     return value === '' ? { fault: 'must name a file that is not empty' } : { value }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    // Without the path: somebody may have given the secret itself.
+    // Without the path: an operator may have given the secret itself.
     return { fault: code === NOT_UTF8 ? 'must name a text in UTF-8' : `must name a file that can be read: ${message}` }
   }
 }

@@ -20,7 +20,7 @@ export function readSmallFile(path: string): Buffer {
   }
 }
 
-/** A path for a message. Another text may be the secret itself, which somebody gave instead of its file. */
+/** A path for a message. Another text may be the secret itself, which an operator gave instead of its file. */
 export function shownPath(path: string | undefined): string {
   return path !== undefined && PATH.test(path) ? path : '(not shown: it does not look like a path)'
 }
