@@ -23,8 +23,8 @@ const LANES: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ],
   ],
   'test:long': [
-    ['@cashflow/testing', '@cashflow/relay', '@cashflow/messaging'],
-    ['@cashflow/chaos', '@cashflow/api', '@cashflow/bench', '@cashflow/monitoring', '@cashflow/client'],
+    ['@cashflow/testing', '@cashflow/relay', '@cashflow/messaging', '@cashflow/monitoring'],
+    ['@cashflow/chaos', '@cashflow/api', '@cashflow/bench', '@cashflow/client'],
   ],
 }
 
