@@ -20,6 +20,7 @@ const LANES: Readonly<Record<string, readonly (readonly string[])[]>> = {
       '@cashflow/testing',
       '@cashflow/chaos',
       '@cashflow/outbox',
+      '@cashflow/client',
     ],
   ],
   'test:long': [
