@@ -144,7 +144,7 @@ describe('pause', function () {
     const proxy = await startTcpProxy(database.url)
     cleanUps.push(() => proxy.stop())
     const worker = await pipeline.start('worker', { DATABASE_URL: proxy.url })
-    await pause('worker', '--for', '8s')
+    await pause('worker', '--for', '20s')
     await worker.logged(PAUSED, { timeoutMs: IN_FORCE_MS })
     const ids = await post(5)
     await queued(5)
