@@ -1,6 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { certificatesIn } from '@cashflow/runtime'
+import { certificatesIn, readCertificates } from '@cashflow/runtime'
 import { type Line, lineOf, ok, warning, wrong } from './line.ts'
 
 const DAY_MS = 86_400_000
@@ -29,10 +28,11 @@ export function certificateLine(check: string, certificate: X509Certificate, fau
 export async function certificateFileLine(check: string, file: string | undefined): Promise<Line[]> {
   if (file === undefined) return []
   const line = await lineOf(check, async () => {
-    const [first] = certificatesIn(readFileSync(file), file).toSorted(
+    const { ca = Buffer.alloc(0) } = readCertificates({ ca: file })
+    const [first] = certificatesIn(ca, file).toSorted(
       (one, other) => one.validToDate.getTime() - other.validToDate.getTime(),
     )
-    return first ? certificateLine(check, first) : wrong(check, `${file} has no certificate`)
+    return first ? certificateLine(check, first) : wrong(check, 'the file has no certificate')
   })
   return [line]
 }

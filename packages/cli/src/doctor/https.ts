@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readCertificates } from '@cashflow/runtime'
 import type { OperatorSettings } from '../settings.ts'
 import { certificateFileLine } from './certificates.ts'
 import { type Line, lineOf, ok, warning } from './line.ts'
@@ -19,7 +19,7 @@ async function providerLines(url: string | undefined, ca: string | undefined): P
   if (!url.startsWith('https:'))
     return [warning(check, 'not encrypted. Charges and the token are readable on the way: use https in PROVIDER_URL.')]
   const line = await lineOf(check, async () =>
-    serverCertificateLine('certificate of the provider', url, ca === undefined ? {} : { ca: readFileSync(ca) }),
+    serverCertificateLine('certificate of the provider', url, readCertificates({ ca })),
   )
   const by = ok(
     check,
