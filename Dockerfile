@@ -38,6 +38,10 @@ FROM service AS worker
 COPY --from=build /cashflow/dist/worker.mjs* bin/
 CMD ["node", "--enable-source-maps", "bin/worker.mjs"]
 
+FROM service AS webhooks
+COPY --from=build /cashflow/dist/webhooks.mjs* bin/
+CMD ["node", "--enable-source-maps", "bin/webhooks.mjs"]
+
 FROM service AS api
 COPY --from=build /cashflow/dist/api.mjs* bin/
 COPY --from=build /cashflow/dist/node_modules node_modules

@@ -7,6 +7,7 @@ await build({
     api: 'services/api/src/main.ts',
     relay: 'services/relay/src/main.ts',
     worker: 'services/worker/src/main.ts',
+    webhooks: 'services/webhooks/src/main.ts',
     migrate: 'db/src/migrate-main.ts',
     cashflow: 'packages/cli/src/main.ts',
   },

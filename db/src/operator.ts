@@ -1,5 +1,6 @@
 /** Functions for the operator's commands. They find a payment and a key by its id alone, of any merchant. */
 
+export { hasEnabledEndpoint, readWebhooks, type WebhookFacts } from './facts/webhooks.ts'
 export { listInstances, type SeenInstance } from './instances/instances.ts'
 export { createKey } from './merchants/create-key.ts'
 export { type KeyFacts, listKeys } from './merchants/list-keys.ts'
@@ -30,6 +31,7 @@ export { operatorName } from './operator/operator-name.ts'
 export type { PaymentSearch } from './operator/read-rows.ts'
 export { countDue, type RedriveBatch, type RedrivePlace, redriveBatch } from './operator/redrive-batch.ts'
 export { redrivePayment } from './operator/redrive-by-hand.ts'
+export { type RekeyCounts, type Rekeying, rekeySecrets } from './operator/rekey-secrets.ts'
 export { type EventName, type EventSearch, type SeenEvent, searchEvents } from './operator/search-events.ts'
 export { type PaymentPage, searchPayments } from './operator/search-payments.ts'
 export { type ClockOffset, readClock, readServer, type ServerFacts } from './operator/server.ts'
@@ -37,6 +39,26 @@ export { settleByHand } from './operator/settle-by-hand.ts'
 export { readStatus, SETTLED_SPAN_MS, type SystemStatus } from './operator/status.ts'
 export { readTimeline, type Timeline, type TimelineEntry } from './operator/timeline.ts'
 export { type HostTls, isLocal, readSessionTls, tlsLooks, tlsOf } from './operator/tls.ts'
+export { redeliverByHand, replayByHand, switchEndpoint } from './operator/webhook-acts.ts'
+export { type DeliverySearch, searchDeliveries } from './operator/webhook-deliveries.ts'
+export {
+  DELIVERIES_COUNTED_MAX,
+  type EndpointSearch,
+  findSeenEndpoint,
+  type SeenEndpoint,
+  searchEndpoints,
+} from './operator/webhook-endpoints.ts'
+export {
+  type AsleepEndpoint,
+  countSecretsByKey,
+  countTroubled,
+  type FanOutLag,
+  findAsleep,
+  hasEndpoints,
+  readFanOutLag,
+  readSecrets,
+} from './operator/webhook-health.ts'
+export type { TimelineDelivery } from './operator/webhook-timeline.ts'
 export { PAUSABLE, type Pausable } from './pauses/pausable.ts'
 export { ignoringPauses, type Pause, pause, resume } from './pauses/pauses.ts'
 export type { LeftOut } from './postgres/past-damage.ts'

@@ -1,4 +1,12 @@
-import { type Expression, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
+import {
+  type Compilable,
+  type Expression,
+  type QueryExecutorProvider,
+  type RawBuilder,
+  type SelectQueryBuilder,
+  type SqlBool,
+  sql,
+} from 'kysely'
 
 /** The SQL types of columns, as Kysely reads them. */
 interface ColumnTypes {
@@ -57,4 +65,9 @@ export function isAmong<Value>(
   rows: SelectQueryBuilder<never, never, Record<string, Value>>,
 ): Expression<SqlBool> {
   return sql<SqlBool>`(${value} in ${rows}) is true`
+}
+
+/** A statement that is written as `sql`, for `compiledOnce`. */
+export function compilable<Row>(db: QueryExecutorProvider, statement: RawBuilder<unknown>): Compilable<Row> {
+  return { compile: () => statement.$castTo<Row>().compile(db) }
 }

@@ -4,6 +4,7 @@ import type { ColumnType, Generated } from 'kysely'
 import type { KeyScope } from './merchants/api-key.ts'
 import type { Mode } from './mode.ts'
 import type { Pausable } from './pauses/pausable.ts'
+import type { WebhookTables } from './webhooks/tables.ts'
 
 export interface PaymentsTable {
   id: string
@@ -147,7 +148,7 @@ export interface PausesTable {
   resume_reason: string | null
 }
 
-export type InstanceRole = 'api' | 'relay' | 'worker'
+export type InstanceRole = 'api' | 'relay' | 'worker' | 'webhooks'
 
 /** One row for each process. */
 export interface InstancesTable {
@@ -164,7 +165,7 @@ export interface InstancesTable {
   queue_depths: ColumnType<Readonly<Record<string, number>> | null, string | null, string | null>
 }
 
-export interface Tables extends OutboxTables {
+export interface Tables extends OutboxTables, WebhookTables {
   payments: PaymentsTable
   payment_events: PaymentEventsTable
   pruned_references: PrunedReferencesTable

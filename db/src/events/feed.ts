@@ -17,7 +17,7 @@ import {
 /** Events that one page reads at most. A page of a rare type may show none, and its cursor goes on. */
 export const READ_MAX = 1_000
 /** A cursor of another server, or of an earlier timeline of this one, goes back by this. */
-const RESUME_EARLIER_MS = 10 * 60_000
+export const RESUME_EARLIER_MS = 10 * 60_000
 
 /** How far a reader has read. */
 export interface FeedCursor extends FeedPosition {
@@ -97,7 +97,7 @@ interface Values {
  * PostgreSQL takes the snapshot first, and then looks who the sessions are. A session that was the relay's by then, with an
  * xid of the snapshot, had this xid as a relay: no other session had it before, and a reused session gets a later one.
  */
-const HORIZON = sql<string>`coalesce((
+export const HORIZON = sql<string>`coalesce((
     select running from pg_snapshot_xip(pg_current_snapshot()) as running
     where not exists (
       select from pg_stat_activity as relay
@@ -105,7 +105,8 @@ const HORIZON = sql<string>`coalesce((
     order by running limit 1),
   pg_snapshot_xmax(pg_current_snapshot()))`
 
-const EPOCH = sql<string>`(select system_identifier from pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)`
+/** The cluster, and its timeline: xids of another epoch have no meaning here. */
+export const EPOCH = sql<string>`(select system_identifier from pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)`
 
 const SERVER = [
   EPOCH.as('epoch'),

@@ -2,6 +2,7 @@ import { OUTCOME_TOPICS, WORK_TOPICS } from '@cashflow/domain'
 import { COUNTED_MAX, type TopicBacklog } from '@cashflow/outbox'
 import type { DatabaseFacts } from './facts.ts'
 import { AGES, WAITING_FORS } from './pending.ts'
+import { DISABLED_REASONS, ENDPOINT_STATES } from './webhooks.ts'
 
 type Value = readonly [labels: Readonly<Record<string, string>>, value: number]
 
@@ -15,7 +16,7 @@ export interface FactGauge {
 
 const TOPICS: readonly string[] = [...WORK_TOPICS, ...OUTCOME_TOPICS]
 const SOURCES = ['worker', 'database', 'queue', 'outbox']
-const ROLES = ['api', 'relay', 'worker']
+const ROLES = ['api', 'relay', 'worker', 'webhooks']
 const HEAD = 'of the 1,000 PENDING payments whose redrive_at is earliest'
 
 const isCapped = (count: number) => (count > COUNTED_MAX ? 1 : 0)
@@ -179,5 +180,31 @@ const OTHERS: readonly FactGauge[] = [
   },
 ]
 
+const WEBHOOKS: readonly FactGauge[] = [
+  {
+    name: 'cashflow_db_webhook_endpoints',
+    help: 'Webhook endpoints by state, at most 10,000 of each; new has had no attempt, failing gets one attempt at a time',
+    labels: ['state'],
+    values: ({ webhooks }) =>
+      webhooks && ENDPOINT_STATES.map((state) => [{ state }, capped(webhooks.endpoints[state])] as const),
+  },
+  {
+    name: 'cashflow_db_webhook_endpoints_disabled_lately',
+    help: 'Webhook endpoints that were disabled in the last 24 hours, by reason, at most 10,000 together',
+    labels: ['reason'],
+    values: ({ webhooks }) => webhooks && byLabel('reason', DISABLED_REASONS, webhooks.disabledLately, sum),
+  },
+  {
+    name: 'cashflow_db_webhook_overdue_seconds',
+    help: 'Time since the oldest delivery to a healthy or new endpoint was due, without replays and endpoints that recover or asked for a pause; of 1,000 of each that are due first',
+    values: ({ webhooks }) => one(webhooks && webhooks.overdueMs / 1_000),
+  },
+  {
+    name: 'cashflow_db_webhook_fan_out_lag_seconds',
+    help: 'Age of the oldest event that has not become deliveries to the endpoints of its merchant; of 10,000 merchants',
+    values: ({ webhooks }) => one(webhooks && webhooks.fanOutLagMs / 1_000),
+  },
+]
+
 /** The gauges of facts that all processes share. Rules and dashboards take the maximum over the processes, never the sum. */
-export const FACT_GAUGES = [...BACKLOG, ...PAYMENTS, ...OTHERS]
+export const FACT_GAUGES = [...BACKLOG, ...PAYMENTS, ...OTHERS, ...WEBHOOKS]

@@ -10,6 +10,7 @@ import { type OldestXmin, readOldestXmin } from './oldest-xmin.ts'
 import { type PendingFacts, readPending } from './pending.ts'
 import { readSettled, type SettledSpan, WITHIN_SECONDS } from './settled.ts'
 import { countSynchronousStandbys } from './standbys.ts'
+import { readWebhooks, type WebhookFacts } from './webhooks.ts'
 
 const LOOK_MS = 5_000
 // A process rests nine times as long as the look took, at most half a minute.
@@ -27,6 +28,7 @@ export interface DatabaseFacts {
   /** Whether this process requires one. */
   readonly standbyRequired: boolean
   readonly instances: readonly RoleCount[] | undefined
+  readonly webhooks: WebhookFacts | undefined
 }
 
 /** Payments that this process has counted since it started, 70 seconds after they were created. */
@@ -90,6 +92,7 @@ export function createFacts({ db: pool, standbyRequired, logger, lookMs = LOOK_M
       pending: await part(readPending(db)),
       deadLetters: await part(countDeadLetters(db, { limit: COUNTED_MAX + 1 })),
       instances: await part(countInstances(db)),
+      webhooks: await part(readWebhooks(db)),
     }
     const span = await part(readSettled(db, countedToMs))
     if (span) {

@@ -16,7 +16,7 @@ const KEY = /^cf_(?:test|live)_([0-9A-Za-z]{13})_[0-9A-Za-z]{39}$/
 const KEY_LENGTH = 'cf_test_'.length + ID_DIGITS + '_'.length + SECRET_DIGITS + CHECKSUM_DIGITS
 
 /** What a key may allow. */
-export const KEY_SCOPES = ['payments:read', 'payments:write'] as const
+export const KEY_SCOPES = ['payments:read', 'payments:write', 'webhooks:manage'] as const
 export type KeyScope = (typeof KEY_SCOPES)[number]
 
 export const KEY_ID = /^[0-9A-Za-z]{13}$/

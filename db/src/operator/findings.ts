@@ -1,8 +1,9 @@
 import { type QueryExecutorProvider, sql } from 'kysely'
 
 const PROCESSES = `select 'no process runs' as finding, service as subject, null as since
-from unnest(array['api', 'relay', 'worker']) as service
+from unnest(array['api', 'relay', 'worker', 'webhooks']) as service
 where not exists (select from instances where role = service and seen_at > now() - interval '10 seconds')
+  and (service <> 'webhooks' or exists (select from webhook_queues where is_enabled))
 union all
 select 'process gone or frozen', role || ' ' || instance, now() - seen_at
 from instances where seen_at between now() - interval '15 minutes' and now() - interval '10 seconds'`
@@ -23,6 +24,9 @@ from (select created_at from payments where status = 'PENDING' and parked_at is 
 having count(*) > 0`,
   'dead letters': `select 'dead letters', source || ': ' || count(*), now() - min(died_at)
 from dead_letters where resolved_at is null group by source`,
+  webhooks: `select 'webhooks are late', count(*) || ' endpoints', now() - min(due_at)
+from (select due_at from webhook_queues where is_enabled and not is_failing and due_at < now() - interval '10 seconds' limit 1000) q
+having count(*) > 0`,
 } as const
 
 export type FindingPart = keyof typeof PARTS

@@ -4,6 +4,7 @@ import type { DatabaseFacts } from '../facts/facts.ts'
 import { readOldestXmin } from '../facts/oldest-xmin.ts'
 import { readPending } from '../facts/pending.ts'
 import { readSettled, type SettledSpan } from '../facts/settled.ts'
+import { readWebhooks } from '../facts/webhooks.ts'
 import { listInstances, type SeenInstance } from '../instances/instances.ts'
 import { type LastPause, readPauses } from '../pauses/pauses.ts'
 import { isAway } from '../postgres/errors.ts'
@@ -43,6 +44,7 @@ export async function readStatus(db: Kysely<Tables>): Promise<SystemStatus> {
     settled: await part('settled', readLastMinute(db)),
     instances: await part('instances', listInstances(db)),
     pauses: await part('pauses', readPauses(db)),
+    webhooks: await part('webhooks', readWebhooks(db)),
     unread,
   }
 }

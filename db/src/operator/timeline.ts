@@ -7,6 +7,7 @@ import type { Tables } from '../tables.ts'
 import { checkHistory } from '../verify/check-history.ts'
 import type { Finding } from '../verify/finding.ts'
 import { readHistories } from '../verify/histories.ts'
+import { readDeliveriesOf, type TimelineDelivery } from './webhook-timeline.ts'
 
 /** What happened to a payment at a time. */
 export interface TimelineEntry {
@@ -28,6 +29,8 @@ export interface Timeline {
   readonly entries: readonly TimelineEntry[]
   /** Messages of the payment that no broker has confirmed yet. */
   readonly messages: readonly UnpublishedMessage[]
+  /** Deliveries of its events to webhook endpoints. Those that were pruned are missing. */
+  readonly deliveries: readonly TimelineDelivery[]
   /** Pauses in force: they delay every payment. */
   readonly pauses: readonly Pause[]
   /** What happened and is not stored, such as how an earlier version settled the payment. */
@@ -51,11 +54,13 @@ export function readTimeline(db: Kysely<Tables>, id: string): Promise<Timeline |
     const attempts = await readAttempts(tx, id)
     const letters = await findDeadLettersOf(tx, id)
     const actions = await readActions(tx, id)
+    const deliveries = await readDeliveriesOf(tx, id)
     const entries = [
       ...events.flatMap(entriesOfEvent),
       ...attempts.map(entryOfAttempt),
       ...letters.flatMap(entriesOfLetter),
       ...actions.map(entryOfAction),
+      ...deliveries.flatMap(entriesOfDelivery),
     ]
     return {
       payment: toView(row),
@@ -66,6 +71,7 @@ export function readTimeline(db: Kysely<Tables>, id: string): Promise<Timeline |
       // A time without a date, such as infinity, is a number. Only a change by hand stores one.
       entries: entries.toSorted((one, other) => Number(one.at) - Number(other.at)),
       messages: await findMessages(tx, id),
+      deliveries,
       pauses: (await readPauses(tx)).filter(({ isInForce }) => isInForce),
       notRecorded: [...unrecorded(row, events, attempts)],
       findings: await readFindings(tx, id),
@@ -167,6 +173,16 @@ function entriesOfLetter({ id, source, topic, reason, diedAt, resolvedAt, resolu
 
 function entryOfAction({ at, actor, via, action, reason, before, after }: ActionRow): TimelineEntry {
   return { at, what: action, by: actor, facts: { via, reason, before, after } }
+}
+
+/** The time of an attempt is that of its start. */
+function entriesOfDelivery({ id, sequence, endpointId, host, attemptsMade }: TimelineDelivery): TimelineEntry[] {
+  return attemptsMade.map(({ at, durationMs, status, error }) => ({
+    at,
+    what: status !== null && status >= 200 && status < 300 ? 'webhook delivered' : 'webhook failed',
+    by: host,
+    facts: { sequence, delivery: id, endpoint: endpointId, status, error, duration_ms: durationMs },
+  }))
 }
 
 /** Versions before this history stored neither traces nor attempts. */

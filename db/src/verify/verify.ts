@@ -10,6 +10,7 @@ import { type HistoryPage, readHistories } from './histories.ts'
 import { checkMessage, MESSAGE_TABLES, type MessageTable, readMessages, spanOf } from './messages.ts'
 import { findPruned } from './pruned.ts'
 import { SEALED_MAX, sealPayments } from './seal.ts'
+import { verifyDeliveries, verifyFannedOut, type WebhookVerifying } from './verify-webhooks.ts'
 
 /** Payments of a statement. It takes some 20 ms, and its rows some megabytes. */
 const PAYMENTS_MAX = 2_000
@@ -21,6 +22,8 @@ export interface VerifiedCounts {
   events: number
   /** Messages about payments that are still to be published. */
   messages: number
+  /** Deliveries of webhooks. */
+  deliveries: number
   /** Payments with an event of an earlier version, which has no hash. */
   unsealed: number
   /** Those of them whose events before have hashes. A changed end whose hash was removed looks the same. */
@@ -56,7 +59,7 @@ export interface VerifyOptions {
 }
 
 /**
- * Compares all payments with their events, their events with their hashes, and messages with payments. A row that
+ * Compares all payments with their events, their events with their hashes, and messages and webhooks with payments. A row that
  * PostgreSQL cannot read is a finding. Memory does not depend on the number of payments or findings.
  */
 export async function verify(db: Kysely<Tables>, options: VerifyOptions): Promise<VerifiedCounts> {
@@ -64,6 +67,7 @@ export async function verify(db: Kysely<Tables>, options: VerifyOptions): Promis
     payments: 0,
     events: 0,
     messages: 0,
+    deliveries: 0,
     unsealed: 0,
     unsealedEnds: 0,
     sealed: 0,
@@ -75,7 +79,18 @@ export async function verify(db: Kysely<Tables>, options: VerifyOptions): Promis
   }
   const run: Run = { db, options, counts, report }
   await verifyPayments(run)
-  if (options.paymentId === undefined) for (const table of MESSAGE_TABLES) await verifyMessages(run, table)
+  const webhooks: WebhookVerifying = {
+    db,
+    report,
+    onRead(deliveries) {
+      counts.deliveries += deliveries
+      options.onProgress?.(counts)
+    },
+  }
+  await verifyDeliveries(webhooks, spanOfPayments(options))
+  if (options.paymentId !== undefined) return counts
+  await verifyFannedOut(webhooks)
+  for (const table of MESSAGE_TABLES) await verifyMessages(run, table)
   return counts
 }
 

@@ -1,13 +1,9 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { defined } from '@cashflow/async'
 import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import {
   type DebianPostgres,
   nullLogger,
   type PrivatePostgres,
   query,
-  REPOSITORY,
   recordingLogger,
   startDebianPostgres,
   startPrivatePostgres,
@@ -61,18 +57,6 @@ describe('events of a restored dump', () => {
     return rows.map(({ payment_id }) => payment_id)
   }
 
-  /** Dumps the lost database and restores it, with the commands of docs/operations.md. */
-  async function restore(): Promise<void> {
-    const page = await readFile(join(REPOSITORY, 'docs/operations.md'), 'utf8')
-    for (const [program, { url }] of [
-      ['pg_dump', lost],
-      ['pg_restore', restored],
-    ] as const) {
-      const [, command] = new RegExp(`\`\`\`sh\n(${program} .*)\n\`\`\``).exec(page) ?? []
-      await lost.run(defined(command, `command ${program} of the page`), { DATABASE_URL: url })
-    }
-  }
-
   const start = async () => {
     const own = open(restored)
     const component = databaseComponent(own, nullLogger)
@@ -101,7 +85,7 @@ describe('events of a restored dump', () => {
     await lostDb.destroy()
     const before = await stored(lost)
     expect(before).to.have.length(OLD + SEEN + UNSEEN)
-    await restore()
+    await lost.restoreInto(restored.url)
 
     expect(await start())
       .to.include('restored from a dump')

@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { readPending } from '../../src/facts/pending.ts'
 import { readSettled } from '../../src/facts/settled.ts'
+import { readWebhooks } from '../../src/facts/webhooks.ts'
 import type { Tables } from '../../src/index.ts'
 import { countInstances } from '../../src/instances/instances.ts'
 import { openExplained } from '../payments/explained-session.ts'
@@ -18,6 +19,7 @@ const STATEMENTS: Readonly<Record<string, (db: Kysely<Tables>) => Promise<unknow
   'payments that were settled in time': (db) => readSettled(db, 0),
   'dead letters': (db) => countDeadLetters(db, { limit: READ_MAX }),
   processes: countInstances,
+  webhooks: readWebhooks,
 }
 
 describe('facts of full tables', () => {
@@ -27,9 +29,13 @@ describe('facts of full tables', () => {
   })
   afterEach(() => store.drop())
 
-  /** Stores messages in lanes, due and refused ones, payments of which every fifth is PENDING, dead letters and processes. */
+  /**
+   * Stores messages in lanes, due and refused ones, payments of which every fifth is PENDING, dead letters, processes, and
+   * merchants with an event and a webhook endpoint each.
+   */
   async function fill(): Promise<void> {
     const message = `(n % 32)::int2, gen_random_uuid(), n::text, 'topic ' || n % 3, '{}'`
+    const merchant = `(lpad(to_hex(n), 12, '0') || '70008000000000000002')::uuid`
     for (const statement of [
       `insert into outbox_messages (lane, message_id, key, topic, payload) select ${message}`,
       `insert into outbox_scheduled (lane, message_id, key, topic, payload, due_at, refused) select ${message}, now(), n % 2 = 0`,
@@ -40,11 +46,23 @@ describe('facts of full tables', () => {
       `insert into dead_letters (lane, message_id, key, topic, payload, source, reason) select ${message}, 'worker', 'r'`,
       `insert into instances (id, role, instance, version, started_at, counters)
         select gen_random_uuid(), 'api', 'i', '1', now(), '{}'`,
+      `insert into merchants (id, name) select ${merchant}, 'm ' || n`,
+      `insert into webhook_cursors (merchant_id, epoch, xid, id, reached_at) select ${merchant}, 'e', '0', 0, now()`,
+      `insert into webhook_endpoints (id, merchant_id, url, ordering, secret, secret_key_id, disabled_at, disabled_reason)
+        select ${merchant}, ${merchant}, 'https://example.com', 'none', '', 'k',
+          case n % 3 when 0 then now() end, case n % 3 when 0 then 'gone' end`,
+      `insert into webhook_queues (endpoint_id, merchant_id, is_enabled, is_failing, due_at)
+        select ${merchant}, ${merchant}, n % 3 > 0, n % 3 = 1, now()`,
+      `insert into webhook_deliveries (endpoint_id, merchant_id, payment_id, sequence, type, event_at)
+        select ${merchant}, ${merchant}, gen_random_uuid(), n, 'payment.created', now()`,
+      `insert into payment_events (payment_id, merchant_id, sequence, type, actor)
+        select (lpad(to_hex(1700000000000 + n), 12, '0') || '70008000000000000000')::uuid, ${merchant}, 1, 'payment.created', 'api'`,
     ])
       await sql`${sql.raw(statement)} from generate_series(1, ${sql.lit(ROWS)}) n`.execute(store.db)
   }
   const analyze = () =>
-    sql`vacuum analyze outbox_messages, outbox_scheduled, payments, dead_letters, instances`.execute(store.db)
+    sql`vacuum analyze outbox_messages, outbox_scheduled, payments, dead_letters, instances, payment_events,
+      webhook_cursors, webhook_endpoints, webhook_queues, webhook_deliveries`.execute(store.db)
 
   const STATES: Readonly<Record<string, { before: () => Promise<unknown>; after: () => Promise<unknown> }>> = {
     'fresh statistics': { before: () => fill().then(analyze), after: async () => {} },
@@ -65,7 +83,9 @@ describe('facts of full tables', () => {
         for (const { rowsOf, indexes } of reads) {
           for (const [table, rows] of Object.entries(rowsOf)) expect(rows, `${name}: ${table}`).to.be.at.most(READ_MAX)
           for (const index of indexes)
-            expect(index, name).to.match(/_pkey$|^payments_redrive$|^outbox_scheduled_|^dead_letters_/)
+            expect(index, name).to.match(
+              /_pkey$|^payments_redrive$|^outbox_scheduled_|^dead_letters_|^payment_events_feed$|^webhook_/,
+            )
         }
       }
       await db.destroy()

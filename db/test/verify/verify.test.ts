@@ -22,7 +22,7 @@ describe('verify', () => {
     const ids = [pending, await settled(), await settled('declined')]
     const { counts, findings } = await verified({ isSealed: true })
     expect(findings).to.deep.equal([])
-    const none = { messages: 0, unsealed: 0, unsealedEnds: 0, sealed: 0, findings: 0 }
+    const none = { messages: 0, deliveries: 0, unsealed: 0, unsealedEnds: 0, sealed: 0, findings: 0 }
     expect(counts).to.deep.equal({ payments: 3, events: 5, ...none })
     for (const paymentId of ids) expect((await verified({ paymentId })).counts).to.include({ payments: 1, findings: 0 })
     const tomorrow = new Date(Date.now() + 86_400_000)

@@ -11,7 +11,7 @@ export interface Contender {
   /** Path of the Node that runs it. */
   readonly node: string
   /** Returns the main module of one of its processes. */
-  fileOf(role: Role): string
+  fileOf(role: Role | 'webhooks'): string
   declareQueue(brokerUrl: string): Promise<void>
 }
 
@@ -21,6 +21,12 @@ export interface Product extends Contender {
   /** The root of the tree, with its packages installed. */
   readonly root: string
 }
+
+/** Settings of Cashflow's webhooks service. */
+export const WEBHOOK_SETTINGS = {
+  SECRETS_KEY: 'a-key-of-benchmarks-that-seals-nothing',
+  WEBHOOK_ALLOW_PRIVATE: 'yes',
+} as const
 
 export const TEXTBOOK: Contender = {
   kind: 'textbook',

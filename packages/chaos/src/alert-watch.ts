@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { rulesFile } from '@cashflow/monitoring'
-import { type Role, startPrometheus } from '@cashflow/testing'
+import { startPrometheus } from '@cashflow/testing'
+import type { ServiceRole } from './service.ts'
 
 /** Divides the times of the rules: an hour lasts a minute. */
 const SPEED = 60
@@ -22,7 +23,7 @@ export interface AlertWatchOptions {
   readonly program: string
   /** The folder in which its own is made. */
   readonly dir: string
-  readonly adminUrls: Readonly<Record<Role, readonly string[]>>
+  readonly adminUrls: Readonly<Record<ServiceRole, readonly string[]>>
 }
 
 export type AlertWatch = Awaited<ReturnType<typeof startAlertWatch>>

@@ -3,7 +3,7 @@ import { askAll, PATIENCE_MS } from './final-requests.ts'
 import { integrate } from './integrators.ts'
 import { type Key, keysOf, type Merchant } from './merchants.ts'
 import { get, isAnswer, post } from './payment-api.ts'
-import { type Answer, idOf, type PaymentRequest, type View } from './payment-request.ts'
+import { type Answer, idOf, type PaymentRequest, type View, WEBHOOK_SIMULATIONS } from './payment-request.ts'
 import { createRandom, type Random } from './random.ts'
 
 export type Clients = ReturnType<typeof createClients>
@@ -30,6 +30,8 @@ const IMPATIENT_SHARE = 0.2
 const REPEATED_SHARE = 0.05
 const KEYED_SHARE = 0.5
 const METADATA_SHARE = 0.3
+/** Share of metadata that disturbs the webhooks of its payment. */
+const SIMULATED_SHARE = 0.3
 /** Share of payments that another merchant tries to read while there is load. */
 const FOREIGN_SHARE = 0.25
 
@@ -61,7 +63,7 @@ export function createClients(options: ClientsOptions) {
       if (stopping.signal.aborted) break
       // Missed payments are not caught up, so that clients which waited together do not continue in step.
       dueAt += everyMs * Math.max(1, Math.ceil((performance.now() - dueAt) / everyMs))
-      const request = drawRequest(merchantAt(client), `${place}-${number}`, random, keyedShare)
+      const request = drawRequest(merchantAt(client), `${place}-${number}`, random, { keyedShare })
       paymentRequests.push(request)
       own.push(request)
       // A separate source of chance: otherwise a client's next payment would depend on when this one is answered.
@@ -107,10 +109,10 @@ export function createClients(options: ClientsOptions) {
       stopping.abort()
       await running
     },
-    /** Creates one more payment. @throws Error unless this API answers with 201 */
+    /** Creates one more payment, with webhooks as usual. @throws Error unless this API answers with 201 */
     async create(apiUrl: string) {
       const number = paymentRequests.length
-      const request = drawRequest(merchantAt(number), `last-${number}`, createRandom(seed))
+      const request = drawRequest(merchantAt(number), `last-${number}`, createRandom(seed), { simulatedShare: 0 })
       paymentRequests.push(request)
       const { status } = await send(request, keysOf(merchants, request).own, apiUrl)
       if (status !== 201) throw new Error(`answered with ${status}`)
@@ -136,7 +138,7 @@ function drawRequest(
   { id: merchantId }: Merchant,
   reference: string,
   random: Random,
-  keyedShare = KEYED_SHARE,
+  { keyedShare = KEYED_SHARE, simulatedShare = SIMULATED_SHARE } = {},
 ): PaymentRequest {
   const [amountMinor, currency] = [random.int(1, 10_000_000), random.pick(['USD', 'ETB'])]
   return {
@@ -144,8 +146,7 @@ function drawRequest(
     reference,
     amountMinor,
     currency,
-    // Not in the order in which they are answered.
-    ...(random.chance(METADATA_SHARE) && { metadata: { order: reference, 10: 'ten', 9: 'nine' } }),
+    ...(random.chance(METADATA_SHARE) && { metadata: drawMetadata(reference, random, simulatedShare) }),
     ...(random.chance(keyedShare) && { idempotencyKey: `key:${reference}` }),
     answers: [],
     views: [],
@@ -153,4 +154,10 @@ function drawRequest(
     cancels: [],
     histories: [],
   }
+}
+
+/** Not in the order in which it is answered. */
+function drawMetadata(reference: string, random: Random, simulatedShare: number): Record<string, string> {
+  const simulate = random.chance(simulatedShare) && { simulate: random.pick(WEBHOOK_SIMULATIONS) }
+  return { order: reference, 10: 'ten', 9: 'nine', ...simulate }
 }

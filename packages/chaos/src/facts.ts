@@ -5,6 +5,7 @@ import type { Key } from './merchants.ts'
 import type { Sighting, Unobserved } from './observer.ts'
 import type { PaymentRequest } from './payment-request.ts'
 import type { Charge, ProviderRequest, ProviderResponse } from './provider.ts'
+import type { WebhookEndpoint } from './webhook-endpoints.ts'
 
 export interface PaymentRow {
   readonly id: string
@@ -38,8 +39,20 @@ export interface LetterRow {
   readonly diedAt: number
 }
 
-/** Rows that are not finished: payments that are neither settled nor parked, and messages in the outbox. */
-export type RowCounts = Readonly<Record<'pending' | 'outbox' | 'scheduled', number>>
+/** A delivery of an event to an endpoint. */
+export interface DeliveryRow {
+  readonly endpointId: string
+  readonly paymentId: string
+  readonly sequence: number
+  readonly status: 'pending' | 'waiting' | 'succeeded' | 'expired'
+  readonly isReplay: boolean
+}
+
+/**
+ * What is not finished: payments that are neither settled nor parked, messages in the outbox, and what webhooks still have to
+ * do.
+ */
+export type RowCounts = Readonly<Record<'pending' | 'outbox' | 'scheduled' | 'webhooks', number>>
 
 /** The time in which a primary was lost and its standby was promoted, in milliseconds since 1970. */
 export interface Failover {
@@ -53,6 +66,7 @@ export interface Facts {
   readonly payments: readonly PaymentRow[]
   readonly events: readonly EventRow[]
   readonly letters: readonly LetterRow[]
+  readonly deliveries: readonly DeliveryRow[]
   /** What is left, with the messages that wait or are being handled, by queue. */
   readonly backlog: RowCounts & { readonly queues: Readonly<Record<string, number>> }
   readonly paymentRequests: readonly PaymentRequest[]
@@ -60,6 +74,10 @@ export interface Facts {
   /** What each API listed of each merchant at the end. */
   readonly lists: readonly FinalList[]
   readonly feeds: readonly Feed[]
+  /** All endpoints, also those that were deleted. */
+  readonly endpoints: readonly WebhookEndpoint[]
+  /** The events that an API showed at the end, by their ids, as it showed them. */
+  readonly shownEvents: ReadonlyMap<string, Readonly<Record<string, unknown>>>
   /** Number of APIs through which each payment was read, and each request with a key repeated, at the end. */
   readonly apis: number
   readonly requests: readonly ProviderRequest[]
@@ -79,7 +97,9 @@ export interface Facts {
 }
 
 /** Reads the stored rows in one snapshot. */
-export async function readStored(databaseUrl: string): Promise<Pick<Facts, 'payments' | 'events' | 'letters'>> {
+export async function readStored(
+  databaseUrl: string,
+): Promise<Pick<Facts, 'payments' | 'events' | 'letters' | 'deliveries'>> {
   const client = await openClient(databaseUrl)
   try {
     await client.query('begin isolation level repeatable read read only')
@@ -98,6 +118,9 @@ export async function readStored(databaseUrl: string): Promise<Pick<Facts, 'paym
       letters: await all<LetterRow>(`
         select key, topic, source, reason, resolved_at is not null as resolved,
           extract(epoch from died_at)::float8 * 1000 as "diedAt" from dead_letters`),
+      deliveries: await all<DeliveryRow>(`
+        select endpoint_id as "endpointId", payment_id as "paymentId", sequence, status, is_replay as "isReplay"
+        from webhook_deliveries`),
     }
   } finally {
     await client.end()

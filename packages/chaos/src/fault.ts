@@ -1,9 +1,18 @@
-import type { Role } from '@cashflow/testing'
 import type { Random } from './random.ts'
+import type { ServiceRole } from './service.ts'
 import type { Need, System } from './system.ts'
 
 /** A part of the system. Two faults that disturb the same part never overlap, because each undoes what it did. */
-export type SystemPart = Role | 'postgres' | 'broker' | 'database links' | 'broker links' | 'messages' | 'provider'
+export type SystemPart =
+  | ServiceRole
+  | 'postgres'
+  | 'broker'
+  | 'database links'
+  | 'broker links'
+  | 'messages'
+  | 'provider'
+  | 'receivers'
+  | 'endpoints'
 
 /** Undefined when the fault had an effect, or when that cannot be known. */
 export type Effect = 'no effect' | undefined

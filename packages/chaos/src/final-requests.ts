@@ -1,8 +1,8 @@
-import { pause } from '@cashflow/async'
+import { defined, eventually, pause } from '@cashflow/async'
 import { CashflowError } from '@cashflow/client'
 import { call } from './client-call.ts'
 import { keysOf, type Merchant } from './merchants.ts'
-import { get, isAnswer, post } from './payment-api.ts'
+import { ask, get, isAnswer, objectIn, post } from './payment-api.ts'
 import { type Answer, idOf, type PaymentRequest, type ShownPayment, type View } from './payment-request.ts'
 
 /** Time after which the final requests give up an API that does not answer. */
@@ -88,4 +88,38 @@ export async function listAll(options: {
       lists.push({ merchantId, payments, isWhole: !(end instanceof CashflowError), failures })
     }
   return lists
+}
+
+/** Reads all events of each merchant through one API. Returns them by their ids, as the API shows them. */
+export async function readEvents(options: {
+  apiUrls: readonly string[]
+  merchants: readonly Merchant[]
+  patienceMs?: number
+}): Promise<Map<string, Record<string, unknown>>> {
+  const { apiUrls, merchants, patienceMs: timeoutMs = PATIENCE_MS } = options
+  const events = new Map<string, Record<string, unknown>>()
+  for (const { key } of merchants) {
+    let query = `limit=${PAGE_MAX}`
+    for (let hasMore = true; hasMore; ) {
+      const page = await eventually(
+        async () => {
+          const answer = await ask(`${defined(apiUrls[0], 'API')}/api/v1/events?${query}`, key)
+          if (answer?.status !== 200) throw new Error(`GET /events was answered with ${answer?.status}`)
+          return objectIn(answer.text) as unknown as EventPage
+        },
+        { timeoutMs, intervalMs: RETRY_MS },
+      )
+      for (const event of page.data) events.set(event.id, event)
+      query = `limit=${PAGE_MAX}&after=${encodeURIComponent(page.next_cursor)}`
+      hasMore = page.has_more || page.delayed_ms > 0
+    }
+  }
+  return events
+}
+
+interface EventPage {
+  readonly data: readonly ({ readonly id: string } & Record<string, unknown>)[]
+  readonly has_more: boolean
+  readonly next_cursor: string
+  readonly delayed_ms: number
 }

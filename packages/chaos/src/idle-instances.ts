@@ -39,6 +39,17 @@ export async function findIdle(system: System, clients: Clients): Promise<string
     await expectPayment(`${worker.name} settles by itself`)
     await Promise.all(others.map((other) => other.start()))
   }
+  for (const webhooks of services.webhooks) {
+    const others = services.webhooks.filter((other) => other !== webhooks)
+    await Promise.all(others.map((other) => other.stop()))
+    const what = `${webhooks.name} delivers by itself`
+    await expectPayment(what)
+    await expect(what, async () => {
+      const { webhooks: left } = await countRows()
+      if (left > 0) throw new Error(`${left} webhooks are not delivered`)
+    })
+    await Promise.all(others.map((other) => other.start()))
+  }
   const { length: count } = services.worker
   await expect(`all of ${count} workers consume`, async () => {
     const queues = (await listQueues(broker)).filter(({ name }) => name === WORK_QUEUE || name === DEAD_QUEUE)

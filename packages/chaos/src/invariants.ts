@@ -10,6 +10,7 @@ import { PAYMENT_RULES } from './rules/payments.ts'
 import { PROVIDER_RULES } from './rules/provider.ts'
 import { type Harm, indexFacts } from './rules/rule.ts'
 import { SERVICE_RULES } from './rules/services.ts'
+import { WEBHOOK_RULES } from './rules/webhooks.ts'
 
 export interface Violation {
   readonly rule: string
@@ -29,6 +30,7 @@ const RULES = [
   CLIENT_RULES,
   LIST_RULES,
   EVENT_RULES,
+  WEBHOOK_RULES,
   SERVICE_RULES,
 ].flat()
 

@@ -9,10 +9,11 @@ import { runChaos } from './run.ts'
 const say = (line: string) => void process.stdout.write(`${line}\n`)
 
 try {
-  process.exitCode = await main()
+  // After a run, Node 24.21 may wait forever for requests of its own that never end (Environment::CleanupHandles).
+  process.exit(await main())
 } catch (error) {
   process.stderr.write(`${error instanceof UsageError ? error.message : (error as Error).stack}\n`)
-  process.exitCode = 2
+  process.exit(2)
 }
 
 async function main(): Promise<number> {
@@ -31,7 +32,7 @@ async function main(): Promise<number> {
   const run = await runChaos({
     ...args,
     dir,
-    sizes: { api: 2, relay: 2, worker: 2 },
+    sizes: { api: 2, relay: 2, worker: 2, webhooks: 2 },
     signal: stopping.signal,
     say,
   })

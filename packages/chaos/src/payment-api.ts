@@ -50,19 +50,23 @@ export function now(): number {
   return performance.timeOrigin + performance.now()
 }
 
-/** Sends a request. Returns undefined without a complete answer. */
-async function ask(url: string, { secret, uses }: Key, init: RequestInit = {}) {
+/** An API that was frozen while a request came. It has done nothing. */
+const TIMED_OUT = 408
+
+/** Sends a request. Returns undefined without a complete answer, and for one that tells to send the request again. */
+export async function ask(url: string, { secret, uses }: Key, init: RequestInit = {}) {
   const sentAt = Date.now()
   const headers = { ...init.headers, authorization: `Bearer ${secret}` }
   const response = await fetch(url, { ...init, headers, signal: AbortSignal.timeout(ANSWER_MS) })
     .then(async (got) => ({ status: got.status, headers: got.headers, text: await got.text() }))
+    .then((answer) => (answer.status === TIMED_OUT ? undefined : answer))
     .catch(() => undefined)
   uses.push({ sentAt, answeredAt: Date.now(), status: response?.status ?? 'none' })
   return response
 }
 
 /** A body that is not JSON counts as an empty object. */
-function objectIn(text: string): Record<string, unknown> {
+export function objectIn(text: string): Record<string, unknown> {
   try {
     return Object(JSON.parse(text))
   } catch {

@@ -9,6 +9,9 @@ export type Answer = {
   readonly body?: string
 }
 
+/** Values of `metadata.simulate` that disturb the webhooks of a payment. */
+export const WEBHOOK_SIMULATIONS = ['webhook_duplicate', 'webhook_late', 'webhook_reorder'] as const
+
 /** One payment as its client knows it. */
 export interface PaymentRequest {
   readonly merchantId: string

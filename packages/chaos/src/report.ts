@@ -5,7 +5,7 @@ import type { Facts } from './facts.ts'
 import type { Violation } from './invariants.ts'
 import { idOf } from './payment-request.ts'
 import { CANCELED } from './rules/cancels.ts'
-import { type Harm, referenceOf } from './rules/rule.ts'
+import { eventIdOf, type Harm, referenceOf } from './rules/rule.ts'
 import type { Run } from './run.ts'
 
 /** Maximum number of violations in the report. */
@@ -55,6 +55,7 @@ function summary(run: Run, plan: Plan): string {
     ['stored', `${payments.length}: SUCCESS ${of('SUCCESS')}, FAILED ${of('FAILED')}, PENDING ${of('PENDING')}`],
     ['canceled', String(payments.filter(({ failureCode }) => failureCode === CANCELED).length)],
     ['events', followed(facts)],
+    ['webhooks', delivered(run)],
     ['charges', `${charges.length}, messages observed ${facts.sightings.length}`],
     ['lost', String(countHarmed(violations, 'lost'))],
     ['doubled', String(countHarmed(violations, 'doubled'))],
@@ -73,6 +74,22 @@ function followed({ feeds }: Facts): string {
   const count = pages.reduce((sum, { ids }) => sum + ids.length, 0)
   const lost = pages.filter(({ isStored }) => !isStored).length
   return `${count} on ${pages.length} pages, ${lost} of them with a lost cursor`
+}
+
+/** Says what the receivers of webhooks got. */
+function delivered({ facts: { endpoints, events }, madeDue }: Run): string {
+  const requests = endpoints.flatMap((endpoint) => endpoint.requests)
+  const accepted = requests.filter(({ acceptedAt }) => acceptedAt !== undefined).length
+  const byHand = madeDue > 0 ? `, ${madeDue} deliveries made due by an UPDATE at the end` : ''
+  const committed = new Map(events.map((event) => [eventIdOf(event), event.committedAt]))
+  const delays = endpoints.flatMap((endpoint) =>
+    endpoint.requests.flatMap(({ headers, acceptedAt }) => {
+      const committedAt = committed.get(String(headers['webhook-id']))
+      return acceptedAt !== undefined && committedAt ? [acceptedAt - committedAt] : []
+    }),
+  )
+  const times = delays.length > 0 ? `, half of them within ${seconds(median(delays))} of the commit` : ''
+  return `${requests.length} requests to ${endpoints.length} endpoints, ${accepted} accepted${times}${byHand}`
 }
 
 /** Returns the costs of the faults as a Markdown table. */

@@ -5,7 +5,7 @@ import type { Plan } from './arguments.ts'
 import { type Clients, createClients } from './clients.ts'
 import { type Facts, readStored } from './facts.ts'
 import type { Fault } from './fault.ts'
-import { listAll } from './final-requests.ts'
+import { listAll, readEvents } from './final-requests.ts'
 import { createFollowers, type Followers } from './followers.ts'
 import { findIdle } from './idle-instances.ts'
 import { checkInvariants, type Violation } from './invariants.ts'
@@ -14,6 +14,7 @@ import { type FaultRun, pauseUntil, runSchedule } from './run-schedule.ts'
 import { planSchedule, type ScheduledFault } from './schedule.ts'
 import type { Service } from './service.ts'
 import { type System, type SystemOptions, startSystem } from './system.ts'
+import { makeDue } from './webhook-backlog.ts'
 
 export interface RunOptions extends Omit<SystemOptions, 'needs' | 'prometheus' | 'seed'>, Plan {
   /** Maximum time until the backlog is empty, in milliseconds. */
@@ -34,6 +35,8 @@ export interface Run {
   readonly to: number
   /** Time from the end of faults and load until the backlog was empty, or was given up, in milliseconds. */
   readonly drainMs: number
+  /** Deliveries that waited for a retry in minutes or hours, and were made due by hand at the end. */
+  readonly madeDue: number
   readonly errors: Readonly<Record<string, number>>
   /** The alerts that fired from the beginning of the load until the backlog was empty. Undefined without `prometheus`. */
   readonly alerts?: readonly FiredAlert[] | undefined
@@ -67,14 +70,15 @@ export async function runChaos(options: RunOptions): Promise<Run> {
     const to = Date.now()
     say('faults and load have ended, waiting until the backlog is empty')
     const { drainMaxMs = DRAIN_MAX_MS } = options
-    const isDrained = await drained(system, drainMaxMs)
+    const { isDrained, madeDue } = await drained(system, drainMaxMs)
     const drainMs = Date.now() - to
     const alerts = await system.alerts?.fired(from, Date.now())
     const idle = isDrained ? await findIdle(system, clients) : []
     if (isDrained) await drained(system, drainMaxMs) // The checks have created payments too.
     const facts = await gather(system, { clients, followers }, { faultRuns, idle })
     const violations = checkInvariants(facts)
-    return { schedule, faultRuns, leftOut, facts, violations, from, to, drainMs, errors: errorsOf(system), alerts }
+    const errors = errorsOf(system)
+    return { schedule, faultRuns, leftOut, facts, violations, from, to, drainMs, madeDue, errors, alerts }
   } finally {
     say('stopping everything')
     await Promise.allSettled([clients.stop(), followers.stop()])
@@ -88,15 +92,19 @@ function missingFor({ name, needs }: Fault, { libfaketime, postgres }: System): 
   return undefined
 }
 
-/** Returns whether the backlog was empty in time. */
-function drained(system: System, timeoutMs: number): Promise<boolean> {
+/** Waits until the backlog is empty. `isDrained` is false if it was not empty in time. */
+async function drained(system: System, timeoutMs: number): Promise<{ isDrained: boolean; madeDue: number }> {
+  let madeDue = 0
   const drain = async () => {
     // A question to RabbitMQ is expensive, so PostgreSQL is asked first.
-    if (sum(await system.countRows()) > 0) throw new Error('PostgreSQL has unfinished rows')
+    const counts = await system.countRows()
+    if (counts.webhooks > 0) madeDue += await makeDue(system.query)
+    if (sum(counts) > 0) throw new Error('PostgreSQL has unfinished rows')
     if (sum(await depths(system)) > 0) throw new Error('RabbitMQ has messages')
     return true
   }
-  return eventually(drain, { timeoutMs, intervalMs: DRAIN_POLL_MS }).catch(() => false)
+  const isDrained = await eventually(drain, { timeoutMs, intervalMs: DRAIN_POLL_MS }).catch(() => false)
+  return { isDrained, madeDue }
 }
 
 /** Counts the messages by queue. @throws Error when one of our queues is missing, or has no leader */
@@ -117,9 +125,10 @@ async function gather(
   { clients, followers }: { clients: Clients; followers: Followers },
   { faultRuns, idle }: { faultRuns: readonly FaultRun[]; idle: readonly string[] },
 ): Promise<Facts> {
-  const { postgres, provider, observer, services, apiUrls, merchants, countRows } = system
+  const { postgres, provider, observer, services, apiUrls, merchants, endpoints, countRows } = system
   await clients.askAll()
   const lists = await listAll({ apiUrls, merchants: merchants.all })
+  const shownEvents = await readEvents({ apiUrls, merchants: merchants.all })
   await followers.finish()
   const exits = (await Promise.all(Object.values(services).flat().map(finish))).flat()
   const unread: string[] = []
@@ -134,6 +143,8 @@ async function gather(
     keys: merchants.keys,
     lists,
     feeds: followers.feeds,
+    endpoints: endpoints.all,
+    shownEvents,
     apis: apiUrls.length,
     requests: provider.requests,
     charges: provider.charges,

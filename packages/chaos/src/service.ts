@@ -5,8 +5,11 @@ import { pause } from '@cashflow/async'
 import { describeExit, type Exit, type LogLine, type ServiceProcess, startServiceProcess } from '@cashflow/dev-stack'
 import { REPOSITORY, type Role } from '@cashflow/testing'
 
+/** A part of the product that runs as processes. */
+export type ServiceRole = Role | 'webhooks'
+
 export interface ServiceOptions {
-  role: Role
+  role: ServiceRole
   /** A name such as `worker-2`. */
   name: string
   env: Readonly<Record<string, string>>

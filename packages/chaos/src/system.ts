@@ -7,7 +7,6 @@ import {
   fetchLibfaketime,
   fetchPrometheus,
   query as queryOnce,
-  type Role,
   startRabbitmqCluster,
   startReplicatedPostgres,
 } from '@cashflow/testing'
@@ -19,7 +18,9 @@ import { createMerchants, KEY_PEPPER } from './merchants.ts'
 import { createObserver } from './observer.ts'
 import { startProvider } from './provider.ts'
 import { createRandom } from './random.ts'
-import { createService } from './service.ts'
+import { createService, type ServiceRole } from './service.ts'
+import { COUNT_UNDELIVERED } from './webhook-backlog.ts'
+import { createWebhookEndpoints } from './webhook-endpoints.ts'
 
 /** The running system, as faults and checks use it. */
 export type System = Awaited<ReturnType<typeof startSystem>>
@@ -31,11 +32,11 @@ export interface SystemOptions {
   /** An empty folder, for the data of the servers and for logs. */
   dir: string
   seed: number
-  sizes: Readonly<Record<Role, number>>
+  sizes: Readonly<Record<ServiceRole, number>>
   /** The equipment that the scheduled faults need. */
   needs: ReadonlySet<Need>
   /** Arguments of Node for the processes of a role, such as those of a broken build. */
-  nodeArguments?: Partial<Readonly<Record<Role, readonly string[]>>>
+  nodeArguments?: Partial<Readonly<Record<ServiceRole, readonly string[]>>>
   /** Starts a Prometheus that scrapes the services and evaluates the alert rules. Default: false. */
   prometheus?: boolean
   say: (line: string) => void
@@ -55,6 +56,9 @@ const SETTINGS = {
   KEY_PEPPER,
   // Above what the run sends, so that no request gets a 429. Requests are still counted as with any limit.
   RATE_LIMIT: '100000',
+  SECRETS_KEY: 'the-secrets-of-a-chaos-run-are-sealed-with-this',
+  // The receivers are on this machine.
+  WEBHOOK_ALLOW_PRIVATE: 'yes',
   PROVIDER: 'http',
   PROVIDER_DEADLINE_MS: '3000',
   PROVIDER_OPEN_MS: '1000',
@@ -88,11 +92,11 @@ export async function startSystem(options: SystemOptions) {
   await observer.caughtUp() // Its queue is bound before a relay publishes.
   const duplicator = await kept(createDuplicator(brokerUrls))
 
-  const ports = await freePorts(2 * sizes.api + sizes.relay + sizes.worker)
-  const take = (role: Role) => ports.splice(0, sizes[role])
+  const ports = await freePorts(2 * sizes.api + sizes.relay + sizes.worker + sizes.webhooks)
+  const take = (role: ServiceRole) => ports.splice(0, sizes[role])
   const apiPorts = take('api')
   // A process that is started again keeps its port, so that Prometheus finds it.
-  const adminPorts = { api: take('api'), relay: take('relay'), worker: take('worker') }
+  const adminPorts = { api: take('api'), relay: take('relay'), worker: take('worker'), webhooks: take('webhooks') }
   const services = createServices(options, links, { PROVIDER_URL: provider.url }, { apiPorts, adminPorts })
   const all = Object.values(services).flat()
   unfinished.defer(async () => void (await Promise.all(all.map((service) => service.stop()))))
@@ -101,13 +105,11 @@ export async function startSystem(options: SystemOptions) {
   const apiUrls = apiPorts.map(localUrl)
   await eventually(() => Promise.all(apiUrls.map(expectHealthy)), { timeoutMs: 60_000 })
 
-  const adminUrls = {
-    api: adminPorts.api.map(localUrl),
-    relay: adminPorts.relay.map(localUrl),
-    worker: adminPorts.worker.map(localUrl),
-  }
-  const alerts = options.prometheus ? await kept(watchAlerts(dir, adminUrls)) : undefined
+  const alerts = options.prometheus ? await kept(watchAlerts(dir, adminPorts)) : undefined
   const merchants = await createMerchants(postgres)
+  const endpoints = await kept(
+    createWebhookEndpoints({ apiUrls, merchants: merchants.all, random: createRandom(seed + 1) }),
+  )
 
   /** Runs one statement on the primary, as soon as the primary accepts it. It may run twice. */
   const query = <Row extends object>(text: string): Promise<Row[]> =>
@@ -122,6 +124,7 @@ export async function startSystem(options: SystemOptions) {
     links,
     provider,
     merchants,
+    endpoints,
     observer,
     duplicator,
     /** Undefined without `prometheus`. */
@@ -134,7 +137,13 @@ export async function startSystem(options: SystemOptions) {
   }
 }
 
-async function watchAlerts(dir: string, adminUrls: Readonly<Record<Role, readonly string[]>>) {
+async function watchAlerts(dir: string, adminPorts: Readonly<Record<ServiceRole, readonly number[]>>) {
+  const adminUrls = {
+    api: adminPorts.api.map(localUrl),
+    relay: adminPorts.relay.map(localUrl),
+    worker: adminPorts.worker.map(localUrl),
+    webhooks: adminPorts.webhooks.map(localUrl),
+  }
   const programs = await fetchPrometheus()
   return await startAlertWatch({ program: defined(programs, 'Prometheus').prometheus, dir, adminUrls })
 }
@@ -143,9 +152,12 @@ function createServices(
   { dir, sizes, nodeArguments }: SystemOptions,
   links: Links,
   env: Readonly<Record<string, string>>,
-  { apiPorts, adminPorts }: { apiPorts: readonly number[]; adminPorts: Readonly<Record<Role, readonly number[]>> },
+  {
+    apiPorts,
+    adminPorts,
+  }: { apiPorts: readonly number[]; adminPorts: Readonly<Record<ServiceRole, readonly number[]>> },
 ) {
-  const create = (role: Role) =>
+  const create = (role: ServiceRole) =>
     Array.from({ length: sizes[role] }, (_, index) => {
       const name = `${role}-${index + 1}`
       return createService({
@@ -163,7 +175,7 @@ function createServices(
         },
       })
     })
-  return { api: create('api'), relay: create('relay'), worker: create('worker') }
+  return { api: create('api'), relay: create('relay'), worker: create('worker'), webhooks: create('webhooks') }
 }
 
 function localUrl(port: number): string {
@@ -178,6 +190,7 @@ async function expectHealthy(apiUrl: string): Promise<void> {
 async function countRows(query: (text: string) => Promise<RowCounts[]>): Promise<RowCounts> {
   const [rows] = await query(`
     select (select count(*)::int from payments where status = 'PENDING' and parked_at is null) as pending,
-      (select count(*)::int from outbox_messages) as outbox, (select count(*)::int from outbox_scheduled) as scheduled`)
+      (select count(*)::int from outbox_messages) as outbox, (select count(*)::int from outbox_scheduled) as scheduled,
+      (${COUNT_UNDELIVERED}) as webhooks`)
   return defined(rows, 'row of counts')
 }

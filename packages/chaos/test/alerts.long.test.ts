@@ -25,7 +25,7 @@ if (programs)
 
     before(async () => {
       const { path: dir } = stack.use(await mkdtempDisposable(join(tmpdir(), 'cashflow-test-')))
-      const sizes = { api: 2, relay: 2, worker: 2 }
+      const sizes = { api: 2, relay: 2, worker: 2, webhooks: 2 }
       system = await startSystem({ dir, seed: SEED, sizes, needs: new Set(), prometheus: true, say: () => {} })
       stack.defer(() => system.stop())
       trial = await startTrial(system)

@@ -18,6 +18,16 @@ import {
   nodeArgumentsOf,
   REPLAY_OF_THE_PRESENT,
 } from './broken/broken-builds.ts'
+import {
+  BODY_OF_EACH_ATTEMPT,
+  CURSOR_FIRST,
+  NO_ORDER,
+  NO_PREVIOUS_EVENT,
+  NO_SIMULATION,
+  SETTLED_BEFORE_SENT,
+  SIGNATURE_OF_ANOTHER_BODY,
+  URL_OF_ANOTHER,
+} from './broken/webhook-builds.ts'
 
 /** The arguments of Node that turn each service into its broken builds. */
 function argumentsOf(builds: readonly BrokenBuild[]) {
@@ -35,22 +45,22 @@ describe('chaos under load', () => {
   async function runOne(
     faultNames: readonly string[],
     builds: readonly BrokenBuild[],
-    { seed = 7, drainMaxMs = 600_000 } = {},
+    { seed = 7, drainMaxMs = 600_000, minutes = 1 / 6, restMs = [0, 0] as readonly [number, number] } = {},
   ) {
     const faults = FAULTS.filter(({ name }) => faultNames.includes(name))
     const plan = {
       seed,
-      minutes: 1 / 6,
+      minutes,
       faults,
       atOnce: faults.length,
-      restMs: [0, 0] as const,
+      restMs,
       clients: 8,
       perSecond: 20,
     }
     const run = await runChaos({
       ...plan,
       dir: join(dir, [...faultNames, ...builds.map(({ name }) => name)].join()),
-      sizes: { api: 1, relay: 1, worker: 1 },
+      sizes: { api: 1, relay: 1, worker: 1, webhooks: 1 },
       nodeArguments: argumentsOf(builds),
       drainMaxMs,
       say: () => {},
@@ -98,6 +108,37 @@ describe('chaos under load', () => {
       'the provider is never asked about a canceled payment',
     ])
   }).timeout(1_200_000)
+
+  // Each of the builds in one run breaks rules that the others leave alone.
+  const webhookCases: [faults: string[], builds: BrokenBuild[], rules: string[]][] = [
+    [
+      ['receiver-failing'],
+      [NO_ORDER, SIGNATURE_OF_ANOTHER_BODY, BODY_OF_EACH_ATTEMPT, NO_PREVIOUS_EVENT, NO_SIMULATION],
+      [
+        'with ordering "payment" no event is sent before the one before it was accepted',
+        'each webhook is signed with the present secret of its endpoint, or with the former one while both sign',
+        'all requests about an event have its id and the same body',
+        'a webhook has the payment as the feed shows it',
+        'each delivery of a payment with webhook_duplicate was accepted twice',
+      ],
+    ],
+    [
+      ['webhooks-kill'],
+      [CURSOR_FIRST, URL_OF_ANOTHER],
+      [
+        'each event has a delivery to each endpoint of its merchant that wants it',
+        'an endpoint gets events of its merchant and its types only, and none after its deletion',
+      ],
+    ],
+    [['receiver-away'], [SETTLED_BEFORE_SENT], ['each delivery was accepted by its endpoint at least once']],
+  ]
+  for (const [faults, builds, rules] of webhookCases)
+    it(`reports what builds of webhooks break during ${faults.join()}: ${builds.map(({ name }) => name).join(', ')}`, async () => {
+      // A process that is killed in its first seconds has not fanned out anything.
+      const isKilled = faults.includes('webhooks-kill')
+      const { broken, text } = await runOne(faults, builds, isKilled ? { minutes: 2 / 3, restMs: [3_000, 5_000] } : {})
+      expect(broken, text).to.include.members(rules)
+    }).timeout(1_200_000)
 
   it('reports no violation of the real build while a key is revoked', async () => {
     const { run, text } = await runOne(['key-revoked'], [])

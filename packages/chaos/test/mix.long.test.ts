@@ -36,7 +36,7 @@ describe('chaos with a fixed mix of faults', () => {
     const run = await runChaos({
       ...PLAN,
       dir,
-      sizes: { api: 2, relay: 2, worker: 2 },
+      sizes: { api: 2, relay: 2, worker: 2, webhooks: 2 },
       say: () => {},
     })
     const text = report(run, PLAN)

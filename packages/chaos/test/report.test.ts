@@ -36,6 +36,7 @@ const FACTS = {
 const RUN: Run = {
   schedule: [],
   leftOut: [],
+  madeDue: 0,
   facts: FACTS,
   violations: checkInvariants(FACTS),
   from: 0,

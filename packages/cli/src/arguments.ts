@@ -1,5 +1,5 @@
 import { KEY_ID, KEY_SCOPES, type KeyScope } from '@cashflow/db'
-import { isUuid, readReference } from '@cashflow/domain'
+import { isUuid, parseEventId, readReference } from '@cashflow/domain'
 import { InvalidArgumentError } from '@commander-js/extra-typings'
 import * as z from 'zod'
 
@@ -77,11 +77,28 @@ export function durationMs({ minMs, maxMs }: { minMs: number; maxMs: number }): 
   }
 }
 
+/** Reads the public id of an event. */
+export function eventName(text: string): { paymentId: string; sequence: number } {
+  const name = parseEventId(text.toLowerCase())
+  if (!name) throw new InvalidArgumentError('The id of an event is evt_, a UUID, _ and a number.')
+  return name
+}
+
 const TIME = z.union([z.iso.date(), z.iso.datetime({ offset: true })])
 
 export function futureTime(text: string): Date {
-  const time = new Date(TIME.safeParse(text).success ? text : Number.NaN)
+  const time = timeOf(text)
   if (!(time.getTime() > Date.now()))
     throw new InvalidArgumentError('A time is 2030-01-31 or 2030-01-31T12:00:00Z, and lies in the future.')
   return time
 }
+
+export function pastTime(text: string): Date {
+  const time = timeOf(text)
+  if (!(time.getTime() <= Date.now()))
+    throw new InvalidArgumentError('A time is 2026-01-31 or 2026-01-31T12:00:00Z, and is over.')
+  return time
+}
+
+/** A time without a date if the text is none. */
+const timeOf = (text: string) => new Date(TIME.safeParse(text).success ? text : Number.NaN)

@@ -13,6 +13,7 @@ import { addRedriveCommand } from './commands/redrive.ts'
 import { addSettleCommand } from './commands/settle.ts'
 import { addStatusCommand } from './commands/status.ts'
 import { addVerifyCommand } from './commands/verify.ts'
+import { addWebhookCommands } from './commands/webhooks.ts'
 import type { Act, OutsideAct } from './run-command.ts'
 
 const EXIT_CODES = `
@@ -41,6 +42,7 @@ export function addCommands(
   addMerchantCommands(program, choose)
   addKeyCommands(program, choose)
   addDeadLetterCommands(program, choose)
+  addWebhookCommands(program, choose, chooseOutside)
   addSettleCommand(program, choose, 'settle')
   addRedriveCommand(program, choose)
   addPauseCommands(program, choose)

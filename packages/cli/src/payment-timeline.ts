@@ -3,13 +3,15 @@ import type { NamedPayment, Timeline, TimelineEntry } from '@cashflow/db/operato
 import { formatMoney, isKnownCurrency, type Money } from '@cashflow/domain'
 import { visible } from '@cashflow/runtime'
 import { ageText, linesOf, tableLines, timeText } from './show.ts'
+import { deliveryFields } from './webhooks/deliveries.ts'
 
 /** Characters of a fact that are shown to people. `--json` has all. */
 const FACT_MAX = 300
 
 /** All that is stored about a payment, for programs. Names are in snake_case. */
 export function timelineJson(named: NamedPayment, timeline: Timeline) {
-  const { payment, counts, leaseUntil, redriveAt, entries, messages, pauses, notRecorded, findings, now } = timeline
+  const { payment, counts, leaseUntil, redriveAt, entries, messages, deliveries, pauses, notRecorded, findings, now } =
+    timeline
   return {
     id: payment.id,
     merchant_id: payment.merchantId,
@@ -42,6 +44,7 @@ export function timelineJson(named: NamedPayment, timeline: Timeline) {
       due_at: dueAt,
       refused,
     })),
+    deliveries: deliveries.map((delivery) => ({ host: delivery.host, ...deliveryFields(delivery) })),
     pauses: pauses.map(({ component, reason, pausedBy, pausedAt, until }) => ({
       component,
       reason,
@@ -81,6 +84,7 @@ export function timelineLines(named: NamedPayment, timeline: Timeline): string[]
     ...tableLines([head, ...rows]),
     ...notRecorded.map((what) => styleText('gray', `not recorded: ${what}`)),
     ...(payment.waiting ? ['', ...waitingLines(timeline)] : []),
+    ...deliveryLines(timeline),
   ]
 }
 
@@ -109,6 +113,8 @@ const COLOURS = {
   parked: 'red',
   unanswered: 'yellow',
   expired: 'yellow',
+  'webhook delivered': 'green',
+  'webhook failed': 'yellow',
 } as const
 
 function rowOf({ at, what, by, facts }: TimelineEntry, ms: number | null): string[] {
@@ -149,11 +155,7 @@ const WAITS_FOR = {
 function waitingLines({ payment, leaseUntil, redriveAt, messages, pauses, now }: Timeline): string[] {
   const waiting = payment.waiting
   if (!waiting) return []
-  const when = (at: Date) => {
-    const ms = Number(at) - now.getTime()
-    if (!Number.isFinite(ms)) return timeText(at)
-    return `${at.toISOString()} (${ms < 0 ? `${ageText(-ms)} ago` : `in ${ageText(ms)}`})`
-  }
+  const when = (at: Date) => whenText(at, now)
   const lines = [`${styleText('yellow', 'It waits for')} ${WAITS_FOR[waiting.for]}.`]
   if (waiting.nextActionAt) lines.push(`  next action    ${when(waiting.nextActionAt)}`)
   if (leaseUntil) lines.push(`  lease until    ${when(leaseUntil)}`)
@@ -173,4 +175,25 @@ function waitingLines({ payment, leaseUntil, redriveAt, messages, pauses, now }:
   if (messages.length === 0 && waiting.for !== 'operator')
     lines.push('  message        none in the outbox: RabbitMQ or a worker has it, or it was lost')
   return lines
+}
+
+function whenText(at: Date, now: Date): string {
+  const ms = Number(at) - now.getTime()
+  if (!Number.isFinite(ms)) return timeText(at)
+  return `${at.toISOString()} (${ms < 0 ? `${ageText(-ms)} ago` : `in ${ageText(ms)}`})`
+}
+
+/** The deliveries that are not succeeded. What succeeded is an entry of the table. */
+function deliveryLines({ deliveries, now }: Timeline): string[] {
+  const open = deliveries.filter(({ status, host }) => status !== 'succeeded' && host !== null)
+  if (open.length === 0) return []
+  const lines = open.map(({ sequence, host, status, attempts, nextAttemptAt, isEnabled }) => {
+    const name = `  webhook of event ${sequence} to ${visible(host ?? '')}`
+    if (status === 'expired') return `${name}: expired after ${attempts} failed attempts`
+    const failed = attempts === 0 ? '' : `, after ${attempts} failed attempts`
+    if (!isEnabled) return `${name}: waits until the endpoint is enabled${failed}`
+    if (status === 'waiting') return `${name}: waits for the webhook of an earlier event`
+    return `${name}: next attempt ${nextAttemptAt ? whenText(nextAttemptAt, now) : 'unknown'}${failed}`
+  })
+  return ['', styleText('yellow', 'Webhooks that are not delivered:'), ...lines]
 }

@@ -33,7 +33,7 @@ export interface OutsideContext {
 }
 
 /** What a command works with. */
-export interface Context extends OutsideContext, Pick<OperatorSettings, 'sandbox' | 'peppers'> {
+export interface Context extends OutsideContext, Pick<OperatorSettings, 'sandbox' | 'peppers' | 'secretKeys'> {
   readonly db: Kysely<Tables>
   /** The operator. */
   readonly actor: string
@@ -136,14 +136,14 @@ async function readArguments(addCommands: AddCommands) {
   return { chosen, json, actor }
 }
 
-async function runInside(act: Act, context: Omit<Context, 'db' | 'sandbox' | 'peppers'>): Promise<Done> {
+async function runInside(act: Act, context: Omit<Context, 'db' | 'sandbox' | 'peppers' | 'secretKeys'>): Promise<Done> {
   const settings = readSettings()
   saySource(settings)
-  const { sandbox, peppers } = settings
+  const { sandbox, peppers, secretKeys } = settings
   const db = openOperatorDatabase(settings)
   try {
     await ensureSchema(db)
-    return await act({ ...context, db, sandbox, peppers })
+    return await act({ ...context, db, sandbox, peppers, secretKeys })
   } catch (error) {
     const byLock = refusedByLock(error)
     if (byLock) return byLock

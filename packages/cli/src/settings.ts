@@ -12,10 +12,11 @@ import {
   sandboxEnv,
   standbyEnv,
 } from '@cashflow/runtime'
+import { type SealingKey, secretsEnv } from '@cashflow/webhook-sender'
 import * as z from 'zod'
 
 /** The settings of every command. */
-export const operatorEnv = z.object({ ...databaseEnv, ...standbyEnv, ...sandboxEnv, ...pepperEnv })
+export const operatorEnv = z.object({ ...databaseEnv, ...standbyEnv, ...sandboxEnv, ...pepperEnv, ...secretsEnv })
 
 /** What `npm start` writes while its stack runs, in the folder where it runs. */
 export const STACK_FILE = '.cashflow/stack.json'
@@ -25,6 +26,8 @@ export interface OperatorSettings {
   readonly sandbox: boolean
   readonly standbyRequired: boolean
   readonly peppers: readonly [Pepper, ...Pepper[]] | undefined
+  /** What secrets of webhook endpoints are sealed with. The first one seals, all of them open. */
+  readonly secretKeys: readonly [SealingKey, ...SealingKey[]] | undefined
   /** The servers of the stack that runs here. Undefined if a setting names PostgreSQL, or none runs. */
   readonly stack: Stack | undefined
   /** The environment, with the variables of `.env`. */
@@ -43,6 +46,7 @@ export function readSettings(): OperatorSettings {
       sandbox: isSandbox(settings, env),
       standbyRequired: settings.REQUIRE_STANDBY === 'yes',
       peppers: settings.KEY_PEPPER,
+      secretKeys: settings.SECRETS_KEY,
       stack,
       env,
       fromFile,

@@ -84,8 +84,22 @@ describe('cashflow doctor', function () {
     expect(refused.detail('setting DB_PORT')).to.equal('5432 (environment), without effect: a URL is set')
   })
 
+  it('doctor: misses a webhooks process where an endpoint is enabled, and says that healthy endpoints wait', async () => {
+    const isMissed = async () => /0 webhooks run\..*one webhooks/.test((await doctor(env())).detail('processes') ?? '')
+    expect(await isMissed()).to.equal(false)
+    await query(
+      database.url,
+      `with e as (insert into webhook_endpoints (id, merchant_id, url, ordering, secret, secret_key_id)
+          select gen_random_uuid(), id, 'https://example.com', 'none', '', 'k' from merchants limit 1 returning id, merchant_id)
+        insert into webhook_queues (endpoint_id, merchant_id, is_failing, due_at)
+        select id, merchant_id, false, now() - interval '1 minute' from e`,
+    )
+    expect(await isMissed()).to.equal(true)
+    expect((await doctor(env())).detail('webhooks are late')).to.match(/^to 1 endpoints that answer, for 1m/)
+  })
+
   it('doctor: finds an old schema, a database of the other mode, and a session that loses commits', async () => {
-    await query(database.url, "delete from cashflow_migration where name like '0021%'")
+    await query(database.url, 'delete from cashflow_migration where name = (select max(name) from cashflow_migration)')
     const old = await doctor({ ...env(), SANDBOX: 'no' })
     expect(old.wrong).to.deep.equal(['schema', 'sandbox or live', NO_PROCESS])
     expect(old.detail('schema')).to.include('Run "npm run migrate"')

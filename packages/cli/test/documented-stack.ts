@@ -6,11 +6,14 @@ import { defined } from '@cashflow/async'
 import { createDatabase, insertPayments } from '@cashflow/db'
 import { createMerchant } from '@cashflow/db/operator'
 import { parkPayment } from '@cashflow/db/worker'
-import { DEFAULT_MERCHANT_ID, isUuid } from '@cashflow/domain'
+import { DEFAULT_MERCHANT_ID, eventId, isUuid } from '@cashflow/domain'
 import { buryMessage } from '@cashflow/outbox'
 import { aPayment, createTestDatabase, nullLogger, OPERATOR, startPipeline } from '@cashflow/testing'
+import { newSecret } from '@cashflow/webhook-sender'
 import { type RawBuilder, sql } from 'kysely'
 import { type Ended, MAIN, runCashflow } from './run-cashflow.ts'
+import { listen, tellOutcome, verifying } from './verifying-receiver.ts'
+import { SECRETS_KEY, storeDelivered, storeEndpoint } from './webhook-store.ts'
 
 export type DocumentedStack = Awaited<ReturnType<typeof startDocumentedStack>>
 
@@ -21,9 +24,10 @@ export async function startDocumentedStack() {
   const database = await createTestDatabase()
   const pipeline = await startPipeline({ api: 1, relay: 1, worker: 1 }, {}, { database })
   const db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 2, logger: nullLogger })
-  const env = { DATABASE_URL: database.url, KEY_PEPPER: randomBytes(32).toString('base64') }
+  const env = { DATABASE_URL: database.url, KEY_PEPPER: randomBytes(32).toString('base64'), SECRETS_KEY }
   const run = (args: readonly string[], cwd: string) =>
     args.includes('--watch') ? watch(args, env, cwd) : runCashflow(args, env, cwd)
+  const receivers = new DisposableStack()
   const api = await defined(pipeline.processes.api[0], 'API').logged('listening')
 
   /** A PENDING payment, which no message brings to a worker. */
@@ -57,11 +61,29 @@ export async function startDocumentedStack() {
       if (!made.done) throw new Error(made.why)
       return made.merchant.id
     },
+    /** An endpoint of a merchant of its own. */
+    async createEndpoint(): Promise<string> {
+      return (await storeEndpoint(db, { merchantId: await this.createMerchant() })).id
+    },
+    /** The id of an event that an endpoint has a delivery of. */
+    async createDelivered(): Promise<string> {
+      const merchantId = await this.createMerchant()
+      await storeEndpoint(db, { merchantId })
+      return eventId(await storeDelivered(db, merchantId), 1)
+    },
+    /** Starts a receiver of webhooks. Returns its URL. */
+    async startReceiver(secret: string): Promise<string> {
+      const highest = new Map<string, number>()
+      const receiver = await listen(verifying(secret, (...answered) => tellOutcome(highest, ...answered)))
+      receivers.defer(() => receiver.close())
+      return receiver.url
+    },
     async createKey(): Promise<string> {
       const merchant = ['--merchant', await this.createMerchant()]
       return JSON.parse((await run(['keys', 'create', ...merchant, '--json'], tmpdir())).stdout).id
     },
     async stop() {
+      receivers.dispose()
       await db.destroy()
       await pipeline.stop()
     },
@@ -112,6 +134,14 @@ const aboutPayment: Known = {
   async prepare(stack, args) {
     const index = args.findIndex(isUuid)
     return index < 0 ? args : args.with(index, await stack.createPayment())
+  },
+}
+
+/** The id of an endpoint becomes that of a new one. */
+const aboutEndpoint: Known = {
+  async prepare(stack, args) {
+    const index = args.findIndex(isUuid)
+    return index < 0 ? args : args.with(index, await stack.createEndpoint())
   },
 }
 
@@ -175,6 +205,27 @@ export const KNOWN: Readonly<Record<string, Known>> = {
     },
   },
   redrive: aboutPayment,
+  'webhooks list': asShown,
+  'webhooks show': aboutEndpoint,
+  'webhooks deliveries': aboutEndpoint,
+  'webhooks disable': aboutEndpoint,
+  'webhooks enable': {
+    async prepare(stack, args, run, output) {
+      const given = await aboutEndpoint.prepare(stack, args, run, output)
+      await run(['webhooks', 'disable', defined(given[2], 'endpoint'), '--reason', 'to be enabled'])
+      return given
+    },
+  },
+  'webhooks redeliver': about(2, (stack) => stack.createDelivered()),
+  'webhooks replay': aboutEndpoint,
+  'webhooks rekey': asShown,
+  'webhooks check': {
+    // The page has the secret in the environment.
+    async prepare(stack, args) {
+      const secret = newSecret()
+      return [...args.with(2, await stack.startReceiver(secret)), '--secret', secret]
+    },
+  },
   pause: asShown,
   resume: {
     async prepare(_, args, run) {

@@ -14,7 +14,8 @@ import { expect } from 'chai'
 import type { Kysely } from 'kysely'
 import { runCashflow } from './run-cashflow.ts'
 
-const TABLES = 'payments, payment_events, dead_letters, merchants, api_keys, pauses, operator_actions'
+const TABLES =
+  'payments, payment_events, dead_letters, merchants, api_keys, pauses, operator_actions, webhook_endpoints, webhook_deliveries, webhook_cursors'
 const KEY_ID = '0aB3dE5fG7hI9'
 const LOCKED = /^Another session has locked it, such as that of a worker or of another operator\. Try again\.\n$/
 
@@ -41,7 +42,7 @@ describe('cashflow: commands that PostgreSQL cannot do now', function () {
   })
 
   const run = (args: readonly string[], url = database.url) =>
-    runCashflow(args, { DATABASE_URL: url, KEY_PEPPER: 'p'.repeat(32) })
+    runCashflow(args, { DATABASE_URL: url, KEY_PEPPER: 'p'.repeat(32), SECRETS_KEY: 's'.repeat(32) })
 
   it('cashflow: each command ends with one line and 1 while another session has locked the tables', async () => {
     const [id = ''] = payments
@@ -56,6 +57,14 @@ describe('cashflow: commands that PostgreSQL cannot do now', function () {
       ['keys', 'rotate', KEY_ID],
       ['pause', 'worker', '--reason', 'r'],
       ['resume', 'worker'],
+      ['webhooks', 'list'],
+      ['webhooks', 'show', id],
+      ['webhooks', 'deliveries'],
+      ['webhooks', 'enable', id, '--reason', 'r'],
+      ['webhooks', 'disable', id, '--reason', 'r'],
+      ['webhooks', 'redeliver', `evt_${id}_1`, '--reason', 'r'],
+      ['webhooks', 'replay', id, '--after', '2026-01-01', '--reason', 'r'],
+      ['webhooks', 'rekey'],
       ['payments', 'list'],
       ['events'],
       ['audit', 'list'],

@@ -41,7 +41,7 @@ describe('cashflow verify', function () {
   /** Without the lines of progress, which a slow machine prints. */
   async function verifyAt(url: string, ...args: string[]) {
     const { code, stdout, stderr } = await runCashflow(['verify', ...args], { DATABASE_URL: url })
-    return { code, stdout, stderr: stderr.replace(/^\d+ payments, \d+ messages, \d+ findings\n/gm, '') }
+    return { code, stdout, stderr: stderr.replace(/^\d+ payments, \d+ deliveries, \d+ messages, \d+ findings\n/gm, '') }
   }
   const change = (text: string, values: unknown[] = []) => pipeline.db.query(text, values)
   const file = (name: string) => join(directory, name)

@@ -1,6 +1,8 @@
 import { createEvents } from './events.ts'
 import { createPayments } from './payments.ts'
 import type { Retry, Settings } from './send.ts'
+import { createWebhookChecks } from './webhook-checks.ts'
+import { createWebhooks } from './webhooks.ts'
 
 const TIMEOUT_MS = 60_000
 const ATTEMPT_TIMEOUT_MS = 10_000
@@ -29,5 +31,6 @@ export function createClient(options: ClientOptions) {
     attemptTimeoutMs: options.attemptTimeoutMs ?? ATTEMPT_TIMEOUT_MS,
     onRetry: options.onRetry,
   }
-  return { payments: createPayments(settings), events: createEvents(settings) }
+  const webhooks = { ...createWebhooks(settings), ...createWebhookChecks(settings) }
+  return { payments: createPayments(settings), events: createEvents(settings), webhooks }
 }

@@ -107,7 +107,7 @@ const DECIMALS_MAX = 6
  * The exact amount as text. The currency's number of decimals is the one with which both members are the same number: an
  * amount has at most 15 digits, and a double holds 15 exactly. So a currency that the API adds needs no new client.
  */
-function amountText({ amount, amount_minor }: { amount: number; amount_minor: number }): Amount {
+export function amountText({ amount, amount_minor }: { amount: number; amount_minor: number }): Amount {
   for (let decimals = 0; decimals <= DECIMALS_MAX; decimals++) {
     const digits = String(amount_minor).padStart(decimals + 1, '0')
     const text = decimals === 0 ? digits : `${digits.slice(0, -decimals)}.${digits.slice(-decimals)}`

@@ -28,12 +28,14 @@ export interface Settings {
   readonly onRetry: ((retry: Retry) => void) | undefined
 }
 
-/** A request that may be sent twice: a GET, a POST with an idempotency key, or a POST that is safe to repeat. */
+/** A request that may be sent twice, such as a GET or a POST with an idempotency key, unless it says otherwise. */
 export interface ApiRequest<Value> {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   readonly path: string
   readonly body?: string
   readonly idempotencyKey?: string
+  /** True if it is not sent again once it may have been done. */
+  readonly isOnce?: boolean
   /** Time that the answer may wait for the payment's end, in seconds. */
   readonly waitS?: number
   /** Reads the answer's body. @throws for a body that is not the API's */
@@ -66,7 +68,8 @@ export async function send<Value>(
     const delayMs = retryDelayMs(attempt, result.retryAfterMs)
     // A 429 is sent before anything is done.
     mayHaveHappened ||= result.retryable && result.status !== 429
-    if (!result.retryable || performance.now() + delayMs >= deadline) {
+    const isLast = !result.retryable || (request.isOnce && mayHaveHappened)
+    if (isLast || performance.now() + delayMs >= deadline) {
       result.mayHaveHappened = mayHaveHappened
       result.idempotencyKey = request.idempotencyKey
       throw result
@@ -124,7 +127,7 @@ function readAnswer<Value>(
   text: string,
   { sentId, read }: { sentId: string; read: (body: object) => Value },
 ): Answer<Value> | CashflowError {
-  const body = parsed(text)
+  const body = status === 204 ? {} : parsed(text)
   const requestId = headers.get('request-id') ?? sentId
   if (ok) {
     try {

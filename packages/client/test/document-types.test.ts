@@ -16,7 +16,8 @@ describe('@cashflow/client: types', function () {
   })
 
   it('client: a document that gains, loses or changes a member does not fit the types', async () => {
-    const { Payment, NewPayment, Event, EventPage, PaymentPage, UnavailableProblem } = document.components.schemas
+    const { Payment, NewPayment, Event, EventPage, PaymentPage, UnavailableProblem, WebhookData, WebhookCheckCase } =
+      document.components.schemas
     const list = document.paths['/payments'].get.parameters
     NewPayment.required.push('metadata')
     NewPayment.properties.currency.enum.push('EUR')
@@ -28,13 +29,16 @@ describe('@cashflow/client: types', function () {
     EventPage.required.pop()
     PaymentPage.properties.has_more = { type: 'string' }
     UnavailableProblem.properties.failing.items.enum.push('rabbitmq')
+    WebhookData.properties.sequence = { type: 'string' }
+    WebhookCheckCase.properties.name.enum.push('oversized')
     list.push({ name: 'amount_minor', in: 'query', required: true, schema: { type: 'integer' } })
     const named = (await differencesFrom(document)).matchAll(/"(\w+\.[\w-]+)"/g)
     expect([...new Set([...named].map(([, name]) => name))]).to.have.members([
       ...['NewPayment.currency', 'NewPayment.metadata', 'ListOptions.amount_minor', 'PaymentEvent.failure_code'],
       ...['CreatedPayment.amount', 'CreatedPayment.fee', 'Payment.amount', 'Payment.fee', 'Payment.next_action_at'],
       ...['Payment.waiting_for', 'PaymentPage.data', 'PaymentPage.has_more', 'PaymentEvents.data'],
-      ...['EventPage.data', 'EventPage.delayed_ms', 'Problem.failing', 'Problem.waiting_for'],
+      ...['EventPage.data', 'EventPage.delayed_ms', 'Problem.failing', 'Problem.waiting_for', 'WebhookData.sequence'],
+      'WebhookCheck.report',
     ])
   })
 })

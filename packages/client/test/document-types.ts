@@ -87,6 +87,25 @@ type Differences<A, B> = {
 }[keyof A | keyof B]
 `
 
+/** Types of answers, each with its operation and its status. */
+const WEBHOOKS = [
+  ['WebhookEndpoint', 'getWebhookEndpoint', 200],
+  ['WebhookEndpoint', 'changeWebhookEndpoint', 200],
+  ['WebhookEndpointWithSecret', 'createWebhookEndpoint', 201],
+  ['WebhookEndpointWithSecret', 'rotateWebhookSecret', 200],
+  ['WebhookReplay', 'replayWebhooks', 202],
+  ['WebhookCheck', 'checkWebhookEndpoint', 202],
+  ['WebhookCheck', 'pingWebhookEndpoint', 202],
+  ['WebhookCheck', 'getWebhookCheck', 200],
+] as const
+
+/** Types of bodies of requests, each with its operation. */
+const WEBHOOK_BODIES = [
+  ['NewWebhookEndpoint', 'createWebhookEndpoint'],
+  ['WebhookEndpointChange', 'changeWebhookEndpoint'],
+  ['NewWebhookReplay', 'replayWebhooks'],
+] as const
+
 /** A program with an error for each member that differs. */
 function programOf({ paths, components: { schemas } }: Node): string {
   const operations: Node[] = Object.values(paths).flatMap((path: Node) => Object.values(path))
@@ -97,6 +116,7 @@ function programOf({ paths, components: { schemas } }: Node): string {
   const created = `Omit<${answer('createPayment', 201)}, 'failure_code' | 'waiting_for' | 'next_action_at'>`
   const listOptions = 'Omit<client.ListOptions, keyof client.CallOptions>'
   const eventsOptions = "Omit<client.EventsOptions, keyof client.CallOptions | 'follow'>"
+  const deliveryOptions = 'Omit<client.DeliveryListOptions, keyof client.CallOptions>'
   const compared = [
     ['NewPayment', 'client.NewPayment', body(operation('createPayment').requestBody)],
     ['ListOptions', listOptions, queryTypeOf(operation('listPayments'))],
@@ -108,6 +128,18 @@ function programOf({ paths, components: { schemas } }: Node): string {
     ['PaymentEvent', 'client.PaymentEvent', 'Event'],
     ['PaymentEvents', '{ readonly data: readonly client.PaymentEvent[] }', answer('listPaymentEvents')],
     ['EventPage', 'client.EventPage', answer('listEvents')],
+    ...WEBHOOKS.map(([name, id, status]) => [name, `client.${name}`, answer(id, status)] as const),
+    ...WEBHOOK_BODIES.map(([name, id]) => [name, `client.${name}`, body(operation(id).requestBody)] as const),
+    ['WebhookEndpointPage', 'client.WebhookPage<client.WebhookEndpoint>', answer('listWebhookEndpoints')],
+    ['WebhookDeliveryPage', 'client.WebhookPage<client.WebhookDelivery>', answer('listWebhookDeliveries')],
+    ['WebhookRedeliveries', 'client.WebhookPage<client.WebhookDelivery>', answer('redeliverEvent', 202)],
+    [
+      'WebhookDeliveriesOfEvent',
+      'client.WebhookPage<client.WebhookDeliveryWithAttempts>',
+      answer('listEventDeliveries'),
+    ],
+    ['DeliveryListOptions', deliveryOptions, queryTypeOf(operation('listWebhookDeliveries'))],
+    ['WebhookData', 'client.WebhookData', 'WebhookData'],
     ['Problem', 'client.Problem', typeOf(problemOf(schemas))],
   ]
   return [
@@ -133,6 +165,8 @@ export async function differencesFrom(document: Node): Promise<string> {
         rootDir: '/',
         noUnusedLocals: false,
         noErrorTruncation: true,
+        // The folder is not in the repository, where the compiler would look for Node's types.
+        typeRoots: [join(REPOSITORY, 'node_modules/@types')],
       },
       include: [dir],
     }

@@ -12,7 +12,7 @@ import { installPacked, machineNode, run } from './packed.ts'
 const PAYMENT = '{"id":"1","amount":100.50,"amount_minor":10050,"currency":"USD","reference":"R","status":"PENDING"}'
 
 const USE = `
-import { createClient, NoAnswerError } from '@cashflow/client'
+import { createClient, NoAnswerError, verifyWebhook } from '@cashflow/client'
 const { payments } = createClient({ url: process.env.URL, attemptTimeoutMs: 5_000 })
 const created = await payments.create({ amount: '100.50', currency: 'USD', reference: 'R' })
 const stop = new AbortController()
@@ -20,7 +20,13 @@ const waiting = payments.waitFor(created.id, { signal: stop.signal }).catch((err
 setTimeout(() => stop.abort(new Error('stopped')), 10)
 const away = createClient({ url: 'http://127.0.0.1:1', timeoutMs: 10 })
 const error = await away.payments.get('1').catch((error) => error)
-console.log(JSON.stringify([created.amount, await waiting, error instanceof NoAnswerError]))
+let refused
+try {
+  verifyWebhook('{}', {}, 'whsec_' + 'A'.repeat(32))
+} catch ({ code }) {
+  refused = code
+}
+console.log(JSON.stringify([created.amount, await waiting, error instanceof NoAnswerError, refused]))
 `
 
 describe('@cashflow/client: the package', function () {
@@ -55,12 +61,15 @@ describe('@cashflow/client: the package', function () {
     await writeFile(join(packed.dir, 'use.mjs'), USE)
     const env = { URL: new URL('/', server.url).href }
     const { stdout } = await run(machineNode(), [join(packed.dir, 'use.mjs')], { env })
-    expect(JSON.parse(stdout)).to.deep.equal(['100.50', 'stopped', true])
+    expect(JSON.parse(stdout)).to.deep.equal(['100.50', 'stopped', true, 'missing-header'])
   })
 
   it('client: has types for a program without Node’s and with strict rules', async () => {
     const program = `
-      import { type ApiError, createClient, type Payment } from '@cashflow/client'
+      import { type ApiError, createClient, type Payment, verifyWebhook, webhookMiddleware } from '@cashflow/client'
+      const event = verifyWebhook(new Uint8Array(), new Headers(), ['whsec_'])
+      if (event.type === 'payment.failed') event.data.failure_code?.length
+      webhookMiddleware({ secrets: async () => ['whsec_'], onRefused: ({ code }) => code === 'stale' })
       const { payments, events } = createClient({ url: 'http://localhost' })
       const payment: Payment = await payments.get('1', { signal: new AbortController().signal })
       // @ts-expect-error: an amount is text.
@@ -95,6 +104,6 @@ describe('@cashflow/client: the package', function () {
     await writeFile(join(packed.dir, 'bundle.mjs'), text)
     const { stderr } = await run(machineNode(), [join(packed.dir, 'bundle.mjs')]).catch((error) => error)
     expect(stderr).to.include('does not run in a browser: everyone who opens the page could read the API key')
-    expect(text).to.not.include('idempotency-key')
+    expect(text).to.not.include('idempotency-key').and.not.include('node:crypto')
   })
 })

@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process'
 import { readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { defined } from '@cashflow/async'
 import { createTestDatabase, type Pipeline, REPOSITORY, startPipeline } from '@cashflow/testing'
 import { expect } from 'chai'
@@ -37,9 +39,14 @@ describe('@cashflow/client: the pages for integrators', function () {
   before(async () => {
     const settings = { AUTH: 'api-key', ALLOW_UNAUTHENTICATED: 'no', KEY_PEPPER: 'p'.repeat(32) }
     const database = await createTestDatabase()
-    pipeline = await startPipeline({ api: 1, relay: 1, worker: 1 }, settings, { database })
+    const sizes = { api: 1, relay: 1, worker: 1, webhooks: 1 }
+    pipeline = await startPipeline(sizes, { ...settings, WEBHOOK_ALLOW_PRIVATE: 'yes' }, { database })
     packed = await installPacked()
-    await symlink(join(REPOSITORY, 'node_modules/@types'), join(packed.dir, 'node_modules/@types'))
+    for (const [owner, name] of [
+      ['.', '@types'],
+      ['services/api', 'express'],
+    ] as const)
+      await symlink(join(REPOSITORY, owner, 'node_modules', name), join(packed.dir, 'node_modules', name))
     const listening = await defined(pipeline.processes.api[0], 'api').logged('listening')
     env = { CASHFLOW_URL: String(listening.url), CASHFLOW_KEY: await newKey(database.url, settings.KEY_PEPPER) }
   })
@@ -96,6 +103,39 @@ describe('@cashflow/client: the pages for integrators', function () {
     const printed = stdout.split('\0')
     for (const [index, { output, code }] of blocks.entries())
       if (output !== undefined) expect(printed[index]?.trim(), `${code}\n${printed[index]}`).to.match(patternOf(output))
+  })
+
+  it('the receiver of docs/integrating.md verifies webhooks, and prints what the page says', async () => {
+    const page = await readFile(join(REPOSITORY, 'docs/integrating.md'), 'utf8')
+    const [expected] = /^payment\.created ORDER-1002.*?(?=\n```)/ms.exec(page) ?? []
+    const ask = async (method: string, path: string, body: object) => {
+      const headers = { authorization: `Bearer ${env.CASHFLOW_KEY}`, 'content-type': 'application/json' }
+      const answer = await fetch(`${env.CASHFLOW_URL}/api/v1${path}`, { method, headers, body: JSON.stringify(body) })
+      expect(answer.ok, path).to.equal(true)
+      return (await answer.json()) as { id: string; secret: string }
+    }
+    const { id, secret } = await ask('POST', '/webhook-endpoints', { url: 'http://127.0.0.1:1/cashflow' })
+    const code = defined(blocksOf(page, 'js')[0], 'receiver').code
+    // The page's own port may be taken.
+    const listening = 'const server = app.listen(0, () => console.log(server.address().port))'
+    await writeFile(join(packed.dir, 'receiver.mjs'), code.replace("app.listen(Number(PORT), '127.0.0.1')", listening))
+    const receiver = spawn(process.execPath, ['receiver.mjs'], {
+      cwd: packed.dir,
+      env: { CASHFLOW_WEBHOOK_SECRETS: secret },
+      stdio: ['ignore', 'pipe', 'ignore'], // A warning that node:sqlite is new.
+    })
+    try {
+      const lines = createInterface(receiver.stdout)[Symbol.asyncIterator]()
+      const url = `http://127.0.0.1:${(await lines.next()).value}/cashflow`
+      await ask('PATCH', `/webhook-endpoints/${id}`, { url })
+      const forged = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' })
+      expect(forged.status).to.equal(400)
+      const metadata = { simulate: 'success' }
+      await ask('POST', '/payments', { amount: '5', currency: 'USD', reference: 'ORDER-1002', metadata })
+      expect(`${(await lines.next()).value}\n${(await lines.next()).value}`).to.equal(expected)
+    } finally {
+      receiver.kill()
+    }
   })
 
   it('the program of docs/integrating.md prints what it says', async () => {

@@ -7,6 +7,7 @@ export const HELP = `npm start -- [options]      runs the whole of Cashflow on t
   --apis N      number of API processes, each on a port of its own (1)
   --relays N    number of relay processes (1)
   --workers N   number of worker processes (1)
+  --webhooks N  number of processes that send webhooks (1)
   --fresh       start from empty data
   --help
 
@@ -20,12 +21,14 @@ export type Arguments = ReturnType<typeof readArguments>
 export function readArguments(args: string[]) {
   const count = { type: 'string', default: '1' } as const
   const flag = { type: 'boolean', default: false } as const
-  const options = { apis: count, relays: count, workers: count, fresh: flag, help: { ...flag, short: 'h' } } as const
-  const { apis, relays, workers, ...flags } = parseCommandLine({ args, options }, HELP).values
+  const counts = { apis: count, relays: count, workers: count, webhooks: count } as const
+  const options = { ...counts, fresh: flag, help: { ...flag, short: 'h' } } as const
+  const { apis, relays, workers, webhooks, ...flags } = parseCommandLine({ args, options }, HELP).values
   return {
     ...flags,
     apis: parseNumber('--apis', apis, COUNT),
     relays: parseNumber('--relays', relays, COUNT),
     workers: parseNumber('--workers', workers, COUNT),
+    webhooks: parseNumber('--webhooks', webhooks, COUNT),
   }
 }

@@ -9,7 +9,7 @@ export const CHECKOUT = resolve(import.meta.dirname, '../../..')
 
 /** The services of this repository. All that they write to the disk is in its folder `.cashflow`. */
 export function cashflowStack(
-  { apis, relays, workers, fresh }: Arguments,
+  { apis, relays, workers, webhooks, fresh }: Arguments,
   settings: StackSettings,
   env: NodeJS.ProcessEnv,
 ): RunOptions {
@@ -19,17 +19,18 @@ export function cashflowStack(
     stateDir: join(CHECKOUT, '.cashflow'),
     settings,
     serverPorts: { postgres: 5432, rabbitmq: 5672, management: 15672 },
-    counts: { api: apis, relay: relays, worker: workers },
+    counts: { api: apis, relay: relays, worker: workers, webhooks },
     commands: {
       migrate: node('db/src/migrate-main.ts'),
       api: node('services/api/src/main.ts'),
       relay: node('services/relay/src/main.ts'),
       worker: node('services/worker/src/main.ts'),
+      webhooks: node('services/webhooks/src/main.ts'),
     },
     env: { ...env, ...READ_BY_STACK, ...(settings.given.rabbitmqUrl ? {} : WITHOUT_BROKER_TLS) },
     cwd: CHECKOUT,
     fresh,
-    printer: createLogPrinter({ write, level: settings.logLevel, labelWidth: 'worker 10'.length }),
+    printer: createLogPrinter({ write, level: settings.logLevel, labelWidth: 'webhooks 10'.length }),
     show: write,
     say: (line) => write(styleText('gray', `· ${line}`)),
   }

@@ -14,7 +14,7 @@ interface LogPrinterOptions {
 
 const LEVELS: readonly string[] = ['error', 'warn', 'info', 'debug']
 const LEVEL_STYLES = { error: 'red', warn: 'yellow', info: 'green', debug: 'gray' } as const
-const LABEL_STYLES = { api: 'cyan', relay: 'magenta', worker: 'blue' } as const
+const LABEL_STYLES = { api: 'cyan', relay: 'magenta', worker: 'blue', webhooks: 'green' } as const
 
 /**
  * Prints the services' logs, one readable line for each log line. Holds back info and debug lines until `release()`, so that the progress of the start, and the reason of a failed one,

@@ -44,10 +44,12 @@ function summary(
     ...api.map((url, index): [string, string] => [index === 0 ? 'API' : '', url]),
     ['RabbitMQ', `${management.origin}   ${styleText('gray', 'login')} ${login}`],
     ['PostgreSQL', database],
-    ...Object.entries(admin).map(([service, urls], index): [string, string] => [
-      index === 0 ? 'Metrics' : '',
-      `${styleText('gray', service.padEnd(7))}${urls.map((url) => `${url}/metrics`).join('   ')}`,
-    ]),
+    ...Object.entries(admin)
+      .filter(([, urls]) => urls.length > 0)
+      .map(([service, urls], index): [string, string] => [
+        index === 0 ? 'Metrics' : '',
+        `${styleText('gray', service.padEnd(9))}${urls.map((url) => `${url}/metrics`).join('   ')}`,
+      ]),
     ...Array.from(pauses, ([component, { by, reason }]): [string, string] => [
       'Paused',
       visible(`all ${component}s, by ${by}: ${reason}`),

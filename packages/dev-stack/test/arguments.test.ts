@@ -4,12 +4,12 @@ import { UsageError } from '../src/command-line.ts'
 
 describe('readArguments', () => {
   it('defaults to one process of each service', () => {
-    expect(readArguments([])).to.deep.equal({ apis: 1, relays: 1, workers: 1, fresh: false, help: false })
+    expect(readArguments([])).to.deep.equal({ apis: 1, relays: 1, workers: 1, webhooks: 1, fresh: false, help: false })
   })
 
   it('reads the number of processes of each service', () => {
-    const args = readArguments(['--apis', '2', '--relays=3', '--workers', '4', '--fresh'])
-    expect(args).to.deep.equal({ apis: 2, relays: 3, workers: 4, fresh: true, help: false })
+    const args = readArguments(['--apis', '2', '--relays=3', '--workers', '4', '--webhooks', '5', '--fresh'])
+    expect(args).to.deep.equal({ apis: 2, relays: 3, workers: 4, webhooks: 5, fresh: true, help: false })
   })
 
   for (const args of [

@@ -1,20 +1,9 @@
 import type { BurnRate } from '@cashflow/runtime'
+import type { Alert } from './alert.ts'
 import { duration } from './duration.ts'
 import { type Limits, limitsOf } from './limits.ts'
 import { METRICS as M } from './metrics.ts'
-
-export interface Alert {
-  readonly name: string
-  /** `page` wakes an operator now, `ticket` waits for working hours. */
-  readonly severity: 'page' | 'ticket'
-  /** Distinguishes alerts of one name. */
-  readonly window?: string
-  readonly expr: string
-  /** Time for which `expr` has to hold before the alert fires, in seconds. */
-  readonly forSeconds: number
-  /** One line, with Prometheus's templates. */
-  readonly summary: string
-}
+import { webhookAlerts } from './webhook-alerts.ts'
 
 /**
  * Series that are recorded once a minute. Each sample counts the payments of a minute, so the sum of an hour's samples
@@ -41,6 +30,7 @@ export function createAlerts(T = limitsOf(1)): Alert[] {
     ...deadLetterAlerts(T),
     ...brokerAlerts(T),
     ...serviceAlerts(T),
+    ...webhookAlerts(T),
   ]
 }
 

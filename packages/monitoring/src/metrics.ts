@@ -33,6 +33,13 @@ export const METRICS = {
   instances: 'cashflow_db_instances',
   /** Label `role`: processes whose heartbeats ended without a clean stop. */
   instancesLost: 'cashflow_db_instances_lost',
+  /** Label `state`: `healthy`, `new`, `failing` or `disabled`. */
+  webhookEndpoints: 'cashflow_db_webhook_endpoints',
+  /** Label `reason`: `failing`, `gone` or `requested`; of 24 hours. */
+  webhookEndpointsDisabled: 'cashflow_db_webhook_endpoints_disabled_lately',
+  /** Of endpoints that answer. */
+  webhookOverdue: 'cashflow_db_webhook_overdue_seconds',
+  fanOutLag: 'cashflow_db_webhook_fan_out_lag_seconds',
   factsAge: 'cashflow_db_facts_age_seconds',
 
   // Of a process
@@ -68,4 +75,12 @@ export const METRICS = {
   breaker: 'cashflow_worker_breaker_state',
   /** Label `outcome`; a histogram. */
   providerCalls: 'cashflow_provider_call_duration_seconds',
+  /** Label `outcome`: `succeeded`, `failed` or `expired`. */
+  webhookAttempts: 'cashflow_webhooks_attempts_total',
+  /** Label `outcome`; a histogram. */
+  webhookDurations: 'cashflow_webhooks_attempt_duration_seconds',
+  /** A histogram. */
+  createdToDelivered: 'cashflow_webhooks_created_to_delivered_seconds',
+  webhooksInFlight: 'cashflow_webhooks_attempts_in_flight',
+  fannedOut: 'cashflow_webhooks_fanned_out_total',
 } as const satisfies Readonly<Record<string, `cashflow_${string}`>>

@@ -1,4 +1,5 @@
-import { type Alert, createAlerts, createRecords } from './alerts.ts'
+import type { Alert } from './alert.ts'
+import { createAlerts, createRecords } from './alerts.ts'
 import { duration } from './duration.ts'
 import { limitsOf } from './limits.ts'
 

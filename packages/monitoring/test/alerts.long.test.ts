@@ -94,6 +94,14 @@ if (programs)
       await expectAlerts('1m', series, only('30m'))
     })
 
+    it('alerts: no process that sends webhooks is no alert where no endpoint is enabled', async () => {
+      const none = ['healthy', 'new', 'failing'].map((state) =>
+        facts('webhook_endpoints', '0+0x100', `,state="${state}"`),
+      )
+      const series = { ...facts('instances', '0+0x100', ',role="webhooks"'), ...Object.assign({}, ...none) }
+      await expectAlerts('1m', series, only('30m'))
+    })
+
     it('alerts: a pause explains late payments, a lag and missing consumers until it ends, and not longer', async () => {
       const topic = 'payment.created'
       const series = {

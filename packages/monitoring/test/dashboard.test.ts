@@ -13,6 +13,7 @@ const LIMITS = {
   'Oldest message': [THRESHOLDS.lagSecondsMax],
   'Oldest message by topic': [THRESHOLDS.lagSecondsMax],
   'Oldest snapshot': [THRESHOLDS.oldestXminSecondsMax],
+  'Late webhooks': [THRESHOLDS.fanOutLagSecondsMax],
   'Age of these facts': [THRESHOLDS.factsAgeSecondsMax],
 }
 

@@ -35,7 +35,7 @@ if (programs)
     let prometheus: Prometheus
     let pipeline: Pipeline
     before(async () => {
-      pipeline = await startPipeline({ api: 2, relay: 2, worker: 2 })
+      pipeline = await startPipeline({ api: 2, relay: 2, worker: 2, webhooks: 2 })
       stack.defer(() => pipeline.stop())
       const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'cashflow-prometheus-')))
       prometheus = await observe(pipeline, programs.prometheus, folder.path)
@@ -59,7 +59,7 @@ if (programs)
     it('show the same facts of the database in each api and relay, so that their max is the fact', async () => {
       await eventually(async () => expect(await oneOf(`count(${METRICS.instances}{role="worker"})`)).to.equal(4))
       await eventually(async () => {
-        for (const role of ['api', 'relay', 'worker'])
+        for (const role of ['api', 'relay', 'worker', 'webhooks'])
           expect(await oneOf(`max(${METRICS.instances}{role="${role}"})`), role).to.equal(2)
       })
     })

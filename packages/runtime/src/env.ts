@@ -43,6 +43,7 @@ export const SECRETS = [
   'MQ_PASSWORD',
   'PROVIDER_TOKEN',
   'KEY_PEPPER',
+  'SECRETS_KEY',
   'OTEL_EXPORTER_OTLP_HEADERS',
 ] as const
 

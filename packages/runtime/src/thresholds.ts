@@ -48,6 +48,10 @@ export const THRESHOLDS = {
   /** Time without a synchronous standby where one is required, in seconds. Longer than a standby needs to restart. */
   noStandbySecondsMax: MINUTE,
   pausedSecondsMax: HOUR,
+  /** Age of the oldest event that has not become deliveries to the endpoints of its merchant, in seconds. */
+  fanOutLagSecondsMax: 30,
+  /** Time since a delivery to an endpoint that answers was due, in seconds. */
+  webhookOverdueSecondsMax: MINUTE,
   /** Time in which no process of a service answers, in seconds. Longer than a process needs to restart. */
   serviceGoneSecondsMax: MINUTE,
   /** Time in which one target of Prometheus does not answer, in seconds. */

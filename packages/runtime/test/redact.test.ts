@@ -3,6 +3,8 @@ import { redact, redactedErrorMessage } from '../src/index.ts'
 
 const KEY = 'cf_test_0123456789abc_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abc'
 
+const WEBHOOK_SECRET = 'whsec_AbCdEfGh0123+/AbCdEfGh0123+/AbCdEfGh012345w='
+
 const percentEncoded = (text: string) => Buffer.from(text).toString('hex').replace(/../g, '%$&')
 
 describe('redact', () => {
@@ -25,6 +27,9 @@ describe('redact', () => {
     [`/${percentEncoded(KEY)}`, '/cf_***'],
     [`/${percentEncoded(KEY).replaceAll('%', '%25')}?${KEY}`, '/cf_***?cf_***'],
     [`cf_test_${percentEncoded(KEY.slice(8))}`, 'cf_***'],
+    [`secret ${WEBHOOK_SECRET}, then`, 'secret whsec_***, then'],
+    [`${WEBHOOK_SECRET.slice(0, 20)}`, 'whsec_***'],
+    ['whsec_ is a prefix', 'whsec_ is a prefix'],
     ['cf_test_ is a prefix, 50%25 is a share', 'cf_test_ is a prefix, 50%25 is a share'],
   ] as const) {
     it(`shows ${JSON.stringify(clean)}`, () => {
@@ -45,6 +50,8 @@ describe('redact', () => {
     'cf_',
     'cf_test_',
     'cf%2525',
+    'whsec_',
+    'whsec_=',
     '?password',
     '&password=***',
   ]) {

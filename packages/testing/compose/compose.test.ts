@@ -15,7 +15,7 @@ import {
   query,
 } from './system.ts'
 
-const SERVICES = ['api', 'relay', 'worker']
+const SERVICES = ['api', 'relay', 'worker', 'webhooks']
 const STOP_MS_MAX = 20_000
 const SETTLED_ONCE = ['SUCCESS payment.succeeded', 'FAILED payment.failed']
 
@@ -83,7 +83,7 @@ describe('docker-compose.yml', () => {
 
   it('limits the logs of every container', async () => {
     const all = await logging('postgres', 'rabbitmq', 'migrate', ...SERVICES)
-    expect(all).to.have.lengthOf(6)
+    expect(all).to.have.lengthOf(7)
     for (const { driver, options } of all) {
       expect(driver).to.equal('local')
       expect(options).to.deep.equal({ 'max-size': '20m', 'max-file': '5' })
@@ -171,10 +171,12 @@ describe('docker-compose.yml', () => {
     })
   })
 
-  it('scales to three workers and two relays', async () => {
-    await up('--scale=worker=3', '--scale=relay=2')
-    const running = (await containers('relay', 'worker')).filter((container) => container.running)
-    expect(running.map(({ service }) => service)).to.have.members(['relay', 'relay', 'worker', 'worker', 'worker'])
+  it('scales to three workers, two relays and two processes that send webhooks', async () => {
+    await up('--scale=worker=3', '--scale=relay=2', '--scale=webhooks=2')
+    const scaled = { relay: 2, worker: 3, webhooks: 2 }
+    const running = (await containers(...Object.keys(scaled))).filter((container) => container.running)
+    for (const [service, count] of Object.entries(scaled))
+      expect(running.filter((container) => container.service === service)).to.have.lengthOf(count)
     for (let i = 1; i <= 100; i++) await post(`REF-scaled-${i}`)
     await allSettledOnce()
   })
@@ -197,7 +199,7 @@ describe('docker-compose.yml', () => {
     await compose('stop', ...SERVICES)
     expect(performance.now() - startedAt).to.be.lessThan(STOP_MS_MAX)
     const stopped = await containers(...SERVICES)
-    expect(stopped).to.have.lengthOf(6)
+    expect(stopped).to.have.lengthOf(8)
     expect(stopped.filter(({ running, exitCode }) => running || exitCode !== 0)).to.eql([])
   })
 

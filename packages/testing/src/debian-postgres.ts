@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { chownSync, cpSync, existsSync, globSync, mkdirSync } from 'node:fs'
-import { chmod, mkdtempDisposable } from 'node:fs/promises'
+import { chmod, mkdtempDisposable, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -16,6 +16,7 @@ import {
   untilReady,
 } from '@cashflow/dev-stack'
 import { withDatabase } from './addresses.ts'
+import { REPOSITORY } from './repository.ts'
 import { createMigrated } from './test-database.ts'
 
 export type DebianPostgres = Awaited<ReturnType<typeof startDebianPostgres>>
@@ -26,6 +27,7 @@ interface Programs {
 }
 
 const PACKAGES = ['postgresql-15', 'postgresql-client-15']
+const DUMP_BYTES_MAX = 64 * 1024 * 1024
 const NEEDED = ['initdb', 'postgres', 'pg_dump', 'pg_restore']
 
 /**
@@ -64,13 +66,27 @@ export async function startDebianPostgres() {
   const url = `postgres://postgres:postgres@127.0.0.1:${ports[0]}/postgres`
   await createMigrated(url, 'payments')
   const running = unfinished.move()
+  const databaseUrl = withDatabase(url, 'payments')
+  async function run(command: string, DATABASE_URL: string): Promise<string> {
+    const variables = { ...env, DATABASE_URL, PATH: `${folder}:${process.env.PATH}` }
+    const options = { cwd: dir, env: variables, maxBuffer: DUMP_BYTES_MAX }
+    return (await promisify(execFile)('bash', ['-euc', command], options)).stdout
+  }
   return {
     /** The URL of a migrated database. */
-    url: withDatabase(url, 'payments'),
-    /** Runs a shell command in the server's folder for files, with PostgreSQL's programs on the PATH. */
-    async run(command: string, variables: NodeJS.ProcessEnv): Promise<void> {
-      const path = `${folder}:${process.env.PATH}`
-      await promisify(execFile)('bash', ['-euc', command], { cwd: dir, env: { ...env, ...variables, PATH: path } })
+    url: databaseUrl,
+    /** Dumps the database as SQL text. */
+    dump: () => run('pg_dump "$DATABASE_URL"', databaseUrl),
+    /** Dumps the database and restores it into an empty one, with the commands of docs/operations.md. */
+    async restoreInto(emptyUrl: string): Promise<void> {
+      const page = await readFile(join(REPOSITORY, 'docs/operations.md'), 'utf8')
+      for (const [program, databaseOf] of [
+        ['pg_dump', databaseUrl],
+        ['pg_restore', emptyUrl],
+      ] as const) {
+        const [, command] = new RegExp(`\`\`\`sh\n(${program} .*)\n\`\`\``).exec(page) ?? []
+        await run(defined(command, `command ${program} of the page`), databaseOf)
+      }
     },
     stop: () => running.disposeAsync(),
   }

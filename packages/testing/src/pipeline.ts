@@ -4,25 +4,29 @@ import { type ServiceProcess, startService } from './service-process.ts'
 import { createTestDatabase, type TestDatabase } from './test-database.ts'
 import { createTestVhost, type TestVhost } from './test-vhost.ts'
 
+/** A service that payments pass through. */
 export type Role = 'api' | 'relay' | 'worker'
+
+/** A service. Not every pipeline sends webhooks. */
+export type ServiceRole = Role | 'webhooks'
 
 export type Pipeline = Awaited<ReturnType<typeof startPipeline>>
 
 /** Starts the real services as processes, on their own database and vhost. */
 export async function startPipeline(
-  sizes: Record<Role, number>,
+  sizes: Record<Role, number> & { webhooks?: number },
   settings: Record<string, string> = {},
   servers: { database?: Pick<TestDatabase, 'url' | 'drop'>; vhost?: TestVhost } = {},
 ) {
   const { database = await createTestDatabase(), vhost = await createTestVhost() } = servers
   const db = openPool(database.url, { max: 4 })
   const env = { DATABASE_URL: database.url, RABBITMQ_URL: vhost.url, PORT: '0', PROVIDER_DELAY_MS: '0', ...settings }
-  const processes: Record<Role, ServiceProcess[]> = { api: [], relay: [], worker: [] }
+  const processes: Record<ServiceRole, ServiceProcess[]> = { api: [], relay: [], worker: [], webhooks: [] }
   const urls: string[] = []
   let turn = 0
 
   /** Starts another process, with settings in addition to the pipeline's, and with arguments for Node. */
-  async function start(role: Role, extra: Record<string, string> = {}, nodeArguments: readonly string[] = []) {
+  async function start(role: ServiceRole, extra: Record<string, string> = {}, nodeArguments: readonly string[] = []) {
     const service = startService(role, { ...env, ...extra }, nodeArguments)
     processes[role].push(service)
     await service.logged('ready', { timeoutMs: 60_000 })
@@ -35,8 +39,8 @@ export async function startPipeline(
     return (counts as Record<typeof counter, number | undefined>)[counter] ?? Number.NaN
   }
 
-  const roles = Object.keys(sizes) as Role[]
-  await Promise.all(roles.flatMap((role) => Array.from({ length: sizes[role] }, () => start(role))))
+  const roles = Object.keys(processes) as ServiceRole[]
+  await Promise.all(roles.flatMap((role) => Array.from({ length: sizes[role] ?? 0 }, () => start(role))))
   return {
     databaseUrl: database.url,
     db,

@@ -25,7 +25,10 @@ const LANES: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
   'test:long': [
     ['@cashflow/testing', '@cashflow/relay', '@cashflow/messaging', '@cashflow/monitoring'],
-    ['@cashflow/chaos', '@cashflow/api', '@cashflow/bench', '@cashflow/client'],
+    [
+      ...['@cashflow/chaos', '@cashflow/api', '@cashflow/bench'],
+      ...['@cashflow/client', '@cashflow/dev-stack', '@cashflow/runtime'],
+    ],
   ],
 }
 

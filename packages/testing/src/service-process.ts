@@ -17,11 +17,13 @@ const SETTINGS = {
   SANDBOX: 'yes',
   AUTH: 'none',
   ALLOW_UNAUTHENTICATED: 'yes',
+  // Only of tests. The api needs it for webhooks, and the webhooks service does not start without it.
+  SECRETS_KEY: 'the-tests-seal-their-secrets-under-this-key',
 }
 
 /** Starts a service as a process of its own, with these settings only, and with arguments for Node. */
 export function startService(
-  service: 'api' | 'relay' | 'worker',
+  service: 'api' | 'relay' | 'worker' | 'webhooks',
   env: Record<string, string>,
   nodeArguments: readonly string[] = [],
 ) {

@@ -32,12 +32,17 @@ export async function createTestDatabase({ template, postgresUrl }: Server = add
  */
 export async function createMigrated(postgresUrl: string, database: string, root = REPOSITORY): Promise<void> {
   await query(postgresUrl, `create database ${database}`)
+  await runMigrate(withDatabase(postgresUrl, database), root)
+}
+
+/** Runs `npm run migrate` on a database. */
+export async function runMigrate(url: string, root = REPOSITORY): Promise<void> {
   // In a process of its own: the tests use the migrations as they are run, and this package does not depend on db. The
   // script names the program, which has another name in older checkouts.
   const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const program = scripts.migrate.replace(/^exec node /, '')
   await promisify(execFile)(process.execPath, [join(root, program)], {
     cwd: tmpdir(),
-    env: { ...process.env, SANDBOX: 'yes', DATABASE_URL: withDatabase(postgresUrl, database) },
+    env: { ...process.env, SANDBOX: 'yes', DATABASE_URL: url },
   })
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SECRETS } from '@cashflow/runtime'
+import { PUBLIC_SECRETS_KEY, SECRETS } from '@cashflow/runtime'
 import { expect } from 'chai'
 import { documentedSettings, REPOSITORY } from '../src/repository.ts'
 
@@ -8,7 +8,7 @@ import { documentedSettings, REPOSITORY } from '../src/repository.ts'
 const FIXED = /^(DATABASE_URL|DB_(?!SSL)\w+|RABBITMQ_URL|MQ_(HOST|PORT|USER|PASSWORD)|(ADMIN_)?(HOST|PORT))$/
 
 describe('docker-compose.yml', () => {
-  for (const service of ['api', 'relay', 'worker'])
+  for (const service of ['api', 'relay', 'worker', 'webhooks'])
     it(`docker-compose.yml passes on every setting of ${service} that docs/settings.md lists, except for addresses`, async () => {
       const text = await readFile(join(REPOSITORY, 'docker-compose.yml'), 'utf8')
       const block = (name: string) => new RegExp(`^( *)${name}:.*\n((?:\\1 +.*\n|\n)*)`, 'm').exec(text)?.[2] ?? ''
@@ -16,12 +16,17 @@ describe('docker-compose.yml', () => {
       const merged = /<<: \[?(.*?)\]?$/gm
       const anchors = [...own.matchAll(merged)].flatMap(([, names = '']) => names.replaceAll('*', '').split(', '))
       const blocks = [own, ...anchors.map((name) => block(`x-${name}`))].join('\n')
-      const passed = [...blocks.matchAll(/^ +([A-Z_]+):(?: (?!\$).*| \$\{\1:-\w+\})?$/gm)].map(([, name]) => name)
+      const passed = [...blocks.matchAll(/^ +([A-Z_]+):(?: (?!\$).*| \$\{\1:?-\w+\})?$/gm)].map(([, name]) => name)
       const settings = Object.keys(await documentedSettings(service)).filter((name) => !FIXED.test(name))
       expect(passed).to.include.members(settings)
       const secrets = settings.filter((name) => (SECRETS as readonly string[]).includes(name))
       expect(passed).to.include.members(secrets.map((name) => `${name}_FILE`))
     })
+
+  it('the default SECRETS_KEY of docker-compose.yml is the one that services refuse where money moves', async () => {
+    const text = await readFile(join(REPOSITORY, 'docker-compose.yml'), 'utf8')
+    expect(/\$\{SECRETS_KEY-(\w+)\}/.exec(text)?.[1]).to.equal(PUBLIC_SECRETS_KEY)
+  })
 
   it('docs/settings.md lists every secret that a file may hold', async () => {
     const page = await readFile(join(REPOSITORY, 'docs/settings.md'), 'utf8')

@@ -16,6 +16,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...['async', 'runtime', '@opentelemetry/api', '@opentelemetry/exporter-trace-otlp-http'],
     ...['@opentelemetry/resources', '@opentelemetry/sdk-trace', 'zod'],
   ],
+  'packages/webhook-sender': ['async', 'runtime', 'zod'],
   db: ['async', 'domain', 'outbox', 'runtime', '@prometheus-io/client', 'kysely', 'pg', 'pg-connection-string', 'zod'],
   // Never messaging: the api appends to the outbox, so that a dual write cannot be written.
   'services/api': [
@@ -32,7 +33,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
       'swagger-ui-dist',
       'zod',
     ],
-    ...['@prometheus-io/client', 'zod-openapi'],
+    ...['@prometheus-io/client', 'webhook-sender', 'zod-openapi'],
   ],
   'services/relay': [
     ...['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'tracing', '@prometheus-io/client', 'kysely'],
@@ -42,8 +43,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...['async', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'tracing', '@prometheus-io/client', 'kysely'],
     'zod',
   ],
+  // Never messaging: webhooks go on without RabbitMQ.
+  'services/webhooks': [
+    ...['async', 'db', 'domain', 'outbox', 'runtime', 'tracing', 'webhook-sender', '@prometheus-io/client', 'kysely'],
+    'zod',
+  ],
   'packages/cli': [
-    ...['async', 'client', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'kysely', 'zod'],
+    ...['async', 'client', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'webhook-sender', 'kysely', 'zod'],
     ...['@commander-js/extra-typings', 'cli-table3', 'commander'],
   ],
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { eventually } from '@cashflow/async'
 import { expect } from 'chai'
-import { type Pipeline, type Role, startPipeline } from '../src/pipeline.ts'
+import { type Pipeline, type ServiceRole, startPipeline } from '../src/pipeline.ts'
 import { REPOSITORY } from '../src/repository.ts'
 import { scrape } from '../src/scrape.ts'
 
@@ -16,7 +16,7 @@ interface Documented {
 }
 
 /** The rows of the table in docs/metrics.md about one service. */
-function documented(role: Role): Documented[] {
+function documented(role: ServiceRole): Documented[] {
   const page = readFileSync(join(REPOSITORY, 'docs/metrics.md'), 'utf8')
   return [...page.matchAll(ROW)]
     .filter(([, , , , services = '']) => services.split(', ').includes(role))
@@ -30,7 +30,7 @@ describe('metrics', function () {
   this.timeout(180_000)
   let pipeline: Pipeline
   before(async () => {
-    pipeline = await startPipeline({ api: 1, relay: 1, worker: 1 })
+    pipeline = await startPipeline({ api: 1, relay: 1, worker: 1, webhooks: 1 })
     const { id } = await pipeline.post('metrics-1')
     await eventually(async () => {
       const { rows } = await pipeline.db.query('select status from payments where id = $1', [id])
@@ -39,9 +39,9 @@ describe('metrics', function () {
   })
   after(() => pipeline.stop())
 
-  const metricsOf = async (role: Role) => scrape((await pipeline.processes[role][0]?.adminUrl()) ?? '')
+  const metricsOf = async (role: ServiceRole) => scrape((await pipeline.processes[role][0]?.adminUrl()) ?? '')
 
-  for (const role of ['api', 'relay', 'worker'] as const)
+  for (const role of ['api', 'relay', 'worker', 'webhooks'] as const)
     it(`docs/metrics.md lists exactly the metrics of a running ${role}, with their types, labels and help`, async () => {
       await eventually(async () => {
         const scraped = Array.from(await metricsOf(role), ([name, { type, labels, help }]) => {

@@ -16,13 +16,16 @@ export interface TracingOptions {
   service: string
   settings: TracingSettings
   logger: Logger
+  /** Time that a stop has for the last spans, in milliseconds. Default: 1,000. */
+  flushMs?: number
 }
 
 /**
  * Starts the export of spans if the settings name a collector. Only then is the SDK loaded. Stop it after all components that
  * begin spans: it exports the last ones, for at most a second.
  */
-export async function startTracing({ service, settings, logger }: TracingOptions): Promise<Tracing> {
+export async function startTracing(options: TracingOptions): Promise<Tracing> {
+  const { service, settings, logger, flushMs = FLUSH_MS } = options
   const { url, headers } = settings
   const name = 'tracing'
   if (url === undefined) return { name, spans: undefined, async start() {}, async stop() {} }
@@ -36,7 +39,7 @@ export async function startTracing({ service, settings, logger }: TracingOptions
     async start() {},
     // An export that fails is logged where it fails.
     stop() {
-      stopped ??= within(shutDown(), { deadlineMs: FLUSH_MS }).catch((error: unknown) => {
+      stopped ??= within(shutDown(), { deadlineMs: flushMs }).catch((error: unknown) => {
         if (error instanceof DeadlineError)
           logger.warn('the last spans are lost, the collector did not take them in time')
       })

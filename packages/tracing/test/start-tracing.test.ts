@@ -5,10 +5,17 @@ import { startTracing } from '../src/index.ts'
 const SECRET = 'hunter2-of-the-collector'
 
 describe('tracing', () => {
-  async function start(url: string) {
+  async function start(url: string, flushMs?: number) {
     const { logger, linesOf, lines } = recordingLogger()
     const settings = { url: `${url}/v1/traces`, headers: { 'api-key': SECRET } }
-    return { linesOf, lines, ...(await startTracing({ service: 'cashflow-test', settings, logger })) }
+    return {
+      linesOf,
+      lines,
+      ...(await startTracing({
+        ...{ service: 'cashflow-test', settings, logger },
+        ...(flushMs !== undefined && { flushMs }),
+      })),
+    }
   }
 
   it('tracing: without a collector it has no spans', async () => {
@@ -33,7 +40,7 @@ describe('tracing', () => {
 
   it('tracing: a stop exports a full queue', async () => {
     const collector = await startCollector()
-    const { spans, stop } = await start(collector.url)
+    const { spans, stop } = await start(collector.url, 60_000)
     for (let count = 0; count < 4_000; count += 1) spans?.begin('one', undefined).end()
     await stop()
     expect(collector.spans).to.have.length(4_000)

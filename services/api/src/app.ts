@@ -16,8 +16,9 @@ import type { RateLimiter } from './rate-limit/rate-limiter.ts'
 import { root } from './root.ts'
 import { addSecurityHeaders } from './security-headers.ts'
 import { type RequestTracing, traceRequest } from './trace-request.ts'
+import { type WebhookRoutesOptions, webhookRoutes } from './webhooks/routes.ts'
 
-export interface AppOptions extends PaymentRoutesOptions, AdvancePaymentOptions, FeedOptions {
+export interface AppOptions extends PaymentRoutesOptions, AdvancePaymentOptions, FeedOptions, WebhookRoutesOptions {
   /** True to serve the routes for tests. */
   sandbox: boolean
   /** Sets whose payments a request may see, or refuses the request. */
@@ -53,7 +54,10 @@ export function createApp({
   app.use(authenticate)
   if (rateLimiter.limit > 0) app.use(limitRate(rateLimiter))
   app.use(['/api/v1/payments', '/payments'], paymentRoutes({ ...options, logger }))
-  app.use(['/api/v1/events', '/events'], eventRoutes({ ...options, logger }))
+  const webhooks = webhookRoutes({ ...options, logger })
+  app.use(['/api/v1/events', '/events'], eventRoutes({ ...options, logger }), webhooks.events)
+  app.use(['/api/v1/webhook-endpoints', '/webhook-endpoints'], webhooks.endpoints)
+  app.use(['/api/v1/webhook-deliveries', '/webhook-deliveries'], webhooks.deliveries)
   if (options.sandbox) app.use(['/api/v1/test/payments', '/test/payments'], testRoutes(options))
   app.use(notFound, errorHandler(logger))
   return app

@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net'
 import { defined } from '@cashflow/async'
 import { type Pepper, pepperEnv } from '@cashflow/db'
-import { SIMULATIONS } from '@cashflow/domain'
+import { DELIVERY_SIMULATIONS, SIMULATIONS } from '@cashflow/domain'
 import {
   adminAddress,
   adminEnv,
@@ -24,11 +24,15 @@ import {
   redriveEnv,
   share,
   standbyEnv,
+  webhookEnv,
+  webhookRules,
   yesOrNo,
 } from '@cashflow/runtime'
 import { tracingEnv, tracingSettings } from '@cashflow/tracing'
+import { createSecretBox, secretsEnv } from '@cashflow/webhook-sender'
 import * as z from 'zod'
 import { readNetworks } from './client-address.ts'
+import type { WebhookSettings } from './webhooks/require-secrets.ts'
 
 const networks = z.string().transform((text, context) => {
   const read = readNetworks(text)
@@ -74,6 +78,8 @@ export const apiEnv = z.object({
   AUTH: z.enum(['api-key', 'none'], 'must be api-key or none').optional(),
   ALLOW_UNAUTHENTICATED: yesOrNo.default('no'),
   ...pepperEnv,
+  ...secretsEnv,
+  ...webhookEnv,
   ...tracingEnv,
   OTEL_TRACES_SAMPLER: sampler.default('parentbased_always_on'),
   OTEL_TRACES_SAMPLER_ARG: share.default(1),
@@ -113,7 +119,13 @@ export function apiConfig(env: Env) {
     tracing: tracingSettings(settings),
     sampling: { isTrusted: settings.TRUST_TRACEPARENT === 'yes', sampledShare: sampledShare(settings) },
     auth,
+    /** Undefined without SECRETS_KEY. */
+    webhooks: webhookSettings(settings),
   })
+}
+
+function webhookSettings({ SECRETS_KEY: keys, WEBHOOK_ALLOW_PRIVATE: allowed }: ApiEnv): WebhookSettings | undefined {
+  return keys && { box: createSecretBox(keys), policy: { allowPrivate: allowed === 'yes' } }
 }
 
 function pairOf({ API_TLS_CERT: cert, API_TLS_KEY: key }: Pick<ApiEnv, 'API_TLS_CERT' | 'API_TLS_KEY'>) {
@@ -129,16 +141,19 @@ function sampledShare({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: rati
 /** Values that `metadata.simulate` may have. Undefined outside of a sandbox, where it is metadata like any other. */
 function simulations(settings: ApiEnv, env: Env): ReadonlySet<string> | undefined {
   if (!isSandbox(settings, env)) return undefined
-  return new Set(providerKind(settings) === 'simulated' ? SIMULATIONS : ['duplicate_delivery'])
+  return new Set(providerKind(settings) === 'simulated' ? SIMULATIONS : DELIVERY_SIMULATIONS)
 }
 
 /** The settings, with the rules that concern several of them. */
 function checkedEnv(env: Env) {
   const { isChosen, isAllowed } = providerRules(env)
+  const { isPrivateAllowed, isKeySecret } = webhookRules(env)
   const production = isProduction(env)
   return apiEnv
     .refine(...isChosen)
     .refine(...isAllowed)
+    .refine(...isPrivateAllowed)
+    .refine(...isKeySecret)
     .refine((settings) => certificateFault(settings) === undefined, {
       path: ['API_TLS_CERT'],
       error: ({ input }) => certificateFault(input as ApiEnv),

@@ -4,7 +4,7 @@ import { Problem } from './problem.ts'
 /** What a cursor is valid for. */
 export interface CursorScope {
   /** The list, and the version of its positions. */
-  readonly list: 'payments' | 'events'
+  readonly list: 'payments' | 'events' | 'webhook-endpoints' | 'webhook-deliveries'
   readonly merchantId: string
   /** The filters of the request, in their normal form. Their order does not matter. */
   readonly filters?: Readonly<Record<string, string | undefined>>

@@ -4,8 +4,6 @@
 interface JSON {
   /** The reviver's `source` is the text of a primitive value. */
   parse(text: string, reviver: (name: string, value: unknown, context: { source?: string }) => unknown): unknown
-  /** A value that `JSON.stringify` writes as exactly this text. */
-  rawJSON(text: string): object
 }
 
 declare namespace Express {

@@ -12,14 +12,26 @@ export class JsonNumber {
   }
 }
 
-/** Creates a handler that reads a JSON object into `req.body`, or rejects the request. */
-export function createJsonBody(): RequestHandler {
+/**
+ * Creates a handler that reads a JSON object into `req.body`, or rejects the request.
+ *
+ * @param options.isOptional true if a request without a body is one with `{}`
+ */
+export function createJsonBody({ isOptional = false } = {}): RequestHandler {
   const largeBodies: LargeBodies = new Set()
   return async (req, _res, next) => {
-    assertJson(req)
-    req.body = parseObject(decode(await readBody(req, { largeBodies })))
+    if (isOptional && !hasBody(req)) req.body = {}
+    else {
+      assertJson(req)
+      req.body = parseObject(decode(await readBody(req, { largeBodies })))
+    }
     next()
   }
+}
+
+/** RFC 9112 §6.3. */
+function hasBody({ headers }: Request): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 function assertJson(req: Request): void {

@@ -41,8 +41,8 @@ import { createQueues } from './queues.ts'
 import { createRateLimiter } from './rate-limit/rate-limiter.ts'
 
 const config = loadConfig(apiConfig)
-const { databaseUrl, sandbox, standbyRequired, redriveAfterMs, queueMax, rateLimit, trustProxy, simulations, auth } =
-  config
+const { databaseUrl, sandbox, standbyRequired, redriveAfterMs, queueMax, rateLimit, trustProxy, simulations } = config
+const { auth, webhooks } = config
 const logger = createLogger({ service: 'api', level: config.logLevel })
 const tracing = await startTracing({ service: 'cashflow-api', settings: config.tracing, logger })
 const { spans } = tracing
@@ -89,7 +89,7 @@ const rateLimiter = createRateLimiter({
 const { authenticate, keyUses } = createAuthentication({ auth, db, sandbox, logger })
 const { notify } = notifier
 const app = createApp({
-  ...{ authenticate, rateLimiter, trustProxy, sandbox, simulations, logger },
+  ...{ authenticate, rateLimiter, trustProxy, sandbox, simulations, webhooks, logger },
   ...{ ...queues, db, writer, cursors, waits, notify, settled },
   onRequest: registerRequests(registry),
   tracing: { spans, ...config.sampling },

@@ -5,7 +5,7 @@ import type { Queues } from './queues.ts'
 import { routeOf } from './route-of.ts'
 
 /** Methods that have their own name in metrics. A client may send any other. */
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'OPTIONS'])
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PATCH', 'DELETE', 'OPTIONS'])
 
 /** A request after its answer, or after its client has gone. */
 export interface EndedRequest {

@@ -1,22 +1,5 @@
-interface ProblemType {
-  /** A URI. Problems without a registered type have `urn:problem-type:cashflow:` and their code. */
-  readonly type: string
-  readonly title: string
-  readonly status: number
-  /**
-   * True if the same request, sent again, may be accepted. Until then it is unknown whether its payment is stored.
-   * False is final: the request stored nothing, and stores nothing if it is repeated.
-   */
-  readonly retryable: boolean
-  /** Headers that every answer with this problem has. */
-  readonly headers?: readonly string[]
-  /** For the API's document: the `detail` of such an answer. */
-  readonly exampleDetail: string
-  /** For docs/problems.md, in Markdown: when the API answers with it. */
-  readonly when: string
-  /** For docs/problems.md, in Markdown: what the client does. */
-  readonly remedy: string
-}
+import type { ProblemType } from './problem-type.ts'
+import { WEBHOOK_PROBLEMS } from './webhooks/problem-types.ts'
 
 /**
  * Every problem that the API answers with (RFC 9457). Clients rely on `code` and `type`, so neither ever changes.
@@ -226,6 +209,7 @@ export const PROBLEMS = {
     remedy:
       'Send the same request again after `Retry-After` seconds. If its payment was stored after all, the answer names it.',
   },
+  ...WEBHOOK_PROBLEMS,
 } as const satisfies Record<string, ProblemType>
 
 export type ProblemCode = keyof typeof PROBLEMS

@@ -1,7 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { SIMULATIONS } from '@cashflow/domain'
+import { defined } from '@cashflow/async'
+import { DELIVERY_SIMULATIONS, SIMULATIONS } from '@cashflow/domain'
+import { PUBLIC_SECRETS_KEY } from '@cashflow/runtime'
 import { createAuthority, documentedSettings, PROVIDER_CHOICES } from '@cashflow/testing'
 import { expect } from 'chai'
 import { apiConfig, apiEnv } from '../src/config.ts'
@@ -27,6 +29,7 @@ describe('api settings', () => {
       tracing: { url: undefined, headers: {} },
       sampling: { isTrusted: false, sampledShare: 1 },
       auth: { kind: 'none' },
+      webhooks: undefined,
     })
   })
 
@@ -61,6 +64,22 @@ describe('api settings', () => {
   it('api settings: an unknown sampler is refused in one line that lists those that are known', () => {
     expect(() => apiConfig({ OTEL_TRACES_SAMPLER: 'jaeger_remote' })).to.throw(
       /OTEL_TRACES_SAMPLER: must be one of always_on, parentbased_always_on/,
+    )
+  })
+
+  it('api settings: SECRETS_KEY seals secrets of endpoints, and private networks are refused unless allowed', () => {
+    const env = { SECRETS_KEY: `${'n'.repeat(32)},${'o'.repeat(32)}` }
+    const { box, policy } = defined(apiConfig(env).webhooks, 'webhooks')
+    expect(box.open(box.seal('whsec_x', 'id'), 'id')).to.equal('whsec_x')
+    expect(policy).to.deep.equal({ allowPrivate: false })
+    expect(apiConfig({ ...env, WEBHOOK_ALLOW_PRIVATE: 'yes' }).webhooks?.policy).to.deep.equal({ allowPrivate: true })
+  })
+
+  it('api settings: WEBHOOK_ALLOW_PRIVATE=yes and the public SECRETS_KEY of docker-compose.yml are refused where money moves', () => {
+    const live = { SANDBOX: 'no', PROVIDER: 'http', PROVIDER_URL: 'https://provider.example.com', PROVIDER_TOKEN: 't' }
+    expect(() => apiConfig({ ...live, WEBHOOK_ALLOW_PRIVATE: 'yes' })).to.throw(/WEBHOOK_ALLOW_PRIVATE: must be no/)
+    expect(() => apiConfig({ ...live, SECRETS_KEY: PUBLIC_SECRETS_KEY })).to.throw(
+      /SECRETS_KEY: must be a key of your own/,
     )
   })
 
@@ -129,14 +148,14 @@ describe('api settings', () => {
       expect(() => apiConfig({ RATE_LIMIT }), RATE_LIMIT).to.throw('RATE_LIMIT: must be')
   })
 
-  it('allows metadata.simulate in a sandbox only, and all its values with the simulated provider only', () => {
+  it('allows metadata.simulate in a sandbox only, and those that change the outcome with the simulated provider only', () => {
     const allowed = (env: Record<string, string>) => [
       ...(apiConfig({ KEY_PEPPER: PEPPER, ...env }).simulations ?? ['not read']),
     ]
     const production = { APP_ENV: 'production', SANDBOX: 'yes' }
     for (const env of [{}, production]) {
       expect(allowed({ ...env, PROVIDER: 'simulated' })).to.deep.equal(SIMULATIONS)
-      expect(allowed({ ...env, PROVIDER: 'http' })).to.deep.equal(['duplicate_delivery'])
+      expect(allowed({ ...env, PROVIDER: 'http' })).to.deep.equal(DELIVERY_SIMULATIONS)
       expect(allowed({ ...env, PROVIDER: 'http', SANDBOX: 'no' })).to.deep.equal(['not read'])
     }
   })

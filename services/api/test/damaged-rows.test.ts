@@ -5,8 +5,9 @@ import { sql } from 'kysely'
 import { bodyWith, expectProblem, newReference, post } from './requests.ts'
 import { type ApiUnderTest, startApi } from './start-api.ts'
 
-/** Makes rows longer, so that fewer are on a page. */
+/** Makes rows longer, so that fewer are on a page, and none fits into what is left of the first one. */
 const NOTE = `, "metadata": {"note": "${'x'.repeat(500)}"}}`
+const longBody = (reference: string) => bodyWith({ reference }).replace(/}$/, NOTE)
 
 describe('api: damaged page', function () {
   this.timeout(180_000)
@@ -22,7 +23,7 @@ describe('api: damaged page', function () {
     api = await startApi({ given: { url: server.url, name: 'payments', drop: () => server.stop() } })
     // Enough to fill the first page, so that PostgreSQL stores no new payment there.
     references = Array.from({ length: 150 }, newReference)
-    await Promise.all(references.map((reference) => post(api, bodyWith({ reference }).replace(/}$/, NOTE))))
+    await Promise.all(references.map((reference) => post(api, longBody(reference))))
     const { rows } = await sql<typeof damaged>`
       select id, reference from payments where ctid < '(1,0)'::tid`.execute(api.db)
     lost = rows.map(({ reference }) => reference)
@@ -67,7 +68,7 @@ describe('api: damaged page', function () {
   it('fails no other payment in the transaction of a POST with the reference of a payment on a damaged page', async () => {
     const references = Array.from({ length: 20 }, newReference)
     references[7] = damaged.reference
-    const responses = await Promise.all(references.map((reference) => post(api, bodyWith({ reference }))))
+    const responses = await Promise.all(references.map((reference) => post(api, longBody(reference))))
     const statuses = responses.map(({ status }) => status)
     expect(statuses).to.deep.equal(references.map((reference) => (reference === damaged.reference ? 500 : 201)))
   })

@@ -113,7 +113,7 @@ const contentType = fc.oneof(
   fc.constantFrom('text/plain', 'application/json; charset=latin1', '', 'application/jsonp'),
 )
 
-interface RequestParts {
+export interface RequestParts {
   method: string
   path: string
   /** Headers that almost every request has: host and key. */
@@ -126,7 +126,8 @@ interface RequestParts {
 const CRLF = Buffer.from('\r\n')
 const HOST = 'Host: x'
 
-function requestOf({ method, path, first, contentType, headers, body }: RequestParts): RawRequest {
+/** A request on a connection of its own. */
+export function requestOf({ method, path, first, contentType, headers, body }: RequestParts): RawRequest {
   const start = [`${method} ${path} HTTP/1.1`, ...first, `Content-Type: ${contentType}`]
   const last = ['Connection: close', `Content-Length: ${body.length}`]
   const lines = [...start, ...headers, ...last].flatMap((line) => [Buffer.from(line), CRLF])

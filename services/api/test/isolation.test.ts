@@ -1,39 +1,22 @@
-import { defined, eventually } from '@cashflow/async'
+import { eventually } from '@cashflow/async'
 import { uuidv7 } from '@cashflow/runtime'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import type { Response } from 'supertest'
 import { AUTH, createKey } from './auth/merchant-keys.ts'
 import { startApiOnOwnServer } from './events/start-own-server.ts'
+import { expectNoCursor, type Foreign, type Method, type Send, withoutRequestId } from './isolation.ts'
 import { bodyWith } from './requests.ts'
 import { routesOf } from './routes-of.ts'
 import type { ApiUnderTest } from './start-api.ts'
-
-/** A payment of another merchant, of 100.50. Its next attempt is in an hour, and the merchant has one more payment. */
-interface Foreign {
-  id: string
-  reference: string
-  idempotencyKey: string
-  /** Sends a request of the other merchant. */
-  send: Send
-}
-
-interface Sent {
-  body?: string
-  idempotencyKey?: string
-  prefer?: string
-}
-
-type Send = (method: 'get' | 'post', path: string, sent?: Sent) => Promise<Response>
-
-const withoutRequestId = ({ text, body }: Response) => text.replace(body.request_id, '')
+import { ENDPOINT, WEBHOOK_ROUTES } from './webhooks/isolated-routes.ts'
+import { storeDelivery } from './webhooks/store-delivery.ts'
 
 /** 404, as for an id that no payment has, also if the request would wait for the payment. */
 async function expectUnknown(
   send: Send,
   pathOf: (id: string) => string,
   [{ id }]: [Foreign, Foreign],
-  method: 'get' | 'post' = 'get',
+  method: Method = 'get',
 ) {
   for (const sent of [{}, { prefer: 'wait=1' }]) {
     const answer = await send(method, pathOf(id), sent)
@@ -72,16 +55,6 @@ async function expectUnlisted(send: Send, path: string, [foreign]: [Foreign, For
 }
 
 const LIST_FILTERS = ['', 'status=PENDING', 'currency=USD', 'created_from=2026-01-01T00:00:00Z&status=PENDING']
-
-/** 400, as for a cursor that no list has given. For the other merchant its list goes on with the cursor. */
-async function expectNoCursor(send: Send, path: string, foreign: Foreign) {
-  const first = await foreign.send('get', path.replace(/&\w+=$/, ''))
-  const cursor = defined<string>(first.body.next_cursor ?? undefined, `cursor of ${path}`)
-  expect((await foreign.send('get', path + cursor)).status, path).to.equal(200)
-  const answer = await send('get', path + cursor)
-  expect([answer.status, answer.body.code], path).to.deep.equal([400, 'invalid-cursor'])
-  expect(withoutRequestId(answer)).to.equal(withoutRequestId(await send('get', `${path}AQ`)))
-}
 
 async function expectNoPayment(send: Send, path: string, [{ id, reference }]: [Foreign, Foreign]) {
   const { status, text = '' } = await send('get', path)
@@ -134,6 +107,17 @@ const ROUTES: Record<string, (send: Send, foreign: [Foreign, Foreign]) => Promis
     expectUnknown(send, (id) => `/payments/${id}/cancel`, foreign, 'post'),
   'POST /api/v1/payments/:id/cancel': (send, foreign) =>
     expectUnknown(send, (id) => `/api/v1/payments/${id}/cancel`, foreign, 'post'),
+  ...Object.fromEntries(
+    Object.entries(WEBHOOK_ROUTES).flatMap(([route, expectNoHint]) =>
+      ['', '/api/v1'].map((version) => {
+        const [method, path] = route.split(' ')
+        return [
+          `${method} ${version}${path}`,
+          (send: Send, foreign: [Foreign, Foreign]) => expectNoHint(send, foreign, `${version}${path}`),
+        ]
+      }),
+    ),
+  ),
   'POST /test/payments/:id/advance': (send, foreign) =>
     expectUnknown(send, (id) => `/test/payments/${id}/advance`, foreign, 'post'),
   'POST /api/v1/test/payments/:id/advance': (send, foreign) =>
@@ -164,11 +148,26 @@ describe('isolation of merchants', () => {
     // Such a payment can be canceled, and an advance would change it.
     await sql`update payments set lease_until = now() + interval '1 hour' where id = ${body.id}`.execute(api.db)
     await send('post', '/payments', { body: bodyWith() })
-    return { id: body.id, reference, idempotencyKey, send }
+    const endpointId = (await send('post', '/webhook-endpoints', { body: ENDPOINT })).body.id
+    const checkId = (await send('post', `/webhook-endpoints/${endpointId}/check`)).body.id
+    await send('post', '/webhook-endpoints', { body: ENDPOINT })
+    await storeDelivery(api, endpointId, body.id)
+    await storeDelivery(api, endpointId, uuidv7())
+    return { id: body.id, reference, idempotencyKey, endpointId, checkId, send }
   }
 
-  /** All that is stored of a payment. */
-  const stored = async ({ id }: Foreign) => ({
+  const ofEndpoint = (
+    table: 'webhook_deliveries' | 'webhook_queues' | 'webhook_replays' | 'webhook_checks',
+    id: string,
+  ) => api.db.selectFrom(table).selectAll().where('endpoint_id', '=', id)
+
+  /** All that is stored of a payment and of an endpoint. */
+  const stored = async ({ id, endpointId }: Foreign) => ({
+    endpoint: await api.db.selectFrom('webhook_endpoints').selectAll().where('id', '=', endpointId).execute(),
+    deliveries: await ofEndpoint('webhook_deliveries', endpointId).execute(),
+    queue: await ofEndpoint('webhook_queues', endpointId).execute(),
+    replays: await ofEndpoint('webhook_replays', endpointId).execute(),
+    checks: await ofEndpoint('webhook_checks', endpointId).execute(),
     payment: await api.db.selectFrom('payments').selectAll().where('id', '=', id).execute(),
     events: await api.db.selectFrom('payment_events').selectAll().where('payment_id', '=', id).execute(),
     messages: await api.db.selectFrom('outbox_messages').selectAll().where('key', '=', id).execute(),

@@ -6,13 +6,15 @@ import { AUTH, createKey, inventedKey } from './auth/merchant-keys.ts'
 import { documentedRows, problemRows } from './problem-rows.ts'
 import { type Answer, sendRaw } from './raw-request.ts'
 import { bodyWith, expectSharedHeaders, sharedMembers } from './requests.ts'
-import { type ApiUnderTest, type StartOptions, startApi } from './start-api.ts'
+import { type ApiUnderTest, type StartOptions, startApi, WEBHOOKS } from './start-api.ts'
+import { finishChecks } from './webhooks/store-check.ts'
+import { send as ask, createEndpoint } from './webhooks/webhook-requests.ts'
 
 interface Provocation {
   /** Of an API of its own. Default: the one that all others share. */
   readonly options?: StartOptions
   /** Gets the answer with the problem. */
-  provoke(api: ApiUnderTest): Promise<Answer>
+  provoke(api: ApiUnderTest): Promise<Pick<Answer, 'status' | 'headers' | 'body'>>
 }
 
 const BODY = bodyWith({ reference: 'REF-TAKEN' })
@@ -70,6 +72,48 @@ const PROVOCATIONS: Readonly<Record<ProblemCode, Provocation>> = {
       return await get(api, `/test/payments/${body.id}/advance`, { method: 'POST' })
     },
   },
+  'url-refused': {
+    options: { webhooks: { ...WEBHOOKS, policy: { allowPrivate: false } } },
+    provoke: (api) => createEndpoint(api, { url: 'http://hooks.example.com/' }),
+  },
+  'endpoint-limit': {
+    options: {},
+    async provoke(api) {
+      for (let count = 1; count <= 16; count++) await createEndpoint(api)
+      return await createEndpoint(api)
+    },
+  },
+  'endpoint-disabled': {
+    async provoke(api) {
+      const { body } = await createEndpoint(api)
+      await ask(api, 'patch', `/webhook-endpoints/${body.id}`, { enabled: false })
+      return await ask(api, 'post', `/webhook-endpoints/${body.id}/replay`)
+    },
+  },
+  'nothing-missed': {
+    async provoke(api) {
+      const { body } = await createEndpoint(api)
+      return await ask(api, 'post', `/webhook-endpoints/${body.id}/replay`)
+    },
+  },
+  'replay-running': {
+    async provoke(api) {
+      const { body } = await createEndpoint(api)
+      const replay = () => ask(api, 'post', `/webhook-endpoints/${body.id}/replay`, { after: '2026-01-01T00:00:00Z' })
+      await replay()
+      return await replay()
+    },
+  },
+  'check-limit': {
+    async provoke(api) {
+      const { body } = await createEndpoint(api)
+      const check = () => ask(api, 'post', `/webhook-endpoints/${body.id}/check`)
+      await check()
+      await finishChecks(api)
+      return await check()
+    },
+  },
+  'webhooks-not-configured': { options: { webhooks: null }, provoke: (api) => get(api, '/webhook-endpoints') },
   'payload-too-large': { provoke: (api) => post(api, BODY.padEnd(327_681)) },
   'unsupported-media-type': { provoke: (api) => post(api, BODY, 'text/plain') },
   'idempotency-mismatch': {

@@ -15,7 +15,7 @@ describe('route of a request in metrics', () => {
     for (const route of routesOf(api.app)) {
       const pattern = (route.split(' ')[1] ?? '').replace('^\\/$', '/')
       const named = pattern.replace('/api/v1', '').replace(/^\/docs\/.*/, '/docs')
-      const path = pattern.replace(':id', '0198c6a0-0000-7000-8000-000000000000')
+      const path = pattern.replaceAll(/:(id|check)/g, '0198c6a0-0000-7000-8000-000000000000')
       expect(routeOf(path), route).to.equal(named)
     }
   })
@@ -30,6 +30,9 @@ describe('route of a request in metrics', () => {
       'test',
       'events',
       'cancel',
+      'webhook-endpoints',
+      'replay',
+      'deliveries',
       'docs',
       '..',
       '%2F',

@@ -7,8 +7,9 @@ interface Layer {
   match(path: string): false | { path: string }
 }
 
+const PREFIXES = ['/payments', '/events', '/test/payments', '/webhook-endpoints', '/webhook-deliveries']
 /** Paths that routers are mounted on. */
-const MOUNTS = ['/health', ...['/payments', '/events', '/test/payments'].flatMap((path) => [path, `/api/v1${path}`])]
+const MOUNTS = ['/health', ...PREFIXES.flatMap((path) => [path, `/api/v1${path}`])]
 
 /**
  * Every method and path that the application has a route for, such as `GET /payments/:id`. A mount that is not listed above

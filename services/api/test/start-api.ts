@@ -15,6 +15,7 @@ import {
 import { createNotifier } from '@cashflow/outbox'
 import { type Component, createCondition, type Logger } from '@cashflow/runtime'
 import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } from '@cashflow/testing'
+import { createSecretBox, parseSealingKeys } from '@cashflow/webhook-sender'
 import express, { type Express, type RequestHandler } from 'express'
 import type { Kysely, KyselyPlugin } from 'kysely'
 import supertest, { type Agent } from 'supertest'
@@ -29,6 +30,7 @@ import { createPaymentWriter } from '../src/payments/create-payment.ts'
 import { createWaits, type Waits } from '../src/payments/waits.ts'
 import { createQueues, type Queues } from '../src/queues.ts'
 import { createRateLimiter } from '../src/rate-limit/rate-limiter.ts'
+import type { WebhookSettings } from '../src/webhooks/require-secrets.ts'
 
 export interface ApiUnderTest extends Queues {
   app: Express
@@ -72,10 +74,18 @@ export interface StartOptions {
   /** Requests a second. Default: not limited. */
   rateLimit?: number
   simulations?: ReadonlySet<string>
+  /** Default: any address may be an endpoint's. Null: as without SECRETS_KEY. */
+  webhooks?: WebhookSettings | null
   /** Default: no authentication. */
   auth?: AuthSettings
   /** Default: a new database. */
   given?: TestDatabase
+}
+
+/** Settings of webhooks, with the key that seals their secrets. */
+export const WEBHOOKS: WebhookSettings = {
+  box: createSecretBox(parseSealingKeys('s'.repeat(32))),
+  policy: { allowPrivate: true },
 }
 
 /** Starts the whole API on a free port. */
@@ -92,6 +102,7 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   } = options
   const { waitsMax = 3_000, listens = true, polls = true, sandbox = true } = options
   const { trustProxy = [], rateLimit = 0, simulations, auth = { kind: 'none' } } = options
+  const webhooks = options.webhooks === null ? undefined : (options.webhooks ?? WEBHOOKS)
   const database = given ?? (await createTestDatabase())
   const proxy = await startTcpProxy(database.url)
   const logs: ApiUnderTest['logs'] = []
@@ -145,7 +156,7 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   const app = createApp({
     authenticate: express.Router().use(authenticate, countAdmitted),
     ...{ ...queues, db: counted, writer, cursors, waits, settled, notify: notifier.notify },
-    ...{ rateLimiter, trustProxy, sandbox, simulations, logger },
+    ...{ rateLimiter, trustProxy, sandbox, simulations, webhooks, logger },
   })
   const http = httpComponent(app, {
     host: '127.0.0.1',

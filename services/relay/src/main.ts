@@ -1,3 +1,4 @@
+import { createWakeSignal } from '@cashflow/async'
 import {
   createDatabase,
   createFacts,
@@ -28,7 +29,6 @@ import { registerConfirms, registerRelay } from './metrics.ts'
 import { createRelay } from './relay.ts'
 import { createRoutingWatch } from './routing-watch.ts'
 import { tracePublisher } from './trace-publisher.ts'
-import { createWakeSignal } from './wake-signal.ts'
 
 const config = loadConfig(relayConfig)
 const logger = createLogger({ service: 'relay', level: config.logLevel })

@@ -1,3 +1,4 @@
+import type { WakeSignal } from '@cashflow/async'
 import { type Loop, pause } from '@cashflow/async'
 import { type Tables, withBeats } from '@cashflow/db'
 import {
@@ -16,7 +17,6 @@ import { readTraceparent, traceIdOf } from '@cashflow/tracing'
 import type { Kysely } from 'kysely'
 import { concernsLane } from './lane-errors.ts'
 import { afterFailure, afterPass, FIRST_WINDOW, nextPass } from './scan-window.ts'
-import type { WakeSignal } from './wake-signal.ts'
 
 const POLL_MS = 200
 // There may be a million refused messages: a loop spends at most a quarter of its time on reading past them.

@@ -1,4 +1,4 @@
-import { type Loop, type Loops, pause } from '@cashflow/async'
+import { createWakeSignal, type Loop, type Loops, pause } from '@cashflow/async'
 import { mayBeItemsOwn, withBeats } from '@cashflow/db'
 import {
   createSpanSearch,
@@ -12,7 +12,6 @@ import { backgroundComponent, type Component, createCondition } from '@cashflow/
 import { concernsLane, tookTooLong } from './lane-errors.ts'
 import { passLimits } from './limits.ts'
 import { createPassLoop, type LoopOptions, PASS_FAILED, type PassLoopOptions } from './passes.ts'
-import { createWakeSignal } from './wake-signal.ts'
 
 /** Time between two promotions that find nothing. */
 const POLL_MS = 200

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { createWakeSignal } from '@cashflow/async'
 import { createDatabase } from '@cashflow/db'
 import { createFloors } from '@cashflow/outbox'
 import type { Component } from '@cashflow/runtime'
@@ -6,7 +7,6 @@ import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createRelay } from '../src/relay.ts'
-import { createWakeSignal } from '../src/wake-signal.ts'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 const DEAD = 50_000

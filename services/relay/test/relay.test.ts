@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { defined } from '@cashflow/async'
+import { createWakeSignal, defined, type WakeSignal } from '@cashflow/async'
 import { createDatabase, type Database } from '@cashflow/db'
 import { createConnection, createConsumer, createPublisher, type Delivery, workQueue } from '@cashflow/messaging'
 import {
@@ -25,7 +25,6 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createRelayListener } from '../src/listener.ts'
 import { createRelay, type RelayOptions } from '../src/relay.ts'
-import { createWakeSignal, type WakeSignal } from '../src/wake-signal.ts'
 
 const isPaused = () => false
 

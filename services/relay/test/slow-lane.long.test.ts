@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { defined } from '@cashflow/async'
+import { createWakeSignal, defined } from '@cashflow/async'
 import { createDatabase, type Tables } from '@cashflow/db'
 import { createFloors, LANES, type OutboxMessage, scheduleMessages } from '@cashflow/outbox'
 import type { Component } from '@cashflow/runtime'
@@ -8,7 +8,6 @@ import { createUnreadableRows, eventually, recordingLogger } from '@cashflow/tes
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
 import { createRelay } from '../src/relay.ts'
-import { createWakeSignal } from '../src/wake-signal.ts'
 import { createRelayRig, news, PATIENTLY, type RelayRig } from './relay-rig.ts'
 
 describe('relay with a slow or unreadable lane', () => {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { createWakeSignal } from '@cashflow/async'
 import { createDatabase, type Database } from '@cashflow/db'
 import {
   createConnection,
@@ -22,7 +23,6 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createRelayListener } from '../src/listener.ts'
 import { createRelay, type RelayOptions } from '../src/relay.ts'
-import { createWakeSignal } from '../src/wake-signal.ts'
 import { type Recipe, readRecipe } from './recipe.ts'
 import { news, PATIENTLY } from './relay-rig.ts'
 

@@ -1,7 +1,7 @@
 import { within } from '@cashflow/async'
 import type { Tables } from '@cashflow/db'
 import { mayCrash } from '@cashflow/db/worker'
-import { SIMULATIONS } from '@cashflow/domain'
+import { DELIVERY_SIMULATIONS, SIMULATIONS } from '@cashflow/domain'
 import type { Logger } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import type { Claimed } from './outcomes.ts'
@@ -22,8 +22,8 @@ const NOT_ATTEMPTED: ProviderAnswer = { outcome: 'not_attempted', reason: 'this 
  * asks for a simulated outcome, so it must not be charged. A worker with the simulated provider, or an operator, gets it later.
  */
 export function refuseToSimulate({ simulate }: Pick<Claimed, 'simulate'>): Promise<ProviderAnswer> | undefined {
-  if (simulate === 'duplicate_delivery' || !SIMULATIONS.some((known) => known === simulate)) return undefined
-  return Promise.resolve(NOT_SIMULATED)
+  const isAmong = (values: readonly string[]) => simulate !== null && values.includes(simulate)
+  return isAmong(SIMULATIONS) && !isAmong(DELIVERY_SIMULATIONS) ? Promise.resolve(NOT_SIMULATED) : undefined
 }
 
 export interface SimulatorOptions {
@@ -88,7 +88,7 @@ export function createSimulator({ db, logger, crash = () => process.kill(process
         case 'worker_crash':
           return attempts > 0 ? Promise.resolve(APPROVED) : crashAlone(payment.id, retry)
         default:
-          return undefined // The api accepts no other value, except duplicate_delivery, which is its own work.
+          return undefined // The api accepts no other value, except those of deliveries, which are not the worker's work.
       }
     },
     /** The same charge, until this process is about to end: its payment is then not charged. */

@@ -1,4 +1,4 @@
-import { SIMULATIONS, type Simulation } from '@cashflow/domain'
+import { DELIVERY_SIMULATIONS, SIMULATIONS, type Simulation } from '@cashflow/domain'
 import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
@@ -56,11 +56,11 @@ describe('simulator', () => {
     expect(charged).to.deep.equal([])
   })
 
-  it('simulator leaves other payments to the provider, also those with duplicate_delivery', async () => {
+  it('simulator leaves other payments to the provider, also those that disturb messages and webhooks', async () => {
     const ids = [
       await payments.pending(),
       await payments.pending({ order: 'success' }),
-      await pending('duplicate_delivery'),
+      ...(await Promise.all(DELIVERY_SIMULATIONS.map(pending))),
     ]
     const { handle } = createWorker()
     for (const id of ids) await handle(delivery(id))
@@ -92,12 +92,14 @@ describe('simulator', () => {
   // Promise 54
   it('worker whose provider moves money does not charge a payment that asks for a simulated outcome', async () => {
     const { handle } = createTestHandler(payments, approving, { simulate: refuseToSimulate })
-    for (const simulate of SIMULATIONS.filter((each) => each !== 'duplicate_delivery')) {
+    const ofDeliveries = DELIVERY_SIMULATIONS.map((simulate): Simulation => simulate)
+    for (const simulate of SIMULATIONS.filter((each) => !ofDeliveries.includes(each))) {
       const id = await pending(simulate)
       await handle(delivery(id))
       expect(await row(id), simulate).to.deep.equal({ ...WAITING, attempts: 1 })
     }
-    const others = [await pending('duplicate_delivery'), await payments.pending({ simulate: 'Decline' })]
+    const others = [await payments.pending({ simulate: 'Decline' })]
+    for (const simulate of ofDeliveries) others.push(await pending(simulate))
     for (const id of others) await handle(delivery(id))
     expect(charged).to.deep.equal(others)
   })

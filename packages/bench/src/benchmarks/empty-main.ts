@@ -33,7 +33,7 @@ const { authenticate } = createAuthentication({ auth, db, sandbox, logger })
 const waits = createWaits({ find: async () => [], findSettled: async () => [], waitsMax: 1, unseenMax: 1, logger })
 // No benchmark reads a list here.
 const app = createApp({
-  ...{ authenticate, rateLimiter, trustProxy, sandbox: false, logger },
+  ...{ authenticate, rateLimiter, trustProxy, sandbox: false, webhooks: undefined, logger },
   ...{ db, writer, writes, reads, lists: reads, cursors, changes: writes, waits, notify() {}, settled() {} },
 })
 

@@ -8,6 +8,7 @@ import { relay } from './relay.ts'
 import { soak } from './soak.ts'
 import { stored } from './stored.ts'
 import { traces } from './traces.ts'
+import { webhooks } from './webhooks.ts'
 import { worker } from './worker.ts'
 
 /** In the order in which they run. */
@@ -20,6 +21,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   pipeline,
   traces,
   latency,
+  webhooks,
   stored,
   soak,
 ]

@@ -18,6 +18,20 @@ export interface Tables {
     created_at: Generated<Date>
     published_at: Date | null
   }
+  webhook_endpoints: {
+    id: Generated<string>
+    merchant_id: string
+    url: string
+    secret: string
+  }
+  webhook_deliveries: {
+    id: Generated<string>
+    endpoint_id: string
+    body: { id: string }
+    attempts: Generated<number>
+    due_at: Generated<Date>
+    delivered_at: Date | null
+  }
 }
 
 export function createDatabase(connectionString: string, poolMax: number): Kysely<Tables> {

@@ -18,3 +18,23 @@ create table outbox (
 
 -- Only unpublished messages: without the condition, each poll reads every message that was ever published.
 create index outbox_unpublished on outbox (id) where published_at is null;
+
+create table webhook_endpoints (
+  id bigint generated always as identity primary key,
+  merchant_id uuid not null,
+  url text not null,
+  secret text not null
+);
+
+create index webhook_endpoints_merchant on webhook_endpoints (merchant_id);
+
+create table webhook_deliveries (
+  id bigint generated always as identity primary key,
+  endpoint_id bigint not null references webhook_endpoints (id),
+  body jsonb not null,
+  attempts int not null default 0,
+  due_at timestamptz not null default now(),
+  delivered_at timestamptz
+);
+
+create index webhook_deliveries_undelivered on webhook_deliveries (id) where delivered_at is null;

@@ -1,5 +1,6 @@
-import type { Role, TcpProxy } from '@cashflow/testing'
+import type { TcpProxy } from '@cashflow/testing'
 import type { Fault } from '../fault.ts'
+import type { ServiceRole } from '../service.ts'
 
 /** A way to disturb a link. */
 type Toxic = { name: string; lastsMs: Fault['lastsMs']; apply(link: TcpProxy): void }
@@ -15,7 +16,7 @@ const TOXICS: readonly Toxic[] = [
 /** The servers that a link leads to. */
 type Kind = 'database' | 'broker'
 /** A text that the role sends in this request, and in no other. */
-type Request = { role: Role; text: string }
+type Request = { role: ServiceRole; text: string }
 
 /** Maximum number of lost answers on each link. */
 const LOST_MAX = 5
@@ -31,6 +32,8 @@ export const LINK_FAULTS: readonly Fault[] = [
     // The settlement, sent together with its COMMIT, and the claim.
     { role: 'worker', text: 'with "settling"' },
     { role: 'worker', text: 'with "locked"' },
+    // The end of a fan-out, a claim or a settlement.
+    { role: 'webhooks', text: 'commit\0' },
   ]),
   ...TOXICS.map((toxic) => linkFault('broker', toxic)),
   // A member of a message's body.

@@ -1,8 +1,8 @@
 import { defined } from '@cashflow/async'
-import type { Role } from '@cashflow/testing'
 import type { Fault } from '../fault.ts'
+import type { ServiceRole } from '../service.ts'
 
-const ROLES = ['api', 'relay', 'worker'] as const
+const ROLES = ['api', 'relay', 'worker', 'webhooks'] as const
 
 /** Services are killed, stopped, or frozen. */
 export const SERVICE_FAULTS: readonly Fault[] = [
@@ -21,7 +21,7 @@ export const SERVICE_FAULTS: readonly Fault[] = [
   },
 ]
 
-function faultsOf(role: Role): Fault[] {
+function faultsOf(role: ServiceRole): Fault[] {
   const fault = (
     name: string,
     lastsMs: Fault['lastsMs'],
@@ -44,7 +44,7 @@ function faultsOf(role: Role): Fault[] {
     fault('stop', [0, 2_000], 8_000, ['stop', 'start']),
     // Shorter than a lease, a heartbeat and the relay's idle_in_transaction_session_timeout.
     fault('freeze', [500, 5_000], 500, ['freeze', 'thaw']),
-    // Longer than the lease (13 s) and than RabbitMQ waits for a heartbeat (two to three times 10 s).
+    // Longer than a worker's lease (13 s), than that of a webhook (30 s), and than RabbitMQ waits for a heartbeat (two to three times 10 s).
     fault('freeze-long', [32_000, 36_000], 2_000, ['freeze', 'thaw']),
   ]
 }

@@ -23,6 +23,7 @@ export function indexFacts(facts: Facts) {
     eventsOf: Map.groupBy(facts.events, ({ paymentId }) => paymentId),
     requestsOf: Map.groupBy(facts.requests, ({ key }) => key),
     chargesOf: Map.groupBy(facts.charges, ({ key }) => key),
+    deliveryOf: new Map(facts.deliveries.map((row) => [`${row.endpointId} ${eventIdOf(row)}`, row])),
     sightingsOf: Map.groupBy(facts.sightings, ({ paymentId }) => paymentId),
   }
 }

@@ -1,4 +1,4 @@
-import type { Role } from '@cashflow/testing'
+import type { ServiceRole } from '../../src/service.ts'
 
 /**
  * A service with one typical mistake, which harms nothing as long as nothing fails. The harness must notice each of them.
@@ -6,7 +6,7 @@ import type { Role } from '@cashflow/testing'
  */
 export interface BrokenBuild {
   readonly name: string
-  readonly service: Role
+  readonly service: ServiceRole
   /** The module of the product, from the repository's root. */
   readonly file: string
   /** The export of the module that is replaced. */

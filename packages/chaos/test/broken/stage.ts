@@ -60,11 +60,14 @@ export interface Findings {
  * times of commits.
  */
 const NOT_OBSERVED = {
-  backlog: { pending: 0, outbox: 0, scheduled: 0, queues: {} },
+  backlog: { pending: 0, outbox: 0, scheduled: 0, webhooks: 0, queues: {} },
   sightings: [],
   keys: [],
   lists: [],
   feeds: [],
+  endpoints: [],
+  shownEvents: new Map(),
+  deliveries: [],
   exits: [],
   refusals: [],
   idle: [],

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { eventually, type Role } from '@cashflow/testing'
+import { eventually } from '@cashflow/testing'
 import { expect } from 'chai'
 import { LINK_FAULTS } from '../../src/faults/links.ts'
 import { type Links, startLinks } from '../../src/links.ts'
 import { createRandom } from '../../src/random.ts'
+import type { ServiceRole } from '../../src/service.ts'
 import type { System } from '../../src/system.ts'
 
 describe('faults of the links', () => {
@@ -26,7 +27,7 @@ describe('faults of the links', () => {
   })
 
   /** Connects to the server through a role's link. Resolves when a first answer has arrived. */
-  async function connected(kind: 'database' | 'broker', role: Role): Promise<Socket> {
+  async function connected(kind: 'database' | 'broker', role: ServiceRole): Promise<Socket> {
     const [url] = links[kind].urls(role).split(',')
     const client = connect({ port: Number(new URL(url ?? '').port), host: '127.0.0.1' }).on('error', () => {})
     clients.push(client)

@@ -1,7 +1,6 @@
-import { type EventName, type SeenEvent, searchEvents } from '@cashflow/db/operator'
-import { isUuid } from '@cashflow/domain'
-import { type Command, InvalidArgumentError, Option } from '@commander-js/extra-typings'
-import { limitNumber, uuidOf } from '../arguments.ts'
+import { type SeenEvent, searchEvents } from '@cashflow/db/operator'
+import { type Command, Option } from '@commander-js/extra-typings'
+import { eventName, limitNumber, uuidOf } from '../arguments.ts'
 import { examples } from '../help.ts'
 import { showWithout } from '../left-out.ts'
 import type { Act } from '../run-command.ts'
@@ -47,10 +46,4 @@ function toFields({ paymentId, sequence, merchantId, type, data, actor, requestI
     request_id: requestId,
     data: data as Fields,
   }
-}
-
-function eventName(text: string): EventName {
-  const [, paymentId = '', sequence = ''] = /^evt_([^_]+)_([1-9]\d{0,8})$/.exec(text) ?? []
-  if (!isUuid(paymentId)) throw new InvalidArgumentError('The id of an event is evt_, a UUID, _ and a number.')
-  return { paymentId: paymentId.toLowerCase(), sequence: Number(sequence) }
 }

@@ -88,7 +88,9 @@ async function run(context: Context, options: Options): ReturnType<Act> {
       onUnsealedEnd: (paymentId) => printUnsealedEnd(context, paymentId),
       onProgress: (now) => {
         if (interrupted?.aborted) throw new Error('Interrupted. Nothing was exported.')
-        progress.report(`${now.payments} payments, ${now.messages} messages, ${now.findings} findings`)
+        progress.report(
+          `${now.payments} payments, ${now.deliveries} deliveries, ${now.messages} messages, ${now.findings} findings`,
+        )
       },
       onHead: writer && ((head) => writer.write(head)),
       against: against?.heads(),

@@ -9,6 +9,7 @@ import { databaseTlsLines } from './database-tls.ts'
 import { findingLines, type Paused } from './findings.ts'
 import { type Line, lineOf, ok, wrong } from './line.ts'
 import { processLines } from './processes.ts'
+import { webhookLines } from './webhooks.ts'
 
 /** Difference of clocks that is not ok, in milliseconds. */
 const CLOCK_MS = 2_000
@@ -37,6 +38,7 @@ export async function databaseLines(settings: OperatorSettings): Promise<{ lines
       await lineOf('standby', () => standbyLine(db, settings)),
       await lineOf('clock of PostgreSQL', () => clockLine(db)),
       ...(await processLines(db)),
+      ...(await webhookLines(db, settings)),
     ]
     const { lines: found, paused } = await findingLines(db)
     return { lines: [...lines, ...found], paused }

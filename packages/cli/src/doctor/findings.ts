@@ -28,7 +28,7 @@ export async function findingLines(db: Database): Promise<{ lines: Line[]; pause
 
 const READ = warning('read', '')
 
-/** NOT OK is what keeps payments from moving, unless a pause explains it: that is an operator's decision. */
+/** NOT OK is what keeps payments or webhooks from moving, unless a pause explains it: that is an operator's decision. */
 function findingLine({ finding, subject, sinceMs }: DownFinding, paused: Paused): Line {
   const since = ageText(sinceMs)
   const lineAfter = (seconds: number) => (sinceMs > seconds * 1_000 ? wrong : warning)
@@ -46,6 +46,8 @@ function findingLine({ finding, subject, sinceMs }: DownFinding, paused: Paused)
       const line = paused.size === 0 ? lineAfter(THRESHOLDS.settleWithinSeconds) : warning
       return line(finding, `to ${subject}, the oldest ${since} old. See "provider is away" in the log of a worker.`)
     }
+    case 'webhooks are late':
+      return wrong(finding, `to ${subject} that answer, for ${since}. Start processes of the service webhooks.`)
     case 'dead letters':
       return warning(finding, `${subject}, the oldest for ${since}. They need a decision: cashflow dead list`)
     default: {

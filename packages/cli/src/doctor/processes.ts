@@ -1,13 +1,13 @@
 import type { Database } from '@cashflow/db'
-import { listInstances, readServer, type SeenInstance } from '@cashflow/db/operator'
+import { hasEnabledEndpoint, listInstances, readServer, readWebhooks, type SeenInstance } from '@cashflow/db/operator'
 import { ageText } from '../show.ts'
 import { endText, isGone, replacedOf, replacedText } from '../status/gone.ts'
 import { queueDepths } from '../status/rows.ts'
 import { type Line, lineOf, ok, warning, wrong } from './line.ts'
 
-const ROLES = ['api', 'relay', 'worker'] as const
+const ROLES = ['api', 'relay', 'worker', 'webhooks'] as const
 /** Sessions that a process opens at most; a relay with the default of RELAY_PASSES. */
-const SESSIONS_MAX = { api: 26, relay: 9, worker: 13 } as const
+const SESSIONS_MAX = { api: 26, relay: 9, worker: 13, webhooks: 11 } as const
 /**
  * A process makes its id soon after its start. Times from the start to the id that are not ok, in milliseconds. A machine
  * that is busy starts a process slowly, and its clock then seems to be ahead.
@@ -21,7 +21,9 @@ export async function processLines(db: Database): Promise<Line[]> {
   const instances: SeenInstance[] = []
   const read = await lineOf('processes', async () => {
     instances.push(...(await listInstances(db)))
-    return runningLine(instances)
+    // A table that cannot be read is a finding of its own.
+    const sends = await readWebhooks(db).then(hasEnabledEndpoint, () => false)
+    return runningLine(instances, sends)
   })
   const running = instances.filter((instance) => !isGone(instance))
   const sessions = await lineOf('sessions', () => sessionsLine(db, running))
@@ -30,10 +32,13 @@ export async function processLines(db: Database): Promise<Line[]> {
   return [read, ...gone, versionsLine(running), clocksLine(running), sessions, queuesLine(running)]
 }
 
-function runningLine(instances: readonly SeenInstance[]): Line {
+/** @param sends whether an endpoint is enabled, so that webhooks have to be sent */
+function runningLine(instances: readonly SeenInstance[], sends: boolean): Line {
   const running = instances.filter((instance) => !isGone(instance))
-  const found = ROLES.map((role) => `${running.filter((instance) => instance.role === role).length} ${role}`).join(', ')
-  const missing = ROLES.filter((role) => !running.some((instance) => instance.role === role))
+  const countOf = (role: string) => running.filter((instance) => instance.role === role).length
+  const shown = ROLES.filter((role) => role !== 'webhooks' || sends || countOf(role) > 0)
+  const found = shown.map((role) => `${countOf(role)} ${role}`).join(', ')
+  const missing = shown.filter((role) => countOf(role) === 0)
   if (missing.length > 0) return wrong('processes', `${found} run. Start at least one ${missing.join(', one ')}.`)
   return ok('processes', `${found} run`)
 }

@@ -25,7 +25,7 @@ export function overOf(look: Look): string[] {
 /** The status for programs. A part is null if PostgreSQL could not read it. */
 export function statusJson(look: Look, at = new Date()) {
   const { status, rates } = look
-  const { pending, settled, oldestXmin } = status
+  const { pending, settled, oldestXmin, webhooks } = status
   const replaced = replacedOf(status.instances ?? [])
   return {
     at,
@@ -66,6 +66,14 @@ export function statusJson(look: Look, at = new Date()) {
         counters: instance.counters,
         queue_depths: instance.queueDepths,
       })) ?? null,
+    webhooks: webhooks
+      ? {
+          endpoints: webhooks.endpoints,
+          disabled_lately: Object.fromEntries(webhooks.disabledLately),
+          overdue_seconds: webhooks.overdueMs / 1_000,
+          fan_out_lag_seconds: webhooks.fanOutLagMs / 1_000,
+        }
+      : null,
     oldest_xmin: oldestXmin ? { seconds: oldestXmin.ageMs / 1_000, transactions: oldestXmin.transactions } : null,
   }
 }

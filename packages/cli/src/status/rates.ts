@@ -6,6 +6,7 @@ const COUNTERS = {
   delivered: 'cashflow_worker_deliveries_total',
   settled: 'cashflow_worker_settlements_total',
   redriven: 'cashflow_worker_redriven_total',
+  webhooks: 'cashflow_webhooks_attempts_total',
 } as const
 
 /** Counts a second, summed over the processes. */
@@ -24,11 +25,12 @@ export function ratesBetween(before: readonly SeenInstance[], after: readonly Se
       const counted = (counters[counter] ?? 0) - (first?.counters[counter] ?? 0)
       return seconds > 0 ? sum + counted / seconds : sum
     }, 0)
-  const { published, delivered, settled, redriven } = COUNTERS
+  const { published, delivered, settled, redriven, webhooks } = COUNTERS
   return {
     published: rateOf(published),
     delivered: rateOf(delivered),
     settled: rateOf(settled),
     redriven: rateOf(redriven),
+    webhooks: rateOf(webhooks),
   }
 }

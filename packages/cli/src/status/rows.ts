@@ -1,4 +1,4 @@
-import { SETTLED_SPAN_MS, type SeenInstance, type SystemStatus } from '@cashflow/db/operator'
+import { hasEnabledEndpoint, SETTLED_SPAN_MS, type SeenInstance, type SystemStatus } from '@cashflow/db/operator'
 import { COUNTED_MAX } from '@cashflow/outbox'
 import { redactedErrorMessage, THRESHOLDS } from '@cashflow/runtime'
 import { ageText } from '../show.ts'
@@ -20,7 +20,7 @@ export interface Look {
   readonly rates: Rates | undefined
 }
 
-const ROLES = ['api', 'relay', 'worker'] as const
+const ROLES = ['api', 'relay', 'worker', 'webhooks'] as const
 const T = THRESHOLDS
 
 /** The lines of the status, in the order of the sections. A pause keeps those quiet that it explains, as with alerts. */
@@ -31,8 +31,9 @@ export function rowsOf({ status, rates }: Look): Row[] {
     ...outboxRows(status),
     ...queueRows(status.instances),
     ...letterRows(status),
+    ...webhookRows(status),
     ...pauseRows(status),
-    ...instanceRows(status.instances),
+    ...instanceRows(status),
     ...databaseRows(status),
     ...[...status.unread].map(([part, error]) => ({
       section: 'not read',
@@ -139,6 +140,26 @@ function letterRows({ deadLetters }: SystemStatus): Row[] {
   }))
 }
 
+function webhookRows({ webhooks }: SystemStatus): Row[] {
+  if (!webhooks) return []
+  const { endpoints, disabledLately, overdueMs, fanOutLagMs } = webhooks
+  const states = Object.entries(endpoints).filter(([, some]) => some > 0)
+  if (states.length === 0) return []
+  const row = (label: string, value: string, over?: string | false): Row => ({
+    ...{ section: 'webhooks', label, value },
+    over: over || undefined,
+  })
+  const late = (ms: number, secondsMax: number) => ms > secondsMax * 1_000 && `OVER ${secondsMax}s: `
+  const [overdue, lag] = [late(overdueMs, T.webhookOverdueSecondsMax), late(fanOutLagMs, T.fanOutLagSecondsMax)]
+  const disabled = [...disabledLately].map(([reason, some]) => `${count(some)} ${reason}`)
+  return [
+    row('endpoints', states.map(([state, some]) => `${count(some)} ${state}`).join(', ')),
+    ...(disabled.length > 0 ? [row('disabled today', disabled.join(', '))] : []),
+    row('oldest due', ageText(overdueMs), overdue && `${overdue}healthy endpoints wait for their webhooks`),
+    row('fan-out', `${ageText(fanOutLagMs)} behind`, lag && `${lag}events have not become deliveries`),
+  ]
+}
+
 function pauseRows({ pauses }: SystemStatus): Row[] {
   return (pauses ?? [])
     .filter(({ isInForce }) => isInForce)
@@ -155,8 +176,9 @@ function pauseRows({ pauses }: SystemStatus): Row[] {
     })
 }
 
-function instanceRows(instances: readonly SeenInstance[] | undefined): Row[] {
+function instanceRows({ instances, webhooks }: SystemStatus): Row[] {
   if (!instances) return []
+  const isNeeded = (role: string) => role !== 'webhooks' || (webhooks !== undefined && hasEnabledEndpoint(webhooks))
   const replaced = replacedOf(instances)
   return ROLES.flatMap((role) => {
     const own = instances.filter((instance) => instance.role === role)
@@ -169,7 +191,7 @@ function instanceRows(instances: readonly SeenInstance[] | undefined): Row[] {
       over: isGone(instance) && !replaced.has(instance) ? `GONE or frozen. ${endText(instance, instances)}` : undefined,
     }))
     const none = { section: 'instances', label: role, value: 'none', over: `GONE: no ${role} runs` }
-    return own.some((instance) => !isGone(instance)) ? rows : [...rows, none]
+    return own.some((instance) => !isGone(instance)) || !isNeeded(role) ? rows : [...rows, none]
   })
 }
 

@@ -92,7 +92,7 @@ async function startDemoStack(
   const settings = stackSettings({ PORT: '0', SANDBOX: 'yes' })
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, SANDBOX: 'yes', AUTH: 'none', ...PROVIDER }
   const stack = await startStack({
-    ...cashflowStack({ apis: 1, relays: 1, workers: 2, fresh: true, help: false }, settings, env),
+    ...cashflowStack({ apis: 1, relays: 1, workers: 2, webhooks: 0, fresh: true, help: false }, settings, env),
     stateDir,
     cwd: stateDir,
     temporary: true,

@@ -25,16 +25,22 @@ export function canDownloadFromDebian(): boolean {
 /**
  * Downloads a package of Debian into the user's cache, and unpacks it there.
  *
+ * @param options `parts` are further packages that it needs. They come with all libraries that this machine lacks.
  * @returns its folder, which is the root of its paths; undefined on other systems
  */
-export async function fetchDebianPackage(name: string, options: DownloadOptions): Promise<string | undefined> {
+export async function fetchDebianPackage(
+  name: string,
+  { parts = [], ...options }: DownloadOptions & { parts?: readonly string[] },
+): Promise<string | undefined> {
   const folder = debianFolder(name)
   if (!folder || !canDownloadFromDebian()) return undefined
   await fillOnce(folder, options, async (work) => {
     options.log?.(`downloading ${name} with apt-get`)
     const apt = aptIn(work, options.signal)
     await apt('apt-get', ['update'])
-    await apt('apt-get', ['download', name, ...(await missingLibraries(apt, [name]))])
+    const how = parts.length > 0 ? ['--recurse'] : []
+    const libraries = await missingLibraries(apt, [...how, name, ...parts])
+    await apt('apt-get', ['download', name, ...parts, ...libraries.filter((library) => !parts.includes(library))])
     await unpack(work)
   })
   return folder
@@ -127,11 +133,11 @@ export async function dependenciesOf(apt: Apt, args: readonly string[]): Promise
   return stdout
 }
 
-/** The libraries that these packages directly depend on and that this machine lacks. */
-export async function missingLibraries(apt: Apt, packages: readonly string[]): Promise<string[]> {
-  const direct = await dependenciesOf(apt, packages)
+/** The libraries that these packages depend on and that this machine lacks: directly, or with `--recurse` at any distance. */
+export async function missingLibraries(apt: Apt, args: readonly string[]): Promise<string[]> {
+  const depends = await dependenciesOf(apt, args)
   const libraries = new Set(
-    [...direct.matchAll(/Depends: (lib[a-z0-9.+-]+|zlib1g)$/gm)].map(([, name]) => defined(name, 'name of a library')),
+    [...depends.matchAll(/Depends: (lib[a-z0-9.+-]+|zlib1g)$/gm)].map(([, name]) => defined(name, 'name of a library')),
   )
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's placeholders, not ours
   const { stdout: status } = await run('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n'])

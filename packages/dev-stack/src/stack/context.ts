@@ -4,7 +4,7 @@ import { keepRunning, type Running } from '../processes/keep-running.ts'
 import type { Register } from '../processes/register.ts'
 import type { StackSettings } from '../settings.ts'
 
-export type ServiceName = 'api' | 'relay' | 'worker'
+export type ServiceName = 'api' | 'relay' | 'worker' | 'webhooks'
 
 export interface StackOptions {
   /** Folder for the data of our servers and for the files that describe the running stack. */

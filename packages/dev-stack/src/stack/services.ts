@@ -7,6 +7,7 @@ import { StartError } from '../start-error.ts'
 import { type ServiceName, type StackContext, startTogether } from './context.ts'
 import { createPauses } from './pauses.ts'
 import type { Servers } from './servers.ts'
+import { webhookSettings } from './webhook-settings.ts'
 
 interface Planned {
   name: ServiceName
@@ -20,6 +21,7 @@ interface Planned {
 
 /** Longer than a worker, the slowest service, takes to stop: `PROVIDER_DEADLINE_MS`, a minute at most, and 15 seconds. */
 const STOP_PATIENCE_MS = 80_000
+const SERVICES: readonly ServiceName[] = ['api', 'relay', 'worker', 'webhooks']
 const ADMIN_HOST = '127.0.0.1'
 const HEALTH_RETRY_MS = 100
 const HEALTH_ANSWER_MS = 5_000
@@ -28,9 +30,7 @@ const HEALTH_ANSWER_MS = 5_000
 export async function startServices(context: StackContext, servers: Servers) {
   const { settings, say, printer, supervise, onSpawn, signal } = context
   const ports = await apiPorts(context)
-  const { counts } = context
-  const adminPorts = await freePorts(counts.api + counts.relay + counts.worker)
-  const planned = plan(context, servers, ports, adminPorts)
+  const planned = await plan(context, servers, ports)
   const pauses = createPauses(printer)
   say(`starting ${planned.map(({ label }) => label).join(', ')}`)
   const kept = await startTogether(
@@ -54,22 +54,25 @@ export async function startServices(context: StackContext, servers: Servers) {
     planned.filter(({ name }) => name === wanted).map(({ adminPort }) => `http://${ADMIN_HOST}:${adminPort}`)
   return {
     apiUrls: ports.map((port) => apiUrl(settings, port)),
-    adminUrls: { api: adminUrlsOf('api'), relay: adminUrlsOf('relay'), worker: adminUrlsOf('worker') },
+    adminUrls: ofEach(adminUrlsOf),
     pauses: pauses.inForce,
-    pids: () => ({ api: pidsOf('api'), relay: pidsOf('relay'), worker: pidsOf('worker') }),
+    pids: () => ofEach(pidsOf),
     async stop() {
       await Promise.all(kept.map((process) => process.stop()))
     },
   }
 }
 
-function plan(
-  { counts, commands, env, cwd, settings }: StackContext,
-  servers: Servers,
-  ports: number[],
-  adminPorts: number[],
-): Planned[] {
-  const leftPorts = adminPorts.values()
+function ofEach<Value>(read: (name: ServiceName) => Value): Record<ServiceName, Value> {
+  return Object.fromEntries(SERVICES.map((name) => [name, read(name)])) as Record<ServiceName, Value>
+}
+
+async function plan(context: StackContext, servers: Servers, ports: number[]): Promise<Planned[]> {
+  const { commands, env, cwd, settings, say } = context
+  const ofWebhooks = webhookSettings(context)
+  const counts = ofWebhooks ? context.counts : { ...context.counts, webhooks: 0 }
+  if (!ofWebhooks) say('no SECRETS_KEY is set, and none is made with SANDBOX=no: webhooks are off')
+  const leftPorts = (await freePorts(counts.api + counts.relay + counts.worker + counts.webhooks)).values()
   const shared = {
     ...env,
     DATABASE_URL: servers.urls.database_url,
@@ -78,11 +81,12 @@ function plan(
     // Services log `ready` at info. The printer filters the lines by the user's level.
     LOG_LEVEL: settings.logLevel === 'debug' ? 'debug' : 'info',
   }
-  return (['api', 'relay', 'worker'] as const).flatMap((name) =>
+  return SERVICES.flatMap((name) =>
     Array.from({ length: counts[name] }, (_, index): Planned => {
       const label = counts[name] > 1 ? `${name} ${index + 1}` : name
       const adminPort = defined(leftPorts.next().value, `admin port of ${label}`)
-      const own = { ...shared, ADMIN_HOST, ADMIN_PORT: String(adminPort) }
+      const sends = name === 'api' || name === 'webhooks'
+      const own = { ...shared, ...(sends && ofWebhooks), ADMIN_HOST, ADMIN_PORT: String(adminPort) }
       const command = { ...commands[name], cwd, env: own }
       if (name !== 'api') return { name, label, command, adminPort }
       const port = defined(ports[index], `port of ${label}`)

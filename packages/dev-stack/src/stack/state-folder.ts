@@ -17,7 +17,7 @@ export interface StackFile {
   database_url: string
   rabbitmq_url: string
   rabbitmq_management_url: string
-  processes: { postgres?: number; rabbitmq?: number; api: number[]; relay: number[]; worker: number[] }
+  processes: { postgres?: number; rabbitmq?: number } & Record<ServiceName, number[]>
 }
 
 /**

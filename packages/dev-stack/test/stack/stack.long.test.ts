@@ -61,8 +61,9 @@ describe('stack', function () {
     expect(file.api[0]).to.equal(`http://127.0.0.1:${port}`)
     expect(file.database_url).to.equal(`postgres://postgres:postgres@127.0.0.1:${ports.postgres}/payments`)
     expect(file.rabbitmq_url).to.equal(BROKER.RABBITMQ_URL)
-    expect(file.processes).to.have.all.keys('postgres', 'api', 'relay', 'worker')
+    expect(file.processes).to.have.all.keys('postgres', 'api', 'relay', 'worker', 'webhooks')
     expect(file.processes.worker).to.have.length(2)
+    expect(file.processes.webhooks).to.have.length(1)
     for (const api of file.api) expect((await fetch(`${api}/health`)).status).to.equal(200)
     expect(file.admin.worker).to.have.length(2)
     for (const url of Object.values(file.admin).flat()) {
@@ -84,7 +85,7 @@ describe('stack', function () {
   it('starts no server that the settings name, and registers no process of it', async () => {
     const file = await start({ ...BROKER, ...DATABASE }).ready()
     expect(file).to.include({ database_url: DATABASE.DATABASE_URL, rabbitmq_url: BROKER.RABBITMQ_URL })
-    expect(file.processes).to.have.all.keys('api', 'relay', 'worker')
+    expect(file.processes).to.have.all.keys('api', 'relay', 'worker', 'webhooks')
     expect(runs[0]?.output())
       .to.contain('using the PostgreSQL at database.example')
       .and.contain('using the RabbitMQ at broker.example')

@@ -1,4 +1,4 @@
-import { findKeys, type KeyScope, type Tables, touchKeys } from '@cashflow/db'
+import { findKeys, KEY_SCOPES, type Tables, touchKeys } from '@cashflow/db'
 import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { type Component, createCondition, type Logger } from '@cashflow/runtime'
 import type { RequestHandler } from 'express'
@@ -73,12 +73,10 @@ function unreadableKeyLog(logger: Logger) {
   }
 }
 
-const ALL_SCOPES: readonly KeyScope[] = ['payments:read', 'payments:write']
-
 /** Lets every request act for the default merchant. It reads no credentials. */
 export const asDefaultMerchant: RequestHandler = (_req, res, next) => {
   res.locals.merchantId = DEFAULT_MERCHANT_ID
-  res.locals.scopes = ALL_SCOPES
+  res.locals.scopes = KEY_SCOPES
   res.locals.assertKey = async () => {}
   next()
 }

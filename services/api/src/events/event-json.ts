@@ -1,5 +1,5 @@
 import type { StoredEvent } from '@cashflow/db'
-import { formatMoney, statusAfter } from '@cashflow/domain'
+import { eventId, paymentAsOf } from '@cashflow/domain'
 import type { Logger } from '@cashflow/runtime'
 
 const ACTORS = ['api', 'worker']
@@ -35,28 +35,11 @@ export function eventJson(event: StoredEvent) {
     type,
     sequence,
     previous_event_id: sequence > 1 ? eventId(paymentId, sequence - 1) : null,
-    payment: paymentJson(event),
+    payment: paymentAsOf(event),
     failure_code: typeof data.failure_code === 'string' ? data.failure_code : null,
     // Operators also act through the migrator and by hand.
     actor: ACTORS.includes(actor) ? actor : 'operator',
     request_id: event.requestId,
     created_at: event.createdAt,
-  }
-}
-
-export const eventId = (paymentId: string, sequence: number) => `evt_${paymentId}_${sequence}`
-
-/** The payment with the status that the event gave it. What else is here never changes, except a duplicate's reference. */
-function paymentJson({ paymentId, type, payment, createdAt }: StoredEvent) {
-  if (!payment) return null
-  const isSettled = payment.settledAt !== null && payment.settledAt <= createdAt
-  return {
-    id: paymentId,
-    amount: JSON.rawJSON(formatMoney(payment)),
-    amount_minor: JSON.rawJSON(payment.amountMinor.toString()),
-    currency: payment.currency,
-    reference: payment.reference,
-    status: statusAfter(type) ?? (isSettled ? payment.status : 'PENDING'),
-    created_at: payment.createdAt,
   }
 }

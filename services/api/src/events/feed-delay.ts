@@ -1,7 +1,7 @@
 import { type FeedHolder, type FeedPage, findFeedHolder, type StoredEvent, type Tables } from '@cashflow/db'
+import { eventId } from '@cashflow/domain'
 import type { Logger } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
-import { eventId } from './event-json.ts'
 
 const DELAYED_MS = 10_000
 const LOG_EVERY_MS = 60_000

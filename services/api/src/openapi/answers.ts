@@ -14,7 +14,7 @@ export const text = z
   .max(4_096)
 
 /** As stored, so also what POST would refuse today. */
-const stored = z.string().regex(/^[\s\S]*$/)
+export const stored = z.string().regex(/^[\s\S]*$/)
 
 export const paymentId = z.string().meta({
   description: 'The id of a payment, a UUID of version 7.',
@@ -24,7 +24,7 @@ export const paymentId = z.string().meta({
   examples: ['01a200e6-61da-7305-a53d-01a16fbc86b7'],
 })
 
-const time = (description: string) =>
+export const time = (description: string) =>
   z.string().meta({
     description,
     format: 'date-time',
@@ -38,14 +38,14 @@ export const status = z.enum(Object.keys(TRANSITIONS) as (keyof typeof TRANSITIO
   description: 'PENDING until the payment is settled. SUCCESS and FAILED are final.',
 })
 
-const integer = (description: string, minimum: number, maximum: number, example: number) =>
+export const integer = (description: string, minimum: number, maximum: number, example: number) =>
   z
     .int()
     .min(minimum)
     .max(maximum)
     .meta({ description, format: 'int64', examples: [example] })
 
-const members = {
+export const members = {
   id: paymentId,
   amount: z.number().meta({
     override: AMOUNT_RANGE,
@@ -63,7 +63,7 @@ const members = {
   created_at: time('When the payment was created.'),
 }
 
-const failureCode = stored
+export const failureCode = stored
   .min(1)
   .max(255)
   .meta({ examples: ['card_declined'] })
@@ -91,7 +91,7 @@ export const payment = z
   })
   .meta({ id: 'Payment', description: 'A payment.' })
 
-const eventId = z
+export const eventId = z
   .string()
   .regex(/^evt_[0-9a-f-]{36}_[1-9][0-9]*$/)
   .min(42)
@@ -122,8 +122,8 @@ const event = z
       'What happened to a payment. An event never changes, except in its `payment`: the `reference` is the present one, and it is null once the payment is gone.',
   })
 
-const hasMore = z.boolean().meta({ description: 'True if there are more now.', examples: [false] })
-const cursor = z
+export const hasMore = z.boolean().meta({ description: 'True if there are more now.', examples: [false] })
+export const cursor = z
   .string()
   .regex(/^[A-Za-z0-9_-]+$/)
   .min(1)

@@ -2,6 +2,8 @@ import { createDocument } from 'zod-openapi'
 import { DEPLOYMENT_PATHS } from './deployment-paths.ts'
 import { SERVER } from './operations.ts'
 import { PAYMENT_PATHS } from './payment-paths.ts'
+import { WEBHOOK_PATHS } from './webhook-paths.ts'
+import { WEBHOOKS } from './webhooks.ts'
 
 const DESCRIPTION = `A payment gateway that cannot lose or double a payment. A payment that was answered with 201 reaches SUCCESS or FAILED once.
 
@@ -29,16 +31,19 @@ export function createApiDocument() {
         { name: 'Events', description: 'What happened to payments.' },
         { name: 'Payments', description: 'Payments of the merchant that the key belongs to.' },
         { name: 'Sandbox', description: 'For tests of integrators. A live deployment does not have it.' },
+        { name: 'Webhooks', description: 'Events that are sent to endpoints of the merchant.' },
       ],
       security: [{ key: [] }],
-      paths: { ...PAYMENT_PATHS, ...DEPLOYMENT_PATHS },
+      paths: { ...PAYMENT_PATHS, ...WEBHOOK_PATHS, ...DEPLOYMENT_PATHS },
+      webhooks: WEBHOOKS,
       components: {
         securitySchemes: {
           key: {
             type: 'http',
             scheme: 'bearer',
             bearerFormat: 'cf_test_… or cf_live_…',
-            description: 'A merchant’s API key. `payments:write` allows POST, and `payments:read` allows GET.',
+            description:
+              'A merchant’s API key. `payments:write` allows POST, and `payments:read` allows GET. `webhooks:manage` allows all about webhooks.',
           },
         },
       },
@@ -51,8 +56,8 @@ export function createApiDocument() {
         if (io === 'output' && isClosed) delete jsonSchema.additionalProperties
         // The linter asks each member for an example and a shortest length. A constant or an enumeration has both in itself.
         const values = jsonSchema.enum ?? ('const' in jsonSchema ? [jsonSchema.const] : [])
-        if (io === 'output' && values.length > 0) jsonSchema.examples ??= [values[0]]
-        if (io === 'output' && jsonSchema.type === 'string' && values.length > 0)
+        if (values.length > 0) jsonSchema.examples ??= [values[0]]
+        if (jsonSchema.type === 'string' && values.length > 0)
           jsonSchema.minLength = Math.min(...values.map((value) => String(value).length))
       },
     },

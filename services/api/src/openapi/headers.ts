@@ -72,7 +72,7 @@ export const HEADERS = {
       .string()
       .regex(/^\/[\w/-]+$/)
       .max(255),
-    'The path of the payment.',
+    'The path of what was created.',
   ),
   ETag: header(
     'ETag',

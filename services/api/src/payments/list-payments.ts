@@ -8,6 +8,7 @@ import type { Cursors } from '../cursor.ts'
 import { pageCursor, pageLimit, readQuery } from '../query.ts'
 import type { RequestQueue } from '../request-queue.ts'
 import { sendJsonText } from '../send-json.ts'
+import { rfc3339Time, TIME_FORM } from '../time.ts'
 import { paymentJson } from './payment-json.ts'
 
 export interface ListPaymentsOptions {
@@ -33,37 +34,15 @@ const storedText = z
   .refine((text) => !text.includes('\0'), 'must not contain U+0000')
   .meta({ override: { minLength: 1, maxLength: TEXT_MAX, pattern: '^[^\\x00]+$' } })
 
-const time = z.iso
-  .datetime({
-    offset: true,
-    error: 'must be an RFC 3339 time with an offset, such as 2026-11-22T01:37:08.058Z; + is written %2B',
-  })
-  .refine((text) => !/\.\d{7}/.test(text), 'must have at most 6 decimals of a second')
-  .transform(inUtc)
-  .refine((utc) => /^(?!0000)\d{4}-/.test(utc), 'must be in the years 0001 to 9999')
-  .meta({
-    override: ({ jsonSchema }) => {
-      jsonSchema.pattern = String(jsonSchema.pattern).replace('\\.\\d+', '\\.\\d{1,6}')
-      jsonSchema.maxLength = '2026-11-22T01:37:08.123456+00:00'.length
-    },
-  })
-
-/** The same time in UTC with microseconds. PostgreSQL knows neither each offset of RFC 3339 nor the year 0. */
-function inUtc(text: string): string {
-  const [, fraction = ''] = /\.(\d+)/.exec(text) ?? []
-  const seconds = new Date(text.replace(/\.\d+/, '')).toISOString().slice(0, -'.000Z'.length)
-  return `${seconds}.${fraction.padEnd(6, '0')}Z`
-}
-
-const TIMES = 'An RFC 3339 time with an offset, in the years 0001 to 9999, with at most 6 decimals of a second.'
+const time = rfc3339Time('; + is written %2B')
 
 export const LIST_QUERY = z.object({
   reference: storedText.optional().meta({ description: 'Only the payment with this reference.' }),
   idempotency_key: storedText.optional().meta({ description: 'Only the payment that was created with this key.' }),
   status: oneOf<PaymentStatus>(TRANSITIONS).optional().meta({ description: 'Only payments with this status.' }),
   currency: oneOf<Currency>(CURRENCIES).optional().meta({ description: 'Only payments in this currency.' }),
-  created_from: time.optional().meta({ description: `Only payments created at this time or later. ${TIMES}` }),
-  created_to: time.optional().meta({ description: `Only payments created before this time. ${TIMES}` }),
+  created_from: time.optional().meta({ description: `Only payments created at this time or later. ${TIME_FORM}` }),
+  created_to: time.optional().meta({ description: `Only payments created before this time. ${TIME_FORM}` }),
   limit: pageLimit,
   cursor: pageCursor,
 })

@@ -47,7 +47,7 @@ const NO_NUL = '^[^\\x00]*$'
 export const METADATA_DOCUMENT = {
   type: 'object' as const,
   description:
-    'Strings that the merchant stores with the payment. U+0000, broken Unicode and the name `__proto__` are refused. In a sandbox, `simulate` chooses what becomes of the payment.',
+    'Strings that the merchant stores with the payment. U+0000, broken Unicode and the name `__proto__` are refused. In a sandbox, `simulate` chooses what becomes of the payment and its webhooks.',
   maxProperties: METADATA_LIMITS.pairsMax,
   propertyNames: {
     type: 'string' as const,

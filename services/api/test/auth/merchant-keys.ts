@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { createDatabase, type KeyScope, newKey, parsePeppers } from '@cashflow/db'
+import { createDatabase, KEY_SCOPES, type KeyScope, newKey, parsePeppers } from '@cashflow/db'
 import { nullLogger } from '@cashflow/testing'
 import type { AuthSettings } from '../../src/config.ts'
 import type { ApiUnderTest } from '../start-api.ts'
@@ -14,7 +14,7 @@ export const KEYS_ON = { AUTH: 'api-key', KEY_PEPPER: PEPPER, RATE_LIMIT: 'off' 
 
 export interface KeyFields {
   merchantId?: string
-  scopes?: KeyScope[]
+  scopes?: readonly KeyScope[]
   expiresAt?: Date
   revokedAt?: Date
   createdAt?: Date
@@ -25,12 +25,7 @@ export interface KeyFields {
 
 /** Stores a key, of a new merchant unless `merchantId` is given. `text` is what its client sends. */
 export async function createKey({ db }: Pick<ApiUnderTest, 'db'>, fields: KeyFields = {}) {
-  const {
-    merchantId = randomUUID(),
-    scopes = ['payments:read', 'payments:write'],
-    pepper = PEPPER,
-    random = randomBytes,
-  } = fields
+  const { merchantId = randomUUID(), scopes = KEY_SCOPES, pepper = PEPPER, random = randomBytes } = fields
   const { id, secret, hash, pepperId } = newKey({ sandbox: true, pepper: parsePeppers(pepper)[0], random })
   await db
     .insertInto('merchants')
@@ -45,7 +40,7 @@ export async function createKey({ db }: Pick<ApiUnderTest, 'db'>, fields: KeyFie
       name: 'test',
       secret_hash: hash,
       pepper_id: pepperId,
-      scopes,
+      scopes: [...scopes],
       created_at: fields.createdAt ?? new Date('2026-01-01T00:00:00Z'),
       expires_at: fields.expiresAt ?? null,
       revoked_at: fields.revokedAt ?? null,

@@ -19,6 +19,12 @@ export function validOf(given: Node): fc.Arbitrary<unknown> {
     case 'number':
     case 'integer':
       return numberOf(schema)
+    case 'boolean':
+      return fc.boolean()
+    case 'null':
+      return fc.constant(null)
+    case 'array':
+      return fc.uniqueArray(validOf(schema.items), { minLength: schema.minItems ?? 0, maxLength: schema.maxItems })
     case 'object':
       return objectOf(schema)
     default:

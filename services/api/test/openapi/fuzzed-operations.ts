@@ -47,7 +47,7 @@ function parameterOf({ in: place, name, schema, required = false }: Node): Part 
       return errorsOf(schema, isNumber ? Number(sent) : sent) !== ''
     },
     put(parts, sent) {
-      if (place === 'path') return { ...parts, id: encodeURIComponent(sent) }
+      if (place === 'path') return { ...parts, [name]: encodeURIComponent(sent) }
       if (place === 'header') return { ...parts, headers: { ...parts.headers, [name]: sent } }
       return { ...parts, query: `${parts.query ? `${parts.query}&` : '?'}${new URLSearchParams({ [name]: sent })}` }
     },

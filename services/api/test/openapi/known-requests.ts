@@ -1,7 +1,10 @@
 import { defined } from '@cashflow/async'
+import { eventId } from '@cashflow/domain'
 import { createKey } from '../auth/merchant-keys.ts'
 import { bodyWith } from '../requests.ts'
 import type { ApiUnderTest } from '../start-api.ts'
+import { finishChecks } from '../webhooks/store-check.ts'
+import { storeDelivery } from '../webhooks/store-delivery.ts'
 import { operationOf } from './contract.ts'
 import { ask, type Parts } from './requests.ts'
 
@@ -41,6 +44,14 @@ export async function createKnownRequests(api: ApiUnderTest, key: string): Promi
   const settledEtag = await etagOf(settled.id)
   const changed = keyed.body.replace('100.50', '7')
   const document = await asked('getDocument')
+  const endpoints = [await asked('createWebhookEndpoint'), await asked('createWebhookEndpoint')]
+  const endpointIds = endpoints.map(({ body }) => body.id as string)
+  const delivered = await storeDelivery(api, endpointIds[0] as string, keyed.id)
+  await storeDelivery(api, endpointIds[1] as string, keyed.id, 'pending')
+  const check = await asked('checkWebhookEndpoint', { id: endpointIds[0] as string })
+  await finishChecks(api)
+  const byEndpoint = endpointIds.map((id) => ({ 'path id': id }))
+  const byEvent = [keyed, foreign].map(({ id }) => ({ 'path id': eventId(id, 1) }))
   return {
     createPayment: [
       { body: keyed.body, 'header Idempotency-Key': 'known' },
@@ -75,6 +86,28 @@ export async function createKnownRequests(api: ApiUnderTest, key: string): Promi
         'query type': 'payment.created',
       },
     ],
+    getWebhookEndpoint: byEndpoint,
+    changeWebhookEndpoint: byEndpoint.map((path) => ({ ...path, body: '{"types": ["payment.failed"]}' })),
+    // Not those that others name.
+    deleteWebhookEndpoint: await Promise.all(
+      Array.from({ length: 3 }, async () => ({ 'path id': (await asked('createWebhookEndpoint')).body.id as string })),
+    ),
+    createWebhookEndpoint: [{ body: '{"url": "https://hooks.example.com/", "types": null, "ordering": "none"}' }],
+    rotateWebhookSecret: byEndpoint.map((path) => ({ ...path, body: '{"overlap_s": 0}' })),
+    replayWebhooks: byEndpoint.flatMap((path) =>
+      ['{}', '{"after": "2026-01-01T00:00:00Z"}'].map((body) => ({ ...path, body })),
+    ),
+    checkWebhookEndpoint: byEndpoint,
+    pingWebhookEndpoint: byEndpoint,
+    getWebhookCheck: [{ 'path id': endpointIds[0] as string, 'path check': check.body.id }],
+    listWebhookEndpoints: [{ 'query cursor': await cursorOf('listWebhookEndpoints', '') }],
+    listWebhookDeliveries: [
+      { 'query cursor': await cursorOf('listWebhookDeliveries', '') },
+      { 'query event': delivered.eventId, 'query status': 'succeeded' },
+      { 'query endpoint': endpointIds[0] as string },
+    ],
+    listEventDeliveries: byEvent,
+    redeliverEvent: byEvent.map((path) => ({ ...path, body: '{}' })),
     getDocument: [{ 'header If-None-Match': defined(document.headers.etag, 'ETag') }],
   }
 }

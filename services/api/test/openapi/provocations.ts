@@ -1,40 +1,13 @@
 import { defined } from '@cashflow/async'
 import type { ProblemCode } from '../../src/problem-types.ts'
-import { AUTH, createKey, inventedKey } from '../auth/merchant-keys.ts'
+import { createKey, inventedKey } from '../auth/merchant-keys.ts'
 import type { Answer } from '../raw-request.ts'
 import { bodyWith } from '../requests.ts'
-import { type ApiUnderTest, type StartOptions, startApi } from '../start-api.ts'
+import type { ApiUnderTest } from '../start-api.ts'
 import { type Operation, operationOf } from './contract.ts'
-import { ask, type Parts, sendText, textOf } from './requests.ts'
-
-/** The APIs that the contract test starts, each with what provokes some of the answers. */
-export const APIS = {
-  ordinary: {},
-  keyed: { auth: AUTH },
-  impatient: { headersMs: 100 },
-  limited: { rateLimit: 1 },
-  full: { runningMax: 0, queueMax: 0 },
-  cutOff: {},
-  broken: {},
-} as const satisfies Record<string, StartOptions>
-
-export type ApiName = keyof typeof APIS
-
-/** Starts an API, and cuts it from PostgreSQL or gives it a bug where its name says so. */
-export async function startNamed(name: ApiName): Promise<ApiUnderTest> {
-  const api = await startApi(APIS[name])
-  if (name === 'cutOff') api.proxy.cut()
-  // Thrown in the first handler that looks at the answer, so at every route.
-  if (name === 'broken')
-    Object.assign(api.app.response, {
-      once() {
-        throw new Error('a bug')
-      },
-    })
-  return api
-}
-
-type Provocation = [api: ApiName, provoke: (api: ApiUnderTest, operation: Operation) => Promise<Answer>]
+import { created, type Provocation } from './provoking-apis.ts'
+import { ask, bodyOf, otherScope, type Parts, sendText, textOf } from './requests.ts'
+import { WEBHOOK_ANSWERS, WEBHOOK_PROBLEMS } from './webhook-provocations.ts'
 
 /** What provokes a problem at any operation that documents it. */
 const PROBLEMS: Readonly<Partial<Record<ProblemCode, Provocation>>> = {
@@ -49,7 +22,7 @@ const PROBLEMS: Readonly<Partial<Record<ProblemCode, Provocation>>> = {
   forbidden: [
     'keyed',
     async (api, asked) => {
-      const { text } = await createKey(api, { scopes: [asked.method === 'GET' ? 'payments:write' : 'payments:read'] })
+      const { text } = await createKey(api, { scopes: [otherScope(asked)] })
       return await ask(api, asked, { headers: { Authorization: `Bearer ${text}` } })
     },
   ],
@@ -94,7 +67,8 @@ const PROBLEMS: Readonly<Partial<Record<ProblemCode, Provocation>>> = {
     'ordinary',
     (api, asked) => askTwice(api, asked, { amount: '7' }, { 'Idempotency-Key': 'mismatch' }),
   ],
-  'payload-too-large': ['ordinary', (api, asked) => ask(api, asked, { body: bodyWith().padEnd(327_681) })],
+  ...WEBHOOK_PROBLEMS,
+  'payload-too-large': ['ordinary', (api, asked) => ask(api, asked, { body: '{}'.padEnd(327_681) })],
   'unsupported-media-type': [
     'ordinary',
     (api, asked) => ask(api, asked, { headers: { 'Content-Type': 'text/plain' } }),
@@ -109,7 +83,7 @@ async function firstRefused(count: number, send: () => Promise<Answer>): Promise
 }
 
 /** Length of the body in `textOf`, which has a new reference of the same length each time. */
-const bodyLength = ({ node }: Operation) => (node.requestBody ? bodyWith().length : 0)
+const bodyLength = (asked: Operation) => bodyOf(asked)?.length ?? 0
 
 async function askTwice(
   api: ApiUnderTest,
@@ -120,13 +94,6 @@ async function askTwice(
   const first = { amount: '5', reference: `TWICE-${Object.values({ ...change, ...headers }).join('-')}` }
   await ask(api, asked, { headers, body: bodyWith(first) })
   return await ask(api, asked, { headers, body: bodyWith({ ...first, ...change }) })
-}
-
-async function created(api: ApiUnderTest): Promise<string> {
-  const { body } = await ask(api, operationOf('createPayment'), {
-    body: `${bodyWith().slice(0, -1)}, "metadata": {"order": "4711"}}`,
-  })
-  return body.id
 }
 
 /** Asks for a payment that was just created. */
@@ -191,6 +158,7 @@ const ANSWERS: Readonly<Record<string, Provocation[]>> = {
       },
     ],
   ],
+  ...WEBHOOK_ANSWERS,
   'getHealth 200': [['ordinary', ask]],
   'getDocument 200': [['ordinary', ask]],
   'getDocument 304': [

@@ -5,6 +5,8 @@ import type { Operation } from './contract.ts'
 
 export interface Parts {
   id?: string
+  /** The id of a check. */
+  check?: string
   /** With its question mark. */
   query?: string
   headers?: Readonly<Record<string, string>>
@@ -13,12 +15,28 @@ export interface Parts {
 
 export const UNKNOWN_ID = '019a0000-0000-7000-8000-000000000000'
 
+/** Bodies of operations that create no payment. */
+const BODIES: Readonly<Record<string, string>> = {
+  createWebhookEndpoint: '{"url": "https://hooks.example.com/cashflow"}',
+  changeWebhookEndpoint: '{}',
+  rotateWebhookSecret: '{}',
+  replayWebhooks: '{}',
+  redeliverEvent: '{}',
+}
+
+/** A body that the document allows. A payment has a new reference of the same length each time. */
+export function bodyOf({ operationId, node }: Operation): string | undefined {
+  return node.requestBody && (BODIES[operationId] ?? bodyWith())
+}
+
+/** A scope that does not allow the operation. */
+export const otherScope = ({ method }: Operation) => (method === 'GET' ? 'payments:write' : 'payments:read')
+
 /** A request that the document allows, changed by `parts`. */
-export function textOf(
-  { method, path, node }: Operation,
-  { id = UNKNOWN_ID, query = '', headers = {}, body }: Parts = {},
-) {
-  const sent = body ?? (node.requestBody ? bodyWith() : undefined)
+export function textOf(asked: Operation, { id, check = UNKNOWN_ID, query = '', headers = {}, body }: Parts = {}) {
+  const { method, path } = asked
+  const named = id ?? (path.includes('/events/{id}/') ? `evt_${UNKNOWN_ID}_1` : UNKNOWN_ID)
+  const sent = body ?? bodyOf(asked)
   const all = {
     Host: 'x',
     Connection: 'close',
@@ -26,7 +44,7 @@ export function textOf(
     ...headers,
   }
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
-  return `${method} ${path.replace('{id}', id)}${query} HTTP/1.1\r\n${lines.join('')}\r\n${sent ?? ''}`
+  return `${method} ${path.replace('{id}', named).replace('{check}', check)}${query} HTTP/1.1\r\n${lines.join('')}\r\n${sent ?? ''}`
 }
 
 export const ask = ({ http }: ApiUnderTest, operation: Operation, parts?: Parts): Promise<Answer> =>

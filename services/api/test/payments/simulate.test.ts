@@ -1,4 +1,4 @@
-import { SIMULATIONS } from '@cashflow/domain'
+import { DELIVERY_SIMULATIONS, SIMULATIONS } from '@cashflow/domain'
 import { expect } from 'chai'
 import { newReference, pointers, post } from '../requests.ts'
 import { type ApiUnderTest, startApi } from '../start-api.ts'
@@ -37,11 +37,13 @@ describe('api: metadata.simulate', () => {
     expect(response.body.errors[1].detail).to.equal(`must be one of ${SIMULATIONS.join(', ')}`)
   })
 
-  it('rejects all simulations but duplicate_delivery in a sandbox with another provider', async () => {
-    api = await startApi({ simulations: new Set(['duplicate_delivery']) })
+  it('rejects all simulations but those of messages and webhooks in a sandbox with another provider', async () => {
+    api = await startApi({ simulations: new Set(DELIVERY_SIMULATIONS) })
+    const isOfDeliveries = (simulate: string) => DELIVERY_SIMULATIONS.some((known) => known === simulate)
     for (const simulate of SIMULATIONS) {
       const response = await post(api, bodyOf(simulate))
-      if (simulate === 'duplicate_delivery') expect(await messagesOf(response.body.id)).to.have.length(2)
+      if (isOfDeliveries(simulate))
+        expect(await messagesOf(response.body.id)).to.have.length(simulate === 'duplicate_delivery' ? 2 : 1)
       else expect(pointers(response)).to.deep.equal(['#/metadata/simulate'])
     }
   })

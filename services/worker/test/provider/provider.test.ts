@@ -5,7 +5,8 @@ import { attemptCharge, type Earlier, type Provider } from '../../src/provider/p
 import { createTimeLimit } from '../../src/time-limit.ts'
 
 const { payment } = aPayment()
-const leaseEnd = createTimeLimit(60_000)
+/** Of a lease that begins now: the tests may run long after this file is loaded. */
+const newLease = () => createTimeLimit(60_000)
 const FIRST = { attempts: 0, pending: false }
 
 describe('createProvider', () => {
@@ -29,7 +30,9 @@ describe('simulated provider', () => {
   ] as const) {
     it(`answers ${outcome} for the random number ${chance} with a success rate of 0.7`, async () => {
       const provider = createSimulatedProvider({ delayMs: 0, successRate: 0.7 }, () => chance)
-      expect(await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd })).to.include({ outcome })
+      expect(await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd: newLease() })).to.include({
+        outcome,
+      })
     })
   }
 
@@ -44,7 +47,7 @@ describe('simulated provider', () => {
 
   it('answers after its delay', async () => {
     const provider = createSimulatedProvider({ delayMs: 60_000, successRate: 1 })
-    const answer = await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 50, leaseEnd })
+    const answer = await attemptCharge(provider, payment, { ...FIRST, deadlineMs: 50, leaseEnd: newLease() })
     expect(answer).to.deep.equal({ outcome: 'unknown', reason: 'no answer within 50 ms' })
   })
 })
@@ -52,7 +55,7 @@ describe('simulated provider', () => {
 describe('attempt to charge', () => {
   it('answers unknown at the deadline when the provider ignores it', async () => {
     const deaf = { charge: () => new Promise<never>(() => {}) }
-    expect(await attemptCharge(deaf, payment, { ...FIRST, deadlineMs: 30, leaseEnd })).to.deep.equal({
+    expect(await attemptCharge(deaf, payment, { ...FIRST, deadlineMs: 30, leaseEnd: newLease() })).to.deep.equal({
       outcome: 'unknown',
       reason: 'no answer within 30 ms',
     })
@@ -81,7 +84,7 @@ describe('attempt to charge', () => {
       },
     }
     const earlier = { attempts: 3, pending: true }
-    await attemptCharge(counting, payment, { ...earlier, deadlineMs: 1_000, leaseEnd })
+    await attemptCharge(counting, payment, { ...earlier, deadlineMs: 1_000, leaseEnd: newLease() })
     expect(seen).to.deep.equal([earlier])
   })
 
@@ -92,15 +95,17 @@ describe('attempt to charge', () => {
         throw new TypeError('not a function')
       },
     }
-    expect(await attemptCharge(throwing, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd })).to.deep.equal({
-      outcome: 'unknown',
-      reason: 'not a function',
-    })
+    expect(await attemptCharge(throwing, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd: newLease() })).to.deep.equal(
+      {
+        outcome: 'unknown',
+        reason: 'not a function',
+      },
+    )
   })
 
   it('answers unknown when the provider rejects', async () => {
     const failing = { charge: () => Promise.reject(new Error('socket hang up')) }
-    expect(await attemptCharge(failing, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd })).to.deep.equal({
+    expect(await attemptCharge(failing, payment, { ...FIRST, deadlineMs: 1_000, leaseEnd: newLease() })).to.deep.equal({
       outcome: 'unknown',
       reason: 'socket hang up',
     })

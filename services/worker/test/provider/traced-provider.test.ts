@@ -10,7 +10,8 @@ const { payment } = aPayment()
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 const PARENT = '00f067aa0ba902b7'
 const traceparent = `00-${TRACE}-${PARENT}-01`
-const attempt = { attempts: 1, pending: false, deadlineMs: 60_000, leaseEnd: createTimeLimit(60_000) }
+/** Of a lease that begins now: the tests may run long after this file is loaded. */
+const newAttempt = () => ({ attempts: 1, pending: false, deadlineMs: 60_000, leaseEnd: createTimeLimit(60_000) })
 
 async function startTraced() {
   const collector = await startCollector()
@@ -25,9 +26,9 @@ describe('traced provider', () => {
     server.script = (request, response) =>
       answer(request.method === 'GET' ? 404 : 200, { status: 'approved' })(request, response)
     const provider = createHttpProvider({ url: server.url })
-    await attemptCharge(provider, payment, { ...attempt, traceparent })
+    await attemptCharge(provider, payment, { ...newAttempt(), traceparent })
     expect(server.seen.map(({ headers }) => headers.traceparent)).to.deep.equal([traceparent, traceparent])
-    await attemptCharge(provider, payment, attempt)
+    await attemptCharge(provider, payment, newAttempt())
     expect(server.seen[2]?.headers).to.not.have.property('traceparent')
     await server.close()
   })
@@ -38,9 +39,9 @@ describe('traced provider', () => {
     const server = await startScriptedServer()
     server.script = (request, response) => answer(request.method === 'GET' ? 404 : 503)(request, response)
     const provider = createHttpProvider({ url: server.url, token: 'hunter2' }, spans)
-    await attemptCharge(provider, payment, { ...attempt, traceparent })
+    await attemptCharge(provider, payment, { ...newAttempt(), traceparent })
     await server.close()
-    await attemptCharge(provider, payment, { ...attempt, attempts: 0, traceparent })
+    await attemptCharge(provider, payment, { ...newAttempt(), attempts: 0, traceparent })
     await stop()
     expect(collector.spans.map(({ name, isError }) => [name, isError])).to.deep.equal([
       ['GET', false],
@@ -63,7 +64,7 @@ describe('traced provider', () => {
   it('simulated provider: has a span within the trace of its attempt', async () => {
     const { collector, spans, stop } = await startTraced()
     const provider = createSimulatedProvider({ delayMs: 0, successRate: 1 }, Math.random, spans)
-    await attemptCharge(provider, payment, { ...attempt, traceparent })
+    await attemptCharge(provider, payment, { ...newAttempt(), traceparent })
     await stop()
     expect(collector.spans[0]).to.include({ name: 'charge', kind: 'CLIENT', traceId: TRACE, parentId: PARENT })
     await collector.close()

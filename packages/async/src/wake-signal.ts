@@ -1,4 +1,4 @@
-import { pause } from '@cashflow/async'
+import { pause } from './wait.ts'
 
 export type WakeSignal = ReturnType<typeof createWakeSignal>
 
