@@ -89,7 +89,7 @@ const checkData = z
       maxLength: 36,
       examples: ['4f0c6c1e-54f1-4c5f-9d0b-6f4d6b0f1c7a'],
     }),
-    sequence: integer('Counts the events with this id from 1.', 1, 9, 1),
+    sequence: integer('Counts the events with this id from 1.', 1, 10, 1),
     previous_event_id: eventId.nullable().meta({ description: 'The event before it, with the same id.' }),
     check: z
       .enum(CHECK_NAMES)
