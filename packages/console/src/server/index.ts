@@ -1,0 +1,1 @@
+export type { Role } from '../answers.ts'
