@@ -27,6 +27,7 @@ export {
   readFindings,
   seesAllSessions,
 } from './operator/findings.ts'
+export { endText, isGone, replacedOf, replacedText } from './operator/gone.ts'
 export { operatorName } from './operator/operator-name.ts'
 export type { PaymentSearch } from './operator/read-rows.ts'
 export { countDue, type RedriveBatch, type RedrivePlace, redriveBatch } from './operator/redrive-batch.ts'
@@ -37,7 +38,9 @@ export { type PaymentPage, searchPayments } from './operator/search-payments.ts'
 export { type ClockOffset, readClock, readServer, type ServerFacts } from './operator/server.ts'
 export { settleByHand } from './operator/settle-by-hand.ts'
 export { readStatus, SETTLED_SPAN_MS, type SystemStatus } from './operator/status.ts'
-export { readTimeline, type Timeline, type TimelineEntry } from './operator/timeline.ts'
+export { type Rates, ratesBetween } from './operator/status-rates.ts'
+export { type Look, queueDepths, type Row, rowsOf } from './operator/status-rows.ts'
+export { readTimeline, type Timeline, type TimelineEntry, WAITS_FOR } from './operator/timeline.ts'
 export { type HostTls, isLocal, readSessionTls, tlsLooks, tlsOf } from './operator/tls.ts'
 export { redeliverByHand, replayByHand, switchEndpoint } from './operator/webhook-acts.ts'
 export { type DeliverySearch, searchDeliveries } from './operator/webhook-deliveries.ts'

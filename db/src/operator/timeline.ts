@@ -1,7 +1,7 @@
 import { findDeadLettersOf, findMessages, type UnpublishedMessage } from '@cashflow/outbox'
 import type { Kysely, Transaction } from 'kysely'
 import { type Pause, readPauses } from '../pauses/pauses.ts'
-import { type PaymentView, toView, VIEW } from '../payments/view.ts'
+import { type PaymentView, toView, VIEW, type Waiting } from '../payments/view.ts'
 import { placeOfUuid } from '../postgres/pages.ts'
 import type { Tables } from '../tables.ts'
 import { checkHistory } from '../verify/check-history.ts'
@@ -22,11 +22,15 @@ export interface TimelineEntry {
 /** All that is stored about a payment, as one snapshot shows it. */
 export interface Timeline {
   readonly payment: PaymentView
+  /** Null if the payment was sent without one. */
+  readonly idempotencyKey: string | null
   readonly counts: { readonly attempts: number; readonly refusals: number; readonly redrives: number }
   /** Null unless a worker holds the payment, or held it when it died. */
   readonly leaseUntil: Date | null
   readonly redriveAt: Date | null
   readonly entries: readonly TimelineEntry[]
+  /** The id of the dead letter that waits for an operator. Null if there is none. */
+  readonly deadLetter: string | null
   /** Messages of the payment that no broker has confirmed yet. */
   readonly messages: readonly UnpublishedMessage[]
   /** Deliveries of its events to webhook endpoints. Those that were pruned are missing. */
@@ -40,6 +44,16 @@ export interface Timeline {
   /** Time of the snapshot, by PostgreSQL's clock. */
   readonly now: Date
 }
+
+/** What a PENDING payment waits for, for people: `It waits for` and one of these. */
+export const WAITS_FOR = {
+  queue: 'its first worker',
+  provider: 'the provider. A worker has it, and no other one may claim it before its lease ends',
+  worker: 'another worker. Its lease has ended, so its worker has probably died',
+  retry: 'its next attempt',
+  pending: 'the provider, which has not decided yet. It is asked again',
+  operator: 'an operator. It is parked: requeue its dead letter, or settle it',
+} as const satisfies Record<Waiting['for'], string>
 
 const ACTIONS_MAX = 1_000
 
@@ -64,12 +78,14 @@ export function readTimeline(db: Kysely<Tables>, id: string): Promise<Timeline |
     ]
     return {
       payment: toView(row),
+      idempotencyKey: row.idempotency_key,
       counts: { attempts: row.attempts, refusals: row.refusals, redrives: row.redrives },
       leaseUntil: row.claim_token === null ? null : row.lease_until,
       redriveAt: row.redrive_at,
       // The sort is stable: at the same time, the event comes before the rest.
       // A time without a date, such as infinity, is a number. Only a change by hand stores one.
       entries: entries.toSorted((one, other) => Number(one.at) - Number(other.at)),
+      deadLetter: letters.find(({ resolvedAt }) => resolvedAt === null)?.id ?? null,
       messages: await findMessages(tx, id),
       deliveries,
       pauses: (await readPauses(tx)).filter(({ isInForce }) => isInForce),
@@ -84,7 +100,16 @@ function readRow(tx: Transaction<Tables>, id: string) {
   return tx
     .selectFrom('payments')
     .select(VIEW)
-    .select(['attempts', 'refusals', 'redrives', 'claim_token', 'lease_until', 'redrive_at', 'parked_at'])
+    .select([
+      'idempotency_key',
+      'attempts',
+      'refusals',
+      'redrives',
+      'claim_token',
+      'lease_until',
+      'redrive_at',
+      'parked_at',
+    ])
     .select((eb) => eb.fn<Date>('now').as('now'))
     .where('id', '=', id)
     .executeTakeFirst()

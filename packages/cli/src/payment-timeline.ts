@@ -1,8 +1,8 @@
 import { styleText } from 'node:util'
-import type { NamedPayment, Timeline, TimelineEntry } from '@cashflow/db/operator'
+import { type NamedPayment, type Timeline, type TimelineEntry, WAITS_FOR } from '@cashflow/db/operator'
 import { formatMoney, isKnownCurrency, type Money } from '@cashflow/domain'
-import { visible } from '@cashflow/runtime'
-import { ageText, linesOf, tableLines, timeText } from './show.ts'
+import { ageText, visible } from '@cashflow/runtime'
+import { linesOf, tableLines, timeText } from './show.ts'
 import { deliveryFields } from './webhooks/deliveries.ts'
 
 /** Characters of a fact that are shown to people. `--json` has all. */
@@ -141,15 +141,6 @@ function factsText(facts: Readonly<Record<string, unknown>>): string {
 function cut(text: string): string {
   return visible(text.length <= FACT_MAX ? text : `${text.slice(0, FACT_MAX).toWellFormed()}…`)
 }
-
-const WAITS_FOR = {
-  queue: 'its first worker',
-  provider: 'the provider. A worker has it, and no other one may claim it before its lease ends',
-  worker: 'another worker. Its lease has ended, so its worker has probably died',
-  retry: 'its next attempt',
-  pending: 'the provider, which has not decided yet. It is asked again',
-  operator: 'an operator. It is parked: requeue its dead letter, or settle it',
-} as const
 
 /** What a PENDING payment waits for, and what delays it. */
 function waitingLines({ payment, leaseUntil, redriveAt, messages, pauses, now }: Timeline): string[] {

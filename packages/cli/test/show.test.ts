@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { ageText, linesOf, timeText } from '../src/show.ts'
+import { linesOf, timeText } from '../src/show.ts'
 
 const KEY = { id: 'a', scopes: ['read', 'write'], expires_at: null, created_at: new Date('2030-01-31T12:00:00Z') }
 const LONGER = { ...KEY, id: 'long id', expires_at: new Date('2030-01-31T13:30:00Z') }
@@ -53,21 +53,4 @@ describe('linesOf', () => {
     expect(line).to.match(/^[\x20-\x7e]+$/)
     expect(JSON.parse(line)).to.deep.equal(hostile)
   })
-})
-
-describe('ageText', () => {
-  for (const [ms, text] of [
-    [0, '0ms'],
-    [350, '350ms'],
-    [1_550, '1.5s'],
-    [9_999, '9.9s'],
-    [42_900, '42s'],
-    [60_000, '1m'],
-    [310_000, '5m 10s'],
-    [7_260_000, '2h 1m'],
-    [273_600_000, '3d 4h'],
-  ] as const)
-    it(`ageText: ${ms} ms is ${text}`, () => {
-      expect(ageText(ms)).to.equal(text)
-    })
 })

@@ -1,5 +1,6 @@
 export { randomUUIDv7 as uuidv7 } from 'node:crypto'
 export { type AdminOptions, withAdmin } from './admin/with-admin.ts'
+export { ageText } from './age-text.ts'
 export {
   type BrokerTls,
   brokerEnv,

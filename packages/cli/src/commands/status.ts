@@ -1,13 +1,11 @@
 import { pause } from '@cashflow/async'
 import type { Done } from '@cashflow/db'
-import { readStatus, type SystemStatus } from '@cashflow/db/operator'
+import { type Look, ratesBetween, readStatus, type SystemStatus } from '@cashflow/db/operator'
 import { jsonLine, visible } from '@cashflow/runtime'
 import type { Command } from '@commander-js/extra-typings'
 import { examples } from '../help.ts'
 import { type Act, type Context, explainFailure, noteFound, print } from '../run-command.ts'
-import { overOf, statusJson, statusLines } from '../status/format.ts'
-import { ratesBetween } from '../status/rates.ts'
-import type { Look } from '../status/rows.ts'
+import { overOf, statusJson, statusLines } from '../status-format.ts'
 
 /** Time between the two looks that rates come from, in milliseconds: a process writes its counters every 2 seconds. */
 const RATES_MS = 5_000

@@ -1,7 +1,6 @@
 import type { Database } from '@cashflow/db'
 import { type DownFinding, FINDING_PARTS, readFindings, seesAllSessions } from '@cashflow/db/operator'
-import { THRESHOLDS } from '@cashflow/runtime'
-import { ageText } from '../show.ts'
+import { ageText, THRESHOLDS } from '@cashflow/runtime'
 import { type Line, lineOf, warning, wrong } from './line.ts'
 
 /** Who has paused what, by its component. */

@@ -1,8 +1,17 @@
 import type { Database } from '@cashflow/db'
-import { hasEnabledEndpoint, listInstances, readServer, readWebhooks, type SeenInstance } from '@cashflow/db/operator'
-import { ageText } from '../show.ts'
-import { endText, isGone, replacedOf, replacedText } from '../status/gone.ts'
-import { queueDepths } from '../status/rows.ts'
+import {
+  endText,
+  hasEnabledEndpoint,
+  isGone,
+  listInstances,
+  queueDepths,
+  readServer,
+  readWebhooks,
+  replacedOf,
+  replacedText,
+  type SeenInstance,
+} from '@cashflow/db/operator'
+import { ageText } from '@cashflow/runtime'
 import { type Line, lineOf, ok, warning, wrong } from './line.ts'
 
 const ROLES = ['api', 'relay', 'worker', 'webhooks'] as const

@@ -7,10 +7,9 @@ import {
   readFanOutLag,
   readSecrets,
 } from '@cashflow/db/operator'
-import { THRESHOLDS } from '@cashflow/runtime'
+import { ageText, THRESHOLDS } from '@cashflow/runtime'
 import { createSecretBox, type SealingKey } from '@cashflow/webhook-sender'
 import type { OperatorSettings } from '../settings.ts'
-import { ageText } from '../show.ts'
 import { type Line, lineOf, ok, warning, wrong } from './line.ts'
 
 /** Endpoints whose secrets are opened. */

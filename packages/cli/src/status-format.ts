@@ -1,8 +1,7 @@
 import { styleText } from 'node:util'
+import { isGone, type Look, queueDepths, type Row, replacedOf, rowsOf } from '@cashflow/db/operator'
 import { visible } from '@cashflow/runtime'
-import { tableLines } from '../show.ts'
-import { isGone, replacedOf } from './gone.ts'
-import { type Look, queueDepths, type Row, rowsOf } from './rows.ts'
+import { tableLines } from './show.ts'
 
 /** The status for people. What is over a threshold is red, and says so for those who see no colours. */
 export function statusLines(look: Look, at = new Date()): string[] {

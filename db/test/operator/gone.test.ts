@@ -1,7 +1,7 @@
-import type { SeenInstance } from '@cashflow/db/operator'
 import { uuidv7 } from '@cashflow/runtime'
 import { expect } from 'chai'
-import { endText, isGone, replacedOf, replacedText } from '../../src/status/gone.ts'
+import type { SeenInstance } from '../../src/instances/instances.ts'
+import { endText, isGone, replacedOf, replacedText } from '../../src/operator/gone.ts'
 
 const NOW = Date.parse('2026-11-30T12:00:00Z')
 

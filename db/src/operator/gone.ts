@@ -1,5 +1,5 @@
-import type { SeenInstance } from '@cashflow/db/operator'
-import { ageText } from '../show.ts'
+import { ageText } from '@cashflow/runtime'
+import type { SeenInstance } from '../instances/instances.ts'
 
 /** Age of a heartbeat from which a process counts as gone, in milliseconds, as in docs/operations.md. */
 const GONE_MS = 10_000

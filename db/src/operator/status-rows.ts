@@ -1,9 +1,10 @@
-import { hasEnabledEndpoint, SETTLED_SPAN_MS, type SeenInstance, type SystemStatus } from '@cashflow/db/operator'
 import { COUNTED_MAX } from '@cashflow/outbox'
-import { redactedErrorMessage, THRESHOLDS } from '@cashflow/runtime'
-import { ageText } from '../show.ts'
+import { ageText, redactedErrorMessage, THRESHOLDS } from '@cashflow/runtime'
+import { hasEnabledEndpoint } from '../facts/webhooks.ts'
+import type { SeenInstance } from '../instances/instances.ts'
 import { endText, isGone, replacedOf, replacedText } from './gone.ts'
-import type { Rates } from './rates.ts'
+import { SETTLED_SPAN_MS, type SystemStatus } from './status.ts'
+import type { Rates } from './status-rates.ts'
 
 /** A line of the status. */
 export interface Row {

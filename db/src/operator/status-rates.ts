@@ -1,7 +1,8 @@
-import type { SeenInstance } from '@cashflow/db/operator'
+import type { SeenInstance } from '../instances/instances.ts'
 
 /** The counters that show whether payments move, by the name of their rate. */
 const COUNTERS = {
+  created: 'cashflow_api_payments_created_total',
   published: 'cashflow_relay_messages_total',
   delivered: 'cashflow_worker_deliveries_total',
   settled: 'cashflow_worker_settlements_total',
@@ -25,8 +26,9 @@ export function ratesBetween(before: readonly SeenInstance[], after: readonly Se
       const counted = (counters[counter] ?? 0) - (first?.counters[counter] ?? 0)
       return seconds > 0 ? sum + counted / seconds : sum
     }, 0)
-  const { published, delivered, settled, redriven, webhooks } = COUNTERS
+  const { created, published, delivered, settled, redriven, webhooks } = COUNTERS
   return {
+    created: rateOf(created),
     published: rateOf(published),
     delivered: rateOf(delivered),
     settled: rateOf(settled),

@@ -1,0 +1,105 @@
+import { findPayments, type Tables } from '@cashflow/db'
+import {
+  findById,
+  findByReference,
+  merchantNames,
+  redrivePayment,
+  searchPayments,
+  settleByHand,
+} from '@cashflow/db/operator'
+import { CANCELED, isUuid, type Outcome } from '@cashflow/domain'
+import { type RequestHandler, Router } from 'express'
+import type { Kysely } from 'kysely'
+import * as z from 'zod'
+import { type PaymentsAnswer, type SettleBody, STATUSES, WAITING_FOR } from '../answers.ts'
+import { toPaymentAnswer, toPrunedAnswer } from './payment-answer.ts'
+import { readPaymentPage } from './payment-page.ts'
+import { Refusal } from './refusal.ts'
+import { operatorOf, orConflict, parsed, reason, text, unreadableNotes, uuidParameter } from './request.ts'
+
+const PAGE = 50
+const REFERENCE_MAX = 255
+
+const query = z.object({
+  status: z.enum(STATUSES).optional(),
+  waiting_for: z.enum(WAITING_FOR).optional(),
+  merchant: z.uuid().optional(),
+  after: z.uuid().optional(),
+  q: text(REFERENCE_MAX).optional(),
+})
+
+type Query = z.output<typeof query>
+
+const settleBody = z.strictObject({
+  outcome: z.enum(['success', 'failed']),
+  failure_code: z
+    .string()
+    .regex(/^[a-z0-9_]{1,64}$/, 'has 1 to 64 characters of a-z, 0-9 and _')
+    .refine((code) => code !== CANCELED, 'is only for a payment that its client canceled')
+    .optional(),
+  reason,
+})
+
+const redriveBody = z.strictObject({ reason })
+
+/** Lists and searches payments of all merchants, shows one, and settles or redrives it by hand. */
+export function paymentRoutes(db: Kysely<Tables>, { requireOperate }: { requireOperate: RequestHandler }): Router {
+  const router = Router()
+  router.get('/payments', async (req, res) => {
+    const asked = parsed(query, req.query)
+    res.json(await (asked.q === undefined ? listPayments(db, asked) : findNamed(db, asked.q, asked.merchant)))
+  })
+  router.get('/payments/:id', async (req, res) => {
+    const page = await readPaymentPage(db, uuidParameter(req, 'payment'))
+    if (!page) throw new Refusal(404, 'No payment has this id.')
+    res.json(page)
+  })
+  router.post('/payments/:id/settle', requireOperate, async (req, res) => {
+    const body = parsed(settleBody, req.body)
+    const paymentId = uuidParameter(req, 'payment')
+    const by = operatorOf(res)
+    orConflict(await settleByHand(db, { paymentId, outcome: outcomeOf(body), reason: body.reason, by }))
+    res.json({})
+  })
+  router.post('/payments/:id/redrive', requireOperate, async (req, res) => {
+    const { reason: why } = parsed(redriveBody, req.body)
+    orConflict(await redrivePayment(db, uuidParameter(req, 'payment'), { by: operatorOf(res), reason: why }))
+    res.json({})
+  })
+  return router
+}
+
+function outcomeOf({ outcome, failure_code = 'settled_by_operator' }: Omit<SettleBody, 'reason'>): Outcome {
+  return outcome === 'success' ? { outcome: 'approved' } : { outcome: 'declined', failureCode: failure_code }
+}
+
+/** A page of payments of all merchants: of any status the newest first, PENDING ones in the order of their redrives. */
+export async function listPayments(db: Kysely<Tables>, asked: Omit<Query, 'q'> = {}): Promise<PaymentsAnswer> {
+  const { status, waiting_for: waitingFor, merchant: merchantId, after } = asked
+  if (waitingFor !== undefined && status !== undefined && status !== 'PENDING')
+    return { payments: [], next: null, notes: ['Only PENDING payments wait for something.'] }
+  const page = await searchPayments(db, { status, waitingFor, merchantId, after, limit: PAGE })
+  orConflict(page)
+  const names = await merchantNames(db, [...new Set(page.payments.map(({ merchantId: id }) => id))])
+  return {
+    payments: page.payments.map((payment) => toPaymentAnswer(payment, names.get(payment.merchantId) ?? null)),
+    next: page.next ?? null,
+    notes: unreadableNotes(page.leftOut),
+  }
+}
+
+/** The payments that a text names: by id, by reference, or by idempotency key. */
+async function findNamed(db: Kysely<Tables>, name: string, merchantId: string | undefined): Promise<PaymentsAnswer> {
+  const byId = isUuid(name) ? await findById(db, name.toLowerCase()) : undefined
+  const named = byId ? [byId] : await findByReference(db, { reference: name, merchantId, limit: PAGE })
+  const stored = named.filter(({ status }) => status !== null)
+  const views = new Map((await findPayments(db, stored)).flatMap((view) => (view ? [[view.id, view]] : [])))
+  return {
+    payments: named.map((payment) => {
+      const view = views.get(payment.id)
+      return view ? toPaymentAnswer(view, payment.merchant) : toPrunedAnswer(payment)
+    }),
+    next: null,
+    notes: [],
+  }
+}

@@ -1,0 +1,10 @@
+/** Thrown to answer a request with a status and a text for the operator. */
+export class Refusal extends Error {
+  /** The status of the answer, such as 409. */
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
