@@ -4,7 +4,14 @@ export { hasEnabledEndpoint, readWebhooks, type WebhookFacts } from './facts/web
 export { listInstances, type SeenInstance } from './instances/instances.ts'
 export { createKey } from './merchants/create-key.ts'
 export { type KeyFacts, listKeys } from './merchants/list-keys.ts'
-export { createMerchant, listMerchants, type Merchant, merchantNames } from './merchants/merchants.ts'
+export {
+  createMerchant,
+  findMerchant,
+  listMerchants,
+  type Merchant,
+  merchantNames,
+  searchMerchants,
+} from './merchants/merchants.ts'
 export { revokeKey } from './merchants/revoke-key.ts'
 export { rotateKey } from './merchants/rotate-key.ts'
 export {
@@ -42,7 +49,8 @@ export { type Rates, ratesBetween } from './operator/status-rates.ts'
 export { type Look, queueDepths, type Row, rowsOf } from './operator/status-rows.ts'
 export { readTimeline, type Timeline, type TimelineEntry, WAITS_FOR } from './operator/timeline.ts'
 export { type HostTls, isLocal, readSessionTls, tlsLooks, tlsOf } from './operator/tls.ts'
-export { redeliverByHand, replayByHand, switchEndpoint } from './operator/webhook-acts.ts'
+export { checkByHand, redeliverByHand, replayByHand, switchEndpoint } from './operator/webhook-acts.ts'
+export { type AttemptRates, readAttemptRates, readAttempts } from './operator/webhook-attempts.ts'
 export { type DeliverySearch, searchDeliveries } from './operator/webhook-deliveries.ts'
 export {
   DELIVERIES_COUNTED_MAX,

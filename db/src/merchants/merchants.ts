@@ -43,6 +43,27 @@ export function listMerchants(db: Kysely<Tables>): Promise<Merchant[]> {
   return db.selectFrom('merchants').select(COLUMNS).orderBy('created_at').orderBy('id').execute()
 }
 
+/** Lists merchants whose names begin with `begin`, the oldest first. To continue after the last one, pass its id as `after`. */
+export function searchMerchants(
+  db: Kysely<Tables>,
+  { begin, after, limit }: { begin?: string | undefined; after?: string | undefined; limit: number },
+): Promise<Merchant[]> {
+  return db
+    .selectFrom('merchants')
+    .select(COLUMNS)
+    .$if(begin !== undefined, (read) =>
+      read.where((eb) => eb.fn<boolean>('starts_with', ['name', eb.val(begin ?? '')])),
+    )
+    .$if(after !== undefined, (read) => read.where('id', '>', after ?? ''))
+    .orderBy('id')
+    .limit(limit)
+    .execute()
+}
+
+export function findMerchant(db: Kysely<Tables>, id: string): Promise<Merchant | undefined> {
+  return db.selectFrom('merchants').select(COLUMNS).where('id', '=', id).executeTakeFirst()
+}
+
 /** Returns the names of merchants by their ids. It is empty if PostgreSQL cannot read one: a list needs no name. */
 export async function merchantNames(db: Kysely<Tables>, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
   if (ids.length === 0) return new Map()

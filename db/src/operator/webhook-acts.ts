@@ -3,6 +3,7 @@ import type { Tables } from '../tables.ts'
 import type { Delivery, EventName } from '../webhooks/delivery.ts'
 import { lockCursor } from '../webhooks/lock-cursor.ts'
 import { type Redelivery, redeliverIn } from '../webhooks/redeliver.ts'
+import { type EndpointCheck, type NewCheck, startCheckIn } from '../webhooks/start-check.ts'
 import { type NewReplay, type Replay, type StartedReplay, startReplayIn } from '../webhooks/start-replay.ts'
 import { changeEndpoint } from '../webhooks/update-endpoint.ts'
 import { type Operator, recordAction } from './actions.ts'
@@ -108,6 +109,31 @@ export function replayByHand(
         },
       })
       return { done: true, replay: started.replay }
+    }),
+  )
+}
+
+/** Starts a check or a ping of an endpoint of any merchant, as the merchant can. */
+export function checkByHand(
+  db: Kysely<Tables>,
+  { reason, by, ...check }: Acting & Omit<NewCheck, 'merchantId'>,
+): Promise<Done<{ check: EndpointCheck }>> {
+  const { endpointId, kind } = check
+  return orRefused(
+    { act: kind, on: `endpoint ${endpointId}` },
+    db.transaction().execute(async (tx) => {
+      const endpoint = await findStored(tx, endpointId)
+      if (!endpoint) return refused(NO_SUCH_ENDPOINT)
+      const started = await startCheckIn(tx, { ...check, merchantId: endpoint.merchant_id })
+      switch (started.outcome) {
+        case 'unknown-endpoint':
+          return refused(NO_SUCH_ENDPOINT)
+        case 'too-soon':
+          return refused(`An endpoint gets at most one ${kind} a minute.`)
+      }
+      const { id } = started.check
+      await recordAction(tx, by, { action: `webhooks ${kind}`, target: endpointId, reason, after: { check: id } })
+      return { done: true, check: started.check }
     }),
   )
 }

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, sql, type Transaction } from 'kysely'
 import { isOfMerchant } from '../payments/row.ts'
 import type { Tables } from '../tables.ts'
 import { lockEndpoint } from './endpoint.ts'
@@ -36,44 +36,50 @@ const KEPT_MAX = 20
 const COLUMNS = ['id', 'endpoint_id', 'kind', 'created_at', 'finished_at', 'report'] as const
 
 /** Starts a check, and deletes the oldest of its kind. While one is not finished, that one is returned. */
-export function startCheck(db: Kysely<Tables>, { merchantId, endpointId, id, kind }: NewCheck): Promise<StartedCheck> {
-  return db.transaction().execute(async (tx) => {
-    if (!(await lockEndpoint(tx, { merchantId, id: endpointId }))) return { outcome: 'unknown-endpoint' }
-    const last = await tx
-      .selectFrom('webhook_checks')
-      .select(COLUMNS)
-      // As `sql`: the builder has no intervals, and no EXTRACT.
-      .select(
-        sql<number>`${sql.lit(APART_MS)} - extract(epoch from clock_timestamp() - created_at)::float8 * 1000`.as(
-          'after_ms',
-        ),
-      )
-      .where('endpoint_id', '=', endpointId)
-      .where('kind', '=', kind)
-      .orderBy('created_at', 'desc')
-      .limit(1)
-      .executeTakeFirst()
-    if (last && (last.finished_at === null || last.id === id)) return { outcome: 'started', check: toCheck(last) }
-    if (last && last.after_ms > 0) return { outcome: 'too-soon', afterMs: Math.min(APART_MS, last.after_ms) }
-    await tx
-      .deleteFrom('webhook_checks')
-      .where('id', 'in', (eb) =>
-        eb
-          .selectFrom('webhook_checks')
-          .select('id')
-          .where('endpoint_id', '=', endpointId)
-          .where('kind', '=', kind)
-          .orderBy('created_at', 'desc')
-          .offset(KEPT_MAX - 1),
-      )
-      .execute()
-    const row = await tx
-      .insertInto('webhook_checks')
-      .values({ id, endpoint_id: endpointId, merchant_id: merchantId, kind })
-      .returning(COLUMNS)
-      .executeTakeFirstOrThrow()
-    return { outcome: 'started', check: toCheck(row) }
-  })
+export function startCheck(db: Kysely<Tables>, check: NewCheck): Promise<StartedCheck> {
+  return db.transaction().execute((tx) => startCheckIn(tx, check))
+}
+
+/** The same in a transaction of the caller, which has locked nothing before. */
+export async function startCheckIn(
+  tx: Transaction<Tables>,
+  { merchantId, endpointId, id, kind }: NewCheck,
+): Promise<StartedCheck> {
+  if (!(await lockEndpoint(tx, { merchantId, id: endpointId }))) return { outcome: 'unknown-endpoint' }
+  const last = await tx
+    .selectFrom('webhook_checks')
+    .select(COLUMNS)
+    // As `sql`: the builder has no intervals, and no EXTRACT.
+    .select(
+      sql<number>`${sql.lit(APART_MS)} - extract(epoch from clock_timestamp() - created_at)::float8 * 1000`.as(
+        'after_ms',
+      ),
+    )
+    .where('endpoint_id', '=', endpointId)
+    .where('kind', '=', kind)
+    .orderBy('created_at', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  if (last && (last.finished_at === null || last.id === id)) return { outcome: 'started', check: toCheck(last) }
+  if (last && last.after_ms > 0) return { outcome: 'too-soon', afterMs: Math.min(APART_MS, last.after_ms) }
+  await tx
+    .deleteFrom('webhook_checks')
+    .where('id', 'in', (eb) =>
+      eb
+        .selectFrom('webhook_checks')
+        .select('id')
+        .where('endpoint_id', '=', endpointId)
+        .where('kind', '=', kind)
+        .orderBy('created_at', 'desc')
+        .offset(KEPT_MAX - 1),
+    )
+    .execute()
+  const row = await tx
+    .insertInto('webhook_checks')
+    .values({ id, endpoint_id: endpointId, merchant_id: merchantId, kind })
+    .returning(COLUMNS)
+    .executeTakeFirstOrThrow()
+  return { outcome: 'started', check: toCheck(row) }
 }
 
 /** Undefined if the merchant has no such check, or has deleted its endpoint. */
