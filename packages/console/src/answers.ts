@@ -68,7 +68,12 @@ export interface Overview {
   readonly instances: readonly InstanceAnswer[] | null
   readonly pauses: readonly PauseAnswer[] | null
   readonly outbox:
-    | readonly { readonly topic: string; readonly messages: number; readonly capped: boolean; readonly lag_ms: number }[]
+    | readonly {
+        readonly topic: string
+        readonly messages: number
+        readonly capped: boolean
+        readonly lag_ms: number
+      }[]
     | null
   /** Ready messages by queue. */
   readonly queues: Readonly<Record<string, number>>
