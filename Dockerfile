@@ -45,5 +45,5 @@ CMD ["node", "--enable-source-maps", "bin/webhooks.mjs"]
 FROM service AS api
 COPY --from=build /cashflow/dist/api.mjs* bin/
 COPY --from=build /cashflow/dist/node_modules node_modules
-EXPOSE 8080
+EXPOSE 8080 8090
 CMD ["node", "--enable-source-maps", "bin/api.mjs"]

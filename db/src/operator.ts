@@ -24,6 +24,7 @@ export {
   recordAction,
   searchActions,
 } from './operator/actions.ts'
+export { type CreatedLoginToken, recordLoginToken, useLoginToken } from './operator/console-logins.ts'
 export { discard, requeue, type Selection, searchDeadLetters, selectDeadLetters } from './operator/dead-letters.ts'
 export { findById, findByReference, type NamedPayment } from './operator/find-payments.ts'
 export {

@@ -165,6 +165,12 @@ export interface InstancesTable {
   queue_depths: ColumnType<Readonly<Record<string, number>> | null, string | null, string | null>
 }
 
+/** Login tokens of the console that were used. */
+export interface ConsoleLoginsTable {
+  id: string
+  expires_at: Date
+}
+
 export interface Tables extends OutboxTables, WebhookTables {
   payments: PaymentsTable
   payment_events: PaymentEventsTable
@@ -178,6 +184,7 @@ export interface Tables extends OutboxTables, WebhookTables {
   instances: InstancesTable
   payment_attempts: PaymentAttemptsTable
   operator_actions: OperatorActionsTable
+  console_logins: ConsoleLoginsTable
 }
 
 /** One row. */

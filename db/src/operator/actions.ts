@@ -17,7 +17,7 @@ export const ACTION_NAMES = [
   ...(['dead requeue', 'dead discard', 'payments settle', 'redrive', 'pause', 'resume', 'merchants create'] as const),
   ...(['keys create', 'keys revoke', 'keys rotate', 'migrate --mode', 'verify --seal'] as const),
   ...(['webhooks enable', 'webhooks disable', 'webhooks redeliver', 'webhooks replay', 'webhooks rekey'] as const),
-  ...(['webhooks check', 'webhooks ping'] as const),
+  ...(['webhooks check', 'webhooks ping', 'console token'] as const),
 ] as const
 
 export type ActionName = (typeof ACTION_NAMES)[number]

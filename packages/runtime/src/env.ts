@@ -44,6 +44,7 @@ export const SECRETS = [
   'PROVIDER_TOKEN',
   'KEY_PEPPER',
   'SECRETS_KEY',
+  'CONSOLE_TOKEN',
   'OTEL_EXPORTER_OTLP_HEADERS',
 ] as const
 

@@ -18,10 +18,16 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   'packages/webhook-sender': ['async', 'runtime', 'zod'],
   db: ['async', 'domain', 'outbox', 'runtime', '@prometheus-io/client', 'kysely', 'pg', 'pg-connection-string', 'zod'],
+  // Never messaging: the api serves it.
+  'packages/console': [
+    ...['async', 'db', 'domain', 'outbox', 'runtime', '@preact/signals', 'esbuild', 'express', 'helmet', 'kysely'],
+    ...['preact', 'uplot', 'zod'],
+  ],
   // Never messaging: the api appends to the outbox, so that a dual write cannot be written.
   'services/api': [
     ...[
       'async',
+      'console',
       'db',
       'domain',
       'outbox',
@@ -49,7 +55,19 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'zod',
   ],
   'packages/cli': [
-    ...['async', 'client', 'db', 'domain', 'messaging', 'outbox', 'runtime', 'webhook-sender', 'kysely', 'zod'],
+    ...[
+      'async',
+      'client',
+      'console',
+      'db',
+      'domain',
+      'messaging',
+      'outbox',
+      'runtime',
+      'webhook-sender',
+      'kysely',
+      'zod',
+    ],
     ...['@commander-js/extra-typings', 'cli-table3', 'commander'],
   ],
 }

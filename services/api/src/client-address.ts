@@ -43,8 +43,7 @@ export type ClientAddressOf = (req: IncomingMessage) => string
  */
 export function createClientAddressOf(trusted: readonly Network[]): ClientAddressOf {
   if (trusted.length === 0) return peerOf
-  const networks = new BlockList()
-  for (const { address, prefix } of trusted) networks.addSubnet(address, prefix, familyOf(address))
+  const networks = blockListOf(trusted)
   return (req) => {
     const forwarded = [req.headers['x-forwarded-for'] ?? ''].flat().join()
     let client = peerOf(req)
@@ -60,6 +59,21 @@ export function createClientAddressOf(trusted: readonly Network[]): ClientAddres
     }
     return client
   }
+}
+
+/** Tells whether a trusted proxy sent a request, so that its headers about its client count. */
+export function createIsProxy(trusted: readonly Network[]): (req: IncomingMessage) => boolean {
+  const networks = blockListOf(trusted)
+  return (req) => {
+    const peer = peerOf(req)
+    return networks.check(peer, familyOf(peer))
+  }
+}
+
+function blockListOf(trusted: readonly Network[]): BlockList {
+  const networks = new BlockList()
+  for (const { address, prefix } of trusted) networks.addSubnet(address, prefix, familyOf(address))
+  return networks
 }
 
 function peerOf({ socket }: IncomingMessage): string {

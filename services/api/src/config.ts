@@ -32,6 +32,7 @@ import { tracingEnv, tracingSettings } from '@cashflow/tracing'
 import { createSecretBox, secretsEnv } from '@cashflow/webhook-sender'
 import * as z from 'zod'
 import { readNetworks } from './client-address.ts'
+import { consoleEnv, consoleSettings } from './console-settings.ts'
 import type { WebhookSettings } from './webhooks/require-secrets.ts'
 
 const networks = z.string().transform((text, context) => {
@@ -80,6 +81,7 @@ export const apiEnv = z.object({
   ...pepperEnv,
   ...secretsEnv,
   ...webhookEnv,
+  ...consoleEnv,
   ...tracingEnv,
   OTEL_TRACES_SAMPLER: sampler.default('parentbased_always_on'),
   OTEL_TRACES_SAMPLER_ARG: share.default(1),
@@ -121,6 +123,8 @@ export function apiConfig(env: Env) {
     auth,
     /** Undefined without SECRETS_KEY. */
     webhooks: webhookSettings(settings),
+    /** Undefined without CONSOLE_PORT. */
+    console: consoleSettings(settings),
   })
 }
 

@@ -18,6 +18,10 @@ export interface HttpOptions {
   host: string
   port: number
   logger: Logger
+  /** Name of the component. Default: http. */
+  name?: string
+  /** Message of the log line that has its URL. Default: listening. */
+  listening?: string
   /** Certificate and key for HTTPS. Without them it is plain HTTP. */
   certificates?: { read(): Certificates } | undefined
   /** Time after which a connection without any traffic is closed in the middle of an exchange, in milliseconds. */
@@ -43,6 +47,7 @@ const HEADERS_MS = 10_000
 /** Listens while started. On stop it answers the requests in flight, and then closes. */
 export function httpComponent(app: RequestListener, options: HttpOptions): HttpComponent {
   const { host, port, logger, certificates, unreadMs = UNREAD_MS, headersMs = HEADERS_MS } = options
+  const { name = 'http', listening = 'listening' } = options
   const limits = {
     headersTimeout: headersMs,
     requestTimeout: 30_000,
@@ -75,7 +80,7 @@ export function httpComponent(app: RequestListener, options: HttpOptions): HttpC
   // RFC 9110 §10.1.1: a server may ignore an unknown expectation. Node's own refusal has no Request-Id.
   server.on('checkExpectation', (req, res) => server.emit('request', req, res))
   return {
-    name: 'http',
+    name,
     get url() {
       const { address, family, port } = server.address() as AddressInfo
       return `${certificates ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`
@@ -84,7 +89,7 @@ export function httpComponent(app: RequestListener, options: HttpOptions): HttpC
       if (stopping) return
       starting ??= once(server.listen({ host, port, backlog: 1_024 }), 'listening')
       await starting
-      logger.info('listening', { url: this.url, connections_max: max })
+      logger.info(listening, { url: this.url, connections_max: max })
     },
     async stop() {
       await starting?.catch(() => {})

@@ -31,6 +31,7 @@ import { createApp } from './app.ts'
 import { createAuthentication } from './auth/create-authentication.ts'
 import { apiConfig } from './config.ts'
 import { defaultConnectionsMax } from './connections.ts'
+import { consoleConnectionsMax, consoleParts } from './console.ts'
 import { createCursors } from './cursor.ts'
 import { httpComponent } from './http-component.ts'
 import { CONNECTIONS_MAX, waitsMax } from './limits.ts'
@@ -99,9 +100,14 @@ const facts = createFacts({ db, standbyRequired, logger })
 registerFacts(registry, facts)
 const heartbeat = createHeartbeat({ db, role: 'api', version: VERSION, registry, logger })
 const certificates = config.certificate && createCertificates(config.certificate, { what: 'HTTPS', logger })
-const http = httpComponent(app, { host: config.host, port: config.port, certificates, logger })
+const connectionsMax = defaultConnectionsMax() - (config.console ? consoleConnectionsMax() : 0)
+const http = httpComponent(app, { host: config.host, port: config.port, certificates, connectionsMax, logger })
+const operators = config.console ? consoleParts({ ...config, console: config.console, certificates, logger }) : []
 // Stopped in reverse order: waiting requests are answered at once, and `http` then waits for all answers.
-const parts = [tracing, databaseComponent(db, logger), heartbeat, facts, keyUses, rateLimiter, http, waits, listener]
+const parts = [
+  ...[tracing, databaseComponent(db, logger), heartbeat, facts, keyUses, rateLimiter, ...operators],
+  ...[http, waits, listener],
+]
 registerApi(registry, { db, queues, waits, listener })
 const admin = {
   ...{ ...config.admin, service: 'api', registry, logger },

@@ -30,8 +30,35 @@ describe('api settings', () => {
       sampling: { isTrusted: false, sampledShare: 1 },
       auth: { kind: 'none' },
       webhooks: undefined,
+      console: undefined,
     })
   })
+
+  it('api settings: CONSOLE_PORT turns the console on, on this machine only unless CONSOLE_HOST says otherwise', () => {
+    expect(
+      apiConfig({ CONSOLE_PORT: '0', CONSOLE_HOSTS: 'Console.example.com, [FD00::1]', KEY_PEPPER: PEPPER }).console,
+    )
+      .to.containSubset({ host: '127.0.0.1', port: 0, hosts: ['console.example.com', '[fd00::1]'] })
+      .and.to.have.nested.property('peppers[0].value')
+    const set = { CONSOLE_PORT: '8090', CONSOLE_HOST: '[::]', CONSOLE_TOKEN: 't'.repeat(32) }
+    expect(apiConfig(set).console).to.deep.equal({
+      ...{ host: '::', port: 8090, hosts: [], token: 't'.repeat(32), peppers: undefined },
+    })
+  })
+
+  for (const [name, value] of [
+    ['CONSOLE_PORT', '65536'],
+    ['CONSOLE_PORT', 'off'],
+    ['CONSOLE_HOSTS', 'console.example.com:8090'],
+    ['CONSOLE_HOSTS', 'https://console.example.com'],
+    ['CONSOLE_HOSTS', 'a,,b'],
+    ['CONSOLE_HOSTS', '*'],
+    ['CONSOLE_TOKEN', 't'.repeat(31)],
+    ['CONSOLE_TOKEN', `${'t'.repeat(31)} t`],
+  ] as const)
+    it(`api settings: refuses ${name}=${value}, by name`, () => {
+      expect(() => apiConfig({ CONSOLE_PORT: '0', [name]: value })).to.throw(new RegExp(`^[^:]*:\n  ${name}: must `))
+    })
 
   it('reads the certificate of the api with its key, and refuses one without the other, by name', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'cashflow-api-config-'))

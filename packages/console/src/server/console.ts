@@ -1,0 +1,64 @@
+import type { IncomingMessage } from 'node:http'
+import type { Pepper, Tables } from '@cashflow/db'
+import type { Component, Logger } from '@cashflow/runtime'
+import express, { type Express, type RequestHandler } from 'express'
+import type { Kysely } from 'kysely'
+import type { Me } from '../answers.ts'
+import { requireHost } from './access/hosts.ts'
+import { createLogin } from './access/login.ts'
+import { createIsHttps, requireOwnPage } from './access/origin.ts'
+import { requireOperate } from './access/require-operate.ts'
+import { securityHeaders } from './access/security-headers.ts'
+import { errorHandler, notFound } from './errors.ts'
+
+export interface AccessOptions {
+  /** Names by which the console may be called, besides those of loopback: lower case, IPv6 in brackets, no port. */
+  readonly hosts: readonly string[]
+  /** A login token that is good for any number of logins, for as long as the process runs. */
+  readonly token: string | undefined
+  /** Of `KEY_PEPPER`. Without one, tokens and cookies are signed with a secret of the database. */
+  readonly peppers: readonly [Pepper, ...Pepper[]] | undefined
+  /** The client of a request, for the limit of wrong tokens. */
+  readonly clientOf: (req: IncomingMessage) => string
+  /** True if a trusted proxy sent the request. */
+  readonly isProxy: (req: IncomingMessage) => boolean
+}
+
+export interface ConsoleOptions {
+  readonly db: Kysely<Tables>
+  readonly logger: Logger
+  readonly sandbox: boolean
+  readonly version: string
+  readonly access: AccessOptions
+}
+
+/** An act on all dead letters that the page shows has their ids. */
+const BODY_MAX = '64kb'
+
+/** The console as a request listener, and what runs behind it. */
+export function createConsole(options: ConsoleOptions): { app: Express; components: readonly Component[] } {
+  const { db, logger, access } = options
+  const isHttps = createIsHttps(access.isProxy)
+  const { routes, requireLogin } = createLogin({ ...access, db, isHttps, logger })
+  const app = express()
+  app.disable('x-powered-by').disable('etag').enable('case sensitive routing')
+  app.use(securityHeaders, requireHost(access.hosts))
+  app.use('/api', noStore, requireOwnPage(isHttps), routes)
+  // What stands here is answered after a login only.
+  app.use('/api', requireLogin, requireOperate, express.json({ limit: BODY_MAX }))
+  app.get('/api/me', me(options))
+  app.use(notFound, errorHandler(logger))
+  return { app, components: [] }
+}
+
+const noStore: RequestHandler = (_req, res, next) => {
+  res.set('Cache-Control', 'no-store')
+  next()
+}
+
+function me({ sandbox, version }: ConsoleOptions): RequestHandler {
+  return (_req, res) => {
+    const { name, role, expiresAt } = res.locals.operator
+    res.json({ name, role, sandbox, version, expires_at: expiresAt.toISOString() } satisfies Me)
+  }
+}
