@@ -1,0 +1,73 @@
+import type { ComponentChildren } from 'preact'
+import { useEffect } from 'preact/hooks'
+import { Banner } from './banner.tsx'
+import { Header } from './header.tsx'
+import { oldSince, startLive } from './live.ts'
+import { Login } from './login.tsx'
+import { OverviewView } from './overview/overview.tsx'
+import { Link } from './parts/link.tsx'
+import { Empty, Failed, Loading } from './parts/states.tsx'
+import { route } from './router.ts'
+import { me, sessionError, startSession } from './session.ts'
+
+interface View {
+  readonly title: string
+  readonly show: () => ComponentChildren
+}
+
+function viewOf(path: string): View {
+  const [, first = ''] = path.split('/')
+  if (first === '') return { title: 'Overview', show: () => <OverviewView /> }
+  return { title: 'Not found', show: () => <NotFound /> }
+}
+
+export function App() {
+  useEffect(startLive, [])
+  if (me.value === null) return <Login />
+  if (me.value === undefined)
+    return (
+      <main class="login">
+        {sessionError.value === null ? (
+          <Loading />
+        ) : (
+          <Failed
+            title="The console is not available"
+            message={sessionError.value}
+            again={() => startSession(undefined)}
+          />
+        )}
+      </main>
+    )
+  return <Shell />
+}
+
+function Shell() {
+  const { path } = route.value
+  const view = viewOf(path)
+  useEffect(() => {
+    document.title = `${view.title} · Cashflow`
+  }, [view.title])
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to the content
+      </a>
+      <Header path={path} />
+      <Banner />
+      <main id="main" tabIndex={-1} class={oldSince.value === null ? undefined : 'is-old'}>
+        {view.show()}
+      </main>
+    </>
+  )
+}
+
+function NotFound() {
+  return (
+    <>
+      <h1>Not found</h1>
+      <Empty title="There is no such page">
+        <Link href="/">Go to the overview</Link>
+      </Empty>
+    </>
+  )
+}

@@ -1,0 +1,29 @@
+import type { Overview } from '../../answers.ts'
+import { overview } from '../live.ts'
+import { Loading } from '../parts/states.tsx'
+import { AttentionList } from './attention.tsx'
+import { Charts } from './charts.tsx'
+import { Pipeline } from './pipeline.tsx'
+import { Waiting } from './waiting.tsx'
+
+export function OverviewView() {
+  return (
+    <>
+      <h1>Overview</h1>
+      {overview.value === null ? <Loading /> : <Now overview={overview.value} />}
+      <Charts />
+    </>
+  )
+}
+
+function Now({ overview: { rows, pauses, ...rest } }: { readonly overview: Overview }) {
+  return (
+    <>
+      <Pipeline overview={{ rows, pauses, ...rest }} />
+      <div class="columns">
+        <AttentionList rows={rows} />
+        <Waiting pending={rest.pending} />
+      </div>
+    </>
+  )
+}

@@ -1,0 +1,75 @@
+import { useSignal } from '@preact/signals'
+import type { ComponentChildren } from 'preact'
+import { useEffect, useId, useRef } from 'preact/hooks'
+import { told } from '../notice.ts'
+import { messageOf } from '../session.ts'
+
+const REASON_MAX = 500
+
+interface ActDialogProps {
+  readonly title: string
+  /** The text of the button that acts. */
+  readonly act: string
+  readonly isDangerous?: boolean
+  /** Does it. Returns what was done, for the operator. What it throws is shown, and the dialog stays. */
+  readonly submit: (reason: string, fields: FormData) => Promise<string>
+  readonly close: () => void
+  /** What will happen, and further fields. */
+  readonly children: ComponentChildren
+}
+
+/** Asks for a reason before an act. The browser keeps the focus inside, and Escape closes it. */
+export function ActDialog({ title, act, isDangerous, submit, close, children }: ActDialogProps) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const id = useId()
+  const error = useSignal<string | null>(null)
+  const isBusy = useSignal(false)
+  useEffect(() => dialog.current?.showModal(), [])
+
+  const onSubmit = async (event: SubmitEvent) => {
+    event.preventDefault()
+    if (isBusy.value || !(event.currentTarget instanceof HTMLFormElement)) return
+    const fields = new FormData(event.currentTarget)
+    const reason = String(fields.get('reason')).trim()
+    if (reason === '') {
+      error.value = 'Write a reason.'
+      return
+    }
+    isBusy.value = true
+    error.value = null
+    try {
+      told(await submit(reason, fields))
+      close()
+    } catch (caught) {
+      error.value = messageOf(caught)
+    } finally {
+      isBusy.value = false
+    }
+  }
+  return (
+    <dialog ref={dialog} onClose={close} aria-labelledby={`${id}-title`}>
+      <form onSubmit={onSubmit}>
+        <h2 id={`${id}-title`}>{title}</h2>
+        {children}
+        <label class="field" for={`${id}-reason`}>
+          <span>Reason</span>
+          <textarea id={`${id}-reason`} name="reason" rows={3} required maxLength={REASON_MAX} />
+        </label>
+        <p class="hint">The audit log keeps it, with your name.</p>
+        {error.value !== null && (
+          <p class="notice bad" role="alert">
+            {error.value}
+          </p>
+        )}
+        <div class="dialog-buttons">
+          <button type="button" onClick={close}>
+            Cancel
+          </button>
+          <button type="submit" class={isDangerous ? 'primary dangerous' : 'primary'} disabled={isBusy.value}>
+            {act}
+          </button>
+        </div>
+      </form>
+    </dialog>
+  )
+}
