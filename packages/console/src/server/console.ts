@@ -9,7 +9,15 @@ import { createLogin } from './access/login.ts'
 import { createIsHttps, requireOwnPage } from './access/origin.ts'
 import { requireOperate } from './access/require-operate.ts'
 import { securityHeaders } from './access/security-headers.ts'
+import { assetRoutes } from './assets.ts'
+import { auditRoutes } from './audit.ts'
+import { deadLetterRoutes } from './dead-letters.ts'
 import { errorHandler, notFound } from './errors.ts'
+import { createLive } from './live.ts'
+import { merchantRoutes } from './merchants.ts'
+import { pauseRoutes } from './pauses.ts'
+import { paymentRoutes } from './payments.ts'
+import { webhookRoutes } from './webhooks.ts'
 
 export interface AccessOptions {
   /** Names by which the console may be called, besides those of loopback: lower case, IPv6 in brackets, no port. */
@@ -37,7 +45,7 @@ const BODY_MAX = '64kb'
 
 /** The console as a request listener, and what runs behind it. */
 export function createConsole(options: ConsoleOptions): { app: Express; components: readonly Component[] } {
-  const { db, logger, access } = options
+  const { db, logger, sandbox, access } = options
   const isHttps = createIsHttps(access.isProxy)
   const { routes, requireLogin } = createLogin({ ...access, db, isHttps, logger })
   const app = express()
@@ -46,9 +54,13 @@ export function createConsole(options: ConsoleOptions): { app: Express; componen
   app.use('/api', noStore, requireOwnPage(isHttps), routes)
   // What stands here is answered after a login only.
   app.use('/api', requireLogin, requireOperate, express.json({ limit: BODY_MAX }))
+  const live = createLive({ db, logger })
   app.get('/api/me', me(options))
-  app.use(notFound, errorHandler(logger))
-  return { app, components: [] }
+  app.get('/api/live', live.handler)
+  app.use('/api', paymentRoutes(db), deadLetterRoutes({ db, logger }), pauseRoutes(db), auditRoutes(db))
+  app.use('/api', webhookRoutes(db), merchantRoutes({ db, sandbox, peppers: access.peppers }))
+  app.use(assetRoutes(), notFound, errorHandler(logger))
+  return { app, components: [live] }
 }
 
 const noStore: RequestHandler = (_req, res, next) => {

@@ -34,13 +34,12 @@ type Filter = z.output<typeof query>
 
 interface DeadLetterOptions {
   db: Kysely<Tables>
-  requireOperate: RequestHandler
   logger: Logger
 }
 
 /** Lists dead letters, shows one, and requeues or discards them: each in a transaction of its own. */
 export function deadLetterRoutes(options: DeadLetterOptions): Router {
-  const { db, requireOperate } = options
+  const { db } = options
   const router = Router()
   router.get('/dead-letters', async (req, res) => {
     res.json(await list(db, parsed(query, req.query)))
@@ -55,8 +54,8 @@ export function deadLetterRoutes(options: DeadLetterOptions): Router {
     const { ids, hash, hasMore } = await select(db, parsed(selectBody, req.body))
     res.json({ dead_letters: ids.length, hash, more: hasMore } satisfies SelectionAnswer)
   })
-  router.post('/dead-letters/requeue', requireOperate, resolveWith(options, requeue))
-  router.post('/dead-letters/discard', requireOperate, resolveWith(options, discard))
+  router.post('/dead-letters/requeue', resolveWith(options, requeue))
+  router.post('/dead-letters/discard', resolveWith(options, discard))
   return router
 }
 

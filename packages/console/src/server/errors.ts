@@ -1,6 +1,7 @@
 import { isAway } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
+import { Refusal } from './refusal.ts'
 import { refuse } from './refuse.ts'
 
 export const notFound: RequestHandler = (_req, res) => refuse(res, 404, 'The console has no such path.')
@@ -8,6 +9,7 @@ export const notFound: RequestHandler = (_req, res) => refuse(res, 404, 'The con
 /** The only place where an error becomes an answer. What it says of the server goes to the log, not to the client. */
 export function errorHandler(logger: Logger): ErrorRequestHandler {
   return (error, req, res, _next) => {
+    if (error instanceof Refusal) return refuse(res, error.status, error.message)
     const status = statusOf(error)
     const { method, path } = req
     if (status === 503) logger.warn('PostgreSQL does not answer the console', { method, path, error })

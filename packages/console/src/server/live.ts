@@ -25,8 +25,8 @@ interface LiveOptions {
 interface Viewer {
   readonly res: Response
   readonly wantsPayments: boolean
-  /** The end of the login, in milliseconds since 1970. */
-  readonly expiresAt: number
+  /** The end of the login. */
+  readonly expiresAt: Date
 }
 
 /**
@@ -60,7 +60,7 @@ export function createLive({ db, logger }: LiveOptions): Component & { handler: 
     for (const viewer of viewers) {
       const { res, expiresAt } = viewer
       if (!isFor(viewer)) continue
-      if (expiresAt < Date.now()) res.end()
+      if (expiresAt.getTime() < Date.now()) res.end()
       else if (res.writableLength > UNREAD_MAX) res.destroy()
       else res.write(frame)
     }

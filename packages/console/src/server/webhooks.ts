@@ -11,7 +11,7 @@ import {
 } from '@cashflow/db/operator'
 import { isUuid, parseEventId } from '@cashflow/domain'
 import { uuidv7 } from '@cashflow/runtime'
-import { type Request, type RequestHandler, Router } from 'express'
+import { type Request, Router } from 'express'
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
 import {
@@ -61,13 +61,8 @@ const replayBody = z.strictObject({
 const redeliverBody = z.strictObject({ event_id: event, endpoint_id: z.uuid().optional(), reason })
 const checkBody = z.strictObject({ kind: z.enum(['check', 'ping']), reason })
 
-interface WebhookOptions {
-  db: Kysely<Tables>
-  requireOperate: RequestHandler
-}
-
 /** Endpoints of all merchants with their deliveries, and what an operator can do for them. */
-export function webhookRoutes({ db, requireOperate }: WebhookOptions): Router {
+export function webhookRoutes(db: Kysely<Tables>): Router {
   const router = Router()
   router.get('/webhooks/endpoints', async (req, res) =>
     res.json(await listEndpoints(db, parsed(endpointQuery, req.query))),
@@ -89,36 +84,36 @@ export function webhookRoutes({ db, requireOperate }: WebhookOptions): Router {
     res.json({ attempts } satisfies AttemptsAnswer)
   })
   router.get('/webhooks/endpoints/:id/checks/:check', async (req, res) => res.json(await readCheck(db, req)))
-  router.use(webhookActs({ db, requireOperate }))
+  router.use(webhookActs(db))
   return router
 }
 
 const NO_ENDPOINT = 'No endpoint has this id, or it was deleted.'
 
-function webhookActs({ db, requireOperate }: WebhookOptions): Router {
+function webhookActs(db: Kysely<Tables>): Router {
   const router = Router()
   for (const [act, isEnabled] of [
     ['enable', true],
     ['disable', false],
   ] as const)
-    router.post(`/webhooks/endpoints/:id/${act}`, requireOperate, async (req, res) => {
+    router.post(`/webhooks/endpoints/:id/${act}`, async (req, res) => {
       const { reason: why } = parsed(switchBody, req.body)
       const id = uuidParameter(req, 'endpoint')
       orConflict(await switchEndpoint(db, { id, isEnabled, reason: why, by: operatorOf(res) }))
       res.json({})
     })
-  router.post('/webhooks/endpoints/:id/replay', requireOperate, async (req, res) => {
+  router.post('/webhooks/endpoints/:id/replay', async (req, res) => {
     const { after: start, reason: why } = parsed(replayBody, req.body)
     const endpointId = uuidParameter(req, 'endpoint')
     orConflict(await replayByHand(db, { endpointId, id: uuidv7(), start, reason: why, by: operatorOf(res) }))
     res.json({})
   })
-  router.post('/webhooks/redeliver', requireOperate, async (req, res) => {
+  router.post('/webhooks/redeliver', async (req, res) => {
     const { event_id: named, endpoint_id: endpointId, reason: why } = parsed(redeliverBody, req.body)
     orConflict(await redeliverByHand(db, { ...named, endpointId, reason: why, by: operatorOf(res) }))
     res.json({})
   })
-  router.post('/webhooks/endpoints/:id/check', requireOperate, async (req, res) => {
+  router.post('/webhooks/endpoints/:id/check', async (req, res) => {
     const { kind, reason: why } = parsed(checkBody, req.body)
     const endpointId = uuidParameter(req, 'endpoint')
     const started = await checkByHand(db, { endpointId, id: uuidv7(), kind, reason: why, by: operatorOf(res) })

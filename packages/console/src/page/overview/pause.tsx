@@ -11,7 +11,6 @@ interface PauseDialogProps {
 const EFFECTS: Readonly<Record<PauseAnswer['component'], { readonly names: string; readonly effect: string }>> = {
   relay: { names: 'relays', effect: 'Messages stay in the outbox. Payments are still accepted, and none is settled.' },
   worker: { names: 'workers', effect: 'Messages stay in the queue. Payments are still accepted, and none is settled.' },
-  webhooks: { names: 'webhook senders', effect: 'Merchants are told of nothing. Payments are settled as before.' },
 }
 
 const MINUTE_MS = 60_000

@@ -74,7 +74,7 @@ export function stagesOf(overview: Overview): Stages {
 
 function stageMaker({ rows, instances, pauses }: Overview) {
   return (name: string, about: string, role: ServiceRole | null, facts: readonly StageFact[]): Stage => {
-    const component = role === 'api' ? null : role
+    const component = role === 'relay' || role === 'worker' ? role : null
     return {
       ...{ name, about, facts, component },
       instances: role && instances ? { role, seen: instances.filter((instance) => instance.role === role) } : null,
