@@ -19,6 +19,7 @@ import { operatorOf, orConflict, parsed, reason, text, unreadableNotes, uuidPara
 
 const PAGE = 50
 const REFERENCE_MAX = 255
+const PENDING_ORDER = 'PENDING payments come in the order of their next redrive, parked ones last.'
 
 const query = z.object({
   status: z.enum(STATUSES).optional(),
@@ -78,13 +79,14 @@ export async function listPayments(db: Kysely<Tables>, asked: Omit<Query, 'q'> =
   const { status, waiting_for: waitingFor, merchant: merchantId, after } = asked
   if (waitingFor !== undefined && status !== undefined && status !== 'PENDING')
     return { payments: [], next: null, notes: ['Only PENDING payments wait for something.'] }
+  const isOfPending = waitingFor !== undefined || status === 'PENDING'
   const page = await searchPayments(db, { status, waitingFor, merchantId, after, limit: PAGE })
   orConflict(page)
   const names = await merchantNames(db, [...new Set(page.payments.map(({ merchantId: id }) => id))])
   return {
     payments: page.payments.map((payment) => toPaymentAnswer(payment, names.get(payment.merchantId) ?? null)),
     next: page.next ?? null,
-    notes: unreadableNotes(page.leftOut),
+    notes: [...(isOfPending && page.payments.length > 1 ? [PENDING_ORDER] : []), ...unreadableNotes(page.leftOut)],
   }
 }
 
