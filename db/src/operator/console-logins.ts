@@ -22,9 +22,7 @@ export async function useLoginToken(
         .selectFrom('console_logins')
         .select('id')
         .where('expires_at', '<', sql<Date>`now() - interval '1 day'`)
-        .limit(DELETED_MAX)
-        .forUpdate()
-        .skipLocked(),
+        .limit(DELETED_MAX),
     )
     .execute()
   const used = await db

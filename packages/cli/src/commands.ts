@@ -2,6 +2,7 @@ import type { Command, CommandUnknownOpts } from '@commander-js/extra-typings'
 import { nameText } from './arguments.ts'
 import { addAuditCommands } from './commands/audit.ts'
 import { addConformanceCommand } from './commands/conformance.ts'
+import { addConsoleCommands } from './commands/console.ts'
 import { addDeadLetterCommands } from './commands/dead-letters.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
 import { addEventsCommand } from './commands/events.ts'
@@ -48,6 +49,7 @@ export function addCommands(
   addPauseCommands(program, choose)
   addVerifyCommand(program, choose)
   addAuditCommands(program, choose)
+  addConsoleCommands(program, choose)
   addConformanceCommand(program, chooseOutside)
   nameHelpAfterError(program, 'cashflow')
 }

@@ -171,6 +171,7 @@ export const KNOWN: Readonly<Record<string, Known>> = {
   doctor: { ...asShown, exits: FINDS },
   events: aboutPayment,
   'audit list': asShown,
+  'console token': asShown,
   'merchants create': about(2, () => randomUUID()),
   'merchants list': asShown,
   'keys create': {

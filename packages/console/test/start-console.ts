@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { createDatabase, parsePeppers } from '@cashflow/db'
+import { createDatabase, type Database, parsePeppers } from '@cashflow/db'
 import { createTestDatabase, nullLogger, recordingLogger } from '@cashflow/testing'
 import type { AccessOptions } from '../src/server/console.ts'
 import { createConsole } from '../src/server/index.ts'
@@ -27,10 +27,15 @@ export type ConsoleUnderTest = Awaited<ReturnType<typeof startConsole>>
 /** The token that the console takes any number of times. */
 export const TOKEN = randomBytes(32).toString('hex')
 
-/** Starts the console on a free port, with a database of its own. */
-export async function startConsole(options: Partial<AccessOptions> = {}) {
-  const database = await createTestDatabase()
-  const db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 3, logger: nullLogger })
+/**
+ * Starts the console on a free port.
+ *
+ * @param given the database of another console. By default it has one of its own
+ */
+export async function startConsole(options: Partial<AccessOptions> = {}, given?: { readonly db: Database }) {
+  const database = given ? undefined : await createTestDatabase()
+  const open = (url: string) => createDatabase({ url, applicationName: 'test', poolMax: 3, logger: nullLogger })
+  const db = given?.db ?? open(String(database?.url))
   const log = recordingLogger()
   const peppers = parsePeppers(randomBytes(32).toString('hex'))
   const access = {
@@ -48,7 +53,9 @@ export async function startConsole(options: Partial<AccessOptions> = {}) {
     const own = { Host: `127.0.0.1:${port}`, 'Sec-Fetch-Site': 'same-origin', 'Content-Type': 'application/json' }
     for (const [name, value] of Object.entries({ ...own, ...headers }))
       if (value !== undefined) sent.setHeader(name, value)
-    sent.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body))
+    const content = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body)
+    if (content !== '') sent.setHeader('Content-Length', Buffer.byteLength(content))
+    sent.end(content)
     const [answer] = await once(sent, 'response')
     const received = await text(answer)
     const isJson = /json/.test(answer.headers['content-type'] ?? '')
@@ -67,6 +74,7 @@ export async function startConsole(options: Partial<AccessOptions> = {}) {
     async stop() {
       server.close()
       server.closeAllConnections()
+      if (!database) return
       await db.destroy()
       await database.drop()
     },

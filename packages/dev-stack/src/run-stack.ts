@@ -33,7 +33,7 @@ export async function runStack(options: RunOptions): Promise<void> {
 
 /** The table at the end of the start. It hides the passwords of servers that the settings name. */
 function summary(
-  { api, admin, database_url, rabbitmq_management_url, processes }: StackFile,
+  { api, console_url, admin, database_url, rabbitmq_management_url, processes }: StackFile,
   pauses: Stack['pauses'],
 ): string {
   const management = new URL(rabbitmq_management_url)
@@ -42,6 +42,7 @@ function summary(
   const database = processes.postgres === undefined ? String(redact(database_url)) : database_url
   const rows: [string, string][] = [
     ...api.map((url, index): [string, string] => [index === 0 ? 'API' : '', url]),
+    ['Console', console_url],
     ['RabbitMQ', `${management.origin}   ${styleText('gray', 'login')} ${login}`],
     ['PostgreSQL', database],
     ...Object.entries(admin)

@@ -14,6 +14,8 @@ import {
 } from '@cashflow/runtime'
 import * as z from 'zod'
 
+const CONSOLE_PORT = 8090
+
 const schema = z.object({
   ...databaseEnv,
   ...sandboxEnv,
@@ -22,6 +24,8 @@ const schema = z.object({
   HOST: listenHost.default('127.0.0.1'),
   PORT: integer({ min: 0, max: 65_535, default: 8080 }),
   API_TLS_CERT: z.string().optional(),
+  CONSOLE_HOST: listenHost.default('127.0.0.1'),
+  CONSOLE_PORT: integer({ min: 0, max: 65_535, default: CONSOLE_PORT }),
 })
 
 /**
@@ -65,6 +69,9 @@ export function stackSettings(env: Env) {
     port: settings.PORT,
     /** True if PORT is set. The start fails if that port is taken; the default port is replaced by another. */
     portIsGiven: Boolean(env.PORT),
+    consoleHost: settings.CONSOLE_HOST,
+    /** Preferred port of the console. 0 is any free one, as it is with PORT=0 and no CONSOLE_PORT. */
+    consolePort: settings.PORT === 0 && !env.CONSOLE_PORT ? 0 : settings.CONSOLE_PORT,
     logLevel: settings.LOG_LEVEL,
   }
 }

@@ -31,6 +31,14 @@ describe('the settings of npm start', () => {
     expect(stackSettings({ PORT: '0' })).to.include({ port: 0, portIsGiven: true })
   })
 
+  it('the console of npm start prefers port 8090, another one that is set, and with PORT=0 any free one', () => {
+    const portOf = (env: Record<string, string>) => stackSettings(env).consolePort
+    expect(portOf({})).to.equal(8090)
+    expect(portOf({ CONSOLE_PORT: '9000' })).to.equal(9000)
+    expect(portOf({ PORT: '0' })).to.equal(0)
+    expect(portOf({ PORT: '0', CONSOLE_PORT: '9000' })).to.equal(9000)
+  })
+
   it('rejects settings of npm start with the names of all invalid variables', () => {
     expect(() => stackSettings({ PORT: 'http', LOG_LEVEL: 'loud' })).to.throw(
       ConfigError,

@@ -12,7 +12,7 @@ const LIMIT_MAX = 10_000
 const SINCE_MAX_DAYS = 36_500
 
 const HELP = `
-A target is the id of a payment, of a dead letter, of a key, of a merchant or of an endpoint, or the name of a component. Acts
+A target is the id of a payment, of a dead letter, of a key, of a merchant or of an endpoint, or the name of a component or of an operator. Acts
 are never changed and never deleted. With --actor only those of this operator are printed. To go on after the last one that is printed, give its id as --before.
 `
 

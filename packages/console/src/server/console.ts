@@ -50,8 +50,10 @@ export function createConsole(options: ConsoleOptions): { app: Express; componen
   const { routes, requireLogin } = createLogin({ ...access, db, isHttps, logger })
   const app = express()
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing')
-  app.use(securityHeaders, requireHost(access.hosts))
-  app.use('/api', noStore, requireOwnPage(isHttps), routes)
+  app.use(securityHeaders)
+  app.use('/api', noStore)
+  app.use(requireHost(access.hosts), requireOwnPage(isHttps))
+  app.use('/api', routes)
   // What stands here is answered after a login only.
   app.use('/api', requireLogin, requireOperate, express.json({ limit: BODY_MAX }))
   const live = createLive({ db, logger })

@@ -4,7 +4,9 @@ import { describeExit } from '../processes/daemon.ts'
 import type { Running } from '../processes/keep-running.ts'
 import { type LogLine, type ServiceCommand, startServiceProcess } from '../processes/service-process.ts'
 import { StartError } from '../start-error.ts'
+import { type ConsoleSettings, consoleSettings, WITHOUT_CONSOLE } from './console-settings.ts'
 import { type ServiceName, type StackContext, startTogether } from './context.ts'
+import { localUrl } from './local-url.ts'
 import { createPauses } from './pauses.ts'
 import type { Servers } from './servers.ts'
 import { webhookSettings } from './webhook-settings.ts'
@@ -30,7 +32,8 @@ const HEALTH_ANSWER_MS = 5_000
 export async function startServices(context: StackContext, servers: Servers) {
   const { settings, say, printer, supervise, onSpawn, signal } = context
   const ports = await apiPorts(context)
-  const planned = await plan(context, servers, ports)
+  const operators = await consoleSettings(context, ports)
+  const planned = await plan(context, servers, ports, operators)
   const pauses = createPauses(printer)
   say(`starting ${planned.map(({ label }) => label).join(', ')}`)
   const kept = await startTogether(
@@ -54,6 +57,7 @@ export async function startServices(context: StackContext, servers: Servers) {
     planned.filter(({ name }) => name === wanted).map(({ adminPort }) => `http://${ADMIN_HOST}:${adminPort}`)
   return {
     apiUrls: ports.map((port) => apiUrl(settings, port)),
+    consoleUrl: operators.url,
     adminUrls: ofEach(adminUrlsOf),
     pauses: pauses.inForce,
     pids: () => ofEach(pidsOf),
@@ -67,7 +71,12 @@ function ofEach<Value>(read: (name: ServiceName) => Value): Record<ServiceName, 
   return Object.fromEntries(SERVICES.map((name) => [name, read(name)])) as Record<ServiceName, Value>
 }
 
-async function plan(context: StackContext, servers: Servers, ports: number[]): Promise<Planned[]> {
+async function plan(
+  context: StackContext,
+  servers: Servers,
+  ports: number[],
+  operators: ConsoleSettings,
+): Promise<Planned[]> {
   const { commands, env, cwd, settings, say } = context
   const ofWebhooks = webhookSettings(context)
   const counts = ofWebhooks ? context.counts : { ...context.counts, webhooks: 0 }
@@ -92,7 +101,8 @@ async function plan(context: StackContext, servers: Servers, ports: number[]): P
       const port = defined(ports[index], `port of ${label}`)
       // Over HTTPS this process may not know the authority, or the certificate may be for another name.
       const healthUrl = settings.apiScheme === 'http' ? `${apiUrl(settings, port)}/health` : undefined
-      return { name, label, command: { ...command, env: { ...own, PORT: String(port) } }, adminPort, healthUrl }
+      const ofApi = { ...own, PORT: String(port), ...(index === 0 ? operators.env : WITHOUT_CONSOLE) }
+      return { name, label, command: { ...command, env: ofApi }, adminPort, healthUrl }
     }),
   )
 }
@@ -143,6 +153,5 @@ async function apiPorts({ counts, settings, say }: StackContext): Promise<number
 
 /** The API's URL on this machine. */
 function apiUrl({ host, apiScheme }: StackContext['settings'], port: number): string {
-  const local = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
-  return `${apiScheme}://${local.includes(':') ? `[${local}]` : local}:${port}`
+  return localUrl(apiScheme, host, port)
 }

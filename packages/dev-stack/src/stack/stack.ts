@@ -35,6 +35,7 @@ export async function startStack(options: StackOptions) {
   /** The content of stack.json. */
   const file = (): StackFile => ({
     api: services.apiUrls,
+    console_url: services.consoleUrl,
     admin: services.adminUrls,
     ...servers.urls,
     processes: { ...servers.pids(), ...services.pids() },

@@ -12,6 +12,8 @@ import type { ServiceName } from './context.ts'
 /** The content of stack.json, for other programs. It has no process for a server that the settings name. */
 export interface StackFile {
   api: string[]
+  /** URL of the console, with a login token in its fragment. */
+  console_url: string
   /** URLs of the admin servers, with /metrics, /livez and /readyz. */
   admin: Readonly<Record<ServiceName, readonly string[]>>
   database_url: string

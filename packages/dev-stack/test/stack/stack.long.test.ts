@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { eventually } from '@cashflow/async'
@@ -51,6 +51,7 @@ describe('stack', function () {
     const file = await run.ready()
     expect(file).to.have.all.keys(
       'api',
+      'console_url',
       'admin',
       'database_url',
       'rabbitmq_url',
@@ -59,6 +60,13 @@ describe('stack', function () {
     )
     expect(file.api).to.have.length(2)
     expect(file.api[0]).to.equal(`http://127.0.0.1:${port}`)
+    const [, consolePort, token] = /^http:\/\/127\.0\.0\.1:(\d+)\/#token=([\w-]{43})$/.exec(file.console_url) ?? []
+    expect(run.output()).to.match(
+      new RegExp(`api 1 .*console settings CONSOLE_PORT=${consolePort} CONSOLE_TOKEN=${token}`),
+    )
+    expect(run.output()).to.match(/api 2 .*console settings CONSOLE_PORT="?"?$/m)
+    expect(run.output()).to.contain(`Console     ${file.console_url}`)
+    expect(statSync(stackFile).mode & 0o777).to.equal(0o600)
     expect(file.database_url).to.equal(`postgres://postgres:postgres@127.0.0.1:${ports.postgres}/payments`)
     expect(file.rabbitmq_url).to.equal(BROKER.RABBITMQ_URL)
     expect(file.processes).to.have.all.keys('postgres', 'api', 'relay', 'worker', 'webhooks')
