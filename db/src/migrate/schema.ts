@@ -4,7 +4,7 @@ import type { Tables } from '../tables.ts'
 import { type LedgerTables, tableExists } from './ledger.ts'
 
 /** The newest migration that the code of this version relies on. */
-export const SCHEMA_NEEDED = '0024_webhook_faults'
+export const SCHEMA_NEEDED = '0025_chart_slots'
 
 export const SCHEMA_TOO_OLD = `The database lacks migration ${SCHEMA_NEEDED}. Run "npm run migrate", then start again.`
 
