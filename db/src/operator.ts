@@ -1,5 +1,7 @@
 /** Functions for the operator's commands. They find a payment and a key by its id alone, of any merchant. */
 
+export { type ChartRange, type Charts, readCharts } from './charts/read-charts.ts'
+export { createSampler } from './charts/sampler.ts'
 export { hasEnabledEndpoint, readWebhooks, type WebhookFacts } from './facts/webhooks.ts'
 export { listInstances, type SeenInstance } from './instances/instances.ts'
 export { createKey } from './merchants/create-key.ts'

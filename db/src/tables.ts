@@ -171,6 +171,37 @@ export interface ConsoleLoginsTable {
   expires_at: Date
 }
 
+/** 10 seconds of the console's charts. One row for each slot of a ring of 24 hours. */
+export interface ChartSlotsTable {
+  slot: number
+  /** The start of the 10 seconds. */
+  at: Date
+  /** Time that the counts cover. It and the counts are null together. */
+  span_ms: number | null
+  created: number | null
+  settled: number | null
+  settled_within: number[] | null
+  backlog: number | null
+  lag_ms: number | null
+  queue_depth: number | null
+}
+
+/** What processes have counted. */
+export interface Tally {
+  readonly created: number
+  readonly settled: number
+  /** Settled payments by the time since their creation: 24 buckets. */
+  readonly within: readonly number[]
+}
+
+/** What a process had counted at the last sample. */
+export interface ChartMarksTable {
+  /** The process's id in `instances`. */
+  id: string
+  marked_at: Date
+  counted: ColumnType<Tally, string, string>
+}
+
 export interface Tables extends OutboxTables, WebhookTables {
   payments: PaymentsTable
   payment_events: PaymentEventsTable
@@ -182,6 +213,8 @@ export interface Tables extends OutboxTables, WebhookTables {
   rate_limits: RateLimitsTable
   pauses: PausesTable
   instances: InstancesTable
+  chart_slots: ChartSlotsTable
+  chart_marks: ChartMarksTable
   payment_attempts: PaymentAttemptsTable
   operator_actions: OperatorActionsTable
   console_logins: ConsoleLoginsTable
