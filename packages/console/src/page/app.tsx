@@ -1,12 +1,17 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect } from 'preact/hooks'
+import { AuditView } from './audit/audit.tsx'
 import { Banner } from './banner.tsx'
+import { DeadLetterView } from './dead-letters/dead-letter.tsx'
+import { DeadLettersView } from './dead-letters/dead-letters.tsx'
 import { Header } from './header.tsx'
 import { oldSince, startLive } from './live.ts'
 import { Login } from './login.tsx'
 import { OverviewView } from './overview/overview.tsx'
 import { Link } from './parts/link.tsx'
 import { Empty, Failed, Loading } from './parts/states.tsx'
+import { PaymentView } from './payments/payment.tsx'
+import { PaymentsView } from './payments/payments.tsx'
 import { route } from './router.ts'
 import { me, sessionError, startSession } from './session.ts'
 
@@ -16,8 +21,17 @@ interface View {
 }
 
 function viewOf(path: string): View {
-  const [, first = ''] = path.split('/')
+  const [, first = '', id = ''] = path.split('/')
   if (first === '') return { title: 'Overview', show: () => <OverviewView /> }
+  if (first === 'payments')
+    return id === ''
+      ? { title: 'Payments', show: () => <PaymentsView /> }
+      : { title: 'Payment', show: () => <PaymentView key={id} id={decodeURIComponent(id)} /> }
+  if (first === 'dead-letters')
+    return id === ''
+      ? { title: 'Dead letters', show: () => <DeadLettersView /> }
+      : { title: 'Dead letter', show: () => <DeadLetterView key={id} id={decodeURIComponent(id)} /> }
+  if (path === '/audit') return { title: 'Audit log', show: () => <AuditView /> }
   return { title: 'Not found', show: () => <NotFound /> }
 }
 

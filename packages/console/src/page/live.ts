@@ -1,6 +1,7 @@
 import { computed, effect, signal } from '@preact/signals'
 import type { Overview, PaymentsAnswer } from '../answers.ts'
 import { setClock } from './clock.ts'
+import { isFiltered } from './payments/filter-names.ts'
 import { route } from './router.ts'
 import { checkLogin, me } from './session.ts'
 
@@ -21,7 +22,7 @@ document.addEventListener('visibilitychange', () => {
 /** The list of payments is live without filters only. */
 const path = computed(() => {
   const { path: view, query } = route.value
-  return view === '/payments' && query.size === 0 ? '/api/live?payments' : '/api/live'
+  return view === '/payments' && !isFiltered(query) ? '/api/live?payments' : '/api/live'
 })
 const isLoggedIn = computed(() => Boolean(me.value))
 

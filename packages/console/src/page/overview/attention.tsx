@@ -7,7 +7,7 @@ import { attentionOf } from './over.ts'
 export function AttentionList({ rows }: { readonly rows: readonly StatusRow[] }) {
   const over = rows.filter((row) => row.over !== null)
   return (
-    <section class="card" aria-labelledby="attention">
+    <section class="card attention-card" aria-labelledby="attention">
       <div class="card-head">
         <h2 id="attention">Needs attention</h2>
         {over.length > 0 && <span class="muted">{over.length}</span>}
@@ -35,18 +35,20 @@ function itemOf(row: StatusRow, index: number) {
   const { title, value, limit, meaning, link } = attentionOf(row)
   return (
     <li key={index}>
-      <div class="attention-head">
+      <p class="attention-head">
         <strong>
           <Chosen text={title} />
         </strong>
         {limit && <span class="pill bad">{limit}</span>}
+      </p>
+      <div>
+        <p>
+          <Chosen text={meaning} />
+        </p>
+        <p class="muted">
+          <Chosen text={value} />
+        </p>
       </div>
-      <p>
-        <Chosen text={meaning} />
-      </p>
-      <p class="muted">
-        <Chosen text={value} />
-      </p>
       {link && <Link href={link.href}>{link.text}</Link>}
     </li>
   )

@@ -8,8 +8,8 @@ export interface ChartSeries {
   readonly name: SeriesName
   readonly label: string
   readonly text: (value: number) => string
-  /** Series of one scale share an axis. */
-  readonly scale: 'y' | 'right'
+  /** A length of time in milliseconds, or a number. */
+  readonly isDuration: boolean
 }
 
 export interface ChartKind {
@@ -28,33 +28,33 @@ export const CHART_KINDS: readonly ChartKind[] = [
     unit: 'a second',
     isLogarithmic: false,
     series: [
-      { name: 'created', label: 'Created', text: perSecond, scale: 'y' },
-      { name: 'settled', label: 'Settled', text: perSecond, scale: 'y' },
+      { name: 'created', label: 'Created', text: perSecond, isDuration: false },
+      { name: 'settled', label: 'Settled', text: perSecond, isDuration: false },
     ],
   },
   {
     title: 'Created to settled',
-    unit: 'logarithmic',
+    unit: 'log scale',
     isLogarithmic: true,
     series: [
-      { name: 'p50_ms', label: 'p50', text: durationText, scale: 'y' },
-      { name: 'p99_ms', label: 'p99', text: durationText, scale: 'y' },
+      { name: 'p50_ms', label: 'p50', text: durationText, isDuration: true },
+      { name: 'p99_ms', label: 'p99', text: durationText, isDuration: true },
     ],
   },
   {
     title: 'Outbox',
-    unit: 'messages, and the age of the oldest',
+    unit: 'messages, lag',
     isLogarithmic: false,
     series: [
-      { name: 'backlog', label: 'Backlog', text: wholeText, scale: 'y' },
-      { name: 'lag_ms', label: 'Lag', text: durationText, scale: 'right' },
+      { name: 'backlog', label: 'Backlog', text: wholeText, isDuration: false },
+      { name: 'lag_ms', label: 'Lag', text: durationText, isDuration: true },
     ],
   },
   {
     title: 'Workers’ queue',
-    unit: 'ready messages',
+    unit: 'ready',
     isLogarithmic: false,
-    series: [{ name: 'queue', label: 'Ready', text: wholeText, scale: 'y' }],
+    series: [{ name: 'queue', label: 'Ready', text: wholeText, isDuration: false }],
   },
 ]
 

@@ -32,7 +32,9 @@ export function Chart({ kind, charts }: ChartProps) {
             isTable.value = !isTable.value
           }}
         >
-          Show as table<span class="visually-hidden">: {kind.title}</span>
+          <span class="visually-hidden">Show as </span>
+          Table
+          <span class="visually-hidden">: {kind.title}</span>
         </button>
       </div>
       {!isTable.value && (
@@ -72,7 +74,11 @@ function Legend({ kind, charts, pointed }: LegendProps) {
           </span>
         )
       })}
-      <span class="muted">{at === undefined ? 'latest' : <At at={new Date(at * 1_000).toISOString()} isClock />}</span>
+      {at !== undefined && (
+        <span class="muted">
+          <At at={new Date(at * 1_000).toISOString()} isClock />
+        </span>
+      )}
     </p>
   )
 }

@@ -4,7 +4,6 @@ import { Loading } from '../parts/states.tsx'
 import { AttentionList } from './attention.tsx'
 import { Charts } from './charts.tsx'
 import { Pipeline } from './pipeline.tsx'
-import { Waiting } from './waiting.tsx'
 
 export function OverviewView() {
   return (
@@ -16,14 +15,11 @@ export function OverviewView() {
   )
 }
 
-function Now({ overview: { rows, pauses, ...rest } }: { readonly overview: Overview }) {
+function Now({ overview: answer }: { readonly overview: Overview }) {
   return (
     <>
-      <Pipeline overview={{ rows, pauses, ...rest }} />
-      <div class="columns">
-        <AttentionList rows={rows} />
-        <Waiting pending={rest.pending} />
-      </div>
+      <Pipeline overview={answer} />
+      <AttentionList rows={answer.rows} />
     </>
   )
 }

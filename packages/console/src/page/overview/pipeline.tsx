@@ -4,10 +4,10 @@ import { Pill, type Tone } from '../parts/pill.tsx'
 import { Chosen } from '../parts/text.tsx'
 import { Ago } from '../parts/time.tsx'
 import { mayOperate } from '../session.ts'
-import { rateText } from '../text/digits.ts'
 import { durationText } from '../text/durations.ts'
 import { PauseDialog } from './pause.tsx'
-import { type Stage, stagesOf, UNKNOWN } from './stages.ts'
+import { perSecond, type Stage, stagesOf } from './stages.ts'
+import { Waiting } from './waiting.tsx'
 
 /** The way of a payment, with live numbers. */
 export function Pipeline({ overview }: { readonly overview: Overview }) {
@@ -23,28 +23,29 @@ export function Pipeline({ overview }: { readonly overview: Overview }) {
         <Card stage={broker} />
         <Flow rate={rates?.delivered} what="delivered" />
         <Card stage={worker} />
-        <Flow rate={rates?.settled} what="settled" />
+        <Flow what="asks" />
         <Card stage={provider} />
         <Flow rate={rates?.webhooks} what="webhooks" isBranch />
         <Card stage={webhooks} />
+        <li class="stage-waiting">
+          <Waiting pending={overview.pending} />
+        </li>
       </ol>
     </section>
   )
 }
 
 interface FlowProps {
-  readonly rate: number | undefined
+  /** Undefined before the second look. Left out where none is counted. */
+  readonly rate?: number | undefined
   readonly what: string
   readonly isBranch?: boolean
 }
 
-function Flow({ rate, what, isBranch }: FlowProps) {
+function Flow({ what, isBranch, ...props }: FlowProps) {
   return (
     <li class={isBranch ? 'flow branch' : 'flow'}>
-      <span class="flow-rate">
-        {rate === undefined ? UNKNOWN : rateText(rate)}
-        <span class="flow-unit">/s</span>
-      </span>
+      <span class="flow-rate">{'rate' in props && perSecond(props.rate)}</span>
       <span class="flow-line" aria-hidden="true" />
       <span class="flow-what">{what}</span>
     </li>
@@ -86,12 +87,23 @@ function Instances({ role, seen }: { readonly role: string; readonly seen: reado
           <Pill tone={instance.replaced ? 'quiet' : STATES[instance.state]}>
             {instance.replaced ? 'replaced' : instance.state}
           </Pill>
-          <span class="instance">
-            <Chosen text={instance.instance} />
-          </span>
+          <InstanceName name={instance.instance} />
         </li>
       ))}
     </ul>
+  )
+}
+
+/** Host and process id. A long host is cut, and its process id stays. */
+function InstanceName({ name }: { readonly name: string }) {
+  const [, host = name, process = ''] = /^(.+)([:/-]\d+)$/.exec(name) ?? []
+  return (
+    <span class="instance">
+      <span class="cut">
+        <Chosen text={host} />
+      </span>
+      {process}
+    </span>
   )
 }
 

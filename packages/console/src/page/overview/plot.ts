@@ -1,6 +1,7 @@
 import uPlot from 'uplot'
 import type { Charts } from '../../answers.ts'
-import type { ChartKind } from './chart-kinds.ts'
+import { axisDuration } from '../text/durations.ts'
+import type { ChartKind, ChartSeries } from './chart-kinds.ts'
 
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 
@@ -27,23 +28,25 @@ export function createPlot(
     legend: { show: false },
     // One pointer for all charts. A drag zooms nothing: the next data would undo it.
     cursor: { y: false, sync: { key: 'charts' }, drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { x: { time: true }, y: scaleOf(kind.isLogarithmic), right: scaleOf(false) },
+    scales: { x: { time: true }, number: FROM_ZERO, duration: kind.isLogarithmic ? LOGARITHMIC : FROM_ZERO },
     axes: axesOf(kind),
-    series: [{}, ...kind.series.map(({ scale, label }, index) => lineOf(label, scale, index))],
+    series: [{}, ...kind.series.map(lineOf)],
     hooks: { setCursor: [({ cursor }) => onPoint(cursor.idx ?? null)] },
   })
 }
 
-function scaleOf(isLogarithmic: boolean): uPlot.Scale {
-  if (isLogarithmic) return { distr: 3 }
-  // From 0, and never flat: a series of zeros is a line at the bottom.
-  return { range: (_plot, _min, max) => [0, Math.max(1, (max ?? 0) * 1.1)] }
+// Never flat: a series of zeros is a line at the bottom.
+const FROM_ZERO: uPlot.Scale = { range: (_plot, _min, max) => [0, Math.max(1, (max ?? 0) * 1.1)] }
+const LOGARITHMIC: uPlot.Scale = {
+  distr: 3,
+  range: (_plot, min, max) => uPlot.rangeLog(min ?? LOG_MIN, max ?? LOG_MIN, 10, true),
 }
 
-function lineOf(label: string, scale: string, index: number): uPlot.Series {
+const scaleOf = ({ isDuration }: ChartSeries) => (isDuration ? 'duration' : 'number')
+
+function lineOf(series: ChartSeries, index: number): uPlot.Series {
   return {
-    label,
-    scale,
+    scale: scaleOf(series),
     width: 1.5,
     stroke: () => colour(`--series-${index + 1}`),
     ...(index > 0 && { dash: [5, 3] }),
@@ -60,19 +63,33 @@ function axesOf(kind: ChartKind): uPlot.Axis[] {
     grid: { stroke: () => colour('--line'), width: 1 },
     ticks: { show: false },
   }
-  const scales = [...new Set(kind.series.map(({ scale }) => scale))]
+  const series = [...new Map(kind.series.map((each) => [scaleOf(each), each])).values()]
   return [
-    { ...look, grid: { show: false }, size: 24, gap: 4, space: 64, values: TIMES },
-    ...scales.map((scale, index): uPlot.Axis => {
-      const text = kind.series.find((series) => series.scale === scale)?.text ?? String
+    { ...look, grid: { show: false }, size: 24, gap: 4, space: 48, values: TIMES },
+    ...series.map((each, index): uPlot.Axis => {
+      const text = each.isDuration ? axisDuration : each.text
       return {
         ...look,
-        ...{ scale, side: index === 0 ? 3 : 1, size: 56, gap: 6, space: 32 },
+        ...{ scale: scaleOf(each), side: index === 0 ? 3 : 1, size: 56, gap: 6, space: 32 },
         ...(index > 0 && { grid: { show: false } }),
-        values: (_plot, splits) => splits.map((split) => (split === null ? null : text(split))),
+        ...(each.isDuration && { incrs: DURATION_STEPS }),
+        ...(kind.isLogarithmic && { splits: decadesOf }),
+        values: (_plot, splits) => splits.map(text),
       }
     }),
   ]
+}
+
+const MINUTE_MS = 60_000
+const DURATION_STEPS = [
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000],
+  ...[1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1_440].map((minutes) => minutes * MINUTE_MS),
+]
+
+function decadesOf(_plot: uPlot, _axis: number, min: number, max: number): number[] {
+  const first = Math.ceil(Math.log10(min))
+  const count = Math.floor(Math.log10(max)) - first + 1
+  return Array.from({ length: Math.max(0, count) }, (_, index) => 10 ** (first + index))
 }
 
 // 24 hours a day, as everywhere on the page: uPlot's own texts have 12. Columns: step, text, and unused texts of other units.

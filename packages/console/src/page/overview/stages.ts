@@ -1,5 +1,5 @@
 import type { InstanceAnswer, Overview, PauseAnswer, ServiceRole, StatusRow } from '../../answers.ts'
-import { countText } from '../text/digits.ts'
+import { countText, rateText } from '../text/digits.ts'
 import { durationText } from '../text/durations.ts'
 
 export interface StageFact {
@@ -33,14 +33,19 @@ export interface Stages {
 export const UNKNOWN = '–'
 const COUNTED_MAX = 10_000
 
-/** A count that stops at 10,000. */
+/** A count that stops at 10,000, then `10,000+`. */
 export function cappedText(count: number): string {
-  return count > COUNTED_MAX ? `over ${countText(COUNTED_MAX)}` : countText(count)
+  return count > COUNTED_MAX ? `${countText(COUNTED_MAX)}+` : countText(count)
+}
+
+/** A rate, or a dash before the second look. */
+export function perSecond(rate: number | undefined): string {
+  return rate === undefined ? UNKNOWN : `${rateText(rate)}/s`
 }
 
 /** The parts of the pipeline. What PostgreSQL could not read is shown as a dash. */
 export function stagesOf(overview: Overview): Stages {
-  const { outbox, queues, pending, webhooks } = overview
+  const { rates, outbox, queues, pending, webhooks } = overview
   const lagMs = Math.max(0, ...(outbox ?? []).map(({ lag_ms }) => lag_ms))
   const isCapped = outbox?.some(({ capped }) => capped)
   const messages = sum((outbox ?? []).map((backlog) => backlog.messages))
@@ -53,13 +58,17 @@ export function stagesOf(overview: Overview): Stages {
       { label: 'Pending', value: pending ? cappedText(pending.payments) : UNKNOWN },
     ]),
     outbox: stage('Outbox', 'relays publish it', 'relay', [
-      { label: 'Messages', value: outbox ? `${isCapped ? 'over ' : ''}${countText(messages)}` : UNKNOWN },
+      { label: 'Messages', value: outbox ? `${countText(messages)}${isCapped ? '+' : ''}` : UNKNOWN },
       { label: 'Lag', value: outbox ? durationText(lagMs) : UNKNOWN },
     ]),
     broker: stage('RabbitMQ', 'queues messages', null, [
       { label: 'Ready', value: ready.length > 0 ? countText(sum(ready)) : UNKNOWN },
     ]),
-    worker: stage('Worker', 'settles payments', 'worker', [{ label: 'To retry', value: waiting('retry') }]),
+    worker: stage('Worker', 'settles payments', 'worker', [
+      { label: 'Settled', value: perSecond(rates?.settled) },
+      { label: 'Redriven', value: perSecond(rates?.redriven) },
+      { label: 'To retry', value: waiting('retry') },
+    ]),
     provider: stage('Provider', 'moves the money', null, [
       { label: 'Asked', value: waiting('provider') },
       { label: 'Undecided', value: waiting('pending') },
@@ -89,7 +98,6 @@ const STAGE_OF_SECTION: Readonly<Record<string, string>> = {
   queues: 'RabbitMQ',
   payments: 'Provider',
   webhooks: 'Webhooks',
-  'dead letters': 'Worker',
 }
 const STAGE_OF_ROLE: Readonly<Record<string, string>> = {
   api: 'API',
@@ -98,11 +106,14 @@ const STAGE_OF_ROLE: Readonly<Record<string, string>> = {
   webhooks: 'Webhooks',
 }
 
+const STAGE_OF_SOURCE: Readonly<Record<string, string>> = { outbox: 'Outbox', queue: 'RabbitMQ' }
+
 /** Sections of rows that are about one kind of process, with its role as their label. */
 const SECTIONS_OF_ROLES = ['instances', 'pauses']
 
 /** The part of the pipeline that a row is about. Undefined for rows about the database. */
 function stageOf({ section, label }: StatusRow): string | undefined {
+  if (section === 'dead letters') return STAGE_OF_SOURCE[label] ?? 'Worker'
   return SECTIONS_OF_ROLES.includes(section) ? STAGE_OF_ROLE[label] : STAGE_OF_SECTION[section]
 }
 

@@ -29,7 +29,7 @@ export function Waiting({ pending }: { readonly pending: Overview['pending'] }) 
           </li>
         ))}
       </ul>
-      {pending.payments > 1_000 && <p class="hint">Of the 1,000 payments that are looked at next.</p>}
+      {pending.payments > 1_000 && <p class="hint">Counted among the 1,000 payments whose redrive is earliest.</p>}
     </section>
   )
 }

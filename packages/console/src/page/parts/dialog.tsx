@@ -11,6 +11,8 @@ interface ActDialogProps {
   /** The text of the button that acts. */
   readonly act: string
   readonly isDangerous?: boolean
+  /** False while what will happen is not known yet. */
+  readonly isReady?: boolean
   /** Does it. Returns what was done, for the operator. What it throws is shown, and the dialog stays. */
   readonly submit: (reason: string, fields: FormData) => Promise<string>
   readonly close: () => void
@@ -19,13 +21,15 @@ interface ActDialogProps {
 }
 
 /** Asks for a reason before an act. The browser keeps the focus inside, and Escape closes it. */
-export function ActDialog({ title, act, isDangerous, submit, close, children }: ActDialogProps) {
+export function ActDialog({ title, act, isDangerous, isReady = true, submit, close, children }: ActDialogProps) {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
   const error = useSignal<string | null>(null)
   const isBusy = useSignal(false)
   useEffect(() => dialog.current?.showModal(), [])
 
+  // The browser gives the focus back to the button that opened it.
+  const end = () => dialog.current?.close()
   const onSubmit = async (event: SubmitEvent) => {
     event.preventDefault()
     if (isBusy.value || !(event.currentTarget instanceof HTMLFormElement)) return
@@ -39,7 +43,7 @@ export function ActDialog({ title, act, isDangerous, submit, close, children }: 
     error.value = null
     try {
       told(await submit(reason, fields))
-      close()
+      end()
     } catch (caught) {
       error.value = messageOf(caught)
     } finally {
@@ -62,10 +66,14 @@ export function ActDialog({ title, act, isDangerous, submit, close, children }: 
           </p>
         )}
         <div class="dialog-buttons">
-          <button type="button" onClick={close}>
+          <button type="button" onClick={end}>
             Cancel
           </button>
-          <button type="submit" class={isDangerous ? 'primary dangerous' : 'primary'} disabled={isBusy.value}>
+          <button
+            type="submit"
+            class={isDangerous ? 'primary dangerous' : 'primary'}
+            disabled={isBusy.value || !isReady}
+          >
             {act}
           </button>
         </div>

@@ -16,12 +16,39 @@ export function StatusPill({ status }: { readonly status: PaymentAnswer['status'
   return <Pill tone={STATUS_TONES[status]}>{name}</Pill>
 }
 
+interface Wait {
+  readonly name: string
+  /** What follows `waits for`. */
+  readonly phrase: string
+  readonly meaning: string
+}
+
 /** What a pending payment waits for, for the operator. */
-export const WAITS: Readonly<Record<WaitingFor, { readonly name: string; readonly meaning: string }>> = {
-  queue: { name: 'First worker', meaning: 'In the outbox or the queue. No worker has had it yet.' },
-  provider: { name: 'Provider', meaning: 'A worker has it, and waits for the provider’s answer.' },
-  worker: { name: 'Another worker', meaning: 'Its worker has probably died. Another one claims it.' },
-  retry: { name: 'Retry', meaning: 'An attempt failed. The next one is scheduled.' },
-  pending: { name: 'Provider’s decision', meaning: 'The provider has not decided yet. It is asked again.' },
-  operator: { name: 'Operator', meaning: 'It is parked. Requeue its dead letter, or settle it.' },
+export const WAITS: Readonly<Record<WaitingFor, Wait>> = {
+  queue: {
+    name: 'First worker',
+    phrase: 'its first worker',
+    meaning: 'In the outbox or the queue. No worker has had it yet.',
+  },
+  provider: {
+    name: 'Provider',
+    phrase: 'the provider',
+    meaning: 'A worker has it, and waits for the provider’s answer.',
+  },
+  worker: {
+    name: 'Another worker',
+    phrase: 'another worker',
+    meaning: 'Its worker has probably died. Another one claims it.',
+  },
+  retry: { name: 'Retry', phrase: 'its next attempt', meaning: 'An attempt failed. The next one is scheduled.' },
+  pending: {
+    name: 'Provider’s decision',
+    phrase: 'the provider’s decision',
+    meaning: 'The provider has not decided yet. It is asked again.',
+  },
+  operator: {
+    name: 'Operator',
+    phrase: 'an operator',
+    meaning: 'It is parked. Requeue its dead letter, or settle it.',
+  },
 }

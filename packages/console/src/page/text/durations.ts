@@ -28,7 +28,8 @@ function twoUnits(ms: number, [large, largeName]: Unit, [small, smallName]: Unit
 export function relativeText(atMs: number, nowMs: number): string {
   const ms = nowMs - atMs
   const length = Math.abs(ms)
-  if (length < SECOND) return 'now'
+  // The clock of the page moves once a second, so what has just been made is up to 2 seconds ahead of it.
+  if (ms < SECOND && ms > -2 * SECOND) return 'now'
   const text = largestUnit(length)
   return ms < 0 ? `in ${text}` : `${text} ago`
 }
@@ -37,4 +38,11 @@ function largestUnit(ms: number): string {
   if (ms < MINUTE) return `${Math.floor(ms / SECOND)} s`
   if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min`
   return ms < DAY ? `${Math.floor(ms / HOUR)} h` : `${Math.floor(ms / DAY)} d`
+}
+
+/** A length of time in one unit, for the axis of a chart. */
+export function axisDuration(ms: number): string {
+  if (ms < SECOND) return `${ms} ms`
+  if (ms < 2 * MINUTE) return `${ms / SECOND} s`
+  return ms < 2 * HOUR ? `${Math.round(ms / MINUTE)} min` : `${Math.round(ms / HOUR)} h`
 }
