@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Pepper, Tables } from '@cashflow/db'
+import { createSampler } from '@cashflow/db/operator'
 import type { Component, Logger } from '@cashflow/runtime'
 import express, { type Express, type RequestHandler } from 'express'
 import type { Kysely } from 'kysely'
@@ -11,6 +12,7 @@ import { requireOperate } from './access/require-operate.ts'
 import { securityHeaders } from './access/security-headers.ts'
 import { assetRoutes } from './assets.ts'
 import { auditRoutes } from './audit.ts'
+import { chartRoutes } from './charts.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
 import { errorHandler, notFound } from './errors.ts'
 import { createLive } from './live.ts'
@@ -60,9 +62,9 @@ export function createConsole(options: ConsoleOptions): { app: Express; componen
   app.get('/api/me', me(options))
   app.get('/api/live', live.handler)
   app.use('/api', paymentRoutes(db), deadLetterRoutes({ db, logger }), pauseRoutes(db), auditRoutes(db))
-  app.use('/api', webhookRoutes(db), merchantRoutes({ db, sandbox, peppers: access.peppers }))
+  app.use('/api', chartRoutes(db), webhookRoutes(db), merchantRoutes({ db, sandbox, peppers: access.peppers }))
   app.use(assetRoutes(), notFound, errorHandler(logger))
-  return { app, components: [live] }
+  return { app, components: [createSampler({ db, logger }), live] }
 }
 
 const noStore: RequestHandler = (_req, res, next) => {
