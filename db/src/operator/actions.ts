@@ -30,8 +30,8 @@ export type ActionFacts = Readonly<Record<string, Fact>>
 export interface NewAction {
   readonly action: ActionName
   /**
-   * The id of the payment, key or merchant, the name of the component, the name of the operator that a login token is for,
-   * or the id of a dead letter that is about no payment. At most 255 characters.
+   * The id of the payment, key or merchant, the name of the component, or the id of a dead letter that is about no
+   * payment. Of a login token, the name of its operator. At most 255 characters.
    */
   readonly target: string
   readonly reason?: string | undefined

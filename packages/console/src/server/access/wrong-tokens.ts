@@ -7,7 +7,7 @@ export type WrongTokens = ReturnType<typeof createWrongTokens>
 /**
  * Counts wrong login tokens for a minute at a time: 10 of an address, and 100 in all. So it remembers 100 addresses at most.
  *
- * A right token is not counted, and gets in whatever others have sent. Otherwise strangers could lock operators out: those
+ * A right token is not counted, and always gets in. Otherwise strangers could lock operators out: those
  * behind the same proxy by the first limit, and all by the second one. A guess gains nothing by that, because a token has 128
  * random bits or more.
  */
