@@ -16,6 +16,8 @@ export interface HeartbeatOptions {
   version: string
   /** The process's metrics. Its counters go into the row. */
   registry: Registry
+  /** Returns what the process counts in addition to its metrics, by name. It goes into the row's counters. */
+  counts?: () => Readonly<Record<string, number>>
   /** Returns the ready messages by queue, as far as the process knows them. */
   queueDepths?: () => Readonly<Record<string, number>> | undefined
   logger: Logger
@@ -30,7 +32,7 @@ export interface HeartbeatOptions {
  * fails is logged, and stops nothing else. Stopped last before the pool, so that a process that drains still beats.
  */
 export function createHeartbeat(options: HeartbeatOptions): Component {
-  const { db, role, version, registry, queueDepths, logger, beatMs = BEAT_MS, pruneMs = PRUNE_MS } = options
+  const { db, role, version, registry, counts, queueDepths, logger, beatMs = BEAT_MS, pruneMs = PRUNE_MS } = options
   const id = uuidv7()
   const stopping = new AbortController()
   const { signal } = stopping
@@ -47,7 +49,7 @@ export function createHeartbeat(options: HeartbeatOptions): Component {
   let running: Promise<void> | undefined
 
   async function beat(): Promise<void> {
-    const counters = await countersOf(registry)
+    const counters = { ...(await countersOf(registry)), ...counts?.() }
     const row = {
       id,
       role,

@@ -59,6 +59,15 @@ describe('instances', () => {
     await stop()
   })
 
+  it('instances: what a process counts in addition to its metrics is among its counters', async () => {
+    let times = 0
+    const { start, stop } = heartbeat({ counts: () => ({ settled_from_5ms: ++times }) })
+    await start(signal)
+    await eventually(async () => expect((await row()).counters.settled_from_5ms).to.be.above(1))
+    expect(await beatsOf()).to.be.above(0)
+    await stop()
+  })
+
   it('instances: one beat is in flight at a time', async () => {
     const { start, stop } = heartbeat({ beatMs: 5 })
     await start(signal)

@@ -59,6 +59,7 @@ describe('metrics', function () {
       const request = '{method="POST",route="/payments",status="201"}'
       expect(sample(api, 'cashflow_http_request_duration_seconds_count', request)).to.equal(1)
       expect(sample(api, 'cashflow_api_write_batch_payments_count')).to.equal(1)
+      expect(sample(api, 'cashflow_api_payments_created_total')).to.equal(1)
       expect(sample(api, 'cashflow_postgres_reachable')).to.equal(1)
       // payment.created, and the payment's outcome.
       expect(sample(relay, 'cashflow_relay_messages_total', '{outcome="confirmed"}')).to.equal(2)

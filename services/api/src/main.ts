@@ -35,7 +35,7 @@ import { consoleConnectionsMax, consoleParts } from './console.ts'
 import { createCursors } from './cursor.ts'
 import { httpComponent } from './http-component.ts'
 import { CONNECTIONS_MAX, waitsMax } from './limits.ts'
-import { registerApi, registerBatches, registerRequests } from './metrics.ts'
+import { registerApi, registerBatches, registerCreated, registerRequests } from './metrics.ts'
 import { createPaymentWriter } from './payments/create-payment.ts'
 import { createWaits } from './payments/waits.ts'
 import { createQueues } from './queues.ts'
@@ -77,8 +77,8 @@ const listener = createListener({
   logger,
   otherwise: 'requests that wait for a payment find it a second later',
 })
-const onBatch = registerBatches(registry)
-const writer = createPaymentWriter({ db, notifier, redriveAfterMs, onBatch, spans, logger })
+const [onBatch, onCreated] = [registerBatches(registry), registerCreated(registry)]
+const writer = createPaymentWriter({ db, notifier, redriveAfterMs, onBatch, onCreated, spans, logger })
 const queues = createQueues({ queueMax, logger })
 const cursors = createCursors(() => readCursorSecret(db))
 const rateLimiter = createRateLimiter({

@@ -1,5 +1,5 @@
 import { type Database, type Listener, registerListener, registerPool } from '@cashflow/db'
-import { Gauge, Histogram, type Registry } from '@prometheus-io/client'
+import { Counter, Gauge, Histogram, type Registry } from '@prometheus-io/client'
 import type { Waits } from './payments/waits.ts'
 import type { Queues } from './queues.ts'
 import { routeOf } from './route-of.ts'
@@ -74,6 +74,16 @@ export function registerRequests(registry: Registry): (request: EndedRequest) =>
     }
     child.observe(seconds)
   }
+}
+
+/** Registers the payments that were stored. Returns the function that notes a number of them. */
+export function registerCreated(registry: Registry): (payments: number) => void {
+  const counter = new Counter({
+    name: 'cashflow_api_payments_created_total',
+    help: 'Payments that this api has stored.',
+    registers: [registry],
+  })
+  return (payments) => counter.inc(payments)
 }
 
 /** Registers the transactions that store payments. Returns the function that notes the number of payments of one. */

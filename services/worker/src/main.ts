@@ -8,7 +8,7 @@ import {
   SETTLED_NOTIFY_FAILS,
   serviceSession,
 } from '@cashflow/db'
-import { claimNothing } from '@cashflow/db/worker'
+import { claimNothing, createSettledAfter } from '@cashflow/db/worker'
 import { type PaymentStatus, WORK_TOPICS } from '@cashflow/domain'
 import {
   connectionComponent,
@@ -67,8 +67,10 @@ const notifier = createNotifier(db, createCondition(logger, NOTIFY_FAILS))
 const { notify } = notifier
 const settledNotifier = createSettledNotifier(db, createCondition(logger, SETTLED_NOTIFY_FAILS))
 const noteSettled = registerSettlements(registry)
-const settled = (paymentId: string, status: PaymentStatus) => {
+const settledAfter = createSettledAfter()
+const settled = (paymentId: string, status: PaymentStatus, createdAt: Date) => {
   noteSettled(status)
+  settledAfter.note(Date.now() - createdAt.getTime())
   notify()
   settledNotifier.notify(paymentId)
 }
@@ -117,7 +119,14 @@ function pauseConsumers(): void {
   else deadConsumer.resume()
 }
 
-const heartbeat = createHeartbeat({ db, role: 'worker', version: VERSION, registry, logger })
+const heartbeat = createHeartbeat({
+  db,
+  role: 'worker',
+  version: VERSION,
+  registry,
+  counts: settledAfter.counts,
+  logger,
+})
 
 const parts = [
   tracing,

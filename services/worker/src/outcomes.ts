@@ -31,8 +31,8 @@ export interface ProcessOptions extends ReleaseLimits {
   /** Answers in place of the provider. Undefined if it has to be asked. */
   simulate?: ((claim: Claimed, retry: RetryOptions) => Promise<ProviderAnswer> | undefined) | undefined
   logger: Logger
-  /** Called after COMMIT with the id of a settled payment, whose message is in the outbox. */
-  settled: (paymentId: string, status: PaymentStatus) => void
+  /** Called after COMMIT about a settled payment, whose message is in the outbox. */
+  settled: (paymentId: string, status: PaymentStatus, createdAt: Date) => void
   providerDeadlineMs: number
   /** Time that a payment may be PENDING after the end of its lease, or the time of its retry, before it is redriven. */
   redriveAfterMs: number
@@ -115,7 +115,7 @@ export async function settle(
   const status = await untilDone(span, retryWhileUnavailable(commit, run.retry))
   if (!status) return await loseClaim(run)
   options.logger.info('payment settled', { ...logFieldsOf(message), status })
-  options.settled(message.paymentId, status)
+  options.settled(message.paymentId, status, payment.createdAt)
   return 'settled'
 }
 

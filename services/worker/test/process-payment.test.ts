@@ -19,15 +19,16 @@ describe('processPayment', () => {
     payments.lines.length = 0
   })
 
-  const settled: string[] = []
+  const settled: { id: string; createdAt: Date }[] = []
   const message = (paymentId: string) => ({ paymentId, messageId: 'm-1', requestId: 'r-1' })
   /** Processes the payment as a separate worker does, with separate batches. */
   function process(paymentId: string, chargeAtProvider: Provider['charge'], options: Partial<BatchOptions> = {}) {
     const { db, logger } = payments
     const shared = { db, providerDeadlineMs: 5_000, redriveAfterMs: 60_000, attemptsMax: 10, ...options }
     const charge: Charge = (payment, attempt) => attemptCharge({ charge: chargeAtProvider }, payment, attempt)
-    const own = { batches: createBatches(shared), logger, settled: (id: string) => void settled.push(id), charge }
-    return processPayment(message(paymentId), { ...shared, ...own }, new AbortController().signal)
+    const own = { batches: createBatches(shared), logger, charge }
+    const noted = (id: string, _: string, createdAt: Date) => void settled.push({ id, createdAt })
+    return processPayment(message(paymentId), { ...shared, ...own, settled: noted }, new AbortController().signal)
   }
 
   const outbox = (table: 'outbox_messages' | 'outbox_scheduled' | 'dead_letters', key: string) =>
@@ -60,7 +61,7 @@ describe('processPayment', () => {
       message: 'payment settled',
       fields: { payment_id: id, message_id: 'm-1', request_id: 'r-1', status: 'SUCCESS' },
     })
-    expect(settled.at(-1)).to.equal(id)
+    expect(settled.at(-1)).to.deep.equal({ id, createdAt: (await payments.row(id)).created_at })
   })
 
   it('settles a declined payment as FAILED, with the failure code of the provider', async () => {

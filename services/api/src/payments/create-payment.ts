@@ -142,13 +142,16 @@ export interface PaymentWriterOptions {
   redriveAfterMs: number
   /** Called with the number of payments of each transaction. */
   onBatch?: ((payments: number) => void) | undefined
+  /** Called after COMMIT with the number of new payments that are stored. */
+  onCreated?: ((payments: number) => void) | undefined
   /** Undefined where nothing is traced. */
   spans?: Spans | undefined
   logger: Logger
 }
 
 /** Writes the payments of concurrent requests in one transaction. */
-export function createPaymentWriter({ db, notifier, redriveAfterMs, onBatch, spans, logger }: PaymentWriterOptions) {
+export function createPaymentWriter(options: PaymentWriterOptions) {
+  const { db, notifier, redriveAfterMs, onBatch, onCreated, spans, logger } = options
   const loops = new Loops()
 
   async function store(batch: readonly PaymentInsert[]): Promise<Holder[]> {
@@ -157,7 +160,10 @@ export function createPaymentWriter({ db, notifier, redriveAfterMs, onBatch, spa
     const inserted = await db
       .transaction()
       .execute((tx) => insertPayments(onlyStatement(tx), batch, { redriveAfterMs }))
-    return await findHolders(db, batch, inserted)
+    const holders = await findHolders(db, batch, inserted)
+    // Also those of an earlier transaction whose answer was lost, which counted none.
+    onCreated?.(holders.filter(({ has }) => has === 'itself').length)
+    return holders
   }
 
   /** Records the transaction, with links to the requests that share it. */
