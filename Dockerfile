@@ -44,6 +44,7 @@ CMD ["node", "--enable-source-maps", "bin/webhooks.mjs"]
 
 FROM service AS api
 COPY --from=build /cashflow/dist/api.mjs* bin/
+COPY --from=build /cashflow/dist/console bin/console
 COPY --from=build /cashflow/dist/node_modules node_modules
 EXPOSE 8080 8090
 CMD ["node", "--enable-source-maps", "bin/api.mjs"]

@@ -1,5 +1,6 @@
-import { cpSync } from 'node:fs'
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
+import { bundlePage } from '../packages/console/src/server/page-files.ts'
 
 // One file for each process of the images: Node does not strip types under node_modules, and a bundle leaves out unused code.
 await build({
@@ -17,6 +18,8 @@ await build({
   platform: 'node',
   target: 'node24',
   format: 'esm',
+  // The api bundles the console's page from its sources only. An image has the built files below.
+  external: ['esbuild'],
   // The CommonJS packages among the dependencies call require for Node's own modules.
   banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
   // Stack traces show names and positions of the sources.
@@ -33,3 +36,7 @@ for (const name of [
   ...['LICENSE', 'NOTICE', 'swagger-ui-bundle.js.LICENSE.txt'],
 ])
   cpSync(`services/api/${swaggerUi}/${name}`, `dist/${swaggerUi}/${name}`)
+
+// The console's page. The api finds it next to its bundle.
+mkdirSync('dist/console', { recursive: true })
+for (const [name, bytes] of await bundlePage()) writeFileSync(`dist/console/${name}`, bytes)

@@ -6,7 +6,8 @@ import { Empty, Loaded, Notes } from '../parts/states.tsx'
 import { usePolled } from '../polled.ts'
 import { route } from '../router.ts'
 import { Acts } from './acts.tsx'
-import { filterOf, LetterFilters } from './filters.tsx'
+import { filterOf } from './filter-of.ts'
+import { LetterFilters } from './filters.tsx'
 import { LettersTable } from './letters-table.tsx'
 
 export function DeadLettersView() {

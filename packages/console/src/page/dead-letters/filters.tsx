@@ -1,4 +1,3 @@
-import type { DeadLetterFilter } from '../../answers.ts'
 import { Link } from '../parts/link.tsx'
 import { setQuery } from '../router.ts'
 
@@ -11,18 +10,6 @@ const AGES = [
 ] as const
 
 const SOURCES = ['worker', 'outbox', 'queue', 'database'] as const
-
-/** The filter that stands in the address. */
-export function filterOf(query: URLSearchParams): DeadLetterFilter {
-  const [source, topic, containing] = [query.get('source'), query.get('topic'), query.get('containing')]
-  const overMs = Number(query.get('over_ms'))
-  return {
-    ...(source && { source }),
-    ...(topic && { topic }),
-    ...(containing && { containing }),
-    ...(overMs > 0 && { over_ms: overMs }),
-  }
-}
 
 export function LetterFilters({ query }: { readonly query: URLSearchParams }) {
   const filter = (event: SubmitEvent) => {
