@@ -9,7 +9,8 @@ import {
   listenHost,
   loggingEnv,
   parseEnv,
-  sandboxEnv,
+  providerEnv,
+  providerKind,
   withBrokerRules,
 } from '@cashflow/runtime'
 import * as z from 'zod'
@@ -18,7 +19,7 @@ const CONSOLE_PORT = 8090
 
 const schema = z.object({
   ...databaseEnv,
-  ...sandboxEnv,
+  ...providerEnv,
   ...brokerEnv,
   ...loggingEnv,
   HOST: listenHost.default('127.0.0.1'),
@@ -63,6 +64,7 @@ export function stackSettings(env: Env) {
     },
     databaseName: settings.DB_NAME,
     sandbox: isSandbox(settings, env),
+    isProviderSimulated: providerKind(settings) === 'simulated',
     host: settings.HOST,
     apiScheme: settings.API_TLS_CERT === undefined ? 'http' : 'https',
     /** Preferred port of the first API. With 0 each API gets a free one. */

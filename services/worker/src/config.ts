@@ -50,6 +50,7 @@ export const workerEnv = z
       .optional(),
     PROVIDER_DELAY_MS: integer({ min: 0, max: 60_000, default: 2_000 }),
     PROVIDER_SUCCESS_RATE: share.default(0.7),
+    PROVIDER_CHARGES_LOG: z.string().optional(),
     PROVIDER_DEADLINE_MS: integer({ min: 100, max: 60_000, default: 10_000 }),
     PROVIDER_CONCURRENCY: integer({ min: 1, max: 1_000, default: 100 }),
     PROVIDER_FAILURES_MAX: integer({ min: 1, max: 1_000, default: 10 }),
@@ -84,6 +85,16 @@ function checkedEnv(env: Env) {
       message: 'must be http where PROVIDER_URL is set, with APP_ENV=production: chance would settle its payments',
       when: areReadable('PROVIDER', 'PROVIDER_URL', 'SANDBOX'),
     })
+    .refine(
+      (settings) =>
+        settings.PROVIDER_CHARGES_LOG === undefined ||
+        (isSandbox(settings, env) && providerKind(settings) === 'simulated'),
+      {
+        path: ['PROVIDER_CHARGES_LOG'],
+        message: 'is for PROVIDER=simulated in a sandbox only',
+        when: areReadable('PROVIDER', 'PROVIDER_CHARGES_LOG', 'SANDBOX'),
+      },
+    )
 }
 
 // Time to settle the last payments that were charged before a stop.
@@ -126,5 +137,6 @@ function providerSettings(settings: z.output<typeof workerEnv>): ProviderSetting
       token: settings.PROVIDER_TOKEN,
       ca: settings.PROVIDER_TLS_CA,
     }
-  return { kind: 'simulated', delayMs: settings.PROVIDER_DELAY_MS, successRate: settings.PROVIDER_SUCCESS_RATE }
+  const { PROVIDER_DELAY_MS: delayMs, PROVIDER_SUCCESS_RATE: successRate, PROVIDER_CHARGES_LOG: file } = settings
+  return { kind: 'simulated', delayMs, successRate, ...(file !== undefined && { chargesFile: file }) }
 }

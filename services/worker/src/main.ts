@@ -35,6 +35,7 @@ import { createHandler } from './handle-delivery.ts'
 import { registerDeliveries, registerProvider, registerSettlements, registerWorker } from './metrics.ts'
 import { createAdmission } from './provider/admission.ts'
 import { createBreaker } from './provider/breaker.ts'
+import { openChargesFile } from './provider/charges-file.ts'
 import { createProvider } from './provider/create-provider.ts'
 import { createReconciler } from './reconcile.ts'
 import { createSimulator, refuseToSimulate } from './simulate.ts'
@@ -75,10 +76,12 @@ const settled = (paymentId: string, status: PaymentStatus, createdAt: Date) => {
   settledNotifier.notify(paymentId)
 }
 
-const provider = createProvider(config.provider, logger, spans)
+const chargesFile = config.provider.kind === 'simulated' ? config.provider.chargesFile : undefined
+const noteCharge = chargesFile === undefined ? undefined : openChargesFile(chargesFile)
+const provider = createProvider(config.provider, logger, spans, noteCharge)
 const onAnswer = registerProvider(registry)
 const admission = createAdmission(createBreaker({ provider, logger, onAnswer, ...config.breaker }), config.chargesMax)
-const simulator = config.provider.kind === 'simulated' ? createSimulator({ db, logger }) : undefined
+const simulator = config.provider.kind === 'simulated' ? createSimulator({ db, logger, noteCharge }) : undefined
 // In a live deployment metadata.simulate is metadata like any other.
 const simulate = config.sandbox ? refuseToSimulate : undefined
 const beginDelivery = spans && createBeginDelivery(spans, config)

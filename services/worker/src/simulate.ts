@@ -1,10 +1,11 @@
-import { within } from '@cashflow/async'
+import { errorMessage, within } from '@cashflow/async'
 import type { Tables } from '@cashflow/db'
 import { mayCrash } from '@cashflow/db/worker'
 import { DELIVERY_SIMULATIONS, SIMULATIONS } from '@cashflow/domain'
 import type { Logger } from '@cashflow/runtime'
 import type { Kysely } from 'kysely'
 import type { Claimed } from './outcomes.ts'
+import type { NoteCharge } from './provider/charges-file.ts'
 import type { Charge, ProviderAnswer } from './provider/provider.ts'
 import { type RetryOptions, retryWhileUnavailable } from './retry.ts'
 
@@ -29,6 +30,8 @@ export function refuseToSimulate({ simulate }: Pick<Claimed, 'simulate'>): Promi
 export interface SimulatorOptions {
   db: Kysely<Tables>
   logger: Logger
+  /** Undefined where the charges are not noted. */
+  noteCharge?: NoteCharge | undefined
   /** Ends this process as `kill -9` does. */
   crash?: () => void
 }
@@ -42,7 +45,8 @@ export type Simulator = ReturnType<typeof createSimulator>
  * `worker_crash` ends this process at the payment's first attempt, as if it died between the charge and its settlement. First
  * the claims of all other payments are released, so that none of them loses an attempt.
  */
-export function createSimulator({ db, logger, crash = () => process.kill(process.pid, 'SIGKILL') }: SimulatorOptions) {
+export function createSimulator(options: SimulatorOptions) {
+  const { db, logger, noteCharge, crash = () => process.kill(process.pid, 'SIGKILL') } = options
   const crashing = new AbortController()
   /** The payments that are claimed, or being claimed, and their runs. */
   const runs = new Map<string, Promise<unknown>>()
@@ -57,6 +61,24 @@ export function createSimulator({ db, logger, crash = () => process.kill(process
     retry.signal.throwIfAborted() // The worker was stopped while PostgreSQL was away.
     crash()
     return UNANSWERED
+  }
+
+  function decide({ payment, attempts, simulate }: Claimed, retry: RetryOptions): Promise<ProviderAnswer> | undefined {
+    if (crashing.signal.aborted) return Promise.resolve(NOT_ATTEMPTED)
+    switch (simulate) {
+      case 'success':
+        return Promise.resolve(APPROVED)
+      case 'decline':
+        return Promise.resolve(DECLINED)
+      case 'timeout':
+        return Promise.resolve(UNANSWERED)
+      case 'timeout_then_success':
+        return Promise.resolve(attempts > 0 ? APPROVED : UNANSWERED)
+      case 'worker_crash':
+        return attempts > 0 ? Promise.resolve(APPROVED) : crashAlone(payment.id, retry)
+      default:
+        return undefined // The api accepts no other value, except those of deliveries, which are not the worker's work.
+    }
   }
 
   return {
@@ -74,22 +96,16 @@ export function createSimulator({ db, logger, crash = () => process.kill(process
       }
     },
     /** Undefined if the provider has to be asked. */
-    answer({ payment, attempts, simulate }: Claimed, retry: RetryOptions): Promise<ProviderAnswer> | undefined {
-      if (crashing.signal.aborted) return Promise.resolve(NOT_ATTEMPTED)
-      switch (simulate) {
-        case 'success':
-          return Promise.resolve(APPROVED)
-        case 'decline':
-          return Promise.resolve(DECLINED)
-        case 'timeout':
-          return Promise.resolve(UNANSWERED)
-        case 'timeout_then_success':
-          return Promise.resolve(attempts > 0 ? APPROVED : UNANSWERED)
-        case 'worker_crash':
-          return attempts > 0 ? Promise.resolve(APPROVED) : crashAlone(payment.id, retry)
-        default:
-          return undefined // The api accepts no other value, except those of deliveries, which are not the worker's work.
-      }
+    answer(claimed: Claimed, retry: RetryOptions): Promise<ProviderAnswer> | undefined {
+      if (!noteCharge) return decide(claimed, retry)
+      return decide(claimed, retry)?.then((answer) => {
+        try {
+          noteCharge(claimed.payment, answer)
+          return answer
+        } catch (error) {
+          return { outcome: 'unknown', reason: errorMessage(error) }
+        }
+      })
     },
     /** The same charge, until this process is about to end: its payment is then not charged. */
     interruptible(charge: Charge): Charge {

@@ -56,6 +56,11 @@ export function descendantsOf(pid: number): ProcessIdentity[] {
   return found
 }
 
+/** True for a process that a signal has stopped, such as SIGSTOP. */
+export function isStopped({ pid }: ProcessIdentity): boolean {
+  return statFields(pid)?.[0] === 'T'
+}
+
 /** Sends SIGKILL to a process and to all its descendants, in all their groups and sessions. */
 export function killTree(pid: number): void {
   sendSignal(pid, 'SIGSTOP') // A stopped process starts no more children.

@@ -28,12 +28,17 @@ const ADMIN_HOST = '127.0.0.1'
 const HEALTH_RETRY_MS = 100
 const HEALTH_ANSWER_MS = 5_000
 
+export type Services = Awaited<ReturnType<typeof startServices>>
+
+/** Settings of some services, in addition to those of all. */
+export type OwnSettings = Partial<Record<ServiceName, Readonly<Record<string, string>>>>
+
 /** Starts all services, and resolves when all are ready. */
-export async function startServices(context: StackContext, servers: Servers) {
+export async function startServices(context: StackContext, servers: Servers, ownSettings: OwnSettings) {
   const { settings, say, printer, supervise, onSpawn, signal } = context
   const ports = await apiPorts(context)
   const operators = await consoleSettings(context, ports)
-  const planned = await plan(context, servers, ports, operators)
+  const planned = await plan(context, servers, { ports, operators, ownSettings })
   const pauses = createPauses(printer)
   say(`starting ${planned.map(({ label }) => label).join(', ')}`)
   const kept = await startTogether(
@@ -51,8 +56,8 @@ export async function startServices(context: StackContext, servers: Servers) {
     }),
     signal,
   )
-  const pidsOf = (wanted: ServiceName) =>
-    kept.flatMap((process, index) => (planned[index]?.name === wanted ? (process.pid() ?? []) : []))
+  const processesOf = (wanted: ServiceName) => kept.filter((_process, index) => planned[index]?.name === wanted)
+  const pidsOf = (wanted: ServiceName) => processesOf(wanted).flatMap((process) => process.pid() ?? [])
   const adminUrlsOf = (wanted: ServiceName) =>
     planned.filter(({ name }) => name === wanted).map(({ adminPort }) => `http://${ADMIN_HOST}:${adminPort}`)
   return {
@@ -60,6 +65,7 @@ export async function startServices(context: StackContext, servers: Servers) {
     consoleUrl: operators.url,
     adminUrls: ofEach(adminUrlsOf),
     pauses: pauses.inForce,
+    processesOf,
     pids: () => ofEach(pidsOf),
     async stop() {
       await Promise.all(kept.map((process) => process.stop()))
@@ -74,8 +80,7 @@ function ofEach<Value>(read: (name: ServiceName) => Value): Record<ServiceName, 
 async function plan(
   context: StackContext,
   servers: Servers,
-  ports: number[],
-  operators: ConsoleSettings,
+  { ports, operators, ownSettings }: { ports: number[]; operators: ConsoleSettings; ownSettings: OwnSettings },
 ): Promise<Planned[]> {
   const { commands, env, cwd, settings, say } = context
   const ofWebhooks = webhookSettings(context)
@@ -95,7 +100,13 @@ async function plan(
       const label = counts[name] > 1 ? `${name} ${index + 1}` : name
       const adminPort = defined(leftPorts.next().value, `admin port of ${label}`)
       const sends = name === 'api' || name === 'webhooks'
-      const own = { ...shared, ...(sends && ofWebhooks), ADMIN_HOST, ADMIN_PORT: String(adminPort) }
+      const own = {
+        ...shared,
+        ...(sends && ofWebhooks),
+        ...ownSettings[name],
+        ADMIN_HOST,
+        ADMIN_PORT: String(adminPort),
+      }
       const command = { ...commands[name], cwd, env: own }
       if (name !== 'api') return { name, label, command, adminPort }
       const port = defined(ports[index], `port of ${label}`)

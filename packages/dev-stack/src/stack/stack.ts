@@ -1,4 +1,5 @@
 import { isPortFree } from '../ports.ts'
+import { prepareSandbox, startSandbox } from '../sandbox/sandbox.ts'
 import { StartError } from '../start-error.ts'
 import { createSupervisor, type StackOptions } from './context.ts'
 import { startServers } from './servers.ts'
@@ -29,8 +30,10 @@ export async function startStack(options: StackOptions) {
   const context = { ...options, ...supervisor }
   const servers = await startServers(context)
   unfinished.defer(servers.stop)
-  const services = await startServices(context, servers)
+  const places = prepareSandbox(context)
+  const services = await startServices(context, servers, places?.env ?? {})
   unfinished.defer(services.stop)
+  if (places) unfinished.defer((await startSandbox(places, context, servers, services)).stop)
 
   /** The content of stack.json. */
   const file = (): StackFile => ({
