@@ -30,11 +30,13 @@ const LANES: Readonly<Record<string, readonly (readonly string[])[]>> = {
       ...['@cashflow/client', '@cashflow/dev-stack', '@cashflow/runtime'],
     ],
   ],
+  // Packages without such a script are passed over.
+  'test:browser': [],
 }
 
 /**
- * Runs `npm test` and `npm run test:long`: starts one PostgreSQL and one RabbitMQ, then runs that script of every
- * package, one package at a time in each lane. Arguments after the task go to turbo, such as `--filter=@cashflow/db`.
+ * Runs `npm test`, `npm run test:long` and `npm run test:browser`: starts one PostgreSQL and one RabbitMQ, then runs that
+ * script of every package, one package at a time in each lane. Arguments after the task go to turbo, such as `--filter=@cashflow/db`.
  */
 const [task = '', ...args] = process.argv.slice(2)
 const lanes = LANES[task]

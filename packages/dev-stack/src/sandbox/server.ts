@@ -14,7 +14,7 @@ export async function listenOnSocket(path: string, routes: Routes, log: LogPrint
   rmSync(path, { force: true })
   const server = createServer(listener(routes, log))
   server.maxConnections = CONNECTIONS_MAX
-  // The folder is of this user alone, so nobody else connects before the mode is set.
+  // The folder is of this user alone, so no other user connects before the mode is set.
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve))
   chmodSync(path, 0o600)
   return {
