@@ -68,6 +68,7 @@ describe('cashflow: commands that PostgreSQL cannot do now', function () {
       ['payments', 'list'],
       ['events'],
       ['audit', 'list'],
+      ['console', 'token', '--name', 'ann', '--role', 'read'],
     ]
     const other = await openClient(database.url)
     await other.query(`begin; lock table ${TABLES} in access exclusive mode`)

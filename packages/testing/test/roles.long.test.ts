@@ -97,6 +97,13 @@ describe('database role with the grants of docs/operations.md', function () {
         (error: pg.DatabaseError) => error.code,
       )
 
+  /** Runs a command of the operator, and returns its output. */
+  const command = (...args: string[]) =>
+    execute(process.execPath, [join(REPOSITORY, 'packages/cli/src/main.ts'), ...args], {
+      cwd: tmpdir(),
+      env: { ...process.env, DATABASE_URL: operatorUrl, KEY_PEPPER: PEPPER },
+    }).then(({ stdout }) => stdout)
+
   // Promise 65
   it('lets api, relay and worker settle payments, and reject a reference that exists', async () => {
     await settled(await Promise.all(['REF-1', 'REF-2', 'REF-3'].map(post)))
@@ -141,11 +148,6 @@ describe('database role with the grants of docs/operations.md', function () {
 
   it("lets the operator's commands list, requeue, discard, redrive and settle, make merchants and keys, and read what operators did", async () => {
     await started().publish('no payment')
-    const command = (...args: string[]) =>
-      execute(process.execPath, [join(REPOSITORY, 'packages/cli/src/main.ts'), ...args], {
-        cwd: tmpdir(),
-        env: { ...process.env, DATABASE_URL: operatorUrl, KEY_PEPPER: PEPPER },
-      }).then(({ stdout }) => stdout)
     const letter = await eventually(async () => JSON.parse(await command('dead', 'list', '--json')) as { id: string }, {
       timeoutMs: 60_000,
     })
@@ -177,6 +179,30 @@ describe('database role with the grants of docs/operations.md', function () {
       action: 'payments settle',
       via: `cashflow as cashflow_operator_${suffix}`,
     })
+  })
+
+  it("lets an api with the operators' role serve the console: a login, an act, and its record", async () => {
+    const settings = { PORT: '0', CONSOLE_PORT: '0', KEY_PEPPER: PEPPER }
+    /** Logs in, and pauses the relays for a second. Returns the statuses of both. */
+    const act = async (databaseUrl: string) => {
+      const api = startService('api', { ...settings, DATABASE_URL: databaseUrl })
+      const { url: consoleUrl } = await api.logged('console is listening')
+      const headers = { 'Sec-Fetch-Site': 'same-origin', 'Content-Type': 'application/json' }
+      const post = (path: string, body: object, Cookie = '') =>
+        fetch(`${consoleUrl}${path}`, { method: 'POST', headers: { ...headers, Cookie }, body: JSON.stringify(body) })
+      const { token } = JSON.parse(await command('console', 'token', '--name', 'ann', '--role', 'operate', '--json'))
+      const login = await post('/api/login', { token })
+      const [cookie = ''] = login.headers.getSetCookie()
+      const paused = await post('/api/pauses/relay', { reason: 'a test', for_ms: 1_000 }, cookie.split(';')[0])
+      expect(await api.stop()).to.equal(0)
+      return [login.status, paused.status]
+    }
+    expect(await act(operatorUrl)).to.deep.equal([200, 200])
+    const record = `select actor, via, target from operator_actions where action = 'pause' order by id desc limit 1`
+    expect(await query(ownerUrl, record)).to.deep.equal([
+      { actor: 'ann', via: `console as cashflow_operator_${suffix}`, target: 'relay' },
+    ])
+    expect(await act(url)).to.deep.equal([200, 500])
   })
 
   it('lets the api store when a key was last used', async () => {

@@ -162,7 +162,7 @@ describe('requests to the console', () => {
   })
 
   const asked: Record<string, Asked & { readonly path: string; readonly status: number }> = {
-    'a page that does not exist': { path: '/nothing', status: 404 },
+    'a file that does not exist': { path: '/nothing.js', status: 404 },
     'no login': { path: '/api/me', status: 401 },
     'a foreign page': { path: '/api/login', method: 'POST', headers: { 'Sec-Fetch-Site': 'cross-site' }, status: 403 },
     'an unknown host': { path: '/', headers: { Host: 'evil.example' }, status: 421 },
