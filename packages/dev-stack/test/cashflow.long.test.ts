@@ -75,6 +75,12 @@ describe('npm start', () => {
     const authorization = `Basic ${btoa(String(login).replace(' / ', ':'))}`
     expect((await fetch(`${origin}/api/whoami`, { headers: { authorization } })).status).to.equal(200)
 
+    const { origin: consoleOrigin, hash } = new URL(file.console_url)
+    const headers = { 'sec-fetch-site': 'same-origin', 'content-type': 'application/json' }
+    const body = JSON.stringify({ token: hash.replace('#token=', '') })
+    expect((await fetch(`${consoleOrigin}/api/login`, { method: 'POST', headers, body })).status).to.equal(200)
+    expect(run.output()).to.contain(file.console_url)
+
     const processes = processesOf(file)
     run.kill('SIGINT')
     expect(await run.exited).to.equal(0)

@@ -29,8 +29,11 @@ export function openGrant(sealed: string, keys: Keys, now: number): Grant | unde
   if (sealed.length > LENGTH_MAX) return undefined
   const [text = '', mac = ''] = sealed.split('.', 2)
   if (sealed !== `${text}.${mac}` || !keys.some((key) => isEqual(mac, macOf(text, key)))) return undefined
-  const { end, ...grant } = fields.parse(JSON.parse(Buffer.from(text, 'base64url').toString()))
-  return end > now ? { ...grant, expiresAt: new Date(end) } : undefined
+  // Another version may have sealed other fields.
+  const { data } = fields.safeParse(JSON.parse(Buffer.from(text, 'base64url').toString()))
+  if (!data || data.end <= now) return undefined
+  const { end, ...grant } = data
+  return { ...grant, expiresAt: new Date(end) }
 }
 
 function macOf(text: string, key: Buffer): string {
