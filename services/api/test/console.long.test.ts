@@ -25,7 +25,7 @@ describe('api process with a console', () => {
       fetch(`${base}/api/login`, { method: 'POST', headers, body: JSON.stringify({ token: TOKEN }) })
     expect((await login(url)).status).to.equal(200)
     expect((await login(apiUrl)).status).to.equal(404)
-    expect((await fetch(`${url}/payments`)).status).to.equal(404)
+    expect((await fetch(`${url}/openapi.json`)).status).to.equal(404)
     expect((await fetch(`${apiUrl}/health`)).status).to.equal(200)
     expect(await api.stop()).to.equal(0)
     expect(JSON.stringify([api.logs, api.output])).to.not.include(TOKEN)
