@@ -1,7 +1,7 @@
 import { now } from './clock.ts'
 import { oldSince } from './live.ts'
 import { notice } from './notice.ts'
-import { durationText } from './text/durations.ts'
+import { relativeText } from './text/durations.ts'
 import { clockText } from './text/times.ts'
 
 /** The only part of the page that a screen reader reads out on its own. */
@@ -36,5 +36,5 @@ export function Banner() {
 /** Not read out: it changes every second. */
 function OldFor({ sinceMs }: { readonly sinceMs: number }) {
   now.value // Counts on, though the clock of the browser is the one that matters here.
-  return <span aria-hidden="true">, {durationText(Date.now() - sinceMs)} ago</span>
+  return <span aria-hidden="true">, {relativeText(sinceMs, Date.now())}</span>
 }

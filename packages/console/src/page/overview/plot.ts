@@ -24,7 +24,7 @@ export function createPlot(
 ): uPlot {
   return new uPlot({
     ...size,
-    padding: [8, 8, 0, 0],
+    padding: [8, 16, 0, 0],
     legend: { show: false },
     // One pointer for all charts. A drag zooms nothing: the next data would undo it.
     cursor: { y: false, sync: { key: 'charts' }, drag: { x: false, y: false }, points: { size: 6 } },
