@@ -65,7 +65,7 @@ function axesOf(kind: ChartKind): uPlot.Axis[] {
   }
   const series = [...new Map(kind.series.map((each) => [scaleOf(each), each])).values()]
   return [
-    { ...look, grid: { show: false }, size: 24, gap: 4, space: 48, values: TIMES },
+    { ...look, grid: { show: false }, size: 24, gap: 4, space: 38, values: TIMES },
     ...series.map((each, index): uPlot.Axis => {
       const text = each.isDuration ? axisDuration : each.text
       return {
