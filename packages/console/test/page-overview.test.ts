@@ -24,7 +24,8 @@ const over = (section: string, label: string, text = 'OVER 0: they wait for an o
 describe('overview of the page', () => {
   it('page overview: what PostgreSQL could not read is a dash, never a zero', () => {
     const stages = Object.values(stagesOf(NOTHING_READ))
-    for (const { facts, instances, pause } of stages) {
+    for (const { facts, instances, pause, isKnown } of stages) {
+      expect(isKnown).to.equal(false)
       for (const { value } of facts) expect(value).to.equal(UNKNOWN)
       expect([instances, pause]).to.deep.equal([null, null])
     }

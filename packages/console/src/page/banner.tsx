@@ -1,7 +1,8 @@
 import { now } from './clock.ts'
-import { oldSince } from './live.ts'
+import { oldSince, unavailable } from './live.ts'
 import { notice } from './notice.ts'
-import { durationText } from './text/durations.ts'
+import { Chosen } from './parts/text.tsx'
+import { relativeText } from './text/durations.ts'
 import { clockText } from './text/times.ts'
 
 /** The only part of the page that a screen reader reads out on its own. */
@@ -10,9 +11,11 @@ export function Banner() {
     <div class="banners" aria-live="polite">
       {oldSince.value !== null && (
         <p class="banner bad">
-          <strong>What you see is old.</strong> Nothing has come from the server since{' '}
+          <strong>What you see is old.</strong>{' '}
+          {unavailable.value === null ? 'Nothing has come from the server' : 'PostgreSQL could not be read'} since{' '}
           {clockText(new Date(oldSince.value))}
-          <OldFor sinceMs={oldSince.value} />. Connecting again…
+          <OldFor sinceMs={oldSince.value} />.{' '}
+          {unavailable.value === null ? 'Connecting again…' : <Chosen text={unavailable.value} />}
         </p>
       )}
       {notice.value !== null && (
@@ -36,5 +39,5 @@ export function Banner() {
 /** Not read out: it changes every second. */
 function OldFor({ sinceMs }: { readonly sinceMs: number }) {
   now.value // Counts on, though the clock of the browser is the one that matters here.
-  return <span aria-hidden="true">, {durationText(Date.now() - sinceMs)} ago</span>
+  return <span aria-hidden="true">, {relativeText(sinceMs, Date.now())}</span>
 }

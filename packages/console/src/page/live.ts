@@ -9,6 +9,8 @@ export const overview = signal<Overview | null>(null)
 export const livePayments = signal<PaymentsAnswer | null>(null)
 /** Since when nothing came from the server, in milliseconds of the browser's clock. Null while events come. */
 export const oldSince = signal<number | null>(null)
+/** Why the server could not look at PostgreSQL. Null if it could, or does not answer itself. */
+export const unavailable = signal<string | null>(null)
 
 /** Time without an event after which all that is shown is old, in milliseconds. The server sends one a second. */
 const SILENT_MS = 5_000
@@ -40,6 +42,7 @@ function openStream(url: string): () => void {
   function heard(): void {
     heardAt = Date.now()
     oldSince.value = null
+    unavailable.value = null
     waitForMore()
   }
   // A connection may be dead without an error, for example after the computer slept. A new one finds out.
@@ -47,6 +50,7 @@ function openStream(url: string): () => void {
     clearTimeout(silence)
     silence = setTimeout(() => {
       oldSince.value ??= heardAt
+      unavailable.value = null
       connect()
     }, SILENT_MS)
   }
@@ -63,8 +67,14 @@ function openStream(url: string): () => void {
       livePayments.value = JSON.parse(data)
       heard()
     })
+    source.addEventListener('unavailable', ({ data }) => {
+      oldSince.value ??= heardAt
+      unavailable.value = JSON.parse(data).error
+      waitForMore()
+    })
     source.addEventListener('error', () => {
       oldSince.value ??= heardAt
+      unavailable.value = null
       source.close()
       clearTimeout(retry)
       retry = setTimeout(reconnect, RETRY_MS)

@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals'
+import { effect, signal } from '@preact/signals'
 import type { Me } from '../answers.ts'
 import { ApiError, get, post, whenLoggedOut } from './api.ts'
 
@@ -46,6 +46,13 @@ export async function startSession(token: string | undefined): Promise<void> {
 export async function checkLogin(): Promise<void> {
   await get<Me>('/api/me').catch(() => {}) // Without a login, the listener above is called. All else is found elsewhere.
 }
+
+// A view that only listens asks for nothing, so it would not notice the end of the login.
+effect(() => {
+  if (!me.value) return
+  const timer = setTimeout(checkLogin, Math.max(0, Date.parse(me.value.expires_at) - Date.now()))
+  return () => clearTimeout(timer)
+})
 
 export async function logOut(): Promise<void> {
   await post('/api/logout', {}).catch(() => {})

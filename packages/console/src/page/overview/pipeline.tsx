@@ -52,14 +52,20 @@ function Flow({ what, isBranch, ...props }: FlowProps) {
   )
 }
 
+function stateOf({ over, pause, isKnown }: Stage): { readonly tone: Tone; readonly text: string } {
+  if (over.length > 0) return { tone: 'bad', text: 'Attention' }
+  if (pause) return { tone: 'warn', text: 'Paused' }
+  return isKnown ? { tone: 'ok', text: 'OK' } : { tone: 'quiet', text: 'Unknown' }
+}
+
 function Card({ stage }: { readonly stage: Stage }) {
-  const { name, about, facts, instances, pause, over } = stage
-  const tone = over.length > 0 ? 'bad' : pause ? 'warn' : 'ok'
+  const { name, about, facts, instances } = stage
+  const { tone, text } = stateOf(stage)
   return (
     <li class={`stage ${tone}`} data-stage={name}>
       <div class="stage-head">
         <h2>{name}</h2>
-        <Pill tone={tone}>{over.length > 0 ? 'Attention' : pause ? 'Paused' : 'OK'}</Pill>
+        <Pill tone={tone}>{text}</Pill>
       </div>
       <p class="muted">{about}</p>
       <dl class="stage-facts">

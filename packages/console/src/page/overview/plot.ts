@@ -24,7 +24,7 @@ export function createPlot(
 ): uPlot {
   return new uPlot({
     ...size,
-    padding: [8, 8, 0, 0],
+    padding: [8, 16, 0, 0],
     legend: { show: false },
     // One pointer for all charts. A drag zooms nothing: the next data would undo it.
     cursor: { y: false, sync: { key: 'charts' }, drag: { x: false, y: false }, points: { size: 6 } },
@@ -65,7 +65,7 @@ function axesOf(kind: ChartKind): uPlot.Axis[] {
   }
   const series = [...new Map(kind.series.map((each) => [scaleOf(each), each])).values()]
   return [
-    { ...look, grid: { show: false }, size: 24, gap: 4, space: 48, values: TIMES },
+    { ...look, grid: { show: false }, size: 24, gap: 4, space: 38, values: TIMES },
     ...series.map((each, index): uPlot.Axis => {
       const text = each.isDuration ? axisDuration : each.text
       return {

@@ -12,6 +12,8 @@ export interface Stage {
   readonly name: string
   readonly about: string
   readonly facts: readonly StageFact[]
+  /** False if PostgreSQL could not read what the card is about. */
+  readonly isKnown: boolean
   /** Null for a part whose processes do not report, such as RabbitMQ. */
   readonly instances: { readonly role: ServiceRole; readonly seen: readonly InstanceAnswer[] } | null
   /** Which of its processes can be paused. */
@@ -86,6 +88,7 @@ function stageMaker({ rows, instances, pauses }: Overview) {
     const component = role === 'relay' || role === 'worker' ? role : null
     return {
       ...{ name, about, facts, component },
+      isKnown: role ? instances !== null : facts.some(({ value }) => value !== UNKNOWN),
       instances: role && instances ? { role, seen: instances.filter((instance) => instance.role === role) } : null,
       pause: pauses?.find((pause) => pause.component === component) ?? null,
       over: rows.filter((row) => row.over !== null && stageOf(row) === name),

@@ -65,8 +65,8 @@ export function SettleDialog({ payment, close }: PaymentDialogProps) {
         </label>
       )}
       <p class="warning">
-        The merchant sees it as {isFailed ? 'FAILED' : 'SUCCESS'}, and is told by webhook. It cannot be undone. Look at
-        the provider first.
+        The merchant sees the outcome, and is told by webhook. It cannot be undone. Find out at the provider what is
+        true before you settle it.
       </p>
     </ActDialog>
   )
