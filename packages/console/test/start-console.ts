@@ -31,8 +31,13 @@ export const TOKEN = randomBytes(32).toString('hex')
  * Starts the console on a free port.
  *
  * @param given the database of another console. By default it has one of its own
+ * @param sandboxSocket by default the console has no sandbox panel
  */
-export async function startConsole(options: Partial<AccessOptions> = {}, given?: { readonly db: Database }) {
+export async function startConsole(
+  options: Partial<AccessOptions> = {},
+  given?: { readonly db: Database },
+  sandboxSocket?: string,
+) {
   const database = given ? undefined : await createTestDatabase()
   const open = (url: string) => createDatabase({ url, applicationName: 'test', poolMax: 3, logger: nullLogger })
   const db = given?.db ?? open(String(database?.url))
@@ -42,7 +47,7 @@ export async function startConsole(options: Partial<AccessOptions> = {}, given?:
     ...{ hosts: [], token: TOKEN, peppers, clientOf: () => '127.0.0.1', isProxy: () => false },
     ...options,
   }
-  const { app } = createConsole({ db, logger: log.logger, sandbox: true, version: '1.2.3', access })
+  const { app } = createConsole({ db, logger: log.logger, sandbox: true, sandboxSocket, version: '1.2.3', access })
   const server = createServer(app).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

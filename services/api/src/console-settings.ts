@@ -26,6 +26,7 @@ export const consoleEnv = {
     .string()
     .regex(/^[!-~]{32,512}$/, 'must have 32 to 512 printable ASCII characters, as "openssl rand -hex 32" makes')
     .optional(),
+  CONSOLE_SANDBOX_SOCKET: z.string().optional(),
 }
 
 export interface ConsoleSettings {
@@ -35,6 +36,8 @@ export interface ConsoleSettings {
   /** Names by which the console may be called, besides those of loopback. */
   readonly hosts: readonly string[]
   readonly token: string | undefined
+  /** Socket of the `npm start` that runs this api. */
+  readonly sandboxSocket: string | undefined
   /** Of `KEY_PEPPER`, which signs logins, also with AUTH=none. */
   readonly peppers: z.output<typeof pepperEnv.KEY_PEPPER>
 }
@@ -44,5 +47,6 @@ export function consoleSettings(
   settings: z.output<z.ZodObject<typeof consoleEnv & typeof pepperEnv>>,
 ): ConsoleSettings | undefined {
   const { CONSOLE_HOST: host, CONSOLE_PORT: port, CONSOLE_HOSTS: hosts, CONSOLE_TOKEN: token } = settings
-  return port === undefined ? undefined : { host, port, hosts, token, peppers: settings.KEY_PEPPER }
+  const { CONSOLE_SANDBOX_SOCKET: sandboxSocket, KEY_PEPPER: peppers } = settings
+  return port === undefined ? undefined : { host, port, hosts, token, sandboxSocket, peppers }
 }

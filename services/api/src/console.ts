@@ -28,7 +28,7 @@ export function consoleConnectionsMax(): number {
 /** The operators' console on a listener of its own, as components of the api. */
 export function consoleParts(options: ConsoleOptions): readonly Component[] {
   const { databaseUrl, sandbox, standbyRequired, trustProxy, certificates, logger } = options
-  const { host, port, hosts, token, peppers } = options.console
+  const { host, port, hosts, token, sandboxSocket, peppers } = options.console
   const applicationName = serviceSession('api-console')
   const db = createDatabase({
     ...{ url: databaseUrl, applicationName, poolMax: SESSIONS_MAX, sandbox, standbyRequired, logger },
@@ -36,7 +36,7 @@ export function consoleParts(options: ConsoleOptions): readonly Component[] {
   const clientAddressOf = createClientAddressOf(trustProxy)
   const clientOf: typeof clientAddressOf = (req) => clientNetwork(clientAddressOf(req))
   const access = { hosts, token, peppers, clientOf, isProxy: createIsProxy(trustProxy) }
-  const { app, components } = createConsole({ db, logger, sandbox, version: VERSION, access })
+  const { app, components } = createConsole({ db, logger, sandbox, sandboxSocket, version: VERSION, access })
   const http = httpComponent(app, {
     ...{ host, port, certificates, connectionsMax: consoleConnectionsMax(), logger },
     ...{ name: 'console', listening: 'console is listening' },

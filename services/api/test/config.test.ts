@@ -42,7 +42,7 @@ describe('api settings', () => {
       .and.to.have.nested.property('peppers[0].value')
     const set = { CONSOLE_PORT: '8090', CONSOLE_HOST: '[::]', CONSOLE_TOKEN: 't'.repeat(32) }
     expect(apiConfig(set).console).to.deep.equal({
-      ...{ host: '::', port: 8090, hosts: [], token: 't'.repeat(32), peppers: undefined },
+      ...{ host: '::', port: 8090, hosts: [], token: 't'.repeat(32), sandboxSocket: undefined, peppers: undefined },
     })
   })
 

@@ -19,6 +19,7 @@ import { createLive } from './live.ts'
 import { merchantRoutes } from './merchants.ts'
 import { pauseRoutes } from './pauses.ts'
 import { paymentRoutes } from './payments.ts'
+import { sandboxRoutes } from './sandbox.ts'
 import { webhookRoutes } from './webhooks.ts'
 
 export interface AccessOptions {
@@ -38,6 +39,8 @@ export interface ConsoleOptions {
   readonly db: Kysely<Tables>
   readonly logger: Logger
   readonly sandbox: boolean
+  /** Socket of the `npm start` that runs this api. Undefined if it was started otherwise. */
+  readonly sandboxSocket: string | undefined
   readonly version: string
   readonly access: AccessOptions
 }
@@ -63,6 +66,7 @@ export function createConsole(options: ConsoleOptions): { app: Express; componen
   app.get('/api/live', live.handler)
   app.use('/api', paymentRoutes(db), deadLetterRoutes({ db, logger }), pauseRoutes(db), auditRoutes(db))
   app.use('/api', chartRoutes(db), webhookRoutes(db), merchantRoutes({ db, sandbox, peppers: access.peppers }))
+  if (options.sandboxSocket !== undefined) app.use('/api', sandboxRoutes(options.sandboxSocket, logger))
   app.use(assetRoutes(), notFound, errorHandler(logger))
   return { app, components: [createSampler({ db, logger }), live] }
 }
@@ -72,9 +76,10 @@ const noStore: RequestHandler = (_req, res, next) => {
   next()
 }
 
-function me({ sandbox, version }: ConsoleOptions): RequestHandler {
+function me({ sandbox, sandboxSocket, version }: ConsoleOptions): RequestHandler {
+  const facts = { sandbox, sandbox_panel: sandboxSocket !== undefined, version }
   return (_req, res) => {
     const { name, role, expiresAt } = res.locals.operator
-    res.json({ name, role, sandbox, version, expires_at: expiresAt.toISOString() } satisfies Me)
+    res.json({ name, role, ...facts, expires_at: expiresAt.toISOString() } satisfies Me)
   }
 }

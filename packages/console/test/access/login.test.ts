@@ -39,7 +39,13 @@ describe('login to the console', () => {
     const me = await ask('/api/me', { headers: { Cookie: `other=1; ${Cookie}; more=2` } })
     expect(me.status).to.equal(200)
     const { expires_at, ...facts } = me.body ?? {}
-    expect(facts).to.deep.equal({ name: operatorName(), role: 'operate', sandbox: true, version: '1.2.3' })
+    expect(facts).to.deep.equal({
+      name: operatorName(),
+      role: 'operate',
+      sandbox: true,
+      sandbox_panel: false,
+      version: '1.2.3',
+    })
     expect(Date.parse(String(expires_at)) - Date.now()).to.be.within(43_100_000, 43_200_000)
     const out = await post('/api/logout', {}, { Cookie })
     expect(out.status).to.equal(200)
