@@ -27,7 +27,14 @@ describe('console of the api', () => {
   /** Starts it on a free port of this machine, with a name besides those of loopback. */
   async function start(options: Partial<ConsoleOptions> = {}) {
     const log = recordingLogger()
-    const settings = { host: '127.0.0.1', port: 0, hosts: ['console.example.com'], token: TOKEN, peppers: undefined }
+    const settings = {
+      host: '127.0.0.1',
+      port: 0,
+      hosts: ['console.example.com'],
+      token: TOKEN,
+      peppers: undefined,
+      sandboxSocket: undefined,
+    }
     const started = consoleParts({
       ...{ console: settings, databaseUrl: database.url, sandbox: true, standbyRequired: false },
       ...{ trustProxy: [], certificates: undefined, logger: log.logger, ...options },
