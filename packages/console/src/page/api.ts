@@ -26,6 +26,11 @@ export function post<T>(path: string, body: unknown): Promise<T> {
   return ask<T>(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
 }
 
+/** @throws ApiError */
+export function remove<T>(path: string): Promise<T> {
+  return ask<T>(path, { method: 'DELETE' })
+}
+
 /** Time in which the server has to answer, in milliseconds. */
 const ANSWER_WITHIN_MS = 15_000
 

@@ -13,6 +13,7 @@ import { Empty, Failed, Loading } from './parts/states.tsx'
 import { PaymentView } from './payments/payment.tsx'
 import { PaymentsView } from './payments/payments.tsx'
 import { route } from './router.ts'
+import { SandboxView } from './sandbox/sandbox.tsx'
 import { me, sessionError, startSession } from './session.ts'
 
 interface View {
@@ -31,6 +32,7 @@ function viewOf(path: string): View {
     return id === ''
       ? { title: 'Dead letters', show: () => <DeadLettersView /> }
       : { title: 'Dead letter', show: () => <DeadLetterView key={id} id={decodeURIComponent(id)} /> }
+  if (path === '/sandbox' && me.value?.sandbox_panel) return { title: 'Sandbox', show: () => <SandboxView /> }
   if (path === '/audit') return { title: 'Audit log', show: () => <AuditView /> }
   return { title: 'Not found', show: () => <NotFound /> }
 }

@@ -19,13 +19,18 @@ export function Header({ path }: { readonly path: string }) {
           <img src="/icon.svg" alt="" width={24} height={24} />
           Cashflow
         </Link>
-        {operator?.sandbox && <span class="tag">Sandbox</span>}
+        {operator?.sandbox && !operator.sandbox_panel && <span class="tag">Sandbox</span>}
         <nav aria-label="Views">
           {VIEWS.map(({ href, name }) => (
             <Link key={href} href={href} isCurrent={isWithin(path, href)}>
               {name}
             </Link>
           ))}
+          {operator?.sandbox_panel && (
+            <Link href="/sandbox" isCurrent={path === '/sandbox'}>
+              Sandbox
+            </Link>
+          )}
         </nav>
         <div class="header-end">
           <Liveness />

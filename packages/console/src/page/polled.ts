@@ -21,8 +21,8 @@ interface State<T> {
   readonly error: string | null
 }
 
-/** Asks for `path` every 5 seconds while the page is visible. Null asks for nothing. */
-export function usePolled<T>(path: string | null): Polled<T> {
+/** Asks for `path` every 5 seconds, or `everyMs`, while the page is visible. Null asks for nothing. */
+export function usePolled<T>(path: string | null, everyMs = EVERY_MS): Polled<T> {
   const state = useSignal<State<T>>({ path: null, data: undefined, error: null })
   const asked = useSignal(0)
   const round = asked.value // Another round asks again.
@@ -39,7 +39,7 @@ export function usePolled<T>(path: string | null): Polled<T> {
         const isSame = state.value.path === path
         state.value = { path, data: isSame ? state.value.data : undefined, error: messageOf(error) }
       }
-      timer = setTimeout(loadIfVisible, EVERY_MS)
+      timer = setTimeout(loadIfVisible, everyMs)
     }
     const loadIfVisible = () => {
       if (document.visibilityState === 'visible') return void load()
@@ -50,7 +50,7 @@ export function usePolled<T>(path: string | null): Polled<T> {
       stop.abort()
       clearTimeout(timer)
     }
-  }, [path, round])
+  }, [path, round, everyMs])
   const { data, error, path: answered } = state.value
   return { data, error, isOther: answered !== path, again: () => asked.value++ }
 }

@@ -17,6 +17,7 @@ import { deadLetterRoutes } from './dead-letters.ts'
 import { errorHandler, notFound } from './errors.ts'
 import { createLive } from './live.ts'
 import { merchantRoutes } from './merchants.ts'
+import { createPace } from './pace.ts'
 import { pauseRoutes } from './pauses.ts'
 import { paymentRoutes } from './payments.ts'
 import { sandboxRoutes } from './sandbox.ts'
@@ -64,6 +65,7 @@ export function createConsole(options: ConsoleOptions): { app: Express; componen
   const live = createLive({ db, logger })
   app.get('/api/me', me(options))
   app.get('/api/live', live.handler)
+  app.use('/api', createPace())
   app.use('/api', paymentRoutes(db), deadLetterRoutes({ db, logger }), pauseRoutes(db), auditRoutes(db))
   app.use('/api', chartRoutes(db), webhookRoutes(db), merchantRoutes({ db, sandbox, peppers: access.peppers }))
   if (options.sandboxSocket !== undefined) app.use('/api', sandboxRoutes(options.sandboxSocket, logger))
