@@ -39,7 +39,7 @@ export function Counter({ sandbox: { counter, charges_known: areChargesKnown }, 
       )}
       {mayOperate() && (
         <button type="button" class="small" onClick={() => change(() => remove('/api/sandbox/counter'))}>
-          Count anew
+          Count from 0
         </button>
       )}
     </section>
