@@ -8,8 +8,8 @@ export interface ChartSeries {
   readonly name: SeriesName
   readonly label: string
   readonly text: (value: number) => string
-  /** A length of time in milliseconds, or a number. */
-  readonly isDuration: boolean
+  /** Series of the same unit share an axis. Durations are in milliseconds. */
+  readonly unit: 'rate' | 'count' | 'duration'
 }
 
 export interface ChartKind {
@@ -28,8 +28,8 @@ export const CHART_KINDS: readonly ChartKind[] = [
     unit: 'a second',
     isLogarithmic: false,
     series: [
-      { name: 'created', label: 'Created', text: perSecond, isDuration: false },
-      { name: 'settled', label: 'Settled', text: perSecond, isDuration: false },
+      { name: 'created', label: 'Created', text: perSecond, unit: 'rate' },
+      { name: 'settled', label: 'Settled', text: perSecond, unit: 'rate' },
     ],
   },
   {
@@ -37,8 +37,8 @@ export const CHART_KINDS: readonly ChartKind[] = [
     unit: 'log scale',
     isLogarithmic: true,
     series: [
-      { name: 'p50_ms', label: 'p50', text: durationText, isDuration: true },
-      { name: 'p99_ms', label: 'p99', text: durationText, isDuration: true },
+      { name: 'p50_ms', label: 'p50', text: durationText, unit: 'duration' },
+      { name: 'p99_ms', label: 'p99', text: durationText, unit: 'duration' },
     ],
   },
   {
@@ -46,15 +46,15 @@ export const CHART_KINDS: readonly ChartKind[] = [
     unit: 'messages, lag',
     isLogarithmic: false,
     series: [
-      { name: 'backlog', label: 'Backlog', text: wholeText, isDuration: false },
-      { name: 'lag_ms', label: 'Lag', text: durationText, isDuration: true },
+      { name: 'backlog', label: 'Backlog', text: wholeText, unit: 'count' },
+      { name: 'lag_ms', label: 'Lag', text: durationText, unit: 'duration' },
     ],
   },
   {
     title: 'Workers’ queue',
     unit: 'ready',
     isLogarithmic: false,
-    series: [{ name: 'queue', label: 'Ready', text: wholeText, isDuration: false }],
+    series: [{ name: 'queue', label: 'Ready', text: wholeText, unit: 'count' }],
   },
 ]
 

@@ -85,7 +85,7 @@ function Card({ stage }: { readonly stage: Stage }) {
 const STATES: Readonly<Record<InstanceAnswer['state'], Tone>> = { up: 'ok', late: 'warn', gone: 'bad', paused: 'quiet' }
 
 function Instances({ role, seen }: { readonly role: string; readonly seen: readonly InstanceAnswer[] }) {
-  if (seen.length === 0) return <p class="muted">No {role} has reported.</p>
+  if (seen.length === 0) return <p class="muted">No process has reported.</p>
   return (
     <ul class="instances" aria-label={`Processes of the ${role}`}>
       {seen.map((instance) => (

@@ -28,7 +28,10 @@ export function createPlot(
     legend: { show: false },
     // One pointer for all charts. A drag zooms nothing: the next data would undo it.
     cursor: { y: false, sync: { key: 'charts' }, drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { x: { time: true }, number: FROM_ZERO, duration: kind.isLogarithmic ? LOGARITHMIC : FROM_ZERO },
+    scales: {
+      x: { time: true },
+      ...{ rate: FROM_ZERO, count: FROM_ZERO, duration: kind.isLogarithmic ? LOGARITHMIC : FROM_ZERO },
+    },
     axes: axesOf(kind),
     series: [{}, ...kind.series.map(lineOf)],
     hooks: { setCursor: [({ cursor }) => onPoint(cursor.idx ?? null)] },
@@ -42,11 +45,9 @@ const LOGARITHMIC: uPlot.Scale = {
   range: (_plot, min, max) => uPlot.rangeLog(min ?? LOG_MIN, max ?? LOG_MIN, 10, true),
 }
 
-const scaleOf = ({ isDuration }: ChartSeries) => (isDuration ? 'duration' : 'number')
-
 function lineOf(series: ChartSeries, index: number): uPlot.Series {
   return {
-    scale: scaleOf(series),
+    scale: series.unit,
     width: 1.5,
     stroke: () => colour(`--series-${index + 1}`),
     ...(index > 0 && { dash: [5, 3] }),
@@ -63,16 +64,16 @@ function axesOf(kind: ChartKind): uPlot.Axis[] {
     grid: { stroke: () => colour('--line'), width: 1 },
     ticks: { show: false },
   }
-  const series = [...new Map(kind.series.map((each) => [scaleOf(each), each])).values()]
+  const series = [...new Map(kind.series.map((each) => [each.unit, each])).values()]
   return [
     { ...look, grid: { show: false }, size: 24, gap: 4, space: 38, values: TIMES },
     ...series.map((each, index): uPlot.Axis => {
-      const text = each.isDuration ? axisDuration : each.text
+      const text = each.unit === 'duration' ? axisDuration : each.text
       return {
         ...look,
-        ...{ scale: scaleOf(each), side: index === 0 ? 3 : 1, size: 56, gap: 6, space: 32 },
+        ...{ scale: each.unit, side: index === 0 ? 3 : 1, size: 56, gap: 6, space: 32 },
         ...(index > 0 && { grid: { show: false } }),
-        ...(each.isDuration && { incrs: DURATION_STEPS }),
+        ...(each.unit !== 'rate' && { incrs: each.unit === 'count' ? COUNT_STEPS : DURATION_STEPS }),
         ...(kind.isLogarithmic && { splits: decadesOf }),
         values: (_plot, splits) => splits.map(text),
       }
@@ -80,6 +81,7 @@ function axesOf(kind: ChartKind): uPlot.Axis[] {
   ]
 }
 
+const COUNT_STEPS = Array.from({ length: 9 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat()
 const MINUTE_MS = 60_000
 const DURATION_STEPS = [
   ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000],

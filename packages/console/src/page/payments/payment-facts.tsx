@@ -39,7 +39,7 @@ export function PaymentFacts({ answer }: { readonly answer: PaymentPageAnswer })
             <At at={settled_at} />
           </Fact>
         )}
-        <Fact name="Attempts">{countText(attempts)}</Fact>
+        {attempts > 0 && <Fact name="Attempts">{countText(attempts)}</Fact>}
         {refusals > 0 && <Fact name="Refusals">{countText(refusals)}</Fact>}
         {redrives > 0 && <Fact name="Redrives">{countText(redrives)}</Fact>}
         {dead_letter !== null && (

@@ -1,4 +1,4 @@
-import type { PaymentAnswer } from '../../answers.ts'
+import type { PaymentAnswer, WaitingFor } from '../../answers.ts'
 import { Link } from '../parts/link.tsx'
 import { StatusPill, WAITS } from '../parts/pill.tsx'
 import { Chosen } from '../parts/text.tsx'
@@ -68,6 +68,9 @@ export function Amount({ payment: { amount, currency } }: { readonly payment: Pa
   )
 }
 
+/** States whose next action is an attempt. In the others, it is a redrive, if nothing else happens until then. */
+const HAS_ATTEMPT: readonly WaitingFor[] = ['retry', 'pending']
+
 /** Why a payment failed, or what it waits for. */
 function Details({ payment: { failure_code, waiting_for, next_action_at } }: { readonly payment: PaymentAnswer }) {
   if (failure_code !== null) return <Chosen text={failure_code} />
@@ -75,7 +78,7 @@ function Details({ payment: { failure_code, waiting_for, next_action_at } }: { r
   return (
     <span title={WAITS[waiting_for].meaning} class={waiting_for === 'operator' ? 'for-operator' : undefined}>
       Waits for {WAITS[waiting_for].phrase}
-      {next_action_at !== null && (
+      {HAS_ATTEMPT.includes(waiting_for) && next_action_at !== null && (
         <>
           , <Ago at={next_action_at} />
         </>
