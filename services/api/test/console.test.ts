@@ -1,10 +1,7 @@
-import { readFileSync } from 'node:fs'
-import { connect as connectPlain } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { connect as connectTls } from 'node:tls'
 import { defined } from '@cashflow/async'
 import type { Component } from '@cashflow/runtime'
-import { createTestDatabase, query, recordingLogger, type TestDatabase } from '@cashflow/testing'
+import { createTestDatabase, openSocket, query, recordingLogger, type TestDatabase } from '@cashflow/testing'
 import { expect } from 'chai'
 import { readNetworks } from '../src/client-address.ts'
 import { type ConsoleOptions, consoleParts } from '../src/console.ts'
@@ -45,9 +42,8 @@ describe('console of the api', () => {
   }
 
   /** Logs in by the name. Returns the status line and the headers. */
-  async function login({ port, protocol }: URL, { token = TOKEN, headers = [] as readonly string[] } = {}) {
-    const to = { host: '127.0.0.1', port: Number(port) }
-    const socket = protocol === 'https:' ? connectTls({ ...to, ca: readFileSync(tls.authority.ca) }) : connectPlain(to)
+  async function login({ href }: URL, { token = TOKEN, headers = [] as readonly string[] } = {}) {
+    const socket = openSocket(href)
     const body = JSON.stringify({ token })
     const lines = [
       ...['POST /api/login HTTP/1.1', 'Host: console.example.com', 'Sec-Fetch-Site: same-origin', 'Connection: close'],

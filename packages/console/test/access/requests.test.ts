@@ -1,5 +1,5 @@
-import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { openSocket } from '@cashflow/testing'
 import { expect } from 'chai'
 import { createLoginToken, readConsoleKeys } from '../../src/server/access/tokens.ts'
 import { type Asked, type ConsoleUnderTest, startConsole, TOKEN } from '../start-console.ts'
@@ -60,7 +60,7 @@ describe('requests to the console', () => {
 
   it('console: refuses a request without a host, and one with two of them', async () => {
     const sent = async (lines: readonly string[]) => {
-      const socket = connect(operators.port, '127.0.0.1')
+      const socket = openSocket(`http://127.0.0.1:${operators.port}`)
       socket.end(`GET /api/me HTTP/1.0\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`)
       return Number((await text(socket)).split(' ')[1])
     }
