@@ -28,7 +28,13 @@ export {
 } from './operator/actions.ts'
 export { type CreatedLoginToken, recordLoginToken, useLoginToken } from './operator/console-logins.ts'
 export { discard, requeue, type Selection, searchDeadLetters, selectDeadLetters } from './operator/dead-letters.ts'
-export { findById, findByReference, type NamedPayment } from './operator/find-payments.ts'
+export {
+  type FoundByName,
+  findById,
+  findByIdempotencyKey,
+  findByReference,
+  type NamedPayment,
+} from './operator/find-payments.ts'
 export {
   FINDING_PARTS,
   FINDINGS_QUERY,

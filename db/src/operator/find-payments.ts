@@ -1,6 +1,7 @@
 import type { Currency, PaymentStatus } from '@cashflow/domain'
 import { type Kysely, sql } from 'kysely'
 import type { Tables } from '../tables.ts'
+import { type Done, refused } from './done.ts'
 
 /** A payment that an operator's text names. */
 export interface NamedPayment {
@@ -36,26 +37,64 @@ export async function findById(db: Kysely<Tables>, id: string): Promise<NamedPay
   return pruned && toNamed({ ...pruned, status: null })
 }
 
+/** More merchants are not searched one by one. */
+const MERCHANTS_MAX = 1_000
+
+interface Search {
+  /** Undefined for all merchants. */
+  readonly merchantId?: string | undefined
+  readonly limit: number
+}
+
+/** Found payments, one for each merchant that has the name, the newest first. Refused if a merchant has to be chosen. */
+export type FoundByName = Done<{ readonly payments: readonly NamedPayment[] }>
+
 /**
- * Finds the payments of a reference, one for each merchant that has it, the newest first. It looks the reference up for each
- * merchant: no index has references of all merchants.
+ * Finds the payments of a reference, also pruned ones. It looks the reference up for each merchant: no index has references of
+ * all merchants. So with more than 1,000 merchants one has to be chosen.
  */
-export async function findByReference(
+export function findByReference(
   db: Kysely<Tables>,
-  { reference, merchantId, limit }: { reference: string; merchantId?: string | undefined; limit: number },
-): Promise<NamedPayment[]> {
+  { reference, ...search }: Search & { reference: string },
+): Promise<FoundByName> {
+  return findByName(db, 'reference', reference, search)
+}
+
+/** Finds the payments of an idempotency key, as `findByReference` does those of a reference. */
+export function findByIdempotencyKey(
+  db: Kysely<Tables>,
+  { idempotencyKey, ...search }: Search & { idempotencyKey: string },
+): Promise<FoundByName> {
+  return findByName(db, 'idempotency_key', idempotencyKey, search)
+}
+
+async function findByName(
+  db: Kysely<Tables>,
+  column: 'reference' | 'idempotency_key',
+  name: string,
+  { merchantId, limit }: Search,
+): Promise<FoundByName> {
+  if (merchantId === undefined && (await hasMany(db)))
+    return refused(
+      'There are more than 1,000 merchants, so the name is looked up for one of them. Choose the merchant.',
+    )
   // As `sql`: the builder has COLLATE only in an ORDER BY.
-  const wanted = sql<string>`${reference} collate "C"`
-  const merchants = db
-    .selectFrom('merchants as m')
-    .$if(merchantId !== undefined, (read) => read.where('m.id', '=', merchantId ?? ''))
+  const wanted = sql<string>`${name} collate "C"`
+  const searched = db
+    .selectFrom('merchants')
+    .select(['id', 'name'])
+    .$if(merchantId !== undefined, (read) => read.where('id', '=', merchantId ?? ''))
+    // By the primary key. For a scan of the table, which is not enabled, PostgreSQL would compile the statement: 300 ms.
+    .orderBy('id')
+    .limit(MERCHANTS_MAX)
+  const merchants = db.selectFrom(searched.as('m'))
   const stored = await merchants
     .crossJoinLateral((eb) =>
       eb
         .selectFrom('payments')
         .select([...NAMING, 'status'])
         .whereRef('payments.merchant_id', '=', 'm.id')
-        .where('payments.reference', '=', wanted)
+        .where(`payments.${column}`, '=', wanted)
         .limit(sql.lit(1)) // A fence: a look-up for each merchant, in every plan.
         .as('p'),
     )
@@ -69,7 +108,7 @@ export async function findByReference(
         .selectFrom('pruned_references')
         .select([...NAMING, 'pruned_at'])
         .whereRef('pruned_references.merchant_id', '=', 'm.id')
-        .where('pruned_references.reference', '=', wanted)
+        .where(`pruned_references.${column}`, '=', wanted)
         .limit(sql.lit(1))
         .as('p'),
     )
@@ -77,11 +116,21 @@ export async function findByReference(
     .orderBy('p.pruned_at', 'desc')
     .limit(limit)
     .execute()
-  return [
-    ...stored.map((row) => toNamed({ ...row, pruned_at: null })),
-    // A payment whose pruning has only begun is in both tables.
-    ...pruned.filter(({ id }) => !stored.some((row) => row.id === id)).map((row) => toNamed({ ...row, status: null })),
-  ]
+  return {
+    done: true,
+    payments: [
+      ...stored.map((row) => toNamed({ ...row, pruned_at: null })),
+      // A payment whose pruning has only begun is in both tables.
+      ...pruned
+        .filter(({ id }) => !stored.some((row) => row.id === id))
+        .map((row) => toNamed({ ...row, status: null })),
+    ],
+  }
+}
+
+async function hasMany(db: Kysely<Tables>): Promise<boolean> {
+  const some = await db.selectFrom('merchants').select('id').orderBy('id').offset(MERCHANTS_MAX).limit(1).execute()
+  return some.length > 0
 }
 
 const NAMING = ['id', 'merchant_id', 'reference', 'amount_minor', 'currency', 'created_at'] as const

@@ -4,7 +4,10 @@ import { isDamage } from '../postgres/errors.ts'
 import { readPages, type Span } from '../postgres/pages.ts'
 import { type LeftOut, leftOut } from '../postgres/past-damage.ts'
 import type { Tables } from '../tables.ts'
-import { type PaymentSearch, READ_MAX, type ReadRow, type ReadRows, readRows } from './read-rows.ts'
+import { type PaymentSearch, READ_MAX, type ReadRow, type ReadRows, readRows, readWanted } from './read-rows.ts'
+
+/** Fewer than of all payments: PENDING ones are far from each other in the table, so each is a page of its own to read. */
+const LOOKED_MAX = 5_000
 
 interface Place {
   readonly id: string
@@ -16,16 +19,15 @@ interface Place {
  * Reads PENDING payments in the order of their redrives, parked ones last. Undefined if the payment of `after` is not among
  * them.
  */
-export async function readPending(
-  db: Kysely<Tables>,
-  { after, olderThanMs = 0, waitingFor }: PaymentSearch,
-): Promise<ReadRows | undefined> {
+export async function readPending(db: Kysely<Tables>, search: PaymentSearch): Promise<ReadRows | undefined> {
+  const { after, waitingFor, limit } = search
   const place = after === undefined ? undefined : await placeOf(db, after)
   if (after !== undefined && !place) return undefined
-  const reading = { db, place, olderThanMs }
+  const reading = { db, place, search }
   const isUnparkedWanted = waitingFor !== 'operator' && place?.redriveAt !== null
   const unparked = isUnparkedWanted ? await pastDamage(readUnparked, unparkedPastDamage, reading) : NOTHING
-  if (unparked.next !== undefined || (waitingFor !== undefined && waitingFor !== 'operator')) return unparked
+  const isFull = unparked.next !== undefined || unparked.rows.length > limit
+  if (isFull || (waitingFor !== undefined && waitingFor !== 'operator')) return unparked
   const parked = await pastDamage(readParked, parkedPastDamage, reading)
   return { ...parked, rows: [...unparked.rows, ...parked.rows], leftOut: [...unparked.leftOut, ...parked.leftOut] }
 }
@@ -34,26 +36,31 @@ interface Reading {
   readonly db: Kysely<Tables>
   /** Undefined for the first page. */
   readonly place: Place | undefined
-  readonly olderThanMs: number
+  readonly search: PaymentSearch
 }
 
-const NOTHING: ReadRows = { rows: [], leftOut: [], next: undefined }
+const NOTHING: ReadRows = { rows: [], leftOut: [], next: undefined, lookedAt: 0 }
 
 async function pastDamage(
-  read: (reading: Reading) => Promise<ReadRow[]>,
+  read: (reading: Reading) => Promise<ReadRows>,
   readPast: (reading: Reading) => Promise<ReadRows>,
   reading: Reading,
 ): Promise<ReadRows> {
   try {
-    return rowsOf(await read(reading))
+    return await read(reading)
   } catch (error) {
     if (!isDamage(error)) throw error
     return await readPast(reading)
   }
 }
 
-function rowsOf(rows: readonly ReadRow[], unreadable: readonly LeftOut[] = []): ReadRows {
-  return { rows, leftOut: unreadable, next: rows.length < READ_MAX ? undefined : rows.at(-1)?.id }
+function rowsOf(rows: readonly ReadRow[], unreadable: readonly LeftOut[]): ReadRows {
+  return {
+    rows,
+    leftOut: unreadable,
+    next: rows.length < READ_MAX ? undefined : rows.at(-1)?.id,
+    lookedAt: rows.length,
+  }
 }
 
 /** Finds the place of a PENDING payment by its id alone: PostgreSQL might read all PENDING ones to find one of them. */
@@ -69,15 +76,15 @@ async function placeOf(db: Kysely<Tables>, id: string): Promise<Place | undefine
 // As `sql` below: the builder has no intervals and no row comparison.
 
 /** A column, not a condition: PostgreSQL would read on until it has found as many. */
-function isOld({ olderThanMs }: Reading) {
+function isOld({ search: { olderThanMs = 0 } }: Reading) {
   return sql<boolean>`created_at <= clock_timestamp() - ${olderThanMs} * interval '1 millisecond'`
 }
 
 function pending(reading: Reading) {
-  return readRows(reading.db, isOld(reading)).where('status', '=', sql.lit('PENDING')).limit(READ_MAX)
+  return readRows(reading.db, isOld(reading)).where('status', '=', sql.lit('PENDING'))
 }
 
-/** Those that are not parked, by the index of their redrives. */
+/** Those that are not parked, in the order of the index of their redrives. */
 function unparkedRows(reading: Reading) {
   const { place } = reading
   return pending(reading)
@@ -86,11 +93,15 @@ function unparkedRows(reading: Reading) {
       rows.where(sql<SqlBool>`(redrive_at, id) > (${place?.redriveAt}::timestamptz, ${place?.id}::uuid)`),
     )
     .orderBy('redrive_at')
-    .orderBy('id')
 }
 
-function readUnparked(reading: Reading): Promise<ReadRow[]> {
-  return unparkedRows(reading).execute()
+/**
+ * The rows that are looked at are in the order of the index alone, and with all of the last one's time. To sort them by their
+ * ids too, PostgreSQL might read all PENDING payments first.
+ */
+function readUnparked(reading: Reading): Promise<ReadRows> {
+  const looked = unparkedRows(reading).fetch(LOOKED_MAX, 'with ties')
+  return readWanted(reading.db, looked, { order: sql`redrive_at, id`, lookedMax: LOOKED_MAX }, reading.search)
 }
 
 /** The index has times only, so payments that share the microsecond of an unreadable one are left out with it. */
@@ -127,6 +138,7 @@ function readSpan(reading: Reading, { after, to }: Span, limit: number) {
     .select(sql<string>`(extract(epoch from redrive_at) * 1000000)::bigint`.as('micros'))
     .where('redrive_at', '>', time(after))
     .where('redrive_at', '<=', time(to))
+    .orderBy('id')
     .limit(limit)
     .execute()
 }
@@ -144,8 +156,9 @@ function parkedRows(reading: Reading) {
     .orderBy('id')
 }
 
-function readParked(reading: Reading): Promise<ReadRow[]> {
-  return parkedRows(reading).execute()
+function readParked(reading: Reading): Promise<ReadRows> {
+  const looked = parkedRows(reading).limit(LOOKED_MAX)
+  return readWanted(reading.db, looked, { order: sql`id`, lookedMax: LOOKED_MAX }, reading.search)
 }
 
 /** No index has parked payments in an order, but each has a dead letter. So they are read one by one. */

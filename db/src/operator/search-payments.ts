@@ -3,12 +3,12 @@ import type { PaymentPlace } from '../payments/list.ts'
 import { listPaymentsPastDamage } from '../payments/list-past-damage.ts'
 import { type PaymentName, type PaymentView, toView, VIEW } from '../payments/view.ts'
 import { isDamage } from '../postgres/errors.ts'
-import { placeOfUuid, UUID_MAX, uuidAt } from '../postgres/pages.ts'
+import { placeOfUuid, type Span, UUID_MAX, uuidAt } from '../postgres/pages.ts'
 import { isUnreadable, type LeftOut, leftOut, readPastDamage } from '../postgres/past-damage.ts'
 import type { Tables } from '../tables.ts'
 import type { Done } from './done.ts'
 import { readPending } from './read-pending.ts'
-import { CUT_MS, type PaymentSearch, READ_MAX, type ReadRow, type ReadRows, readRows } from './read-rows.ts'
+import { CUT_MS, type PaymentSearch, READ_MAX, type ReadRow, type ReadRows, readRows, readWanted } from './read-rows.ts'
 
 export interface PaymentPage {
   readonly payments: readonly PaymentView[]
@@ -16,10 +16,15 @@ export interface PaymentPage {
   readonly leftOut: readonly LeftOut[]
   /** The id of the last payment that was read. Undefined if there are no more payments. */
   readonly next: string | undefined
+  /**
+   * Number of payments that were looked at, if the search ended with them before the page was full. `next` goes on behind them.
+   * Undefined if the page is full, or the last one.
+   */
+  readonly lookedAt: number | undefined
 }
 
 /**
- * Searches payments of any merchant, in pages. It reads at most 10,000 rows. PENDING payments come in the order of their
+ * Searches payments of any merchant, in pages. It looks at 10,000 rows at most, of PENDING ones at 5,000. PENDING payments come in the order of their
  * redrives, parked ones last; others come newest first. Payments that PostgreSQL cannot read are left out and named.
  */
 export async function searchPayments(db: Kysely<Tables>, search: PaymentSearch): Promise<Done<PaymentPage>> {
@@ -41,23 +46,38 @@ export async function searchPayments(db: Kysely<Tables>, search: PaymentSearch):
     payments: views.payments,
     leftOut: [...read.leftOut, ...views.leftOut],
     next: wanted.length > limit ? ids.at(-1) : read.next,
+    lookedAt: wanted.length <= limit && read.next !== undefined ? read.lookedAt : undefined,
   }
 }
 
-async function readNewest(db: Kysely<Tables>, { after, olderThanMs, status, limit }: PaymentSearch): Promise<ReadRows> {
-  const most = status === undefined ? limit + 1 : READ_MAX
+async function readNewest(db: Kysely<Tables>, search: PaymentSearch): Promise<ReadRows> {
+  const { after, olderThanMs, status, limit } = search
   // Places count backwards from the highest id.
+  const youngest = olderThanMs === undefined ? -1n : UUID_MAX - placeOfUuid(await idOfAge(db, olderThanMs)) - 1n
+  const last = after === undefined ? -1n : UUID_MAX - placeOfUuid(after)
+  const span = { after: youngest > last ? youngest : last, to: UUID_MAX }
+  const rowsIn = ({ after: place, to }: Span) =>
+    readRows(db, sql.lit(true))
+      .where('id', '<=', uuidAt(UUID_MAX - place - 1n))
+      .where('id', '>=', uuidAt(UUID_MAX - to))
+      .orderBy('id', 'desc')
+  try {
+    return await readWanted(db, rowsIn(span).limit(READ_MAX), { order: sql`id desc`, lookedMax: READ_MAX }, search)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    return await newestPastDamage(rowsIn, span, status === undefined ? limit + 1 : READ_MAX)
+  }
+}
+
+async function newestPastDamage(
+  rowsIn: (span: Span) => ReturnType<typeof readRows>,
+  span: Span,
+  most: number,
+): Promise<ReadRows> {
   const { found, isCut } = await readPastDamage({
-    read: (span, count) =>
-      readRows(db, sql.lit(true))
-        .where('id', '<=', uuidAt(UUID_MAX - span.after - 1n))
-        .where('id', '>=', uuidAt(UUID_MAX - span.to))
-        .$if(olderThanMs !== undefined, (newest) => newest.where('id', '<=', idOfAge(olderThanMs ?? 0)))
-        .orderBy('id', 'desc')
-        .limit(count)
-        .execute(),
+    read: (part, count) => rowsIn(part).limit(count).execute(),
     placeOf: ({ id }) => UUID_MAX - placeOfUuid(id),
-    span: { after: after === undefined ? -1n : UUID_MAX - placeOfUuid(after), to: UUID_MAX },
+    span,
     limit: most,
     cutMs: CUT_MS,
   })
@@ -67,14 +87,19 @@ async function readNewest(db: Kysely<Tables>, { after, olderThanMs, status, limi
     rows: found.flatMap((part) => (isUnreadable(part) ? [] : part)),
     leftOut: found.filter(isUnreadable).map((part) => leftOut(`payment ${idOf(part)}`, part.error)),
     next: last && (isCut || found.length === most) ? idOf(last) : undefined,
+    lookedAt: found.length,
   }
 }
 
-/** The highest id of a payment that was created so long ago: it contains the time of creation (RFC 9562 §5.7). */
-function idOfAge(ms: number) {
+/**
+ * The highest id of a payment that was created so long ago: it contains the time of creation (RFC 9562 §5.7). Read before the
+ * search: PostgreSQL begins at a value, but would compare each newer row with an expression of the clock.
+ */
+async function idOfAge(db: Kysely<Tables>, ms: number): Promise<string> {
   // As `sql`: the builder has no EXTRACT.
   const at = sql<number>`(extract(epoch from clock_timestamp()) * 1000 - ${ms}::float8)::bigint`
-  return sql<string>`(lpad(to_hex(${at}), 12, '0') || repeat('f', 20))::uuid`
+  const id = sql<string>`(lpad(to_hex(${at}), 12, '0') || repeat('f', 20))::uuid`
+  return (await db.selectNoFrom(id.as('id')).executeTakeFirstOrThrow()).id
 }
 
 /** Reads payments in one statement. If PostgreSQL cannot read one of them, each is read in a statement of its own. */
@@ -122,6 +147,7 @@ async function listOfMerchant(
     payments: page.flatMap((part) => ('error' in part ? [] : part.payment)),
     leftOut: page.flatMap((part) => ('error' in part ? leftOut(`payment ${part.place.id}`, part.error) : [])),
     next: found.length > limit || isCut ? page.at(-1)?.place.id : undefined,
+    lookedAt: isCut ? found.length : undefined,
   }
 }
 

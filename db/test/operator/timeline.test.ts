@@ -5,7 +5,15 @@ import { buryMessage, scheduleMessages } from '@cashflow/outbox'
 import { eventually, OPERATOR, openClient } from '@cashflow/testing'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { createMerchant, findById, findByReference, pause, readTimeline, resume } from '../../src/operator.ts'
+import {
+  createMerchant,
+  type FoundByName,
+  findById,
+  findByReference,
+  pause,
+  readTimeline,
+  resume,
+} from '../../src/operator.ts'
 import { parkPayment, saveRetry } from '../../src/worker.ts'
 import { claimPayment, createTestStore, storeSettlements, type TestStore } from '../test-store.ts'
 
@@ -16,6 +24,10 @@ describe('timeline of a payment', () => {
   })
   after(() => store.drop())
 
+  async function found(search: Promise<FoundByName>) {
+    const result = await search
+    return result.done ? result.payments : expect.fail(result.why)
+  }
   const timelineOf = async (id: string) => defined(await readTimeline(store.db, id), 'timeline')
   const claimOf = (token: string) => ({ token, leaseMs: 20_000, attemptsMax: 3, redriveAfterMs: 60_000 })
   async function settle(payment: Awaited<ReturnType<TestStore['insert']>>, trace?: object): Promise<void> {
@@ -178,10 +190,10 @@ describe('timeline of a payment', () => {
     const other = made.merchant.id
     await sql`insert into payments (id, merchant_id, reference, amount_minor, currency, status)
       values (${randomUUID()}, ${other}, ${reference}, 100, 'USD', 'PENDING')`.execute(store.db)
-    const find = (merchantId?: string) => findByReference(store.db, { reference, merchantId, limit: 10 })
+    const find = async (merchantId?: string) => found(findByReference(store.db, { reference, merchantId, limit: 10 }))
     expect((await find()).map(({ merchantId }) => merchantId)).to.have.members([DEFAULT_MERCHANT_ID, other])
     expect((await find(DEFAULT_MERCHANT_ID)).map((payment) => payment.id)).to.deep.equal([id])
-    expect(await findByReference(store.db, { reference: 'SHARED', limit: 10 })).to.deep.equal([])
+    expect(await found(findByReference(store.db, { reference: 'SHARED', limit: 10 }))).to.deep.equal([])
   })
 
   it('finds a payment that was pruned, by its id and by its reference', async () => {
@@ -191,7 +203,7 @@ describe('timeline of a payment', () => {
       select merchant_id, reference, id, amount_minor, currency from payments where id = ${payment.id}`.execute(
       store.db,
     )
-    const byReference = () => findByReference(store.db, { reference: 'pruned', limit: 10 })
+    const byReference = () => found(findByReference(store.db, { reference: 'pruned', limit: 10 }))
     expect((await byReference()).map(({ status }) => status)).to.deep.equal(['SUCCESS'])
     await sql`delete from payments where id = ${payment.id}`.execute(store.db)
     const pruned = defined((await byReference())[0], 'pruned payment')

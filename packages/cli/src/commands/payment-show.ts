@@ -1,5 +1,5 @@
 import type { Done } from '@cashflow/db'
-import { findById, findByReference, type NamedPayment, readTimeline } from '@cashflow/db/operator'
+import { type FoundByName, findById, findByReference, type NamedPayment, readTimeline } from '@cashflow/db/operator'
 import { isUuid, readReference } from '@cashflow/domain'
 import { jsonLine } from '@cashflow/runtime'
 import { type Command, InvalidArgumentError } from '@commander-js/extra-typings'
@@ -36,7 +36,9 @@ function idOrReference(text: string): string {
 }
 
 async function showPayment(context: Context, name: string, merchantId: string | undefined): Promise<Done> {
-  const [found, ...others] = await find(context, name, merchantId)
+  const search = await find(context, name, merchantId)
+  if (!search.done) return search
+  const [found, ...others] = search.payments
   if (!found) return { done: false, why: 'No payment has this id or reference.' }
   if (others.length > 0) {
     noteFound()
@@ -53,9 +55,9 @@ async function showPayment(context: Context, name: string, merchantId: string | 
 }
 
 /** A UUID is an id. It may be a reference as well, of a payment with another id. */
-async function find({ db }: Context, name: string, merchantId: string | undefined): Promise<NamedPayment[]> {
+async function find({ db }: Context, name: string, merchantId: string | undefined): Promise<FoundByName> {
   const byId = isUuid(name) ? await findById(db, name.toLowerCase()) : undefined
-  if (byId && (merchantId === undefined || byId.merchantId === merchantId)) return [byId]
+  if (byId && (merchantId === undefined || byId.merchantId === merchantId)) return { done: true, payments: [byId] }
   return await findByReference(db, { reference: name, merchantId, limit: LISTED_MAX })
 }
 

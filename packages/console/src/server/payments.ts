@@ -1,6 +1,7 @@
 import { findPayments, type Tables } from '@cashflow/db'
 import {
   findById,
+  findByIdempotencyKey,
   findByReference,
   merchantNames,
   redrivePayment,
@@ -86,14 +87,24 @@ export async function listPayments(db: Kysely<Tables>, asked: Omit<Query, 'q'> =
   return {
     payments: page.payments.map((payment) => toPaymentAnswer(payment, names.get(payment.merchantId) ?? null)),
     next: page.next ?? null,
-    notes: [...(isOfPending && page.payments.length > 1 ? [PENDING_ORDER] : []), ...unreadableNotes(page.leftOut)],
+    notes: [
+      ...(isOfPending && page.payments.length > 1 ? [PENDING_ORDER] : []),
+      ...lookedNotes(page.lookedAt),
+      ...unreadableNotes(page.leftOut),
+    ],
   }
+}
+
+function lookedNotes(lookedAt: number | undefined): string[] {
+  if (lookedAt === undefined) return []
+  return [`Only ${lookedAt.toLocaleString('en')} payments were looked at. The next page goes on behind them.`]
 }
 
 /** The payments that a text names: by id, by reference, or by idempotency key. */
 async function findNamed(db: Kysely<Tables>, name: string, merchantId: string | undefined): Promise<PaymentsAnswer> {
   const byId = isUuid(name) ? await findById(db, name.toLowerCase()) : undefined
-  const named = byId ? [byId] : await findByReference(db, { reference: name, merchantId, limit: PAGE })
+  const named = byId ? [byId] : await findByName(db, name, merchantId)
+  if ('why' in named) return { payments: [], next: null, notes: [named.why] }
   const stored = named.filter(({ status }) => status !== null)
   const views = new Map((await findPayments(db, stored)).flatMap((view) => (view ? [[view.id, view]] : [])))
   return {
@@ -104,4 +115,14 @@ async function findNamed(db: Kysely<Tables>, name: string, merchantId: string | 
     next: null,
     notes: [],
   }
+}
+
+/** The payments that have the name as reference or as idempotency key, or why it is not looked up. */
+async function findByName(db: Kysely<Tables>, name: string, merchantId: string | undefined) {
+  const byReference = await findByReference(db, { reference: name, merchantId, limit: PAGE })
+  if (!byReference.done) return byReference
+  const byKey = await findByIdempotencyKey(db, { idempotencyKey: name, merchantId, limit: PAGE })
+  if (!byKey.done) return byKey
+  const others = byKey.payments.filter(({ id }) => !byReference.payments.some((payment) => payment.id === id))
+  return [...byReference.payments, ...others].slice(0, PAGE)
 }
