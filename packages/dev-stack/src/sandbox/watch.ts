@@ -64,6 +64,7 @@ export function startWatch({ files, databaseUrl, quietSince, log }: WatchOptions
     const looked = count
     const asOf = new Date().toISOString()
     try {
+      await boundFiles()
       await looked.readFiles()
       await looked.look()
       if (looked === count) shown = read(asOf)
@@ -88,7 +89,6 @@ export function startWatch({ files, databaseUrl, quietSince, log }: WatchOptions
 
   async function keepLooking(): Promise<void> {
     while (!stopping.signal.aborted) {
-      await boundFiles()
       await lookOnce()
       await pause(LOOK_EVERY_MS, stopping.signal)
     }

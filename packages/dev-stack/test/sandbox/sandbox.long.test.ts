@@ -1,5 +1,8 @@
+import { once } from 'node:events'
 import { appendFileSync, readFileSync, statSync } from 'node:fs'
+import { request } from 'node:http'
 import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
 import { defined, eventually } from '@cashflow/async'
 import { expect } from 'chai'
 import { query } from '../../src/servers/postgres-client.ts'
@@ -95,6 +98,51 @@ describe('counter of npm start', function () {
     )
     charge({ ...first, outcome: first.outcome === 'approved' ? 'declined' : 'approved' })
     await counted({ lost: 0, doubled: 1 })
+  })
+
+  it('counter of npm start: payments are lost when they are not settled within 60 s, until they are', async () => {
+    await settleAll()
+    const url = sandbox.file.database_url
+    await query(url, `insert into pauses (component, reason, paused_by) values ('worker', 'a test', 'ann@ops')`)
+    await eventually(() => expect(sandbox.run.output()).to.contain('the workers are paused'))
+    const settled = (await sandbox.state()).counter.accepted
+    await sandbox.begin(PLAN)
+    await eventually(
+      async () => {
+        const { counter } = await sandbox.state()
+        expect(counter.accepted).to.be.above(settled)
+        expect(counter).to.include({ settled, waiting: 0, lost: counter.accepted - settled })
+      },
+      { timeoutMs: 120_000 },
+    )
+    await query(url, `update pauses set resumed_at = now(), resumed_by = 'ann@ops'`)
+    expect((await sandbox.settled()).counter).to.include(GOOD)
+  })
+
+  it('console of npm start shows the sandbox, and forwards what its operator does there', async () => {
+    const { origin, hash } = new URL(sandbox.file.console_url)
+    const post = async (path: string, body: object, cookie?: string) => {
+      const sent = request(`${origin}${path}`, { method: 'POST', agent: false })
+      const headers = { 'Sec-Fetch-Site': 'same-origin', 'Content-Type': 'application/json', ...(cookie && { cookie }) }
+      for (const [name, value] of Object.entries(headers)) sent.setHeader(name, value)
+      sent.end(JSON.stringify(body))
+      const [answer] = await once(sent, 'response')
+      return { status: answer.statusCode, cookies: answer.headers['set-cookie'], body: (await json(answer)) as object }
+    }
+    const { cookies } = await post('/api/login', { token: hash.replace('#token=', '') })
+    const cookie = String(cookies?.[0]?.split(';')[0])
+    const get = async (path: string) => (await fetch(`${origin}${path}`, { headers: { cookie } })).json()
+    expect(await get('/api/me')).to.include({ sandbox: true, sandbox_panel: true })
+    expect(await get('/api/sandbox')).to.have.all.keys(Object.keys(await sandbox.state()))
+    const { status, body } = await post('/api/sandbox/faults', { kind: 'kill-worker' }, cookie)
+    expect(status).to.equal(200)
+    expect(body).to.have.nested.property('faults[0].kind', 'kill-worker')
+    await sandbox.undone()
+    const wrong = await post('/api/sandbox/faults', { kind: 'kill-worker', seconds: 5 }, cookie)
+    expect([wrong.status, wrong.body]).to.deep.equal([
+      422,
+      { error: 'seconds is needed for a freeze, 1 to 60, and only there.' },
+    ])
   })
 
   // The last one: it breaks the schema.
