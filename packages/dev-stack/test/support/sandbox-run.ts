@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { eventually } from '@cashflow/async'
 import { expect } from 'chai'
 import { freePorts } from '../../src/ports.ts'
+import { openRegister, stopLeftovers } from '../../src/processes/register.ts'
 import type { SandboxState } from '../../src/sandbox/sandbox.ts'
 import { removePostgresData } from '../../src/servers/postgres.ts'
 import { askSandbox } from './ask-sandbox.ts'
@@ -52,9 +53,11 @@ export async function startSandboxRun(env: Record<string, string> = {}) {
     },
     /** Waits until no fault is in progress. */
     undone: () => eventually(async () => expect((await state()).faults).to.deep.equal([]), { timeoutMs: 120_000 }),
+    /** Stops the stack. Also what one that was killed has left behind. */
     async stop(): Promise<void> {
       run.kill('SIGTERM')
       await run.exited
+      await stopLeftovers(openRegister(join(folder.path, 'processes.json')).running(), () => {})
       removePostgresData(folder.path)
       folder.remove()
     },
