@@ -4,8 +4,25 @@ import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import type { SandboxState } from '@cashflow/dev-stack'
 import { expect } from 'chai'
+import type { SandboxAnswer } from '../src/answers.ts'
 import { type ConsoleUnderTest, startConsole } from './start-console.ts'
+
+/** Compiles only while the stack sends what the page expects. */
+const asAnswer = (state: SandboxState): SandboxAnswer => state
+const STATE = asAnswer({
+  obstacle: null,
+  run: null,
+  counter: {
+    ...{ accepted: 3, settled: 2, waiting: 1, lost: 0, doubled: 0, refused: 0, unanswered: 0, unreadable: 0 },
+    ...{ since: '2026-01-01T00:00:00.000Z', as_of: '2026-01-01T00:00:01.000Z', stale: null },
+  },
+  faults: [{ kind: 'kill-worker', started_at: '2026-01-01T00:00:00.000Z', ends_at: null }],
+  kinds: ['kill-worker'],
+  simulations: ['success'],
+  charges_known: true,
+})
 
 describe('sandbox panel of the console', () => {
   const folder = mkdtempSync(join(tmpdir(), 'cashflow-sandbox-'))
@@ -19,7 +36,7 @@ describe('sandbox panel of the console', () => {
     stack = createServer(async (request, response) => {
       asked.push(`${request.method} ${request.url} ${await text(request)}`.trim())
       response.writeHead(request.url === '/faults' ? 409 : 200, { 'content-type': 'application/json' })
-      response.end(JSON.stringify(request.url === '/faults' ? { error: 'No worker runs.' } : { run: null }))
+      response.end(JSON.stringify(request.url === '/faults' ? { error: 'No worker runs.' } : STATE))
     }).listen(socket)
     await once(stack, 'listening')
     operators = await startConsole({}, undefined, socket)
@@ -42,7 +59,7 @@ describe('sandbox panel of the console', () => {
     ] as const
     for (const [method, path, body] of calls) {
       const answer = await ask(path, { method, body, headers: { Cookie } })
-      expect([answer.status, answer.body], path).to.deep.equal([200, { run: null }])
+      expect([answer.status, answer.body], path).to.deep.equal([200, STATE])
     }
     const refused = await operators.post('/api/sandbox/faults', { kind: 'kill-worker' }, { Cookie })
     expect([refused.status, refused.body]).to.deep.equal([409, { error: 'No worker runs.' }])

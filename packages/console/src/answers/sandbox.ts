@@ -65,7 +65,7 @@ export interface SandboxCounter {
   /** Records that could not be read. Above 0, the other numbers may be too low. */
   readonly unreadable: number
   readonly since: string
-  /** Time at which PostgreSQL was last asked about the payments. */
+  /** Time of the last look at what was answered, at what was charged, and at PostgreSQL. There is one each second. */
   readonly as_of: string
   /** Why the numbers are as old as `as_of`. Null if they are not. */
   readonly stale: string | null

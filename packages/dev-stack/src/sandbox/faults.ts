@@ -64,7 +64,7 @@ export function createFaults({ targets, freezable, log }: FaultOptions) {
       void fault.ended.then(() => end(kind))
       return fault.state
     } catch (error) {
-      inProgress.delete(part)
+      end(kind)
       throw error
     }
   }

@@ -6,7 +6,7 @@ import { emptyFiles, type SandboxFiles } from './files.ts'
 import { createCount } from './look.ts'
 
 const LOOK_EVERY_MS = 1_000
-const ANSWER_MS = 5_000
+const ANSWER_MS = 2_000
 /** Room for the longest runs, one after the other. Payments that the runner did not make are charged too. */
 const FILE_BYTES_MAX = 64 * 1024 * 1024
 
@@ -29,7 +29,7 @@ export interface CounterState {
   readonly unreadable: number
   /** Begin of the count. */
   readonly since: string
-  /** Time at which PostgreSQL was last asked about its payments. */
+  /** Begin of the last look at the files and at PostgreSQL. */
   readonly as_of: string
   /** Why the numbers are as old as `as_of`. Null if they are not. */
   readonly stale: string | null
@@ -55,21 +55,21 @@ export function startWatch({ files, databaseUrl, quietSince, log }: WatchOptions
   const stopping = new AbortController()
   const loop = keepLooking()
 
-  function read(): CounterState {
-    const now = new Date().toISOString()
+  function read(asOf = new Date().toISOString()): CounterState {
     const numbers = count.numbers(quietSince())
-    return { ...numbers, unreadable: count.unreadable(), since: count.since.toISOString(), as_of: now, stale: null }
+    return { ...numbers, unreadable: count.unreadable(), since: count.since.toISOString(), as_of: asOf, stale: null }
   }
 
   async function lookOnce(): Promise<void> {
     const looked = count
+    const asOf = new Date().toISOString()
     try {
+      await boundFiles()
       await looked.readFiles()
       await looked.look()
-      if (looked === count) shown = read()
+      if (looked === count) shown = read(asOf)
     } catch (error) {
-      const { as_of } = shown
-      if (looked === count) shown = { ...read(), as_of, stale: errorMessage(error) }
+      if (looked === count) shown = { ...read(shown.as_of), stale: errorMessage(error) }
     }
   }
 
@@ -89,7 +89,6 @@ export function startWatch({ files, databaseUrl, quietSince, log }: WatchOptions
 
   async function keepLooking(): Promise<void> {
     while (!stopping.signal.aborted) {
-      await boundFiles()
       await lookOnce()
       await pause(LOOK_EVERY_MS, stopping.signal)
     }
