@@ -14,7 +14,7 @@ import {
 } from '@cashflow/db'
 import { createNotifier } from '@cashflow/outbox'
 import { type Component, createCondition, type Logger } from '@cashflow/runtime'
-import { createTestDatabase, startTcpProxy, type TcpProxy, type TestDatabase } from '@cashflow/testing'
+import { createTestDatabase, eventually, startTcpProxy, type TcpProxy, type TestDatabase } from '@cashflow/testing'
 import { createSecretBox, parseSealingKeys } from '@cashflow/webhook-sender'
 import express, { type Express, type RequestHandler } from 'express'
 import type { Kysely, KyselyPlugin } from 'kysely'
@@ -169,6 +169,11 @@ export async function startApi(options: StartOptions = {}): Promise<ApiUnderTest
   const parts = [databaseComponent(proxied, logger), keyUses, rateLimiter, http, waits]
   if (listens) parts.push(listener)
   for (const component of parts) await component.start(new AbortController().signal)
+  // A notification before LISTEN is in force is lost. Without polls, nothing else would find what it tells.
+  if (listens && !polls)
+    await eventually(() => {
+      if (!listener.isListening) throw new Error('the api does not listen yet')
+    })
   logs.length = 0 // Tests look at lines about their requests.
   return {
     app,
