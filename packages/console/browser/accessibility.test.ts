@@ -1,8 +1,12 @@
+import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { parsePeppers } from '@cashflow/db'
+import { createKey } from '@cashflow/db/operator'
+import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { expect } from 'chai'
 import type { Page } from 'playwright-core'
-import { storeParked, storePayment } from '../test/stored.ts'
+import { storeEndpoint, storeFailedDelivery, storeParked, storePayment } from '../test/stored.ts'
 import { type Rig, startRig } from './start-rig.ts'
 
 const NARROW = { width: 320, height: 640 }
@@ -18,10 +22,18 @@ describe('accessibility of the console', () => {
   let paths: string[]
   before(async () => {
     axe = await readFile(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
-    rig = await startRig({ api: 1, relay: 1, worker: 0 })
+    const pepper = randomBytes(32).toString('hex')
+    rig = await startRig({ api: 1, relay: 1, worker: 0 }, { KEY_PEPPER: pepper })
     const { id, letter } = await storeParked(rig.db, 'HTTP 503')
     for (let n = 0; n < 12; n++) await storePayment(rig.db)
+    const endpoint = await storeEndpoint(rig.db, `https://shop.example/${'webhooks/'.repeat(12)}`)
+    await storeFailedDelivery(rig.db, endpoint, '<h1>no</h1>')
+    await createKey(rig.db, {
+      ...{ merchantId: DEFAULT_MERCHANT_ID, name: 'shop', scopes: ['payments:read', 'webhooks:manage'], sandbox: true },
+      ...{ expires: undefined, pepper: parsePeppers(pepper)[0], by: { actor: 'test', via: 'test' } },
+    })
     paths = ['/', '/payments', `/payments/${id}`, '/dead-letters', `/dead-letters/${letter}`, '/audit', '/none']
+    paths.push('/webhooks', `/webhooks/${endpoint}`, '/merchants', `/merchants/${DEFAULT_MERCHANT_ID}`)
   })
   after(() => rig.stop())
 

@@ -9,13 +9,18 @@ export type Rig = Awaited<ReturnType<typeof startRig>>
 const WIDE = { width: 1440, height: 900 }
 
 /** Starts the services as processes with the console of the api, and Chromium. The api reaches PostgreSQL through a proxy. */
-export async function startRig(sizes: Parameters<typeof startPipeline>[0] = { api: 1, relay: 1, worker: 1 }) {
+export async function startRig(
+  sizes: Parameters<typeof startPipeline>[0] = { api: 1, relay: 1, worker: 1 },
+  settings: Readonly<Record<string, string>> = {},
+) {
   const token = randomBytes(32).toString('hex')
   const database = await createTestDatabase()
   const proxy = await startTcpProxy(database.url)
-  const pipeline = await startPipeline({ ...sizes, api: 0 }, { CONSOLE_PORT: '0', CONSOLE_TOKEN: token }, { database })
+  const console = { CONSOLE_PORT: '0', CONSOLE_TOKEN: token }
+  const pipeline = await startPipeline({ ...sizes, api: 0 }, { ...console, ...settings }, { database })
   const api = await pipeline.start('api', { DATABASE_URL: proxy.url })
   const url = String((await api.logged('console is listening')).url)
+  const apiUrl = String((await api.logged('listening')).url)
   const db = createDatabase({ url: database.url, applicationName: 'test', poolMax: 3, logger: nullLogger })
   const browser = await openBrowser()
   /** What pages have reported: errors of scripts, and what the content security policy has blocked. */
@@ -36,7 +41,7 @@ export async function startRig(sizes: Parameters<typeof startPipeline>[0] = { ap
   }
 
   return {
-    ...{ pipeline, proxy, db, url, token, faults, newPage, browser },
+    ...{ pipeline, proxy, db, url, apiUrl, token, faults, newPage, browser },
     /** Opens a view of the console, logged in, in a browser context of its own. */
     async open(path = '/', options: BrowserContextOptions = {}): Promise<Page> {
       const page = await newPage(options)

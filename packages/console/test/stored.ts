@@ -1,4 +1,5 @@
-import { insertPayments, type Tables } from '@cashflow/db'
+import { randomUUID } from 'node:crypto'
+import { createEndpoint, insertPayments, type Tables } from '@cashflow/db'
 import { parkPayment } from '@cashflow/db/worker'
 import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { buryMessage } from '@cashflow/outbox'
@@ -23,4 +24,32 @@ export async function storeParked(db: Kysely<Tables>, reason = 'HTTP 503', refer
   })
   const letter = await db.selectFrom('dead_letters').select('id').where('key', '=', id).executeTakeFirstOrThrow()
   return { id, letter: letter.id }
+}
+
+/** Stores an endpoint. Its secret cannot be opened. Returns its id. */
+export async function storeEndpoint(db: Kysely<Tables>, url: string): Promise<string> {
+  const id = randomUUID()
+  const secret = { sealed: Buffer.alloc(40), keyId: 'k' }
+  const facts = { types: null, ordering: 'payment', description: null, secret } as const
+  await createEndpoint(db, { ...facts, id, merchantId: DEFAULT_MERCHANT_ID, url })
+  return id
+}
+
+/** Stores the delivery of a new payment's first event, and its failed attempt. Returns the id of the payment. */
+export async function storeFailedDelivery(db: Kysely<Tables>, endpointId: string, answer: string): Promise<string> {
+  const payment = await storePayment(db)
+  const merchant = { endpoint_id: endpointId, merchant_id: DEFAULT_MERCHANT_ID }
+  const event = { payment_id: payment.id, sequence: 1, type: 'payment.created', event_at: new Date() }
+  const attempt = { at: new Date(), duration_ms: 1_250, status: 500, error: 'HTTP 500' }
+  const outcome = { attempts: 1, last_attempt_at: attempt.at, last_status: attempt.status, last_error: attempt.error }
+  const { id } = await db
+    .insertInto('webhook_deliveries')
+    .values({ ...merchant, ...event, ...outcome, retry_at: new Date(Date.now() + 3_600_000) })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  await db
+    .insertInto('webhook_attempts')
+    .values({ endpoint_id: endpointId, delivery_id: id, ...attempt, answer })
+    .execute()
+  return payment.id
 }

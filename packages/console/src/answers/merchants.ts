@@ -32,6 +32,8 @@ export interface KeyAnswer {
 export interface KeysAnswer {
   readonly merchant: MerchantAnswer
   readonly keys: readonly KeyAnswer[]
+  /** As in `MerchantsAnswer`. */
+  readonly can_make_keys: boolean
 }
 
 /** The body of `POST /api/merchants`. Answers `MerchantAnswer`, or 409 if the name is taken. */

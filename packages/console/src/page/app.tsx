@@ -7,6 +7,8 @@ import { DeadLettersView } from './dead-letters/dead-letters.tsx'
 import { Header } from './header.tsx'
 import { oldSince, startLive } from './live.ts'
 import { Login } from './login.tsx'
+import { MerchantView } from './merchants/merchant.tsx'
+import { MerchantsView } from './merchants/merchants.tsx'
 import { OverviewView } from './overview/overview.tsx'
 import { Link } from './parts/link.tsx'
 import { Empty, Failed, Loading } from './parts/states.tsx'
@@ -15,6 +17,8 @@ import { PaymentsView } from './payments/payments.tsx'
 import { route } from './router.ts'
 import { SandboxView } from './sandbox/sandbox.tsx'
 import { me, sessionError, startSession } from './session.ts'
+import { EndpointView } from './webhooks/endpoint.tsx'
+import { EndpointsView } from './webhooks/endpoints.tsx'
 
 interface View {
   readonly title: string
@@ -33,6 +37,14 @@ function viewOf(path: string): View {
       ? { title: 'Dead letters', show: () => <DeadLettersView /> }
       : { title: 'Dead letter', show: () => <DeadLetterView key={id} id={decodeURIComponent(id)} /> }
   if (path === '/sandbox' && me.value?.sandbox_panel) return { title: 'Sandbox', show: () => <SandboxView /> }
+  if (first === 'webhooks')
+    return id === ''
+      ? { title: 'Webhooks', show: () => <EndpointsView /> }
+      : { title: 'Webhook endpoint', show: () => <EndpointView key={id} id={decodeURIComponent(id)} /> }
+  if (first === 'merchants')
+    return id === ''
+      ? { title: 'Merchants', show: () => <MerchantsView /> }
+      : { title: 'Merchant', show: () => <MerchantView key={id} id={decodeURIComponent(id)} /> }
   if (path === '/audit') return { title: 'Audit log', show: () => <AuditView /> }
   return { title: 'Not found', show: () => <NotFound /> }
 }

@@ -7,6 +7,8 @@ const VIEWS = [
   { href: '/', name: 'Overview' },
   { href: '/payments', name: 'Payments' },
   { href: '/dead-letters', name: 'Dead letters' },
+  { href: '/webhooks', name: 'Webhooks' },
+  { href: '/merchants', name: 'Merchants' },
   { href: '/audit', name: 'Audit' },
 ] as const
 

@@ -65,7 +65,11 @@ export function merchantRoutes(options: MerchantOptions): Router {
     if (!merchant) throw new Refusal(404, 'No merchant has this id.')
     const listed = await listKeys(db, { merchantId: merchant.id })
     orConflict(listed)
-    res.json({ merchant: toMerchantAnswer(merchant), keys: listed.keys.map(toKeyAnswer) } satisfies KeysAnswer)
+    res.json({
+      merchant: toMerchantAnswer(merchant),
+      keys: listed.keys.map(toKeyAnswer),
+      can_make_keys: peppers !== undefined,
+    } satisfies KeysAnswer)
   })
   router.post('/merchants', async (req, res) => {
     const made = await createMerchant(db, { name: parsed(newMerchant, req.body).name, by: operatorOf(res) })

@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { createEndpoint } from '@cashflow/db'
-import { DEFAULT_MERCHANT_ID } from '@cashflow/domain'
 import { buryMessage } from '@cashflow/outbox'
 import { expect } from 'chai'
 import { type ConsoleUnderTest, startConsole } from '../start-console.ts'
-import { storeParked, storePayment } from '../stored.ts'
+import { storeEndpoint, storeParked, storePayment } from '../stored.ts'
 
 describe('acts in the console', () => {
   let operators: ConsoleUnderTest
@@ -111,10 +109,7 @@ describe('acts in the console', () => {
   })
 
   it('console webhooks: switches, checks and replays an endpoint, and redelivers an event', async () => {
-    const id = randomUUID()
-    const secret = { sealed: Buffer.alloc(40), keyId: 'k' }
-    const facts = { types: null, ordering: 'payment', description: null, secret } as const
-    await createEndpoint(operators.db, { ...facts, id, merchantId: DEFAULT_MERCHANT_ID, url: 'https://shop.example/' })
+    const id = await storeEndpoint(operators.db, 'https://shop.example/')
     const reason = 'asked by the merchant'
     const path = `/api/webhooks/endpoints/${id}`
     const seen = await get(path)
