@@ -16,6 +16,7 @@ import {
   createTestDatabase,
   eventually,
   OPERATOR,
+  query,
   recordingLogger,
   type TestDatabase,
 } from '@cashflow/testing'
@@ -106,6 +107,16 @@ export async function startRig(given?: TestDatabase) {
     pay: (merchantId = DEFAULT_MERCHANT_ID, traceparent?: string) => pay(db, { merchantId }, traceparent),
     /** Stores a payment with `metadata.simulate`. Returns its id. */
     simulate: (simulation: Simulation) => pay(db, { metadata: metadataOf([['simulate', simulation]]) }),
+    /** Resolves when no older transaction hides the first event of a payment, also none of another test on this server. */
+    shown: (paymentId: string) =>
+      eventually(async () => {
+        const rows = await query(
+          database.url,
+          'select from payment_events where payment_id = $1 and xid < pg_snapshot_xmin(pg_current_snapshot())',
+          { values: [paymentId] },
+        )
+        if (rows.length === 0) throw new Error(`an older transaction hides the event of payment ${paymentId}`)
+      }),
     /** Settles payments, each with an event. */
     async settle(...paymentIds: string[]) {
       for (const paymentId of paymentIds) {
