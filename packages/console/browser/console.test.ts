@@ -137,6 +137,14 @@ describe('console in a browser', () => {
     rig.faults.length = 0 // The policy of the page has blocked the request, and says so.
   })
 
+  it('console browser: without KEY_PEPPER the page of a merchant says that no key can be made', async () => {
+    const page = await rig.open('/merchants')
+    await page.getByText('the api has no KEY_PEPPER').waitFor()
+    await page.getByRole('link', { name: 'default' }).click()
+    await page.getByText('the api has no KEY_PEPPER').waitFor()
+    expect(await page.getByRole('button', { name: 'New key…' }).count()).to.equal(0)
+  })
+
   it('console browser: without a login the page says how to get one, and a wrong token is refused', async () => {
     const page = await rig.newPage()
     await page.goto(`${rig.url}/payments`)

@@ -115,6 +115,22 @@ describe('webhooks and merchants in a browser', () => {
     expect((await acts.execute()).map(({ action }) => action)).to.deep.equal(['webhooks disable', 'webhooks enable'])
   })
 
+  it('console browser: a replay begins after a time, and a second one is refused with the reason', async () => {
+    const id = await storeEndpoint(rig.db, 'https://shop.example/replayed')
+    const page = await rig.open(`/webhooks/${id}`)
+    const dialog = page.getByRole('dialog', { name: 'Replay events' })
+    const replay = async (after: string) => {
+      await page.getByRole('button', { name: 'Replay…' }).click()
+      await dialog.getByLabel(/^Id of the event/).fill(after)
+      await dialog.getByLabel('Reason').fill('asked by the merchant')
+      await dialog.getByRole('button', { name: 'Replay' }).click()
+    }
+    await replay('2026-01-01T00:00:00Z')
+    await page.getByText('0 replayed so far').waitFor()
+    await replay('2026-01-02T00:00:00Z')
+    await dialog.getByRole('alert').getByText('A replay to this endpoint is not finished.').waitFor()
+  })
+
   it('console browser: the attempts of a delivery show the answer as text, and its event is sent again', async () => {
     const id = await storeEndpoint(rig.db, 'https://shop.example/failing')
     const payment = await storeFailedDelivery(rig.db, id, '<img src=x onerror=alert(1)>')

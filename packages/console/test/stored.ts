@@ -40,7 +40,7 @@ export async function storeFailedDelivery(db: Kysely<Tables>, endpointId: string
   const payment = await storePayment(db)
   const merchant = { endpoint_id: endpointId, merchant_id: DEFAULT_MERCHANT_ID }
   const event = { payment_id: payment.id, sequence: 1, type: 'payment.created', event_at: new Date() }
-  const attempt = { at: new Date(), duration_ms: 1_250, status: 500, error: 'HTTP 500' }
+  const attempt = { at: new Date(), duration_ms: 1_250, status: 500, error: null }
   const outcome = { attempts: 1, last_attempt_at: attempt.at, last_status: attempt.status, last_error: attempt.error }
   const { id } = await db
     .insertInto('webhook_deliveries')

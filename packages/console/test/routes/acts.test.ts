@@ -100,6 +100,7 @@ describe('acts in the console', () => {
     expect(rotated.status).to.equal(200)
     expect((await post(`/api/keys/${id}/revoke`)).status).to.equal(200)
     const listed = await get(`/api/merchants/${merchant}/keys`)
+    expect(listed.body).to.include({ can_make_keys: true })
     const keys = listed.body?.keys as { id: string; status: string }[]
     expect(keys.map(({ status }) => status)).to.have.members(['revoked', 'active'])
     for (const text of [JSON.stringify(listed.body), JSON.stringify(await acts())]) expect(text).to.not.include(secret)

@@ -65,7 +65,7 @@ function Row({ of: key, canRotate, act }: RowProps) {
       </th>
       <td>
         <Pill tone={STATUSES[status].tone}>{STATUSES[status].name}</Pill>
-        {replaced_by !== null && <span class="muted key-id">Replaced by {replaced_by}</span>}
+        {replaced_by !== null && <span class="key-id">Replaced by {replaced_by}</span>}
       </td>
       <td class="wrap scopes-cell">{scopes.join(', ')}</td>
       <Moment name="Created" at={created_at} none="" />

@@ -95,14 +95,14 @@ function Merchant({ answer, again }: MerchantProps) {
 function MerchantFacts({ merchant: { id, created_at } }: { readonly merchant: KeysAnswer['merchant'] }) {
   return (
     <section class="card" aria-label="Facts">
-      <dl class="facts">
+      <dl class="facts wide-facts">
         <Fact name="Id">
           <code>{id}</code> <Copy text={id} what="id" />
         </Fact>
         <Fact name="Created">
           <At at={created_at} />
         </Fact>
-        <Fact name="Shows">
+        <Fact name="See">
           <Link href={pathOf('/payments', { merchant: id })}>Payments</Link>
           {', '}
           <Link href={pathOf('/webhooks', { merchant: id })}>Webhook endpoints</Link>

@@ -2,6 +2,7 @@ import type { PaymentsAnswer } from '../../answers.ts'
 import { pathOf } from '../api.ts'
 import { livePayments } from '../live.ts'
 import { Link } from '../parts/link.tsx'
+import { Pages } from '../parts/pages.tsx'
 import { Empty, Loaded, Loading, Notes } from '../parts/states.tsx'
 import { usePolled } from '../polled.ts'
 import { route } from '../router.ts'
@@ -30,7 +31,7 @@ function LivePayments() {
     <>
       <Notes notes={answer.notes} />
       <LiveTable latest={answer.payments} />
-      <Pages next={answer.next} query={new URLSearchParams()} />
+      <Pages path="/payments" query={new URLSearchParams()} next={answer.next} names={['Newest', 'Older']} />
     </>
   )
 }
@@ -50,26 +51,9 @@ function FoundPayments({ query }: { readonly query: URLSearchParams }) {
           ) : (
             <PaymentsTable payments={payments} />
           )}
-          <Pages next={next} query={query} />
+          <Pages path="/payments" query={query} next={next} names={['Newest', 'Older']} />
         </>
       )}
     </Loaded>
-  )
-}
-
-interface PagesProps {
-  readonly next: string | null
-  readonly query: URLSearchParams
-}
-
-function Pages({ next, query }: PagesProps) {
-  const hrefOf = (after: string | null) => pathOf('/payments', { ...Object.fromEntries(query), after })
-  const isFirst = !query.get('after')
-  if (isFirst && next === null) return null
-  return (
-    <nav class="pages" aria-label="Pages">
-      {!isFirst && <Link href={hrefOf(null)}>Newest</Link>}
-      {next !== null && <Link href={hrefOf(next)}>Older</Link>}
-    </nav>
   )
 }

@@ -72,7 +72,7 @@ function Row({ delivery, redeliver }: RowProps) {
           <Pill tone={TONES[status]}>{DELIVERY_NAMES[status]}</Pill>
           {next_attempt_at !== null && status !== 'succeeded' && status !== 'expired' && (
             <span class="below">
-              next <Ago at={next_attempt_at} />
+              due <Ago at={next_attempt_at} />
             </span>
           )}
         </td>
@@ -86,7 +86,7 @@ function Row({ delivery, redeliver }: RowProps) {
         </td>
         <td class="number">
           {countText(attempts)}
-          <span class="narrow-only"> failures</span>
+          <span class="narrow-only"> failed</span>
         </td>
         <td class="number">
           <span class="narrow-only">Created </span>
@@ -123,16 +123,10 @@ function Row({ delivery, redeliver }: RowProps) {
 }
 
 function LastAnswer({ delivery: { last_status, last_error } }: { readonly delivery: DeliveryAnswer }) {
-  if (last_status === null && last_error === null) return <span class="muted">–</span>
+  if (last_error === null) return last_status ?? <span class="muted">–</span>
   return (
-    <>
-      {last_status}
-      {last_error !== null && (
-        <span class="for-operator">
-          {last_status !== null && ', '}
-          <Chosen text={last_error} />
-        </span>
-      )}
-    </>
+    <span class="for-operator">
+      <Chosen text={last_error} />
+    </span>
   )
 }

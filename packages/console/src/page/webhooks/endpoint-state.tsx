@@ -24,7 +24,7 @@ export function EndpointState({ endpoint: { state, disabled_reason } }: { readon
 
 /** The successful ones of the recent attempts. */
 export function Successes({ of: { attempts, succeeded } }: { readonly of: EndpointAnswer['recent'] }) {
-  if (attempts === 0) return <span class="muted">None yet</span>
+  if (attempts === 0) return <span class="muted">No attempts</span>
   return (
     <span class={succeeded * 2 < attempts ? 'for-operator' : undefined}>
       {countText(succeeded)} of {countText(attempts)}

@@ -46,11 +46,11 @@ function Row({ endpoint }: { readonly endpoint: EndpointAnswer }) {
       </td>
       <td class="number">
         <Successes of={recent} />
-        <span class="narrow-only"> successful</span>
+        {recent.attempts > 0 && <span class="narrow-only"> successful</span>}
       </td>
       <td class="number pending-cell">
+        <span class="narrow-only">Pending: </span>
         <Backlog endpoint={endpoint} />
-        <span class="narrow-only"> pending</span>
       </td>
     </tr>
   )
