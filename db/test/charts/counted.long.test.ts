@@ -31,6 +31,7 @@ describe('charts of real processes', function () {
     return rows[0] ?? expect.fail('no row')
   }
 
+  // Promise 139
   it('charts: count each payment once as created and once as settled, also if it was sent twice', async () => {
     await eventually(async () => expect(await rig.db.selectFrom('instances').select('id').execute()).to.have.length(5))
     await eventually(async () => expect(await beaten()).to.deep.equal({ created: 0, settled: 0, within: 0 }))

@@ -39,6 +39,7 @@ describe('samples of the charts', () => {
     expect(rows[0]?.within).to.deep.equal([10, 20, ...Array(22).fill(0)])
   })
 
+  // Promise 139
   it('chart samples: a restarted process makes no negative rate, and counts from 0', async () => {
     const id = await rig.process({ counters: { [CREATED]: 5_000 } })
     await sampleOnce(rig.db)
@@ -71,6 +72,7 @@ describe('samples of the charts', () => {
     expect((await rig.slots()).map(({ created }) => created)).to.deep.equal([null, 0, 0, 0])
   })
 
+  // Promise 139
   it('chart samples: a crash of PostgreSQL, which empties the tables, makes no spike', async () => {
     const id = await rig.process({ counters: { [CREATED]: 10_000 } })
     await sampleOnce(rig.db)
@@ -83,6 +85,7 @@ describe('samples of the charts', () => {
     expect((await rig.slots()).map(({ created }) => created)).to.deep.equal([null, 3])
   })
 
+  // Promise 139
   it('chart samples: after a gap of 40 seconds the counts have their span, after one of over a minute there are none', async () => {
     const id = await rig.process({ counters: { [CREATED]: 0 } })
     await sampleOnce(rig.db)
@@ -98,6 +101,7 @@ describe('samples of the charts', () => {
     expect(await last()).to.include({ created: 1 })
   })
 
+  // Promise 139
   it('chart samples: of many samplers at the same moment one writes each slot, and nothing is counted twice or lost', async () => {
     const id = await rig.process({ counters: { [CREATED]: 0 } })
     await sampleOnce(rig.db)

@@ -97,6 +97,7 @@ describe('live view of the console', () => {
     }
   }
 
+  // Promise 138
   it('console live: one look serves all viewers, and only those who asked for payments get them', async () => {
     const { id } = await storePayment(db)
     const live = await startLive()
@@ -121,6 +122,7 @@ describe('live view of the console', () => {
     await live.stop()
   })
 
+  // Promise 138
   it('console live: without viewers it sends no statement', async () => {
     const live = await startLive()
     const viewer = await live.view()

@@ -23,6 +23,7 @@ describe('pace of reads of the console', () => {
     }
   }
 
+  // Promise 138
   it('console pace: ten reads start at once, the next ones wait for their turns, and one that waits too long is refused', async () => {
     let ms = 1_000
     const { ask, started, stop } = await start(() => ms)

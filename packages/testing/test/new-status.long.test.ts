@@ -14,7 +14,11 @@ describe('a status that was added as docs/extending.md says', () => {
     const page = await readFile(join(REPOSITORY, 'docs/extending.md'), 'utf8')
     const section = page.slice(page.indexOf('## A new status'), page.indexOf('## A new topic'))
     copy = await mkdtemp(join(tmpdir(), 'cashflow-status-'))
-    const copying = { recursive: true, verbatimSymlinks: true, filter: (path: string) => !path.endsWith('/test') }
+    const copying = {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (path: string) => !/\/(test|browser)$/.test(path),
+    }
     for (const path of ['db', 'packages', 'services', 'tsconfig.json', 'tsconfig.base.json'])
       await cp(join(REPOSITORY, path), join(copy, path), copying)
     await symlink(join(REPOSITORY, 'node_modules'), join(copy, 'node_modules'))

@@ -1,4 +1,7 @@
-export const STATUSES = ['PENDING', 'SUCCESS', 'FAILED'] as const
+import type { PaymentStatus } from '@cashflow/domain'
+
+/** Those that the page filters by. */
+export const STATUSES = ['PENDING', 'SUCCESS', 'FAILED'] as const satisfies readonly PaymentStatus[]
 export const WAITING_FOR = ['queue', 'provider', 'worker', 'retry', 'pending', 'operator'] as const
 export type WaitingFor = (typeof WAITING_FOR)[number]
 
@@ -10,7 +13,7 @@ export interface PaymentAnswer {
   readonly amount: string
   readonly currency: string
   /** Null for a payment that was pruned. */
-  readonly status: (typeof STATUSES)[number] | null
+  readonly status: PaymentStatus | null
   readonly failure_code: string | null
   readonly waiting_for: WaitingFor | null
   readonly next_action_at: string | null

@@ -103,7 +103,8 @@ function lookedNotes(lookedAt: number | undefined): string[] {
 /** The payments that a text names: by id, by reference, or by idempotency key. */
 async function findNamed(db: Kysely<Tables>, name: string, merchantId: string | undefined): Promise<PaymentsAnswer> {
   const byId = isUuid(name) ? await findById(db, name.toLowerCase()) : undefined
-  const named = byId ? [byId] : await findByName(db, name, merchantId)
+  const isWanted = byId && (merchantId === undefined || byId.merchantId === merchantId)
+  const named = isWanted ? [byId] : await findByName(db, name, merchantId)
   if ('why' in named) return { payments: [], next: null, notes: [named.why] }
   const stored = named.filter(({ status }) => status !== null)
   const views = new Map((await findPayments(db, stored)).flatMap((view) => (view ? [[view.id, view]] : [])))

@@ -72,12 +72,14 @@ describe('login to the console', () => {
     expect((await ask('/api/me', { headers: { Cookie } })).status).to.equal(200)
   })
 
+  // Promise 135
   it('console: of many logins with one token at the same moment, one gets in', async () => {
     const token = await tokenOf()
     const answers = await Promise.all(Array.from({ length: 8 }, () => operators.login(token)))
     expect(answers.map(({ status }) => status).toSorted()).to.deep.equal([200, ...Array(7).fill(401)])
   })
 
+  // Promise 135
   it('console: refuses a token that has expired, is changed, is of another key, or is a cookie, with one error', async () => {
     const { login } = operators
     const { tokens, cookies } = await keysOf()
@@ -102,6 +104,7 @@ describe('login to the console', () => {
     expect((await login(right)).status).to.equal(200)
   })
 
+  // Promise 135
   it('console: a cookie is no login that has expired, is changed, is a token, or has the name of another port', async () => {
     const { ask, port } = operators
     const { tokens, cookies } = await keysOf()

@@ -29,6 +29,7 @@ describe('requests to the console', () => {
       expect(status).to.equal(401)
     })
 
+  // Promise 134
   for (const host of [
     ...['evil.example:{port}', 'evil.example', '127.0.0.1.evil.example:{port}', 'console.example.com.evil.example'],
     ...['localhost.:{port}', '127.0.0.2', '127.1', '2130706433', '0.0.0.0:{port}', '::1', '[::ffff:127.0.0.1]', '[::1'],
@@ -70,6 +71,7 @@ describe('requests to the console', () => {
     expect(await sent(['Host: evil.example', 'Host: localhost'])).to.be.oneOf([400, 421])
   })
 
+  // Promise 134
   for (const [site, origin] of [
     [undefined, undefined],
     [undefined, 'http://127.0.0.1:{port}'],
@@ -135,6 +137,7 @@ describe('requests to the console', () => {
       expect((await proxied.login(TOKEN, { ...NAMED, 'X-Forwarded-Proto': forwarded })).status).to.equal(403)
     })
 
+  // Promise 134
   it('console: a path of the server needs a login, also one that does not exist', async () => {
     for (const [method, path] of [
       ['GET', '/api/me'],
@@ -148,6 +151,7 @@ describe('requests to the console', () => {
     }
   })
 
+  // Promise 135
   it('console: a login that may read is refused every act, and reads', async () => {
     const keys = await readConsoleKeys(operators.db, operators.peppers)
     const { token } = createLoginToken({ name: 'ann', role: 'read', keys })

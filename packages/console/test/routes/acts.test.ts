@@ -21,6 +21,7 @@ describe('acts in the console', () => {
   const acts = async (query = '') =>
     ((await get(`/api/audit${query}`)).body?.acts ?? []) as { action: string; target: string; id: string }[]
 
+  // Promise 136
   it('console dead letters: shows one with its body, and requeues it with its payment', async () => {
     const { id, letter } = await storeParked(operators.db, 'HTTP 500 <b>')
     const listed = await get('/api/dead-letters?containing=500')
@@ -48,6 +49,7 @@ describe('acts in the console', () => {
     expect(results[0]?.why).to.match(/is parked/)
   })
 
+  // Promise 137
   it('console dead letters: acts on what a filter selects only while it selects the same as in the dry run', async () => {
     const reason = randomUUID()
     const first = await storeParked(operators.db, reason)
@@ -77,6 +79,7 @@ describe('acts in the console', () => {
     expect((await get('/api/dead-letters/999999999')).status).to.equal(404)
   })
 
+  // Promise 136
   it('console pauses: pauses a component and resumes it, each with its reason in the audit log', async () => {
     expect((await post('/api/pauses/worker', { reason: 'the provider moves', for_ms: 60_000 })).status).to.equal(200)
     expect((await post('/api/pauses/worker/resume', { reason: 'it has moved' })).status).to.equal(200)
@@ -86,6 +89,7 @@ describe('acts in the console', () => {
     expect([paused?.action, resumed?.action]).to.deep.equal(['pause', 'resume'])
   })
 
+  // Promise 136
   it('console merchants: creates one, and its key, whose secret no other answer has', async () => {
     const name = `Acme ${randomUUID()}`
     const made = await post('/api/merchants', { name })
@@ -109,6 +113,7 @@ describe('acts in the console', () => {
     expect((await post('/api/keys/x/revoke')).status).to.equal(404)
   })
 
+  // Promise 136
   it('console webhooks: switches, checks and replays an endpoint, and redelivers an event', async () => {
     const id = await storeEndpoint(operators.db, 'https://shop.example/')
     const reason = 'asked by the merchant'

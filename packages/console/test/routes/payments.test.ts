@@ -59,6 +59,7 @@ describe('payments in the console', () => {
     const foreign = await storePayment(operators.db, { reference, merchantId: other.merchant.id })
     const q = encodeURIComponent(reference)
     expect(idsOf(await list(`?q=${own.id.toUpperCase()}`))).to.deep.equal([own.id])
+    expect(idsOf(await list(`?q=${own.id}&merchant=${other.merchant.id}`)), 'of another merchant').to.deep.equal([])
     expect(idsOf(await list(`?q=${q}`))).to.have.members([own.id, foreign.id])
     expect(idsOf(await list(`?q=${q}&merchant=${other.merchant.id}`))).to.deep.equal([foreign.id])
     expect(idsOf(await list(`?q=${randomUUID()}`))).to.deep.equal([])
@@ -79,6 +80,7 @@ describe('payments in the console', () => {
       expect((await get(`/api/payments/${unknown}`)).status, unknown).to.equal(404)
   })
 
+  // Promise 136
   it('console payments: an operator settles a payment once, under the name of the login', async () => {
     const { id } = await storePayment(operators.db)
     const body = { outcome: 'failed', failure_code: 'card_declined', reason: 'refused, says the bank' }

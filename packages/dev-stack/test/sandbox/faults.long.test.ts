@@ -49,6 +49,7 @@ describe('faults of npm start', function () {
       expect(running().filter((pid) => !before.includes(pid))).to.have.length(1)
     })
 
+  // Promise 140
   it('freeze of PostgreSQL reaches all its processes, and ends by itself', async () => {
     const client = await openClient(sandbox.file.database_url)
     await sandbox.breakPart('freeze-postgresql', 15)
@@ -86,6 +87,7 @@ describe('faults of npm start', function () {
     expect(sandbox.run.output()).to.contain('sandbox: freeze-postgresql has ended')
   })
 
+  // Promise 140
   it('freeze of PostgreSQL ends by itself also when npm start is killed', async () => {
     await sandbox.stop()
     sandbox = await startSandboxRun()

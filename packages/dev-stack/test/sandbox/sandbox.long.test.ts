@@ -69,6 +69,7 @@ describe('counter of npm start', function () {
     await sandbox.settled()
   })
 
+  // Promise 140
   it('counter of npm start: a payment is lost when a build loses the row of one that it has accepted', async () => {
     const { id } = await settleAll()
     // Without the triggers that let only a prune delete payments.
@@ -79,6 +80,7 @@ describe('counter of npm start', function () {
     await counted({ lost: 1, doubled: 0 })
   })
 
+  // Promise 140
   it('counter of npm start: a payment is doubled when a build charges it under a second key', async () => {
     const { id } = await settleAll()
     const first = defined(
@@ -90,6 +92,7 @@ describe('counter of npm start', function () {
     await counted({ lost: 0, doubled: 1 })
   })
 
+  // Promise 140
   it('counter of npm start: a payment is doubled when a build charges it with a second outcome', async () => {
     const { id } = await settleAll()
     const first = defined(
@@ -100,6 +103,7 @@ describe('counter of npm start', function () {
     await counted({ lost: 0, doubled: 1 })
   })
 
+  // Promise 140
   it('counter of npm start: payments are lost when they are not settled within 60 s, until they are', async () => {
     await settleAll()
     const url = sandbox.file.database_url
@@ -146,6 +150,7 @@ describe('counter of npm start', function () {
   })
 
   // The last one: it breaks the schema.
+  // Promise 140
   it('counter of npm start: a reference is doubled when a build makes two payments of it', async () => {
     const { id } = await settleAll()
     const url = sandbox.file.database_url
