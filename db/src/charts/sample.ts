@@ -1,6 +1,7 @@
 import { type OutboxTables, outboxBacklog } from '@cashflow/outbox'
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { listInstances, type SeenInstance } from '../instances/instances.ts'
+import { queueDepths } from '../operator/status-rows.ts'
 import { isAway } from '../postgres/errors.ts'
 import { recordSet } from '../statement.ts'
 import type { Tables } from '../tables.ts'
@@ -9,8 +10,6 @@ import { countedSince, tallyOf } from './tally.ts'
 
 /** A longer time since the sample before is left out: its counts would be a spike, or a mean that hides one. */
 const SPAN_MAX_MS = 60_000
-/** Age of a heartbeat from which a process counts as gone, in milliseconds. */
-const GONE_MS = 10_000
 /** Names the lock under which one process at a time samples. */
 const SAMPLING = sql<string>`hashtextextended('cashflow_chart_slots ' || coalesce(current_schema(), ''), 0)`
 
@@ -157,10 +156,8 @@ async function mark(tx: Transaction<Tables>, instances: readonly SeenInstance[],
   await tx.deleteFrom('chart_marks').where('marked_at', '<>', now).execute()
 }
 
-/** The queue as the relay saw it whose heartbeat is the latest. */
+/** Ready messages of all queues that relays report. Null if no relay that runs does. */
 function queueDepth(instances: readonly SeenInstance[]): number | null {
-  const [latest] = instances
-    .filter(({ ageMs, queueDepths }) => queueDepths !== null && ageMs <= GONE_MS)
-    .toSorted((one, other) => one.ageMs - other.ageMs)
-  return latest ? Object.values(latest.queueDepths ?? {}).reduce((sum, ready) => sum + ready, 0) : null
+  const depths = Object.values(queueDepths(instances))
+  return depths.length === 0 ? null : depths.reduce((sum, ready) => sum + ready, 0)
 }

@@ -1,8 +1,7 @@
 import { isAway } from '@cashflow/db'
 import type { Logger } from '@cashflow/runtime'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
-import { Refusal } from './refusal.ts'
-import { refuse } from './refuse.ts'
+import { Refusal, refuse } from './refusal.ts'
 
 export const notFound: RequestHandler = (_req, res) => refuse(res, 404, 'The console has no such path.')
 

@@ -1,2 +1,1 @@
-export type { Role } from '../answers.ts'
-export { type AccessOptions, type ConsoleOptions, createConsole } from './console.ts'
+export { createConsole } from './console.ts'

@@ -93,8 +93,8 @@ export function createLive({ db, logger }: LiveOptions): Component & { handler: 
       await running
     },
     handler(req, res) {
-      if (viewers.size >= VIEWERS_MAX || stopping.signal.aborted)
-        throw new Refusal(503, `More than ${VIEWERS_MAX} viewers are connected.`)
+      if (stopping.signal.aborted) throw new Refusal(503, 'The api is stopping.')
+      if (viewers.size >= VIEWERS_MAX) throw new Refusal(503, `${VIEWERS_MAX} viewers are connected already.`)
       const { expiresAt } = res.locals.operator
       const viewer = { res, wantsPayments: 'payments' in req.query, expiresAt }
       res.writeHead(200, { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' })

@@ -1,7 +1,7 @@
 import { pause } from '@cashflow/async'
 import type { RequestHandler } from 'express'
 import { isSafe } from './access/origin.ts'
-import { refuse } from './refuse.ts'
+import { refuse } from './refusal.ts'
 
 const EVERY_MS = 100
 const BURST = 10

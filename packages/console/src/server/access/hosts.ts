@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestHandler } from 'express'
-import { refuse } from '../refuse.ts'
+import { refuse } from '../refusal.ts'
 
 /** A name or an address, IPv6 in brackets, and a port (RFC 9110 §7.2). */
 const HOST = /^(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?$/i

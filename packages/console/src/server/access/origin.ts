@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestHandler } from 'express'
-import { refuse } from '../refuse.ts'
+import { refuse } from '../refusal.ts'
 import { isLoopback } from './hosts.ts'
 
 /** True for a method that changes nothing. */

@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express'
-import { refuse } from '../refuse.ts'
+import { refuse } from '../refusal.ts'
 import { isSafe } from './origin.ts'
 
 /** Refuses every act of a login that may only read. So no route has to remember it. */
